@@ -1,0 +1,206 @@
+package certs
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+)
+
+const (
+	maxPrivateFile = 4096 // bytes of a file that holds one line
+	minSecretSize  = 16   // bytes; less could be guessed
+	maxSecretSize  = 1024
+)
+
+// LoadOrCreateKey reads the private key in the file path, one line in a form of
+// [ParsePrivateKey], and makes the file with a new key if there is none: 64
+// hexadecimal digits, mode 0600, in a directory that is made 0700 if it is
+// missing. Of many programs that start at once one makes the key and all get it.
+//
+// A file that others may read, that is damaged, or that holds a published key is
+// an error and stays as it is.
+func LoadOrCreateKey(path string) (PrivateKey, error) {
+	line, err := loadOrCreateLine(path, func() (string, error) {
+		key, err := GenerateKey()
+		if err != nil {
+			return "", err
+		}
+		return hex.EncodeToString(key.key().Seed()), nil
+	})
+	if err != nil {
+		return PrivateKey{}, fmt.Errorf("key file: %w", err)
+	}
+	key, err := ParsePrivateKey(line)
+	if err == nil {
+		return key, nil
+	}
+	err = fmt.Errorf("key file %s: %w", path, err)
+	if _, published := errors.AsType[*PublishedKeyError](err); published {
+		return PrivateKey{}, err
+	}
+	return PrivateKey{}, damaged(err, path)
+}
+
+// LoadOrCreateSecret is [LoadOrCreateKey] for size random bytes, which the file
+// holds as one line of hexadecimal digits. Size is 16 to 1024.
+func LoadOrCreateSecret(path string, size int) ([]byte, error) {
+	if err := checkSecretSize(size); err != nil {
+		return nil, err
+	}
+	line, err := loadOrCreateLine(path, func() (string, error) { return hex.EncodeToString(newSecret(size)), nil })
+	if err != nil {
+		return nil, fmt.Errorf("secret file: %w", err)
+	}
+	// The decoder's own error would show a character of the secret.
+	secret, err := hex.DecodeString(line)
+	if err != nil || len(secret) != size {
+		return nil, damaged(fmt.Errorf("secret file %s: want %d hexadecimal digits in one line", path, hex.EncodedLen(size)), path)
+	}
+	return secret, nil
+}
+
+// ReplaceSecret puts size new random bytes in the file path, whatever was there,
+// and returns them. Who reads the file at the same time sees the old secret or
+// the new one.
+func ReplaceSecret(path string, size int) ([]byte, error) {
+	if err := checkSecretSize(size); err != nil {
+		return nil, err
+	}
+	secret := newSecret(size)
+	if err := writePrivateFile(path, hex.EncodeToString(secret), os.Rename); err != nil {
+		return nil, fmt.Errorf("secret file: %w", err)
+	}
+	return secret, nil
+}
+
+func checkSecretSize(size int) error {
+	if size < minSecretSize || size > maxSecretSize {
+		return fmt.Errorf("secret of %d bytes: want %d to %d", size, minSecretSize, maxSecretSize)
+	}
+	return nil
+}
+
+func newSecret(size int) []byte {
+	secret := make([]byte, size)
+	rand.Read(secret) // never fails, as documented
+	return secret
+}
+
+func damaged(err error, path string) error {
+	return withHint(err, "bring %s back from a backup, or remove it: a new one is made at the next start", path)
+}
+
+// loadOrCreateLine returns the line in the file path; fresh makes it if there is
+// no file.
+func loadOrCreateLine(path string, fresh func() (string, error)) (string, error) {
+	line, err := readPrivateLine(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return line, err
+	}
+	if line, err = fresh(); err != nil {
+		return "", err
+	}
+	if err = writePrivateFile(path, line, placeNew); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	// What is in the file counts: another program may have been faster.
+	return readPrivateLine(path)
+}
+
+// readPrivateLine returns the only line of a file that nobody else may read.
+func readPrivateLine(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s: not a regular file", path)
+	}
+	// Windows keeps access lists instead, and reports 0666 for every file.
+	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o077 != 0 {
+		return "", withHint(fmt.Errorf("%s: mode %04o, so others than its owner may use it", path, mode), "chmod 600 %s", path)
+	}
+	if info.Size() > maxPrivateFile {
+		return "", damaged(fmt.Errorf("%s: %d bytes, want one short line", path, info.Size()), path)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	line := strings.TrimSpace(string(content))
+	if line == "" {
+		return "", damaged(fmt.Errorf("%s: the file is empty", path), path)
+	}
+	return line, nil
+}
+
+// writePrivateFile writes line to a temporary file beside path, mode 0600, and
+// has place bring it to path when it is safely on the disk. A power cut leaves
+// path as it was or complete, and at worst a temporary file that nobody reads.
+func writePrivateFile(path, line string, place func(temporary, path string) error) error {
+	directory := filepath.Dir(path)
+	if err := os.MkdirAll(directory, 0o700); err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(directory, "."+filepath.Base(path)+".tmp-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name()) // gone already when place renamed it
+	_, err = file.WriteString(line + "\n")
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", file.Name(), err)
+	}
+	if err := place(file.Name(), path); err != nil {
+		return err
+	}
+	return syncDirectory(directory)
+}
+
+// placeNew gives temporary the name path, or fails with fs.ErrExist if somebody
+// else has the name.
+func placeNew(temporary, path string) error {
+	if err := os.Link(temporary, path); err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return claimAndRename(temporary, path)
+}
+
+// claimAndRename is for places without hard links, such as Android and memory
+// cards: whoever makes the empty file path may replace it. A power cut in
+// between leaves the empty file, which the next start reports.
+func claimAndRename(temporary, path string) error {
+	claim, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(claim.Close(), os.Rename(temporary, path)); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
+
+// syncDirectory makes a new name in a directory survive a power cut, where the
+// system has a way to.
+func syncDirectory(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	directory, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer directory.Close()
+	err = directory.Sync()
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) {
+		return nil
+	}
+	return err
+}
