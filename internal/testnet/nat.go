@@ -1,0 +1,91 @@
+package testnet
+
+import "net/netip"
+
+// NAT is a router that hides hosts behind one public address. Mapping and filtering depend on the remote
+// address and port (RFC 4787 sections 4.1 and 5): each pair of inside and remote address has an outside port
+// of its own, and that port lets in packets from that remote address and port alone.
+type NAT struct {
+	network *Network
+	hosts   realm
+
+	// Guarded by network.mu.
+	ip      netip.Addr
+	ports   ephemeralPorts
+	outside map[flow]uint16
+	flows   map[uint16]flow // the inverse of outside
+}
+
+type flow struct{ inside, remote netip.AddrPort }
+
+// NAT adds a NAT with a public address.
+func (n *Network) NAT(publicIP string) *NAT {
+	n.t.Helper()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	nat := &NAT{network: n, hosts: realm{}, ip: n.newIPLocked(n.hosts, publicIP)}
+	nat.forgetLocked()
+	n.nats[nat.ip] = nat
+	return nat
+}
+
+// Host adds a host behind the NAT. Hosts behind one NAT reach each other directly.
+func (t *NAT) Host(privateIP string) *Host {
+	t.network.t.Helper()
+	return t.network.addHost(t.hosts, t, privateIP)
+}
+
+// Rebind forgets all mappings, as a router's restart does: the next packets from inside get new outside
+// ports, and what is sent to the old ones, or under way to them, is lost.
+func (t *NAT) Rebind() {
+	t.network.mu.Lock()
+	defer t.network.mu.Unlock()
+	t.forgetLocked()
+}
+
+// SetPublicIP gives the NAT another public address and, as masquerading does, forgets all mappings.
+func (t *NAT) SetPublicIP(ip string) {
+	n := t.network
+	n.t.Helper()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	a := n.newIPLocked(n.hosts, ip)
+	delete(n.nats, t.ip)
+	t.ip = a
+	n.nats[a] = t
+	t.forgetLocked()
+}
+
+func (t *NAT) forgetLocked() {
+	t.outside, t.flows = map[flow]uint16{}, map[uint16]flow{}
+}
+
+// outboundLocked returns the address under which remote sees a packet of the flow; port 0 when there is no
+// port left.
+func (t *NAT) outboundLocked(f flow) netip.AddrPort {
+	port, known := t.outside[f]
+	if !known {
+		var err error
+		if port, err = t.ports.next(t.usedLocked); err == nil {
+			t.outside[f], t.flows[port] = port, f
+		}
+	}
+	return netip.AddrPortFrom(t.ip, port)
+}
+
+func (t *NAT) usedLocked(port uint16) bool {
+	_, used := t.flows[port]
+	return used
+}
+
+// inboundLocked returns the socket inside that a packet reaches, nil if the NAT drops it.
+func (t *NAT) inboundLocked(from, to netip.AddrPort) *socket {
+	f, known := t.flows[to.Port()]
+	if !known || to.Addr() != t.ip || f.remote != from {
+		return nil
+	}
+	if h := t.hosts[f.inside.Addr()]; h != nil {
+		return h.sockets[f.inside.Port()]
+	}
+	return nil
+}

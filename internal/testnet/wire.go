@@ -1,0 +1,47 @@
+package testnet
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// wire is what both ends of a connection share. changed is signalled at every change.
+type wire struct {
+	mu      sync.Mutex
+	changed sync.Cond
+}
+
+// newTCPPair connects local with remote, who sees it as seenAs.
+func newTCPPair(n *Network, local, seenAs, remote netip.AddrPort) (dialed, accepted *tcpConn) {
+	w := new(wire)
+	w.changed.L = &w.mu
+	address := net.TCPAddrFromAddrPort
+	dialed = &tcpConn{network: n, wire: w, local: address(local), remote: address(remote)}
+	accepted = &tcpConn{network: n, wire: w, local: address(remote), remote: address(seenAs)}
+	dialed.peer, accepted.peer = accepted, dialed
+	return dialed, accepted
+}
+
+// deadline is a time that wakes those who wait for a change of the wire; the zero time never comes.
+type deadline struct {
+	at    time.Time
+	timer *time.Timer
+}
+
+func (d *deadline) passed() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
+
+func (d *deadline) set(at time.Time, w *wire) {
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+	d.at, d.timer = at, nil
+	if !at.IsZero() {
+		d.timer = time.AfterFunc(time.Until(at), func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.changed.Broadcast()
+		})
+	}
+}
