@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// Report writes err for a person: a line "error: ..." for each error that is
+// joined in it, then a line "hint: ..." for each thing to do that an error in
+// its tree knows by a method Hint() string. Nothing is written for nil. What
+// could control a terminal is replaced, since the far side may have a part in
+// the text.
+func Report(w io.Writer, err error) {
+	if err == nil {
+		return
+	}
+	var b strings.Builder
+	for _, single := range split(err) {
+		writeLine(&b, "error: ", single.Error())
+	}
+	var hints []string
+	for _, hint := range collectHints(err) {
+		if !slices.Contains(hints, hint) {
+			hints = append(hints, hint)
+			writeLine(&b, "hint: ", hint)
+		}
+	}
+	io.WriteString(w, b.String()) // stderr: there is nobody left to tell
+}
+
+func writeLine(b *strings.Builder, label, text string) {
+	indent := strings.Repeat(" ", len(label))
+	for i, line := range strings.Split(strings.TrimSpace(text), "\n") {
+		if i > 0 {
+			label = indent
+		}
+		fmt.Fprintf(b, "%s%s\n", label, strings.Map(printable, line))
+	}
+}
+
+func printable(r rune) rune {
+	switch {
+	case r == '\t':
+		return ' '
+	case !unicode.IsGraphic(r):
+		return unicode.ReplacementChar
+	}
+	return r
+}
+
+// split takes joined errors apart. An error that adds words to those that it
+// wraps stays whole.
+func split(err error) []error {
+	parts := unwrap(err)
+	texts := make([]string, len(parts))
+	for i, part := range parts {
+		texts[i] = part.Error()
+	}
+	if len(parts) == 0 || err.Error() != strings.Join(texts, "\n") {
+		return []error{err}
+	}
+	var all []error
+	for _, part := range parts {
+		all = append(all, split(part)...)
+	}
+	return all
+}
+
+// collectHints returns the hints of err's tree, those of the causes first.
+func collectHints(err error) []string {
+	var hints []string
+	for _, part := range unwrap(err) {
+		hints = append(hints, collectHints(part)...)
+	}
+	if h, ok := err.(interface{ Hint() string }); ok && h.Hint() != "" {
+		hints = append(hints, h.Hint())
+	}
+	return hints
+}
+
+// unwrap returns the errors that err wraps.
+func unwrap(err error) []error {
+	switch e := err.(type) {
+	case interface{ Unwrap() []error }:
+		return slices.DeleteFunc(slices.Clone(e.Unwrap()), func(err error) bool { return err == nil })
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			return []error{inner}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,169 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tailscale/hujson"
+)
+
+const (
+	maxFile    = 1 << 20 // bytes
+	maxNesting = 32      // of lists and objects; the parser of the syntax is recursive
+)
+
+// readFile reads a configuration file whole.
+func readFile(path string) ([]byte, error) {
+	data, err := readBounded(path)
+	if err == nil {
+		return data, nil
+	}
+	// The path is in the text once, as the person gave it.
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pathError.Err
+	}
+	what := fmt.Errorf("the configuration file %s cannot be read: %w", path, err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, &hinted{what, "check the path after -c: a relative one starts at the current directory"}
+	case errors.Is(err, fs.ErrPermission):
+		return nil, &hinted{what, "let this user read the file, or start the program as its owner"}
+	case errors.Is(err, errDirectory):
+		return nil, &hinted{what, "name the file in it, such as " + path + string(os.PathSeparator) + "apquic.json"}
+	case errors.Is(err, errTooBig):
+		return nil, &hinted{what, "check the path after -c: a configuration has a few lines"}
+	}
+	return nil, what
+}
+
+var (
+	errDirectory = errors.New("it is a directory")
+	errTooBig    = fmt.Errorf("it has more than %d bytes", maxFile)
+	errNotText   = errors.New("this is not UTF-8 text")
+)
+
+func readBounded(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		return nil, errDirectory
+	}
+	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = errTooBig
+	}
+	return data, err
+}
+
+// parseDocument reads the syntax of a file: JSON with comments and trailing commas.
+func parseDocument(name string, data []byte) (value, error) {
+	doc := &document{name: name, data: data, places: map[string]int{}}
+	if len(data) > maxFile {
+		return value{}, Errors{{File: name, Text: errTooBig.Error(), cause: errTooBig}}
+	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	// A comment in the last line may end without a newline, as it may elsewhere.
+	doc.data = append(bytes.Clone(data), '\n')
+	if at := firstInvalid(data); at >= 0 {
+		return value{}, Errors{doc.errorAt(at, "", &hinted{errNotText, "save the file as UTF-8 in the editor"})}
+	}
+	if at := tooDeep(data); at >= 0 {
+		return value{}, Errors{doc.errorAt(at, "", fmt.Errorf("lists and objects are nested deeper than %d", maxNesting))}
+	}
+	root, err := hujson.Parse(doc.data)
+	if err != nil {
+		return value{}, Errors{doc.syntaxError(err)}
+	}
+	return value{doc, "", &root}, nil
+}
+
+// firstInvalid returns the offset of the first byte that is not UTF-8, or -1.
+func firstInvalid(data []byte) int {
+	for i := 0; i < len(data); {
+		r, size := utf8.DecodeRune(data[i:])
+		if r == utf8.RuneError && size == 1 {
+			return i
+		}
+		i += size
+	}
+	return -1
+}
+
+// tooDeep returns the offset at which the nesting exceeds its limit, or -1.
+func tooDeep(data []byte) int {
+	depth := 0
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '{', '[':
+			if depth++; depth > maxNesting {
+				return i
+			}
+		case '}', ']':
+			depth--
+		case '"':
+			for i++; i < len(data) && data[i] != '"'; i++ {
+				if data[i] == '\\' {
+					i++
+				}
+			}
+		case '/':
+			i += commentLength(data[i:])
+		}
+	}
+	return -1
+}
+
+// commentLength returns how many more bytes than its first the comment at the
+// start of data has; 0 if there is none.
+func commentLength(data []byte) int {
+	end := ""
+	switch {
+	case bytes.HasPrefix(data, []byte("//")):
+		end = "\n"
+	case bytes.HasPrefix(data, []byte("/*")):
+		end = "*/"
+	default:
+		return 0
+	}
+	if n := bytes.Index(data[2:], []byte(end)); n >= 0 {
+		return 2 + n + len(end) - 1
+	}
+	return len(data) - 1
+}
+
+// hujsonPlace is what an error of hujson begins with; it has no other way to ask for the place.
+var hujsonPlace = regexp.MustCompile(`^hujson: line (\d+), column (\d+): `)
+
+// syntaxError turns an error of hujson into one for people. It never repeats a
+// literal, which may be a secret with a quote too few.
+func (d *document) syntaxError(err error) *Error {
+	at, text := 0, err.Error()
+	if place := hujsonPlace.FindStringSubmatch(text); place != nil {
+		line, _ := strconv.Atoi(place[1])
+		column, _ := strconv.Atoi(place[2])
+		at = d.offset(line, column)
+		text = text[len(place[0]):]
+	}
+	switch {
+	case len(bytes.TrimSpace(d.data)) == 0:
+		text = "the file is empty; want {...}"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		text = "the file ends too early: a } ] \" or */ is missing"
+	case strings.HasPrefix(text, "invalid literal") && d.data[at] == '"':
+		text = `this text has no " at its end, or a \ or a special character in it; write \\ for \`
+	case strings.HasPrefix(text, "invalid literal"):
+		text = `this is neither a "text" in quotes nor a number, true or false`
+	}
+	return d.errorAt(at, "", errors.New(text))
+}

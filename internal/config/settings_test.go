@@ -1,0 +1,200 @@
+package config
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"apquic/certs"
+)
+
+func validNode(t *testing.T) Node {
+	n := DefaultNode()
+	n.DataDir = "/d"
+	n.Server = certs.Invitation{Server: mustID(t, serverID), Host: "example.com", Port: 8090, Secret: []byte("Hello World!")}
+	n.Services = []Service{{"web", "tcp://127.0.0.1:80", 0}, {"ssh", "tcp://127.0.0.1:22", 20022}}
+	return n
+}
+
+func TestValidateServer(t *testing.T) {
+	t.Parallel()
+	s := DefaultServer()
+	s.DataDir = "/d"
+	if err := s.Validate(); err != nil {
+		t.Errorf("the defaults: %v", err)
+	}
+	s.Listen, s.Drain, s.Park = "0.0.0.0:0", 0, 0
+	if err := s.Validate(); err != nil {
+		t.Errorf("zeros that are allowed: %v", err)
+	}
+	wantMistakes(t, Server{}.Validate(), []string{"listen: "}, []string{"ipv4: ", "both off"}, []string{"range: there are no ports"},
+		[]string{"leaseTime: "}, []string{"maxServices: "}, []string{"idleTimeout: "}, []string{"dataDir: there is no data directory"},
+		[]string{"logLevel: "}, []string{"logFormat: "})
+	s.Listen, s.IPv6, s.PublicHost = "[::1]:8090", false, "a b"
+	wantMistakes(t, s.Validate(), []string{"listen: ::1 is an IPv6 address, and ipv6 is off"}, []string{"publicHost: "})
+}
+
+func TestValidateNode(t *testing.T) {
+	t.Parallel()
+	n := validNode(t)
+	if err := n.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	n.Services = append(n.Services, Service{"web", "tcp://127.0.0.1:81", 20022}, Service{"A", "x", 0})
+	n.Server.Host, n.IPv4 = "192.0.2.1", false
+	n.Drain = -time.Second
+	wantMistakes(t, n.Validate(), []string{"server: 192.0.2.1 is an IPv4 address, and ipv4 is off"},
+		[]string{"services.web: two services have this name"}, []string{"services.web.publicPort: 20022 is also the public port of ssh"},
+		[]string{"services.A: "}, []string{"services.A: "}, []string{"drain: -1s is not from 0s to 1h"})
+
+	empty := DefaultNode()
+	empty.DataDir = "/d"
+	err := empty.Validate()
+	wantMistakes(t, err, []string{"server: there is no server"}, []string{"services: there is no service"})
+	if hint := hintOf(err); !strings.Contains(hint, "--server") {
+		t.Errorf("hint %q, want one that names the flag", hint)
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	t.Parallel()
+	n := validNode(t)
+	n.Bootstraps = []Bootstrap{{mustID(t, serverID), "192.0.2.7", 39001}}
+	n.DiscoveryPort = 39002
+	key, err := certs.ParsePrivateKey(strings.Repeat("17", 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Key = key
+	got := n.Describe()
+	for _, want := range []string{
+		"server         apquic://" + serverID + "@example.com:8090#…\n",
+		"services.web   tcp://127.0.0.1:80 at any public port\n",
+		"services.ssh   tcp://127.0.0.1:22 at public port 20022 if it is free\n",
+		"dataDir        /d\n",
+		"key            from the file, of " + key.ID().String() + "\n",
+		"keepalive      15s  (default)\n",
+		"bootstraps[0]  " + serverID + " at 192.0.2.7:39001 (not used yet)\n",
+		"port           39002 (of discovery, not used yet)\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no line %q in\n%s", want, got)
+		}
+	}
+	for _, secret := range []string{"Hello", "2NEpo7TZRRrLZSi2U", "1717"} {
+		if strings.Contains(got, secret) {
+			t.Errorf("%q is shown in\n%s", secret, got)
+		}
+	}
+	if got := (Node{}).Describe(); !strings.Contains(got, "server       none\n") && !strings.Contains(got, "server       none  (default)\n") {
+		t.Errorf("an empty node:\n%s", got)
+	}
+}
+
+// Each key of the plain form is in the description, once; "key" has no key of its own.
+func TestDescribeHasAllKeys(t *testing.T) {
+	t.Parallel()
+	check := func(settings []setting, f form) {
+		shown := map[string]bool{}
+		for _, s := range settings {
+			key, _, _ := strings.Cut(s.key, ".")
+			shown[key] = true
+		}
+		delete(shown, "key")
+		for key := range f {
+			if !shown[key] {
+				t.Errorf("%s is not described", key)
+			}
+			delete(shown, key)
+		}
+		for key := range shown {
+			t.Errorf("%s is described and unknown to the decoder", key)
+		}
+	}
+	s, n := DefaultServer(), validNode(t)
+	check(s.settings(), plainServer(&s))
+	check(n.settings(), plainNode(&n))
+}
+
+func TestParseService(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]Service{
+		"127.0.0.1:80":           {"", "tcp://127.0.0.1:80", 0},
+		"tcp://127.0.0.1:80":     {"", "tcp://127.0.0.1:80", 0},
+		"[::1]:80":               {"", "tcp://[::1]:80", 0},
+		"ssh=nas:22":             {"ssh", "tcp://nas:22", 0},
+		"unix:/run/a.sock":       {"", "unix:/run/a.sock", 0},
+		"app=unix:/run/a.sock":   {"app", "unix:/run/a.sock", 0},
+		"unix:/run/a=b.sock":     {"", "unix:/run/a=b.sock", 0},
+		"app=unix:/run/a=b.sock": {"app", "unix:/run/a=b.sock", 0},
+	} {
+		if got, err := ParseService(text); err != nil || got != want {
+			t.Errorf("%s: %+v, %v, want %+v", text, got, err, want)
+		}
+	}
+	for text, want := range map[string]string{
+		"":            "",
+		"80":          "did you mean 127.0.0.1:80?",
+		"web=80":      "did you mean 127.0.0.1:80?",
+		"=nas:22":     "",
+		"SSH=nas:22":  "",
+		"nas":         "",
+		"nas:0":       "",
+		"unix:":       "",
+		"http://nas/": "",
+	} {
+		if got, err := ParseService(text); err == nil || !strings.Contains(err.Error(), want) || got != (Service{}) {
+			t.Errorf("%q: %+v, %v, want an error with %q", text, got, err, want)
+		}
+	}
+}
+
+func TestNameServices(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ given, want []string }{
+		{nil, nil},
+		{[]string{""}, []string{"web"}},
+		{[]string{"", "ssh", "", ""}, []string{"web", "ssh", "web-2", "web-3"}},
+		{[]string{"", "web", "web-3", "", ""}, []string{"web-2", "web", "web-3", "web-4", "web-5"}},
+		{[]string{"a", "a"}, []string{"a", "a"}},
+	} {
+		var services []Service
+		for _, name := range test.given {
+			services = append(services, Service{Name: name, Upstream: "tcp://x:1"})
+		}
+		var got []string
+		for _, s := range NameServices(services) {
+			got = append(got, s.Name)
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%q: %q, want %q", test.given, got, test.want)
+		}
+		for i, s := range services {
+			if s.Name != test.given[i] {
+				t.Errorf("%q: the argument was changed", test.given)
+			}
+		}
+	}
+}
+
+func TestDefaultDataDir(t *testing.T) {
+	got := DefaultDataDir("apquic-x")
+	if !filepath.IsAbs(got) || filepath.Base(got) != "apquic-x" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestNearest(t *testing.T) {
+	t.Parallel()
+	known := []string{"listen", "park", "port", "ipv4", "ipv6", "publicHost"}
+	for word, want := range map[string]string{
+		"LISTEN": "listen", "litsen": "listen", "ports": "port", "part": "park", "ipv5": "ipv4",
+		"public_host": "publicHost", "publicHostName": "", "x": "", "": "", strings.Repeat("x", 1<<20): "",
+	} {
+		if got := nearest(word, known); got != want {
+			t.Errorf("%.20q: %q, want %q", word, got, want)
+		}
+	}
+}
