@@ -1,0 +1,225 @@
+package quicproxy
+
+import (
+	"bufio"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"google.golang.org/protobuf/proto"
+
+	"apquic/certs"
+	"apquic/framing"
+)
+
+// controlWriteTimeout bounds how long a peer that does not read its control stream can hold us.
+const controlWriteTimeout = 10 * time.Second
+
+// controlStream carries the signed messages of one connection (docs/protocol.md sections 3 to 5). Its
+// owner calls serve, which reads until the stream ends; everybody may send.
+type controlStream struct {
+	stream *quic.Stream
+	reader *bufio.Reader   // read is its only user
+	opener *framing.Opener // so for this
+
+	mu          sync.Mutex
+	sealer      *framing.Sealer // under mu up to the end of the write: nonces go out in order
+	lastRequest uint64
+	pending     map[uint64]chan framing.Envelope
+}
+
+// newControlStream binds the control stream to the keys that TLS proved and to this very connection.
+func newControlStream(conn *quic.Conn, stream *quic.Stream, key certs.PrivateKey, role framing.Role, netID uint32) (*controlStream, error) {
+	state := conn.ConnectionState().TLS
+	peer, err := certs.PeerID(state)
+	if err != nil {
+		return nil, err
+	}
+	exporter, err := state.ExportKeyingMaterial(framing.ExporterLabel, nil, 32)
+	if err != nil {
+		return nil, fmt.Errorf("binding the control stream to its connection: %w", err)
+	}
+	stream.SetPriority(0, false)
+	binding := framing.Binding{Exporter: [32]byte(exporter), NetID: netID}
+	own := key.ID()
+	return &controlStream{
+		stream:  stream,
+		reader:  bufio.NewReader(stream),
+		opener:  framing.NewOpener(ed25519.PublicKey(peer[:]), otherRole(role), binding),
+		sealer:  framing.NewSealer(key.Sign, ed25519.PublicKey(own[:]), role, binding),
+		pending: make(map[uint64]chan framing.Envelope),
+	}, nil
+}
+
+func otherRole(r framing.Role) framing.Role {
+	if r == framing.RoleNode {
+		return framing.RoleServer
+	}
+	return framing.RoleNode
+}
+
+// read returns the next message; only one goroutine may call it at a time.
+func (c *controlStream) read(timeout time.Duration) (framing.Envelope, error) {
+	if timeout > 0 {
+		c.stream.SetReadDeadline(time.Now().Add(timeout))
+		defer c.stream.SetReadDeadline(time.Time{})
+	}
+	return c.opener.Open(c.reader)
+}
+
+// serve reads until the stream ends: replies go to those who wait for them, the rest to handle. It
+// returns the error of the stream or of handle, never nil.
+func (c *controlStream) serve(handle func(framing.Envelope) error) error {
+	for {
+		envelope, err := c.read(0)
+		if err != nil {
+			return err
+		}
+		if envelope.Reply {
+			err = c.deliver(envelope)
+		} else {
+			err = handle(envelope)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// deliver hands a reply to its request. A late one, whose request gave up, is dropped.
+func (c *controlStream) deliver(reply framing.Envelope) error {
+	c.mu.Lock()
+	waiting, ok := c.pending[reply.RequestNonce]
+	delete(c.pending, reply.RequestNonce)
+	asked := reply.RequestNonce > 0 && reply.RequestNonce <= c.lastRequest
+	c.mu.Unlock()
+	if ok {
+		waiting <- reply // has room for the one reply
+	} else if !asked {
+		return &framing.ProtocolError{Code: framing.ErrorUnexpectedMessage, Text: "a reply to a request that was never made"}
+	}
+	return nil
+}
+
+// send writes a message that expects no reply.
+func (c *controlStream) send(op framing.Opcode, message proto.Message) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.writeLocked(op, message, 0, false)
+}
+
+// reply answers the request to.
+func (c *controlStream) reply(to framing.Envelope, op framing.Opcode, message proto.Message) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.writeLocked(op, message, to.RequestNonce, true)
+}
+
+// request sends a message and waits for its reply, which it decodes into reply when it has the opcode
+// want. A Failure comes back as *FailureError.
+func (c *controlStream) request(ctx context.Context, op framing.Opcode, message proto.Message, want framing.Opcode, reply proto.Message) error {
+	waiting := make(chan framing.Envelope, 1)
+	c.mu.Lock()
+	c.lastRequest++
+	nonce := c.lastRequest
+	c.pending[nonce] = waiting
+	err := c.writeLocked(op, message, nonce, false)
+	c.mu.Unlock()
+	defer c.forget(nonce)
+	if err != nil {
+		return err
+	}
+	select {
+	case envelope := <-waiting:
+		return decodeReply(envelope, want, reply)
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the answer to %v: %w", op, context.Cause(ctx))
+	case <-c.stream.Context().Done():
+		return fmt.Errorf("waiting for the answer to %v: %w", op, context.Cause(c.stream.Context()))
+	}
+}
+
+// exchange is request for the first message of a connection, when serve does not run yet.
+func (c *controlStream) exchange(ctx context.Context, op framing.Opcode, message proto.Message, want framing.Opcode, reply proto.Message) error {
+	c.mu.Lock()
+	c.lastRequest++
+	nonce := c.lastRequest
+	err := c.writeLocked(op, message, nonce, false)
+	c.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { c.stream.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	envelope, err := c.read(helloTimeout)
+	if err != nil {
+		return fmt.Errorf("waiting for the answer to %v: %w", op, err)
+	}
+	if !envelope.Reply || envelope.RequestNonce != nonce {
+		return unexpected(envelope)
+	}
+	return decodeReply(envelope, want, reply)
+}
+
+func (c *controlStream) forget(nonce uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.pending, nonce)
+}
+
+func decodeReply(envelope framing.Envelope, want framing.Opcode, reply proto.Message) error {
+	switch envelope.Opcode {
+	case want:
+		return envelope.Decode(reply)
+	case framing.OpFailure:
+		var failure framing.Failure
+		if err := envelope.Decode(&failure); err != nil {
+			return err
+		}
+		return &FailureError{Code: framing.ErrorCode(failure.Code), Text: failure.Text, Advice: failure.Hint}
+	}
+	return &framing.ProtocolError{
+		Code: framing.ErrorUnexpectedMessage,
+		Text: fmt.Sprintf("%v came where %v was expected", envelope.Opcode, want),
+	}
+}
+
+func (c *controlStream) writeLocked(op framing.Opcode, message proto.Message, nonce uint64, reply bool) error {
+	frame, err := c.sealer.Seal(op, message, nonce, reply)
+	if err != nil {
+		return err
+	}
+	c.stream.SetWriteDeadline(time.Now().Add(controlWriteTimeout))
+	if _, err := c.stream.Write(frame); err != nil {
+		// A frame that went out in part cannot be taken back: the stream is of no further use.
+		c.stream.CancelWrite(quic.StreamErrorCode(framing.ErrorInternal))
+		return fmt.Errorf("writing %v: %w", op, err)
+	}
+	return nil
+}
+
+// closeCode is the error code with which a connection ends whose control stream ended with err.
+func closeCode(err error) framing.ErrorCode {
+	if failure, ok := errors.AsType[*FailureError](err); ok {
+		return failure.Code
+	}
+	if protocol, ok := errors.AsType[*framing.ProtocolError](err); ok {
+		return protocol.Code
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return framing.ErrorKeepaliveTimeout
+	}
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return framing.ErrorMalformed
+	case errors.Is(err, io.EOF):
+		return framing.NoError
+	}
+	return framing.ErrorInternal
+}

@@ -1,0 +1,185 @@
+package quicproxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"unicode"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/certs"
+	"apquic/framing"
+	"apquic/lease"
+)
+
+// FailureError is the answer of the other side to a request that it could not fulfil.
+type FailureError struct {
+	Code   framing.ErrorCode
+	Text   string // what happened and why
+	Advice string // what to do about it
+}
+
+func (e *FailureError) Error() string { return e.Text }
+
+// Hint says what to do about it.
+func (e *FailureError) Hint() string { return e.Advice }
+
+func failureMessage(err error) *framing.Failure {
+	if e, ok := errors.AsType[*FailureError](err); ok {
+		return &framing.Failure{Code: uint64(e.Code), Text: e.Text, Hint: e.Advice}
+	}
+	return &framing.Failure{Code: uint64(framing.ErrorInternal), Text: "the server failed"}
+}
+
+func notAuthorized(node certs.NodeID, err error) error {
+	if !errors.Is(err, ErrNotAuthorized) {
+		return &FailureError{Code: framing.ErrorInternal, Text: "the server could not check who may use it"}
+	}
+	return &FailureError{
+		Code:   framing.ErrorNotAuthorized,
+		Text:   fmt.Sprintf("%v: %v", err, node),
+		Advice: fmt.Sprintf("use an invitation with the server's current secret, or add this line to the server's authorized_nodes: %v", node),
+	}
+}
+
+func anotherProcess(at net.Addr) error {
+	return &FailureError{
+		Code:   framing.ErrorBusy,
+		Text:   fmt.Sprintf("another process with the key of this node is connected from %v", at),
+		Advice: "stop one of the two, or give this one a data directory and so a key of its own",
+	}
+}
+
+func badRequest(err error) error {
+	return &FailureError{Code: framing.ErrorBadRequest, Text: err.Error()}
+}
+
+func unexpected(envelope framing.Envelope) error {
+	return &framing.ProtocolError{Code: framing.ErrorUnexpectedMessage, Text: fmt.Sprintf("%v may not come here", envelope.Opcode)}
+}
+
+// leaseFailure tells a node why it got no lease. What only the operator may know stays in the log.
+func leaseFailure(err error) error {
+	failure := func(code framing.ErrorCode, advice string) error {
+		return &FailureError{Code: code, Text: err.Error(), Advice: advice}
+	}
+	if _, ok := errors.AsType[*lease.RangeFullError](err); ok {
+		return failure(framing.ErrorRangeFull, "ask the operator of the server for a larger range of ports")
+	}
+	switch {
+	case errors.Is(err, lease.ErrPortOutOfRange):
+		return failure(framing.ErrorPortOutOfRange, "choose a public port of the server's range, or none")
+	case errors.Is(err, lease.ErrPortBusy):
+		return failure(framing.ErrorPortBusy, "another program on the server has the port; it is tried again")
+	case errors.Is(err, lease.ErrTooManyServices):
+		return failure(framing.ErrorTooManyServices, "expose fewer services, or raise --max-services on the server")
+	}
+	return &FailureError{Code: framing.ErrorStoreFailed, Text: "the server could not store the lease"}
+}
+
+// errorText is what a closing connection tells the other side.
+func errorText(err error) string {
+	if e, ok := errors.AsType[*FailureError](err); ok {
+		return e.Text
+	}
+	if e, ok := errors.AsType[*framing.ProtocolError](err); ok {
+		return e.Text
+	}
+	return closeCode(err).String()
+}
+
+// explainedError says in plain words what a QUIC or network error means here.
+type explainedError struct {
+	text, hint string
+	cause      error
+}
+
+func (e *explainedError) Error() string { return e.text }
+func (e *explainedError) Hint() string  { return e.hint }
+func (e *explainedError) Unwrap() error { return e.cause }
+
+// explain turns the end of a connection into words; peer names the other side.
+func explain(err error, peer string) error {
+	say := func(text, hint string) error { return &explainedError{text: text, hint: hint, cause: err} }
+	if e, ok := errors.AsType[*FailureError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*certs.WrongServerError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*framing.ProtocolError](err); ok {
+		return say(fmt.Sprintf("%s broke the protocol: %s", peer, e.Text), "use the same version of apquic on both sides")
+	}
+	if e, ok := errors.AsType[*quic.ApplicationError](err); ok {
+		return explainClose(e, peer, say)
+	}
+	if e, ok := errors.AsType[*quic.TransportError](err); ok {
+		return explainTransport(e, peer, say)
+	}
+	if _, ok := errors.AsType[*quic.StatelessResetError](err); ok {
+		return say(peer+" was restarted", "")
+	}
+	if _, ok := errors.AsType[*quic.HandshakeTimeoutError](err); ok {
+		return say("no answer from "+peer, "check that it runs, that its UDP port is open in every firewall on the way, and that the address is right")
+	}
+	if _, ok := errors.AsType[*quic.IdleTimeoutError](err); ok {
+		return say("nothing came from "+peer+" any more", "")
+	}
+	if e, ok := errors.AsType[*net.DNSError](err); ok {
+		return say(fmt.Sprintf("the name %s cannot be resolved", e.Name), "check the name and this machine's network")
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return say("no answer from "+peer+" in time", "")
+	case errors.Is(err, net.ErrClosed):
+		return say("the connection was closed", "")
+	}
+	return say(fmt.Sprintf("the network failed: %v", err), "")
+}
+
+func explainClose(e *quic.ApplicationError, peer string, say func(text, hint string) error) error {
+	code, reason := framing.ErrorCode(e.ErrorCode), printable(e.ErrorMessage)
+	switch {
+	case !e.Remote:
+		return say("the connection was closed: "+code.String(), "")
+	case code == framing.ErrorShutdown:
+		return say(peer+" was stopped", "")
+	case code == framing.NoError:
+		return say(peer+" closed the connection", "")
+	case reason == "":
+		return say(fmt.Sprintf("%s closed the connection: %v", peer, code), "")
+	}
+	return say(fmt.Sprintf("%s closed the connection: %s", peer, reason), "")
+}
+
+func explainTransport(e *quic.TransportError, peer string, say func(text, hint string) error) error {
+	const noApplicationProtocol = 0x100 + 120 // RFC 9001 section 4.8
+	switch {
+	case e.ErrorCode == quic.ConnectionRefused:
+		return say(peer+" takes no new connection now", "")
+	case e.ErrorCode == noApplicationProtocol:
+		return say(peer+" speaks another version of the protocol", "use the same version of apquic on both sides")
+	case e.ErrorCode.IsCryptoError():
+		return say(fmt.Sprintf("the handshake with %s failed: %s", peer, printable(e.Error())), "check that the address belongs to an apquic server")
+	}
+	return say(fmt.Sprintf("the connection to %s failed: %s", peer, printable(e.Error())), "")
+}
+
+// printable makes text of the other side safe to show: one line, no control characters, not long.
+func printable(text string) string {
+	const limit = 200
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, strings.ToValidUTF8(text, ""))
+	if len(text) > limit {
+		text = strings.ToValidUTF8(text[:limit], "")
+	}
+	return text
+}

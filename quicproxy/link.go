@@ -1,0 +1,189 @@
+package quicproxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/framing"
+)
+
+var errInDoubt = errors.New("the server does not answer")
+
+// link is one connection of a node to its server, as the node sees it.
+type link struct {
+	node      *Node
+	socket    net.PacketConn
+	transport *quic.Transport
+	quic      *quic.Conn
+	control   *controlStream
+	since     time.Time
+	relays    relaySet
+	streams   sync.WaitGroup // of the goroutines that serve relay streams
+
+	path *pathWatch
+	wake chan struct{} // has room for one: the node's services changed
+
+	ended chan struct{} // closed at the end of run
+	err   error         // why it ended; set before ended is closed
+}
+
+// connect dials the server and says Hello to it.
+func (n *Node) connect(ctx context.Context) (*link, error) {
+	socket, err := n.config.ListenPacket()
+	if err != nil {
+		return nil, fmt.Errorf("opening a UDP socket: %w", err)
+	}
+	l := &link{
+		node: n, socket: socket, since: time.Now(),
+		transport: &quic.Transport{Conn: socket, ConnectionIDLength: nodeConnectionIDLength},
+		wake:      make(chan struct{}, 1),
+		path:      newPathWatch(),
+		ended:     make(chan struct{}),
+	}
+	if l.quic, err = n.dial(ctx, l.transport); err != nil {
+		l.closeSocket()
+		return nil, err
+	}
+	if err := l.hello(ctx); err != nil {
+		l.quic.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
+		l.closeSocket()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *link) closeSocket() {
+	l.transport.Close()
+	l.socket.Close()
+}
+
+// hello opens the control stream and introduces the node. Only the answer shows that the server accepted
+// our certificate: in TLS 1.3 the client's handshake ends before the server has seen it.
+func (l *link) hello(ctx context.Context) error {
+	n := l.node
+	stream, err := l.quic.OpenStreamSync(ctx)
+	if err != nil {
+		return err
+	}
+	l.control, err = newControlStream(l.quic, stream, n.config.Key, framing.RoleNode, n.config.NetID)
+	if err != nil {
+		return err
+	}
+	n.mu.Lock()
+	standby := n.standby
+	n.mu.Unlock()
+	message := &framing.Hello{
+		Instance: n.instance, Version: n.config.Version, JoinSecret: n.config.JoinSecret, Standby: standby,
+	}
+	var welcome framing.Welcome
+	if err := l.control.exchange(ctx, framing.OpHello, message, framing.OpWelcome, &welcome); err != nil {
+		return err
+	}
+	n.setStandby(false)
+	n.log.Debug("welcome", "server_version", printable(welcome.Version), "observed_address", printable(welcome.ObservedAddress), "joined", welcome.Joined)
+	return nil
+}
+
+// run serves the connection until it ends. When ctx ends, running relays may finish first.
+func (l *link) run(ctx context.Context) {
+	defer close(l.ended)
+	alive, cancel := context.WithCancel(l.quic.Context())
+	var work sync.WaitGroup
+	work.Go(func() { l.register(alive) })
+	work.Go(func() { l.keepAlive(alive) })
+	work.Go(func() { l.acceptStreams(alive) })
+	work.Go(func() {
+		select {
+		case <-ctx.Done():
+			l.finish()
+		case <-alive.Done():
+		}
+	})
+	l.err = l.control.serve(func(envelope framing.Envelope) error { return l.handle(envelope, &work) })
+	l.quic.CloseWithError(quic.ApplicationErrorCode(closeCode(l.err)), errorText(l.err))
+	cancel()
+	l.relays.abort(framing.ErrorRelayReset)
+	work.Wait()
+	l.streams.Wait()
+	l.closeSocket()
+}
+
+// watch waits until the connection has ended and returns why, or until it is in doubt; if ctx ends it
+// waits for run and returns nil.
+func (l *link) watch(ctx context.Context) error {
+	select {
+	case <-l.ended:
+		if ctx.Err() != nil {
+			return nil
+		}
+		return l.err
+	case <-l.path.doubts:
+		return errInDoubt
+	case <-ctx.Done():
+		<-l.ended
+		return nil
+	}
+}
+
+// handle takes a message of the server. An error ends the connection.
+func (l *link) handle(envelope framing.Envelope, work *sync.WaitGroup) error {
+	switch envelope.Opcode {
+	case framing.OpReplaced:
+		return l.replaced(envelope)
+	case framing.OpDrain:
+		l.node.log.Info("the server is stopping", "relays", l.relays.len())
+		work.Go(func() {
+			l.relays.wait(l.quic.Context())
+			l.control.reply(envelope, framing.OpDrained, &framing.Drained{})
+		})
+		return nil
+	}
+	if envelope.RequestNonce == 0 {
+		return nil // news that this version does not know
+	}
+	return l.control.reply(envelope, framing.OpFailure, &framing.Failure{
+		Code: uint64(framing.ErrorUnknownOpcode),
+		Text: fmt.Sprintf("this node does not know the message %v", envelope.Opcode),
+	})
+}
+
+// replaced: a newer connection is primary. If it is not ours, another process has our key; this one stands
+// by from now on, or the two would throw each other out for ever.
+func (l *link) replaced(envelope framing.Envelope) error {
+	var message framing.Replaced
+	if err := envelope.Decode(&message); err != nil {
+		return err
+	}
+	if message.Instance == l.node.instance {
+		return nil
+	}
+	l.node.setStandby(true)
+	l.node.log.Warn("another process with the key of this node took over", "from", printable(message.Address),
+		"hint", "stop one of the two, or give one a data directory and so a key of its own")
+	return nil
+}
+
+// finish ends the connection in order: no new relays, running ones up to the limit, then codes.
+func (l *link) finish() {
+	drain := max(l.node.config.Drain, 0)
+	limit, cancel := context.WithTimeout(l.quic.Context(), drain)
+	defer cancel()
+	message := &framing.Drain{LimitMilliseconds: uint64(drain.Milliseconds()), Reason: "the node is stopping"}
+	l.control.request(limit, framing.OpDrain, message, framing.OpDrained, new(framing.Drained))
+	l.relays.wait(limit)
+	l.relays.abort(framing.ErrorRelayShutdown)
+	l.quic.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), "the node was stopped")
+}
+
+func (l *link) wakeUp() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,203 @@
+package quicproxy
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"apquic/certs"
+	"apquic/framing"
+)
+
+// NodeConfig says what a Node is made of. The zero value of a field is its default unless noted.
+type NodeConfig struct {
+	// Key is the node's identity; required. The leases belong to it.
+	Key certs.PrivateKey
+	// Server is the identity that the server must prove; required.
+	Server certs.NodeID
+	// Address is where the server is, host:port over UDP; required. The host is resolved at every dial.
+	Address string
+	// JoinSecret lets a node in that the server does not know yet.
+	JoinSecret []byte
+	// Services are exposed from the start; Listen adds more.
+	Services []Service
+
+	// Network is "udp", "udp4" or "udp6"; "udp" by default.
+	Network string
+	// NetID separates networks; both sides must have the same.
+	NetID uint32
+	// Keepalive is the time between two Keepalive messages, 15 s by default.
+	Keepalive time.Duration
+	// IdleTimeout ends a connection on which nothing arrived for so long.
+	IdleTimeout time.Duration
+	// Drain is how long running relays may go on after Run's context was cancelled; negative: not at all.
+	Drain time.Duration
+
+	// OnLease is called when a service got a public address, and when that changed. It must return soon.
+	OnLease func(Lease)
+
+	// Version is told to the server.
+	Version string
+	// Log gets the log; nothing is logged by default.
+	Log *slog.Logger
+
+	// ListenPacket opens the UDP socket of a connection, Resolve looks the server's name up, and
+	// DialUpstream connects to a service: the system's by default.
+	ListenPacket func() (net.PacketConn, error)
+	Resolve      func(ctx context.Context, host string) ([]netip.Addr, error)
+	DialUpstream func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Service is something that a node exposes.
+type Service struct {
+	// Name is unique within the node; 1 to 64 of a-z 0-9 . _ -
+	Name string
+	// Upstream is where the service listens: host:port, tcp://host:port or unix:/path.
+	Upstream string
+	// PublicPort is the port that it would like to have, 0 for any.
+	PublicPort uint16
+}
+
+// Lease is the public address of a service.
+type Lease struct {
+	Service string
+	// PublicAddress is where clients connect to, tcp://host:port.
+	PublicAddress string
+	// Origin is the upstream as a URI.
+	Origin string
+	// Held is how long the server keeps the address for this node while the node is away.
+	Held time.Duration
+}
+
+// Node exposes services through a server.
+type Node struct {
+	config   NodeConfig
+	log      *slog.Logger
+	instance uint64 // tells this process from another one with the same key
+
+	mu       sync.Mutex
+	services []*exposed // in the order in which they were added
+	link     *link      // the connection in use, nil while there is none
+	standby  bool       // another process with our key took over
+}
+
+// exposed is a service with its state.
+type exposed struct {
+	name, network, address, origin string
+	wantedPort                     uint16
+	listener                       *serviceListener // takes the relays instead of an upstream
+
+	mu      sync.Mutex
+	public  string // the address announced last
+	refusal error  // why there is none
+	failing bool   // the last relay did not reach the upstream
+}
+
+// NewNode validates config and makes a node of it.
+func NewNode(config NodeConfig) (*Node, error) {
+	if config.Key.IsZero() || config.Server.IsZero() {
+		return nil, errors.New("node: a key and the id of the server are required")
+	}
+	if _, _, err := net.SplitHostPort(config.Address); err != nil {
+		return nil, fmt.Errorf("node: the server's address: %w", err)
+	}
+	config.Network = cmp.Or(config.Network, "udp")
+	if !slices.Contains([]string{"udp", "udp4", "udp6"}, config.Network) {
+		return nil, fmt.Errorf("node: the network must be udp, udp4 or udp6, not %q", config.Network)
+	}
+	config.Keepalive = cmp.Or(config.Keepalive, DefaultKeepalive)
+	config.IdleTimeout = cmp.Or(config.IdleTimeout, DefaultIdleTimeout)
+	config.Drain = cmp.Or(config.Drain, DefaultDrain)
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	if config.OnLease == nil {
+		config.OnLease = func(Lease) {}
+	}
+	setSystemNetwork(&config)
+	var instance [8]byte
+	rand.Read(instance[:])
+	n := &Node{config: config, log: config.Log, instance: binary.BigEndian.Uint64(instance[:])}
+	for _, service := range config.Services {
+		network, address, err := framing.ParseOrigin(service.Upstream)
+		if err != nil {
+			return nil, fmt.Errorf("node: service %q: %w", service.Name, err)
+		}
+		err = n.expose(&exposed{
+			name: service.Name, network: network, address: address,
+			origin: framing.FormatOrigin(network, address), wantedPort: service.PublicPort,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("node: %w", err)
+		}
+	}
+	return n, nil
+}
+
+func setSystemNetwork(config *NodeConfig) {
+	network := config.Network
+	if config.ListenPacket == nil {
+		config.ListenPacket = func() (net.PacketConn, error) { return net.ListenUDP(network, nil) }
+	}
+	if config.Resolve == nil {
+		config.Resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip"+network[len("udp"):], host)
+		}
+	}
+	if config.DialUpstream == nil {
+		config.DialUpstream = new(net.Dialer).DialContext
+	}
+}
+
+// expose adds a service and has it leased.
+func (n *Node) expose(service *exposed) error {
+	if err := framing.CheckServiceName(service.name); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.serviceLocked(service.name) != nil {
+		return fmt.Errorf("there are two services with the name %q", service.name)
+	}
+	n.services = append(n.services, service)
+	n.wakeLocked()
+	return nil
+}
+
+// withdraw takes a service back; its lease is held.
+func (n *Node) withdraw(service *exposed) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.services = slices.DeleteFunc(n.services, func(other *exposed) bool { return other == service })
+	n.wakeLocked()
+}
+
+// wakeLocked has the link compare what it registered with the services.
+func (n *Node) wakeLocked() {
+	if n.link != nil {
+		n.link.wakeUp()
+	}
+}
+
+func (n *Node) service(name string) *exposed {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.serviceLocked(name)
+}
+
+func (n *Node) serviceLocked(name string) *exposed {
+	i := slices.IndexFunc(n.services, func(s *exposed) bool { return s.name == name })
+	if i < 0 {
+		return nil
+	}
+	return n.services[i]
+}

@@ -1,0 +1,163 @@
+package quicproxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"apquic/framing"
+)
+
+const (
+	minBackoff, maxBackoff = time.Second, time.Minute
+	// A connection that lasted so long was no failure: the next attempt after it comes soon.
+	lasting = 10 * time.Second
+)
+
+// backoff makes the pauses between attempts: full jitter below a limit that doubles. A thousand nodes that
+// lost their server come back spread out.
+type backoff struct{ limit time.Duration }
+
+func (b *backoff) next() time.Duration {
+	b.limit = min(max(2*b.limit, minBackoff), maxBackoff)
+	return rand.N(b.limit)
+}
+
+func (b *backoff) reset() { b.limit = 0 }
+
+// slow is the pause when trying soon is of no use, because a person must do something first.
+func (b *backoff) slow() time.Duration {
+	b.limit = maxBackoff
+	return maxBackoff/2 + rand.N(maxBackoff/2)
+}
+
+// Run keeps the node connected until ctx ends, then lets running relays finish and returns nil. Whatever
+// happens on the way is logged and tried again. It may be called once.
+func (n *Node) Run(ctx context.Context) error {
+	var links sync.WaitGroup
+	defer links.Wait()
+	r := &reconnector{node: n, links: &links, story: story{log: n.log, peer: n.peerName()}}
+	current := r.connect(ctx, ctx, 0)
+	for current != nil {
+		err := current.watch(ctx)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, errInDoubt):
+			attempt, cancel := current.path.whileInDoubt(ctx)
+			if next := r.connect(ctx, attempt, 0); next != nil {
+				current = next // the other one lives on with its relays, or dies
+			}
+			cancel()
+		default:
+			n.use(nil)
+			if time.Since(current.since) > lasting {
+				r.retry.reset()
+			}
+			r.story.disconnected(err)
+			current = r.connect(ctx, ctx, r.pauseAfter(err))
+		}
+	}
+	return nil
+}
+
+func (n *Node) peerName() string { return "the server at " + n.config.Address }
+
+// reconnector makes the connections of a running node, one after the other.
+type reconnector struct {
+	node  *Node
+	links *sync.WaitGroup
+	retry backoff
+	story story
+}
+
+// connect tries until it has a connection, which then runs until running ends, or until attempt ends; it
+// then returns nil.
+func (r *reconnector) connect(running, attempt context.Context, pause time.Duration) *link {
+	for sleep(attempt, pause); attempt.Err() == nil; sleep(attempt, pause) {
+		l, err := r.node.connect(attempt)
+		if err == nil {
+			r.node.use(l)
+			r.links.Go(func() { l.run(running) })
+			r.story.connected(l)
+			return l
+		}
+		if attempt.Err() == nil {
+			r.story.disconnected(err)
+			pause = r.pauseAfter(err)
+		}
+	}
+	return nil
+}
+
+func (r *reconnector) pauseAfter(err error) time.Duration {
+	if failure, ok := errors.AsType[*FailureError](err); ok {
+		switch failure.Code {
+		case framing.ErrorNotAuthorized, framing.ErrorBusy:
+			return r.retry.slow()
+		}
+	}
+	return r.retry.next()
+}
+
+// use makes l the connection that services are registered on.
+func (n *Node) use(l *link) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.link = l
+}
+
+func (n *Node) setStandby(standby bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.standby = standby
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// story tells a person how the connection is: each change once, and why.
+type story struct {
+	log  *slog.Logger
+	peer string
+	told string // the last reason; empty while connected
+	lost time.Time
+}
+
+func (s *story) connected(l *link) {
+	attributes := []any{"server", l.quic.RemoteAddr().String()}
+	if s.told != "" {
+		attributes = append(attributes, "after", time.Since(s.lost).Round(time.Second))
+	}
+	s.log.Info("connected", attributes...)
+	s.told = ""
+}
+
+func (s *story) disconnected(err error) {
+	err = explain(err, s.peer)
+	if err.Error() == s.told {
+		s.log.Debug("still not connected", "reason", err.Error())
+		return
+	}
+	if s.told == "" {
+		s.lost = time.Now()
+	}
+	s.told = err.Error()
+	attributes := []any{"reason", err.Error()}
+	if hinted, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err); ok && hinted.Hint() != "" {
+		attributes = append(attributes, "hint", hinted.Hint())
+	}
+	s.log.Warn("not connected, trying again", attributes...)
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package quicproxy
+
+const raceDetector = false

@@ -1,0 +1,248 @@
+package quicproxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"apquic/framing"
+	"apquic/lease"
+)
+
+const (
+	// maxParked bounds the connections of one lease that wait for their node.
+	maxParked = 256
+	// openTimeout bounds the wait for a stream of a node that has as many as it allows.
+	openTimeout = 10 * time.Second
+	// A failing accept, mostly for want of descriptors, is tried again after pauses that double.
+	minAcceptPause, maxAcceptPause = 5 * time.Millisecond, time.Second
+)
+
+var (
+	errNodeAway    = errors.New("the node did not come back in time")
+	errTooManyWait = errors.New("too many connections wait for the node already")
+	errPortClosed  = errors.New("the port was closed")
+)
+
+// publicListener is the socket of a lease. It belongs to the lease, not to a connection: while the node is
+// away its clients wait.
+type publicListener struct {
+	server   *Server
+	key      lease.Key
+	port     uint16
+	listener net.Listener
+
+	mu      sync.Mutex
+	owner   *nodeConn     // the connection that asked for the lease last
+	serving bool          // owner takes new relays
+	closed  bool          // the lease ended
+	changed chan struct{} // closed and made anew when one of the above changes
+	parked  int
+}
+
+// Bind opens the public listener of a lease; it implements lease.Binder.
+func (s *Server) Bind(l lease.Lease) error {
+	listener, err := s.config.ListenPublic(l.Port)
+	if err != nil {
+		return err
+	}
+	p := &publicListener{server: s, key: l.Key, port: l.Port, listener: listener, changed: make(chan struct{})}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		listener.Close()
+		return errPortClosed
+	}
+	s.public[l.Port] = p
+	s.listeners.Go(p.accept)
+	return nil
+}
+
+// Unbind closes the public listener of a lease; it implements lease.Binder. Running relays go on.
+func (s *Server) Unbind(l lease.Lease) {
+	s.mu.Lock()
+	p := s.public[l.Port]
+	delete(s.public, l.Port)
+	s.mu.Unlock()
+	if p != nil {
+		p.close()
+	}
+}
+
+func (s *Server) publicListener(port uint16) *publicListener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.public[port]
+}
+
+// accept runs until the listener is closed.
+func (p *publicListener) accept() {
+	pause := minAcceptPause
+	for {
+		client, err := p.listener.Accept()
+		switch {
+		case err == nil:
+			pause = minAcceptPause
+			p.server.work.Go(func() { p.serve(client) })
+		case errors.Is(err, net.ErrClosed):
+			return
+		default:
+			p.server.log.Warn("accepting a public connection failed", "port", p.port, "err", err, "again_in", pause)
+			select {
+			case <-time.After(pause):
+			case <-p.server.stopped:
+				return
+			}
+			pause = min(2*pause, maxAcceptPause)
+		}
+	}
+}
+
+// serve relays one public connection, or resets it.
+func (p *publicListener) serve(client net.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), max(p.server.config.Park, 0))
+	defer cancel()
+	var tried *nodeConn
+	for {
+		c, err := p.route(ctx, tried)
+		if err == nil {
+			err = c.relay(p, client)
+		}
+		if errors.Is(err, errConnectionEnded) {
+			tried = c
+			continue // the next connection of the node may be here any moment
+		}
+		if err != nil {
+			resetTCP(client)
+			p.server.count(func(n *Counters) { n.Refused++ })
+			p.server.log.Debug("public connection refused", "port", p.port, "client", client.RemoteAddr(), "err", err)
+		}
+		return
+	}
+}
+
+// route waits for a connection that takes relays and is not the one tried already.
+func (p *publicListener) route(ctx context.Context, tried *nodeConn) (*nodeConn, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c, err := p.targetLocked(tried); c != nil || err != nil {
+		return c, err
+	}
+	if p.parked >= maxParked {
+		return nil, errTooManyWait
+	}
+	p.parked++
+	defer func() { p.parked-- }()
+	for {
+		changed := p.changed
+		p.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+		p.mu.Lock()
+		if c, err := p.targetLocked(tried); c != nil || err != nil {
+			return c, err
+		}
+		if ctx.Err() != nil {
+			return nil, errNodeAway
+		}
+	}
+}
+
+// targetLocked is where a relay can go now; nil while there is nowhere.
+func (p *publicListener) targetLocked(tried *nodeConn) (*nodeConn, error) {
+	if p.closed {
+		return nil, errPortClosed
+	}
+	if p.serving && p.owner != tried {
+		return p.owner, nil
+	}
+	return nil, nil
+}
+
+// attach makes c the connection that new relays go to.
+func (p *publicListener) attach(c *nodeConn) { p.change(func() { p.owner, p.serving = c, true }) }
+
+// suspend lets new clients wait, if c is still the owner: it is about to be followed by another one.
+func (p *publicListener) suspend(c *nodeConn) {
+	p.change(func() { p.serving = p.serving && p.owner != c })
+}
+
+// leave ends the ownership of c. It reports false if another connection has it already.
+func (p *publicListener) leave(c *nodeConn) (left bool) {
+	p.change(func() {
+		if left = p.owner == c; left {
+			p.owner, p.serving = nil, false
+		}
+	})
+	return left
+}
+
+// close ends the listener and resets the clients that wait.
+func (p *publicListener) close() {
+	p.change(func() { p.closed = true })
+	p.listener.Close()
+}
+
+func (p *publicListener) change(set func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	set()
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// relay carries one public connection over a stream of c until both have ended. It takes client only if
+// it returns nil.
+func (c *nodeConn) relay(p *publicListener, client net.Conn) error {
+	ctx, cancel := context.WithTimeout(c.quic.Context(), openTimeout)
+	defer cancel()
+	stream, err := c.quic.OpenStreamSync(ctx)
+	if err != nil {
+		if c.quic.Context().Err() != nil {
+			return errConnectionEnded
+		}
+		return fmt.Errorf("the node takes no more relays: %w", err)
+	}
+	r := newRelay(stream, client)
+	if !c.relays.add(r) {
+		resetStream(stream, framing.ErrorRelayShutdown)
+		return errConnectionEnded
+	}
+	defer c.relays.remove(r)
+	c.server.count(func(n *Counters) { n.Relays++ })
+	start := time.Now()
+	if err := r.sendHeader(p.key.Service); err != nil {
+		r.abort(framing.ErrorInternal)
+	} else {
+		r.run()
+	}
+	c.server.relayEnded(r)
+	c.log.Debug("relay ended", "service", p.key.Service, "client", client.RemoteAddr(), "for", time.Since(start),
+		"to_node", r.toStreamBytes.Load(), "from_node", r.toTCPBytes.Load())
+	return nil
+}
+
+// sendHeader sends the stream header, with what the client has sent already in the same write.
+func (r *relay) sendHeader(service string) error {
+	frame, err := framing.AppendStreamHeader(nil, &framing.StreamHeader{
+		Service:       service,
+		ClientAddress: r.tcp.RemoteAddr().String(),
+		PublicAddress: r.tcp.LocalAddr().String(),
+	})
+	if err != nil {
+		return err
+	}
+	buffer, n := r.reader.poll()
+	if n > 0 {
+		frame = append(frame, buffer[:n]...)
+		copyBuffers.Put(buffer)
+		r.toStreamBytes.Add(uint64(n))
+	}
+	_, err = r.stream.Write(frame)
+	return err
+}

@@ -1,0 +1,74 @@
+package quicproxy
+
+import (
+	"time"
+
+	"github.com/quic-go/quic-go"
+)
+
+const (
+	// A relay whose reader does not read holds at most its stream window of memory at the receiver. It
+	// starts small, so that a thousand stalled relays are cheap, and quic-go doubles it only for relays that
+	// are read: 4 MiB is the bandwidth-delay product of 160 Mbit/s at 200 ms.
+	initialStreamWindow = 128 << 10
+	maxStreamWindow     = 4 << 20
+
+	// The connection window counts the unread bytes of all streams together. Were it ever the tighter
+	// limit, a few stalled relays would stop all others, so it is out of reach: flow control never couples
+	// relays. What protects the memory are the stream windows and the number of streams.
+	connectionWindow = 1 << 40
+
+	// maxRelays is how many relays a node accepts at once on a connection.
+	maxRelays = 1 << 16
+
+	// A node never changes its packet size: path MTU discovery learned on one path would make the
+	// connection silent on the next one with a smaller MTU. 1252 fits everywhere but on IPv6 over a
+	// 1280-byte link (1232).
+	nodePacketSizeIPv4 = 1252
+	nodePacketSizeIPv6 = 1232
+
+	// The server's connection IDs have eight bytes for ever: a stateless reset finds its connection by them.
+	serverConnectionIDLength = 8
+	nodeConnectionIDLength   = 4
+
+	serverHandshakeTimeout = 5 * time.Second
+	// Mobile links can be slow to wake.
+	nodeHandshakeTimeout = 8 * time.Second
+)
+
+// baseConfig has what both sides share. Tickets and 0-RTT stay off: replayed control messages have no use.
+func baseConfig(idleTimeout time.Duration) *quic.Config {
+	return &quic.Config{
+		Versions:                       []quic.Version{quic.Version1},
+		MaxIdleTimeout:                 idleTimeout,
+		InitialStreamReceiveWindow:     initialStreamWindow,
+		MaxStreamReceiveWindow:         maxStreamWindow,
+		InitialConnectionReceiveWindow: connectionWindow,
+		MaxConnectionReceiveWindow:     connectionWindow,
+		MaxIncomingUniStreams:          -1,
+		// A reset then delivers what was written before it, as TCP does.
+		EnableStreamResetPartialDelivery: true,
+	}
+}
+
+// serverQUICConfig allows one stream from the node, the control stream: relays are opened by the server.
+func serverQUICConfig(idleTimeout time.Duration) *quic.Config {
+	c := baseConfig(idleTimeout)
+	c.HandshakeIdleTimeout = serverHandshakeTimeout
+	c.MaxIncomingStreams = 1
+	return c
+}
+
+// nodeQUICConfig has a keepalive of QUIC's own only as a safety net; the Keepalive message does the work.
+func nodeQUICConfig(idleTimeout time.Duration, ipv6 bool) *quic.Config {
+	c := baseConfig(idleTimeout)
+	c.HandshakeIdleTimeout = nodeHandshakeTimeout
+	c.KeepAlivePeriod = idleTimeout / 3
+	c.MaxIncomingStreams = maxRelays
+	c.DisablePathMTUDiscovery = true
+	c.InitialPacketSize = nodePacketSizeIPv4
+	if ipv6 {
+		c.InitialPacketSize = nodePacketSizeIPv6
+	}
+	return c
+}

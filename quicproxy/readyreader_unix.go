@@ -1,0 +1,100 @@
+//go:build unix
+
+package quicproxy
+
+import (
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+)
+
+// readyReader reads from a connection and takes a buffer only when there is something to read.
+//
+// The runtime's poller tells when a socket becomes readable, but only after a read found nothing. So each
+// attempt takes a buffer, tries, and gives the buffer back if the socket was empty.
+type readyReader struct {
+	conn    net.Conn
+	raw     syscall.RawConn // nil: not a socket of the system
+	attempt func(fd uintptr) bool
+	finSent atomic.Bool // set before FIN goes out: both FINs leave a socket in the state of a reset one
+
+	// What the last attempt brought; the kernel tells of a reset once only, so the error is kept.
+	buffer *[copySize]byte
+	n      int
+	err    error
+}
+
+func newReadyReader(conn net.Conn) *readyReader {
+	r := &readyReader{conn: conn}
+	if c, ok := conn.(syscall.Conn); ok {
+		if raw, err := c.SyscallConn(); err == nil {
+			r.raw, r.attempt = raw, r.tryRead
+		}
+	}
+	return r
+}
+
+// next waits for data. With n > 0 the buffer belongs to the caller, who puts it back into copyBuffers;
+// data and an error never come together, and an error stays.
+func (r *readyReader) next() (buffer *[copySize]byte, n int, err error) {
+	if r.raw == nil {
+		return readBlocking(r.conn)
+	}
+	if r.err == nil {
+		if err := r.raw.Read(r.attempt); err != nil {
+			return nil, 0, err // closed, or the deadline passed
+		}
+	}
+	return r.buffer, r.n, r.err
+}
+
+// poll is next for data that is there already; otherwise n is 0.
+func (r *readyReader) poll() (buffer *[copySize]byte, n int) {
+	if r.raw == nil {
+		return nil, 0
+	}
+	ready := false
+	r.raw.Read(func(fd uintptr) bool {
+		ready = r.tryRead(fd)
+		return true
+	})
+	if !ready || r.err != nil {
+		return nil, 0
+	}
+	return r.buffer, r.n
+}
+
+// tryRead reports false when there is nothing to read yet.
+func (r *readyReader) tryRead(fd uintptr) bool {
+	buffer := copyBuffers.Get().(*[copySize]byte)
+	n, err := ignoringEINTR(func() (int, error) { return syscall.Read(int(fd), buffer[:]) })
+	if n > 0 {
+		r.buffer, r.n, r.err = buffer, n, nil
+		return true
+	}
+	copyBuffers.Put(buffer)
+	if err == syscall.EAGAIN {
+		return false
+	}
+	switch {
+	case err != nil:
+		r.err = os.NewSyscallError("read", err)
+	case wasReset(fd) && !r.finSent.Load():
+		r.err = os.NewSyscallError("read", syscall.ECONNRESET)
+	default:
+		r.err = io.EOF
+	}
+	r.buffer, r.n = nil, 0
+	return true
+}
+
+func ignoringEINTR(read func() (int, error)) (int, error) {
+	for {
+		n, err := read()
+		if err != syscall.EINTR {
+			return n, err
+		}
+	}
+}

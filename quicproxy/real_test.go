@@ -1,0 +1,188 @@
+package quicproxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"apquic/lease"
+)
+
+// tunnel is a server and a node on real sockets of this machine, all ports chosen by the system.
+type tunnel struct {
+	tb      testing.TB
+	server  *Server
+	node    *Node
+	nodeCfg NodeConfig
+}
+
+// newTunnel exposes the services through a server on loopback.
+func newTunnel(tb testing.TB, services ...Service) *tunnel {
+	tb.Helper()
+	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	key := newKey(tb)
+	ports, _ := lease.ParsePortRange("20000-20010")
+	public := make(map[uint16]net.Listener) // the leased ports are names only: the system chooses real ones
+	var mu sync.Mutex
+	server, err := NewServer(ServerConfig{
+		Key: key, PacketConn: socket, Ports: ports, PublicHost: "127.0.0.1", Drain: -1,
+		ListenPublic: func(port uint16) (net.Listener, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			l, err := net.Listen("tcp4", "127.0.0.1:0")
+			public[port] = l
+			return l, err
+		},
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	leased := make(chan Lease, len(services))
+	config := NodeConfig{
+		Key: newKey(tb), Server: key.ID(), Address: socket.LocalAddr().String(), Services: services, Drain: -1,
+		OnLease: func(l Lease) { leased <- l },
+	}
+	node, err := NewNode(config)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { server.Run(ctx) })
+	running.Go(func() { node.Run(ctx) })
+	tb.Cleanup(func() { cancel(); running.Wait() })
+	for range services {
+		select {
+		case <-leased:
+		case <-time.After(30 * time.Second):
+			tb.Fatal("no lease")
+		}
+	}
+	return &tunnel{tb: tb, server: server, node: node, nodeCfg: config}
+}
+
+// dial connects to the public port of a service.
+func (t *tunnel) dial(service string) *net.TCPConn {
+	t.tb.Helper()
+	for _, l := range t.server.lessor.Leases() {
+		if l.Service == service {
+			p := t.server.publicListener(l.Port)
+			c, err := net.Dial("tcp4", p.listener.Addr().String())
+			if err != nil {
+				t.tb.Fatal(err)
+			}
+			t.tb.Cleanup(func() { c.Close() })
+			return c.(*net.TCPConn)
+		}
+	}
+	t.tb.Fatalf("no lease for %s", service)
+	return nil
+}
+
+// upstream runs handle for every connection to a local port and returns its address.
+func upstream(tb testing.TB, handle func(net.Conn)) string {
+	tb.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer c.Close()
+				handle(c)
+			})
+		}
+	})
+	tb.Cleanup(func() { l.Close(); serving.Wait() })
+	return l.Addr().String()
+}
+
+// TestIsolation: a thousand clients that ask for endless data and never read it stop nobody.
+func TestIsolation(t *testing.T) {
+	const stalled = 1000
+	filled := make(chan struct{}, stalled)
+	over := make(chan struct{})
+	endless := upstream(t, func(c net.Conn) {
+		if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+			return
+		}
+		chunk := make([]byte, 64<<10)
+		for {
+			c.SetWriteDeadline(time.Now().Add(time.Second))
+			if _, err := c.Write(chunk); errors.Is(err, os.ErrDeadlineExceeded) {
+				break // nothing moves any more: the whole way to the reader is full
+			} else if err != nil {
+				t.Errorf("the endless service: %v", err)
+				break
+			}
+		}
+		filled <- struct{}{}
+		<-over
+	})
+	tun := newTunnel(t, Service{Name: "endless", Upstream: endless}, Service{Name: "echo", Upstream: upstream(t, echo)})
+	finish := sync.OnceFunc(func() { close(over) })
+	t.Cleanup(finish) // before the services are waited for
+	c := tun.dial("echo")
+	roundTrip(t, c, 200)
+	alone := roundTrip(t, c, 1000)
+	clients := make([]*net.TCPConn, stalled)
+	for i := range clients {
+		clients[i] = tun.dial("endless")
+		if _, err := clients[i].Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range stalled {
+		select {
+		case <-filled:
+		case <-time.After(2 * time.Minute):
+			t.Fatalf("%d of %d clients are stalled", i, stalled)
+		}
+	}
+	beside := roundTrip(t, c, 1000)
+	finish()
+	for _, client := range clients {
+		client.SetLinger(0)
+		client.Close()
+	}
+	// The machine may be busier now than it was at the beginning.
+	alone = max(alone, roundTrip(t, c, 1000))
+	t.Logf("median echo alone %v, beside %d stalled readers %v", alone, stalled, beside)
+	if beside > 2*alone && !raceDetector {
+		t.Errorf("the stalled readers slow their neighbour down")
+	}
+}
+
+// roundTrip is the median time of an echo.
+func roundTrip(tb testing.TB, c net.Conn, n int) time.Duration {
+	tb.Helper()
+	times := make([]time.Duration, n)
+	message := make([]byte, 64)
+	for i := range times {
+		begin := time.Now()
+		if _, err := c.Write(message); err != nil {
+			tb.Fatal(err)
+		}
+		if _, err := io.ReadFull(c, message); err != nil {
+			tb.Fatal(err)
+		}
+		times[i] = time.Since(begin)
+	}
+	slices.Sort(times)
+	return times[n/2]
+}

@@ -1,0 +1,128 @@
+package quicproxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"apquic/framing"
+)
+
+// requestTimeout bounds the wait for a lease. The path watch notices a dead connection long before.
+const requestTimeout = 30 * time.Second
+
+// register keeps the leases of this connection equal to the services of the node. They are asked for one
+// after the other, so that the first service gets the lowest port.
+func (l *link) register(ctx context.Context) {
+	var retry backoff
+	registered := make(map[string]*exposed)
+	for {
+		l.node.mu.Lock()
+		services := slices.Clone(l.node.services)
+		l.node.mu.Unlock()
+
+		complete := l.releaseWithdrawn(ctx, registered, services)
+		for _, service := range services {
+			if registered[service.name] == nil && ctx.Err() == nil {
+				if err := l.requestLease(ctx, service); err != nil {
+					complete = false
+					service.refused(l, err)
+					continue
+				}
+				registered[service.name] = service
+			}
+		}
+		var again <-chan time.Time
+		if !complete {
+			again = time.After(minBackoff + retry.next())
+		}
+		select {
+		case <-l.wake:
+		case <-again:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// requestLease asks for the public address of a service.
+func (l *link) requestLease(ctx context.Context, service *exposed) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	request := &framing.ProxyRequest{
+		OriginAddress: service.origin, Service: service.name, WantedPort: uint32(service.wantedPort),
+	}
+	var response framing.ProxyResponse
+	if err := l.control.request(ctx, framing.OpProxyRequest, request, framing.OpProxyResponse, &response); err != nil {
+		return err
+	}
+	if response.Service != service.name {
+		return fmt.Errorf("the server answered for the service %q", printable(response.Service))
+	}
+	service.leased(l, &response)
+	return nil
+}
+
+// releaseWithdrawn tells the server of services that the node no longer has; it keeps their leases.
+func (l *link) releaseWithdrawn(ctx context.Context, registered map[string]*exposed, services []*exposed) (complete bool) {
+	complete = true
+	for name, service := range registered {
+		if slices.Contains(services, service) {
+			continue
+		}
+		limit, cancel := context.WithTimeout(ctx, requestTimeout)
+		err := l.control.request(limit, framing.OpRelease, &framing.Release{Service: name, Hold: true}, framing.OpReleased, new(framing.Released))
+		cancel()
+		if err != nil {
+			l.node.log.Debug("a service could not be taken back", "service", name, "err", err)
+			complete = false
+			continue
+		}
+		delete(registered, name)
+	}
+	return complete
+}
+
+// leased takes note of the public address.
+func (e *exposed) leased(l *link, response *framing.ProxyResponse) {
+	public := printable(response.ProxyAddress)
+	e.mu.Lock()
+	changed := e.public != public
+	e.public, e.refusal = public, nil
+	e.mu.Unlock()
+	if e.listener != nil {
+		e.listener.leased.Do(func() { close(e.listener.granted) })
+	}
+	if !changed {
+		return
+	}
+	if response.WantedPortTaken {
+		l.node.log.Warn("the wanted public port is taken", "service", e.name, "wanted", e.wantedPort, "given", public)
+	}
+	l.node.config.OnLease(Lease{
+		Service: e.name, PublicAddress: public, Origin: e.origin,
+		Held: time.Duration(min(response.LeaseSeconds, 1<<31)) * time.Second,
+	})
+}
+
+// refused tells, once, why a service has no public address.
+func (e *exposed) refused(l *link, err error) {
+	if l.quic.Context().Err() != nil {
+		return // the connection ended; that is told elsewhere
+	}
+	err = explain(err, l.node.peerName())
+	e.mu.Lock()
+	known := e.refusal != nil && e.refusal.Error() == err.Error()
+	e.refusal = err
+	e.mu.Unlock()
+	if known {
+		return
+	}
+	attributes := []any{"service", e.name, "reason", err.Error()}
+	if failure, ok := errors.AsType[*FailureError](err); ok && failure.Advice != "" {
+		attributes = append(attributes, "hint", printable(failure.Advice))
+	}
+	l.node.log.Warn("no public address, trying again", attributes...)
+}

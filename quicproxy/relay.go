@@ -1,0 +1,189 @@
+package quicproxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/framing"
+)
+
+// resetLinger is how long a relay that the other side reset may still take to deliver what was sent before.
+const resetLinger = 10 * time.Second
+
+// copySize is the size of a copy buffer. A write to a stream returns when all but a packet of it is under
+// way, so the size decides how often a copying goroutine wakes up.
+const copySize = 64 << 10
+
+// copyBuffers are taken only while there is data in hand: an idle relay has none.
+var copyBuffers = sync.Pool{New: func() any { return new([copySize]byte) }}
+
+// relay joins a stream and a TCP (or unix) connection: bytes untouched, FIN for FIN in each direction on
+// its own, RST for reset (docs/protocol.md section 6). Both sides of the tunnel use the same type.
+type relay struct {
+	stream *quic.Stream
+	tcp    net.Conn
+	reader *readyReader
+
+	toStreamBytes, toTCPBytes atomic.Uint64
+	aborted                   atomic.Bool // we reset it
+	gone                      atomic.Bool // the other side reset it
+}
+
+func newRelay(stream *quic.Stream, tcp net.Conn) *relay {
+	return &relay{stream: stream, tcp: tcp, reader: newReadyReader(tcp)}
+}
+
+// run copies in both directions until both have ended, and leaves nothing open.
+func (r *relay) run() {
+	fired := make(chan struct{})
+	stop := context.AfterFunc(r.stream.Context(), func() {
+		defer close(fired)
+		r.sendingStopped(context.Cause(r.stream.Context()))
+	})
+	var other sync.WaitGroup
+	other.Go(r.copyToTCP)
+	r.copyToStream()
+	other.Wait()
+	if !stop() {
+		<-fired
+	}
+	if r.gone.Load() {
+		resetTCP(r.tcp)
+	} else {
+		r.tcp.Close()
+	}
+}
+
+func (r *relay) copyToStream() {
+	for {
+		buffer, n, err := r.reader.next()
+		if n > 0 {
+			_, err = r.stream.Write(buffer[:n])
+			copyBuffers.Put(buffer)
+			r.toStreamBytes.Add(uint64(n))
+		}
+		switch {
+		case err == nil:
+			continue
+		case err == io.EOF:
+			r.stream.Close()
+		case isStopped(err) || errors.Is(err, os.ErrDeadlineExceeded):
+			// The other side wants no more. What it sends goes on, and says how the relay ends.
+			r.stream.CancelWrite(quic.StreamErrorCode(framing.NoError))
+		default:
+			r.abort(framing.ErrorRelayReset)
+		}
+		return
+	}
+}
+
+func (r *relay) copyToTCP() {
+	for {
+		err := r.copyOnceToTCP()
+		switch {
+		case err == nil:
+			continue
+		case err == io.EOF:
+			r.reader.finSent.Store(true)
+			closeWrite(r.tcp)
+		default:
+			r.abort(framing.ErrorRelayReset)
+		}
+		return
+	}
+}
+
+// copyOnceToTCP waits for data without holding a buffer, then moves as much as fits into one.
+func (r *relay) copyOnceToTCP() error {
+	var first [1]byte
+	r.stream.Peek(first[:]) // its error comes again from Read, which also tells quic-go that it was seen
+	buffer := copyBuffers.Get().(*[copySize]byte)
+	defer copyBuffers.Put(buffer)
+	n, err := r.stream.Read(buffer[:])
+	if n > 0 {
+		if _, writeErr := r.tcp.Write(buffer[:n]); writeErr != nil {
+			return writeErr
+		}
+		r.toTCPBytes.Add(uint64(n))
+	}
+	return err
+}
+
+// sendingStopped is called once when the stream takes no more data of ours, whoever caused it.
+func (r *relay) sendingStopped(cause error) {
+	if !isStopped(cause) {
+		return // we ended it ourselves, or the connection died and abort follows
+	}
+	r.tcp.SetReadDeadline(time.Unix(1, 0))
+	if code, _ := resetCode(cause); code != framing.NoError {
+		// The other end of the relay is gone. What it sent before is on its way; a reader that does not
+		// take it in time does not get it.
+		r.gone.Store(true)
+		r.tcp.SetWriteDeadline(time.Now().Add(resetLinger))
+	}
+}
+
+// abort resets both sides. What was read from the TCP connection before is still delivered, as TCP does.
+func (r *relay) abort(code framing.ErrorCode) {
+	if r.aborted.Swap(true) {
+		return
+	}
+	r.stream.SetReliableBoundary()
+	resetStream(r.stream, code)
+	resetTCP(r.tcp)
+}
+
+// resetStream ends both halves of a stream.
+func resetStream(stream *quic.Stream, code framing.ErrorCode) {
+	stream.CancelWrite(quic.StreamErrorCode(code))
+	stream.CancelRead(quic.StreamErrorCode(code))
+}
+
+// resetTCP closes with RST where the kind of connection has one.
+func resetTCP(c net.Conn) {
+	if l, ok := c.(interface{ SetLinger(seconds int) error }); ok {
+		l.SetLinger(0)
+	}
+	c.Close()
+}
+
+// closeWrite sends FIN. Connections that cannot (a listener's of the caller may not) are closed whole
+// when the relay ends.
+func closeWrite(c net.Conn) {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite()
+	}
+}
+
+// isStopped reports that the other side asked us to send no more (STOP_SENDING).
+func isStopped(err error) bool {
+	_, ok := resetCode(err)
+	return ok
+}
+
+// resetCode is the code with which the other side ended a stream, if it did.
+func resetCode(err error) (framing.ErrorCode, bool) {
+	if e, ok := errors.AsType[*quic.StreamError](err); ok && e.Remote {
+		return framing.ErrorCode(e.ErrorCode), true
+	}
+	return 0, false
+}
+
+// readBlocking is the read of connections whose readiness cannot be waited for.
+func readBlocking(conn net.Conn) (buffer *[copySize]byte, n int, err error) {
+	buffer = copyBuffers.Get().(*[copySize]byte)
+	n, err = conn.Read(buffer[:])
+	if n > 0 {
+		return buffer, n, nil // the error, if any, comes again
+	}
+	copyBuffers.Put(buffer)
+	return nil, 0, err
+}

@@ -1,0 +1,140 @@
+package quicproxy
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net"
+	"strconv"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"apquic/framing"
+	"apquic/lease"
+)
+
+// storeTimeout bounds one access to the lease store.
+const storeTimeout = 10 * time.Second
+
+// handle answers a message of the node. An error ends the connection.
+func (c *nodeConn) handle(envelope framing.Envelope) error {
+	if envelope.RequestNonce == 0 {
+		return unexpected(envelope) // a node sends requests only
+	}
+	switch envelope.Opcode {
+	case framing.OpKeepalive:
+		return c.control.reply(envelope, framing.OpKeepaliveResponse, &framing.KeepaliveResponse{})
+	case framing.OpProxyRequest:
+		request := new(framing.ProxyRequest)
+		return answer(c, envelope, request, framing.OpProxyResponse, func() (*framing.ProxyResponse, error) { return c.grant(request) })
+	case framing.OpRelease:
+		request := new(framing.Release)
+		return answer(c, envelope, request, framing.OpReleased, func() (*framing.Released, error) { return c.release(request) })
+	case framing.OpDrain:
+		c.drain(envelope)
+		return nil
+	case framing.OpHello:
+		return unexpected(envelope)
+	}
+	return c.control.reply(envelope, framing.OpFailure, &framing.Failure{
+		Code: uint64(framing.ErrorUnknownOpcode),
+		Text: fmt.Sprintf("this server does not know the message %v", envelope.Opcode),
+	})
+}
+
+// answer decodes a request, does what it asks for and sends the outcome.
+func answer[R proto.Message](c *nodeConn, envelope framing.Envelope, request proto.Message, op framing.Opcode, do func() (R, error)) error {
+	if err := envelope.Decode(request); err != nil {
+		return err
+	}
+	response, err := do()
+	if err != nil {
+		c.log.Warn("request refused", "request", envelope.Opcode, "err", err)
+		return c.control.reply(envelope, framing.OpFailure, failureMessage(err))
+	}
+	return c.control.reply(envelope, op, response)
+}
+
+// grant leases a public address to a service, or renews it, and directs its clients to this connection.
+func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse, error) {
+	if err := framing.CheckServiceName(request.Service); err != nil {
+		return nil, badRequest(err)
+	}
+	if request.OriginAddress != "" { // a program that accepts the connections itself has none
+		if _, _, err := framing.ParseOrigin(request.OriginAddress); err != nil {
+			return nil, badRequest(err)
+		}
+	}
+	if request.WantedPort > math.MaxUint16 {
+		return nil, badRequest(fmt.Errorf("there is no port %d", request.WantedPort))
+	}
+	c.session.leases.Lock()
+	defer c.session.leases.Unlock()
+	if c.replaced {
+		return nil, &FailureError{Code: framing.ErrorReplaced, Text: "a newer connection of this node is in use"}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	granted, err := c.server.lessor.Grant(ctx, lease.Request{
+		Key:    lease.Key{Node: c.node, Service: request.Service},
+		Origin: request.OriginAddress, WantedPort: uint16(request.WantedPort),
+	})
+	if err != nil {
+		return nil, leaseFailure(err)
+	}
+	p := c.server.publicListener(granted.Port)
+	if p == nil {
+		return nil, &FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
+	}
+	p.attach(c)
+	c.services[request.Service] = p
+	address := "tcp://" + net.JoinHostPort(c.server.config.PublicHost, strconv.Itoa(int(granted.Port)))
+	c.log.Info("lease", "service", request.Service, "public", address, "origin", request.OriginAddress)
+	return &framing.ProxyResponse{
+		OriginAddress: request.OriginAddress, ProxyAddress: address, Service: request.Service,
+		LeaseSeconds:    uint64(c.server.lessor.HoldTime() / time.Second),
+		WantedPortTaken: granted.WantedTaken,
+	}, nil
+}
+
+// release gives a lease up, or ends only this connection's part in it.
+func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) {
+	c.session.leases.Lock()
+	defer c.session.leases.Unlock()
+	p := c.services[request.Service]
+	if p == nil {
+		return nil, badRequest(fmt.Errorf("this connection has no service %q", request.Service))
+	}
+	delete(c.services, request.Service)
+	if !p.leave(c) {
+		return &framing.Released{Service: request.Service}, nil // a newer connection has it
+	}
+	if request.Hold {
+		c.server.detach(c, p)
+		return &framing.Released{Service: request.Service}, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	if err := c.server.lessor.Release(ctx, p.key); err != nil {
+		p.attach(c)
+		c.services[request.Service] = p
+		return nil, leaseFailure(err)
+	}
+	c.log.Info("lease released", "service", request.Service, "port", p.port)
+	return &framing.Released{Service: request.Service}, nil
+}
+
+// drain is asked for by a node that stops: new clients wait for its next process, running relays end.
+func (c *nodeConn) drain(envelope framing.Envelope) {
+	c.session.leases.Lock()
+	for _, p := range c.services {
+		p.suspend(c)
+	}
+	c.session.leases.Unlock()
+	c.log.Info("node stops", "relays", c.relays.len())
+	c.server.work.Go(func() {
+		c.relays.wait(c.quic.Context())
+		c.control.reply(envelope, framing.OpDrained, &framing.Drained{})
+	})
+}

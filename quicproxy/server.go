@@ -1,0 +1,130 @@
+package quicproxy
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"apquic/certs"
+	"apquic/lease"
+)
+
+// Defaults of ServerConfig and NodeConfig.
+const (
+	DefaultIdleTimeout = 90 * time.Second
+	DefaultDrain       = 10 * time.Second
+	DefaultPark        = 10 * time.Second
+	DefaultKeepalive   = 15 * time.Second
+)
+
+// ServerConfig says what a Server is made of. The zero value of a field is its default unless noted.
+type ServerConfig struct {
+	// Key is the server's identity; required.
+	Key certs.PrivateKey
+	// PacketConn is the UDP socket that nodes connect to; required. Run closes it.
+	PacketConn net.PacketConn
+
+	// Ports are the public ports to lease, 20000-22000 by default.
+	Ports lease.PortRange
+	// Store keeps the leases; in memory by default. The caller closes it after Run.
+	Store lease.Store
+	// LeaseTime is how long a port stays its node's after the node went away, 180 minutes by default.
+	LeaseTime time.Duration
+	// MaxServices is the number of services per node, 16 by default.
+	MaxServices int
+	// PublicHost is the host in the public addresses that nodes are told.
+	PublicHost string
+	// ListenPublic opens the public listener of a port; all addresses of the machine by default.
+	ListenPublic func(port uint16) (net.Listener, error)
+
+	// Admit decides who may have a lease; nil admits every node.
+	Admit Admitter
+	// ResetKey and TokenKey must survive a restart for nodes to notice it at once (RFC 9000 section
+	// 10.3); random by default.
+	ResetKey, TokenKey [32]byte
+	// NetID separates networks; both sides must have the same.
+	NetID uint32
+
+	// IdleTimeout ends a connection on which nothing arrived for so long.
+	IdleTimeout time.Duration
+	// Drain is how long running relays may go on after Run's context was cancelled; negative: not at all.
+	Drain time.Duration
+	// Park is how long a public connection waits for a node that is away; negative: not at all.
+	Park time.Duration
+
+	// Version is told to nodes.
+	Version string
+	// Log gets the log; nothing is logged by default.
+	Log *slog.Logger
+}
+
+// Server accepts nodes and relays public connections to them.
+type Server struct {
+	config ServerConfig
+	log    *slog.Logger
+	lessor *lease.Lessor
+	guard  *handshakeGuard
+	// strangers are the refused nodes that were logged lately.
+	strangers *recently
+
+	// listeners waits for the accept loops of the public listeners, work for everything else.
+	listeners, work sync.WaitGroup
+	stopped         chan struct{} // closed when the public listeners close for good
+
+	mu       sync.Mutex
+	sessions map[certs.NodeID]*session
+	public   map[uint16]*publicListener
+	draining bool
+	counters Counters
+}
+
+// NewServer validates config and makes a server of it.
+func NewServer(config ServerConfig) (*Server, error) {
+	if config.Key.IsZero() {
+		return nil, errors.New("server: a key is required")
+	}
+	if config.PacketConn == nil {
+		return nil, errors.New("server: a packet connection is required")
+	}
+	if config.Ports.IsZero() {
+		config.Ports, _ = lease.ParsePortRange("20000-22000")
+	}
+	config.IdleTimeout = cmp.Or(config.IdleTimeout, DefaultIdleTimeout)
+	config.Drain = cmp.Or(config.Drain, DefaultDrain)
+	config.Park = cmp.Or(config.Park, DefaultPark)
+	if config.Store == nil {
+		config.Store = lease.NewMemoryStore()
+	}
+	if config.ListenPublic == nil {
+		config.ListenPublic = listenEverywhere
+	}
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{
+		config:    config,
+		log:       config.Log,
+		guard:     newHandshakeGuard(),
+		strangers: newRecently(),
+		sessions:  make(map[certs.NodeID]*session),
+		public:    make(map[uint16]*publicListener),
+		stopped:   make(chan struct{}),
+	}
+	lessor, err := lease.NewLessor(lease.Config{
+		Store: config.Store, Ports: config.Ports, HoldTime: config.LeaseTime,
+		MaxPerNode: config.MaxServices, Binder: s, Log: config.Log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
+	s.lessor = lessor
+	return s, nil
+}
+
+func listenEverywhere(port uint16) (net.Listener, error) {
+	return net.ListenTCP("tcp", &net.TCPAddr{Port: int(port)})
+}

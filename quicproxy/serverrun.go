@@ -1,0 +1,131 @@
+package quicproxy
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/certs"
+	"apquic/framing"
+)
+
+// Run serves until ctx ends, lets running relays finish, and returns nil; or it returns why it cannot go
+// on. Everything that it started has ended then. It may be called once.
+func (s *Server) Run(ctx context.Context) error {
+	defer s.config.PacketConn.Close()
+	tlsConfig, err := certs.ServerTLS(s.config.Key)
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	transport := s.transport()
+	defer transport.Close()
+	listener, err := transport.Listen(tlsConfig, serverQUICConfig(s.config.IdleTimeout))
+	if err != nil {
+		return fmt.Errorf("server: listening for nodes: %w", err)
+	}
+	if err := s.lessor.Load(ctx); err != nil {
+		s.closePublic()
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("server: %w", err)
+	}
+
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var lessor sync.WaitGroup
+	lessor.Go(func() {
+		if err := s.lessor.Run(background); err != nil {
+			s.log.Error("the leases are not watched any more", "err", err)
+		}
+	})
+	err = s.accept(ctx, listener)
+	s.drain(listener)
+	stop()
+	lessor.Wait()
+	return err
+}
+
+func (s *Server) transport() *quic.Transport {
+	t := &quic.Transport{
+		Conn:                             s.config.PacketConn,
+		ConnectionIDLength:               serverConnectionIDLength,
+		DisableVersionNegotiationPackets: true,
+		VerifySourceAddress:              s.guard.needsRetry,
+		ConnContext:                      s.guard.begin,
+	}
+	if s.config.ResetKey != [32]byte{} {
+		t.StatelessResetKey = (*quic.StatelessResetKey)(&s.config.ResetKey)
+	}
+	if s.config.TokenKey != [32]byte{} {
+		t.TokenGeneratorKey = (*quic.TokenGeneratorKey)(&s.config.TokenKey)
+	}
+	return t
+}
+
+// accept hands each connection over at once: quic-go refuses those that find its queue of 32 full.
+func (s *Server) accept(ctx context.Context, listener *quic.Listener) error {
+	for {
+		conn, err := listener.Accept(ctx)
+		switch {
+		case err == nil:
+			s.work.Go(func() { s.serveNode(conn) })
+		case ctx.Err() != nil:
+			return nil
+		default:
+			return fmt.Errorf("server: the socket for nodes failed: %w", err)
+		}
+	}
+}
+
+// drain ends the server: no new node and no new client, running relays up to the limit, then codes.
+func (s *Server) drain(listener *quic.Listener) {
+	listener.Close()
+	conns := s.closePublic()
+	s.log.Info("stopping", "nodes", len(conns), "limit", s.config.Drain)
+
+	limit, cancel := context.WithTimeout(context.Background(), max(s.config.Drain, 0))
+	var drained sync.WaitGroup
+	for _, c := range conns {
+		drained.Go(func() { c.finish(limit, s.config.Drain) })
+	}
+	drained.Wait()
+	cancel()
+	s.work.Wait()
+}
+
+// finish lets the relays of c end, and closes it.
+func (c *nodeConn) finish(limit context.Context, drain time.Duration) {
+	message := &framing.Drain{LimitMilliseconds: uint64(max(drain, 0).Milliseconds()), Reason: "the server is stopping"}
+	c.control.request(limit, framing.OpDrain, message, framing.OpDrained, new(framing.Drained))
+	c.relays.wait(limit)
+	c.relays.abort(framing.ErrorRelayShutdown)
+	c.quic.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), "the server was stopped")
+}
+
+// closePublic closes the public listeners for good and returns the connections of nodes.
+func (s *Server) closePublic() (conns []*nodeConn) {
+	s.mu.Lock()
+	s.draining = true
+	public := slices.Collect(maps.Values(s.public))
+	for _, session := range s.sessions {
+		conns = append(conns, session.conns...)
+	}
+	s.mu.Unlock()
+	close(s.stopped)
+	for _, p := range public {
+		p.close()
+	}
+	s.listeners.Wait()
+	return conns
+}
+
+func (s *Server) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}

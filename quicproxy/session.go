@@ -1,0 +1,209 @@
+package quicproxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/certs"
+	"apquic/framing"
+)
+
+const (
+	// helloTimeout bounds how long a connection may exist without having said who it is.
+	helloTimeout = 10 * time.Second
+	// farewell is how long a refused node has to read why before its connection is closed.
+	farewell = time.Second
+)
+
+var errConnectionEnded = errors.New("the connection to the node ended")
+
+// session is the presence of a node: its live connections, the newest last and primary.
+type session struct {
+	// leases serialises what the connections of a node do to its leases, and guards their services. It is
+	// taken before Server.mu, never after.
+	leases sync.Mutex
+	conns  []*nodeConn // guarded by Server.mu
+}
+
+// nodeConn is one QUIC connection of a node, as the server sees it.
+type nodeConn struct {
+	server   *Server
+	quic     *quic.Conn
+	control  *controlStream
+	node     certs.NodeID
+	instance uint64
+	version  string
+	since    time.Time
+	log      *slog.Logger
+	session  *session
+	relays   relaySet
+
+	// Guarded by session.leases.
+	services map[string]*publicListener
+	replaced bool
+}
+
+// serveNode owns a connection from its handshake to its end.
+func (s *Server) serveNode(conn *quic.Conn) {
+	c, err := s.admit(conn)
+	s.guard.done(conn.Context())
+	if err != nil {
+		s.log.Debug("connection refused", "from", conn.RemoteAddr(), "err", err)
+		conn.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
+		return
+	}
+	err = c.control.serve(c.handle)
+	conn.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
+	c.relays.abort(framing.ErrorRelayReset)
+	s.leave(c)
+	c.log.Info("node disconnected", "reason", explain(err, "the node").Error(), "after", time.Since(c.since).Round(time.Second))
+}
+
+// admit reads the Hello of a new connection and answers it.
+func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
+	ctx, cancel := context.WithTimeout(conn.Context(), helloTimeout)
+	defer cancel()
+	stream, err := conn.AcceptStream(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("waiting for the control stream: %w", err)
+	}
+	control, err := newControlStream(conn, stream, s.config.Key, framing.RoleServer, s.config.NetID)
+	if err != nil {
+		return nil, err
+	}
+	envelope, err := control.read(helloTimeout)
+	if err != nil {
+		return nil, fmt.Errorf("waiting for Hello: %w", err)
+	}
+	var hello framing.Hello
+	if envelope.Opcode != framing.OpHello || envelope.Reply || envelope.RequestNonce == 0 {
+		return nil, unexpected(envelope)
+	}
+	if err := envelope.Decode(&hello); err != nil {
+		return nil, err
+	}
+	node, _ := certs.PeerID(conn.ConnectionState().TLS) // newControlStream had it, too
+	c := &nodeConn{
+		server: s, quic: conn, control: control, node: node, since: time.Now(),
+		instance: hello.Instance, version: printable(hello.Version),
+		log:      s.log.With("node", node, "from", conn.RemoteAddr().String()),
+		services: make(map[string]*publicListener),
+	}
+	joined, err := s.enter(c, &hello)
+	if err != nil {
+		refuse(control, envelope, conn, err)
+		return nil, err
+	}
+	c.log.Info("node connected", "version", c.version, "joined", joined)
+	welcome := &framing.Welcome{Version: s.config.Version, ObservedAddress: conn.RemoteAddr().String(), Joined: joined}
+	if err := control.reply(envelope, framing.OpWelcome, welcome); err != nil {
+		s.leave(c)
+		return nil, err
+	}
+	return c, nil
+}
+
+// refuse says why, and gives the node the time to read it: closing a connection drops what it carries.
+func refuse(control *controlStream, to framing.Envelope, conn *quic.Conn, err error) {
+	control.reply(to, framing.OpFailure, failureMessage(err))
+	select {
+	case <-conn.Context().Done():
+	case <-time.After(farewell):
+	}
+}
+
+// enter lets c into the session of its node, if it may, and makes it primary.
+func (s *Server) enter(c *nodeConn, hello *framing.Hello) (joined bool, err error) {
+	if s.config.Admit != nil {
+		if joined, err = s.config.Admit.Admit(c.node, hello.JoinSecret); err != nil {
+			s.logStranger(c, err)
+			return false, notAuthorized(c.node, err)
+		}
+	}
+	older, err := s.join(c, hello.Standby)
+	if err != nil {
+		return false, err
+	}
+	c.session.leases.Lock()
+	for _, old := range older {
+		old.replaced = true
+		for _, p := range old.services {
+			p.suspend(old)
+		}
+	}
+	c.session.leases.Unlock()
+	for _, old := range older {
+		if old.instance != c.instance {
+			c.log.Warn("two processes use the key of this node; the newer one takes over", "older", old.quic.RemoteAddr().String())
+		}
+		s.work.Go(func() { old.retire(c) })
+	}
+	return joined, nil
+}
+
+// join adds c to its session and returns the connections that were there before.
+func (s *Server) join(c *nodeConn, standby bool) (older []*nodeConn, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		return nil, &FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
+	}
+	existing := s.sessions[c.node]
+	if existing == nil {
+		existing = new(session)
+		s.sessions[c.node] = existing
+	}
+	older = slices.Clone(existing.conns)
+	if standby && slices.ContainsFunc(older, func(old *nodeConn) bool { return old.instance != c.instance }) {
+		return nil, anotherProcess(older[len(older)-1].quic.RemoteAddr())
+	}
+	c.session = existing
+	existing.conns = append(existing.conns, c)
+	return older, nil
+}
+
+// leave ends what c had. Its leases stay, held for the node, unless a newer connection has them.
+func (s *Server) leave(c *nodeConn) {
+	c.session.leases.Lock()
+	for name, p := range c.services {
+		if p.leave(c) {
+			s.detach(c, p)
+		}
+		delete(c.services, name)
+	}
+	c.session.leases.Unlock()
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.session.conns = slices.DeleteFunc(c.session.conns, func(other *nodeConn) bool { return other == c })
+	if len(c.session.conns) == 0 && s.sessions[c.node] == c.session {
+		delete(s.sessions, c.node)
+	}
+}
+
+// detach starts the time for which the lease of p is held. A stopping server leaves that to its next start,
+// which finds the lease attached.
+func (s *Server) detach(c *nodeConn, p *publicListener) {
+	if s.isDraining() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	if err := s.lessor.Detach(ctx, p.key); err != nil {
+		c.log.Warn("the end of a session could not be stored", "service", p.key.Service, "err", err)
+	}
+}
+
+// retire tells c of its successor and closes it when its last relay has ended.
+func (c *nodeConn) retire(successor *nodeConn) {
+	c.control.send(framing.OpReplaced, &framing.Replaced{Instance: successor.instance, Address: successor.quic.RemoteAddr().String()})
+	c.relays.wait(c.quic.Context())
+	c.quic.CloseWithError(quic.ApplicationErrorCode(framing.ErrorReplaced), "a newer connection of this node is in use")
+}

@@ -1,0 +1,462 @@
+package quicproxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"apquic/certs"
+	"apquic/framing"
+	"apquic/lease"
+)
+
+const web = "192.168.1.101:80"
+
+// TestPark: clients of a node that is away wait for it, a bounded time and a bounded number of them.
+func TestPark(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer()
+		w.serveTCP(web, echo)
+		w.startNode(expose("web", web)).leasesWait(t).stop()
+		eventually(t, "the node gone", func() bool { return len(server.server.Status().Sessions) == 0 })
+
+		waiting := w.visit("20000")
+		time.Sleep(8 * time.Second)
+		w.startNode(expose("web", web))
+		exchange(t, waiting, "patience")
+		waiting.Close()
+	})
+}
+
+func (r *running) leasesWait(t *testing.T) *running {
+	r.leases.wait(t, 1)
+	return r
+}
+
+func TestParkEnds(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer()
+		w.startNode(expose("web", web)).leasesWait(t).stop()
+		eventually(t, "the node gone", func() bool { return len(server.server.Status().Sessions) == 0 })
+
+		begin := time.Now()
+		for range maxParked {
+			w.visit("20000")
+		}
+		one := w.visit("20000")
+		if err := wantRead(one, "", syscall.ECONNRESET); err != nil || time.Since(begin) > time.Second {
+			t.Errorf("one too many: %v after %v", err, time.Since(begin))
+		}
+		eventually(t, "all others reset", func() bool { return server.server.Status().Counters.Refused == maxParked+1 })
+		if waited := time.Since(begin); waited < DefaultPark || waited > DefaultPark+3*time.Second { // some were accepted late
+			t.Errorf("they waited %v", waited)
+		}
+	})
+}
+
+// TestPortSurvives: the port stays its node's through restarts and crashes of both sides.
+func TestPortSurvives(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer()
+		w.serveTCP(web, echo)
+		other := w.startNode(expose("a", web), func(c *NodeConfig) { c.Key = newKey(t) }).leasesWait(t)
+		node := w.startNode(expose("web", web)).leasesWait(t)
+		if got := node.leases.wait(t, 1)[0].PublicAddress; got != "tcp://"+serverIP+":20001" {
+			t.Fatalf("address %q", got)
+		}
+		exchange(t, w.visit("20001"), "before")
+		for range 3 {
+			w.crash(server)
+			server = w.startServer()
+			eventually(t, "both nodes back", func() bool { return len(server.server.Status().Sessions) == 2 })
+			exchange(t, w.visit("20001"), "after a crash of the server")
+		}
+		// The other node is gone for a while; its port is not given away.
+		other.stop()
+		third := w.startNode(expose("b", web), func(c *NodeConfig) { c.Key = newKey(t) })
+		if got := third.leases.wait(t, 1)[0].PublicAddress; got != "tcp://"+serverIP+":20002" {
+			t.Errorf("third node got %q", got)
+		}
+		if got := len(node.leases.leases); got != 1 {
+			t.Errorf("%d changes of the address were told, want 1", got)
+		}
+	})
+}
+
+// TestCrashIsNoticedAtOnce: a restarted server answers the next message with a stateless reset.
+func TestCrashIsNoticedAtOnce(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer()
+		w.startNode(expose("web", web)).leasesWait(t)
+		w.crash(server)
+		server = w.startServer()
+		begin := time.Now()
+		eventually(t, "back", func() bool { return len(server.server.Status().Sessions) == 1 })
+		if took := time.Since(begin); took > DefaultKeepalive+3*time.Second {
+			t.Errorf("back after %v, want at most a keepalive period and a little", took)
+		}
+		if !strings.Contains(w.logged.String(), "was restarted") {
+			t.Error("the log does not say why")
+		}
+	})
+}
+
+// TestServerComesLater: the node was there first, and says so once.
+func TestServerComesLater(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.serveTCP(web, echo)
+		node := w.startNode(expose("web", web))
+		time.Sleep(5 * time.Minute)
+		w.startServer()
+		node.leases.wait(t, 1)
+		exchange(t, w.visit("20000"), "hello")
+		if n := w.logged.count("level=WARN"); n != 1 {
+			t.Errorf("%d warnings, want 1", n)
+		}
+	})
+}
+
+// TestNameMoves: the server's name leads elsewhere after a crash.
+func TestNameMoves(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.serveTCP(web, echo)
+		address := netip.MustParseAddr(serverIP)
+		node := w.startNode(expose("web", web), func(c *NodeConfig) {
+			c.Address = "tunnel.example:8090"
+			c.Resolve = func(_ context.Context, host string) ([]netip.Addr, error) {
+				if host != "tunnel.example" {
+					return nil, &net.DNSError{Name: host, IsNotFound: true}
+				}
+				return []netip.Addr{netip.MustParseAddr("2001:db8::1"), address}, nil // one family does not work
+			}
+		})
+		server := w.startServer()
+		node.leases.wait(t, 1)
+		w.crash(server)
+		address = netip.MustParseAddr("203.0.113.99")
+		w.machine = w.net.Host("203.0.113.99")
+		w.startServer(func(c *ServerConfig) { c.PublicHost = "203.0.113.99" })
+		if got := node.leases.wait(t, 2)[1].PublicAddress; got != "tcp://203.0.113.99:20000" {
+			t.Errorf("address %q", got)
+		}
+	})
+}
+
+// TestRebinding: the NAT gives new ports; no relay is lost.
+func TestRebinding(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.startServer()
+		w.serveTCP(web, echo)
+		w.startNode(expose("web", web)).leasesWait(t)
+		c := w.visit("20000")
+		for range 5 {
+			exchange(t, c, "before")
+			w.nat.Rebind()
+			time.Sleep(DefaultKeepalive + time.Second)
+			exchange(t, c, "after")
+		}
+	})
+}
+
+// TestOutage: a relay outlives a cut that is shorter than the idle timeout.
+func TestOutage(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.startServer()
+		w.serveTCP(web, echo)
+		w.startNode(expose("web", web)).leasesWait(t)
+		c := w.visit("20000")
+		exchange(t, c, "before")
+		w.machine.Cut()
+		time.Sleep(time.Minute)
+		w.machine.Restore()
+		begin := time.Now()
+		exchange(t, c, "after")
+		if took := time.Since(begin); took > 5*time.Second {
+			t.Errorf("data flowed again after %v", took)
+		}
+	})
+}
+
+// TestNewestWins: the node's process was killed; its next one takes over at once, long before the server
+// notices that the first is dead.
+func TestNewestWins(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer()
+		w.serveTCP(web, echo)
+		first := w.startNode(expose("web", web)).leasesWait(t)
+		w.home.Cut()
+		first.stop()
+		w.home.Restore()
+		begin := time.Now()
+		w.startNode(expose("web", web)).leasesWait(t)
+		exchange(t, w.visit("20000"), "hello")
+		if took := time.Since(begin); took > time.Second {
+			t.Errorf("took %v", took)
+		}
+		eventually(t, "the dead connection is forgotten", func() bool { return len(server.server.Status().Sessions) == 1 })
+		if leases := server.server.Status().Leases; len(leases) != 1 || !leases[0].HeldUntil.IsZero() {
+			t.Errorf("leases %v", leases)
+		}
+	})
+}
+
+// TestTwoProcesses: one key in two processes. The newer has the port, the older keeps its relays and stands
+// by, both are told, and the older comes back when the newer ends.
+func TestTwoProcesses(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer()
+		w.serveTCP(web, func(c net.Conn) { writeErr(c, "older"); echo(c) })
+		w.serveTCP("192.168.1.101:81", func(c net.Conn) { writeErr(c, "newer"); echo(c) })
+		older := w.startNode(expose("web", web)).leasesWait(t)
+		old := w.visit("20000")
+		old.SetDeadline(time.Time{})
+		if err := wantPrefix(old, "older"); err != nil {
+			t.Fatal(err)
+		}
+		newer := w.startNode(expose("web", "192.168.1.101:81")).leasesWait(t)
+		time.Sleep(10 * time.Minute) // no throwing each other out
+		exchange(t, old, "still relayed")
+		if err := wantPrefix(w.visit("20000"), "newer"); err != nil {
+			t.Error(err)
+		}
+		if n := w.logged.count("took over"); n != 1 {
+			t.Errorf("the older process was told %d times", n)
+		}
+		if n := w.logged.count("two processes use the key"); n != 1 {
+			t.Errorf("the operator was told %d times", n)
+		}
+		old.Close()
+		eventually(t, "the older retired", func() bool { return len(server.server.Status().Sessions) == 1 })
+		time.Sleep(10 * time.Minute)
+		if n := w.logged.count("another process with the key of this node is connected"); n == 0 {
+			t.Error("the older process does not say why it waits")
+		}
+		newer.stop()
+		eventually(t, "the older is back", func() bool {
+			sessions := server.server.Status().Sessions
+			return len(sessions) == 1 && sessions[0].Primary && sessions[0].Instance == older.node.instance
+		})
+		if err := wantPrefix(w.visit("20000"), "older"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestNotAuthorized: a stranger is refused, both sides are told how to let it in, and that works.
+func TestNotAuthorized(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		dir := t.TempDir()
+		nodes := certs.NewAuthorizedNodes(dir + "/authorized_nodes")
+		secret := []byte("sixteen bytes...")
+		admission := NewAdmission(nodes, func() ([]byte, error) { return secret, nil }, w.log)
+		server := w.startServer(func(c *ServerConfig) { c.Admit = admission })
+		node := w.startNode(expose("web", web))
+		id := w.nodeKey.ID().String()
+		eventually(t, "told", func() bool {
+			return w.logged.count("line="+id) == 1 && w.logged.count("reason=\"this node is not authorized: "+id) == 1
+		})
+		time.Sleep(5 * time.Minute)
+		if n := w.logged.count("level=WARN"); n != 2 {
+			t.Errorf("%d warnings, want one on each side", n)
+		}
+		if err := nodes.Add(w.nodeKey.ID(), "added by hand"); err != nil {
+			t.Fatal(err)
+		}
+		node.leases.wait(t, 1)
+
+		wrong := w.startNode(expose("web", web), func(c *NodeConfig) { c.Key = newKey(t); c.JoinSecret = []byte("guessed") })
+		eventually(t, "refused", func() bool { return w.logged.count("its join secret is not the server's") > 0 })
+		wrong.stop()
+
+		invited := w.startNode(expose("web", web), func(c *NodeConfig) { c.Key = newKey(t); c.JoinSecret = secret })
+		invited.leases.wait(t, 1)
+		secret = []byte("another secret..")
+		eventually(t, "two nodes", func() bool { return len(server.server.Status().Sessions) == 2 })
+		if known, err := nodes.Contains(invited.node.config.Key.ID()); !known || err != nil {
+			t.Errorf("the invited node is not in the file: %v", err)
+		}
+	})
+}
+
+// TestLeaseFailures: each refusal has its code and words, and goes away when its cause does.
+func TestLeaseFailures(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		ports, _ := lease.ParsePortRange("20000-20001")
+		server := w.startServer(func(c *ServerConfig) { c.Ports = ports; c.MaxServices = 2 })
+		first := w.startNode(expose("a", web), expose("b", web), expose("c", web))
+		first.leases.wait(t, 2)
+		eventually(t, "too many", func() bool { return w.logged.count("level=WARN msg=\"no public address") == 1 })
+
+		full := w.startNode(expose("web", web), func(c *NodeConfig) { c.Key = newKey(t) })
+		eventually(t, "full", func() bool { return w.logged.count("larger range") == 1 })
+		outside := w.startNode(func(c *NodeConfig) {
+			c.Key = newKey(t)
+			c.Services = []Service{{Name: "web", Upstream: web, PublicPort: 80}}
+		})
+		eventually(t, "out of range", func() bool { return w.logged.count("choose a public port") == 1 })
+		outside.stop()
+
+		// A port becomes free: who asks first has it, the two that wait or the one that lost it.
+		if err := server.server.lessor.Release(t.Context(), lease.Key{Node: w.nodeKey.ID(), Service: "b"}); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "somebody got the port", func() bool { return len(server.server.Status().Leases) == 2 })
+		first.stop()
+		for _, l := range server.server.Status().Leases {
+			if l.Node == w.nodeKey.ID() {
+				if err := server.server.lessor.Release(t.Context(), l.Key); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		full.leases.wait(t, 1)
+	})
+}
+
+// TestWantedPort: a free one is given, a taken one is replaced by another, with a word about it.
+func TestWantedPort(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.startServer()
+		wants := func(c *NodeConfig) {
+			c.Key = newKey(t)
+			c.Services = []Service{{Name: "ssh", Upstream: web, PublicPort: 20022}}
+		}
+		if got := w.startNode(wants).leases.wait(t, 1)[0].PublicAddress; got != "tcp://"+serverIP+":20022" {
+			t.Errorf("first: %q", got)
+		}
+		if got := w.startNode(wants).leases.wait(t, 1)[0].PublicAddress; got != "tcp://"+serverIP+":20000" {
+			t.Errorf("second: %q", got)
+		}
+		if w.logged.count("wanted public port is taken") != 1 {
+			t.Error("nothing was said about the taken port")
+		}
+	})
+}
+
+// TestDrain: what runs may finish, new clients are not taken, and both ends say why.
+func TestDrain(t *testing.T) {
+	for _, side := range []string{"server", "node"} {
+		t.Run(side, func(t *testing.T) {
+			simulate(t, func(t *testing.T, w *world) {
+				server := w.startServer(func(c *ServerConfig) { c.Drain = 10 * time.Second })
+				w.serveTCP(web, echo)
+				node := w.startNode(expose("web", web), func(c *NodeConfig) { c.Drain = 10 * time.Second }).leasesWait(t)
+				finishes, stays := w.visit("20000"), w.visit("20000")
+				exchange(t, finishes, "a")
+				exchange(t, stays, "b")
+				stopping := map[string]*running{"server": server, "node": node}[side]
+				stopping.cancel()
+				time.Sleep(5 * time.Second)
+				exchange(t, finishes, "finishes in time")
+				closeWriteErr(finishes)
+				if err := wantRead(finishes, "", nil); err != nil {
+					t.Error(err)
+				}
+				begin := time.Now()
+				if err := wantRead(stays, "", syscall.ECONNRESET); err != nil {
+					t.Error(err)
+				}
+				if err := stopping.stop(); err != nil {
+					t.Error(err)
+				}
+				if took := time.Since(begin); took < 4*time.Second || took > 6*time.Second {
+					t.Errorf("the rest was reset after %v, want 5 s", took)
+				}
+				if side == "server" {
+					eventually(t, "the node knows", func() bool { return w.logged.count("was stopped") > 0 })
+				}
+			})
+		})
+	}
+}
+
+// TestDrainIsQuick: without relays nothing is waited for.
+func TestDrainIsQuick(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer()
+		node := w.startNode(expose("web", web)).leasesWait(t)
+		begin := time.Now()
+		node.stop()
+		eventually(t, "the node left", func() bool { return len(server.server.Status().Sessions) == 0 })
+		server.stop()
+		if took := time.Since(begin); took > 500*time.Millisecond {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+// TestWrongServer: somebody else answers at the address.
+func TestWrongServer(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.startServer()
+		node := w.startNode(expose("web", web), func(c *NodeConfig) { c.Server = newKey(t).ID() })
+		eventually(t, "told", func() bool { return w.logged.count("level=WARN") > 0 })
+		time.Sleep(time.Minute)
+		if len(node.leases.leases) > 0 {
+			t.Error("a lease from the wrong server")
+		}
+		if !strings.Contains(w.logged.String(), w.key.ID().String()) {
+			t.Error("the log does not name the server that answered")
+		}
+	})
+}
+
+func TestWrongNetwork(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.startServer(func(c *ServerConfig) { c.NetID = 7 })
+		w.startNode(expose("web", web))
+		eventually(t, "told", func() bool { return w.logged.count("network") > 0 })
+	})
+}
+
+func TestConfigErrors(t *testing.T) {
+	t.Parallel()
+	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	key := newKey(t)
+	for name, config := range map[string]ServerConfig{
+		"no key":    {PacketConn: socket},
+		"no socket": {Key: key},
+	} {
+		if _, err := NewServer(config); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	good := NodeConfig{Key: key, Server: key.ID(), Address: "localhost:8090"}
+	if _, err := NewNode(good); err != nil {
+		t.Errorf("good node: %v", err)
+	}
+	for name, change := range map[string]func(*NodeConfig){
+		"no key":      func(c *NodeConfig) { c.Key = certs.PrivateKey{} },
+		"no server":   func(c *NodeConfig) { c.Server = certs.NodeID{} },
+		"no port":     func(c *NodeConfig) { c.Address = "localhost" },
+		"network":     func(c *NodeConfig) { c.Network = "tcp" },
+		"upstream":    func(c *NodeConfig) { c.Services = []Service{{Name: "web", Upstream: "nothing"}} },
+		"bad name":    func(c *NodeConfig) { c.Services = []Service{{Name: "W", Upstream: web}} },
+		"double name": func(c *NodeConfig) { c.Services = []Service{{Name: "w", Upstream: web}, {Name: "w", Upstream: web}} },
+	} {
+		config := good
+		change(&config)
+		if _, err := NewNode(config); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// TestFailureError: programs decide on the code.
+func TestFailureError(t *testing.T) {
+	t.Parallel()
+	err := explain(&FailureError{Code: framing.ErrorRangeFull, Text: "full", Advice: "wait"}, "the server")
+	failure, ok := errors.AsType[*FailureError](err)
+	if !ok || failure.Code != framing.ErrorRangeFull || failure.Hint() != "wait" {
+		t.Errorf("%#v", err)
+	}
+}
