@@ -1,0 +1,126 @@
+package quicproxy
+
+import (
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestResetBesideBlockedWrite: a client that does not read resets its connection, while a write and a read
+// of ours wait. The kernel tells only one of the two of the reset, mostly the write; the read must not take
+// it for a FIN, or cut-off data would look complete to the service.
+func TestResetBesideBlockedWrite(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells a socket's state")
+	}
+	accepted := make(chan net.Conn)
+	address := upstream(t, func(c net.Conn) {
+		accepted <- c
+		<-accepted
+	})
+	for range 20 {
+		client, err := net.Dial("tcp4", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := <-accepted
+		read, filled := make(chan error), make(chan struct{})
+		go func() {
+			_, _, err := newReadyReader(c).next()
+			read <- err
+		}()
+		go func() {
+			chunk := make([]byte, 64<<10)
+			c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+			for {
+				if _, err := c.Write(chunk); err != nil {
+					break
+				}
+			}
+			c.SetWriteDeadline(time.Time{})
+			close(filled)
+			c.Write(chunk)
+		}()
+		<-filled
+		client.(*net.TCPConn).SetLinger(0)
+		client.Close()
+		if err := <-read; !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("the read returned %v", err)
+		}
+		accepted <- nil
+	}
+}
+
+// TestRealSockets repeats on the kernel's TCP what TestRelay shows in the simulation, where readiness, FIN
+// and RST take another way through the code.
+func TestRealSockets(t *testing.T) {
+	t.Parallel()
+	lateAnswer := upstream(t, func(c net.Conn) {
+		if request, err := io.ReadAll(c); string(request) != "x" || err != nil {
+			t.Errorf("request %q, %v", request, err)
+		}
+		io.WriteString(c, "the whole answer")
+	})
+	greeting := upstream(t, func(c net.Conn) {
+		io.WriteString(c, "SSH-2.0-x\r\n")
+		io.Copy(io.Discard, c)
+	})
+	resets := upstream(t, func(c net.Conn) {
+		io.ReadFull(c, make([]byte, 2))
+		io.WriteString(c, "before the reset")
+		c.(*net.TCPConn).SetLinger(0)
+	})
+	closed, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := closed.Addr().String()
+	closed.Close()
+	socket := t.TempDir() + "/socket"
+	unix, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close() })
+	go func() {
+		for {
+			c, err := unix.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				echo(c)
+			}()
+		}
+	}()
+	tun := newTunnel(t,
+		Service{Name: "late", Upstream: lateAnswer}, Service{Name: "greeting", Upstream: greeting},
+		Service{Name: "resets", Upstream: resets}, Service{Name: "nobody", Upstream: nobody},
+		Service{Name: "unix", Upstream: "unix:" + socket})
+
+	c := tun.dial("late")
+	if err := errors.Join(writeErr(c, "x"), c.CloseWrite(), wantRead(c, "the whole answer", nil)); err != nil {
+		t.Errorf("half-close: %v", err)
+	}
+	c = tun.dial("greeting")
+	if err := errors.Join(wantPrefix(c, "SSH-2.0-x\r\n"), c.CloseWrite(), wantRead(c, "", nil)); err != nil {
+		t.Errorf("service speaks first: %v", err)
+	}
+	c = tun.dial("resets")
+	if err := errors.Join(writeErr(c, "hi"), wantRead(c, "before the reset", syscall.ECONNRESET)); err != nil {
+		t.Errorf("service resets: %v", err)
+	}
+	if err := wantRead(tun.dial("nobody"), "", syscall.ECONNRESET); err != nil {
+		t.Errorf("service refuses: %v", err)
+	}
+	c = tun.dial("unix")
+	if err := errors.Join(exchangeErr(c, "hello"), c.CloseWrite(), wantRead(c, "", nil)); err != nil {
+		t.Errorf("unix socket: %v", err)
+	}
+}
