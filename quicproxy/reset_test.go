@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -29,24 +30,22 @@ func TestResetBesideBlockedWrite(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := <-accepted
-		read, filled := make(chan error), make(chan struct{})
+		read := make(chan error)
 		go func() {
 			_, _, err := newReadyReader(c).next()
 			read <- err
 		}()
+		var written atomic.Int64
 		go func() {
-			chunk := make([]byte, 64<<10)
-			c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
-			for {
+			for chunk := make([]byte, 4<<10); ; written.Add(1) {
 				if _, err := c.Write(chunk); err != nil {
-					break
+					return
 				}
 			}
-			c.SetWriteDeadline(time.Time{})
-			close(filled)
-			c.Write(chunk)
 		}()
-		<-filled
+		for last := int64(-1); last != written.Load(); <-time.After(20 * time.Millisecond) {
+			last = written.Load() // until the write waits
+		}
 		client.(*net.TCPConn).SetLinger(0)
 		client.Close()
 		if err := <-read; !errors.Is(err, syscall.ECONNRESET) {
