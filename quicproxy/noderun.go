@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/quic-go/quic-go"
+
 	"apquic/framing"
 )
 
@@ -54,6 +56,9 @@ func (n *Node) Run(ctx context.Context) error {
 			cancel()
 		default:
 			n.use(nil)
+			if end, ok := errors.AsType[*quic.ApplicationError](err); ok && end.Remote && framing.ErrorCode(end.ErrorCode) == framing.ErrorReplaced {
+				n.setStandby(true)
+			}
 			if time.Since(current.since) > lasting {
 				r.retry.reset()
 			}

@@ -18,7 +18,7 @@ import (
 const (
 	// helloTimeout bounds how long a connection may exist without having said who it is.
 	helloTimeout = 10 * time.Second
-	// farewell is how long a refused node has to read why before its connection is closed.
+	// farewell is how long a node has to read why before its connection is closed.
 	farewell = time.Second
 )
 
@@ -201,9 +201,18 @@ func (s *Server) detach(c *nodeConn, p *publicListener) {
 	}
 }
 
-// retire tells c of its successor and closes it when its last relay has ended.
+// retire tells c of its successor and closes it when its last relay has ended. The code says again whether
+// the successor is another process, since a closing connection drops what it carries.
 func (c *nodeConn) retire(successor *nodeConn) {
 	c.control.send(framing.OpReplaced, &framing.Replaced{Instance: successor.instance, Address: successor.quic.RemoteAddr().String()})
 	c.relays.wait(c.quic.Context())
-	c.quic.CloseWithError(quic.ApplicationErrorCode(framing.ErrorReplaced), "a newer connection of this node is in use")
+	select {
+	case <-c.quic.Context().Done():
+	case <-time.After(farewell):
+	}
+	code, text := framing.ErrorSuperseded, "a newer connection of this node is in use"
+	if c.instance != successor.instance {
+		code, text = framing.ErrorReplaced, "another process with the key of this node took over"
+	}
+	c.quic.CloseWithError(quic.ApplicationErrorCode(code), text)
 }

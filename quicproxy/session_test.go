@@ -249,6 +249,23 @@ func TestTwoProcesses(t *testing.T) {
 	})
 }
 
+// TestTwoIdleProcesses: without relays the older connection ends at once, and must not come back at once.
+func TestTwoIdleProcesses(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer()
+		w.startNode(expose("web", web)).leasesWait(t)
+		newer := w.startNode(expose("web", web)).leasesWait(t)
+		time.Sleep(time.Hour)
+		sessions := server.server.Status().Sessions
+		if len(sessions) != 1 || sessions[0].Instance != newer.node.instance || time.Since(sessions[0].Since) < time.Hour {
+			t.Errorf("sessions after an hour: %+v", sessions)
+		}
+		if n := w.logged.count("two processes use the key"); n != 1 {
+			t.Errorf("the operator was told %d times", n)
+		}
+	})
+}
+
 // TestNotAuthorized: a stranger is refused, both sides are told how to let it in, and that works.
 func TestNotAuthorized(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
