@@ -1,0 +1,73 @@
+package framing
+
+import "fmt"
+
+// ErrorCode says why a connection was closed, a stream reset, or a request refused (docs/protocol.md
+// section 7). The three uses share one space of numbers.
+type ErrorCode uint64
+
+// Ends of connections, 1 to 31; refusals of requests, 32 to 63; ends of relays, 64 and up.
+const (
+	NoError                  ErrorCode = 0
+	ErrorInternal            ErrorCode = 1
+	ErrorMalformed           ErrorCode = 2
+	ErrorTooLarge            ErrorCode = 3
+	ErrorBadSignature        ErrorCode = 4
+	ErrorBadNonce            ErrorCode = 5
+	ErrorForeignKey          ErrorCode = 6
+	ErrorWrongNetwork        ErrorCode = 7
+	ErrorUnexpectedMessage   ErrorCode = 8
+	ErrorUnknownOpcode       ErrorCode = 9
+	ErrorNotAuthorized       ErrorCode = 16
+	ErrorReplaced            ErrorCode = 17
+	ErrorBusy                ErrorCode = 18
+	ErrorShutdown            ErrorCode = 19
+	ErrorKeepaliveTimeout    ErrorCode = 20
+	ErrorSuperseded          ErrorCode = 21
+	ErrorRangeFull           ErrorCode = 32
+	ErrorPortBusy            ErrorCode = 33
+	ErrorPortOutOfRange      ErrorCode = 34
+	ErrorTooManyServices     ErrorCode = 35
+	ErrorBadRequest          ErrorCode = 36
+	ErrorStoreFailed         ErrorCode = 37
+	ErrorRelayReset          ErrorCode = 64
+	ErrorUpstreamRefused     ErrorCode = 65
+	ErrorUpstreamUnreachable ErrorCode = 66
+	ErrorUpstreamTimeout     ErrorCode = 67
+	ErrorUnknownService      ErrorCode = 68
+	ErrorBadHeader           ErrorCode = 69
+	ErrorNodeBusy            ErrorCode = 70
+	ErrorRelayShutdown       ErrorCode = 71
+)
+
+var errorNames = map[ErrorCode]string{
+	NoError: "no error", ErrorInternal: "internal error", ErrorMalformed: "malformed message",
+	ErrorTooLarge: "message too large", ErrorBadSignature: "bad signature", ErrorBadNonce: "bad nonce",
+	ErrorForeignKey: "foreign key", ErrorWrongNetwork: "wrong network", ErrorUnexpectedMessage: "unexpected message",
+	ErrorUnknownOpcode: "unknown opcode", ErrorNotAuthorized: "not authorized", ErrorReplaced: "replaced",
+	ErrorBusy: "busy", ErrorShutdown: "shutdown", ErrorKeepaliveTimeout: "timeout", ErrorSuperseded: "superseded", ErrorRangeFull: "range full",
+	ErrorPortBusy: "port busy", ErrorPortOutOfRange: "port out of range", ErrorTooManyServices: "too many services",
+	ErrorBadRequest: "bad request", ErrorStoreFailed: "store failed", ErrorRelayReset: "relay reset",
+	ErrorUpstreamRefused: "upstream refused", ErrorUpstreamUnreachable: "upstream unreachable",
+	ErrorUpstreamTimeout: "upstream timeout", ErrorUnknownService: "unknown service", ErrorBadHeader: "bad stream header",
+	ErrorNodeBusy: "node busy", ErrorRelayShutdown: "relay shut down",
+}
+
+func (c ErrorCode) String() string {
+	if name, ok := errorNames[c]; ok {
+		return name
+	}
+	return fmt.Sprintf("error code %d", uint64(c))
+}
+
+// ProtocolError is what makes a message unacceptable. It ends the connection with its code.
+type ProtocolError struct {
+	Code ErrorCode
+	Text string
+}
+
+func (e *ProtocolError) Error() string { return e.Text }
+
+func protocolErrorf(code ErrorCode, format string, args ...any) error {
+	return &ProtocolError{Code: code, Text: fmt.Sprintf(format, args...)}
+}
