@@ -1,0 +1,88 @@
+package framing
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+)
+
+const (
+	// MaxHeaderSize bounds a stream header, in bytes, without the length before it.
+	MaxHeaderSize = 4 << 10
+
+	maxAddressSize = 128
+)
+
+// AppendStreamHeader appends h to b, with its length before it.
+func AppendStreamHeader(b []byte, h *StreamHeader) ([]byte, error) {
+	if err := checkHeader(h); err != nil {
+		return nil, fmt.Errorf("stream header: %w", err)
+	}
+	size := proto.Size(h)
+	if size > MaxHeaderSize {
+		return nil, fmt.Errorf("stream header: %d bytes, at most %d are allowed", size, MaxHeaderSize)
+	}
+	return proto.MarshalOptions{}.MarshalAppend(protowire.AppendVarint(b, uint64(size)), h)
+}
+
+// ReadStreamHeader reads the header of a relay stream and not one byte more; r need not be buffered. It
+// returns io.ErrUnexpectedEOF if the stream ends before the header does, a *ProtocolError with
+// ErrorBadHeader if the header is not acceptable, and other errors of r as they are.
+func ReadStreamHeader(r io.Reader) (*StreamHeader, error) {
+	frame, err := readFrame(byteReader{r}, MaxHeaderSize)
+	if bad, ok := errors.AsType[*ProtocolError](err); ok {
+		return nil, badHeader(bad)
+	}
+	if err != nil {
+		return nil, unexpectedEOF(err)
+	}
+	h := new(StreamHeader)
+	if err := proto.Unmarshal(frame, h); err != nil {
+		return nil, badHeader(errors.New("it cannot be decoded"))
+	}
+	if err := checkHeader(h); err != nil {
+		return nil, badHeader(err)
+	}
+	return h, nil
+}
+
+func badHeader(why error) error {
+	return protocolErrorf(ErrorBadHeader, "the header of a stream is bad: %v", why)
+}
+
+func checkHeader(h *StreamHeader) error {
+	if err := CheckServiceName(h.GetService()); err != nil {
+		return err
+	}
+	if err := checkAddress(h.GetClientAddress()); err != nil {
+		return err
+	}
+	return checkAddress(h.GetPublicAddress())
+}
+
+// checkAddress accepts ip:port, and nothing at all where there is no address to tell.
+func checkAddress(s string) error {
+	if s == "" {
+		return nil
+	}
+	if len(s) > maxAddressSize || !isText(s) { // a zone could hold anything
+		return fmt.Errorf("%.40q is not an address such as 192.0.2.1:80", s)
+	}
+	if _, err := netip.ParseAddrPort(s); err != nil {
+		return fmt.Errorf("%q is not an address such as 192.0.2.1:80", s)
+	}
+	return nil
+}
+
+// byteReader reads single bytes without reading ahead.
+type byteReader struct{ io.Reader }
+
+func (r byteReader) ReadByte() (byte, error) {
+	var one [1]byte
+	_, err := io.ReadFull(r.Reader, one[:])
+	return one[0], err
+}

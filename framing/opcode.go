@@ -1,0 +1,36 @@
+package framing
+
+import "fmt"
+
+// Opcode says which message is in an envelope (docs/protocol.md section 5).
+type Opcode uint32
+
+// The values below 1000 are those of the PROXY protocol.
+const (
+	OpKeepalive         Opcode = 2
+	OpKeepaliveResponse Opcode = 3
+	OpProxyResponse     Opcode = 9
+	OpProxyRequest      Opcode = 15
+	OpFailure           Opcode = 1000
+	OpRelease           Opcode = 1001
+	OpReleased          Opcode = 1002
+	OpDrain             Opcode = 1003
+	OpHello             Opcode = 1004
+	OpWelcome           Opcode = 1005
+	OpReplaced          Opcode = 1006
+	OpDrained           Opcode = 1007
+)
+
+var opcodeNames = map[Opcode]string{
+	OpKeepalive: "Keepalive", OpKeepaliveResponse: "KeepaliveResponse",
+	OpProxyRequest: "ProxyRequest", OpProxyResponse: "ProxyResponse",
+	OpFailure: "Failure", OpRelease: "Release", OpReleased: "Released", OpDrain: "Drain", OpDrained: "Drained",
+	OpHello: "Hello", OpWelcome: "Welcome", OpReplaced: "Replaced",
+}
+
+func (o Opcode) String() string {
+	if name, ok := opcodeNames[o]; ok {
+		return name
+	}
+	return fmt.Sprintf("opcode %d", uint32(o))
+}

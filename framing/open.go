@@ -1,0 +1,81 @@
+package framing
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/ed25519"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// Envelope is a verified message.
+type Envelope struct {
+	Opcode       Opcode
+	Payload      []byte // the inner message, encoded
+	RequestNonce uint64 // 0: neither request nor reply
+	Reply        bool
+}
+
+// Decode parses the payload into the message that the opcode stands for. Its error is a *ProtocolError.
+func (e Envelope) Decode(into proto.Message) error {
+	if err := proto.Unmarshal(e.Payload, into); err != nil {
+		return protocolErrorf(ErrorMalformed, "%v cannot be decoded", e.Opcode)
+	}
+	return nil
+}
+
+// Opener reads and verifies the messages of the other side of a connection. It is not safe for concurrent
+// use.
+type Opener struct {
+	peer    ed25519.PublicKey
+	role    Role
+	binding Binding
+
+	nonce uint64 // of the last message
+}
+
+// NewOpener returns an Opener for messages of the key that TLS proved, sent in the role of the peer.
+func NewOpener(peer ed25519.PublicKey, role Role, binding Binding) *Opener {
+	return &Opener{peer: peer, role: role, binding: binding}
+}
+
+// Open reads the next message. It returns io.EOF at the end of the stream between two messages,
+// io.ErrUnexpectedEOF within one, a *ProtocolError if the message is not acceptable, and other errors of r
+// as they are. After an error the stream is of no further use.
+func (o *Opener) Open(r *bufio.Reader) (Envelope, error) {
+	frame, err := readFrame(r, MaxMessageSize)
+	if err != nil {
+		return Envelope{}, err
+	}
+	m := new(Message)
+	if err := proto.Unmarshal(frame, m); err != nil {
+		return Envelope{}, protocolErrorf(ErrorMalformed, "a message cannot be decoded")
+	}
+	if err := o.verify(m); err != nil {
+		return Envelope{}, err
+	}
+	o.nonce = m.MessageNonce
+	return Envelope{
+		Opcode:       Opcode(m.Opcode),
+		Payload:      m.Message,
+		RequestNonce: m.RequestNonce,
+		Reply:        m.ReplyFlag,
+	}, nil
+}
+
+// verify checks in the order of docs/protocol.md section 4, which decides the code when several things are
+// wrong.
+func (o *Opener) verify(m *Message) error {
+	key := m.GetSender().GetNetKey()
+	switch {
+	case len(key) != ed25519.PublicKeySize || !bytes.Equal(key, o.peer):
+		return protocolErrorf(ErrorForeignKey, "a message of another sender than the one that TLS proved")
+	case m.NetID != o.binding.NetID:
+		return protocolErrorf(ErrorWrongNetwork, "a message of the network %d in the network %d", m.NetID, o.binding.NetID)
+	case !ed25519.Verify(o.peer, signedBytes(m, o.role, o.binding.Exporter), m.Signature):
+		return protocolErrorf(ErrorBadSignature, "the signature of a message is wrong or missing")
+	case m.MessageNonce != o.nonce+1:
+		return protocolErrorf(ErrorBadNonce, "message nonce %d follows %d", m.MessageNonce, o.nonce)
+	}
+	return nil
+}
