@@ -13,7 +13,10 @@ import (
 	"apquic/framing"
 )
 
-var errInDoubt = errors.New("the server does not answer")
+var (
+	errInDoubt    = errors.New("the server does not answer")
+	errSuperseded = errors.New("the server has a newer connection of this node, of which the answer was lost")
+)
 
 // link is one connection of a node to its server, as the node sees it.
 type link struct {
@@ -26,15 +29,18 @@ type link struct {
 	relays    relaySet
 	streams   sync.WaitGroup // of the goroutines that serve relay streams
 
-	path *pathWatch
-	wake chan struct{} // has room for one: the node's services changed
+	path       *pathWatch
+	wake       chan struct{} // has room for one: the node's services changed
+	superseded chan struct{} // has room for one: the server has a newer connection of this process
+	draining   bool          // the server stops; handle is its only user
 
 	ended chan struct{} // closed at the end of run
 	err   error         // why it ended; set before ended is closed
 }
 
-// connect dials the server and says Hello to it.
-func (n *Node) connect(ctx context.Context) (*link, error) {
+// connect dials the server while attempt lasts and says Hello to it. From then on the connection is the one
+// that counts at the server, so only ctx ends the wait for the answer.
+func (n *Node) connect(ctx, attempt context.Context) (*link, error) {
 	socket, err := n.config.ListenPacket()
 	if err != nil {
 		return nil, fmt.Errorf("opening a UDP socket: %w", err)
@@ -46,7 +52,7 @@ func (n *Node) connect(ctx context.Context) (*link, error) {
 		path:      newPathWatch(),
 		ended:     make(chan struct{}),
 	}
-	if l.quic, err = n.dial(ctx, l.transport); err != nil {
+	if l.quic, err = n.dial(attempt, l.transport); err != nil {
 		l.closeSocket()
 		return nil, err
 	}
@@ -114,8 +120,8 @@ func (l *link) run(ctx context.Context) {
 	l.closeSocket()
 }
 
-// watch waits until the connection has ended and returns why, or until it is in doubt; if ctx ends it
-// waits for run and returns nil.
+// watch waits until the connection has ended and returns why, or until it is in doubt or superseded; if
+// ctx ends it waits for run and returns nil.
 func (l *link) watch(ctx context.Context) error {
 	select {
 	case <-l.ended:
@@ -125,6 +131,8 @@ func (l *link) watch(ctx context.Context) error {
 		return l.err
 	case <-l.path.doubts:
 		return errInDoubt
+	case <-l.superseded:
+		return errSuperseded
 	case <-ctx.Done():
 		<-l.ended
 		return nil
@@ -137,6 +145,10 @@ func (l *link) handle(envelope framing.Envelope, work *sync.WaitGroup) error {
 	case framing.OpReplaced:
 		return l.replaced(envelope)
 	case framing.OpDrain:
+		if l.draining {
+			return unexpected(envelope)
+		}
+		l.draining = true
 		l.node.log.Info("the server is stopping", "relays", l.relays.len())
 		work.Go(func() {
 			l.relays.wait(l.quic.Context())
@@ -161,6 +173,10 @@ func (l *link) replaced(envelope framing.Envelope) error {
 		return err
 	}
 	if message.Instance == l.node.instance {
+		select {
+		case l.superseded <- struct{}{}: // which matters if this is the connection in use all the same
+		default:
+		}
 		return nil
 	}
 	l.node.setStandby(true)

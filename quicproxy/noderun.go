@@ -83,7 +83,7 @@ type reconnector struct {
 // then returns nil.
 func (r *reconnector) connect(running, attempt context.Context, pause time.Duration) *link {
 	for sleep(attempt, pause); attempt.Err() == nil; sleep(attempt, pause) {
-		l, err := r.node.connect(attempt)
+		l, err := r.node.connect(running, attempt)
 		if err == nil {
 			r.node.use(l)
 			r.links.Go(func() { l.run(running) })

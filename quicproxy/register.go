@@ -109,8 +109,8 @@ func (e *exposed) leased(l *link, response *framing.ProxyResponse) {
 
 // refused tells, once, why a service has no public address.
 func (e *exposed) refused(l *link, err error) {
-	if l.quic.Context().Err() != nil {
-		return // the connection ended; that is told elsewhere
+	if failure, ok := errors.AsType[*FailureError](err); ok && failure.Code == framing.ErrorReplaced || l.quic.Context().Err() != nil {
+		return // the connection ended, or is not the one in use; that is told elsewhere
 	}
 	err = explain(err, l.node.peerName())
 	e.mu.Lock()

@@ -32,8 +32,7 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 		request := new(framing.Release)
 		return answer(c, envelope, request, framing.OpReleased, func() (*framing.Released, error) { return c.release(request) })
 	case framing.OpDrain:
-		c.drain(envelope)
-		return nil
+		return c.drain(envelope)
 	case framing.OpHello:
 		return unexpected(envelope)
 	}
@@ -125,16 +124,22 @@ func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) 
 	return &framing.Released{Service: request.Service}, nil
 }
 
-// drain is asked for by a node that stops: new clients wait for its next process, running relays end.
-func (c *nodeConn) drain(envelope framing.Envelope) {
+// drain is asked for, once, by a node that stops: new clients wait for its next process, running relays end.
+func (c *nodeConn) drain(envelope framing.Envelope) error {
 	c.session.leases.Lock()
+	again := c.draining
+	c.draining = true
 	for _, p := range c.services {
 		p.suspend(c)
 	}
 	c.session.leases.Unlock()
+	if again {
+		return unexpected(envelope)
+	}
 	c.log.Info("node stops", "relays", c.relays.len())
 	c.server.work.Go(func() {
 		c.relays.wait(c.quic.Context())
 		c.control.reply(envelope, framing.OpDrained, &framing.Drained{})
 	})
+	return nil
 }

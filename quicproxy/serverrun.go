@@ -44,7 +44,10 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 	})
 	err = s.accept(ctx, listener)
-	s.drain(listener)
+	listener.Close()
+	s.drain()
+	transport.Close() // ends what has not even said Hello
+	s.work.Wait()
 	stop()
 	lessor.Wait()
 	return err
@@ -82,9 +85,8 @@ func (s *Server) accept(ctx context.Context, listener *quic.Listener) error {
 	}
 }
 
-// drain ends the server: no new node and no new client, running relays up to the limit, then codes.
-func (s *Server) drain(listener *quic.Listener) {
-	listener.Close()
+// drain ends the sessions: no new client, running relays up to the limit, then codes.
+func (s *Server) drain() {
 	conns := s.closePublic()
 	s.log.Info("stopping", "nodes", len(conns), "limit", s.config.Drain)
 
@@ -95,7 +97,6 @@ func (s *Server) drain(listener *quic.Listener) {
 	}
 	drained.Wait()
 	cancel()
-	s.work.Wait()
 }
 
 // finish lets the relays of c end, and closes it.

@@ -47,7 +47,8 @@ type nodeConn struct {
 
 	// Guarded by session.leases.
 	services map[string]*publicListener
-	replaced bool
+	replaced bool // a newer connection is primary
+	draining bool // the node stops
 }
 
 // serveNode owns a connection from its handshake to its end.
