@@ -1,0 +1,163 @@
+package boltstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"apquic/lease"
+)
+
+// lockTimeout is how long Open waits for another process to let go of the file.
+const lockTimeout = time.Second
+
+var (
+	metaBucket   = []byte("meta")
+	leasesBucket = []byte("leases")
+	portsBucket  = []byte("ports")
+
+	formatKey = []byte("format")
+	format    = []byte("1") // of this file; another one is refused
+)
+
+// store is the file. Its fields never change.
+type store struct {
+	db   *bbolt.DB
+	path string
+}
+
+// Open opens the file, or creates it for its owner alone (mode 0600), and checks
+// everything in it. One process at a time can have it open. The errors say what is
+// wrong with the file and, by a Hint method, what to do.
+func Open(path string) (lease.Store, error) {
+	return open(path, bbolt.Options{})
+}
+
+func open(path string, options bbolt.Options) (*store, error) {
+	_, err := os.Lstat(path)
+	created := errors.Is(err, fs.ErrNotExist)
+
+	var file *os.File
+	options.Timeout = lockTimeout
+	options.FreelistType = bbolt.FreelistMapType
+	options.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
+		var err error
+		file, err = os.OpenFile(name, flag, mode)
+		return file, err
+	}
+	s := &store{path: path}
+	err = guard(func() (err error) {
+		s.db, err = bbolt.Open(path, 0o600, &options)
+		return err
+	})
+	if err != nil {
+		if file != nil {
+			file.Close() // bbolt leaves it open, and locked, when it panics
+		}
+		return nil, s.explain("opening", err)
+	}
+	if err := s.prepare(); err != nil {
+		s.db.Close()
+		return nil, s.explain("opening", err)
+	}
+	if created {
+		syncFolder(filepath.Dir(path))
+	}
+	return s, nil
+}
+
+// prepare gives a new file its buckets, and reads all of an old one.
+func (s *store) prepare() error {
+	err := s.update(context.Background(), func(tx *bbolt.Tx) error {
+		meta := tx.Bucket(metaBucket)
+		if meta == nil {
+			return create(tx)
+		}
+		if got := meta.Get(formatKey); !bytes.Equal(got, format) {
+			return fmt.Errorf("%w: it has format %.20q, this program knows format %q", errFormat, got, format)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	_, err = s.list(context.Background())
+	return err
+}
+
+func create(tx *bbolt.Tx) error {
+	if name, _ := tx.Cursor().First(); name != nil {
+		return fmt.Errorf("%w: it has a bucket %.20q but none called meta", errFormat, name)
+	}
+	for _, name := range [][]byte{metaBucket, leasesBucket, portsBucket} {
+		if _, err := tx.CreateBucket(name); err != nil {
+			return err
+		}
+	}
+	return tx.Bucket(metaBucket).Put(formatKey, format)
+}
+
+// syncFolder makes the name of a new file durable. Not every system can do that
+// with a folder, and none needs it to go on.
+func syncFolder(path string) {
+	if folder, err := os.Open(path); err == nil {
+		folder.Sync()
+		folder.Close()
+	}
+}
+
+// guard turns what bbolt does about a damaged file into an error: it panics, or
+// reads memory that is not there since the file is too short.
+func guard(access func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errDamaged, p)
+		}
+	}()
+	return access()
+}
+
+// explain adds the file, what was being done and, if something is to be done about
+// it, what.
+func (s *store) explain(doing string, err error) error {
+	if err == nil || errors.Is(err, lease.ErrConflict) || errors.Is(err, lease.ErrTaken) {
+		return err
+	}
+	hint := ""
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		err, hint = errors.New("another process has it open"), "another apquic-server uses this data directory: stop it, or choose another with --data-dir"
+	case errors.Is(err, errFormat):
+		hint = "use the version of apquic-server that wrote the file, or choose another --data-dir"
+	case errors.Is(err, errDamaged), errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
+		hint = "restore the file from a backup, or move it away: then every node gets a new port"
+	case errors.Is(err, fs.ErrPermission):
+		hint = "let the user of apquic-server read and write the file and its folder"
+	}
+	err = fmt.Errorf("%s the lease file %s: %w", doing, s.path, err)
+	if hint == "" {
+		return err
+	}
+	return &hinted{err, hint}
+}
+
+// hinted is an error that knows what the person who reads it should do.
+type hinted struct {
+	error
+	hint string
+}
+
+func (e *hinted) Unwrap() error { return e.error }
+
+// Hint says the one thing to do.
+func (e *hinted) Hint() string { return e.hint }

@@ -1,0 +1,156 @@
+package boltstore
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"apquic/lease"
+)
+
+// Put implements [lease.Store].
+func (s *store) Put(ctx context.Context, l lease.Lease) (lease.Lease, error) {
+	if err := check(l); err != nil {
+		return lease.Lease{}, s.explain("writing", err)
+	}
+	err := s.update(ctx, func(tx *bbolt.Tx) (err error) {
+		l, err = put(tx, l)
+		return err
+	})
+	if err != nil {
+		return lease.Lease{}, s.explain("writing", err)
+	}
+	return l, nil
+}
+
+func put(tx *bbolt.Tx, l lease.Lease) (lease.Lease, error) {
+	leases, ports := tx.Bucket(leasesBucket), tx.Bucket(portsBucket)
+	key, port := encodeKey(l.Key), encodePort(l.Port)
+	current, err := find(tx, key)
+	if err != nil {
+		return lease.Lease{}, err
+	}
+	if current.Revision != l.Revision {
+		return lease.Lease{}, fmt.Errorf("revision %d is stored, not %d: %w", current.Revision, l.Revision, lease.ErrConflict)
+	}
+	if owner := ports.Get(port); owner != nil && !bytes.Equal(owner, key) {
+		return lease.Lease{}, fmt.Errorf("port %d: %w", l.Port, lease.ErrTaken)
+	}
+	if current.Port != 0 && current.Port != l.Port {
+		if err := ports.Delete(encodePort(current.Port)); err != nil {
+			return lease.Lease{}, err
+		}
+	}
+	if l.Revision, err = leases.NextSequence(); err != nil {
+		return lease.Lease{}, err
+	}
+	l.HeldUntil = l.HeldUntil.Round(0) // a record has no monotonic clock
+	data, err := encode(l)
+	if err != nil {
+		return lease.Lease{}, err
+	}
+	if err := leases.Put(key, data); err != nil {
+		return lease.Lease{}, err
+	}
+	return l, ports.Put(port, key)
+}
+
+// Delete implements [lease.Store].
+func (s *store) Delete(ctx context.Context, key lease.Key, revision uint64) error {
+	err := s.update(ctx, func(tx *bbolt.Tx) error {
+		current, err := find(tx, encodeKey(key))
+		if err != nil {
+			return err
+		}
+		if current.Revision == 0 || current.Revision != revision {
+			return fmt.Errorf("revision %d is stored, not %d: %w", current.Revision, revision, lease.ErrConflict)
+		}
+		if err := tx.Bucket(portsBucket).Delete(encodePort(current.Port)); err != nil {
+			return err
+		}
+		return tx.Bucket(leasesBucket).Delete(encodeKey(key))
+	})
+	return s.explain("writing", err)
+}
+
+// find returns the record under key; its revision is 0 if there is none.
+func find(tx *bbolt.Tx, key []byte) (lease.Lease, error) {
+	data := tx.Bucket(leasesBucket).Get(key)
+	if data == nil {
+		return lease.Lease{}, nil
+	}
+	return decode(key, data)
+}
+
+// List implements [lease.Store].
+func (s *store) List(ctx context.Context) ([]lease.Lease, error) {
+	leases, err := s.list(ctx)
+	return leases, s.explain("reading", err)
+}
+
+// list reads by port, and checks that both buckets say the same.
+func (s *store) list(ctx context.Context) (leases []lease.Lease, err error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	err = guard(func() error {
+		return s.db.View(func(tx *bbolt.Tx) error {
+			leases, err = readAll(tx)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return leases, nil
+}
+
+func readAll(tx *bbolt.Tx) (leases []lease.Lease, err error) {
+	byKey, byPort := tx.Bucket(leasesBucket), tx.Bucket(portsBucket)
+	if byKey == nil || byPort == nil {
+		return nil, fmt.Errorf("%w: a bucket is missing", errDamaged)
+	}
+	err = byPort.ForEach(func(port, key []byte) error {
+		l, err := find(tx, key)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(port, encodePort(l.Port)) {
+			return fmt.Errorf("%w: port %x and its record do not agree", errDamaged, port)
+		}
+		leases = append(leases, l)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	count := 0
+	err = byKey.ForEach(func(_, _ []byte) error { count++; return nil })
+	if err == nil && count != len(leases) {
+		err = fmt.Errorf("%w: %d records but %d ports", errDamaged, count, len(leases))
+	}
+	return leases, err
+}
+
+// Close implements [lease.Store].
+func (s *store) Close() error {
+	return s.explain("closing", s.db.Close())
+}
+
+// update runs a transaction. Waiting for the one before it is short; once begun,
+// it does not end for ctx.
+func (s *store) update(ctx context.Context, change func(*bbolt.Tx) error) error {
+	return guard(func() error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return s.db.Update(func(tx *bbolt.Tx) error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return change(tx)
+		})
+	})
+}

@@ -1,0 +1,47 @@
+package lease
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrPortOutOfRange: see [PortOutOfRangeError].
+	ErrPortOutOfRange = errors.New("port out of range")
+	// ErrPortBusy says that the port of a lease cannot be opened at the moment,
+	// mostly because another program has it. The lease stays its owner's.
+	ErrPortBusy = errors.New("the port is in use by another program")
+	// ErrTooManyServices says that the node has as many services as a node may.
+	ErrTooManyServices = errors.New("too many services")
+)
+
+// PortOutOfRangeError says that a wanted port is not one of this server's. It is
+// ErrPortOutOfRange.
+type PortOutOfRangeError struct {
+	Port  uint16
+	Range PortRange
+}
+
+func (e *PortOutOfRangeError) Error() string {
+	return fmt.Sprintf("the public port %d is not one of this server's, which are %v", e.Port, e.Range)
+}
+
+func (e *PortOutOfRangeError) Is(target error) bool { return target == ErrPortOutOfRange }
+
+// RangeFullError says that there is no port left, and where they all are.
+type RangeFullError struct {
+	Range      PortRange
+	Size       int // ports of the range
+	Attached   int // leased to nodes that are connected
+	Held       int // kept for nodes that are away
+	Unbindable int // in use by other programs or other servers
+	Cause      error
+}
+
+func (e *RangeFullError) Error() string {
+	return fmt.Sprintf("no public port is left: of the %d in %v, %d are leased, %d are kept for nodes that are away, %d cannot be opened",
+		e.Size, e.Range, e.Attached, e.Held, e.Unbindable)
+}
+
+// Unwrap returns why one of the unbindable ports is so; nil if there is none.
+func (e *RangeFullError) Unwrap() error { return e.Cause }

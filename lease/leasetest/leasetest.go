@@ -1,0 +1,308 @@
+// Package leasetest has the tests that every [lease.Store] must pass. It tests
+// what the comment of that interface says, and nothing that it leaves open.
+package leasetest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"apquic/certs"
+	"apquic/lease"
+)
+
+// Run tests a Store. open returns an empty one; whoever opens it sees to it that it
+// is closed at the end of the test, and Run may close it before. reopen opens again
+// what a closed store has kept; it is nil for a store that keeps nothing.
+func Run(t *testing.T, open func(t *testing.T) lease.Store, reopen func(t *testing.T, closed lease.Store) lease.Store) {
+	for name, test := range map[string]func(t *testing.T, store lease.Store){
+		"create":    testCreate,
+		"replace":   testReplace,
+		"conflict":  testConflict,
+		"taken":     testTaken,
+		"move":      testMove,
+		"delete":    testDelete,
+		"revisions": testRevisions,
+		"invalid":   testInvalid,
+		"list":      testList,
+		"claimants": testClaimants,
+		"writers":   testWriters,
+		"cancelled": testCancelled,
+		"closed":    testClosed,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open(t))
+		})
+	}
+	if reopen != nil {
+		t.Run("durable", func(t *testing.T) {
+			t.Parallel()
+			testDurable(t, open(t), reopen)
+		})
+	}
+}
+
+// Key returns one of many keys: of node number n, with the service name given.
+func Key(n byte, service string) lease.Key {
+	return lease.Key{Node: certs.NodeID{n, 31: 1}, Service: service}
+}
+
+func mustPut(t *testing.T, store lease.Store, l lease.Lease) lease.Lease {
+	t.Helper()
+	stored, err := store.Put(t.Context(), l)
+	if err != nil {
+		t.Fatalf("Put(%v port %d revision %d): %v", l.Key, l.Port, l.Revision, err)
+	}
+	want := l
+	want.Revision = stored.Revision
+	if stored.Revision == 0 || !same(stored, want) {
+		t.Fatalf("Put(%+v) returned %+v", l, stored)
+	}
+	return stored
+}
+
+func wantError(t *testing.T, doing string, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("%s: %v, want %v", doing, err, want)
+	}
+}
+
+// wantList compares all that is stored.
+func wantList(t *testing.T, store lease.Store, want ...lease.Lease) {
+	t.Helper()
+	got, err := store.List(t.Context())
+	if err != nil {
+		t.Fatalf("List: %v", err)
+	}
+	if !slices.EqualFunc(got, want, same) {
+		t.Errorf("List:\n got %+v\nwant %+v", got, want)
+	}
+}
+
+func same(a, b lease.Lease) bool {
+	return a.Key == b.Key && a.Port == b.Port && a.Origin == b.Origin && a.Revision == b.Revision && a.HeldUntil.Equal(b.HeldUntil)
+}
+
+func testCreate(t *testing.T, store lease.Store) {
+	wantList(t, store)
+	attached := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Port: 20000, Origin: "tcp://127.0.0.1:80"})
+	held := mustPut(t, store, lease.Lease{Key: Key(1, "ssh"), Port: 20001, HeldUntil: time.Now().Add(time.Hour)})
+	wantList(t, store, attached, held)
+}
+
+func testReplace(t *testing.T, store lease.Store) {
+	l := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Port: 20000, Origin: "tcp://127.0.0.1:80"})
+	for _, until := range []time.Time{time.Now().Add(time.Hour), {}, time.Unix(1, 999).UTC()} {
+		before := l.Revision
+		l.HeldUntil, l.Origin = until, l.Origin+"0"
+		if l = mustPut(t, store, l); l.Revision == before {
+			t.Errorf("the revision is %d as before", before)
+		}
+		wantList(t, store, l)
+	}
+}
+
+func testConflict(t *testing.T, store lease.Store) {
+	first := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Port: 20000})
+	second := mustPut(t, store, first)
+	for _, stale := range []uint64{0, first.Revision, second.Revision + 1} {
+		l := second
+		l.Revision, l.Origin, l.Port = stale, "other", 20001
+		_, err := store.Put(t.Context(), l)
+		wantError(t, "Put with a stale revision", err, lease.ErrConflict)
+		wantError(t, "Delete with a stale revision", store.Delete(t.Context(), l.Key, stale), lease.ErrConflict)
+	}
+	_, err := store.Put(t.Context(), lease.Lease{Key: Key(2, "web"), Port: 20001, Revision: second.Revision})
+	wantError(t, "Put of a record that is not there", err, lease.ErrConflict)
+	wantError(t, "Delete of a record that is not there", store.Delete(t.Context(), Key(2, "web"), second.Revision), lease.ErrConflict)
+	wantError(t, "Delete of no revision", store.Delete(t.Context(), Key(2, "web"), 0), lease.ErrConflict)
+	wantList(t, store, second)
+}
+
+func testTaken(t *testing.T, store lease.Store) {
+	web := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Port: 20000})
+	ssh := mustPut(t, store, lease.Lease{Key: Key(1, "ssh"), Port: 20001})
+	for _, l := range []lease.Lease{
+		{Key: Key(1, "other service"), Port: 20000},
+		{Key: Key(2, "web"), Port: 20000},
+		{Key: ssh.Key, Revision: ssh.Revision, Port: 20000},
+	} {
+		_, err := store.Put(t.Context(), l)
+		wantError(t, "Put at the port of another", err, lease.ErrTaken)
+	}
+	_, err := store.Put(t.Context(), lease.Lease{Key: ssh.Key, Port: 20000})
+	wantError(t, "Put that is stale, at the port of another", err, lease.ErrConflict)
+	wantList(t, store, web, ssh)
+}
+
+func testMove(t *testing.T, store lease.Store) {
+	l := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Port: 20000})
+	l.Port = 20005
+	l = mustPut(t, store, l)
+	wantList(t, store, l)
+	other := mustPut(t, store, lease.Lease{Key: Key(2, "web"), Port: 20000}) // free again
+	_, err := store.Put(t.Context(), lease.Lease{Key: Key(3, "web"), Port: 20005})
+	wantError(t, "Put at the new port of another", err, lease.ErrTaken)
+	wantList(t, store, other, l)
+}
+
+func testDelete(t *testing.T, store lease.Store) {
+	l := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Port: 20000})
+	stays := mustPut(t, store, lease.Lease{Key: Key(1, "web2"), Port: 20001})
+	if err := store.Delete(t.Context(), l.Key, l.Revision); err != nil {
+		t.Fatalf("Delete: %v", err)
+	}
+	wantError(t, "Delete again", store.Delete(t.Context(), l.Key, l.Revision), lease.ErrConflict)
+	wantList(t, store, stays)
+	wantList(t, store, mustPut(t, store, lease.Lease{Key: Key(2, "web"), Port: 20000}), stays)
+}
+
+// testRevisions: who has the revision of a deleted record must not match its successor.
+func testRevisions(t *testing.T, store lease.Store) {
+	seen := make(map[uint64]bool)
+	for range 5 {
+		l := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Port: 20000})
+		if seen[l.Revision] {
+			t.Fatalf("revision %d was given twice", l.Revision)
+		}
+		seen[l.Revision] = true
+		if err := store.Delete(t.Context(), l.Key, l.Revision); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func testInvalid(t *testing.T, store lease.Store) {
+	long := string(make([]byte, 4096))
+	for name, l := range map[string]lease.Lease{
+		"no port":    {Key: Key(1, "web")},
+		"no node":    {Key: lease.Key{Service: "web"}, Port: 20000},
+		"no service": {Key: Key(1, ""), Port: 20000},
+		"service":    {Key: Key(1, long), Port: 20000},
+		"origin":     {Key: Key(1, "web"), Port: 20000, Origin: long},
+		"not UTF-8":  {Key: Key(1, "\xff"), Port: 20000},
+		"no text":    {Key: Key(1, "web"), Port: 20000, Origin: "\xff"},
+	} {
+		if _, err := store.Put(t.Context(), l); err == nil {
+			t.Errorf("%s: stored", name)
+		}
+	}
+	wantList(t, store)
+}
+
+func testList(t *testing.T, store lease.Store) {
+	var want []lease.Lease
+	for i, port := range []uint16{65535, 1, 256, 255, 20000, 257} {
+		want = append(want, mustPut(t, store, lease.Lease{Key: Key(byte(i), "web"), Port: port}))
+	}
+	slices.SortFunc(want, func(a, b lease.Lease) int { return int(a.Port) - int(b.Port) })
+	wantList(t, store, want...)
+}
+
+// testClaimants: of many who want one port, one gets it.
+func testClaimants(t *testing.T, store lease.Store) {
+	const claimants = 50
+	results := make([]error, claimants)
+	var group sync.WaitGroup
+	for i := range results {
+		group.Go(func() {
+			_, results[i] = store.Put(t.Context(), lease.Lease{Key: Key(byte(i), "web"), Port: 20000})
+		})
+	}
+	group.Wait()
+	winner := -1
+	for i, err := range results {
+		switch {
+		case err == nil && winner >= 0:
+			t.Errorf("%d and %d both have the port", winner, i)
+		case err == nil:
+			winner = i
+		default:
+			wantError(t, "Put of a loser", err, lease.ErrTaken)
+		}
+	}
+	leases, err := store.List(t.Context())
+	if err != nil || len(leases) != 1 || winner < 0 || leases[0].Key != Key(byte(winner), "web") {
+		t.Errorf("List: %+v, %v; the winner was %d", leases, err, winner)
+	}
+}
+
+// testWriters: of many who replace one revision, one does.
+func testWriters(t *testing.T, store lease.Store) {
+	l := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Port: 20000})
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	won := 0
+	for i := range 20 {
+		group.Go(func() {
+			change := l
+			change.Port += uint16(i)
+			_, err := store.Put(t.Context(), change)
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				won++
+			} else {
+				wantError(t, "Put of a loser", err, lease.ErrConflict)
+			}
+		})
+	}
+	group.Wait()
+	if won != 1 {
+		t.Errorf("%d writers replaced one revision", won)
+	}
+}
+
+func testCancelled(t *testing.T, store lease.Store) {
+	l := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Port: 20000})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := store.Put(ctx, lease.Lease{Key: Key(2, "web"), Port: 20001})
+	wantError(t, "Put", err, context.Canceled)
+	_, err = store.List(ctx)
+	wantError(t, "List", err, context.Canceled)
+	wantError(t, "Delete", store.Delete(ctx, l.Key, l.Revision), context.Canceled)
+	wantList(t, store, l)
+}
+
+func testClosed(t *testing.T, store lease.Store) {
+	l := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Port: 20000})
+	if err := store.Close(); err != nil {
+		t.Fatalf("Close: %v", err)
+	}
+	if _, err := store.Put(t.Context(), l); err == nil {
+		t.Error("Put: no error")
+	}
+	if _, err := store.List(t.Context()); err == nil {
+		t.Error("List: no error")
+	}
+	if err := store.Delete(t.Context(), l.Key, l.Revision); err == nil {
+		t.Error("Delete: no error")
+	}
+}
+
+func testDurable(t *testing.T, store lease.Store, reopen func(*testing.T, lease.Store) lease.Store) {
+	attached := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Port: 20000, Origin: "tcp://127.0.0.1:80"})
+	held := mustPut(t, store, lease.Lease{Key: Key(2, "ü \x00"), Port: 20001, HeldUntil: time.Now().Add(time.Hour)})
+	deleted := mustPut(t, store, lease.Lease{Key: Key(3, "web"), Port: 20002})
+	if err := store.Delete(t.Context(), deleted.Key, deleted.Revision); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	store = reopen(t, store)
+	wantList(t, store, attached, held)
+	_, err := store.Put(t.Context(), lease.Lease{Key: Key(4, "web"), Port: 20001})
+	wantError(t, "Put at the port of another", err, lease.ErrTaken)
+	again := mustPut(t, store, lease.Lease{Key: deleted.Key, Port: deleted.Port})
+	if again.Revision == deleted.Revision {
+		t.Errorf("revision %d was given twice", again.Revision)
+	}
+	wantList(t, store, attached, held, again)
+}

@@ -1,0 +1,161 @@
+package lease
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Defaults of Config.
+const (
+	DefaultHoldTime   = 180 * time.Minute
+	DefaultMaxPerNode = 16
+)
+
+// Binder opens and closes the public listeners of leases. Its methods are called
+// one at a time and may call Leases, but no other method of the Lessor.
+type Binder interface {
+	// Bind opens the port of a lease. An error says that it cannot be had now.
+	Bind(Lease) error
+	// Unbind closes the port; it is called once for every Bind that succeeded,
+	// unless the process ends first.
+	Unbind(Lease)
+}
+
+// Config says what a Lessor is made of. Store, Ports and Binder are required.
+type Config struct {
+	Store  Store
+	Ports  PortRange
+	Binder Binder
+	// HoldTime is how long a port is kept after its node has gone, 180 minutes by
+	// default.
+	HoldTime time.Duration
+	// MaxPerNode is how many leases a node may have, 16 by default.
+	MaxPerNode int
+	// Log gets what an operator should know; nothing is logged by default.
+	Log *slog.Logger
+}
+
+// Lessor grants leases. Its methods may be called concurrently, once Load has
+// returned.
+type Lessor struct {
+	store      Store
+	ports      PortRange
+	binder     Binder
+	holdTime   time.Duration
+	maxPerNode int
+	log        *slog.Logger
+
+	// turn holds one token: who has put it in may use the store and the binder, and
+	// change what they have. It is taken before mu, which is never held meanwhile:
+	// Leases does not wait for the disk. Detach alone changes an entry without it.
+	turn chan struct{}
+	// wake tells Run that something may be due earlier than it knew.
+	wake chan struct{}
+
+	mu      sync.Mutex
+	entries map[Key]*entry
+	owners  map[uint16]Key
+	// stray has the ports of keys without an entry that the store may have a record
+	// of all the same, since a write failed.
+	stray map[Key]uint16
+	// avoid has the ports that could not be had lately.
+	avoid map[uint16]obstacle
+	// storeAfter is when Run uses the store again after it failed.
+	storeAfter   time.Time
+	storeFailing bool
+	loaded       bool
+}
+
+// entry is a lease and what there is of it outside of memory. An attached lease is
+// always bound.
+type entry struct {
+	Lease
+	stored Lease // the record in the store
+	unsure bool  // a write failed: the record may be another one
+	bound  bool  // the binder has the port open
+}
+
+// storeHas reports whether the record says the same as l.
+func (e *entry) storeHas(l Lease) bool {
+	return !e.unsure && e.stored.Port == l.Port && e.stored.Origin == l.Origin && e.stored.HeldUntil.Equal(l.HeldUntil)
+}
+
+func (e *entry) expired(now time.Time) bool {
+	return !e.Attached() && !e.HeldUntil.After(now)
+}
+
+// NewLessor validates config and makes a Lessor of it. Load comes next.
+func NewLessor(config Config) (*Lessor, error) {
+	switch {
+	case config.Store == nil:
+		return nil, errors.New("lease: a store is required")
+	case config.Binder == nil:
+		return nil, errors.New("lease: a binder is required")
+	case config.Ports.IsZero():
+		return nil, errors.New("lease: a range of ports is required")
+	case config.HoldTime < 0:
+		return nil, fmt.Errorf("lease: the hold time %v is negative", config.HoldTime)
+	case config.MaxPerNode < 0:
+		return nil, fmt.Errorf("lease: the maximum of %d leases per node is negative", config.MaxPerNode)
+	}
+	l := &Lessor{
+		store: config.Store, ports: config.Ports, binder: config.Binder, log: config.Log,
+		holdTime:   cmp.Or(config.HoldTime, DefaultHoldTime),
+		maxPerNode: cmp.Or(config.MaxPerNode, DefaultMaxPerNode),
+		turn:       make(chan struct{}, 1),
+		wake:       make(chan struct{}, 1),
+		entries:    make(map[Key]*entry),
+		owners:     make(map[uint16]Key),
+		stray:      make(map[Key]uint16),
+		avoid:      make(map[uint16]obstacle),
+	}
+	if l.log == nil {
+		l.log = slog.New(slog.DiscardHandler)
+	}
+	return l, nil
+}
+
+// HoldTime is how long a port is kept after its node has gone.
+func (l *Lessor) HoldTime() time.Duration { return l.holdTime }
+
+// Leases returns a snapshot of all leases by ascending port. It never waits for
+// the store or the binder.
+func (l *Lessor) Leases() []Lease {
+	l.mu.Lock()
+	leases := make([]Lease, 0, len(l.entries))
+	for _, e := range l.entries {
+		leases = append(leases, e.Lease)
+	}
+	l.mu.Unlock()
+	slices.SortFunc(leases, byPort)
+	return leases
+}
+
+// takeTurn waits until no other call uses the store or the binder; endTurn lets
+// the next one.
+func (l *Lessor) takeTurn(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	select {
+	case l.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (l *Lessor) endTurn() { <-l.turn }
+
+func (l *Lessor) wakeRun() {
+	select {
+	case l.wake <- struct{}{}:
+	default: // it will look anyway
+	}
+}

@@ -1,0 +1,61 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Load reads the leases of the store, once, before anything else is done. Those
+// that were attached when the server died count as detached now, and none is held
+// for longer than the hold time from now. Their ports are opened; those that cannot
+// be are logged and tried again by Run, which also writes what has changed. Expired
+// leases are deleted. Leases outside of the range are kept until they expire, but
+// their ports stay closed.
+//
+// An error says that the store cannot be read; nothing has happened then.
+func (l *Lessor) Load(ctx context.Context) error {
+	if err := l.takeTurn(ctx); err != nil {
+		return fmt.Errorf("lease: waiting for the store: %w", err)
+	}
+	defer l.endTurn()
+	if l.loaded {
+		return errors.New("lease: Load was called already")
+	}
+	leases, err := l.store.List(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the stored leases: %w", err)
+	}
+	l.loaded = true
+	now, outside := time.Now(), 0
+	for _, stored := range leases {
+		e := l.revive(stored, now)
+		l.set(e)
+		switch {
+		case e.expired(now):
+			l.tend(ctx, e.Key)
+		case !l.ports.Contains(e.Port):
+			outside++
+		case l.bind(e.Lease) == nil:
+			l.update(e.Key, func(e *entry) { e.bound = true })
+		}
+	}
+	if outside > 0 {
+		l.log.Warn("leases outside of the range are kept until they expire, but not served", "leases", outside, "range", l.ports)
+	}
+	l.wakeRun()
+	return nil
+}
+
+// revive makes an entry of a record. Its time goes by the monotonic clock from now
+// on, so that a jump of the wall clock neither frees nor prolongs it.
+func (l *Lessor) revive(stored Lease, now time.Time) entry {
+	e := entry{Lease: stored, stored: stored}
+	remaining := l.holdTime
+	if !stored.Attached() {
+		remaining = min(stored.HeldUntil.Sub(now), l.holdTime)
+	}
+	e.HeldUntil = now.Add(remaining)
+	return e
+}

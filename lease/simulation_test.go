@@ -1,0 +1,466 @@
+package lease_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"apquic/lease"
+	"apquic/lease/leasetest"
+)
+
+// TestSimulation does random things to a Lessor while its store, its ports and its
+// process fail at random, and compares it with a model after each of them.
+func TestSimulation(t *testing.T) {
+	t.Parallel()
+	const seeds, steps = 8, 2500
+	for seed := range uint64(seeds) {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newSimulation(t, seed)
+				for i := range steps {
+					if s.step(); t.Failed() {
+						t.Fatalf("step %d: %s", i, s.last)
+					}
+				}
+				s.finish()
+				t.Logf("%v", s.done)
+			})
+		})
+	}
+}
+
+// expected is what the model knows of a key.
+type expected struct {
+	port     uint16
+	attached bool
+	since    time.Time // of the last sign of its owner: never expired before since + hold
+	// unsure: the last write failed. Until the store works again, a crash may bring
+	// back no lease, this one, or one at the ports that it was to move to.
+	unsure bool
+	maybe  []uint16
+}
+
+type simulation struct {
+	*world
+	random *rand.Rand
+	model  map[lease.Key]*expected
+	tried  map[lease.Key]uint16 // failed grants of keys without a lease
+	broken bool                 // the store fails sometimes
+	last   string
+	done   map[string]int
+}
+
+const (
+	simulatedNodes    = 6
+	simulatedServices = 4
+	simulatedMax      = 3
+	// blind is how long a port may be passed over after it could not be had: when it
+	// was refused, or when a failed grant left a record at it.
+	blind = time.Minute
+)
+
+func newSimulation(t *testing.T, seed uint64) *simulation {
+	s := &simulation{
+		random: rand.New(rand.NewPCG(seed, 1)),
+		model:  make(map[lease.Key]*expected), tried: make(map[lease.Key]uint16), done: make(map[string]int),
+	}
+	s.world = newWorld(t, func(c *lease.Config) {
+		c.Ports = mustRange(t, "20000-20009,20012-20015")
+		c.MaxPerNode = simulatedMax
+	})
+	chance := rand.New(rand.NewPCG(seed, 3))
+	s.ports.mu.Lock()
+	s.ports.chance = func() bool { return chance.IntN(20) == 0 }
+	s.ports.mu.Unlock()
+	return s
+}
+
+func (s *simulation) step() {
+	s.last = ""
+	switch n := s.random.IntN(100); {
+	case n < 45:
+		s.doGrant()
+	case n < 62:
+		s.doDetach()
+	case n < 68:
+		s.doRelease()
+	case n < 88:
+		s.doWait()
+	case n < 92:
+		s.doPorts()
+	case n < 97:
+		s.doStore()
+	default:
+		s.doCrash()
+	}
+	s.check()
+}
+
+func (s *simulation) did(format string, args ...any) {
+	s.last += fmt.Sprintf(format, args...) + "; "
+}
+
+func (s *simulation) key() lease.Key {
+	return leasetest.Key(byte(s.random.IntN(simulatedNodes)), string(rune('a'+s.random.IntN(simulatedServices))))
+}
+
+func (s *simulation) doGrant() {
+	r := lease.Request{Key: s.key(), Origin: fmt.Sprint("tcp://127.0.0.1:", 80+s.random.IntN(2))}
+	if s.random.IntN(4) == 0 {
+		r.WantedPort = uint16(20000 + s.random.IntN(18))
+	}
+	before := s.leases()
+	attached, held := s.ofNode(r.Key)
+	g, err := s.lessor.Grant(s.t.Context(), r)
+	s.did("Grant(%v, %d) = %d, %v", r.Key, r.WantedPort, g.Port, err)
+	s.evicted(r.Key, attached, held)
+	m := s.model[r.Key]
+	if err == nil {
+		s.done["granted"]++
+		s.checkGrant(r, g, m, before)
+		s.model[r.Key] = &expected{port: g.Port, attached: true}
+		delete(s.tried, r.Key)
+		return
+	}
+	full, isFull := errors.AsType[*lease.RangeFullError](err)
+	switch {
+	case errors.Is(err, lease.ErrPortOutOfRange):
+		s.done["out of range"]++
+		if s.config.Ports.Contains(r.WantedPort) {
+			s.t.Error("the port is in the range")
+		}
+	case errors.Is(err, lease.ErrTooManyServices):
+		s.done["too many"]++
+		if attached < simulatedMax {
+			s.t.Errorf("%d are not too many", attached)
+		}
+	case errors.Is(err, lease.ErrPortBusy):
+		s.done["busy"]++
+		if m == nil {
+			s.t.Error("there is no lease whose port could be busy")
+		} else {
+			m.since = time.Time{} // prolonged or not
+			m.unsure = true
+		}
+	case isFull:
+		s.done["full"]++
+		if m != nil || full.Attached+full.Held+full.Unbindable != full.Size || full.Attached+full.Held != len(s.leases()) {
+			s.t.Errorf("wrong numbers: %+v", full)
+		}
+		s.checkPassedOver(before, 0)
+	case !s.broken || !errors.Is(err, errBroken):
+		s.t.Errorf("unexpected error")
+	case m != nil:
+		s.done["failed"]++
+		m.unsure, m.maybe = true, append(m.maybe, r.WantedPort)
+	default:
+		s.done["failed"]++
+		s.tried[r.Key] = 1
+	}
+}
+
+// checkGrant: the own port, unless another was asked for; else the lowest.
+func (s *simulation) checkGrant(r lease.Request, g lease.Grant, m *expected, before map[uint16]lease.Key) {
+	_, wantedTaken := before[r.WantedPort]
+	switch {
+	case g.Key != r.Key || g.Origin != r.Origin || !g.Attached() || g.WantedTaken != (r.WantedPort != 0 && r.WantedPort != g.Port):
+		s.t.Errorf("wrong answer %+v", g)
+	case r.WantedPort != 0 && g.Port == r.WantedPort:
+		if owner, owned := before[g.Port]; owned && owner != r.Key && s.model[owner] != nil {
+			s.t.Error("the wanted port was another's")
+		}
+	case m != nil && g.Port != m.port:
+		s.t.Errorf("the port was %d", m.port)
+	case m == nil:
+		s.checkPassedOver(before, g.Port)
+	}
+	if r.WantedPort != 0 && g.WantedTaken && !wantedTaken && !s.excused(r.WantedPort) {
+		s.t.Error("the wanted port was free")
+	}
+}
+
+// checkPassedOver: each port below limit (0: each) had a reason not to be given.
+func (s *simulation) checkPassedOver(before map[uint16]lease.Key, limit uint16) {
+	for port := range s.config.Ports.All() {
+		if port == limit {
+			return
+		}
+		if _, owned := before[port]; !owned && !s.excused(port) {
+			s.t.Errorf("the free port %d was passed over", port)
+		}
+	}
+}
+
+// excused: the port could not be had a moment ago, or the store may have a record
+// there that no lease belongs to.
+func (s *simulation) excused(port uint16) bool {
+	s.ports.mu.Lock()
+	defer s.ports.mu.Unlock()
+	if at, ok := s.ports.refused[port]; ok && time.Since(at) < bindAgain {
+		return true
+	}
+	at, ok := s.ports.left[port]
+	return ok && time.Since(at) <= blind+bindAgain
+}
+
+// bindAgain is within which a port that could not be opened is tried again.
+const bindAgain = 5 * time.Second
+
+// ofNode counts the other leases of the node of key.
+func (s *simulation) ofNode(key lease.Key) (attached int, held []lease.Lease) {
+	for _, l := range s.lessor.Leases() {
+		switch {
+		case l.Node != key.Node || l.Key == key:
+		case l.Attached():
+			attached++
+		default:
+			held = append(held, l)
+		}
+	}
+	slices.SortStableFunc(held, func(a, b lease.Lease) int { return a.HeldUntil.Compare(b.HeldUntil) })
+	return attached, held
+}
+
+// evicted: only the oldest held leases of the node itself may have gone, and only
+// as many as were too many.
+func (s *simulation) evicted(key lease.Key, attached int, held []lease.Lease) {
+	now := s.leases()
+	if s.model[key] != nil {
+		return // check finds what is missing
+	}
+	for range attached + len(held) + 1 - simulatedMax {
+		if len(held) == 0 {
+			return
+		}
+		oldest := held[0]
+		held = held[1:]
+		if now[oldest.Port] != oldest.Key {
+			delete(s.model, oldest.Key)
+			s.done["evicted"]++
+		} else if m := s.model[oldest.Key]; m != nil && s.broken {
+			m.unsure = true // that failed, if it came to it
+		}
+	}
+}
+
+func (s *simulation) doDetach() {
+	key := s.key()
+	err := s.lessor.Detach(s.t.Context(), key)
+	s.did("Detach(%v) = %v", key, err)
+	if err != nil && (!s.broken || !errors.Is(err, errBroken)) {
+		s.t.Error("unexpected error")
+	}
+	if m := s.model[key]; m != nil {
+		if m.attached {
+			m.attached, m.since = false, time.Now()
+		}
+		m.unsure = m.unsure || err != nil
+	}
+}
+
+func (s *simulation) doRelease() {
+	key := s.key()
+	err := s.lessor.Release(s.t.Context(), key)
+	s.did("Release(%v) = %v", key, err)
+	switch m := s.model[key]; {
+	case err == nil:
+		delete(s.model, key)
+	case !s.broken || !errors.Is(err, errBroken):
+		s.t.Error("unexpected error")
+	case m != nil:
+		m.unsure = true
+	}
+}
+
+// doWait lets time pass: mostly seconds, sometimes until leases expire.
+func (s *simulation) doWait() {
+	d := time.Duration(s.random.Int64N(int64(8 * time.Second)))
+	if s.random.IntN(4) == 0 {
+		d = time.Duration(s.random.Int64N(int64(40 * time.Minute)))
+	}
+	s.did("wait %v", d)
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func (s *simulation) doPorts() {
+	port := uint16(20000 + s.random.IntN(18))
+	busy := s.random.IntN(3) == 0
+	s.did("port %d busy %v", port, busy)
+	s.ports.occupy(busy, port)
+}
+
+// doStore breaks the store, which then fails every other time, or repairs it.
+func (s *simulation) doStore() {
+	if s.broken {
+		s.did("repair")
+		s.repairStore()
+		return
+	}
+	s.did("break")
+	s.broken = true
+	chance := rand.New(rand.NewPCG(s.random.Uint64(), 2))
+	s.store.failWith(func(string) (before, after bool) {
+		switch chance.IntN(4) {
+		case 0:
+			return true, false
+		case 1:
+			return false, true
+		}
+		return false, false
+	})
+}
+
+// repairStore gives Run the time to make the store agree with memory.
+func (s *simulation) repairStore() {
+	s.broken = false
+	s.store.repair()
+	time.Sleep(6 * time.Second)
+	synctest.Wait()
+	for _, m := range s.model {
+		m.unsure, m.maybe = false, nil
+	}
+	clear(s.tried)
+	s.done["repaired"]++
+	s.wantStored(portsOf(s.lessor.Leases())...)
+}
+
+// doCrash loses all memory at once, and compares what comes back with what the
+// owners were told.
+func (s *simulation) doCrash() {
+	s.did("crash")
+	s.done["crashed"]++
+	s.stop()
+	s.store.repair()
+	s.start()
+	synctest.Wait()
+	s.broken = false
+	now := time.Now()
+	back := make(map[lease.Key]lease.Lease)
+	for _, l := range s.lessor.Leases() {
+		back[l.Key] = l
+	}
+	for key, m := range s.model {
+		l, ok := back[key]
+		switch {
+		case ok && (l.Port == m.port || m.unsure && slices.Contains(m.maybe, l.Port)):
+			m.port = l.Port
+		case !ok && m.unsure, !ok && !m.attached && s.mayHaveExpired(m):
+			delete(s.model, key)
+			continue
+		default:
+			s.t.Errorf("%v had port %d (%+v) and has %+v", key, m.port, *m, l)
+		}
+		if m.attached {
+			m.since = now
+		}
+		m.attached = false
+		if m.unsure {
+			m.since = time.Time{}
+		}
+		m.unsure, m.maybe = false, nil
+	}
+	for key, l := range back {
+		if s.model[key] == nil { // a grant, release or expiry that had failed half-way
+			s.model[key] = &expected{port: l.Port}
+		}
+	}
+	clear(s.tried)
+}
+
+func (s *simulation) mayHaveExpired(m *expected) bool {
+	return !time.Now().Before(m.since.Add(s.config.HoldTime))
+}
+
+func (s *simulation) leases() map[uint16]lease.Key {
+	leases := make(map[uint16]lease.Key)
+	for _, l := range s.lessor.Leases() {
+		leases[l.Port] = l.Key
+	}
+	return leases
+}
+
+// check compares memory, ports and store with the model.
+func (s *simulation) check() {
+	leases := s.lessor.Leases()
+	keys := make(map[lease.Key]lease.Lease)
+	numbers := make(map[uint16]bool)
+	for _, l := range leases {
+		if _, twice := keys[l.Key]; twice || numbers[l.Port] || !s.config.Ports.Contains(l.Port) {
+			s.t.Errorf("%+v: key or port twice, or out of range", l)
+		}
+		keys[l.Key], numbers[l.Port] = l, true
+	}
+	for port, key := range s.ports.snapshot() {
+		if l, ok := keys[key]; !ok || l.Port != port {
+			s.t.Errorf("port %d is bound for %v, which has %+v", port, key, l)
+		}
+	}
+	for key, m := range s.model {
+		l, ok := keys[key]
+		switch {
+		case !ok && !m.attached && s.mayHaveExpired(m):
+			delete(s.model, key)
+			s.done["expired"]++
+		case !ok || l.Port != m.port || l.Attached() != m.attached:
+			s.t.Errorf("%v should have %+v, has %+v", key, *m, l)
+		case m.attached && s.ports.snapshot()[l.Port] != key:
+			s.t.Errorf("%v is attached, but its port is not bound", key)
+		case !l.Attached() && !s.broken && !l.HeldUntil.After(time.Now().Add(-6*time.Second)):
+			s.t.Errorf("%v is held since long ago: %+v", key, l)
+		}
+	}
+	for key, l := range keys {
+		if s.model[key] == nil {
+			s.t.Errorf("nobody knows of %+v", l)
+		}
+	}
+	s.checkStore(keys)
+}
+
+// checkStore: what is in memory and not in doubt is stored as it is; and no other
+// key has its port there.
+func (s *simulation) checkStore(keys map[lease.Key]lease.Lease) {
+	stored, err := s.store.Store.List(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	records := make(map[lease.Key]lease.Lease)
+	for _, l := range stored {
+		records[l.Key] = l
+		if _, known := keys[l.Key]; !known {
+			s.ports.leave(l.Port)
+		} else if keys[l.Key].Port != l.Port {
+			s.ports.leave(l.Port)
+		}
+	}
+	for key, m := range s.model {
+		if r, ok := records[key]; !m.unsure && !s.broken && (!ok || r.Port != m.port) {
+			s.t.Errorf("%v has port %d, but stored is %+v (%v)", key, m.port, r, ok)
+		}
+	}
+}
+
+// finish: everybody goes, and in the end nothing is left.
+func (s *simulation) finish() {
+	s.repairStore()
+	for key := range maps.Clone(s.model) {
+		if err := s.lessor.Detach(s.t.Context(), key); err != nil {
+			s.t.Error(err)
+		}
+	}
+	time.Sleep(s.config.HoldTime + time.Minute)
+	synctest.Wait()
+	s.wantStored()
+	if bound := s.ports.snapshot(); len(bound) > 0 {
+		s.t.Errorf("still bound: %v", bound)
+	}
+	s.stop()
+}

@@ -1,0 +1,89 @@
+package lease
+
+import "time"
+
+// obstacle is why a port could not be had, and until when it is not tried again
+// unless somebody asks for it by number.
+type obstacle struct {
+	cause error
+	until time.Time
+}
+
+// get returns a copy of the entry of key; its zero value if there is none.
+func (l *Lessor) get(key Key) (e entry, found bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if found := l.entries[key]; found != nil {
+		return *found, true
+	}
+	return entry{}, false
+}
+
+// set makes e the entry of its key. It needs the turn.
+func (l *Lessor) set(e entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if old := l.entries[e.Key]; old != nil {
+		delete(l.owners, old.Port)
+	}
+	delete(l.stray, e.Key)
+	l.entries[e.Key], l.owners[e.Port] = &e, e.Key
+}
+
+// update changes the entry of key, if there is one, but not its key or port.
+func (l *Lessor) update(key Key, change func(*entry)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e := l.entries[key]; e != nil {
+		change(e)
+	}
+}
+
+// remove forgets a lease and closes its port. It needs the turn.
+func (l *Lessor) remove(e entry) {
+	if e.bound {
+		l.binder.Unbind(e.Lease)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.entries, e.Key)
+	delete(l.owners, e.Port)
+}
+
+// doubt notes that the store may have another record of key than memory, perhaps
+// with this port. Run settles it.
+func (l *Lessor) doubt(key Key, port uint16) {
+	l.mu.Lock()
+	if e := l.entries[key]; e != nil {
+		e.unsure = true
+	} else {
+		l.stray[key] = port
+	}
+	l.mu.Unlock()
+	l.wakeRun()
+}
+
+// available reports whether nobody has the port, and nothing speaks against it at
+// the moment.
+func (l *Lessor) available(port uint16) (free, sensible bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, owned := l.owners[port]
+	return !owned, !l.avoid[port].until.After(time.Now())
+}
+
+// obstruct lets the port be passed over for a while. It reports whether that is new.
+func (l *Lessor) obstruct(port uint16, cause error, pause time.Duration) (first bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, known := l.avoid[port]
+	l.avoid[port] = obstacle{cause: cause, until: time.Now().Add(pause)}
+	return !known
+}
+
+// clear ends what obstruct began.
+func (l *Lessor) clear(port uint16) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.avoid, port)
+}
