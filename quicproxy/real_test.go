@@ -138,8 +138,9 @@ func TestIsolation(t *testing.T) {
 	finish := sync.OnceFunc(func() { close(over) })
 	t.Cleanup(finish) // before the services are waited for
 	c := tun.dial("echo")
-	roundTrip(t, c, 200)
-	alone := roundTrip(t, c, 1000)
+	const rounds = 5000
+	roundTrip(t, c, rounds)
+	alone := roundTrip(t, c, rounds)
 	clients := make([]*net.TCPConn, stalled)
 	for i := range clients {
 		clients[i] = tun.dial("endless")
@@ -154,14 +155,15 @@ func TestIsolation(t *testing.T) {
 			t.Fatalf("%d of %d clients are stalled", i, stalled)
 		}
 	}
-	beside := roundTrip(t, c, 1000)
+	roundTrip(t, c, rounds)
+	beside := roundTrip(t, c, rounds)
 	finish()
 	for _, client := range clients {
 		client.SetLinger(0)
 		client.Close()
 	}
 	// The machine may be busier now than it was at the beginning.
-	alone = max(alone, roundTrip(t, c, 1000))
+	alone = max(alone, roundTrip(t, c, rounds))
 	t.Logf("median echo alone %v, beside %d stalled readers %v", alone, stalled, beside)
 	if beside > 2*alone && !raceDetector {
 		t.Errorf("the stalled readers slow their neighbour down")
