@@ -1,0 +1,93 @@
+# make build      both programs into bin/                        make          the same
+# make demo       a server, a node and a web site on this machine, until Ctrl-C
+#                 make demo ONCE=1   fetches the page once and says whether it came
+# make test       every test: unit, race detector, fuzz seeds, end to end with the real programs
+# make check      gofmt, go vet, staticcheck, generated code, known vulnerabilities
+# make bench      the benchmarks of the relay
+# make dist       release binaries for every platform into dist/, with SHA256SUMS
+# make test-arm   the ARMv6 node under qemu-user against a native server
+# make generate   framing/apquic.pb.go from framing/apquic.proto; needs protoc
+# make clean      removes bin/ and dist/
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS  = -s -w -X apquic/internal/cli.version=$(VERSION)
+DIST    ?= dist
+TARGETS ?= linux-amd64 linux-arm64 linux-armv6 linux-armv7 linux-mipsle linux-riscv64 \
+           darwin-arm64 darwin-amd64 windows-amd64 freebsd-amd64
+
+STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+PROTOC      = protoc --plugin=protoc-gen-go=bin/protoc-gen-go --go_opt=paths=source_relative framing/apquic.proto
+
+.PHONY: build
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+.PHONY: demo
+demo: build
+	$(GO) build -buildvcs=false -o bin/ ./internal/demo
+	@ONCE=$(ONCE) bin/demo
+
+# The race detector needs a C compiler (not on macOS); a machine without one runs the same tests without it.
+RACE ?= $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
+
+.PHONY: test
+test:
+	@test -n "$(RACE)" || echo "no C compiler here: the tests run without the race detector"
+	$(GO) test $(RACE) -timeout 10m ./...
+
+.PHONY: bench
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: check
+check: check-format check-generated check-vulnerabilities
+	$(GO) vet ./...
+	$(STATICCHECK) ./...
+	$(GO) test -count=1 .
+
+.PHONY: check-format
+check-format:
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; }
+
+# The header of the generated file names protoc's version, which may differ; nothing else may.
+.PHONY: check-generated
+check-generated:
+	@.ci/generated
+
+.PHONY: check-vulnerabilities
+check-vulnerabilities:
+	@.ci/vulnerabilities
+
+.PHONY: generate
+generate: bin/protoc-gen-go
+	$(PROTOC) --go_out=.
+
+# Its version is the one of the protobuf module in go.mod.
+bin/protoc-gen-go: go.mod
+	$(GO) build -o $@ google.golang.org/protobuf/cmd/protoc-gen-go
+
+.PHONY: dist
+dist: $(TARGETS:%=dist-%)
+	cd $(DIST) && { command -v sha256sum >/dev/null && sha256sum apquic-* || shasum -a 256 apquic-*; } > SHA256SUMS
+
+# dist-linux-armv6 builds for GOOS=linux GOARCH=arm GOARM=6.
+dist-%: goos   = $(word 1,$(subst -, ,$*))
+dist-%: arch   = $(word 2,$(subst -, ,$*))
+dist-%: goarch = $(patsubst armv%,arm,$(arch))
+dist-%: goarm  = $(if $(filter armv%,$(arch)),GOARM=$(arch:armv%=%))
+dist-%: ext    = $(if $(filter windows,$(goos)),.exe)
+dist-%:
+	@mkdir -p $(DIST)
+	for program in apquic-server apquic-node; do \
+	  CGO_ENABLED=0 GOOS=$(goos) GOARCH=$(goarch) $(goarm) GOMIPS=softfloat \
+	  $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(DIST)/$$program-$*$(ext) ./cmd/$$program || exit 1; \
+	done
+
+.PHONY: test-arm
+test-arm: dist-linux-armv6
+	APQUIC_ARM_NODE=$(abspath $(DIST))/apquic-node-linux-armv6 $(GO) test -count=1 -run '^TestARM$$' -v ./e2e
+
+.PHONY: clean
+clean:
+	rm -rf bin dist

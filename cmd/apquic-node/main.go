@@ -1,0 +1,140 @@
+// Apquic-node makes services of its network reachable at public ports of an apquic-server.
+// It wires the packages of this module together; what they do is theirs.
+package main
+
+import (
+	"fmt"
+	"io"
+	stdlog "log"
+	"os"
+	"path/filepath"
+	"time"
+
+	"apquic/certs"
+	"apquic/internal/cli"
+	"apquic/internal/config"
+	"apquic/quicproxy"
+)
+
+func main() {
+	// quic-go's warning about socket buffers is for servers with fast links.
+	os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true")
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the whole program: results go to stdout, everything else to stderr.
+func run(args []string, stdout, stderr io.Writer) int {
+	call, err := parse(args, os.LookupEnv)
+	switch {
+	case err != nil:
+	case call.help:
+		fmt.Fprint(stdout, usage())
+	case call.version:
+		fmt.Fprintln(stdout, "apquic-node", cli.Version())
+	default:
+		err = commands[call.command](call, stdout, stderr)
+	}
+	if err != nil {
+		cli.Report(stderr, err)
+	}
+	return exitStatus(err)
+}
+
+// commands are the subcommands; the one without a name runs the node.
+var commands = map[string]func(c *call, stdout, stderr io.Writer) error{
+	"":      serve,
+	"check": check,
+	"id":    printID,
+}
+
+// check says what the settings mean.
+func check(c *call, stdout, _ io.Writer) error {
+	if err := c.validate(); err != nil {
+		return err
+	}
+	fmt.Fprint(stdout, c.settings.Describe())
+	return nil
+}
+
+// printID makes the key if there is none yet.
+func printID(c *call, stdout, _ io.Writer) error {
+	key, err := nodeKey(c.settings)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(stdout, key.ID())
+	return nil
+}
+
+// nodeKey is the key of the configuration, or else the one in the data directory.
+func nodeKey(settings config.Node) (certs.PrivateKey, error) {
+	if !settings.Key.IsZero() {
+		return settings.Key, nil
+	}
+	return certs.LoadOrCreateKey(filepath.Join(settings.DataDir, "key"))
+}
+
+// serve runs the node until a signal to stop.
+func serve(c *call, stdout, stderr io.Writer) error {
+	if err := c.validate(); err != nil {
+		return err
+	}
+	settings := c.settings
+	log, err := cli.Logger(stderr, settings.LogLevel, settings.LogFormat)
+	if err != nil {
+		return usageError{err}
+	}
+	ctx, cancel := untilStopped()
+	defer cancel()
+
+	key, err := nodeKey(settings)
+	if err != nil {
+		return err
+	}
+	results := stdlog.New(stdout, "", 0) // whole lines, whoever writes them
+	node, err := quicproxy.NewNode(quicproxy.NodeConfig{
+		Key:         key,
+		Server:      settings.Server.Server,
+		Address:     settings.Server.Address(),
+		JoinSecret:  settings.Server.Secret,
+		Services:    services(settings.Services),
+		Network:     network(settings),
+		NetID:       settings.NetID,
+		Keepalive:   settings.Keepalive,
+		IdleTimeout: settings.IdleTimeout,
+		Drain:       orNotAtAll(settings.Drain),
+		OnLease:     func(l quicproxy.Lease) { results.Printf("%s -> %s", l.PublicAddress, l.Origin) },
+		Version:     "apquic-node " + cli.Version(),
+		Log:         log,
+	})
+	if err != nil {
+		return err
+	}
+	return node.Run(ctx)
+}
+
+func services(configured []config.Service) (services []quicproxy.Service) {
+	for _, s := range configured {
+		services = append(services, quicproxy.Service(s))
+	}
+	return services
+}
+
+// network names the address families that are on.
+func network(settings config.Node) string {
+	switch {
+	case !settings.IPv6:
+		return "udp4"
+	case !settings.IPv4:
+		return "udp6"
+	}
+	return "udp"
+}
+
+// orNotAtAll turns a duration in which 0 means not at all into one in which 0 means the default.
+func orNotAtAll(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}

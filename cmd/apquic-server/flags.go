@@ -1,0 +1,169 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"apquic/internal/cli"
+	"apquic/internal/config"
+)
+
+const help = `apquic-server lends public ports of this machine to nodes behind NAT: each connection to such a port
+travels through the node's QUIC connection to a service in the node's network.
+
+Usage:
+  apquic-server [flags]                      run until SIGINT or SIGTERM
+  apquic-server check -c FILE                say what a configuration file means, or every mistake in it
+  apquic-server id                           print this server's id; makes its key if there is none
+  apquic-server invitation [--new-secret]    print the invitation that lets a node in
+
+Examples:
+  # Lend the ports 20000 to 22000. The line on stdout is the invitation for apquic-node --server.
+  apquic-server --range 20000-22000 --public-host tunnel.example.com
+
+  # The same from a file; say first what it means.
+  apquic-server check -c /etc/apquic/server.json
+  apquic-server -c /etc/apquic/server.json
+
+  # The invitation fell into wrong hands: nodes that are in stay in, newcomers need the new one.
+  apquic-server invitation --new-secret --public-host tunnel.example.com
+
+Flags:
+%s
+Each flag but the last three can be set in the environment, --data-dir as APQUIC_DATA_DIR. A flag counts
+more than the environment, the environment more than the file.
+
+Exit status: 0 fine, 1 failed while running, 2 wrong usage, 3 wrong configuration.
+`
+
+// call is what the command line asks for.
+type call struct {
+	command       string
+	path          string // of the configuration file; empty: none
+	settings      config.Server
+	newSecret     bool
+	help, version bool
+}
+
+// parse reads the command line, the environment and the file, in this order of weight.
+func parse(args []string, lookup func(string) (string, bool)) (*call, error) {
+	// The first pass only finds the file; the second lets flags and environment overrule it.
+	c, err := parseOnto(config.DefaultServer(), args, lookup)
+	if err != nil || c.help || c.version || c.path == "" {
+		return c, err
+	}
+	settings := config.DefaultServer()
+	if err := config.LoadServer(c.path, &settings); err != nil {
+		return nil, configError{err}
+	}
+	return parseOnto(settings, args, lookup)
+}
+
+func parseOnto(settings config.Server, args []string, lookup func(string) (string, bool)) (*call, error) {
+	c := &call{settings: settings}
+	onlySettings, all := c.flags()
+	if err := all.Parse(args); err != nil {
+		return nil, usageError{err}
+	}
+	if c.help || c.version {
+		return c, nil
+	}
+	if err := c.setCommand(all.Args()); err != nil {
+		return nil, usageError{err}
+	}
+	if err := cli.ApplyEnvironment(onlySettings, "APQUIC", lookup); err != nil {
+		return nil, configError{err}
+	}
+	return c, nil
+}
+
+func (c *call) setCommand(words []string) error {
+	if len(words) > 0 {
+		c.command = words[0]
+	}
+	if _, known := commands[c.command]; !known || len(words) > 1 {
+		names := slices.Sorted(maps.Keys(commands))[1:] // the first is the empty one
+		return fmt.Errorf("%q is not a command; there are %s", strings.Join(words, " "), strings.Join(names, ", "))
+	}
+	if c.newSecret && c.command != "invitation" {
+		return errors.New("--new-secret belongs to the command invitation")
+	}
+	return nil
+}
+
+// flags binds the flags to c: those that are settings, and all of them.
+func (c *call) flags() (settings, all *pflag.FlagSet) {
+	s := &c.settings
+	settings = pflag.NewFlagSet("apquic-server", pflag.ContinueOnError)
+	settings.SortFlags = false
+	settings.StringVarP(&c.path, "config", "c", "", "read the settings from `FILE`")
+	settings.StringVar(&s.Listen, "listen", s.Listen, "UDP `ADDRESS` that nodes connect to")
+	settings.TextVar(&s.Range, "range", s.Range, "public TCP `PORTS` to lend: a-b, or several with commas")
+	settings.StringVar(&s.PublicHost, "public-host", s.PublicHost, "`HOST` under which the public reaches this machine (default: its first public address)")
+	settings.StringVar(&s.DataDir, "data-dir", s.DataDir, "`DIRECTORY` for the key, the leases and authorized_nodes")
+	settings.BoolVar(&s.Open, "open", s.Open, "lend ports to every node, also without the invitation's secret")
+	settings.DurationVar(&s.LeaseTime, "lease-time", s.LeaseTime, "how long a port is kept for a node that went away")
+	settings.IntVar(&s.MaxServices, "max-services", s.MaxServices, "how many ports a node may have")
+	settings.DurationVar(&s.Park, "park", s.Park, "how long public connections wait for a node that is away")
+	settings.DurationVar(&s.IdleTimeout, "idle-timeout", s.IdleTimeout, "give a node up when nothing came from it for so long")
+	settings.DurationVar(&s.Drain, "drain", s.Drain, "how long running connections may go on after a signal to stop")
+	settings.Uint32Var(&s.NetID, "net-id", s.NetID, "`NUMBER` of the network; nodes must have the same")
+	settings.BoolVar(&s.IPv4, "ipv4", s.IPv4, "listen on IPv4")
+	settings.BoolVar(&s.IPv6, "ipv6", s.IPv6, "listen on IPv6")
+	settings.StringVar(&s.LogLevel, "log-level", s.LogLevel, "`LEVEL` of the log: debug, info, warn or error")
+	settings.StringVar(&s.LogFormat, "log-format", s.LogFormat, "`FORMAT` of the log: text or json")
+
+	all = pflag.NewFlagSet("apquic-server", pflag.ContinueOnError)
+	all.SortFlags = false
+	all.AddFlagSet(settings)
+	all.BoolVar(&c.newSecret, "new-secret", false, "with the command invitation: change the secret first")
+	all.BoolVar(&c.version, "version", false, "print the version")
+	all.BoolVarP(&c.help, "help", "h", false, "print this help")
+	return settings, all
+}
+
+func usage() string {
+	c := &call{settings: config.DefaultServer()}
+	_, all := c.flags()
+	return fmt.Sprintf(help, all.FlagUsages())
+}
+
+// validate checks the settings as a whole.
+func (c *call) validate() error {
+	err := c.settings.Validate()
+	switch {
+	case err == nil:
+		return nil
+	case c.path == "":
+		return usageError{err}
+	}
+	return configError{err}
+}
+
+// usageError and configError are errors with an exit status of their own.
+type (
+	usageError  struct{ error }
+	configError struct{ error }
+)
+
+func (e usageError) Unwrap() error  { return e.error }
+func (e configError) Unwrap() error { return e.error }
+func (e usageError) Hint() string   { return "apquic-server --help shows how it is used" }
+
+func exitStatus(err error) int {
+	if err == nil {
+		return cli.ExitOK
+	}
+	if _, ok := errors.AsType[usageError](err); ok {
+		return cli.ExitUsage
+	}
+	if _, ok := errors.AsType[configError](err); ok {
+		return cli.ExitConfig
+	}
+	return cli.ExitFailed
+}

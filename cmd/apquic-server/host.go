@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"apquic/internal/config"
+)
+
+// publicHost is the host for invitations and public addresses: the one that was given, the address that is
+// listened on if it is only one, the machine's first public address, or any that it has.
+func publicHost(settings config.Server) string {
+	if settings.PublicHost != "" {
+		return settings.PublicHost
+	}
+	host, _, _ := net.SplitHostPort(settings.Listen)
+	if ip, err := netip.ParseAddr(host); host != "" && (err != nil || !ip.IsUnspecified()) {
+		return host
+	}
+	addresses, _ := net.InterfaceAddrs() // none is the same as unknown
+	best := netip.Addr{}
+	for _, address := range addresses {
+		prefix, err := netip.ParsePrefix(address.String())
+		if ip := prefix.Addr().Unmap(); err == nil && rank(settings, ip) > rank(settings, best) {
+			best = ip
+		}
+	}
+	if best.IsValid() {
+		return best.String()
+	}
+	return "localhost"
+}
+
+// rank says how well an address of this machine suits an invitation; 0: not at all.
+func rank(settings config.Server, ip netip.Addr) int {
+	switch {
+	case !ip.IsGlobalUnicast(), ip.Is4() && !settings.IPv4, ip.Is6() && !settings.IPv6:
+		return 0
+	case isPrivate(ip) && ip.Is6():
+		return 1
+	case isPrivate(ip):
+		return 2
+	case ip.Is6(): // more nodes can reach IPv4
+		return 3
+	}
+	return 4
+}
+
+// sharedAddresses are those of carriers' NATs (RFC 6598).
+var sharedAddresses = netip.MustParsePrefix("100.64.0.0/10")
+
+func isPrivate(ip netip.Addr) bool { return ip.IsPrivate() || sharedAddresses.Contains(ip) }
+
+// wantedBuffer is the socket buffer that quic-go asks for.
+const wantedBuffer = 7 << 20
+
+// advise logs what will go wrong later although it works now.
+func advise(log *slog.Logger, settings config.Server, host string) {
+	if ip, err := netip.ParseAddr(host); err == nil && isPrivate(ip) && settings.PublicHost == "" {
+		log.Warn("the invitation carries a private address, which nodes elsewhere cannot reach; --public-host sets another", "host", host)
+	}
+	if runtime.GOOS != "linux" || os.Geteuid() == 0 {
+		return // others have no such limit, or it does not bind them
+	}
+	limit, err := os.ReadFile("/proc/sys/net/core/rmem_max")
+	if err != nil {
+		return
+	}
+	if bytes, err := strconv.Atoi(strings.TrimSpace(string(limit))); err == nil && bytes < wantedBuffer {
+		log.Info("fast transfers may lose packets: the kernel's limit for UDP buffers is small",
+			"limit", bytes, "fix", fmt.Sprintf("sysctl -w net.core.rmem_max=%d net.core.wmem_max=%d", wantedBuffer, wantedBuffer))
+	}
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+
+	"apquic/internal/config"
+	"apquic/lease"
+)
+
+// listenUDP opens the socket that nodes connect to.
+func listenUDP(settings config.Server) (*net.UDPConn, error) {
+	conn, err := net.ListenPacket("udp"+family(settings), settings.Listen)
+	if err == nil {
+		return conn.(*net.UDPConn), nil
+	}
+	err = fmt.Errorf("nodes cannot be listened for on UDP %s: %w", settings.Listen, err)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, hinted{err, "another program has this port, perhaps another apquic-server: stop it, or choose another with --listen"}
+	case errors.Is(err, syscall.EACCES):
+		return nil, hinted{err, "ports below 1024 need a privilege: choose a higher one with --listen"}
+	}
+	return nil, hinted{err, "--listen takes an address of this machine and a port, or just :8090"}
+}
+
+// publicListener opens public listeners, on all addresses of the families that are on.
+func publicListener(settings config.Server) func(port uint16) (net.Listener, error) {
+	network := "tcp" + family(settings)
+	return func(port uint16) (net.Listener, error) {
+		return net.ListenTCP(network, &net.TCPAddr{Port: int(port)})
+	}
+}
+
+// family is the ending of a network's name that goes with the address families that are on.
+func family(settings config.Server) string {
+	switch {
+	case !settings.IPv6:
+		return "4"
+	case !settings.IPv4:
+		return "6"
+	}
+	return ""
+}
+
+// tryRange fails when not one port of the range can be had: better now than at the first node.
+func tryRange(ports lease.PortRange, listen func(port uint16) (net.Listener, error)) error {
+	var first error
+	for port := range ports.All() {
+		listener, err := listen(port)
+		if err == nil {
+			return listener.Close()
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	err := fmt.Errorf("no port of the range %v can be opened: %w", ports, first)
+	if errors.Is(first, syscall.EACCES) {
+		return hinted{err, "ports below 1024 need a privilege: choose higher ones with --range"}
+	}
+	return hinted{err, "other programs have them: choose other ports with --range"}
+}

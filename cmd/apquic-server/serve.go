@@ -1,0 +1,107 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"time"
+
+	"apquic/internal/cli"
+	"apquic/internal/config"
+	"apquic/lease/boltstore"
+	"apquic/quicproxy"
+)
+
+// serve runs the server until a signal to stop.
+func serve(c *call, stdout, stderr io.Writer) error {
+	if err := c.validate(); err != nil {
+		return err
+	}
+	settings := c.settings
+	log, err := cli.Logger(stderr, settings.LogLevel, settings.LogFormat)
+	if err != nil {
+		return usageError{err}
+	}
+	ctx, cancel := untilStopped()
+	defer cancel()
+
+	if err := makeDataDir(settings.DataDir); err != nil {
+		return err
+	}
+	store, err := boltstore.Open(filepath.Join(settings.DataDir, leasesFile))
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	leases, err := store.List(ctx)
+	if err != nil {
+		return err
+	}
+	conn, err := listenUDP(settings)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	parts, err := serverConfig(settings, log)
+	if err != nil {
+		return err
+	}
+	if err := tryRange(settings.Range, parts.ListenPublic); err != nil {
+		return err
+	}
+	parts.PacketConn, parts.Store = conn, store
+	server, err := quicproxy.NewServer(parts)
+	if err != nil {
+		return err
+	}
+
+	port := conn.LocalAddr().(*net.UDPAddr).Port
+	invitation, err := invite(settings, parts.Key.ID(), parts.PublicHost, uint16(port))
+	if err != nil {
+		return err
+	}
+	log.Info("listening for nodes", "udp", conn.LocalAddr().String(), "lends", settings.Range.String(),
+		"leases", len(leases), "admits", whoMay(settings))
+	advise(log, settings, parts.PublicHost)
+	fmt.Fprintln(stdout, invitation)
+	return server.Run(ctx)
+}
+
+// serverConfig is what the settings and the files of the data directory make of a server.
+func serverConfig(settings config.Server, log *slog.Logger) (quicproxy.ServerConfig, error) {
+	key, err := serverKey(settings)
+	if err != nil {
+		return quicproxy.ServerConfig{}, err
+	}
+	reset, token, err := quicKeys(settings.DataDir)
+	if err != nil {
+		return quicproxy.ServerConfig{}, err
+	}
+	return quicproxy.ServerConfig{
+		Key:          key,
+		Ports:        settings.Range,
+		LeaseTime:    settings.LeaseTime,
+		MaxServices:  settings.MaxServices,
+		PublicHost:   publicHost(settings),
+		ListenPublic: publicListener(settings),
+		Admit:        admission(settings, log),
+		ResetKey:     reset,
+		TokenKey:     token,
+		NetID:        settings.NetID,
+		IdleTimeout:  settings.IdleTimeout,
+		Drain:        orNotAtAll(settings.Drain),
+		Park:         orNotAtAll(settings.Park),
+		Version:      "apquic-server " + cli.Version(),
+		Log:          log,
+	}, nil
+}
+
+// orNotAtAll turns a duration in which 0 means not at all into one in which 0 means the default.
+func orNotAtAll(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}

@@ -1,0 +1,131 @@
+// Package apquic_test keeps the picture of docs/architecture.md true: who may import whom, and what the
+// library and the node must not carry with them.
+package apquic_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// allowed lists, for each package of this module, the packages of this module that it may import. Layer
+// by layer, from the bottom up: whoever stands in a list has a line of its own above it.
+var allowed = map[string][]string{
+	"framing": nil,
+	"certs":   nil,
+
+	"internal/cli":     nil,
+	"internal/testnet": nil,
+	"lease":            {"certs"},
+	"lease/leasetest":  {"certs", "lease"},
+
+	"internal/config": {"certs", "framing", "lease"},
+	"quicproxy":       {"certs", "framing", "lease"},
+	"lease/boltstore": {"certs", "lease"},
+
+	"cmd/apquic-server": {"certs", "internal/cli", "internal/config", "lease", "lease/boltstore", "quicproxy"},
+	"cmd/apquic-node":   {"certs", "internal/cli", "internal/config", "quicproxy"},
+	"internal/demo":     nil,
+}
+
+// allowedInTests adds what only the tests of a package may import.
+var allowedInTests = map[string][]string{
+	"lease":           {"lease/leasetest"},
+	"lease/boltstore": {"lease/leasetest"},
+	"quicproxy":       {"internal/testnet"},
+	"e2e":             nil,
+}
+
+// forbidden lists, for each package, the import paths that must not be linked into it, not even through
+// others. A path stands for all that is below it.
+var forbidden = map[string][]string{
+	"framing":   {"github.com/quic-go/quic-go", "net/http"},
+	"certs":     {"github.com/quic-go/quic-go", "net/http"},
+	"lease":     {"github.com/quic-go/quic-go", "net/http", "go.etcd.io"},
+	"quicproxy": {"github.com/prometheus", "go.etcd.io", "golang.org/x/crypto/acme", "github.com/spf13/pflag", "apquic/internal/config"},
+	"cmd/apquic-node": {
+		"apquic/lease/boltstore", "apquic/lease/etcdstore", "apquic/admin", "apquic/certs/acme",
+		"github.com/prometheus", "go.etcd.io", "golang.org/x/crypto/acme", "testing",
+	},
+	"cmd/apquic-server": {"testing"},
+}
+
+const module = "apquic/"
+
+// goPackage is what go list tells of a package.
+type goPackage struct {
+	ImportPath                         string
+	Imports, TestImports, XTestImports []string
+	Deps                               []string
+}
+
+func TestImports(t *testing.T) {
+	for _, p := range listPackages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		imports, known := allowed[name]
+		inTests, knownTests := allowedInTests[name]
+		if !known && !knownTests && p.ImportPath != "apquic" {
+			t.Errorf("%s is in no line of this test: give it its place among the layers", name)
+			continue
+		}
+		checkImports(t, name, "", p.Imports, imports)
+		self := append(slices.Concat(imports, inTests), name)
+		checkImports(t, name, "in its tests ", p.TestImports, self)
+		checkImports(t, name, "in its tests ", p.XTestImports, self)
+	}
+}
+
+func checkImports(t *testing.T, name, where string, imports, allowed []string) {
+	t.Helper()
+	for _, path := range imports {
+		if own, ok := strings.CutPrefix(path, module); ok && !slices.Contains(allowed, own) {
+			t.Errorf("%s %simports %s, which is not below it", name, where, own)
+		}
+	}
+}
+
+func TestForbidden(t *testing.T) {
+	seen := 0
+	for _, p := range listPackages(t) {
+		paths := forbidden[strings.TrimPrefix(p.ImportPath, module)]
+		if paths != nil {
+			seen++
+		}
+		for _, dependency := range p.Deps {
+			for _, path := range paths {
+				if dependency == path || strings.HasPrefix(dependency, path+"/") {
+					t.Errorf("%s links %s", p.ImportPath, dependency)
+				}
+			}
+		}
+	}
+	if seen != len(forbidden) {
+		t.Errorf("%d of the %d packages with forbidden imports exist", seen, len(forbidden))
+	}
+}
+
+func listPackages(t *testing.T) (packages []goPackage) {
+	t.Helper()
+	list := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports,Deps", "./...")
+	var complaint strings.Builder
+	list.Stderr = &complaint
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, complaint.String())
+	}
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		err := decoder.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return packages
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+}

@@ -1,0 +1,135 @@
+// Package e2e tests the two programs as people run them: built by go build, started as processes, on real
+// sockets. Each script in testdata/script is one story; the commands that scripts have beyond those of
+// testscript are in commands.
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// bin is the folder with both programs.
+var bin string
+
+func TestMain(m *testing.M) {
+	os.Exit(buildAndRun(m))
+}
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "apquic-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	arguments := []string{"build", "-buildvcs=false", "-o", dir}
+	if raceDetector() {
+		arguments = append(arguments, "-race")
+	}
+	if out, err := exec.Command("go", append(arguments, "apquic/cmd/...")...).CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building the programs: %v\n%s", err, out)
+		return 1
+	}
+	bin = dir
+	return m.Run()
+}
+
+// raceDetector reports whether this test runs under the race detector; then the programs shall, too.
+func raceDetector() bool {
+	info, _ := debug.ReadBuildInfo()
+	for _, setting := range info.Settings {
+		if setting.Key == "-race" {
+			return setting.Value == "true"
+		}
+	}
+	return false
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		Setup:               setup,
+		Cmds:                commands,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+	})
+}
+
+// TestARM runs the scripts in testdata/arm with the linux/arm program that APQUIC_ARM_NODE names, under
+// qemu-user. make test-arm builds it and runs this.
+func TestARM(t *testing.T) {
+	node := os.Getenv("APQUIC_ARM_NODE")
+	if node == "" {
+		t.Skip("make test-arm runs this: it needs qemu-user and a node for linux/arm")
+	}
+	qemu, err := exec.LookPath("qemu-arm-static")
+	if err != nil {
+		t.Fatalf("install qemu-user-static: %v", err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:  "testdata/arm",
+		Cmds: commands,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("QEMU_ARM", qemu)
+			env.Setenv("ARM_NODE", node)
+			return setup(env)
+		},
+	})
+}
+
+func setup(env *testscript.Env) error {
+	env.Setenv("PATH", bin+string(filepath.ListSeparator)+env.Getenv("PATH"))
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // a program under the race detector lingers for a second else
+	seeds, err := filepath.Abs("../internal/config/testdata/seeds")
+	if err != nil {
+		return err
+	}
+	env.Setenv("SEEDS", seeds)
+	w := &world{t: env.T(), processes: map[string]*process{}, conns: map[string]*conn{}}
+	env.Values[worldKey{}] = w
+	env.Defer(w.end)
+	return nil
+}
+
+// commands are what the scripts can do beyond testscript's own commands. Waiting ends with the test after
+// patience.
+var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	// Processes.
+	"start":   start,   // start NAME PROGRAM ARGUMENT...
+	"waitfor": waitfor, // waitfor NAME REGEXP [VARIABLE]: a line on stdout; its first group into VARIABLE
+	"waitlog": waitlog, // waitlog NAME REGEXP: a line on stderr
+	"signal":  signal,  // signal NAME SIGNAL
+	"exits":   exits,   // exits NAME STATUS: also makes its output that of stdout and stderr
+
+	"capture": capture, // capture VARIABLE: what was printed last into it
+
+	// The services behind nodes, in the test itself.
+	"upstream": upstream, // upstream VARIABLE KIND [TEXT]: its address; the port alone is VARIABLE_PORT
+
+	// Public clients.
+	"fetch":      fetch,      // [!] fetch URL: the body is stdout
+	"dial":       dial,       // [!] dial NAME ADDRESS
+	"send":       send,       // send NAME TEXT
+	"read":       read,       // read NAME TEXT: exactly this comes next
+	"closewrite": closewrite, // closewrite NAME
+	"rest":       rest,       // rest NAME: until the end, as stdout; ! rest NAME: a reset comes
+	"reset":      reset,      // reset ADDRESS: a connection without a word is reset
+
+	// Files.
+	"replace": replace,    // replace FILE OLD NEW: all of them, at least one
+	"append":  appendLine, // append FILE LINE
+	"mode":    mode,       // mode OCTAL FILE...: these have exactly these permissions
+
+	// The network.
+	"freeports": freeports, // freeports VARIABLE N: a range a-b; its ports are VARIABLE1, VARIABLE2...
+	"occupy":    occupy,    // occupy PORT: another program listens on it
+	"leave":     leave,     // leave PORT: and does not any more
+	"garbage":   garbage,   // garbage ADDRESS N: N senseless datagrams
+	"datagram":  datagram,  // datagram PORT: waits for one
+}

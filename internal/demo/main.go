@@ -1,0 +1,129 @@
+// Demo is what make demo runs: the two real programs from bin/ on the loopback interface, with throw-away
+// data, and a small web site behind the node. It shows the public URL and stays until Ctrl-C. With ONCE=1
+// in the environment it fetches the page through the tunnel instead, shows it, and ends with status 0 when
+// it is the page of the site.
+//
+// It starts the programs as a person would and imports nothing of this module.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	once := os.Getenv("ONCE")
+	if err := run(ctx, "bin", &terminal{w: os.Stdout}, once != "" && once != "0"); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, bin string, out *terminal, once bool) error {
+	data, err := os.MkdirTemp("", "apquic-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(data)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	site, wait, err := serveSite(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { cancel(); wait() }()
+
+	server, err := start(ctx, out, filepath.Join(bin, "apquic-server"), "--listen", "127.0.0.1:0",
+		"--public-host", "127.0.0.1", "--data-dir", filepath.Join(data, "server"))
+	if err != nil {
+		return err
+	}
+	defer func() { cancel(); <-server.exited }()
+	invitation, err := server.firstLine(ctx)
+	if err != nil {
+		return err
+	}
+	node, err := start(ctx, out, filepath.Join(bin, "apquic-node"), "--server", invitation,
+		"--upstream", "web="+site, "--data-dir", filepath.Join(data, "node"))
+	if err != nil {
+		return err
+	}
+	defer func() { cancel(); <-node.exited }()
+	line, err := node.firstLine(ctx)
+	if err != nil {
+		return err
+	}
+	public, _, _ := strings.Cut(strings.TrimPrefix(line, "tcp://"), " ")
+	if once {
+		return fetchOnce(ctx, out, public, site)
+	}
+	out.line("\n    Open this in your browser:  http://" + public + "/\n\n    Ctrl-C ends the demo.\n")
+	return stay(ctx, server, node)
+}
+
+// stay waits for Ctrl-C, or for the end of a program, which is an error.
+func stay(ctx context.Context, server, node *program) error {
+	var ended *program
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-server.exited:
+		ended = server
+	case <-node.exited:
+		ended = node
+	}
+	if ended.err == nil { // Ctrl-C reaches the programs too, sometimes before us
+		return nil
+	}
+	return fmt.Errorf("%s ended: %v", ended.name, ended.err)
+}
+
+// fetchOnce shows the page as it comes through the tunnel and compares it with the site's own.
+func fetchOnce(ctx context.Context, out *terminal, public, site string) error {
+	want, err := fetch(ctx, site, public)
+	if err != nil {
+		return fmt.Errorf("fetching the page from the site itself: %w", err)
+	}
+	got, err := fetch(ctx, public, public)
+	if err != nil {
+		return fmt.Errorf("fetching the page through the tunnel: %w", err)
+	}
+	out.line("\n" + got)
+	if got != want {
+		return errors.New("the page that came through the tunnel is not the page of the site")
+	}
+	out.line(fmt.Sprintf("http://%s/ answered with the page of the site, %d bytes, through the tunnel.", public, len(got)))
+	return nil
+}
+
+func fetch(ctx context.Context, address, host string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", nil)
+	if err != nil {
+		return "", err
+	}
+	request.Host = host
+	request.Close = true
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return "", errors.New(response.Status)
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	return string(body), err
+}
