@@ -42,6 +42,7 @@ func (n *Node) Run(ctx context.Context) error {
 	var links sync.WaitGroup
 	defer links.Wait()
 	r := &reconnector{node: n, links: &links, story: story{log: n.log, peer: n.peerName()}}
+	n.log.Info("connecting", "server", n.config.Address)
 	current := r.connect(ctx, ctx, 0)
 	for current != nil {
 		err := current.watch(ctx)

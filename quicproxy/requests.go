@@ -3,6 +3,7 @@ package quicproxy
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math"
 	"net"
 	"strconv"
@@ -49,7 +50,12 @@ func answer[R proto.Message](c *nodeConn, envelope framing.Envelope, request pro
 	}
 	response, err := do()
 	if err != nil {
-		c.log.Warn("request refused", "request", envelope.Opcode, "err", err)
+		level := slog.LevelWarn
+		if err.Error() == c.refusal {
+			level = slog.LevelDebug // the node tries again and again
+		}
+		c.refusal = err.Error()
+		c.log.Log(context.Background(), level, "request refused", "request", envelope.Opcode, "err", err)
 		return c.control.reply(envelope, framing.OpFailure, failureMessage(err))
 	}
 	return c.control.reply(envelope, op, response)

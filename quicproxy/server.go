@@ -56,6 +56,8 @@ type ServerConfig struct {
 	// Park is how long a public connection waits for a node that is away; negative: not at all.
 	Park time.Duration
 
+	// Ready is called once nodes can connect and the ports of stored leases are open.
+	Ready func()
 	// Version is told to nodes.
 	Version string
 	// Log gets the log; nothing is logged by default.
@@ -98,6 +100,9 @@ func NewServer(config ServerConfig) (*Server, error) {
 	config.Park = cmp.Or(config.Park, DefaultPark)
 	if config.Store == nil {
 		config.Store = lease.NewMemoryStore()
+	}
+	if config.Ready == nil {
+		config.Ready = func() {}
 	}
 	if config.ListenPublic == nil {
 		config.ListenPublic = listenEverywhere

@@ -43,6 +43,7 @@ func (s *Server) Run(ctx context.Context) error {
 			s.log.Error("the leases are not watched any more", "err", err)
 		}
 	})
+	s.config.Ready()
 	err = s.accept(ctx, listener)
 	listener.Close()
 	s.drain()

@@ -44,6 +44,7 @@ type nodeConn struct {
 	log      *slog.Logger
 	session  *session
 	relays   relaySet
+	refusal  string // why the last refused request was; handle is its only user
 
 	// Guarded by session.leases.
 	services map[string]*publicListener

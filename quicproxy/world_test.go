@@ -2,7 +2,6 @@ package quicproxy
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -285,9 +284,4 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		time.Sleep(100 * time.Millisecond) // virtual
 	}
 	t.Fatalf("in ten minutes: never %s", what)
-}
-
-func isReset(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && strings.Contains(op.Err.Error(), "reset")
 }

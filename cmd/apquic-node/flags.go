@@ -64,7 +64,7 @@ func parse(args []string, lookup func(string) (string, bool)) (*call, error) {
 	}
 	settings := config.DefaultNode()
 	if err := config.LoadNode(c.path, &settings); err != nil {
-		return nil, configError{err}
+		return nil, cli.ConfigError(err)
 	}
 	return parseOnto(settings, args, lookup)
 }
@@ -73,19 +73,19 @@ func parseOnto(settings config.Node, args []string, lookup func(string) (string,
 	c := &call{settings: settings}
 	onlySettings, all := c.flags()
 	if err := all.Parse(args); err != nil {
-		return nil, usageError{err}
+		return nil, cli.UsageError("apquic-node", err)
 	}
 	if c.help || c.version {
 		return c, nil
 	}
 	if err := c.setCommand(all.Args()); err != nil {
-		return nil, usageError{err}
+		return nil, cli.UsageError("apquic-node", err)
 	}
 	if err := cli.ApplyEnvironment(onlySettings, "APQUIC", lookup); err != nil {
-		return nil, configError{err}
+		return nil, cli.ConfigError(err)
 	}
 	if err := errors.Join(c.faults...); err != nil {
-		return nil, usageError{err}
+		return nil, cli.UsageError("apquic-node", err)
 	}
 	if len(c.upstreams) > 0 {
 		c.settings.Services = config.NameServices(c.upstreams)
@@ -161,30 +161,7 @@ func (c *call) validate() error {
 	case err == nil:
 		return nil
 	case c.path == "":
-		return usageError{err}
+		return cli.UsageError("apquic-node", err)
 	}
-	return configError{err}
-}
-
-// usageError and configError are errors with an exit status of their own.
-type (
-	usageError  struct{ error }
-	configError struct{ error }
-)
-
-func (e usageError) Unwrap() error  { return e.error }
-func (e configError) Unwrap() error { return e.error }
-func (e usageError) Hint() string   { return "apquic-node --help shows how it is used" }
-
-func exitStatus(err error) int {
-	if err == nil {
-		return cli.ExitOK
-	}
-	if _, ok := errors.AsType[usageError](err); ok {
-		return cli.ExitUsage
-	}
-	if _, ok := errors.AsType[configError](err); ok {
-		return cli.ExitConfig
-	}
-	return cli.ExitFailed
+	return cli.ConfigError(err)
 }

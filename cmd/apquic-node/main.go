@@ -37,7 +37,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		cli.Report(stderr, err)
 	}
-	return exitStatus(err)
+	return cli.ExitStatus(err)
 }
 
 // commands are the subcommands; the one without a name runs the node.
@@ -82,9 +82,9 @@ func serve(c *call, stdout, stderr io.Writer) error {
 	settings := c.settings
 	log, err := cli.Logger(stderr, settings.LogLevel, settings.LogFormat)
 	if err != nil {
-		return usageError{err}
+		return cli.UsageError("apquic-node", err)
 	}
-	ctx, cancel := untilStopped()
+	ctx, cancel := cli.UntilStopped()
 	defer cancel()
 
 	key, err := nodeKey(settings)

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"apquic/certs"
+	"apquic/internal/cli"
 	"apquic/internal/config"
 	"apquic/quicproxy"
 )
@@ -106,7 +107,7 @@ func printInvitation(c *call, stdout, _ io.Writer) error {
 	_, portText, _ := net.SplitHostPort(settings.Listen)
 	port, err := strconv.ParseUint(portText, 10, 16)
 	if err != nil || port == 0 {
-		return usageError{fmt.Errorf("the port in --listen %s is known only to the running server", settings.Listen)}
+		return cli.UsageError("apquic-server", fmt.Errorf("the port in --listen %s is known only to the running server", settings.Listen))
 	}
 	key, err := serverKey(settings)
 	if err != nil {

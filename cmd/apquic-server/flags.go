@@ -59,7 +59,7 @@ func parse(args []string, lookup func(string) (string, bool)) (*call, error) {
 	}
 	settings := config.DefaultServer()
 	if err := config.LoadServer(c.path, &settings); err != nil {
-		return nil, configError{err}
+		return nil, cli.ConfigError(err)
 	}
 	return parseOnto(settings, args, lookup)
 }
@@ -68,16 +68,16 @@ func parseOnto(settings config.Server, args []string, lookup func(string) (strin
 	c := &call{settings: settings}
 	onlySettings, all := c.flags()
 	if err := all.Parse(args); err != nil {
-		return nil, usageError{err}
+		return nil, cli.UsageError("apquic-server", err)
 	}
 	if c.help || c.version {
 		return c, nil
 	}
 	if err := c.setCommand(all.Args()); err != nil {
-		return nil, usageError{err}
+		return nil, cli.UsageError("apquic-server", err)
 	}
 	if err := cli.ApplyEnvironment(onlySettings, "APQUIC", lookup); err != nil {
-		return nil, configError{err}
+		return nil, cli.ConfigError(err)
 	}
 	return c, nil
 }
@@ -140,30 +140,7 @@ func (c *call) validate() error {
 	case err == nil:
 		return nil
 	case c.path == "":
-		return usageError{err}
+		return cli.UsageError("apquic-server", err)
 	}
-	return configError{err}
-}
-
-// usageError and configError are errors with an exit status of their own.
-type (
-	usageError  struct{ error }
-	configError struct{ error }
-)
-
-func (e usageError) Unwrap() error  { return e.error }
-func (e configError) Unwrap() error { return e.error }
-func (e usageError) Hint() string   { return "apquic-server --help shows how it is used" }
-
-func exitStatus(err error) int {
-	if err == nil {
-		return cli.ExitOK
-	}
-	if _, ok := errors.AsType[usageError](err); ok {
-		return cli.ExitUsage
-	}
-	if _, ok := errors.AsType[configError](err); ok {
-		return cli.ExitConfig
-	}
-	return cli.ExitFailed
+	return cli.ConfigError(err)
 }

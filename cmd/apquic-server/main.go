@@ -31,7 +31,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		cli.Report(stderr, err)
 	}
-	return exitStatus(err)
+	return cli.ExitStatus(err)
 }
 
 // commands are the subcommands; the one without a name runs the server.

@@ -22,9 +22,9 @@ func serve(c *call, stdout, stderr io.Writer) error {
 	settings := c.settings
 	log, err := cli.Logger(stderr, settings.LogLevel, settings.LogFormat)
 	if err != nil {
-		return usageError{err}
+		return cli.UsageError("apquic-server", err)
 	}
-	ctx, cancel := untilStopped()
+	ctx, cancel := cli.UntilStopped()
 	defer cancel()
 
 	if err := makeDataDir(settings.DataDir); err != nil {
@@ -51,21 +51,22 @@ func serve(c *call, stdout, stderr io.Writer) error {
 	if err := tryRange(settings.Range, parts.ListenPublic); err != nil {
 		return err
 	}
-	parts.PacketConn, parts.Store = conn, store
-	server, err := quicproxy.NewServer(parts)
-	if err != nil {
-		return err
-	}
-
 	port := conn.LocalAddr().(*net.UDPAddr).Port
 	invitation, err := invite(settings, parts.Key.ID(), parts.PublicHost, uint16(port))
 	if err != nil {
 		return err
 	}
-	log.Info("listening for nodes", "udp", conn.LocalAddr().String(), "lends", settings.Range.String(),
-		"leases", len(leases), "admits", whoMay(settings))
-	advise(log, settings, parts.PublicHost)
-	fmt.Fprintln(stdout, invitation)
+	parts.PacketConn, parts.Store = conn, store
+	parts.Ready = func() {
+		log.Info("listening for nodes", "udp", conn.LocalAddr().String(), "lends", settings.Range.String(),
+			"leases", len(leases), "admits", whoMay(settings))
+		advise(log, settings, parts.PublicHost)
+		fmt.Fprintln(stdout, invitation)
+	}
+	server, err := quicproxy.NewServer(parts)
+	if err != nil {
+		return err
+	}
 	return server.Run(ctx)
 }
 

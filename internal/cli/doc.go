@@ -3,11 +3,3 @@
 //
 // It knows nothing of what the commands do, and imports nothing of this module.
 package cli
-
-// Exit codes of both commands.
-const (
-	ExitOK     = 0
-	ExitFailed = 1 // failed while running
-	ExitUsage  = 2 // wrong usage
-	ExitConfig = 3 // wrong configuration
-)

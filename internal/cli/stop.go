@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// untilStopped returns a context that ends with the first SIGINT or SIGTERM. A second one then ends the
+// UntilStopped returns a context that ends with the first SIGINT or SIGTERM. A second one then ends the
 // program at once. SIGHUP is ignored: there is nothing to load again.
-func untilStopped() (context.Context, context.CancelFunc) {
+func UntilStopped() (context.Context, context.CancelFunc) {
 	signal.Ignore(syscall.SIGHUP)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
