@@ -73,19 +73,24 @@ func newTunnel(tb testing.TB, services ...Service) *tunnel {
 // dial connects to the public port of a service.
 func (t *tunnel) dial(service string) *net.TCPConn {
 	t.tb.Helper()
+	c, err := net.Dial("tcp4", t.address(service))
+	if err != nil {
+		t.tb.Fatal(err)
+	}
+	t.tb.Cleanup(func() { c.Close() })
+	return c.(*net.TCPConn)
+}
+
+// address is where the clients of a service really connect to.
+func (t *tunnel) address(service string) string {
+	t.tb.Helper()
 	for _, l := range t.server.lessor.Leases() {
 		if l.Service == service {
-			p := t.server.publicListener(l.Port)
-			c, err := net.Dial("tcp4", p.listener.Addr().String())
-			if err != nil {
-				t.tb.Fatal(err)
-			}
-			t.tb.Cleanup(func() { c.Close() })
-			return c.(*net.TCPConn)
+			return t.server.publicListener(l.Port).listener.Addr().String()
 		}
 	}
 	t.tb.Fatalf("no lease for %s", service)
-	return nil
+	return ""
 }
 
 // upstream runs handle for every connection to a local port and returns its address.
