@@ -3,14 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 
 	"github.com/spf13/pflag"
 
 	"apquic/certs"
-	"apquic/internal/cli"
 	"apquic/internal/config"
 )
 
@@ -45,73 +41,17 @@ more than the environment, the environment more than the file.
 Exit status: 0 fine, 1 failed while running, 2 wrong usage, 3 wrong configuration.
 `
 
-// call is what the command line asks for.
-type call struct {
-	command       string
-	path          string // of the configuration file; empty: none
-	settings      config.Node
-	upstreams     []config.Service // instead of the file's services, if there are any
-	faults        []error          // of values that pflag must not repeat: an invitation has a secret
-	help, version bool
+// flagValues are the values of flags that need more than a variable.
+type flagValues struct {
+	settings  *config.Node
+	upstreams []config.Service // instead of the file's services, if there are any
+	faults    []error          // of values that pflag must not repeat: an invitation has a secret
 }
 
-// parse reads the command line, the environment and the file, in this order of weight.
-func parse(args []string, lookup func(string) (string, bool)) (*call, error) {
-	// The first pass only finds the file; the second lets flags and environment overrule it.
-	c, err := parseOnto(config.DefaultNode(), args, lookup)
-	if err != nil || c.help || c.version || c.path == "" {
-		return c, err
-	}
-	settings := config.DefaultNode()
-	if err := config.LoadNode(c.path, &settings); err != nil {
-		return nil, cli.ConfigError(err)
-	}
-	return parseOnto(settings, args, lookup)
-}
-
-func parseOnto(settings config.Node, args []string, lookup func(string) (string, bool)) (*call, error) {
-	c := &call{settings: settings}
-	onlySettings, all := c.flags()
-	if err := all.Parse(args); err != nil {
-		return nil, cli.UsageError("apquic-node", err)
-	}
-	if c.help || c.version {
-		return c, nil
-	}
-	if err := c.setCommand(all.Args()); err != nil {
-		return nil, cli.UsageError("apquic-node", err)
-	}
-	if err := cli.ApplyEnvironment(onlySettings, "APQUIC", lookup); err != nil {
-		return nil, cli.ConfigError(err)
-	}
-	if err := errors.Join(c.faults...); err != nil {
-		return nil, cli.UsageError("apquic-node", err)
-	}
-	if len(c.upstreams) > 0 {
-		c.settings.Services = config.NameServices(c.upstreams)
-	}
-	return c, nil
-}
-
-func (c *call) setCommand(words []string) error {
-	if len(words) > 0 {
-		c.command = words[0]
-	}
-	if _, known := commands[c.command]; !known || len(words) > 1 {
-		names := slices.Sorted(maps.Keys(commands))[1:] // the first is the empty one
-		return fmt.Errorf("%q is not a command; there are %s", strings.Join(words, " "), strings.Join(names, ", "))
-	}
-	return nil
-}
-
-// flags binds the flags to c: those that are settings, and all of them.
-func (c *call) flags() (settings, all *pflag.FlagSet) {
-	s := &c.settings
-	settings = pflag.NewFlagSet("apquic-node", pflag.ContinueOnError)
-	settings.SortFlags = false
-	settings.StringVarP(&c.path, "config", "c", "", "read the settings from `FILE`")
-	settings.Func("server", "the server's `INVITATION`, apquic://ID@HOST:PORT#SECRET", c.setServer)
-	settings.Func("upstream", "`SERVICE` to make reachable: host:port, name=host:port or unix:/path; may be repeated", c.addUpstream)
+func (f *flagValues) bind(s *config.Node, settings, _ *pflag.FlagSet) {
+	*f = flagValues{settings: s}
+	settings.Func("server", "the server's `INVITATION`, apquic://ID@HOST:PORT#SECRET", f.setServer)
+	settings.Func("upstream", "`SERVICE` to make reachable: host:port, name=host:port or unix:/path; may be repeated", f.addUpstream)
 	settings.StringVar(&s.DataDir, "data-dir", s.DataDir, "`DIRECTORY` for the node's key")
 	settings.DurationVar(&s.Keepalive, "keepalive", s.Keepalive, "how often to ask the server for a sign of life")
 	settings.DurationVar(&s.IdleTimeout, "idle-timeout", s.IdleTimeout, "give the connection up when nothing came from the server for so long")
@@ -121,47 +61,30 @@ func (c *call) flags() (settings, all *pflag.FlagSet) {
 	settings.BoolVar(&s.IPv6, "ipv6", s.IPv6, "reach the server over IPv6")
 	settings.StringVar(&s.LogLevel, "log-level", s.LogLevel, "`LEVEL` of the log: debug, info, warn or error")
 	settings.StringVar(&s.LogFormat, "log-format", s.LogFormat, "`FORMAT` of the log: text or json")
-
-	all = pflag.NewFlagSet("apquic-node", pflag.ContinueOnError)
-	all.SortFlags = false
-	all.AddFlagSet(settings)
-	all.BoolVar(&c.version, "version", false, "print the version")
-	all.BoolVarP(&c.help, "help", "h", false, "print this help")
-	return settings, all
 }
 
-func (c *call) setServer(text string) error {
+func (f *flagValues) setServer(text string) error {
 	invitation, err := certs.ParseInvitation(text)
 	if err != nil {
-		c.faults = append(c.faults, fmt.Errorf("--server: %w", err))
+		f.faults = append(f.faults, fmt.Errorf("--server: %w", err))
 	}
-	c.settings.Server = invitation
+	f.settings.Server = invitation
 	return nil
 }
 
-func (c *call) addUpstream(text string) error {
+func (f *flagValues) addUpstream(text string) error {
 	service, err := config.ParseService(text)
 	if err != nil {
-		c.faults = append(c.faults, fmt.Errorf("--upstream %s: %w", text, err))
+		f.faults = append(f.faults, fmt.Errorf("--upstream %s: %w", text, err))
 	}
-	c.upstreams = append(c.upstreams, service)
+	f.upstreams = append(f.upstreams, service)
 	return nil
 }
 
-func usage() string {
-	c := &call{settings: config.DefaultNode()}
-	_, all := c.flags()
-	return fmt.Sprintf(help, all.FlagUsages())
-}
-
-// validate checks the settings as a whole.
-func (c *call) validate() error {
-	err := c.settings.Validate()
-	switch {
-	case err == nil:
-		return nil
-	case c.path == "":
-		return cli.UsageError("apquic-node", err)
+// complete puts the services of the command line in the place of those in the file.
+func (f *flagValues) complete(s *config.Node) error {
+	if len(f.upstreams) > 0 {
+		s.Services = config.NameServices(f.upstreams)
 	}
-	return cli.ConfigError(err)
+	return errors.Join(f.faults...)
 }

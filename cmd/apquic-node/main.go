@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	stdlog "log"
 	"os"
 	"path/filepath"
@@ -19,50 +18,37 @@ import (
 func main() {
 	// quic-go's warning about socket buffers is for servers with fast links.
 	os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true")
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(program().Main(os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
 }
 
-// run is the whole program: results go to stdout, everything else to stderr.
-func run(args []string, stdout, stderr io.Writer) int {
-	call, err := parse(args, os.LookupEnv)
-	switch {
-	case err != nil:
-	case call.help:
-		fmt.Fprint(stdout, usage())
-	case call.version:
-		fmt.Fprintln(stdout, "apquic-node", cli.Version())
-	default:
-		err = commands[call.command](call, stdout, stderr)
-	}
-	if err != nil {
-		cli.Report(stderr, err)
-	}
-	return cli.ExitStatus(err)
-}
+type call = cli.Call[config.Node]
 
-// commands are the subcommands; the one without a name runs the node.
-var commands = map[string]func(c *call, stdout, stderr io.Writer) error{
-	"":      serve,
-	"check": check,
-	"id":    printID,
+func program() *cli.Program[config.Node] {
+	var values flagValues
+	return &cli.Program[config.Node]{
+		Name: "apquic-node", Help: help,
+		Defaults: config.DefaultNode, Load: config.LoadNode, Validate: config.Node.Validate,
+		Bind: values.bind, Complete: values.complete,
+		Commands: map[string]func(*call) error{"": serve, "check": check, "id": printID},
+	}
 }
 
 // check says what the settings mean.
-func check(c *call, stdout, _ io.Writer) error {
-	if err := c.validate(); err != nil {
+func check(c *call) error {
+	if err := c.Validate(); err != nil {
 		return err
 	}
-	fmt.Fprint(stdout, c.settings.Describe())
+	fmt.Fprint(c.Stdout, c.Settings.Describe())
 	return nil
 }
 
 // printID makes the key if there is none yet.
-func printID(c *call, stdout, _ io.Writer) error {
-	key, err := nodeKey(c.settings)
+func printID(c *call) error {
+	key, err := nodeKey(c.Settings)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(stdout, key.ID())
+	fmt.Fprintln(c.Stdout, key.ID())
 	return nil
 }
 
@@ -75,12 +61,12 @@ func nodeKey(settings config.Node) (certs.PrivateKey, error) {
 }
 
 // serve runs the node until a signal to stop.
-func serve(c *call, stdout, stderr io.Writer) error {
-	if err := c.validate(); err != nil {
+func serve(c *call) error {
+	if err := c.Validate(); err != nil {
 		return err
 	}
-	settings := c.settings
-	log, err := cli.Logger(stderr, settings.LogLevel, settings.LogFormat)
+	settings := c.Settings
+	log, err := cli.Logger(c.Stderr, settings.LogLevel, settings.LogFormat)
 	if err != nil {
 		return cli.UsageError("apquic-node", err)
 	}
@@ -91,7 +77,7 @@ func serve(c *call, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	results := stdlog.New(stdout, "", 0) // whole lines, whoever writes them
+	results := stdlog.New(c.Stdout, "", 0) // whole lines, whoever writes them
 	node, err := quicproxy.NewNode(quicproxy.NodeConfig{
 		Key:         key,
 		Server:      settings.Server.Server,

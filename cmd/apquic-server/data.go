@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -99,11 +98,11 @@ func invite(settings config.Server, id certs.NodeID, host string, port uint16) (
 }
 
 // printInvitation prints what the server prints at its start; a running server knows a new secret at once.
-func printInvitation(c *call, stdout, _ io.Writer) error {
-	if err := c.validate(); err != nil {
+func printInvitation(c *call, newSecret bool) error {
+	if err := c.Validate(); err != nil {
 		return err
 	}
-	settings := c.settings
+	settings := c.Settings
 	_, portText, _ := net.SplitHostPort(settings.Listen)
 	port, err := strconv.ParseUint(portText, 10, 16)
 	if err != nil || port == 0 {
@@ -113,7 +112,7 @@ func printInvitation(c *call, stdout, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if c.newSecret {
+	if newSecret {
 		if _, err := certs.ReplaceSecret(filepath.Join(settings.DataDir, joinSecretFile), joinSecretSize); err != nil {
 			return err
 		}
@@ -122,7 +121,7 @@ func printInvitation(c *call, stdout, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(stdout, invitation)
+	fmt.Fprintln(c.Stdout, invitation)
 	return nil
 }
 

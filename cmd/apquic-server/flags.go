@@ -1,15 +1,8 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"maps"
-	"slices"
-	"strings"
-
 	"github.com/spf13/pflag"
 
-	"apquic/internal/cli"
 	"apquic/internal/config"
 )
 
@@ -41,67 +34,7 @@ more than the environment, the environment more than the file.
 Exit status: 0 fine, 1 failed while running, 2 wrong usage, 3 wrong configuration.
 `
 
-// call is what the command line asks for.
-type call struct {
-	command       string
-	path          string // of the configuration file; empty: none
-	settings      config.Server
-	newSecret     bool
-	help, version bool
-}
-
-// parse reads the command line, the environment and the file, in this order of weight.
-func parse(args []string, lookup func(string) (string, bool)) (*call, error) {
-	// The first pass only finds the file; the second lets flags and environment overrule it.
-	c, err := parseOnto(config.DefaultServer(), args, lookup)
-	if err != nil || c.help || c.version || c.path == "" {
-		return c, err
-	}
-	settings := config.DefaultServer()
-	if err := config.LoadServer(c.path, &settings); err != nil {
-		return nil, cli.ConfigError(err)
-	}
-	return parseOnto(settings, args, lookup)
-}
-
-func parseOnto(settings config.Server, args []string, lookup func(string) (string, bool)) (*call, error) {
-	c := &call{settings: settings}
-	onlySettings, all := c.flags()
-	if err := all.Parse(args); err != nil {
-		return nil, cli.UsageError("apquic-server", err)
-	}
-	if c.help || c.version {
-		return c, nil
-	}
-	if err := c.setCommand(all.Args()); err != nil {
-		return nil, cli.UsageError("apquic-server", err)
-	}
-	if err := cli.ApplyEnvironment(onlySettings, "APQUIC", lookup); err != nil {
-		return nil, cli.ConfigError(err)
-	}
-	return c, nil
-}
-
-func (c *call) setCommand(words []string) error {
-	if len(words) > 0 {
-		c.command = words[0]
-	}
-	if _, known := commands[c.command]; !known || len(words) > 1 {
-		names := slices.Sorted(maps.Keys(commands))[1:] // the first is the empty one
-		return fmt.Errorf("%q is not a command; there are %s", strings.Join(words, " "), strings.Join(names, ", "))
-	}
-	if c.newSecret && c.command != "invitation" {
-		return errors.New("--new-secret belongs to the command invitation")
-	}
-	return nil
-}
-
-// flags binds the flags to c: those that are settings, and all of them.
-func (c *call) flags() (settings, all *pflag.FlagSet) {
-	s := &c.settings
-	settings = pflag.NewFlagSet("apquic-server", pflag.ContinueOnError)
-	settings.SortFlags = false
-	settings.StringVarP(&c.path, "config", "c", "", "read the settings from `FILE`")
+func bind(s *config.Server, settings *pflag.FlagSet) {
 	settings.StringVar(&s.Listen, "listen", s.Listen, "UDP `ADDRESS` that nodes connect to")
 	settings.TextVar(&s.Range, "range", s.Range, "public TCP `PORTS` to lend: a-b, or several with commas")
 	settings.StringVar(&s.PublicHost, "public-host", s.PublicHost, "`HOST` under which the public reaches this machine (default: its first public address)")
@@ -117,30 +50,4 @@ func (c *call) flags() (settings, all *pflag.FlagSet) {
 	settings.BoolVar(&s.IPv6, "ipv6", s.IPv6, "listen on IPv6")
 	settings.StringVar(&s.LogLevel, "log-level", s.LogLevel, "`LEVEL` of the log: debug, info, warn or error")
 	settings.StringVar(&s.LogFormat, "log-format", s.LogFormat, "`FORMAT` of the log: text or json")
-
-	all = pflag.NewFlagSet("apquic-server", pflag.ContinueOnError)
-	all.SortFlags = false
-	all.AddFlagSet(settings)
-	all.BoolVar(&c.newSecret, "new-secret", false, "with the command invitation: change the secret first")
-	all.BoolVar(&c.version, "version", false, "print the version")
-	all.BoolVarP(&c.help, "help", "h", false, "print this help")
-	return settings, all
-}
-
-func usage() string {
-	c := &call{settings: config.DefaultServer()}
-	_, all := c.flags()
-	return fmt.Sprintf(help, all.FlagUsages())
-}
-
-// validate checks the settings as a whole.
-func (c *call) validate() error {
-	err := c.settings.Validate()
-	switch {
-	case err == nil:
-		return nil
-	case c.path == "":
-		return cli.UsageError("apquic-server", err)
-	}
-	return cli.ConfigError(err)
 }

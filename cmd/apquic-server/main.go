@@ -3,60 +3,62 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"os"
 
+	"github.com/spf13/pflag"
+
 	"apquic/internal/cli"
+	"apquic/internal/config"
 )
 
 func main() {
 	// quic-go's own warning about socket buffers is for programmers; advise has ours.
 	os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true")
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(program().Main(os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
 }
 
-// run is the whole program: results go to stdout, everything else to stderr.
-func run(args []string, stdout, stderr io.Writer) int {
-	call, err := parse(args, os.LookupEnv)
-	switch {
-	case err != nil:
-	case call.help:
-		fmt.Fprint(stdout, usage())
-	case call.version:
-		fmt.Fprintln(stdout, "apquic-server", cli.Version())
-	default:
-		err = commands[call.command](call, stdout, stderr)
-	}
-	if err != nil {
-		cli.Report(stderr, err)
-	}
-	return cli.ExitStatus(err)
-}
+type call = cli.Call[config.Server]
 
-// commands are the subcommands; the one without a name runs the server.
-var commands = map[string]func(c *call, stdout, stderr io.Writer) error{
-	"":           serve,
-	"check":      check,
-	"id":         printID,
-	"invitation": printInvitation,
+func program() *cli.Program[config.Server] {
+	var newSecret bool
+	return &cli.Program[config.Server]{
+		Name: "apquic-server", Help: help,
+		Defaults: config.DefaultServer, Load: config.LoadServer, Validate: config.Server.Validate,
+		Bind: func(into *config.Server, settings, others *pflag.FlagSet) {
+			bind(into, settings)
+			others.BoolVar(&newSecret, "new-secret", false, "with the command invitation: change the secret first")
+		},
+		Commands: map[string]func(*call) error{
+			"": func(c *call) error {
+				if newSecret {
+					return cli.UsageError("apquic-server", errors.New("--new-secret belongs to the command invitation"))
+				}
+				return serve(c)
+			},
+			"check":      check,
+			"id":         printID,
+			"invitation": func(c *call) error { return printInvitation(c, newSecret) },
+		},
+	}
 }
 
 // check says what the settings mean.
-func check(c *call, stdout, _ io.Writer) error {
-	if err := c.validate(); err != nil {
+func check(c *call) error {
+	if err := c.Validate(); err != nil {
 		return err
 	}
-	fmt.Fprint(stdout, c.settings.Describe())
+	fmt.Fprint(c.Stdout, c.Settings.Describe())
 	return nil
 }
 
 // printID makes the key if there is none yet.
-func printID(c *call, stdout, _ io.Writer) error {
-	key, err := serverKey(c.settings)
+func printID(c *call) error {
+	key, err := serverKey(c.Settings)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(stdout, key.ID())
+	fmt.Fprintln(c.Stdout, key.ID())
 	return nil
 }

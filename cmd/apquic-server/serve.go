@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -15,12 +14,12 @@ import (
 )
 
 // serve runs the server until a signal to stop.
-func serve(c *call, stdout, stderr io.Writer) error {
-	if err := c.validate(); err != nil {
+func serve(c *call) error {
+	if err := c.Validate(); err != nil {
 		return err
 	}
-	settings := c.settings
-	log, err := cli.Logger(stderr, settings.LogLevel, settings.LogFormat)
+	settings := c.Settings
+	log, err := cli.Logger(c.Stderr, settings.LogLevel, settings.LogFormat)
 	if err != nil {
 		return cli.UsageError("apquic-server", err)
 	}
@@ -61,7 +60,7 @@ func serve(c *call, stdout, stderr io.Writer) error {
 		log.Info("listening for nodes", "udp", conn.LocalAddr().String(), "lends", settings.Range.String(),
 			"leases", len(leases), "admits", whoMay(settings))
 		advise(log, settings, parts.PublicHost)
-		fmt.Fprintln(stdout, invitation)
+		fmt.Fprintln(c.Stdout, invitation)
 	}
 	server, err := quicproxy.NewServer(parts)
 	if err != nil {

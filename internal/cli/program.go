@@ -1,0 +1,135 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// Program is a command with subcommands. Its settings, of type S, come from flags, the environment
+// (APQUIC_...), a file (-c) and defaults, in this order of weight.
+type Program[S any] struct {
+	Name     string
+	Help     string // with %s where the list of flags belongs
+	Defaults func() S
+	Load     func(path string, into *S) error
+	Validate func(S) error
+	// Bind declares the flags: settings can also be set in the environment, others cannot. It is called
+	// again when the settings of a file are underneath.
+	Bind func(into *S, settings, others *pflag.FlagSet)
+	// Complete finishes the settings after all sources were read; nil: nothing to do.
+	Complete func(*S) error
+	// Commands by their names. The one without a name is what the program does by itself.
+	Commands map[string]func(*Call[S]) error
+}
+
+// Call is what a command line asks for.
+type Call[S any] struct {
+	Settings       S
+	Stdout, Stderr io.Writer // for results, and for everything else
+
+	program       *Program[S]
+	command       string
+	path          string // of the file; empty: none
+	help, version bool
+}
+
+// Main runs a command line and returns the exit status.
+func (p *Program[S]) Main(args []string, lookup func(string) (string, bool), stdout, stderr io.Writer) int {
+	c, err := p.parse(args, lookup)
+	switch {
+	case err != nil:
+	case c.help:
+		_, all := p.flags(&Call[S]{Settings: p.Defaults()})
+		fmt.Fprintf(stdout, p.Help, all.FlagUsages())
+	case c.version:
+		fmt.Fprintln(stdout, p.Name, Version())
+	default:
+		c.Stdout, c.Stderr = stdout, stderr
+		err = p.Commands[c.command](c)
+	}
+	Report(stderr, err)
+	return ExitStatus(err)
+}
+
+// parse goes through the command line once to find the file, and again over what that says.
+func (p *Program[S]) parse(args []string, lookup func(string) (string, bool)) (*Call[S], error) {
+	c, err := p.parseOver(p.Defaults(), args, lookup)
+	if err != nil || c.help || c.version || c.path == "" {
+		return c, err
+	}
+	settings := p.Defaults()
+	if err := p.Load(c.path, &settings); err != nil {
+		return nil, ConfigError(err)
+	}
+	return p.parseOver(settings, args, lookup)
+}
+
+func (p *Program[S]) parseOver(settings S, args []string, lookup func(string) (string, bool)) (*Call[S], error) {
+	c := &Call[S]{Settings: settings, program: p}
+	environment, all := p.flags(c)
+	if err := all.Parse(args); err != nil {
+		return nil, UsageError(p.Name, err)
+	}
+	if c.help || c.version {
+		return c, nil
+	}
+	if err := c.setCommand(all.Args()); err != nil {
+		return nil, UsageError(p.Name, err)
+	}
+	if err := ApplyEnvironment(environment, "APQUIC", lookup); err != nil {
+		return nil, ConfigError(err)
+	}
+	if p.Complete == nil {
+		return c, nil
+	}
+	if err := p.Complete(&c.Settings); err != nil {
+		return nil, UsageError(p.Name, err)
+	}
+	return c, nil
+}
+
+// flags are those that the environment can set, and all.
+func (p *Program[S]) flags(c *Call[S]) (environment, all *pflag.FlagSet) {
+	newSet := func() *pflag.FlagSet {
+		set := pflag.NewFlagSet(p.Name, pflag.ContinueOnError)
+		set.SortFlags = false
+		return set
+	}
+	environment, all = newSet(), newSet()
+	others := newSet()
+	environment.StringVarP(&c.path, "config", "c", "", "read the settings from `FILE`")
+	p.Bind(&c.Settings, environment, others)
+	all.AddFlagSet(environment)
+	all.AddFlagSet(others)
+	all.BoolVar(&c.version, "version", false, "print the version")
+	all.BoolVarP(&c.help, "help", "h", false, "print this help")
+	return environment, all
+}
+
+func (c *Call[S]) setCommand(words []string) error {
+	if len(words) > 0 {
+		c.command = words[0]
+	}
+	if _, known := c.program.Commands[c.command]; !known || len(words) > 1 {
+		names := slices.Sorted(maps.Keys(c.program.Commands))[1:] // the first is the empty one
+		return fmt.Errorf("%q is not a command; there are %s", strings.Join(words, " "), strings.Join(names, ", "))
+	}
+	return nil
+}
+
+// Validate checks the settings as a whole.
+func (c *Call[S]) Validate() error {
+	err := c.program.Validate(c.Settings)
+	switch {
+	case err == nil:
+		return nil
+	case c.path == "":
+		return UsageError(c.program.Name, err)
+	}
+	return ConfigError(err)
+}

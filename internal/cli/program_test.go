@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+type settings struct{ Color, Size string }
+
+// painter is a program with two settings, a flag that is none, and a file format of its own: "color size".
+func painter() *Program[settings] {
+	var loud bool
+	return &Program[settings]{
+		Name: "painter", Help: "Flags:\n%s",
+		Defaults: func() settings { return settings{Color: "white", Size: "1"} },
+		Load: func(path string, into *settings) error {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Sscan(string(text), &into.Color, &into.Size)
+			return err
+		},
+		Validate: func(s settings) error {
+			if s.Size == "0" {
+				return errors.New("no size")
+			}
+			return nil
+		},
+		Bind: func(s *settings, environment, others *pflag.FlagSet) {
+			environment.StringVar(&s.Color, "color", s.Color, "the color")
+			environment.StringVar(&s.Size, "paper-size", s.Size, "the size")
+			others.BoolVar(&loud, "loud", false, "say it loudly")
+		},
+		Complete: func(s *settings) error {
+			if s.Color == "none" {
+				return errors.New("none is no color")
+			}
+			return nil
+		},
+		Commands: map[string]func(*Call[settings]) error{
+			"": func(c *Call[settings]) error {
+				if err := c.Validate(); err != nil {
+					return err
+				}
+				fmt.Fprint(c.Stdout, c.Settings, loud)
+				return nil
+			},
+			"clean": func(c *Call[settings]) error { return errors.New("it stays dirty") },
+		},
+	}
+}
+
+// TestProgram: a flag counts more than the environment, that more than the file, that more than defaults.
+func TestProgram(t *testing.T) {
+	t.Parallel()
+	file := t.TempDir() + "/file"
+	if err := os.WriteFile(file, []byte("red 2"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		args        string
+		environment map[string]string
+		status      int
+		stdout      string
+		stderr      string // is in it
+	}{
+		{"", nil, ExitOK, "{white 1} false", ""},
+		{"--loud", nil, ExitOK, "{white 1} true", ""},
+		{"-c " + file, nil, ExitOK, "{red 2} false", ""},
+		{"", map[string]string{"APQUIC_CONFIG": file}, ExitOK, "{red 2} false", ""},
+		{"-c " + file, map[string]string{"APQUIC_COLOR": "green"}, ExitOK, "{green 2} false", ""},
+		{"-c " + file + " --color blue", map[string]string{"APQUIC_COLOR": "green", "APQUIC_PAPER_SIZE": "3"}, ExitOK, "{blue 3} false", ""},
+		{"", map[string]string{"APQUIC_LOUD": "true"}, ExitOK, "{white 1} false", ""},
+		{"--help", nil, ExitOK, "Flags:", ""},
+		{"--version", nil, ExitOK, "painter ", ""},
+		{"clean", nil, ExitFailed, "", "error: it stays dirty"},
+		{"dance", nil, ExitUsage, "", `"dance" is not a command; there are clean`},
+		{"clean twice", nil, ExitUsage, "", "not a command"},
+		{"--color", nil, ExitUsage, "", "painter --help"},
+		{"--color none", nil, ExitUsage, "", "none is no color"},
+		{"--paper-size 0", nil, ExitUsage, "", "no size"},
+		{"-c " + file + " --paper-size 0", nil, ExitConfig, "", "no size"},
+		{"-c nowhere", nil, ExitConfig, "", "nowhere"},
+	} {
+		var stdout, stderr strings.Builder
+		lookup := func(name string) (string, bool) { v, ok := test.environment[name]; return v, ok }
+		status := painter().Main(strings.Fields(test.args), lookup, &stdout, &stderr)
+		if status != test.status || !strings.HasPrefix(stdout.String(), test.stdout) || !strings.Contains(stderr.String(), test.stderr) {
+			t.Errorf("%q with %v: status %d, stdout %q, stderr %q", test.args, test.environment, status, &stdout, &stderr)
+		}
+	}
+}
