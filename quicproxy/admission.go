@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"apquic/certs"
 )
 
@@ -82,13 +84,17 @@ const (
 
 // recently remembers node ids for a while, a bounded number of them.
 type recently struct {
+	all *rate.Limiter // keys cost nothing: whoever makes a new one each time cannot fill the log
+
 	mu   sync.Mutex
 	seen map[certs.NodeID]time.Time
 }
 
-func newRecently() *recently { return &recently{seen: make(map[certs.NodeID]time.Time)} }
+func newRecently() *recently {
+	return &recently{all: rate.NewLimiter(rate.Every(10*time.Second), 64), seen: make(map[certs.NodeID]time.Time)}
+}
 
-// first reports whether node was not seen lately, and remembers it.
+// first reports whether node was not seen lately and may be told of, and remembers it.
 func (r *recently) first(node certs.NodeID) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -100,7 +106,7 @@ func (r *recently) first(node certs.NodeID) bool {
 		clear(r.seen)
 	}
 	r.seen[node] = now
-	return true
+	return r.all.Allow()
 }
 
 // logStranger tells the operator of a refused node, with the line that would let it in.

@@ -93,7 +93,7 @@ func BenchmarkIdleRelay(b *testing.B) {
 			conns[i] = tun.dial("echo")
 			roundTrip(b, conns[i], 1)
 		}
-		b.ReportMetric(float64(inUse()-before)/relays, "B/relay")
+		b.ReportMetric((float64(inUse())-float64(before))/relays, "B/relay")
 		for _, c := range conns {
 			c.Close()
 		}
@@ -126,7 +126,7 @@ func TestIdleRelaysHoldNoBuffers(t *testing.T) {
 	for range relays {
 		roundTrip(t, tun.dial("once"), 1)
 	}
-	each := (inUse() - before) / relays
+	each := (int64(inUse()) - int64(before)) / relays
 	t.Logf("%d bytes per idle relay, with its client and its service", each)
 	if each > 40<<10 && !raceDetector {
 		t.Errorf("an idle relay costs %d bytes", each)

@@ -18,24 +18,28 @@ import (
 	"apquic/framing"
 )
 
-// controlWriteTimeout bounds how long a peer that does not read its control stream can hold us.
-const controlWriteTimeout = 10 * time.Second
-
 // controlStream carries the signed messages of one connection (docs/protocol.md sections 3 to 5). Its
 // owner calls serve, which reads until the stream ends; everybody may send.
 type controlStream struct {
 	stream *quic.Stream
 	reader *bufio.Reader   // read is its only user
 	opener *framing.Opener // so for this
+	// writeTimeout bounds how long a peer that does not read its control stream can hold us. A write may
+	// wait for the end of an outage behind full relays, so it is the idle timeout.
+	writeTimeout time.Duration
+
+	// turn is held from sealing a message to the end of its write: nonces go out in order. A channel, so
+	// that a wait for it ends with a context.
+	turn   chan struct{}
+	sealer *framing.Sealer
 
 	mu          sync.Mutex
-	sealer      *framing.Sealer // under mu up to the end of the write: nonces go out in order
 	lastRequest uint64
 	pending     map[uint64]chan framing.Envelope
 }
 
 // newControlStream binds the control stream to the keys that TLS proved and to this very connection.
-func newControlStream(conn *quic.Conn, stream *quic.Stream, key certs.PrivateKey, role framing.Role, netID uint32) (*controlStream, error) {
+func newControlStream(conn *quic.Conn, stream *quic.Stream, key certs.PrivateKey, role framing.Role, netID uint32, writeTimeout time.Duration) (*controlStream, error) {
 	state := conn.ConnectionState().TLS
 	peer, err := certs.PeerID(state)
 	if err != nil {
@@ -53,7 +57,10 @@ func newControlStream(conn *quic.Conn, stream *quic.Stream, key certs.PrivateKey
 		reader:  bufio.NewReader(stream),
 		opener:  framing.NewOpener(ed25519.PublicKey(peer[:]), otherRole(role), binding),
 		sealer:  framing.NewSealer(key.Sign, ed25519.PublicKey(own[:]), role, binding),
+		turn:    make(chan struct{}, 1),
 		pending: make(map[uint64]chan framing.Envelope),
+
+		writeTimeout: writeTimeout,
 	}, nil
 }
 
@@ -109,16 +116,12 @@ func (c *controlStream) deliver(reply framing.Envelope) error {
 
 // send writes a message that expects no reply.
 func (c *controlStream) send(op framing.Opcode, message proto.Message) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.writeLocked(op, message, 0, false)
+	return c.write(c.stream.Context(), op, message, 0, false)
 }
 
 // reply answers the request to.
 func (c *controlStream) reply(to framing.Envelope, op framing.Opcode, message proto.Message) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.writeLocked(op, message, to.RequestNonce, true)
+	return c.write(c.stream.Context(), op, message, to.RequestNonce, true)
 }
 
 // request sends a message and waits for its reply, which it decodes into reply when it has the opcode
@@ -129,10 +132,9 @@ func (c *controlStream) request(ctx context.Context, op framing.Opcode, message 
 	c.lastRequest++
 	nonce := c.lastRequest
 	c.pending[nonce] = waiting
-	err := c.writeLocked(op, message, nonce, false)
 	c.mu.Unlock()
 	defer c.forget(nonce)
-	if err != nil {
+	if err := c.write(ctx, op, message, nonce, false); err != nil {
 		return err
 	}
 	select {
@@ -143,28 +145,6 @@ func (c *controlStream) request(ctx context.Context, op framing.Opcode, message 
 	case <-c.stream.Context().Done():
 		return fmt.Errorf("waiting for the answer to %v: %w", op, context.Cause(c.stream.Context()))
 	}
-}
-
-// exchange is request for the first message of a connection, when serve does not run yet.
-func (c *controlStream) exchange(ctx context.Context, op framing.Opcode, message proto.Message, want framing.Opcode, reply proto.Message) error {
-	c.mu.Lock()
-	c.lastRequest++
-	nonce := c.lastRequest
-	err := c.writeLocked(op, message, nonce, false)
-	c.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	stop := context.AfterFunc(ctx, func() { c.stream.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
-	envelope, err := c.read(helloTimeout)
-	if err != nil {
-		return fmt.Errorf("waiting for the answer to %v: %w", op, err)
-	}
-	if !envelope.Reply || envelope.RequestNonce != nonce {
-		return unexpected(envelope)
-	}
-	return decodeReply(envelope, want, reply)
 }
 
 func (c *controlStream) forget(nonce uint64) {
@@ -182,7 +162,7 @@ func decodeReply(envelope framing.Envelope, want framing.Opcode, reply proto.Mes
 		if err := envelope.Decode(&failure); err != nil {
 			return err
 		}
-		return &FailureError{Code: framing.ErrorCode(failure.Code), Text: failure.Text, Advice: failure.Hint}
+		return &FailureError{Code: framing.ErrorCode(failure.Code), Text: printable(failure.Text), Advice: printable(failure.Hint)}
 	}
 	return &framing.ProtocolError{
 		Code: framing.ErrorUnexpectedMessage,
@@ -190,14 +170,21 @@ func decodeReply(envelope framing.Envelope, want framing.Opcode, reply proto.Mes
 	}
 }
 
-func (c *controlStream) writeLocked(op framing.Opcode, message proto.Message, nonce uint64, reply bool) error {
+// write sends a message. ctx bounds the wait for its turn, not the write itself: a frame that went out in
+// part cannot be taken back.
+func (c *controlStream) write(ctx context.Context, op framing.Opcode, message proto.Message, nonce uint64, reply bool) error {
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("waiting to send %v: %w", op, context.Cause(ctx))
+	}
 	frame, err := c.sealer.Seal(op, message, nonce, reply)
 	if err != nil {
 		return err
 	}
-	c.stream.SetWriteDeadline(time.Now().Add(controlWriteTimeout))
+	c.stream.SetWriteDeadline(time.Now().Add(c.writeTimeout))
 	if _, err := c.stream.Write(frame); err != nil {
-		// A frame that went out in part cannot be taken back: the stream is of no further use.
 		c.stream.CancelWrite(quic.StreamErrorCode(framing.ErrorInternal))
 		return fmt.Errorf("writing %v: %w", op, err)
 	}

@@ -48,6 +48,8 @@ func (n *Node) dial(ctx context.Context, transport *quic.Transport) (*quic.Conn,
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
+			case isIdleTimeout(err):
+				errs = errors.Join(errs, &quic.HandshakeTimeoutError{}) // nothing came at all
 			case err != nil:
 				errs = errors.Join(errs, err)
 			case won != nil:
@@ -63,6 +65,11 @@ func (n *Node) dial(ctx context.Context, transport *quic.Transport) (*quic.Conn,
 		return nil, errs
 	}
 	return won, nil
+}
+
+func isIdleTimeout(err error) bool {
+	_, ok := errors.AsType[*quic.IdleTimeoutError](err)
+	return ok
 }
 
 // resolve looks the server's name up anew at every dial: it may have moved. The families alternate.

@@ -160,7 +160,23 @@ func TestHandshakeGuard(t *testing.T) {
 		t.Errorf("another network: %v", err)
 	}
 
+	// Handshakes that stay open are bounded before their rate is.
+	held := 0
 	var cancels []context.CancelFunc
+	for ; ; held++ {
+		_, cancel, err := begin("192.0.2.1:1")
+		if err != nil {
+			break
+		}
+		cancels = append(cancels, cancel)
+	}
+	if held != maxOpenPerAddress {
+		t.Errorf("one address has %d handshakes open, want %d", held, maxOpenPerAddress)
+	}
+	for _, cancel := range cancels {
+		cancel()
+	}
+	cancels = nil
 	for i := range maxOpen - 1 {
 		_, cancel, err := begin(fmt.Sprintf("10.0.%d.%d:1", i>>8, i&255))
 		if err != nil {
@@ -179,7 +195,7 @@ func TestHandshakeGuard(t *testing.T) {
 	}
 	for i := range 2 * maxAddresses {
 		g.mu.Lock()
-		g.addressAllowedLocked(udp(fmt.Sprintf("11.%d.%d.1:1", i>>8, i&255)))
+		g.sourceLocked(udp(fmt.Sprintf("11.%d.%d.1:1", i>>8, i&255)))
 		n := len(g.addresses)
 		g.mu.Unlock()
 		if n > maxAddresses {

@@ -20,8 +20,9 @@ const (
 	retryAboveOpen  = 256
 	retryAboveRate  = 256 // per second
 	retryAboveBurst = 512
-	// maxOpen is the number of handshakes at once, whoever makes them.
-	maxOpen = 4096
+	// maxOpen is the number of handshakes at once, whoever makes them, maxOpenPerAddress that of one address.
+	maxOpen           = 4096
+	maxOpenPerAddress = 512
 	// One address may be a whole village behind one NAT that comes back after a restart of the server.
 	addressRate  = 128 // per second
 	addressBurst = 1024
@@ -38,13 +39,19 @@ type handshakeGuard struct {
 
 	mu        sync.Mutex
 	open      int
-	addresses map[netip.Addr]*rate.Limiter
+	addresses map[netip.Addr]*source
+}
+
+// source is an address, or a network, that handshakes come from.
+type source struct {
+	limiter *rate.Limiter
+	open    int
 }
 
 func newHandshakeGuard() *handshakeGuard {
 	return &handshakeGuard{
 		arrivals:  rate.NewLimiter(retryAboveRate, retryAboveBurst),
-		addresses: make(map[netip.Addr]*rate.Limiter),
+		addresses: make(map[netip.Addr]*source),
 	}
 }
 
@@ -59,14 +66,17 @@ func (g *handshakeGuard) needsRetry(net.Addr) bool {
 func (g *handshakeGuard) begin(ctx context.Context, client *quic.ClientInfo) (context.Context, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.open >= maxOpen || !g.addressAllowedLocked(client.RemoteAddr) {
+	from := g.sourceLocked(client.RemoteAddr)
+	if g.open >= maxOpen || from == nil || from.open >= maxOpenPerAddress || !from.limiter.Allow() {
 		return nil, errHandshakeLimit
 	}
 	g.open++
+	from.open++
 	ended := sync.OnceFunc(func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.open--
+		from.open--
 	})
 	ctx = context.WithValue(ctx, handshakeKey{}, ended)
 	context.AfterFunc(ctx, ended) // the handshake failed
@@ -80,31 +90,31 @@ func (g *handshakeGuard) done(ctx context.Context) {
 	}
 }
 
-func (g *handshakeGuard) addressAllowedLocked(addr net.Addr) bool {
-	udp, ok := addr.(*net.UDPAddr)
-	if !ok {
-		return true
+// sourceLocked is nil when there are too many addresses to remember.
+func (g *handshakeGuard) sourceLocked(addr net.Addr) *source {
+	var key netip.Addr // one for all that are not UDP
+	if udp, ok := addr.(*net.UDPAddr); ok {
+		key = networkOf(udp.AddrPort().Addr().Unmap())
 	}
-	key := networkOf(udp.AddrPort().Addr().Unmap())
-	limiter := g.addresses[key]
-	if limiter == nil {
-		if len(g.addresses) >= maxAddresses {
-			g.forgetIdleLocked()
-		}
-		if len(g.addresses) >= maxAddresses {
-			return false
-		}
-		limiter = rate.NewLimiter(addressRate, addressBurst)
-		g.addresses[key] = limiter
+	if from := g.addresses[key]; from != nil {
+		return from
 	}
-	return limiter.Allow()
+	if len(g.addresses) >= maxAddresses {
+		g.forgetIdleLocked()
+	}
+	if len(g.addresses) >= maxAddresses {
+		return nil
+	}
+	from := &source{limiter: rate.NewLimiter(addressRate, addressBurst)}
+	g.addresses[key] = from
+	return from
 }
 
-// forgetIdleLocked drops the addresses that have their full burst again.
+// forgetIdleLocked drops the addresses that have no handshake open and their full burst again.
 func (g *handshakeGuard) forgetIdleLocked() {
 	now := time.Now()
-	for key, limiter := range g.addresses {
-		if limiter.TokensAt(now) >= addressBurst {
+	for key, from := range g.addresses {
+		if from.open == 0 && from.limiter.TokensAt(now) >= addressBurst {
 			delete(g.addresses, key)
 		}
 	}

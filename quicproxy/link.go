@@ -15,7 +15,7 @@ import (
 
 var (
 	errInDoubt    = errors.New("the server does not answer")
-	errSuperseded = errors.New("the server has a newer connection of this node, of which the answer was lost")
+	errSuperseded = error(errors.New("the server has a newer connection of this node, of which the answer was lost"))
 )
 
 // link is one connection of a node to its server, as the node sees it.
@@ -27,12 +27,13 @@ type link struct {
 	control   *controlStream
 	since     time.Time
 	relays    relaySet
-	streams   sync.WaitGroup // of the goroutines that serve relay streams
+	work      sync.WaitGroup // of the goroutines that serve the connection
+	streams   sync.WaitGroup // of those that serve relay streams
 
-	path       *pathWatch
-	wake       chan struct{} // has room for one: the node's services changed
-	superseded chan struct{} // has room for one: the server has a newer connection of this process
-	draining   bool          // the server stops; handle is its only user
+	path     *pathWatch
+	wake     chan struct{} // has room for one: the node's services changed
+	replaced chan error    // has room for one: the server has a newer connection of this node
+	draining bool          // the server stops; handle is its only user
 
 	ended chan struct{} // closed at the end of run
 	err   error         // why it ended; set before ended is closed
@@ -51,6 +52,7 @@ func (n *Node) connect(ctx, attempt context.Context) (*link, error) {
 		wake:      make(chan struct{}, 1),
 		path:      newPathWatch(),
 		ended:     make(chan struct{}),
+		replaced:  make(chan error, 1),
 	}
 	if l.quic, err = n.dial(attempt, l.transport); err != nil {
 		l.closeSocket()
@@ -58,6 +60,7 @@ func (n *Node) connect(ctx, attempt context.Context) (*link, error) {
 	}
 	if err := l.hello(ctx); err != nil {
 		l.quic.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
+		l.work.Wait()
 		l.closeSocket()
 		return nil, err
 	}
@@ -69,26 +72,33 @@ func (l *link) closeSocket() {
 	l.socket.Close()
 }
 
-// hello opens the control stream and introduces the node. Only the answer shows that the server accepted
-// our certificate: in TLS 1.3 the client's handshake ends before the server has seen it.
+// hello opens the control stream, serves it from then on, and introduces the node. Only the answer shows that
+// the server accepted our certificate: in TLS 1.3 the client's handshake ends before the server has seen it.
 func (l *link) hello(ctx context.Context) error {
 	n := l.node
-	stream, err := l.quic.OpenStreamSync(ctx)
+	stream, err := l.quic.OpenStream()
 	if err != nil {
 		return err
 	}
-	l.control, err = newControlStream(l.quic, stream, n.config.Key, framing.RoleNode, n.config.NetID)
+	l.control, err = newControlStream(l.quic, stream, n.config.Key, framing.RoleNode, n.config.NetID, n.config.IdleTimeout)
 	if err != nil {
 		return err
 	}
+	l.work.Go(func() {
+		err := l.control.serve(l.handle)
+		l.err = err
+		l.quic.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
+	})
 	n.mu.Lock()
 	standby := n.standby
 	n.mu.Unlock()
 	message := &framing.Hello{
 		Instance: n.instance, Version: n.config.Version, JoinSecret: n.config.JoinSecret, Standby: standby,
 	}
+	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
+	defer cancel()
 	var welcome framing.Welcome
-	if err := l.control.exchange(ctx, framing.OpHello, message, framing.OpWelcome, &welcome); err != nil {
+	if err := l.control.request(ctx, framing.OpHello, message, framing.OpWelcome, &welcome); err != nil {
 		return err
 	}
 	n.setStandby(false)
@@ -99,28 +109,22 @@ func (l *link) hello(ctx context.Context) error {
 // run serves the connection until it ends. When ctx ends, running relays may finish first.
 func (l *link) run(ctx context.Context) {
 	defer close(l.ended)
-	alive, cancel := context.WithCancel(l.quic.Context())
-	var work sync.WaitGroup
-	work.Go(func() { l.register(alive) })
-	work.Go(func() { l.keepAlive(alive) })
-	work.Go(func() { l.acceptStreams(alive) })
-	work.Go(func() {
-		select {
-		case <-ctx.Done():
-			l.finish()
-		case <-alive.Done():
-		}
-	})
-	l.err = l.control.serve(func(envelope framing.Envelope) error { return l.handle(envelope, &work) })
-	l.quic.CloseWithError(quic.ApplicationErrorCode(closeCode(l.err)), errorText(l.err))
-	cancel()
+	alive := l.quic.Context()
+	l.work.Go(func() { l.register(alive) })
+	l.work.Go(func() { l.keepAlive(alive) })
+	l.work.Go(func() { l.acceptStreams(alive) })
+	select {
+	case <-ctx.Done():
+		finish(l.quic, l.control, &l.relays, l.node.config.Drain, "the node was stopped")
+	case <-alive.Done():
+	}
 	l.relays.abort(framing.ErrorRelayReset)
-	work.Wait()
+	l.work.Wait()
 	l.streams.Wait()
 	l.closeSocket()
 }
 
-// watch waits until the connection has ended and returns why, or until it is in doubt or superseded; if
+// watch waits until the connection has ended and returns why, or until it is in doubt or replaced; if
 // ctx ends it waits for run and returns nil.
 func (l *link) watch(ctx context.Context) error {
 	select {
@@ -131,8 +135,8 @@ func (l *link) watch(ctx context.Context) error {
 		return l.err
 	case <-l.path.doubts:
 		return errInDoubt
-	case <-l.superseded:
-		return errSuperseded
+	case err := <-l.replaced:
+		return err
 	case <-ctx.Done():
 		<-l.ended
 		return nil
@@ -140,18 +144,18 @@ func (l *link) watch(ctx context.Context) error {
 }
 
 // handle takes a message of the server. An error ends the connection.
-func (l *link) handle(envelope framing.Envelope, work *sync.WaitGroup) error {
+func (l *link) handle(envelope framing.Envelope) error {
 	switch envelope.Opcode {
 	case framing.OpReplaced:
-		return l.replaced(envelope)
+		return l.handleReplaced(envelope)
 	case framing.OpDrain:
 		if l.draining {
 			return unexpected(envelope)
 		}
 		l.draining = true
 		l.node.log.Info("the server is stopping", "relays", l.relays.len())
-		work.Go(func() {
-			l.relays.wait(l.quic.Context())
+		l.work.Go(func() {
+			l.relays.closeWhenIdle(l.quic.Context())
 			l.control.reply(envelope, framing.OpDrained, &framing.Drained{})
 		})
 		return nil
@@ -165,36 +169,27 @@ func (l *link) handle(envelope framing.Envelope, work *sync.WaitGroup) error {
 	})
 }
 
-// replaced: a newer connection is primary. If it is not ours, another process has our key; this one stands
-// by from now on, or the two would throw each other out for ever.
-func (l *link) replaced(envelope framing.Envelope) error {
+// handleReplaced: a newer connection is primary. If it is not ours, another process has our key; this one
+// stands by from now on, or the two would throw each other out for ever.
+func (l *link) handleReplaced(envelope framing.Envelope) error {
 	var message framing.Replaced
 	if err := envelope.Decode(&message); err != nil {
 		return err
 	}
-	if message.Instance == l.node.instance {
-		select {
-		case l.superseded <- struct{}{}: // which matters if this is the connection in use all the same
-		default:
+	err := errSuperseded // which matters if this is the connection in use all the same
+	if message.Instance != l.node.instance {
+		l.node.setStandby(true)
+		err = &FailureError{
+			Code:   framing.ErrorReplaced,
+			Text:   "another process with the key of this node took over, from " + printable(message.Address),
+			Advice: "stop one of the two, or give one a data directory and so a key of its own",
 		}
-		return nil
 	}
-	l.node.setStandby(true)
-	l.node.log.Warn("another process with the key of this node took over", "from", printable(message.Address),
-		"hint", "stop one of the two, or give one a data directory and so a key of its own")
+	select {
+	case l.replaced <- err:
+	default:
+	}
 	return nil
-}
-
-// finish ends the connection in order: no new relays, running ones up to the limit, then codes.
-func (l *link) finish() {
-	drain := max(l.node.config.Drain, 0)
-	limit, cancel := context.WithTimeout(l.quic.Context(), drain)
-	defer cancel()
-	message := &framing.Drain{LimitMilliseconds: uint64(drain.Milliseconds()), Reason: "the node is stopping"}
-	l.control.request(limit, framing.OpDrain, message, framing.OpDrained, new(framing.Drained))
-	l.relays.wait(limit)
-	l.relays.abort(framing.ErrorRelayShutdown)
-	l.quic.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), "the node was stopped")
 }
 
 func (l *link) wakeUp() {

@@ -53,11 +53,13 @@ func (n *Node) Run(ctx context.Context) error {
 			attempt, cancel := current.path.whileInDoubt(ctx)
 			if next := r.connect(ctx, attempt, 0); next != nil {
 				current = next // the other one lives on with its relays, or dies
+			} else {
+				r.story.connected(current) // it answers again
 			}
 			cancel()
 		default:
 			n.use(nil)
-			if end, ok := errors.AsType[*quic.ApplicationError](err); ok && end.Remote && framing.ErrorCode(end.ErrorCode) == framing.ErrorReplaced {
+			if isReplaced(err) {
 				n.setStandby(true)
 			}
 			if time.Since(current.since) > lasting {
@@ -100,6 +102,9 @@ func (r *reconnector) connect(running, attempt context.Context, pause time.Durat
 }
 
 func (r *reconnector) pauseAfter(err error) time.Duration {
+	if isReplaced(err) {
+		return r.retry.slow()
+	}
 	if failure, ok := errors.AsType[*FailureError](err); ok {
 		switch failure.Code {
 		case framing.ErrorNotAuthorized, framing.ErrorBusy:
@@ -107,6 +112,15 @@ func (r *reconnector) pauseAfter(err error) time.Duration {
 		}
 	}
 	return r.retry.next()
+}
+
+// isReplaced reports whether a connection ended because another process has the key of this node.
+func isReplaced(err error) bool {
+	if failure, ok := errors.AsType[*FailureError](err); ok {
+		return failure.Code == framing.ErrorReplaced
+	}
+	end, ok := errors.AsType[*quic.ApplicationError](err)
+	return ok && end.Remote && framing.ErrorCode(end.ErrorCode) == framing.ErrorReplaced
 }
 
 // use makes l the connection that services are registered on.
@@ -133,13 +147,18 @@ func sleep(ctx context.Context, d time.Duration) {
 
 // story tells a person how the connection is: each change once, and why.
 type story struct {
-	log  *slog.Logger
-	peer string
-	told string // the last reason; empty while connected
-	lost time.Time
+	log   *slog.Logger
+	peer  string
+	begun bool   // it was connected once
+	told  string // the last reason; empty while connected
+	lost  time.Time
 }
 
 func (s *story) connected(l *link) {
+	if s.begun && s.told == "" {
+		return // nobody heard of a doubt
+	}
+	s.begun = true
 	attributes := []any{"server", l.quic.RemoteAddr().String()}
 	if s.told != "" {
 		attributes = append(attributes, "after", time.Since(s.lost).Round(time.Second))

@@ -2,7 +2,6 @@ package quicproxy
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -84,9 +83,8 @@ func (l *link) ping(ctx context.Context) {
 		limit, cancel := context.WithTimeout(ctx, max(time.Second, 3*stats.SmoothedRTT))
 		err := l.control.request(limit, framing.OpKeepalive, &framing.Keepalive{}, framing.OpKeepaliveResponse, new(framing.KeepaliveResponse))
 		cancel()
-		late := errors.Is(err, context.DeadlineExceeded)
 		// An answer that waits behind a full queue is late, but what arrives before it proves the path.
-		if !late || l.quic.ConnectionStats().PacketsReceived > stats.PacketsReceived {
+		if err == nil || l.quic.ConnectionStats().PacketsReceived > stats.PacketsReceived {
 			l.path.answered()
 			return
 		}

@@ -243,6 +243,5 @@ func (r *relay) sendHeader(service string) error {
 		copyBuffers.Put(buffer)
 		r.toStreamBytes.Add(uint64(n))
 	}
-	_, err = r.stream.Write(frame)
-	return err
+	return r.writeStream(frame)
 }

@@ -19,7 +19,7 @@ const (
 	connectionWindow = 1 << 40
 
 	// maxRelays is how many relays a node accepts at once on a connection.
-	maxRelays = 1 << 16
+	maxRelays = 1 << 14
 
 	// A node never changes its packet size: path MTU discovery learned on one path would make the
 	// connection silent on the next one with a smaller MTU. 1252 fits everywhere but on IPv6 over a

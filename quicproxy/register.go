@@ -35,7 +35,9 @@ func (l *link) register(ctx context.Context) {
 			}
 		}
 		var again <-chan time.Time
-		if !complete {
+		if complete {
+			retry.reset()
+		} else {
 			again = time.After(minBackoff + retry.next())
 		}
 		select {
@@ -75,6 +77,9 @@ func (l *link) releaseWithdrawn(ctx context.Context, registered map[string]*expo
 		limit, cancel := context.WithTimeout(ctx, requestTimeout)
 		err := l.control.request(limit, framing.OpRelease, &framing.Release{Service: name, Hold: true}, framing.OpReleased, new(framing.Released))
 		cancel()
+		if failure, ok := errors.AsType[*FailureError](err); ok && failure.Code == framing.ErrorBadRequest {
+			err = nil // the server does not have it any more
+		}
 		if err != nil {
 			l.node.log.Debug("a service could not be taken back", "service", name, "err", err)
 			complete = false

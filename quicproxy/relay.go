@@ -35,6 +35,7 @@ type relay struct {
 	toStreamBytes, toTCPBytes atomic.Uint64
 	aborted                   atomic.Bool // we reset it
 	gone                      atomic.Bool // the other side reset it
+	writeFailed               atomic.Bool // the TCP connection takes no more
 }
 
 func newRelay(stream *quic.Stream, tcp net.Conn) *relay {
@@ -66,13 +67,15 @@ func (r *relay) copyToStream() {
 	for {
 		buffer, n, err := r.reader.next()
 		if n > 0 {
-			_, err = r.stream.Write(buffer[:n])
+			err = r.writeStream(buffer[:n])
 			copyBuffers.Put(buffer)
 			r.toStreamBytes.Add(uint64(n))
 		}
 		switch {
 		case err == nil:
 			continue
+		case r.writeFailed.Load():
+			r.abort(framing.ErrorRelayReset)
 		case err == io.EOF:
 			r.stream.Close()
 		case isStopped(err) || errors.Is(err, os.ErrDeadlineExceeded):
@@ -94,6 +97,12 @@ func (r *relay) copyToTCP() {
 		case err == io.EOF:
 			r.reader.finSent.Store(true)
 			closeWrite(r.tcp)
+		case isTCPWriteError(err) && !r.gone.Load() && !r.aborted.Load():
+			// A service may answer early and close: its answer still waits in the socket, and
+			// copyToStream ends the relay when it has read that.
+			r.writeFailed.Store(true)
+			r.stream.CancelRead(quic.StreamErrorCode(framing.NoError))
+			r.tcp.SetReadDeadline(time.Now().Add(resetLinger))
 		default:
 			r.abort(framing.ErrorRelayReset)
 		}
@@ -110,12 +119,30 @@ func (r *relay) copyOnceToTCP() error {
 	n, err := r.stream.Read(buffer[:])
 	if n > 0 {
 		if _, writeErr := r.tcp.Write(buffer[:n]); writeErr != nil {
-			return writeErr
+			return &tcpWriteError{writeErr}
 		}
 		r.toTCPBytes.Add(uint64(n))
 	}
 	return err
 }
+
+// tcpWriteError tells a failed write to the TCP connection from a failed read of the stream.
+type tcpWriteError struct{ error }
+
+func isTCPWriteError(err error) bool {
+	_, ok := err.(*tcpWriteError)
+	return ok
+}
+
+// writeStream is a write that returns when the last byte is under way. quic-go's Write keeps the last packet
+// back, for which the stream's window may have no room; the reliable reset of such a stream (abort) breaks
+// the rules of flow control, and the other side ends the connection with all its relays.
+func (r *relay) writeStream(b []byte) error {
+	_, err := r.stream.WriteWithLimit(b, noLimit)
+	return err
+}
+
+func noLimit(maxBytes int) int { return maxBytes }
 
 // sendingStopped is called once when the stream takes no more data of ours, whoever caused it.
 func (r *relay) sendingStopped(cause error) {
@@ -127,7 +154,9 @@ func (r *relay) sendingStopped(cause error) {
 		// The other end of the relay is gone. What it sent before is on its way; a reader that does not
 		// take it in time does not get it.
 		r.gone.Store(true)
-		r.tcp.SetWriteDeadline(time.Now().Add(resetLinger))
+		limit := time.Now().Add(resetLinger)
+		r.tcp.SetWriteDeadline(limit)
+		r.stream.SetReadDeadline(limit)
 	}
 }
 

@@ -15,7 +15,7 @@ type aborter interface{ abort(code framing.ErrorCode) }
 type relaySet struct {
 	mu      sync.Mutex
 	relays  map[aborter]struct{}
-	refused bool          // set by abort, which leaves nothing behind
+	refused bool          // no relay may begin any more
 	idle    chan struct{} // closed when there are no relays; nil until somebody waits
 }
 
@@ -63,20 +63,24 @@ func (s *relaySet) abort(code framing.ErrorCode) {
 	}
 }
 
-// wait returns when no relay runs or ctx ends.
-func (s *relaySet) wait(ctx context.Context) {
-	s.mu.Lock()
-	if len(s.relays) == 0 {
+// closeWhenIdle waits until no relay runs and refuses new ones from that moment on, or returns when ctx ends.
+func (s *relaySet) closeWhenIdle(ctx context.Context) {
+	for {
+		s.mu.Lock()
+		if len(s.relays) == 0 {
+			s.refused = true
+			s.mu.Unlock()
+			return
+		}
+		if s.idle == nil {
+			s.idle = make(chan struct{})
+		}
+		idle := s.idle
 		s.mu.Unlock()
-		return
-	}
-	if s.idle == nil {
-		s.idle = make(chan struct{})
-	}
-	idle := s.idle
-	s.mu.Unlock()
-	select {
-	case <-idle:
-	case <-ctx.Done():
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return
+		}
 	}
 }

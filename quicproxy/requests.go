@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/quic-go/quic-go"
 	"google.golang.org/protobuf/proto"
 
 	"apquic/framing"
@@ -18,7 +19,8 @@ import (
 // storeTimeout bounds one access to the lease store.
 const storeTimeout = 10 * time.Second
 
-// handle answers a message of the node. An error ends the connection.
+// handle answers a message of the node. An error ends the connection. What needs the lease store is left to
+// fulfilAll: a Keepalive is answered at once.
 func (c *nodeConn) handle(envelope framing.Envelope) error {
 	if envelope.RequestNonce == 0 {
 		return unexpected(envelope) // a node sends requests only
@@ -26,12 +28,15 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 	switch envelope.Opcode {
 	case framing.OpKeepalive:
 		return c.control.reply(envelope, framing.OpKeepaliveResponse, &framing.KeepaliveResponse{})
-	case framing.OpProxyRequest:
-		request := new(framing.ProxyRequest)
-		return answer(c, envelope, request, framing.OpProxyResponse, func() (*framing.ProxyResponse, error) { return c.grant(request) })
-	case framing.OpRelease:
-		request := new(framing.Release)
-		return answer(c, envelope, request, framing.OpReleased, func() (*framing.Released, error) { return c.release(request) })
+	case framing.OpProxyRequest, framing.OpRelease:
+		select {
+		case c.requests <- envelope:
+			return nil
+		default:
+			return c.control.reply(envelope, framing.OpFailure, &framing.Failure{
+				Code: uint64(framing.ErrorBusy), Text: "too many requests wait already",
+			})
+		}
 	case framing.OpDrain:
 		return c.drain(envelope)
 	case framing.OpHello:
@@ -41,6 +46,24 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 		Code: uint64(framing.ErrorUnknownOpcode),
 		Text: fmt.Sprintf("this server does not know the message %v", envelope.Opcode),
 	})
+}
+
+// fulfilAll works off the requests of a connection one after the other.
+func (c *nodeConn) fulfilAll() {
+	for envelope := range c.requests {
+		if err := c.fulfil(envelope); err != nil {
+			c.quic.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
+		}
+	}
+}
+
+func (c *nodeConn) fulfil(envelope framing.Envelope) error {
+	if envelope.Opcode == framing.OpRelease {
+		request := new(framing.Release)
+		return answer(c, envelope, request, framing.OpReleased, func() (*framing.Released, error) { return c.release(request) })
+	}
+	request := new(framing.ProxyRequest)
+	return answer(c, envelope, request, framing.OpProxyResponse, func() (*framing.ProxyResponse, error) { return c.grant(request) })
 }
 
 // answer decodes a request, does what it asks for and sends the outcome.
@@ -76,8 +99,11 @@ func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse,
 	}
 	c.session.leases.Lock()
 	defer c.session.leases.Unlock()
-	if c.replaced {
+	switch {
+	case c.replaced:
 		return nil, &FailureError{Code: framing.ErrorReplaced, Text: "a newer connection of this node is in use"}
+	case c.draining:
+		return nil, &FailureError{Code: framing.ErrorShutdown, Text: "this connection is being closed"}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
@@ -122,7 +148,9 @@ func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) 
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	if err := c.server.lessor.Release(ctx, p.key); err != nil {
-		p.attach(c)
+		if !c.replaced && !c.draining {
+			p.attach(c)
+		}
 		c.services[request.Service] = p
 		return nil, leaseFailure(err)
 	}
@@ -144,7 +172,7 @@ func (c *nodeConn) drain(envelope framing.Envelope) error {
 	}
 	c.log.Info("node stops", "relays", c.relays.len())
 	c.server.work.Go(func() {
-		c.relays.wait(c.quic.Context())
+		c.relays.closeWhenIdle(c.quic.Context())
 		c.control.reply(envelope, framing.OpDrained, &framing.Drained{})
 	})
 	return nil

@@ -6,12 +6,10 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/quic-go/quic-go"
 
 	"apquic/certs"
-	"apquic/framing"
 )
 
 // Run serves until ctx ends, lets running relays finish, and returns nil; or it returns why it cannot go
@@ -91,22 +89,11 @@ func (s *Server) drain() {
 	conns := s.closePublic()
 	s.log.Info("stopping", "nodes", len(conns), "limit", s.config.Drain)
 
-	limit, cancel := context.WithTimeout(context.Background(), max(s.config.Drain, 0))
 	var drained sync.WaitGroup
 	for _, c := range conns {
-		drained.Go(func() { c.finish(limit, s.config.Drain) })
+		drained.Go(func() { finish(c.quic, c.control, &c.relays, s.config.Drain, "the server was stopped") })
 	}
 	drained.Wait()
-	cancel()
-}
-
-// finish lets the relays of c end, and closes it.
-func (c *nodeConn) finish(limit context.Context, drain time.Duration) {
-	message := &framing.Drain{LimitMilliseconds: uint64(max(drain, 0).Milliseconds()), Reason: "the server is stopping"}
-	c.control.request(limit, framing.OpDrain, message, framing.OpDrained, new(framing.Drained))
-	c.relays.wait(limit)
-	c.relays.abort(framing.ErrorRelayShutdown)
-	c.quic.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), "the server was stopped")
 }
 
 // closePublic closes the public listeners for good and returns the connections of nodes.

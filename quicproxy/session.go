@@ -18,6 +18,11 @@ import (
 const (
 	// helloTimeout bounds how long a connection may exist without having said who it is.
 	helloTimeout = 10 * time.Second
+	// maxConnections bounds the live connections of a node: the newest is in use, one may be in doubt, and
+	// older ones have running relays.
+	maxConnections = 8
+	// maxRequests bounds the requests of a connection that wait for the lease store.
+	maxRequests = 64
 	// farewell is how long a node has to read why before its connection is closed.
 	farewell = time.Second
 )
@@ -44,7 +49,8 @@ type nodeConn struct {
 	log      *slog.Logger
 	session  *session
 	relays   relaySet
-	refusal  string // why the last refused request was; handle is its only user
+	requests chan framing.Envelope // those that need the lease store, for fulfilAll
+	refusal  string                // why the last one was refused; fulfilAll is its only user
 
 	// Guarded by session.leases.
 	services map[string]*publicListener
@@ -61,26 +67,31 @@ func (s *Server) serveNode(conn *quic.Conn) {
 		conn.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
 		return
 	}
+	var fulfilling sync.WaitGroup
+	fulfilling.Go(c.fulfilAll)
 	err = c.control.serve(c.handle)
+	close(c.requests)
 	conn.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
 	c.relays.abort(framing.ErrorRelayReset)
+	fulfilling.Wait()
 	s.leave(c)
 	c.log.Info("node disconnected", "reason", explain(err, "the node").Error(), "after", time.Since(c.since).Round(time.Second))
 }
 
 // admit reads the Hello of a new connection and answers it.
 func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
-	ctx, cancel := context.WithTimeout(conn.Context(), helloTimeout)
+	deadline := time.Now().Add(helloTimeout)
+	ctx, cancel := context.WithDeadline(conn.Context(), deadline)
 	defer cancel()
 	stream, err := conn.AcceptStream(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("waiting for the control stream: %w", err)
 	}
-	control, err := newControlStream(conn, stream, s.config.Key, framing.RoleServer, s.config.NetID)
+	control, err := newControlStream(conn, stream, s.config.Key, framing.RoleServer, s.config.NetID, s.config.IdleTimeout)
 	if err != nil {
 		return nil, err
 	}
-	envelope, err := control.read(helloTimeout)
+	envelope, err := control.read(max(time.Until(deadline), time.Nanosecond))
 	if err != nil {
 		return nil, fmt.Errorf("waiting for Hello: %w", err)
 	}
@@ -96,7 +107,7 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 		server: s, quic: conn, control: control, node: node, since: time.Now(),
 		instance: hello.Instance, version: printable(hello.Version),
 		log:      s.log.With("node", node, "from", conn.RemoteAddr().String()),
-		services: make(map[string]*publicListener),
+		services: make(map[string]*publicListener), requests: make(chan framing.Envelope, maxRequests),
 	}
 	joined, err := s.enter(c, &hello)
 	if err != nil {
@@ -133,21 +144,35 @@ func (s *Server) enter(c *nodeConn, hello *framing.Hello) (joined bool, err erro
 	if err != nil {
 		return false, err
 	}
-	c.session.leases.Lock()
-	for _, old := range older {
-		old.replaced = true
-		for _, p := range old.services {
-			p.suspend(old)
-		}
-	}
-	c.session.leases.Unlock()
-	for _, old := range older {
+	for _, old := range c.replace(older) {
 		if old.instance != c.instance {
 			c.log.Warn("two processes use the key of this node; the newer one takes over", "older", old.quic.RemoteAddr().String())
 		}
 		s.work.Go(func() { old.retire(c) })
 	}
+	if len(older) >= maxConnections {
+		s.work.Go(func() {
+			older[0].quic.CloseWithError(quic.ApplicationErrorCode(framing.ErrorSuperseded), "this node has too many connections")
+		})
+	}
 	return joined, nil
+}
+
+// replace lets the clients of older connections wait for c, and returns those that were not replaced before.
+func (c *nodeConn) replace(older []*nodeConn) (replaced []*nodeConn) {
+	c.session.leases.Lock()
+	defer c.session.leases.Unlock()
+	for _, old := range older {
+		if old.replaced {
+			continue
+		}
+		old.replaced = true
+		for _, p := range old.services {
+			p.suspend(old)
+		}
+		replaced = append(replaced, old)
+	}
+	return replaced
 }
 
 // join adds c to its session and returns the connections that were there before.
@@ -207,7 +232,7 @@ func (s *Server) detach(c *nodeConn, p *publicListener) {
 // the successor is another process, since a closing connection drops what it carries.
 func (c *nodeConn) retire(successor *nodeConn) {
 	c.control.send(framing.OpReplaced, &framing.Replaced{Instance: successor.instance, Address: successor.quic.RemoteAddr().String()})
-	c.relays.wait(c.quic.Context())
+	c.relays.closeWhenIdle(c.quic.Context())
 	select {
 	case <-c.quic.Context().Done():
 	case <-time.After(farewell):
