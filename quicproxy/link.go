@@ -13,10 +13,7 @@ import (
 	"apquic/framing"
 )
 
-var (
-	errInDoubt    = errors.New("the server does not answer")
-	errSuperseded = error(errors.New("the server has a newer connection of this node, of which the answer was lost"))
-)
+var errInDoubt = errors.New("the server does not answer")
 
 // link is one connection of a node to its server, as the node sees it.
 type link struct {
@@ -176,17 +173,19 @@ func (l *link) handleReplaced(envelope framing.Envelope) error {
 	if err := envelope.Decode(&message); err != nil {
 		return err
 	}
-	err := errSuperseded // which matters if this is the connection in use all the same
+	failure := &FailureError{ // which matters if this is the connection in use all the same
+		Code: framing.ErrorSuperseded, Text: "the server has a newer connection of this node, of which the answer was lost",
+	}
 	if message.Instance != l.node.instance {
 		l.node.setStandby(true)
-		err = &FailureError{
+		failure = &FailureError{
 			Code:   framing.ErrorReplaced,
 			Text:   "another process with the key of this node took over, from " + printable(message.Address),
 			Advice: "stop one of the two, or give one a data directory and so a key of its own",
 		}
 	}
 	select {
-	case l.replaced <- err:
+	case l.replaced <- failure:
 	default:
 	}
 	return nil

@@ -53,7 +53,7 @@ func (n *Node) Run(ctx context.Context) error {
 			attempt, cancel := current.path.whileInDoubt(ctx)
 			if next := r.connect(ctx, attempt, 0); next != nil {
 				current = next // the other one lives on with its relays, or dies
-			} else {
+			} else if ctx.Err() == nil {
 				r.story.connected(current) // it answers again
 			}
 			cancel()
