@@ -315,3 +315,23 @@ func TestEarlyAnswer(t *testing.T) {
 		<-sent
 	}
 }
+
+// TestLostWelcome: the server made a connection primary of which the node knows nothing, since the answer to
+// its Hello was lost. The node learns of it on the connection that it uses, and takes the lead again.
+func TestLostWelcome(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.startServer()
+		w.serveTCP(web, echo)
+		node := w.startNode(expose("web", web)).leasesWait(t)
+		c := w.visit("20000")
+		exchange(t, c, "before")
+		hello(w, node.node.instance)
+		begin := time.Now()
+		time.Sleep(2 * time.Second)
+		exchange(t, w.visit("20000"), "served by the node again")
+		exchange(t, c, "the old relay lives")
+		if took := time.Since(begin); took > 3*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
