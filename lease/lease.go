@@ -56,7 +56,7 @@ func validate(key Key, origin string) error {
 	case len(origin) > maxOrigin:
 		return fmt.Errorf("an origin address has at most %d bytes, not %d", maxOrigin, len(origin))
 	case !utf8.ValidString(key.Service) || !utf8.ValidString(origin):
-		return errors.New("the names of a lease are UTF-8")
+		return errors.New("the names of a lease are UTF-8") // stores encode in JSON, which would change others silently
 	}
 	return nil
 }

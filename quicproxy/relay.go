@@ -18,8 +18,8 @@ import (
 // resetLinger is how long a relay that the other side reset may still take to deliver what was sent before.
 const resetLinger = 10 * time.Second
 
-// copySize is the size of a copy buffer. A write to a stream returns when all but a packet of it is under
-// way, so the size decides how often a copying goroutine wakes up.
+// copySize is the size of a copy buffer. A write to a stream returns when all of it is under way, so the
+// size decides how often a copying goroutine wakes up.
 const copySize = 64 << 10
 
 // copyBuffers are taken only while there is data in hand: an idle relay has none.

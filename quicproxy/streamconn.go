@@ -44,7 +44,8 @@ func (c *streamConn) CloseWrite() error {
 	return c.Stream.Close()
 }
 
-// Close ends both directions. What was written before still arrives.
+// Close ends both directions. What was written before still arrives, unless the client goes on sending: then
+// its connection is reset, as TCP does when somebody closes with data unread.
 func (c *streamConn) Close() error {
 	err := net.ErrClosed
 	c.closing.Do(func() {

@@ -8,18 +8,13 @@ import (
 	"fmt"
 	"io"
 	"time"
-	"unicode/utf8"
 
 	"apquic/certs"
 	"apquic/lease"
 )
 
-// Limits of a record, in bytes: the wire allows less.
-const (
-	maxService = 255
-	maxOrigin  = 2048
-	maxRecord  = 16 << 10 // both in JSON, with every byte escaped, and the rest
-)
+// maxRecord bounds a record, in bytes: the longest names in JSON, with every byte escaped, and the rest.
+const maxRecord = 16 << 10
 
 var (
 	errDamaged = errors.New("the file is damaged")
@@ -71,7 +66,7 @@ func decode(key, data []byte) (lease.Lease, error) {
 		Key: lease.Key{Node: r.Node, Service: r.Service}, Port: r.Port, Origin: r.Origin,
 		HeldUntil: r.HeldUntil, Revision: r.Revision,
 	}
-	switch err := check(l); {
+	switch err := l.Validate(); {
 	case err != nil:
 		return lease.Lease{}, fmt.Errorf("%w: %w", errDamaged, err)
 	case !bytes.Equal(encodeKey(l.Key), key):
@@ -80,21 +75,4 @@ func decode(key, data []byte) (lease.Lease, error) {
 		return lease.Lease{}, fmt.Errorf("%w: the record of port %d has no revision", errDamaged, l.Port)
 	}
 	return l, nil
-}
-
-// check bounds what is written and what is read.
-func check(l lease.Lease) error {
-	switch {
-	case l.Node.IsZero():
-		return errors.New("a lease needs a node")
-	case l.Service == "" || len(l.Service) > maxService:
-		return fmt.Errorf("the name of a service has 1 to %d bytes, not %d", maxService, len(l.Service))
-	case len(l.Origin) > maxOrigin:
-		return fmt.Errorf("an origin address has at most %d bytes, not %d", maxOrigin, len(l.Origin))
-	case !utf8.ValidString(l.Service) || !utf8.ValidString(l.Origin):
-		return errors.New("the names of a lease are UTF-8") // JSON would change others silently
-	case l.Port == 0:
-		return errors.New("a lease needs a port")
-	}
-	return nil
 }

@@ -12,7 +12,7 @@ import (
 
 // Put implements [lease.Store].
 func (s *store) Put(ctx context.Context, l lease.Lease) (lease.Lease, error) {
-	if err := check(l); err != nil {
+	if err := l.Validate(); err != nil {
 		return lease.Lease{}, s.explain("writing", err)
 	}
 	err := s.update(ctx, func(tx *bbolt.Tx) (err error) {
