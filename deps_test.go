@@ -19,12 +19,14 @@ var allowed = map[string][]string{
 	"certs":   nil,
 
 	"internal/cli":     nil,
+	"internal/netmon":  nil,
 	"internal/testnet": nil,
+	"internal/udp":     nil,
 	"lease":            {"certs"},
 	"lease/leasetest":  {"certs", "lease"},
 
 	"internal/config": {"certs", "framing", "lease"},
-	"quicproxy":       {"certs", "framing", "lease"},
+	"quicproxy":       {"certs", "framing", "internal/netmon", "internal/udp", "lease"},
 	"lease/boltstore": {"certs", "lease"},
 
 	"cmd/apquic-server": {"certs", "internal/cli", "internal/config", "lease", "lease/boltstore", "quicproxy"},
@@ -36,6 +38,7 @@ var allowed = map[string][]string{
 var allowedInTests = map[string][]string{
 	"lease":           {"lease/leasetest"},
 	"lease/boltstore": {"lease/leasetest"},
+	"internal/udp":    {"internal/testnet"},
 	"quicproxy":       {"internal/testnet"},
 	"e2e":             nil,
 }

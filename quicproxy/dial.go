@@ -23,7 +23,7 @@ const (
 )
 
 // dial resolves the server's name, connects to the address that answers first, and makes it prove its id.
-func (n *Node) dial(ctx context.Context, transport *quic.Transport) (*quic.Conn, error) {
+func (n *Node) dial(ctx context.Context, transport *quic.Transport, timeout time.Duration) (*quic.Conn, error) {
 	tlsConfig, err := certs.NodeTLS(n.config.Key, n.config.Server)
 	if err != nil {
 		return nil, err
@@ -43,7 +43,7 @@ func (n *Node) dial(ctx context.Context, transport *quic.Transport) (*quic.Conn,
 	for i, to := range addresses {
 		dials.Go(func() {
 			sleep(ctx, time.Duration(i)*dialStagger)
-			config := nodeQUICConfig(n.config.IdleTimeout, to.Addr().Is6())
+			config := nodeQUICConfig(n.config.IdleTimeout, timeout, to.Addr().Is6())
 			conn, err := transport.Dial(ctx, net.UDPAddrFromAddrPort(to), tlsConfig, config)
 			mu.Lock()
 			defer mu.Unlock()

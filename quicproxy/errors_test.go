@@ -130,7 +130,9 @@ func TestPrintable(t *testing.T) {
 	}
 }
 
-func udp(address string) net.Addr { return net.UDPAddrFromAddrPort(netip.MustParseAddrPort(address)) }
+func udpAddress(address string) net.Addr {
+	return net.UDPAddrFromAddrPort(netip.MustParseAddrPort(address))
+}
 
 // TestHandshakeGuard: one address cannot have all handshakes, and all together are bounded.
 func TestHandshakeGuard(t *testing.T) {
@@ -142,7 +144,7 @@ func testHandshakeGuard(t *testing.T) {
 	g := newHandshakeGuard()
 	begin := func(from string) (context.Context, context.CancelFunc, error) {
 		ctx, cancel := context.WithCancel(context.Background())
-		ctx, err := g.begin(ctx, &quic.ClientInfo{RemoteAddr: udp(from)})
+		ctx, err := g.begin(ctx, &quic.ClientInfo{RemoteAddr: udpAddress(from)})
 		return ctx, cancel, err
 	}
 	allowed := 0
@@ -193,7 +195,7 @@ func testHandshakeGuard(t *testing.T) {
 	if _, _, err := begin("10.99.0.1:1"); err == nil {
 		t.Errorf("more than %d handshakes at once", maxOpen)
 	}
-	if !g.needsRetry(udp("10.99.0.1:1")) {
+	if !g.needsRetry(udpAddress("10.99.0.1:1")) {
 		t.Error("no Retry under load")
 	}
 	for _, cancel := range cancels {
@@ -201,7 +203,7 @@ func testHandshakeGuard(t *testing.T) {
 	}
 	for i := range 2 * maxAddresses {
 		g.mu.Lock()
-		g.sourceLocked(udp(fmt.Sprintf("11.%d.%d.1:1", i>>8, i&255)))
+		g.sourceLocked(udpAddress(fmt.Sprintf("11.%d.%d.1:1", i>>8, i&255)))
 		n := len(g.addresses)
 		g.mu.Unlock()
 		if n > maxAddresses {

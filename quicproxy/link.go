@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"time"
 
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/internal/udp"
 )
 
 var errInDoubt = errors.New("the server does not answer")
@@ -18,7 +18,7 @@ var errInDoubt = errors.New("the server does not answer")
 // link is one connection of a node to its server, as the node sees it.
 type link struct {
 	node      *Node
-	socket    net.PacketConn
+	socket    *udp.Conn
 	transport *quic.Transport
 	quic      *quic.Conn
 	control   *controlStream
@@ -36,22 +36,23 @@ type link struct {
 	err   error         // why it ended; set before ended is closed
 }
 
-// connect dials the server while attempt lasts and says Hello to it. From then on the connection is the one
+// connect dials the server while attempt lasts, for at most twice the timeout, and says Hello to it. From then on the connection is the one
 // that counts at the server, so only ctx ends the wait for the answer.
-func (n *Node) connect(ctx, attempt context.Context) (*link, error) {
-	socket, err := n.config.ListenPacket()
+func (n *Node) connect(ctx, attempt context.Context, handshakeTimeout time.Duration) (*link, error) {
+	socket, err := udp.Open(n.config.ListenPacket)
 	if err != nil {
 		return nil, fmt.Errorf("opening a UDP socket: %w", err)
 	}
+	socket.KeepLast()
 	l := &link{
 		node: n, socket: socket, since: time.Now(),
-		transport: &quic.Transport{Conn: socket, ConnectionIDLength: nodeConnectionIDLength},
+		transport: &quic.Transport{Conn: socket.PacketConn(), ConnectionIDLength: nodeConnectionIDLength},
 		wake:      make(chan struct{}, 1),
 		path:      newPathWatch(),
 		ended:     make(chan struct{}),
 		replaced:  make(chan error, 1),
 	}
-	if l.quic, err = n.dial(attempt, l.transport); err != nil {
+	if l.quic, err = n.dial(attempt, l.transport, handshakeTimeout); err != nil {
 		l.closeSocket()
 		return nil, err
 	}
@@ -108,7 +109,8 @@ func (l *link) run(ctx context.Context) {
 	defer close(l.ended)
 	alive := l.quic.Context()
 	l.work.Go(func() { l.register(alive) })
-	l.work.Go(func() { l.keepAlive(alive) })
+	l.work.Go(func() { l.watchPath(alive) })
+	l.work.Go(func() { l.heedWakes(alive) })
 	l.work.Go(func() { l.acceptStreams(alive) })
 	select {
 	case <-ctx.Done():
@@ -191,9 +193,4 @@ func (l *link) handleReplaced(envelope framing.Envelope) error {
 	return nil
 }
 
-func (l *link) wakeUp() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
-}
+func (l *link) wakeUp() { signal(l.wake) }

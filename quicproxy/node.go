@@ -16,6 +16,7 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
+	"apquic/internal/netmon"
 )
 
 // NodeConfig says what a Node is made of. The zero value of a field is its default unless noted.
@@ -50,11 +51,15 @@ type NodeConfig struct {
 	// Log gets the log; nothing is logged by default.
 	Log *slog.Logger
 
-	// ListenPacket opens the UDP socket of a connection, Resolve looks the server's name up, and
-	// DialUpstream connects to a service: the system's by default.
+	// ListenPacket opens a UDP socket, Resolve looks the server's name up, and DialUpstream connects to a
+	// service: the system's by default.
 	ListenPacket func() (net.PacketConn, error)
 	Resolve      func(ctx context.Context, host string) ([]netip.Addr, error)
 	DialUpstream func(ctx context.Context, network, address string) (net.Conn, error)
+	// WatchNetwork calls changed, until ctx ends, whenever the network of this machine may have changed;
+	// Source is the address from which packets go to a remote one. The system's by default.
+	WatchNetwork func(ctx context.Context, changed func())
+	Source       func(to netip.AddrPort) netip.Addr
 }
 
 // Service is something that a node exposes.
@@ -83,6 +88,7 @@ type Node struct {
 	config   NodeConfig
 	log      *slog.Logger
 	instance uint64 // tells this process from another one with the same key
+	network  networkChanges
 
 	mu       sync.Mutex
 	services []*exposed // in the order in which they were added
@@ -155,6 +161,12 @@ func setSystemNetwork(config *NodeConfig) {
 	}
 	if config.DialUpstream == nil {
 		config.DialUpstream = new(net.Dialer).DialContext
+	}
+	if config.WatchNetwork == nil {
+		config.WatchNetwork = netmon.Watch
+	}
+	if config.Source == nil {
+		config.Source = netmon.Source
 	}
 }
 

@@ -17,6 +17,10 @@ const (
 	minBackoff, maxBackoff = time.Second, time.Minute
 	// A connection that lasted so long was no failure: the next attempt after it comes soon.
 	lasting = 10 * time.Second
+	// For so long after a loss attempts are short and follow each other, so that a server that comes back is
+	// found within two seconds. Then they become rarer: somebody may pay for the traffic.
+	eager                 = 2 * time.Minute
+	eagerHandshakeTimeout = 3 * time.Second
 )
 
 // backoff makes the pauses between attempts: full jitter below a limit that doubles. A thousand nodes that
@@ -41,6 +45,7 @@ func (b *backoff) slow() time.Duration {
 func (n *Node) Run(ctx context.Context) error {
 	var links sync.WaitGroup
 	defer links.Wait()
+	links.Go(func() { n.config.WatchNetwork(ctx, n.network.tell) })
 	r := &reconnector{node: n, links: &links, story: story{log: n.log, peer: n.peerName()}}
 	n.log.Info("connecting", "server", n.config.Address)
 	current := r.connect(ctx, ctx, 0)
@@ -50,10 +55,10 @@ func (n *Node) Run(ctx context.Context) error {
 		case err == nil:
 			return nil
 		case errors.Is(err, errInDoubt):
-			attempt, cancel := current.path.whileInDoubt(ctx)
+			attempt, cancel := current.whileInDoubt(ctx)
 			if next := r.connect(ctx, attempt, 0); next != nil {
 				current = next // the other one lives on with its relays, or dies
-			} else if ctx.Err() == nil {
+			} else if current.quic.Context().Err() == nil {
 				r.story.connected(current) // it answers again
 			}
 			cancel()
@@ -66,6 +71,7 @@ func (n *Node) Run(ctx context.Context) error {
 				r.retry.reset()
 			}
 			r.story.disconnected(err)
+			r.lost = time.Now()
 			current = r.connect(ctx, ctx, r.pauseAfter(err))
 		}
 	}
@@ -79,18 +85,26 @@ type reconnector struct {
 	node  *Node
 	links *sync.WaitGroup
 	retry backoff
+	lost  time.Time // when the last connection ended; zero while there is one, and before the first
 	story story
 }
+
+func (r *reconnector) eager() bool { return !r.lost.IsZero() && time.Since(r.lost) < eager }
 
 // connect tries until it has a connection, which then runs until running ends, or until attempt ends; it
 // then returns nil.
 func (r *reconnector) connect(running, attempt context.Context, pause time.Duration) *link {
-	for sleep(attempt, pause); attempt.Err() == nil; sleep(attempt, pause) {
-		l, err := r.node.connect(running, attempt)
+	for r.sleep(attempt, pause); attempt.Err() == nil; r.sleep(attempt, pause) {
+		timeout := nodeHandshakeTimeout
+		if r.eager() {
+			timeout = eagerHandshakeTimeout
+		}
+		l, err := r.node.connect(running, attempt, timeout)
 		if err == nil {
 			r.node.use(l)
 			r.links.Go(func() { l.run(running) })
 			r.story.connected(l)
+			r.lost = time.Time{}
 			return l
 		}
 		if attempt.Err() == nil {
@@ -99,6 +113,19 @@ func (r *reconnector) connect(running, attempt context.Context, pause time.Durat
 		}
 	}
 	return nil
+}
+
+// sleep pauses, but not for long once the network of this machine has changed.
+func (r *reconnector) sleep(ctx context.Context, pause time.Duration) {
+	unchanged, cancel := context.WithTimeout(r.node.network.changed(), pause)
+	defer cancel()
+	stop := context.AfterFunc(ctx, cancel)
+	defer stop()
+	<-unchanged.Done()
+	if errors.Is(unchanged.Err(), context.Canceled) && ctx.Err() == nil {
+		r.retry.reset()
+		sleep(ctx, r.retry.next())
+	}
 }
 
 func (r *reconnector) pauseAfter(err error) time.Duration {
@@ -110,6 +137,9 @@ func (r *reconnector) pauseAfter(err error) time.Duration {
 		case framing.ErrorNotAuthorized, framing.ErrorBusy:
 			return r.retry.slow()
 		}
+	}
+	if r.eager() {
+		return rand.N(minBackoff)
 	}
 	return r.retry.next()
 }

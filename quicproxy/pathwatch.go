@@ -2,25 +2,46 @@ package quicproxy
 
 import (
 	"context"
+	"net"
+	"net/netip"
 	"sync"
 	"time"
 
 	"apquic/framing"
 )
 
-// patience is how many unanswered keepalives in a row make a connection doubtful.
-const patience = 3
+const (
+	// quiet is how long nothing may come after traffic before the node asks whether the path is still there:
+	// a path that dies under a download is noticed by nothing else before the next keepalive.
+	quiet = time.Second
+	// kickEvery is the time between two messages on a path that does not answer. What goes out on a path that
+	// has come back makes data flow again at once, so this bounds the wait after an outage.
+	kickEvery = 500 * time.Millisecond
+	// Not every kick is a message of its own, since those pile up in the control stream, before everything else:
+	// after a second a copy of the last datagram does as well. The longer it takes, the rarer are messages.
+	freshShare  = 8 // of the time since the first
+	maxFreshGap = 30 * time.Second
+	// swapEvery is the time between two new sockets on a path that does not answer. A NAT, or the firewall of
+	// this machine, may hold on to a broken mapping as long as something uses it.
+	swapEvery = 5 * time.Second
+	// patience is how long kicks may stay unanswered before a second connection is dialled.
+	patience = 2 * time.Second
+)
 
 // pathWatch says whether the server still answers on a connection.
 type pathWatch struct {
 	doubts chan struct{} // has room for one: the server stopped answering
+	busy   chan struct{} // has room for one: a relay began
+	woken  chan struct{} // has room for one: the server wants to hear something
 
 	mu    sync.Mutex
 	doubt context.Context // ends when the server answers again; nil while it does
 	heal  context.CancelFunc
 }
 
-func newPathWatch() *pathWatch { return &pathWatch{doubts: make(chan struct{}, 1)} }
+func newPathWatch() *pathWatch {
+	return &pathWatch{doubts: make(chan struct{}, 1), busy: make(chan struct{}, 1), woken: make(chan struct{}, 1)}
+}
 
 func (p *pathWatch) unanswered() {
 	p.mu.Lock()
@@ -46,47 +67,135 @@ func (p *pathWatch) answered() {
 	}
 }
 
-// whileInDoubt ends with ctx and as soon as the server answers.
-func (p *pathWatch) whileInDoubt(ctx context.Context) (context.Context, context.CancelFunc) {
+// relayBegan has the path watched more closely.
+func (p *pathWatch) relayBegan() { signal(p.busy) }
+
+// signal wakes whoever waits for c, or is about to.
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// whileInDoubt ends with ctx, as soon as the server answers, and when the connection ends.
+func (l *link) whileInDoubt(ctx context.Context) (context.Context, context.CancelFunc) {
 	attempt, cancel := context.WithCancel(ctx)
-	p.mu.Lock()
-	doubt := p.doubt
-	p.mu.Unlock()
+	l.path.mu.Lock()
+	doubt := l.path.doubt
+	l.path.mu.Unlock()
 	if doubt == nil {
 		cancel()
 		return attempt, cancel
 	}
-	stop := context.AfterFunc(doubt, cancel)
-	return attempt, func() { stop(); cancel() }
+	answered := context.AfterFunc(doubt, cancel)
+	ended := context.AfterFunc(l.quic.Context(), cancel)
+	return attempt, func() { answered(); ended(); cancel() }
 }
 
-// keepAlive keeps the NAT's mapping and the connection alive and notices when the server does not answer.
-func (l *link) keepAlive(ctx context.Context) {
+// watchPath keeps the NAT's mapping and the connection alive, and asks the server whether it is still there
+// when a keepalive is due, when traffic stopped, and when the network of this machine changed.
+func (l *link) watchPath(ctx context.Context) {
+	keepalive := time.NewTimer(l.node.config.Keepalive)
+	defer keepalive.Stop()
+	changed := l.node.network.changed()
+	source := l.source()
+	seen, moving := l.packetsReceived(), false
+	trouble := l.socket.Trouble()
+	var look <-chan time.Time // while there are relays
 	for {
-		sleep(ctx, l.node.config.Keepalive)
-		if ctx.Err() != nil {
+		busy := l.path.busy
+		if look == nil && l.relays.len() > 0 {
+			look = time.After(quiet)
+		}
+		if look != nil {
+			busy = nil
+		}
+		select {
+		case <-ctx.Done():
 			return
+		case <-busy:
+			continue
+		case <-look:
+			look = nil
+			before, was := seen, moving
+			seen = l.packetsReceived()
+			moving = seen != before
+			if moving || !was {
+				continue
+			}
+		case <-keepalive.C:
+		case <-l.path.woken:
+		case <-changed.Done():
+			changed = l.node.network.changed()
+		}
+		if now, errors := l.source(), l.socket.Trouble(); now != source || errors != trouble {
+			source, trouble = now, errors
+			l.swap()
 		}
 		l.ping(ctx)
+		seen, moving = l.packetsReceived(), false
+		keepalive.Reset(l.node.config.Keepalive)
 	}
+}
+
+func (l *link) packetsReceived() uint64 { return l.quic.ConnectionStats().PacketsReceived }
+
+// source is the address of this machine from which packets go to the server now.
+func (l *link) source() netip.Addr {
+	if to, ok := l.quic.RemoteAddr().(*net.UDPAddr); ok {
+		return l.node.config.Source(to.AddrPort())
+	}
+	return netip.Addr{}
 }
 
 // ping sends Keepalives until one is answered. Each is a fresh message: it goes out at once whatever the
 // retransmission timers say, repairs a rebound NAT mapping, and is long enough for a restarted server to
 // answer with a stateless reset.
 func (l *link) ping(ctx context.Context) {
-	for unanswered := 0; ctx.Err() == nil; unanswered++ {
-		if unanswered == patience {
-			l.path.unanswered()
-		}
-		stats := l.quic.ConnectionStats()
-		limit, cancel := context.WithTimeout(ctx, max(time.Second, 3*stats.SmoothedRTT))
-		err := l.control.request(limit, framing.OpKeepalive, &framing.Keepalive{}, framing.OpKeepaliveResponse, new(framing.KeepaliveResponse))
+	limit := max(time.Second, 3*l.quic.ConnectionStats().SmoothedRTT)
+	for begin, first := time.Now(), true; ctx.Err() == nil; first = false {
+		before := l.packetsReceived()
+		wait, cancel := context.WithTimeout(ctx, limit)
+		err := l.control.request(wait, framing.OpKeepalive, &framing.Keepalive{}, framing.OpKeepaliveResponse, new(framing.KeepaliveResponse))
 		cancel()
 		// An answer that waits behind a full queue is late, but what arrives before it proves the path.
-		if err == nil || l.quic.ConnectionStats().PacketsReceived > stats.PacketsReceived {
+		if err == nil || l.packetsReceived() > before {
 			l.path.answered()
 			return
 		}
+		if first {
+			defer l.rescue(ctx)()
+		}
+		limit = min(max(time.Since(begin)/freshShare, kickEvery), maxFreshGap)
+	}
+}
+
+// rescue does what may bring a silent path back, until the function that it returns is called. It does not
+// wait for the connection, which may be unable to send: an upload fills the congestion window.
+func (l *link) rescue(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var working sync.WaitGroup
+	working.Go(func() {
+		begin, swapped := time.Now(), time.Time{}
+		for ctx.Err() == nil {
+			if time.Since(swapped) >= swapEvery {
+				l.swap()
+				swapped = time.Now()
+			}
+			if time.Since(begin) >= patience {
+				l.path.unanswered()
+			}
+			l.socket.Repeat()
+			sleep(ctx, kickEvery)
+		}
+	})
+	return func() { cancel(); working.Wait() }
+}
+
+// swap goes on from a new socket: it is bound to no dead interface, and has a new mapping in every NAT.
+func (l *link) swap() {
+	if err := l.socket.Swap(); err != nil {
+		l.node.log.Debug("no new socket", "err", err)
 	}
 }

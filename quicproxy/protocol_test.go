@@ -41,7 +41,7 @@ func dialServer(w *world) *peer {
 	transport := &quic.Transport{Conn: socket}
 	w.t.Cleanup(func() { transport.Close(); socket.Close() })
 	address := &net.UDPAddr{IP: net.ParseIP(serverIP), Port: serverUDP}
-	conn, err := transport.Dial(w.t.Context(), address, tlsConfig, nodeQUICConfig(time.Minute, false))
+	conn, err := transport.Dial(w.t.Context(), address, tlsConfig, nodeQUICConfig(time.Minute, nodeHandshakeTimeout, false))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -60,9 +60,9 @@ func serverQUICConfig(idleTimeout time.Duration) *quic.Config {
 }
 
 // nodeQUICConfig has a keepalive of QUIC's own only as a safety net; the Keepalive message does the work.
-func nodeQUICConfig(idleTimeout time.Duration, ipv6 bool) *quic.Config {
+func nodeQUICConfig(idleTimeout, handshakeTimeout time.Duration, ipv6 bool) *quic.Config {
 	c := baseConfig(idleTimeout)
-	c.HandshakeIdleTimeout = nodeHandshakeTimeout
+	c.HandshakeIdleTimeout = handshakeTimeout
 	c.KeepAlivePeriod = idleTimeout / 3
 	c.MaxIncomingStreams = maxRelays
 	c.DisablePathMTUDiscovery = true

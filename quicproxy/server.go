@@ -46,6 +46,8 @@ type ServerConfig struct {
 	// ResetKey and TokenKey must survive a restart for nodes to notice it at once (RFC 9000 section
 	// 10.3); random by default.
 	ResetKey, TokenKey [32]byte
+	// Peers has nodes notice a restart at once that have nothing to say; nil: with their next keepalive.
+	Peers Peers
 	// NetID separates networks; both sides must have the same.
 	NetID uint32
 

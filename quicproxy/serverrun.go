@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"sync"
 
 	"github.com/quic-go/quic-go"
 
 	"apquic/certs"
+	"apquic/internal/udp"
 )
 
 // Run serves until ctx ends, lets running relays finish, and returns nil; or it returns why it cannot go
@@ -20,7 +22,11 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
-	transport := s.transport()
+	socket, err := udp.Open(func() (net.PacketConn, error) { return s.config.PacketConn, nil })
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	transport := s.transport(socket.PacketConn())
 	defer transport.Close()
 	listener, err := transport.Listen(tlsConfig, serverQUICConfig(s.config.IdleTimeout))
 	if err != nil {
@@ -35,8 +41,14 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var lessor sync.WaitGroup
-	lessor.Go(func() {
+	var services sync.WaitGroup
+	if s.config.Peers != nil {
+		services.Go(func() {
+			s.wakeNodes(background, transport)
+			s.savePeers(background)
+		})
+	}
+	services.Go(func() {
 		if err := s.lessor.Run(background); err != nil {
 			s.log.Error("the leases are not watched any more", "err", err)
 		}
@@ -48,13 +60,13 @@ func (s *Server) Run(ctx context.Context) error {
 	transport.Close() // ends what has not even said Hello
 	s.work.Wait()
 	stop()
-	lessor.Wait()
+	services.Wait()
 	return err
 }
 
-func (s *Server) transport() *quic.Transport {
+func (s *Server) transport(socket net.PacketConn) *quic.Transport {
 	t := &quic.Transport{
-		Conn:                             s.config.PacketConn,
+		Conn:                             socket,
 		ConnectionIDLength:               serverConnectionIDLength,
 		DisableVersionNegotiationPackets: true,
 		VerifySourceAddress:              s.guard.needsRetry,

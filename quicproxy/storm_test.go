@@ -22,16 +22,16 @@ func TestStorm(t *testing.T) {
 		var running sync.WaitGroup
 		for i := range nodes {
 			host := w.net.Host(fmt.Sprintf("10.1.%d.%d", i/200, i%200+1))
-			node, err := NewNode(NodeConfig{
-				Key: newKey(t), Server: w.key.ID(), Address: net.JoinHostPort(serverIP, "8090"), Drain: -1,
-				Services:     []Service{{Name: "web", Upstream: web}},
-				ListenPacket: func() (net.PacketConn, error) { return host.ListenUDP(0) },
-				OnLease: func(l Lease) {
-					mu.Lock()
-					defer mu.Unlock()
-					told[l.PublicAddress] = true
-				},
-			})
+			config := w.nodeConfig()
+			config.Key, config.Drain, config.Log = newKey(t), -1, nil
+			config.Services = []Service{{Name: "web", Upstream: web}}
+			config.ListenPacket = func() (net.PacketConn, error) { return host.ListenUDP(0) }
+			config.OnLease = func(l Lease) {
+				mu.Lock()
+				defer mu.Unlock()
+				told[l.PublicAddress] = true
+			}
+			node, err := NewNode(config)
 			if err != nil {
 				t.Fatal(err)
 			}

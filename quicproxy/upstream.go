@@ -67,6 +67,7 @@ func (l *link) relay(stream *quic.Stream, service *exposed, header *framing.Stre
 		return
 	}
 	defer l.relays.remove(r)
+	l.path.relayBegan()
 	r.run()
 	l.node.log.Debug("relay ended", "service", service.name, "client", header.ClientAddress,
 		"to_upstream", r.toTCPBytes.Load(), "from_upstream", r.toStreamBytes.Load())

@@ -34,6 +34,7 @@ type world struct {
 	nat     *testnet.NAT
 	home    *testnet.Host // where the node and the services run
 	store   lease.Store   // survives restarts of the server
+	peers   *peerMemory   // so do these
 	key     certs.PrivateKey
 	nodeKey certs.PrivateKey
 	log     *slog.Logger
@@ -49,7 +50,7 @@ func simulate(t *testing.T, f func(t *testing.T, w *world)) {
 		n.SetLatency(10 * time.Millisecond)
 		w := &world{
 			t: t, net: n, machine: n.Host(serverIP), visitor: n.Host(visitorIP), nat: n.NAT(natIP),
-			store: lease.NewMemoryStore(), key: newKey(t), nodeKey: newKey(t), logged: new(logBuffer),
+			store: lease.NewMemoryStore(), peers: new(peerMemory), key: newKey(t), nodeKey: newKey(t), logged: new(logBuffer),
 		}
 		w.home = w.nat.Host("192.168.1.101")
 		w.log = slog.New(slog.NewTextHandler(w.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -110,7 +111,7 @@ func (w *world) startServer(change ...func(*ServerConfig)) *running {
 		ListenPublic: func(port uint16) (net.Listener, error) {
 			return w.machine.ListenTCP(netip.AddrPortFrom(netip.IPv4Unspecified(), port).String())
 		},
-		ResetKey: [32]byte{1}, TokenKey: [32]byte{2}, Drain: time.Second, Version: "test", Log: w.log.With("side", "server"),
+		Peers: w.peers, ResetKey: [32]byte{1}, TokenKey: [32]byte{2}, Drain: time.Second, Version: "test", Log: w.log.With("side", "server"),
 	}
 	for _, c := range change {
 		c(&config)
@@ -137,6 +138,8 @@ func (w *world) nodeConfig() NodeConfig {
 		Drain: time.Second, Version: "test", Log: w.log.With("side", "node"),
 		ListenPacket: func() (net.PacketConn, error) { return w.home.ListenUDP(0) },
 		DialUpstream: func(ctx context.Context, _, address string) (net.Conn, error) { return w.home.DialTCP(ctx, address) },
+		WatchNetwork: func(ctx context.Context, changed func()) { <-ctx.Done() },
+		Source:       func(netip.AddrPort) netip.Addr { return netip.Addr{} },
 	}
 }
 
@@ -252,6 +255,15 @@ func exchange(t *testing.T, c net.Conn, line string) {
 	if string(answer) != line {
 		t.Fatalf("sent %q, got %q", line, answer)
 	}
+}
+
+// peerMemory is Peers in memory.
+type peerMemory struct{ peers []netip.AddrPort }
+
+func (m *peerMemory) Load() ([]netip.AddrPort, error) { return m.peers, nil }
+func (m *peerMemory) Save(peers []netip.AddrPort) error {
+	m.peers = peers
+	return nil
 }
 
 // logBuffer collects a log; tests look for what a person must be told.

@@ -22,6 +22,7 @@ const (
 	tokenKeyFile   = "token_key"
 	authorizedFile = "authorized_nodes"
 	leasesFile     = "leases.db"
+	peersFile      = "peers" // where the nodes were
 
 	joinSecretSize = 16
 )

@@ -89,6 +89,7 @@ func serverConfig(settings config.Server, log *slog.Logger) (quicproxy.ServerCon
 		Admit:        admission(settings, log),
 		ResetKey:     reset,
 		TokenKey:     token,
+		Peers:        peerFile(filepath.Join(settings.DataDir, peersFile)),
 		NetID:        settings.NetID,
 		IdleTimeout:  settings.IdleTimeout,
 		Drain:        orNotAtAll(settings.Drain),

@@ -11,6 +11,7 @@ type NAT struct {
 
 	// Guarded by network.mu.
 	ip      netip.Addr
+	cut     bool
 	ports   ephemeralPorts
 	outside map[flow]uint16
 	flows   map[uint16]flow // the inverse of outside
@@ -41,6 +42,18 @@ func (t *NAT) Rebind() {
 	t.network.mu.Lock()
 	defer t.network.mu.Unlock()
 	t.forgetLocked()
+}
+
+// Cut loses every packet that crosses the NAT, silently, as an uplink that is down does.
+func (t *NAT) Cut() { t.setCut(true) }
+
+// Restore ends Cut.
+func (t *NAT) Restore() { t.setCut(false) }
+
+func (t *NAT) setCut(cut bool) {
+	t.network.mu.Lock()
+	defer t.network.mu.Unlock()
+	t.cut = cut
 }
 
 // SetPublicIP gives the NAT another public address and, as masquerading does, forgets all mappings.
@@ -81,7 +94,7 @@ func (t *NAT) usedLocked(port uint16) bool {
 // inboundLocked returns the socket inside that a packet reaches, nil if the NAT drops it.
 func (t *NAT) inboundLocked(from, to netip.AddrPort) *socket {
 	f, known := t.flows[to.Port()]
-	if !known || to.Addr() != t.ip || f.remote != from {
+	if !known || t.cut || to.Addr() != t.ip || f.remote != from {
 		return nil
 	}
 	if h := t.hosts[f.inside.Addr()]; h != nil {

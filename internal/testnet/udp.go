@@ -91,6 +91,9 @@ func (s *socket) routeLocked(to netip.AddrPort) (from netip.AddrPort, destinatio
 	from = netip.AddrPortFrom(h.ip, s.port)
 	host, out := h.findLocked(to.Addr())
 	if out != nil {
+		if out.cut {
+			return from, nil
+		}
 		from = out.outboundLocked(flow{inside: from, remote: to})
 	}
 	if host != nil {

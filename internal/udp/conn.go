@@ -1,0 +1,173 @@
+// Package udp is the UDP socket under a quic.Transport: the socket that survives.
+//
+// quic-go takes every error of its socket except two as the end of all connections, and cannot change the
+// socket. A Conn swallows the errors, and replaces its socket under the living connections (Swap). On Linux
+// it also receives with UDP_GRO, which quic-go does not: one system call brings up to 64 KiB of one sender.
+//
+// One socket is the normal state, and is read without a goroutine, a channel or a timer in between. After a
+// Swap each older socket has a goroutine, which hands what comes late to whoever reads the Conn.
+//
+// No mutex is held while reading or writing.
+package udp
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// maxOlder is how many replaced sockets may be open. Those on which nothing ever came go first: the last one that
+// the peer was heard on is the one that the peer knows, and its path may come back.
+const maxOlder = 2
+
+// past is a deadline that wakes whoever is blocked.
+var past = time.Unix(1, 0)
+
+// Conn is a UDP socket that can be replaced. One goroutine may read at a time, as a quic.Transport does; all
+// else may be called concurrently.
+type Conn struct {
+	open       func() (net.PacketConn, error)
+	face       net.PacketConn
+	newest     atomic.Pointer[socket] // stored under mu
+	trouble    atomic.Uint64
+	last       lastDatagram
+	forwarders sync.WaitGroup
+
+	stirred  chan struct{} // ends the reader's pause
+	slot     chan struct{} // a token: late is free
+	failures int           // the reader's: how many in a row
+
+	mu                      sync.Mutex // guards the following, and the fields of sockets that say so
+	closed                  bool
+	older                   []*socket // oldest first
+	late                    *batch    // what an older socket received and the reader has not yet taken
+	serving                 bool      // the reader is at what was late, and has the token of slot
+	deadline                time.Time // of reads
+	readBuffer, writeBuffer int       // 0: not set
+}
+
+// Open opens a socket with open, which is called again at each Swap.
+func Open(open func() (net.PacketConn, error)) (*Conn, error) {
+	c := &Conn{open: open, stirred: make(chan struct{}, 1), slot: make(chan struct{}, 1)}
+	c.slot <- struct{}{}
+	pc, err := open()
+	if err != nil {
+		return nil, err
+	}
+	s, err := newSocket(pc)
+	if err != nil {
+		pc.Close()
+		return nil, err
+	}
+	c.newest.Store(s)
+	c.face = newFace(c, s)
+	return c, nil
+}
+
+// PacketConn is what to give to a quic.Transport. On Linux, over a *net.UDPConn, it is one on which quic-go
+// uses GSO, ECN and batches; elsewhere a plain one.
+func (c *Conn) PacketConn() net.PacketConn { return c.face }
+
+// Trouble counts the errors that were swallowed: a hint that the path does not work.
+func (c *Conn) Trouble() uint64 { return c.trouble.Load() }
+
+// Swap replaces the socket: from now on is sent from a new one. The old one is read until the new one has
+// received something and a grace for what is late has passed.
+func (c *Conn) Swap() error {
+	pc, err := c.open()
+	if err != nil {
+		return err
+	}
+	s, err := newSocket(pc)
+	if err != nil {
+		pc.Close()
+		return err
+	}
+	surplus, err := c.replace(s)
+	if surplus != nil {
+		surplus.close()
+	}
+	return err
+}
+
+// replace returns the socket that must be closed: one too old, or s itself if it cannot be used.
+func (c *Conn) replace(s *socket) (surplus *socket, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := c.newest.Load()
+	if c.closed {
+		return s, net.ErrClosed
+	}
+	if (s.udp == nil) != (old.udp == nil) {
+		return s, fmt.Errorf("cannot replace %T by %T", old.PacketConn, s.PacketConn)
+	}
+	if c.readBuffer > 0 {
+		setReadBuffer(s.PacketConn, c.readBuffer)
+	}
+	if c.writeBuffer > 0 {
+		setWriteBuffer(s.PacketConn, c.writeBuffer)
+	}
+	copyOptions(s.PacketConn, old.PacketConn)
+	s.disturbed = true // it does not have the deadline yet
+	c.newest.Store(s)
+	c.older = append(c.older, old)
+	if len(c.older) > maxOlder {
+		i := max(0, slices.IndexFunc(c.older, func(s *socket) bool { return !s.heard.Load() }))
+		surplus = c.older[i]
+		c.older = slices.Delete(c.older, i, i+1)
+	}
+	old.SetReadDeadline(past)
+	old.SetWriteDeadline(past) // an interface that is gone may have left a writer waiting for room
+	c.stir()
+	return surplus, nil
+}
+
+// Close closes all sockets. Reads and writes return net.ErrClosed after it.
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	var open []*socket
+	if !c.closed {
+		open = append(c.older, c.newest.Load())
+	}
+	c.closed, c.older = true, nil
+	c.stir()
+	c.mu.Unlock()
+	var errs []error
+	for _, s := range open {
+		errs = append(errs, s.close())
+	}
+	c.forwarders.Wait()
+	return errors.Join(errs...)
+}
+
+func (c *Conn) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
+// sockets are all that are open.
+func (c *Conn) sockets() []*socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil
+	}
+	return append(slices.Clone(c.older), c.newest.Load())
+}
+
+func (c *Conn) stir() {
+	select {
+	case c.stirred <- struct{}{}:
+	default:
+	}
+}
+
+// fail gives an error the form of package net's; quic-go asks whether it is temporary.
+func (c *Conn) fail(op string, err error) error {
+	return &net.OpError{Op: op, Net: "udp", Source: c.newest.Load().LocalAddr(), Err: err}
+}
