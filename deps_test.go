@@ -19,6 +19,7 @@ var allowed = map[string][]string{
 	"certs":   nil,
 
 	"internal/cli":     nil,
+	"internal/machine": nil,
 	"internal/netmon":  nil,
 	"internal/testnet": nil,
 	"internal/udp":     nil,
@@ -26,7 +27,7 @@ var allowed = map[string][]string{
 	"lease/leasetest":  {"certs", "lease"},
 
 	"internal/config": {"certs", "framing", "lease"},
-	"quicproxy":       {"certs", "framing", "internal/netmon", "internal/udp", "lease"},
+	"quicproxy":       {"certs", "framing", "internal/machine", "internal/netmon", "internal/udp", "lease"},
 	"lease/boltstore": {"certs", "lease"},
 
 	"cmd/apquic-server": {"certs", "internal/cli", "internal/config", "lease", "lease/boltstore", "quicproxy"},

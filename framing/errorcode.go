@@ -38,6 +38,7 @@ const (
 	ErrorBadHeader           ErrorCode = 69
 	ErrorNodeBusy            ErrorCode = 70
 	ErrorRelayShutdown       ErrorCode = 71
+	ErrorRelayStalled        ErrorCode = 72
 )
 
 var errorNames = map[ErrorCode]string{
@@ -51,6 +52,7 @@ var errorNames = map[ErrorCode]string{
 	ErrorUpstreamRefused: "upstream refused", ErrorUpstreamUnreachable: "upstream unreachable",
 	ErrorUpstreamTimeout: "upstream timeout", ErrorUnknownService: "unknown service", ErrorBadHeader: "bad stream header",
 	ErrorNodeBusy: "node busy", ErrorRelayShutdown: "relay shut down",
+	ErrorRelayStalled: "relay stalled",
 }
 
 func (c ErrorCode) String() string {

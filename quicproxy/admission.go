@@ -77,35 +77,35 @@ func (a *admission) complain(err error) {
 }
 
 const (
-	// A refused node tries again and again; the log tells of it once in this time.
-	strangerInterval = 10 * time.Minute
-	maxStrangers     = 1024
+	// Whoever is refused tries again and again; the log tells of it once in this time.
+	tellAgain   = 10 * time.Minute
+	maxRecently = 1024
 )
 
-// recently remembers node ids for a while, a bounded number of them.
-type recently struct {
+// recently remembers for a while what was told, of a bounded number of things.
+type recently[K comparable] struct {
 	all *rate.Limiter // keys cost nothing: whoever makes a new one each time cannot fill the log
 
 	mu   sync.Mutex
-	seen map[certs.NodeID]time.Time
+	seen map[K]time.Time
 }
 
-func newRecently() *recently {
-	return &recently{all: rate.NewLimiter(rate.Every(10*time.Second), 64), seen: make(map[certs.NodeID]time.Time)}
+func newRecently[K comparable]() *recently[K] {
+	return &recently[K]{all: rate.NewLimiter(rate.Every(10*time.Second), 64), seen: make(map[K]time.Time)}
 }
 
-// first reports whether node was not seen lately and may be told of, and remembers it.
-func (r *recently) first(node certs.NodeID) bool {
+// first reports whether key was not seen lately and may be told of, and remembers it.
+func (r *recently[K]) first(key K) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	if at, ok := r.seen[node]; ok && now.Sub(at) < strangerInterval {
+	if at, ok := r.seen[key]; ok && now.Sub(at) < tellAgain {
 		return false
 	}
-	if len(r.seen) >= maxStrangers {
+	if len(r.seen) >= maxRecently {
 		clear(r.seen)
 	}
-	r.seen[node] = now
+	r.seen[key] = now
 	return r.all.Allow()
 }
 

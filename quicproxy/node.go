@@ -43,6 +43,10 @@ type NodeConfig struct {
 	// Drain is how long running relays may go on after Run's context was cancelled; negative: not at all.
 	Drain time.Duration
 
+	// Memory is how many bytes services may cost that do not read, an eighth of the machine's by default but
+	// at least 64 MiB.
+	Memory int64
+
 	// OnLease is called when a service got a public address, and when that changed. It must return soon.
 	OnLease func(Lease)
 
@@ -89,6 +93,7 @@ type Node struct {
 	log      *slog.Logger
 	instance uint64 // tells this process from another one with the same key
 	network  networkChanges
+	memory   *memoryBudget
 
 	mu       sync.Mutex
 	services []*exposed // in the order in which they were added
@@ -132,7 +137,10 @@ func NewNode(config NodeConfig) (*Node, error) {
 	setSystemNetwork(&config)
 	var instance [8]byte
 	rand.Read(instance[:])
-	n := &Node{config: config, log: config.Log, instance: binary.BigEndian.Uint64(instance[:])}
+	n := &Node{
+		config: config, log: config.Log, instance: binary.BigEndian.Uint64(instance[:]),
+		memory: newMemoryBudget(cmp.Or(config.Memory, max(defaultMemory(), minNodeMemory)), config.Log),
+	}
 	for _, service := range config.Services {
 		network, address, err := framing.ParseOrigin(service.Upstream)
 		if err != nil {

@@ -44,8 +44,11 @@ func (b *backoff) slow() time.Duration {
 // happens on the way is logged and tried again. It may be called once.
 func (n *Node) Run(ctx context.Context) error {
 	var links sync.WaitGroup
-	defer links.Wait()
-	links.Go(func() { n.config.WatchNetwork(ctx, n.network.tell) })
+	background, stop := context.WithCancel(context.Background())
+	var services sync.WaitGroup
+	services.Go(func() { n.config.WatchNetwork(background, n.network.tell) })
+	services.Go(func() { n.memory.run(background) })
+	defer func() { links.Wait(); stop(); services.Wait() }()
 	r := &reconnector{node: n, links: &links, story: story{log: n.log, peer: n.peerName()}}
 	n.log.Info("connecting", "server", n.config.Address)
 	current := r.connect(ctx, ctx, 0)

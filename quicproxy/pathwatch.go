@@ -159,9 +159,13 @@ func (l *link) ping(ctx context.Context) {
 		wait, cancel := context.WithTimeout(ctx, limit)
 		err := l.control.request(wait, framing.OpKeepalive, &framing.Keepalive{}, framing.OpKeepaliveResponse, new(framing.KeepaliveResponse))
 		cancel()
-		// An answer that waits behind a full queue is late, but what arrives before it proves the path.
-		if err == nil || l.packetsReceived() > before {
+		// An answer that waits behind a full queue is late, but what arrives before it proves the path. After an
+		// outage it does not prove that the connection can send again.
+		heard := l.packetsReceived() > before
+		if heard || err == nil {
 			l.path.answered()
+		}
+		if err == nil || heard && first {
 			return
 		}
 		if first {
@@ -178,16 +182,22 @@ func (l *link) rescue(ctx context.Context) (stop func()) {
 	var working sync.WaitGroup
 	working.Go(func() {
 		begin, swapped := time.Now(), time.Time{}
+		before := l.quic.ConnectionStats()
+		sent := before.PacketsSent
 		for ctx.Err() == nil {
-			if time.Since(swapped) >= swapEvery {
+			silent := l.packetsReceived() == before.PacketsReceived
+			if silent && time.Since(swapped) >= swapEvery {
 				l.swap()
 				swapped = time.Now()
 			}
-			if time.Since(begin) >= patience {
+			if silent && time.Since(begin) >= patience {
 				l.path.unanswered()
 			}
-			l.socket.Repeat()
 			sleep(ctx, kickEvery)
+			last := sent
+			if sent = l.quic.ConnectionStats().PacketsSent; sent == last {
+				l.socket.Repeat() // nothing new went out
+			}
 		}
 	})
 	return func() { cancel(); working.Wait() }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"sync"
 	"time"
@@ -86,7 +87,7 @@ func (p *publicListener) accept() {
 		switch {
 		case err == nil:
 			pause = minAcceptPause
-			p.server.work.Go(func() { p.serve(client) })
+			p.admit(client)
 		case errors.Is(err, net.ErrClosed):
 			return
 		default:
@@ -99,6 +100,29 @@ func (p *publicListener) accept() {
 			pause = min(2*pause, maxAcceptPause)
 		}
 	}
+}
+
+// admit serves a client, or resets it if there are too many.
+func (p *publicListener) admit(client net.Conn) {
+	leave, err := p.server.clients.admit(p.port, client.RemoteAddr())
+	if err != nil {
+		p.refuse(client, err)
+		return
+	}
+	p.server.work.Go(func() {
+		defer leave()
+		p.serve(client)
+	})
+}
+
+func (p *publicListener) refuse(client net.Conn, err error) {
+	resetTCP(client)
+	p.server.count(func(n *Counters) { n.Refused++ })
+	level := slog.LevelDebug
+	if isLimit(err) && p.server.crowded.first(p.port) {
+		level = slog.LevelWarn
+	}
+	p.server.log.Log(context.Background(), level, "public connection refused", "port", p.port, "client", client.RemoteAddr(), "err", err)
 }
 
 // serve relays one public connection, or resets it.
@@ -116,9 +140,7 @@ func (p *publicListener) serve(client net.Conn) {
 			continue // the next connection of the node may be here any moment
 		}
 		if err != nil {
-			resetTCP(client)
-			p.server.count(func(n *Counters) { n.Refused++ })
-			p.server.log.Debug("public connection refused", "port", p.port, "client", client.RemoteAddr(), "err", err)
+			p.refuse(client, err)
 		}
 		return
 	}
@@ -208,12 +230,14 @@ func (c *nodeConn) relay(p *publicListener, client net.Conn) error {
 		}
 		return fmt.Errorf("the node takes no more relays: %w", err)
 	}
-	r := newRelay(stream, client)
+	r := newRelay(stream, client, c.server.memory)
 	if !c.relays.add(r) {
 		resetStream(stream, framing.ErrorRelayShutdown)
 		return errConnectionEnded
 	}
 	defer c.relays.remove(r)
+	c.server.memory.add(r, relayName{p.key.Service, client.RemoteAddr().String()})
+	defer c.server.memory.remove(r)
 	c.server.count(func(n *Counters) { n.Relays++ })
 	start := time.Now()
 	if err := r.sendHeader(p.key.Service); err != nil {

@@ -31,15 +31,17 @@ type relay struct {
 	stream *quic.Stream
 	tcp    net.Conn
 	reader *readyReader
+	budget *memoryBudget
 
 	toStreamBytes, toTCPBytes atomic.Uint64
-	aborted                   atomic.Bool // we reset it
-	gone                      atomic.Bool // the other side reset it
-	writeFailed               atomic.Bool // the TCP connection takes no more
+	aborted                   atomic.Bool  // we reset it
+	gone                      atomic.Bool  // the other side reset it
+	writeFailed               atomic.Bool  // the TCP connection takes no more
+	writing                   atomic.Int64 // since when a write to it waits, by the budget's clock; 0: none does
 }
 
-func newRelay(stream *quic.Stream, tcp net.Conn) *relay {
-	return &relay{stream: stream, tcp: tcp, reader: newReadyReader(tcp)}
+func newRelay(stream *quic.Stream, tcp net.Conn, budget *memoryBudget) *relay {
+	return &relay{stream: stream, tcp: tcp, reader: newReadyReader(tcp), budget: budget}
 }
 
 // run copies in both directions until both have ended, and leaves nothing open.
@@ -118,7 +120,10 @@ func (r *relay) copyOnceToTCP() error {
 	defer copyBuffers.Put(buffer)
 	n, err := r.stream.Read(buffer[:])
 	if n > 0 {
-		if _, writeErr := r.tcp.Write(buffer[:n]); writeErr != nil {
+		r.writing.Store(r.budget.now())
+		_, writeErr := r.tcp.Write(buffer[:n])
+		r.writing.Store(0)
+		if writeErr != nil {
 			return &tcpWriteError{writeErr}
 		}
 		r.toTCPBytes.Add(uint64(n))

@@ -58,6 +58,12 @@ type ServerConfig struct {
 	// Park is how long a public connection waits for a node that is away; negative: not at all.
 	Park time.Duration
 
+	// Memory is how many bytes readers may cost that do not read, an eighth of the machine's by default.
+	Memory int64
+	// MaxClients bounds the public connections to a service at once, 4096 by default, and
+	// MaxClientsPerAddress those of one client address, 1024 by default.
+	MaxClients, MaxClientsPerAddress int
+
 	// Ready is called once nodes can connect and the ports of stored leases are open.
 	Ready func()
 	// Version is told to nodes.
@@ -68,12 +74,15 @@ type ServerConfig struct {
 
 // Server accepts nodes and relays public connections to them.
 type Server struct {
-	config ServerConfig
-	log    *slog.Logger
-	lessor *lease.Lessor
-	guard  *handshakeGuard
-	// strangers are the refused nodes that were logged lately.
-	strangers *recently
+	config  ServerConfig
+	log     *slog.Logger
+	lessor  *lease.Lessor
+	guard   *handshakeGuard
+	memory  *memoryBudget
+	clients *clientLimits
+	// What was logged lately: refused nodes, and public ports that had too many clients.
+	strangers *recently[certs.NodeID]
+	crowded   *recently[uint16]
 
 	// listeners waits for the accept loops of the public listeners, work for everything else.
 	listeners, work sync.WaitGroup
@@ -116,7 +125,10 @@ func NewServer(config ServerConfig) (*Server, error) {
 		config:    config,
 		log:       config.Log,
 		guard:     newHandshakeGuard(),
-		strangers: newRecently(),
+		memory:    newMemoryBudget(cmp.Or(config.Memory, defaultMemory()), config.Log),
+		clients:   newClientLimits(cmp.Or(config.MaxClients, defaultMaxClients), cmp.Or(config.MaxClientsPerAddress, defaultMaxClientsPerAddress)),
+		strangers: newRecently[certs.NodeID](),
+		crowded:   newRecently[uint16](),
 		sessions:  make(map[certs.NodeID]*session),
 		public:    make(map[uint16]*publicListener),
 		stopped:   make(chan struct{}),

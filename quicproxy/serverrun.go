@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -22,11 +23,15 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
-	socket, err := udp.Open(func() (net.PacketConn, error) { return s.config.PacketConn, nil })
-	if err != nil {
-		return fmt.Errorf("server: %w", err)
+	socket := s.config.PacketConn
+	if runtime.GOOS == "linux" { // elsewhere QUIC needs the socket itself to answer from the address that was asked
+		conn, err := udp.Open(func() (net.PacketConn, error) { return s.config.PacketConn, nil })
+		if err != nil {
+			return fmt.Errorf("server: %w", err)
+		}
+		socket = conn.PacketConn()
 	}
-	transport := s.transport(socket.PacketConn())
+	transport := s.transport(socket)
 	defer transport.Close()
 	listener, err := transport.Listen(tlsConfig, serverQUICConfig(s.config.IdleTimeout))
 	if err != nil {
@@ -48,6 +53,7 @@ func (s *Server) Run(ctx context.Context) error {
 			s.savePeers(background)
 		})
 	}
+	services.Go(func() { s.memory.run(background) })
 	services.Go(func() {
 		if err := s.lessor.Run(background); err != nil {
 			s.log.Error("the leases are not watched any more", "err", err)

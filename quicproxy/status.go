@@ -13,6 +13,7 @@ import (
 type Counters struct {
 	Relays   uint64 // relays begun
 	Refused  uint64 // public connections that were reset without a relay
+	Stalled  uint64 // relays that were reset for want of memory
 	ToNode   uint64 // bytes of ended relays
 	FromNode uint64
 }
@@ -41,6 +42,7 @@ func (s *Server) Status() ServerStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	status.Counters = s.counters
+	status.Counters.Stalled = s.memory.resets()
 	for _, session := range s.sessions {
 		for i, c := range session.conns {
 			status.Sessions = append(status.Sessions, SessionStatus{

@@ -61,12 +61,14 @@ func (l *link) relay(stream *quic.Stream, service *exposed, header *framing.Stre
 		resetStream(stream, upstreamCode(err))
 		return
 	}
-	r := newRelay(stream, upstream)
+	r := newRelay(stream, upstream, l.node.memory)
 	if !l.relays.add(r) {
 		r.abort(framing.ErrorRelayShutdown)
 		return
 	}
 	defer l.relays.remove(r)
+	l.node.memory.add(r, relayName{service.name, header.ClientAddress})
+	defer l.node.memory.remove(r)
 	l.path.relayBegan()
 	r.run()
 	l.node.log.Debug("relay ended", "service", service.name, "client", header.ClientAddress,

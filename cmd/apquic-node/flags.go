@@ -54,6 +54,7 @@ func (f *flagValues) bind(s *config.Node, settings, _ *pflag.FlagSet) {
 	settings.Func("upstream", "`SERVICE` to make reachable: host:port, name=host:port or unix:/path; may be repeated", f.addUpstream)
 	settings.StringVar(&s.DataDir, "data-dir", s.DataDir, "`DIRECTORY` for the node's key")
 	settings.DurationVar(&s.Keepalive, "keepalive", s.Keepalive, "how often to ask the server for a sign of life")
+	settings.TextVar(&s.Memory, "memory", s.Memory, "`SIZE`, such as 256MB, that services may cost that do not read (default: an eighth of the machine's)")
 	settings.DurationVar(&s.IdleTimeout, "idle-timeout", s.IdleTimeout, "give the connection up when nothing came from the server for so long")
 	settings.DurationVar(&s.Drain, "drain", s.Drain, "how long running connections may go on after a signal to stop")
 	settings.Uint32Var(&s.NetID, "net-id", s.NetID, "`NUMBER` of the network; the server must have the same")

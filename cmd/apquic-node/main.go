@@ -88,6 +88,7 @@ func serve(c *call) error {
 		NetID:       settings.NetID,
 		Keepalive:   settings.Keepalive,
 		IdleTimeout: settings.IdleTimeout,
+		Memory:      int64(settings.Memory),
 		Drain:       orNotAtAll(settings.Drain),
 		OnLease:     func(l quicproxy.Lease) { results.Printf("%s -> %s", l.PublicAddress, l.Origin) },
 		Version:     "apquic-node " + cli.Version(),

@@ -21,21 +21,24 @@ import (
 
 // Server is the settings of apquic-server.
 type Server struct {
-	Listen      string          // UDP host:port for nodes; port 0: any
-	Range       lease.PortRange // public TCP ports to lend
-	PublicHost  string          // name or IP address in public addresses; empty: the server finds one
-	DataDir     string
-	Key         certs.PrivateKey // zero: the key file in DataDir
-	LeaseTime   time.Duration    // how long a port is kept for a node that is away
-	MaxServices int              // of a node
-	Open        bool             // any node may have ports
-	IPv4, IPv6  bool             // families that are listened on
-	IdleTimeout time.Duration    // a node that is silent for so long is away
-	Park        time.Duration    // how long public connections wait for a node; 0: not at all
-	Drain       time.Duration    // how long relays may go on after a signal; 0: not at all
-	NetID       uint32           // nodes must have the same
-	LogLevel    string           // debug, info, warn, error
-	LogFormat   string           // text, json
+	Listen               string          // UDP host:port for nodes; port 0: any
+	Range                lease.PortRange // public TCP ports to lend
+	PublicHost           string          // name or IP address in public addresses; empty: the server finds one
+	DataDir              string
+	Key                  certs.PrivateKey // zero: the key file in DataDir
+	LeaseTime            time.Duration    // how long a port is kept for a node that is away
+	MaxServices          int              // of a node
+	MaxClients           int              // of a service, at once
+	MaxClientsPerAddress int              // of those, from one address
+	Memory               Size             // that readers may cost that do not read; 0: an eighth of the machine's
+	Open                 bool             // any node may have ports
+	IPv4, IPv6           bool             // families that are listened on
+	IdleTimeout          time.Duration    // a node that is silent for so long is away
+	Park                 time.Duration    // how long public connections wait for a node; 0: not at all
+	Drain                time.Duration    // how long relays may go on after a signal; 0: not at all
+	NetID                uint32           // nodes must have the same
+	LogLevel             string           // debug, info, warn, error
+	LogFormat            string           // text, json
 
 	Bootstraps    []Bootstrap // kept for discovery, not used yet
 	DiscoveryPort uint16      // the same; 0: none
@@ -50,6 +53,7 @@ type Node struct {
 	IPv4, IPv6  bool             // families that are dialled
 	Keepalive   time.Duration    // between two keepalives
 	IdleTimeout time.Duration    // a server that is silent for so long is gone
+	Memory      Size             // that services may cost that do not read; 0: an eighth of the machine's
 	Drain       time.Duration    // how long relays may go on after a signal; 0: not at all
 	NetID       uint32           // the server must have the same
 	LogLevel    string           // debug, info, warn, error
@@ -80,18 +84,20 @@ func DefaultServer() Server {
 		panic(err) // a constant
 	}
 	return Server{
-		Listen:      ":8090",
-		Range:       ports,
-		DataDir:     DefaultDataDir("apquic-server"),
-		LeaseTime:   180 * time.Minute,
-		MaxServices: 16,
-		IPv4:        true,
-		IPv6:        true,
-		IdleTimeout: 90 * time.Second,
-		Park:        10 * time.Second,
-		Drain:       10 * time.Second,
-		LogLevel:    "info",
-		LogFormat:   "text",
+		Listen:               ":8090",
+		Range:                ports,
+		DataDir:              DefaultDataDir("apquic-server"),
+		LeaseTime:            180 * time.Minute,
+		MaxServices:          16,
+		MaxClients:           4096,
+		MaxClientsPerAddress: 1024,
+		IPv4:                 true,
+		IPv6:                 true,
+		IdleTimeout:          90 * time.Second,
+		Park:                 10 * time.Second,
+		Drain:                10 * time.Second,
+		LogLevel:             "info",
+		LogFormat:            "text",
 	}
 }
 

@@ -14,7 +14,7 @@ func TestParseServer(t *testing.T) {
 	got := DefaultServer()
 	err := ParseServer("server.json", []byte("\ufeff"+`{ // all of it
 		"listen": "[::1]:9000", "range": "40000-40010,50000", "publicHost": "Example.com", "dataDir": "/d",
-		"leaseTime": "1h30m", "maxServices": "3", "open": true, "ipv4": false, "ipv6": true, "idleTimeout": 60,
+		"leaseTime": "1h30m", "maxServices": "3", "maxClients": 7, "maxClientsPerAddress": 5, "memory": "1GiB", "open": true, "ipv4": false, "ipv6": true, "idleTimeout": 60,
 		"park": "0", "drain": "2s", "netId": 4294967295, "logLevel": "debug", "logFormat": "json",
 	} // no newline at the end`), &got)
 	if err != nil {
@@ -22,7 +22,7 @@ func TestParseServer(t *testing.T) {
 	}
 	want := Server{
 		Listen: "[::1]:9000", Range: mustRange(t, "40000-40010,50000"), PublicHost: "Example.com", DataDir: "/d",
-		LeaseTime: 90 * time.Minute, MaxServices: 3, Open: true, IPv6: true, IdleTimeout: time.Minute,
+		LeaseTime: 90 * time.Minute, MaxServices: 3, MaxClients: 7, MaxClientsPerAddress: 5, Memory: 1 << 30, Open: true, IPv6: true, IdleTimeout: time.Minute,
 		Drain: 2 * time.Second, NetID: 4294967295, LogLevel: "debug", LogFormat: "json",
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -41,7 +41,7 @@ func TestParseNode(t *testing.T) {
 			"ssh": {"upstream": "tcp://nas:22", "publicPort": "20022"},
 			"app": "unix:/run/app.sock"
 		},
-		"dataDir": "d", "keepalive": "5s", "idleTimeout": "1h", "drain": 0, "netId": "7", "ipv4": false,
+		"dataDir": "d", "keepalive": "5s", "memory": "200MB", "idleTimeout": "1h", "drain": 0, "netId": "7", "ipv4": false,
 		"logLevel": "warn", "logFormat": "json"
 	}`), &got)
 	if err != nil {
@@ -50,7 +50,7 @@ func TestParseNode(t *testing.T) {
 	want := Node{
 		Server:   certs.Invitation{Server: mustID(t, serverID), Host: "2001:db8::1", Port: 8090, Secret: []byte("Hello World!")},
 		Services: []Service{{"web", "tcp://127.0.0.1:80", 0}, {"ssh", "tcp://nas:22", 20022}, {"app", "unix:/run/app.sock", 0}},
-		DataDir:  "d", Keepalive: 5 * time.Second, IdleTimeout: time.Hour, NetID: 7, IPv6: true, LogLevel: "warn", LogFormat: "json",
+		DataDir:  "d", Keepalive: 5 * time.Second, Memory: 200e6, IdleTimeout: time.Hour, NetID: 7, IPv6: true, LogLevel: "warn", LogFormat: "json",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -14,6 +14,7 @@ import (
 const (
 	wantSwitch    = "true or false"
 	wantDuration  = `a duration such as "90s" or "180m", or a number of seconds`
+	wantSize      = `a size such as "256MB" or "1GiB"`
 	wantDirectory = `the path of a directory, such as "/var/lib/apquic"`
 	wantNetID     = "a number from 0 to 4294967295; nodes and server have the same"
 	wantLogLevel  = `"debug", "info", "warn" or "error"`
@@ -33,19 +34,22 @@ func plainServer(s *Server) form {
 // serverSettings are the keys that both forms of a server's file have.
 func serverSettings(s *Server) form {
 	return form{
-		"publicHost":  {want: `the name or IP address under which the public reaches the server, such as "tunnel.example.com"`, set: into(&s.PublicHost, host)},
-		"dataDir":     {want: wantDirectory, set: into(&s.DataDir, text)},
-		"leaseTime":   {want: wantDuration, set: into(&s.LeaseTime, duration)},
-		"maxServices": {want: "a number from 1 to 65535", set: into(&s.MaxServices, whole(1, 65535))},
-		"open":        {want: wantSwitch, set: into(&s.Open, boolean)},
-		"ipv4":        {want: wantSwitch, set: into(&s.IPv4, boolean)},
-		"ipv6":        {want: wantSwitch, set: into(&s.IPv6, boolean)},
-		"idleTimeout": {want: wantDuration, set: into(&s.IdleTimeout, duration)},
-		"park":        {want: wantDuration, set: into(&s.Park, duration)},
-		"drain":       {want: wantDuration, set: into(&s.Drain, duration)},
-		"netId":       {want: wantNetID, set: into(&s.NetID, whole[uint32](0, math.MaxUint32))},
-		"logLevel":    {want: wantLogLevel, set: into(&s.LogLevel, text)},
-		"logFormat":   {want: wantLogFormat, set: into(&s.LogFormat, text)},
+		"publicHost":           {want: `the name or IP address under which the public reaches the server, such as "tunnel.example.com"`, set: into(&s.PublicHost, host)},
+		"dataDir":              {want: wantDirectory, set: into(&s.DataDir, text)},
+		"leaseTime":            {want: wantDuration, set: into(&s.LeaseTime, duration)},
+		"maxServices":          {want: "a number from 1 to 65535", set: into(&s.MaxServices, whole(1, 65535))},
+		"maxClients":           {want: "a number from 1 to 1000000", set: into(&s.MaxClients, whole(1, mostClients))},
+		"maxClientsPerAddress": {want: "a number from 1 to 1000000", set: into(&s.MaxClientsPerAddress, whole(1, mostClients))},
+		"memory":               {want: wantSize, set: into(&s.Memory, parsed(parseSize))},
+		"open":                 {want: wantSwitch, set: into(&s.Open, boolean)},
+		"ipv4":                 {want: wantSwitch, set: into(&s.IPv4, boolean)},
+		"ipv6":                 {want: wantSwitch, set: into(&s.IPv6, boolean)},
+		"idleTimeout":          {want: wantDuration, set: into(&s.IdleTimeout, duration)},
+		"park":                 {want: wantDuration, set: into(&s.Park, duration)},
+		"drain":                {want: wantDuration, set: into(&s.Drain, duration)},
+		"netId":                {want: wantNetID, set: into(&s.NetID, whole[uint32](0, math.MaxUint32))},
+		"logLevel":             {want: wantLogLevel, set: into(&s.LogLevel, text)},
+		"logFormat":            {want: wantLogFormat, set: into(&s.LogFormat, text)},
 	}
 }
 
@@ -64,6 +68,7 @@ func nodeSettings(n *Node) form {
 		"ipv4":        {want: wantSwitch, set: into(&n.IPv4, boolean)},
 		"ipv6":        {want: wantSwitch, set: into(&n.IPv6, boolean)},
 		"keepalive":   {want: wantDuration, set: into(&n.Keepalive, duration)},
+		"memory":      {want: wantSize, set: into(&n.Memory, parsed(parseSize))},
 		"idleTimeout": {want: wantDuration, set: into(&n.IdleTimeout, duration)},
 		"drain":       {want: wantDuration, set: into(&n.Drain, duration)},
 		"netId":       {want: wantNetID, set: into(&n.NetID, whole[uint32](0, math.MaxUint32))},

@@ -16,6 +16,9 @@ import (
 // longest is the longest duration that any setting may have: ten years.
 const longest = 10 * 365 * 24 * time.Hour
 
+// mostClients is the most that any setting may allow.
+const mostClients = 1_000_000
+
 // fault is a mistake in the settings, wherever they came from.
 type fault struct {
 	err        error
@@ -67,6 +70,9 @@ func (s Server) faults() (all faults) {
 	if s.MaxServices < 1 || s.MaxServices > 65535 {
 		all.add(fmt.Errorf("%d is not from 1 to 65535", s.MaxServices), "maxServices")
 	}
+	all.clients(s.MaxClients, "maxClients")
+	all.clients(s.MaxClientsPerAddress, "maxClientsPerAddress")
+	all.add(checkMemory(s.Memory), "memory")
 	all.add(within(s.IdleTimeout, 5*time.Second, 24*time.Hour), "idleTimeout")
 	all.add(within(s.Park, 0, time.Hour), "park")
 	all.common(s.DataDir, s.Drain, s.LogLevel, s.LogFormat)
@@ -82,6 +88,7 @@ func (n Node) faults() (all faults) {
 		all.add(fmt.Errorf("%s is not shorter than idleTimeout, %s: the connection would be given up before the server is asked",
 			formatDuration(n.Keepalive), formatDuration(n.IdleTimeout)), "keepalive", "idleTimeout")
 	}
+	all.add(checkMemory(n.Memory), "memory")
 	all.services(n.Services)
 	all.common(n.DataDir, n.Drain, n.LogLevel, n.LogFormat)
 	return all
@@ -96,6 +103,12 @@ func (f *faults) common(dataDir string, drain time.Duration, logLevel, logFormat
 	f.add(within(drain, 0, time.Hour), "drain")
 	f.oneOf("logLevel", logLevel, "debug", "info", "warn", "error")
 	f.oneOf("logFormat", logFormat, "text", "json")
+}
+
+func (f *faults) clients(n int, key string) {
+	if n < 1 || n > mostClients {
+		f.add(fmt.Errorf("%d is not from 1 to %d", n, mostClients), key)
+	}
 }
 
 func (f *faults) oneOf(key, word string, known ...string) {

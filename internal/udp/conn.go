@@ -34,7 +34,7 @@ type Conn struct {
 	face       net.PacketConn
 	newest     atomic.Pointer[socket] // stored under mu
 	trouble    atomic.Uint64
-	last       lastDatagram
+	last       lastDatagrams
 	forwarders sync.WaitGroup
 
 	stirred  chan struct{} // ends the reader's pause
@@ -150,14 +150,16 @@ func (c *Conn) isClosed() bool {
 	return c.closed
 }
 
-// sockets are all that are open.
+// sockets are all that are open, the newest first.
 func (c *Conn) sockets() []*socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return nil
 	}
-	return append(slices.Clone(c.older), c.newest.Load())
+	sockets := append(slices.Clone(c.older), c.newest.Load())
+	slices.Reverse(sockets)
+	return sockets
 }
 
 func (c *Conn) stir() {

@@ -398,7 +398,6 @@ func testCutPath(t *testing.T, n *testnet.Network) {
 	c := newConn(t, func() (net.PacketConn, error) { return host.ListenUDP(0) })
 	p := connect(t, c.PacketConn(), peer, address)
 	from, to := stream(t, p.client, p.server)
-	time.Sleep(time.Second) // until the handshake is confirmed
 	wifi.Cut()
 	host = mobile
 	from.Write([]byte("lost"))

@@ -29,17 +29,27 @@ func (c *Conn) writeFailed(s *socket, err error, gso bool) (again bool, _ error)
 	return false, nil
 }
 
-// lastDatagram is a copy of the datagram written last, if one is wanted.
-type lastDatagram struct {
+// large is the size from which a datagram is taken to carry data. Those with acknowledgements alone are smaller,
+// and repeating them brings no acknowledgement back.
+const large = 512
+
+// lastDatagrams are copies of the datagram written last and of the last large one, if they are wanted.
+type lastDatagrams struct {
 	wanted atomic.Bool
 
-	mu   sync.Mutex // guards the following
+	mu         sync.Mutex // guards the following
+	any, large datagram   // any is empty if the large one is the last
+}
+
+type datagram struct {
 	data []byte
 	to   net.Addr
 }
 
+func (d *datagram) set(data []byte, to net.Addr) { d.data, d.to = append(d.data[:0], data...), to }
+
 // keep copies the last datagram of b, which holds several of this length if segment is not 0.
-func (l *lastDatagram) keep(b []byte, segment int, to net.Addr) {
+func (l *lastDatagrams) keep(b []byte, segment int, to net.Addr) {
 	if !l.wanted.Load() || len(b) == 0 {
 		return
 	}
@@ -48,13 +58,24 @@ func (l *lastDatagram) keep(b []byte, segment int, to net.Addr) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.data, l.to = append(l.data[:0], b...), to
+	if len(b) < large {
+		l.any.set(b, to)
+		return
+	}
+	l.any.set(nil, nil)
+	l.large.set(b, to)
 }
 
-func (l *lastDatagram) get() ([]byte, net.Addr) {
+// get returns those that there are.
+func (l *lastDatagrams) get() (all []datagram) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return bytes.Clone(l.data), l.to
+	for _, d := range []datagram{l.large, l.any} {
+		if len(d.data) > 0 {
+			all = append(all, datagram{bytes.Clone(d.data), d.to})
+		}
+	}
+	return all
 }
 
 // KeepLast makes Repeat possible. It costs a copy of one datagram at each write.
@@ -63,20 +84,19 @@ func (c *Conn) KeepLast() { c.last.wanted.Store(true) }
 // repeatLimit bounds a write to a socket that nobody needs any more.
 const repeatLimit = 100 * time.Millisecond
 
-// Repeat sends the datagram that was written last once more, from every open socket, and does nothing if
-// there is none (KeepLast). QUIC ignores duplicates; if the first copy was lost, this one is as good. It gets
+// Repeat sends the datagram that was written last once more, and the last one that carried data, from every open
+// socket, the newest first. It does nothing if there is none (KeepLast). QUIC ignores duplicates; if the first copy was lost, this one is as good. It gets
 // a connection going whose congestion window is full, long before its retransmission timer fires.
 func (c *Conn) Repeat() {
-	data, to := c.last.get()
-	if to == nil {
-		return
-	}
+	datagrams := c.last.get()
 	for _, s := range c.sockets() {
 		if s != c.newest.Load() {
 			s.SetWriteDeadline(time.Now().Add(repeatLimit))
 		}
-		if _, err := s.WriteTo(data, to); err != nil && !errors.Is(err, net.ErrClosed) {
-			c.trouble.Add(1)
+		for _, d := range datagrams {
+			if _, err := s.WriteTo(d.data, d.to); err != nil && !errors.Is(err, net.ErrClosed) {
+				c.trouble.Add(1)
+			}
 		}
 	}
 }

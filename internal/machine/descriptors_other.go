@@ -1,0 +1,6 @@
+//go:build !unix
+
+package machine
+
+// Descriptors is how many files and sockets the process may have open.
+func Descriptors() int { return unlimited }

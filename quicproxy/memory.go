@@ -1,0 +1,135 @@
+package quicproxy
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"apquic/framing"
+	"apquic/internal/machine"
+)
+
+const (
+	// defaultMemoryShare is the part of the machine's memory that is the budget by default, and minNodeMemory
+	// the least of it at a node.
+	defaultMemoryShare = 8
+	minNodeMemory      = 64 << 20
+
+	// stalledAfter is how long a reader may take for one write before its relay counts as stalled.
+	stalledAfter = time.Second
+	sweepEvery   = 500 * time.Millisecond
+)
+
+// memoryBudget bounds what readers cost that do not read: what came for them waits in their streams. When all
+// of them together are above the limit, the one that has not read for longest loses its relay.
+type memoryBudget struct {
+	limit int64 // bytes
+	log   *slog.Logger
+	begin time.Time
+	busy  chan struct{} // has room for one: there may be relays
+
+	mu     sync.Mutex
+	relays map[*relay]relayName
+	reset  uint64 // how many were
+}
+
+// relayName is what a relay is called in the log.
+type relayName struct{ service, client string }
+
+func newMemoryBudget(limit int64, log *slog.Logger) *memoryBudget {
+	return &memoryBudget{
+		limit: limit, log: log, begin: time.Now(),
+		busy: make(chan struct{}, 1), relays: make(map[*relay]relayName),
+	}
+}
+
+// now is a monotonic time that fits into an atomic; never 0.
+func (b *memoryBudget) now() int64 { return int64(time.Since(b.begin)) + 1 }
+
+func (b *memoryBudget) add(r *relay, name relayName) {
+	b.mu.Lock()
+	b.relays[r] = name
+	b.mu.Unlock()
+	signal(b.busy)
+}
+
+func (b *memoryBudget) remove(r *relay) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.relays, r)
+}
+
+func (b *memoryBudget) resets() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.reset
+}
+
+// run keeps to the budget until ctx ends.
+func (b *memoryBudget) run(ctx context.Context) {
+	for {
+		select {
+		case <-b.busy:
+		case <-ctx.Done():
+			return
+		}
+		for ctx.Err() == nil && b.sweep() {
+			sleep(ctx, sweepEvery)
+		}
+	}
+}
+
+// stalled is a relay whose reader does not read.
+type stalled struct {
+	*relay
+	name  relayName
+	held  int64         // bytes, at most
+	since time.Duration // how long it has not
+}
+
+// sweep resets what is too much and reports whether there are relays.
+func (b *memoryBudget) sweep() bool {
+	b.mu.Lock()
+	now, any := b.now(), len(b.relays) > 0
+	var total int64
+	var worst []stalled
+	for r, name := range b.relays {
+		begun := r.writing.Load()
+		if begun == 0 || now-begun < int64(stalledAfter) {
+			continue
+		}
+		worst = append(worst, stalled{r, name, r.held(), time.Duration(now - begun)})
+		total += r.held()
+	}
+	b.mu.Unlock()
+	if total <= b.limit {
+		return any
+	}
+	slices.SortFunc(worst, func(a, b stalled) int { return cmp.Compare(b.since, a.since) })
+	for _, s := range worst {
+		if total <= b.limit {
+			break
+		}
+		total -= s.held
+		b.log.Warn("a relay was reset because its reader does not read and the memory budget is used up",
+			"service", s.name.service, "client", s.name.client, "stalled", s.since.Round(time.Second), "budget", b.limit,
+			"hint", "a larger --memory lets more readers wait")
+		s.abort(framing.ErrorRelayStalled)
+		b.mu.Lock()
+		b.reset++
+		b.mu.Unlock()
+	}
+	return any
+}
+
+// held is the most that may wait in the stream of a relay: its window. quic-go does not tell how large that
+// has become, but doubles it only for what was read.
+func (r *relay) held() int64 {
+	return min(maxStreamWindow, initialStreamWindow+2*int64(r.toTCPBytes.Load())) + copySize
+}
+
+// defaultMemory is the budget if none is given.
+func defaultMemory() int64 { return machine.Memory() / defaultMemoryShare }

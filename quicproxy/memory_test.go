@@ -1,0 +1,200 @@
+package quicproxy
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"testing"
+	"time"
+)
+
+// greedy asks for endless data over n relays and reads none of it.
+func (w *world) greedy(n int, port string) (clients []net.Conn) {
+	w.t.Helper()
+	for range n {
+		c := w.visit(port)
+		c.SetDeadline(time.Time{})
+		writeErr(c, "x")
+		clients = append(clients, c)
+	}
+	return clients
+}
+
+func serveEndless(c net.Conn) {
+	if _, err := io.ReadFull(c, make([]byte, 1)); err == nil {
+		endless(c)
+	}
+}
+
+// isOpen reports whether a relay still runs.
+func isOpen(c net.Conn) bool {
+	_, err := c.Write([]byte("x"))
+	return err == nil
+}
+
+// TestMemoryBudget: when readers that do not read cost more than the budget, those that have not read for
+// longest lose their relays, are named, and nobody else suffers (issue 3, item 7).
+func TestMemoryBudget(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		const affordable = 5
+		server := w.startServer(func(c *ServerConfig) {
+			c.Memory = affordable * (maxStreamWindow + copySize) // more than so many relays may cost
+		})
+		w.serveTCP(web, serveEndless)
+		w.serveTCP("192.168.1.101:81", echo)
+		w.startNode(expose("web", web), expose("zecho", "192.168.1.101:81")).leases.wait(t, 2)
+		neighbour := w.visit("20001")
+		exchange(t, neighbour, "before")
+		idle := w.visit("20001")
+		exchange(t, idle, "idle")
+
+		first := w.greedy(4, "20000")
+		time.Sleep(time.Minute)
+		if n := server.server.Status().Counters.Stalled; n != 0 {
+			t.Fatalf("%d relays reset within the budget", n)
+		}
+		second := w.greedy(100, "20000")
+		time.Sleep(time.Minute)
+		stalled := server.server.Status().Counters.Stalled
+		if stalled < 4 || stalled > 99 {
+			t.Errorf("%d relays reset", stalled)
+		}
+		if n := w.logged.count("its reader does not read"); n != int(stalled) {
+			t.Errorf("%d of %d are in the log", n, stalled)
+		}
+		for i, c := range first {
+			if isOpen(c) {
+				t.Errorf("relay %d, stalled for longest, still runs", i)
+			}
+		}
+		open := 0
+		for _, c := range second {
+			if isOpen(c) {
+				open++
+			}
+		}
+		if open == 0 || open+int(stalled) != 104 {
+			t.Errorf("%d relays still run, %d were reset", open, stalled)
+		}
+		exchange(t, neighbour, "after")
+		exchange(t, idle, "after")
+	})
+}
+
+// TestMemoryBudgetOfNode: the same at home, when a service does not read.
+func TestMemoryBudgetOfNode(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.startServer()
+		over := make(chan struct{})
+		w.serveTCP(web, func(c net.Conn) { <-over })
+		w.serveTCP("192.168.1.101:81", echo)
+		w.startNode(expose("web", web), expose("zecho", "192.168.1.101:81"), func(c *NodeConfig) {
+			c.Memory = 1 << 20
+		}).leases.wait(t, 2)
+		neighbour := w.visit("20001")
+		exchange(t, neighbour, "before")
+		for range 20 {
+			c := w.visit("20000")
+			c.SetDeadline(time.Time{})
+			go endless(c)
+		}
+		time.Sleep(time.Minute)
+		if n := w.logged.count("its reader does not read"); n == 0 {
+			t.Error("no relay was reset")
+		}
+		exchange(t, neighbour, "after")
+		close(over)
+	})
+}
+
+// TestMemoryBudgetOfManyNodes: the server's budget is one for all its nodes.
+func TestMemoryBudgetOfManyNodes(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		const nodes = 100
+		server := w.startServer(func(c *ServerConfig) { c.Memory = 4 << 20 })
+		w.serveTCP(web, serveEndless)
+		w.serveTCP("192.168.1.101:81", echo)
+		for i := range nodes {
+			w.startNode(expose("web", web), func(c *NodeConfig) { c.Key = newKey(t) }).leasesWait(t)
+			w.greedy(1, fmt.Sprint(20000+i))
+		}
+		w.startNode(expose("echo", "192.168.1.101:81")).leasesWait(t)
+		time.Sleep(time.Minute)
+		status := server.server.Status()
+		if n := status.Counters.Stalled; n < 50 || n >= nodes {
+			t.Errorf("%d relays reset", n)
+		}
+		if len(status.Sessions) != nodes+1 {
+			t.Errorf("%d sessions", len(status.Sessions))
+		}
+		exchange(t, w.visit(fmt.Sprint(20000+nodes)), "after")
+	})
+}
+
+// TestClientLimits: one client that opens as many connections as it can is refused above its limit, and
+// others are served (issue 3, item 8).
+func TestClientLimits(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer(func(c *ServerConfig) { c.MaxClients, c.MaxClientsPerAddress = 50, 20 })
+		w.serveTCP(web, echo)
+		w.startNode(expose("a", web), expose("b", web)).leases.wait(t, 2)
+		attacker := w.net.Host("198.51.100.66")
+		var held []net.Conn
+		for range 1000 {
+			c, err := attacker.DialTCP(t.Context(), serverIP+":20000")
+			if err != nil {
+				t.Fatal(err)
+			}
+			held = append(held, c)
+		}
+		eventually(t, "refused", func() bool { return server.server.Status().Counters.Refused == 980 })
+		exchange(t, w.visit("20000"), "another client")
+		exchange(t, w.visit("20001"), "another service")
+		if n := w.logged.count("level=WARN msg=\"public connection refused\""); n != 1 {
+			t.Errorf("%d warnings, want one", n)
+		}
+		for _, c := range held {
+			c.Close()
+		}
+		eventually(t, "room again", func() bool {
+			server.server.clients.mu.Lock()
+			defer server.server.clients.mu.Unlock()
+			return server.server.clients.open == 2 && len(server.server.clients.ofAddress) == 2
+		})
+		c, err := attacker.DialTCP(t.Context(), serverIP+":20000")
+		if err != nil {
+			t.Fatal(err)
+		}
+		exchange(t, c, "no grudge")
+		c.Close()
+	})
+}
+
+// TestClientLimitsShare: whatever the limits, no lease can have all descriptors.
+func TestClientLimitsShare(t *testing.T) {
+	t.Parallel()
+	limits := newClientLimits(1<<30, 1<<30)
+	limits.all, limits.perLease = 100, 50
+	var leave []func()
+	fill := func(port uint16) (n int, err error) {
+		for ; ; n++ {
+			l, err := limits.admit(port, &net.TCPAddr{IP: net.IPv4(10, 0, byte(n>>8), byte(n))})
+			if err != nil {
+				return n, err
+			}
+			leave = append(leave, l)
+		}
+	}
+	if n, err := fill(1); n != 50 || err != errTooManyClients {
+		t.Errorf("%d clients: %v", n, err)
+	}
+	if n, err := fill(2); n != 50 || err != errNoDescriptors {
+		t.Errorf("%d clients: %v", n, err)
+	}
+	for _, l := range leave {
+		l()
+	}
+	if limits.open != 0 || len(limits.ofLease) != 0 || len(limits.ofAddress) != 0 {
+		t.Errorf("something is left: %+v", limits)
+	}
+}
