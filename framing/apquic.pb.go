@@ -681,7 +681,9 @@ type Hello struct {
 	// The join secret of an invitation; lets an unknown node in, once.
 	JoinSecret []byte `protobuf:"bytes,3,opt,name=join_secret,json=joinSecret,proto3" json:"join_secret,omitempty"`
 	// Set by a node that another process with its key replaced: take the session only if nobody has it.
-	Standby       bool `protobuf:"varint,4,opt,name=standby,proto3" json:"standby,omitempty"`
+	Standby bool `protobuf:"varint,4,opt,name=standby,proto3" json:"standby,omitempty"`
+	// A further connection of a session that there is: it carries relays and nothing else.
+	Lane          bool `protobuf:"varint,5,opt,name=lane,proto3" json:"lane,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -744,6 +746,13 @@ func (x *Hello) GetStandby() bool {
 	return false
 }
 
+func (x *Hello) GetLane() bool {
+	if x != nil {
+		return x.Lane
+	}
+	return false
+}
+
 // Welcome, opcode 1005, the reply to Hello: the node is admitted and its session is primary.
 type Welcome struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -751,7 +760,9 @@ type Welcome struct {
 	// The node's address as the server sees it.
 	ObservedAddress string `protobuf:"bytes,2,opt,name=observed_address,json=observedAddress,proto3" json:"observed_address,omitempty"`
 	// The node was let in by its join secret and is known from now on.
-	Joined        bool `protobuf:"varint,3,opt,name=joined,proto3" json:"joined,omitempty"`
+	Joined bool `protobuf:"varint,3,opt,name=joined,proto3" json:"joined,omitempty"`
+	// How many lanes the node may have; 0: the server does not know them.
+	MaxLanes      uint32 `protobuf:"varint,8,opt,name=max_lanes,json=maxLanes,proto3" json:"max_lanes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -805,6 +816,13 @@ func (x *Welcome) GetJoined() bool {
 		return x.Joined
 	}
 	return false
+}
+
+func (x *Welcome) GetMaxLanes() uint32 {
+	if x != nil {
+		return x.MaxLanes
+	}
+	return 0
 }
 
 // Replaced, opcode 1006, server to node: a newer connection of the same node id is primary now.
@@ -861,6 +879,43 @@ func (x *Replaced) GetAddress() string {
 	return ""
 }
 
+// Lanes, opcode 1016, server to node: loss limits what this connection carries to the node; more lanes would help.
+type Lanes struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Lanes) Reset() {
+	*x = Lanes{}
+	mi := &file_framing_apquic_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Lanes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Lanes) ProtoMessage() {}
+
+func (x *Lanes) ProtoReflect() protoreflect.Message {
+	mi := &file_framing_apquic_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Lanes.ProtoReflect.Descriptor instead.
+func (*Lanes) Descriptor() ([]byte, []int) {
+	return file_framing_apquic_proto_rawDescGZIP(), []int{14}
+}
+
 // StreamHeader precedes the bytes of every relay.
 type StreamHeader struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -875,7 +930,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_framing_apquic_proto_msgTypes[14]
+	mi := &file_framing_apquic_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -887,7 +942,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[14]
+	mi := &file_framing_apquic_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -900,7 +955,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{14}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *StreamHeader) GetService() string {
@@ -969,20 +1024,23 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\x05Drain\x12-\n" +
 	"\x12limit_milliseconds\x18\x01 \x01(\x04R\x11limitMilliseconds\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"\t\n" +
-	"\aDrained\"x\n" +
+	"\aDrained\"\x8c\x01\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\x04R\binstance\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x1f\n" +
 	"\vjoin_secret\x18\x03 \x01(\fR\n" +
 	"joinSecret\x12\x18\n" +
-	"\astandby\x18\x04 \x01(\bR\astandby\"f\n" +
+	"\astandby\x18\x04 \x01(\bR\astandby\x12\x12\n" +
+	"\x04lane\x18\x05 \x01(\bR\x04lane\"\x83\x01\n" +
 	"\aWelcome\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12)\n" +
 	"\x10observed_address\x18\x02 \x01(\tR\x0fobservedAddress\x12\x16\n" +
-	"\x06joined\x18\x03 \x01(\bR\x06joined\"@\n" +
+	"\x06joined\x18\x03 \x01(\bR\x06joined\x12\x1b\n" +
+	"\tmax_lanes\x18\b \x01(\rR\bmaxLanes\"@\n" +
 	"\bReplaced\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\x04R\binstance\x12\x18\n" +
-	"\aaddress\x18\x02 \x01(\tR\aaddress\"v\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\"\a\n" +
+	"\x05Lanes\"v\n" +
 	"\fStreamHeader\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12%\n" +
 	"\x0eclient_address\x18\x02 \x01(\tR\rclientAddress\x12%\n" +
@@ -1000,7 +1058,7 @@ func file_framing_apquic_proto_rawDescGZIP() []byte {
 	return file_framing_apquic_proto_rawDescData
 }
 
-var file_framing_apquic_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_framing_apquic_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_framing_apquic_proto_goTypes = []any{
 	(*ID)(nil),                // 0: apquic.v1.ID
 	(*Message)(nil),           // 1: apquic.v1.Message
@@ -1016,7 +1074,8 @@ var file_framing_apquic_proto_goTypes = []any{
 	(*Hello)(nil),             // 11: apquic.v1.Hello
 	(*Welcome)(nil),           // 12: apquic.v1.Welcome
 	(*Replaced)(nil),          // 13: apquic.v1.Replaced
-	(*StreamHeader)(nil),      // 14: apquic.v1.StreamHeader
+	(*Lanes)(nil),             // 14: apquic.v1.Lanes
+	(*StreamHeader)(nil),      // 15: apquic.v1.StreamHeader
 }
 var file_framing_apquic_proto_depIdxs = []int32{
 	0, // 0: apquic.v1.Message.sender:type_name -> apquic.v1.ID
@@ -1038,7 +1097,7 @@ func file_framing_apquic_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_framing_apquic_proto_rawDesc), len(file_framing_apquic_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

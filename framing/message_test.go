@@ -42,6 +42,8 @@ func newInner(op Opcode) proto.Message {
 		return new(Welcome)
 	case OpReplaced:
 		return new(Replaced)
+	case OpLanes:
+		return new(Lanes)
 	}
 	return nil
 }

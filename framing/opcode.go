@@ -19,13 +19,14 @@ const (
 	OpWelcome           Opcode = 1005
 	OpReplaced          Opcode = 1006
 	OpDrained           Opcode = 1007
+	OpLanes             Opcode = 1016
 )
 
 var opcodeNames = map[Opcode]string{
 	OpKeepalive: "Keepalive", OpKeepaliveResponse: "KeepaliveResponse",
 	OpProxyRequest: "ProxyRequest", OpProxyResponse: "ProxyResponse",
 	OpFailure: "Failure", OpRelease: "Release", OpReleased: "Released", OpDrain: "Drain", OpDrained: "Drained",
-	OpHello: "Hello", OpWelcome: "Welcome", OpReplaced: "Replaced",
+	OpHello: "Hello", OpWelcome: "Welcome", OpReplaced: "Replaced", OpLanes: "Lanes",
 }
 
 func (o Opcode) String() string {

@@ -23,6 +23,8 @@ type link struct {
 	quic      *quic.Conn
 	control   *controlStream
 	since     time.Time
+	lane      bool
+	maxLanes  uint32 // that the server allows
 	relays    relaySet
 	work      sync.WaitGroup // of the goroutines that serve the connection
 	streams   sync.WaitGroup // of those that serve relay streams
@@ -38,14 +40,14 @@ type link struct {
 
 // connect dials the server while attempt lasts, for at most twice the timeout, and says Hello to it. From then on the connection is the one
 // that counts at the server, so only ctx ends the wait for the answer.
-func (n *Node) connect(ctx, attempt context.Context, handshakeTimeout time.Duration) (*link, error) {
+func (n *Node) connect(ctx, attempt context.Context, handshakeTimeout time.Duration, lane bool) (*link, error) {
 	socket, err := udp.Open(n.config.ListenPacket)
 	if err != nil {
 		return nil, fmt.Errorf("opening a UDP socket: %w", err)
 	}
 	socket.KeepLast()
 	l := &link{
-		node: n, socket: socket, since: time.Now(),
+		node: n, socket: socket, since: time.Now(), lane: lane,
 		transport: &quic.Transport{Conn: socket.PacketConn(), ConnectionIDLength: nodeConnectionIDLength},
 		wake:      make(chan struct{}, 1),
 		path:      newPathWatch(),
@@ -91,7 +93,7 @@ func (l *link) hello(ctx context.Context) error {
 	standby := n.standby
 	n.mu.Unlock()
 	message := &framing.Hello{
-		Instance: n.instance, Version: n.config.Version, JoinSecret: n.config.JoinSecret, Standby: standby,
+		Instance: n.instance, Version: n.config.Version, JoinSecret: n.config.JoinSecret, Standby: standby, Lane: l.lane,
 	}
 	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
 	defer cancel()
@@ -99,7 +101,10 @@ func (l *link) hello(ctx context.Context) error {
 	if err := l.control.request(ctx, framing.OpHello, message, framing.OpWelcome, &welcome); err != nil {
 		return err
 	}
-	n.setStandby(false)
+	l.maxLanes = min(welcome.MaxLanes, maxLanes)
+	if !l.lane {
+		n.setStandby(false)
+	}
 	n.log.Debug("welcome", "server_version", printable(welcome.Version), "observed_address", printable(welcome.ObservedAddress), "joined", welcome.Joined)
 	return nil
 }
@@ -108,7 +113,9 @@ func (l *link) hello(ctx context.Context) error {
 func (l *link) run(ctx context.Context) {
 	defer close(l.ended)
 	alive := l.quic.Context()
-	l.work.Go(func() { l.register(alive) })
+	if !l.lane {
+		l.work.Go(func() { l.register(alive) })
+	}
 	l.work.Go(func() { l.watchPath(alive) })
 	l.work.Go(func() { l.heedWakes(alive) })
 	l.work.Go(func() { l.acceptStreams(alive) })
@@ -147,6 +154,9 @@ func (l *link) handle(envelope framing.Envelope) error {
 	switch envelope.Opcode {
 	case framing.OpReplaced:
 		return l.handleReplaced(envelope)
+	case framing.OpLanes:
+		signal(l.node.lanes.wanted)
+		return nil
 	case framing.OpDrain:
 		if l.draining {
 			return unexpected(envelope)

@@ -72,7 +72,7 @@ func (s *serviceListener) deliver(l *link, stream *quic.Stream, header *framing.
 	}
 	select {
 	case s.accepted <- c:
-		l.path.relayBegan()
+		l.relayBegan()
 	default:
 		l.relays.remove(c)
 		c.abort(framing.ErrorNodeBusy)

@@ -94,6 +94,7 @@ type Node struct {
 	instance uint64 // tells this process from another one with the same key
 	network  networkChanges
 	memory   *memoryBudget
+	lanes    *lanes
 
 	mu       sync.Mutex
 	services []*exposed // in the order in which they were added
@@ -141,6 +142,7 @@ func NewNode(config NodeConfig) (*Node, error) {
 		config: config, log: config.Log, instance: binary.BigEndian.Uint64(instance[:]),
 		memory: newMemoryBudget(cmp.Or(config.Memory, max(defaultMemory(), minNodeMemory)), config.Log),
 	}
+	n.lanes = newLanes(n)
 	for _, service := range config.Services {
 		network, address, err := framing.ParseOrigin(service.Upstream)
 		if err != nil {

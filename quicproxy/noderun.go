@@ -48,6 +48,7 @@ func (n *Node) Run(ctx context.Context) error {
 	var services sync.WaitGroup
 	services.Go(func() { n.config.WatchNetwork(background, n.network.tell) })
 	services.Go(func() { n.memory.run(background) })
+	links.Go(func() { n.lanes.run(ctx) })
 	defer func() { links.Wait(); stop(); services.Wait() }()
 	r := &reconnector{node: n, links: &links, story: story{log: n.log, peer: n.peerName()}}
 	n.log.Info("connecting", "server", n.config.Address)
@@ -102,7 +103,7 @@ func (r *reconnector) connect(running, attempt context.Context, pause time.Durat
 		if r.eager() {
 			timeout = eagerHandshakeTimeout
 		}
-		l, err := r.node.connect(running, attempt, timeout)
+		l, err := r.node.connect(running, attempt, timeout, false)
 		if err == nil {
 			r.node.use(l)
 			r.links.Go(func() { l.run(running) })
@@ -161,6 +162,13 @@ func (n *Node) use(l *link) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.link = l
+}
+
+// current is the connection in use; nil: there is none.
+func (n *Node) current() *link {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.link
 }
 
 func (n *Node) setStandby(standby bool) {

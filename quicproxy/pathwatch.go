@@ -67,8 +67,11 @@ func (p *pathWatch) answered() {
 	}
 }
 
-// relayBegan has the path watched more closely.
-func (p *pathWatch) relayBegan() { signal(p.busy) }
+// relayBegan has the connection watched more closely.
+func (l *link) relayBegan() {
+	signal(l.path.busy)
+	signal(l.node.lanes.busy)
+}
 
 // signal wakes whoever waits for c, or is about to.
 func signal(c chan<- struct{}) {

@@ -218,9 +218,19 @@ func (p *publicListener) change(set func()) {
 	p.changed = make(chan struct{})
 }
 
-// relay carries one public connection over a stream of c until both have ended. It takes client only if
-// it returns nil.
-func (c *nodeConn) relay(p *publicListener, client net.Conn) error {
+// relay carries one public connection to the node of c until both have ended. It takes client only if it
+// returns nil.
+func (c *nodeConn) relay(p *publicListener, client net.Conn) (err error) {
+	for _, carrier := range c.carriers() {
+		if err = carrier.carry(p, client); !errors.Is(err, errConnectionEnded) {
+			return err
+		}
+	}
+	return err
+}
+
+// carry is relay over a stream of c itself.
+func (c *nodeConn) carry(p *publicListener, client net.Conn) error {
 	ctx, cancel := context.WithTimeout(c.quic.Context(), openTimeout)
 	defer cancel()
 	stream, err := c.quic.OpenStreamSync(ctx)

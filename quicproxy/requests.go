@@ -2,6 +2,7 @@ package quicproxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -100,6 +101,8 @@ func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse,
 	c.session.leases.Lock()
 	defer c.session.leases.Unlock()
 	switch {
+	case c.lane:
+		return nil, badRequest(errors.New("a lane has no services"))
 	case c.replaced:
 		return nil, &FailureError{Code: framing.ErrorReplaced, Text: "a newer connection of this node is in use"}
 	case c.draining:

@@ -54,6 +54,7 @@ func (s *Server) Run(ctx context.Context) error {
 		})
 	}
 	services.Go(func() { s.memory.run(background) })
+	services.Go(func() { s.watchLoss(background) })
 	services.Go(func() {
 		if err := s.lessor.Run(background); err != nil {
 			s.log.Error("the leases are not watched any more", "err", err)
@@ -120,7 +121,7 @@ func (s *Server) closePublic() (conns []*nodeConn) {
 	s.draining = true
 	public := slices.Collect(maps.Values(s.public))
 	for _, session := range s.sessions {
-		conns = append(conns, session.conns...)
+		conns = append(append(conns, session.conns...), session.lanes...)
 	}
 	s.mu.Unlock()
 	close(s.stopped)

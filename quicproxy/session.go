@@ -34,7 +34,9 @@ type session struct {
 	// leases serialises what the connections of a node do to its leases, and guards their services. It is
 	// taken before Server.mu, never after.
 	leases sync.Mutex
-	conns  []*nodeConn // guarded by Server.mu
+
+	// Guarded by Server.mu. A lane carries relays and nothing else; a session without conns may still have some.
+	conns, lanes []*nodeConn
 }
 
 // nodeConn is one QUIC connection of a node, as the server sees it.
@@ -51,6 +53,7 @@ type nodeConn struct {
 	relays   relaySet
 	requests chan framing.Envelope // those that need the lease store, for fulfilAll
 	refusal  string                // why the last one was refused; fulfilAll is its only user
+	lane     bool
 
 	// Guarded by session.leases.
 	services map[string]*publicListener
@@ -107,6 +110,7 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 		server: s, quic: conn, control: control, node: node, since: time.Now(),
 		instance: hello.Instance, version: printable(hello.Version),
 		log:      s.log.With("node", node, "from", conn.RemoteAddr().String()),
+		lane:     hello.Lane,
 		services: make(map[string]*publicListener), requests: make(chan framing.Envelope, maxRequests),
 	}
 	joined, err := s.enter(c, &hello)
@@ -114,8 +118,10 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 		refuse(control, envelope, conn, err)
 		return nil, err
 	}
-	c.log.Info("node connected", "version", c.version, "joined", joined)
-	welcome := &framing.Welcome{Version: s.config.Version, ObservedAddress: conn.RemoteAddr().String(), Joined: joined}
+	c.log.Info("node connected", "version", c.version, "joined", joined, "lane", c.lane)
+	welcome := &framing.Welcome{
+		Version: s.config.Version, ObservedAddress: conn.RemoteAddr().String(), Joined: joined, MaxLanes: maxLanes,
+	}
 	if err := control.reply(envelope, framing.OpWelcome, welcome); err != nil {
 		s.leave(c)
 		return nil, err
@@ -139,6 +145,9 @@ func (s *Server) enter(c *nodeConn, hello *framing.Hello) (joined bool, err erro
 			s.logStranger(c, err)
 			return false, notAuthorized(c.node, err)
 		}
+	}
+	if c.lane {
+		return joined, s.joinLane(c)
 	}
 	older, err := s.join(c, hello.Standby)
 	if err != nil {
@@ -209,8 +218,10 @@ func (s *Server) leave(c *nodeConn) {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.session.conns = slices.DeleteFunc(c.session.conns, func(other *nodeConn) bool { return other == c })
-	if len(c.session.conns) == 0 && s.sessions[c.node] == c.session {
+	isC := func(other *nodeConn) bool { return other == c }
+	c.session.conns = slices.DeleteFunc(c.session.conns, isC)
+	c.session.lanes = slices.DeleteFunc(c.session.lanes, isC)
+	if len(c.session.conns)+len(c.session.lanes) == 0 && s.sessions[c.node] == c.session {
 		delete(s.sessions, c.node)
 	}
 }

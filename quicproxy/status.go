@@ -34,6 +34,7 @@ type SessionStatus struct {
 	Since    time.Time
 	Relays   int  // running now
 	Primary  bool // takes new relays
+	Lane     bool // shares the relays of the primary one
 }
 
 // Status returns a snapshot.
@@ -44,10 +45,10 @@ func (s *Server) Status() ServerStatus {
 	status.Counters = s.counters
 	status.Counters.Stalled = s.memory.resets()
 	for _, session := range s.sessions {
-		for i, c := range session.conns {
+		for i, c := range slices.Concat(session.conns, session.lanes) {
 			status.Sessions = append(status.Sessions, SessionStatus{
 				Node: c.node, Address: c.quic.RemoteAddr().String(), Version: c.version, Instance: c.instance,
-				Since: c.since, Relays: c.relays.len(), Primary: i == len(session.conns)-1,
+				Since: c.since, Relays: c.relays.len(), Primary: i == len(session.conns)-1, Lane: c.lane,
 			})
 		}
 	}

@@ -69,7 +69,7 @@ func (l *link) relay(stream *quic.Stream, service *exposed, header *framing.Stre
 	defer l.relays.remove(r)
 	l.node.memory.add(r, relayName{service.name, header.ClientAddress})
 	defer l.node.memory.remove(r)
-	l.path.relayBegan()
+	l.relayBegan()
 	r.run()
 	l.node.log.Debug("relay ended", "service", service.name, "client", header.ClientAddress,
 		"to_upstream", r.toTCPBytes.Load(), "from_upstream", r.toStreamBytes.Load())

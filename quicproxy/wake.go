@@ -75,6 +75,9 @@ func (s *Server) addresses() []netip.AddrPort {
 	defer s.mu.Unlock()
 	peers := make([]netip.AddrPort, 0, len(s.sessions))
 	for _, session := range s.sessions {
+		if len(session.conns) == 0 {
+			continue
+		}
 		if udp, ok := session.conns[len(session.conns)-1].quic.RemoteAddr().(*net.UDPAddr); ok {
 			peers = append(peers, udp.AddrPort())
 		}

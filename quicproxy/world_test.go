@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,6 +40,8 @@ type world struct {
 	nodeKey certs.PrivateKey
 	log     *slog.Logger
 	logged  *logBuffer
+
+	uploaded atomic.Int64 // bytes that the services of bulk got
 }
 
 // simulate runs f in a world of its own.

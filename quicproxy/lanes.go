@@ -1,0 +1,217 @@
+package quicproxy
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"apquic/framing"
+)
+
+const (
+	// maxLanes bounds the lanes of a session, beside its primary connection.
+	maxLanes = 15
+	// laneIdle is how long a lane stays without a relay: the next one may come soon, and finds it open.
+	laneIdle = time.Minute
+	// laneDial bounds the opening of a lane.
+	laneDial = 10 * time.Second
+)
+
+// lanes opens further connections of a session while loss limits the ones that there are, and closes those that
+// are idle. A lane carries relays and nothing else; the server places new relays on the one with the fewest.
+type lanes struct {
+	node   *Node
+	wanted chan struct{} // has room for one: the server finds that loss limits what it sends
+	busy   chan struct{} // has room for one: a relay began
+	open   sync.WaitGroup
+
+	// run is the only user of the following.
+	lanes []*lane
+}
+
+// lane is an open lane, or the primary link.
+type lane struct {
+	*link
+	meter lossMeter
+	idle  time.Time // since when; zero: it is not
+	close context.CancelFunc
+}
+
+func newLanes(n *Node) *lanes {
+	return &lanes{node: n, wanted: make(chan struct{}, 1), busy: make(chan struct{}, 1)}
+}
+
+// run works until ctx ends; then the lanes let their relays finish, and it returns.
+func (s *lanes) run(ctx context.Context) {
+	defer s.open.Wait()
+	var primary lane
+	for {
+		var again <-chan time.Time
+		busy := s.busy
+		if s.look(ctx, &primary) {
+			again, busy = time.After(lossLook), nil
+		}
+		select {
+		case <-again:
+		case <-busy:
+		case <-s.wanted:
+			s.add(ctx)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// look reports whether there is anything to look at again.
+func (s *lanes) look(ctx context.Context, primary *lane) bool {
+	if l := s.node.current(); l != primary.link {
+		*primary = lane{link: l}
+	}
+	limited := primary.limited()
+	s.lanes = slices.DeleteFunc(s.lanes, func(l *lane) bool { return l.quic.Context().Err() != nil })
+	for _, l := range s.lanes {
+		limited = l.limited() || limited
+		l.closeIdle()
+	}
+	if limited {
+		s.add(ctx)
+	}
+	return len(s.lanes) > 0 || primary.link != nil && primary.relays.len() > 0
+}
+
+func (l *lane) limited() bool {
+	return l.link != nil && l.relays.len() > 0 && l.meter.look(l.quic.ConnectionStats())
+}
+
+func (l *lane) closeIdle() {
+	switch {
+	case l.relays.len() > 0:
+		l.idle = time.Time{}
+	case l.idle.IsZero():
+		l.idle = time.Now()
+	case time.Since(l.idle) > laneIdle:
+		l.close()
+	}
+}
+
+// add doubles the lanes, up to what the server allows.
+func (s *lanes) add(ctx context.Context) {
+	primary := s.node.current()
+	if primary == nil {
+		return
+	}
+	have := len(s.lanes)
+	more := min(max(have+1, 3), int(primary.maxLanes)-have) // with the primary connection: 4, 8, 16
+	var (
+		dials  sync.WaitGroup
+		mu     sync.Mutex
+		opened []*lane
+	)
+	for range more {
+		dials.Go(func() {
+			if l := s.dial(ctx); l != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				opened = append(opened, l)
+			}
+		})
+	}
+	dials.Wait()
+	s.lanes = append(s.lanes, opened...)
+	if len(opened) > 0 {
+		s.node.log.Info("loss limits the connection; relays get further lanes", "lanes", len(s.lanes))
+	}
+}
+
+func (s *lanes) dial(ctx context.Context) *lane {
+	attempt, cancel := context.WithTimeout(ctx, laneDial)
+	defer cancel()
+	l, err := s.node.connect(ctx, attempt, nodeHandshakeTimeout, true)
+	if err != nil {
+		s.node.log.Debug("no further lane", "err", err)
+		return nil
+	}
+	running, stop := context.WithCancel(ctx)
+	s.open.Go(func() { l.run(running) })
+	return &lane{link: l, close: stop}
+}
+
+// joinLane adds a lane to the session of its process.
+func (s *Server) joinLane(c *nodeConn) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	session := s.sessions[c.node]
+	switch {
+	case s.draining:
+		return &FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
+	case session == nil || !slices.ContainsFunc(session.conns, func(primary *nodeConn) bool { return primary.instance == c.instance }):
+		return &FailureError{Code: framing.ErrorBusy, Text: "there is no connection of this process that a lane could belong to"}
+	case len(session.lanes) >= maxLanes:
+		return &FailureError{Code: framing.ErrorBusy, Text: "this node has as many lanes as it may have"}
+	}
+	c.session = session
+	session.lanes = append(session.lanes, c)
+	return nil
+}
+
+// carriers are the connections that can carry a new relay of c: those with the fewest relays first, c last of
+// all since it is the one that must be there.
+func (c *nodeConn) carriers() []*nodeConn {
+	c.server.mu.Lock()
+	carriers := make([]*nodeConn, 0, 1+len(c.session.lanes))
+	for _, lane := range c.session.lanes {
+		if lane.instance == c.instance {
+			carriers = append(carriers, lane)
+		}
+	}
+	c.server.mu.Unlock()
+	if len(carriers) == 0 {
+		return append(carriers, c)
+	}
+	carriers = append(carriers, c)
+	slices.SortStableFunc(carriers, func(a, b *nodeConn) int { return a.relays.len() - b.relays.len() })
+	return append(carriers, c)
+}
+
+// watchLoss asks the nodes for more lanes where loss limits what the server sends to them, until ctx ends.
+func (s *Server) watchLoss(ctx context.Context) {
+	meters := make(map[*nodeConn]*lossMeter)
+	for ctx.Err() == nil {
+		sleep(ctx, lossLook)
+		busy := s.busyConns()
+		for _, c := range busy {
+			meter := meters[c]
+			if meter == nil {
+				meter = new(lossMeter)
+				meters[c] = meter
+			}
+			if meter.look(c.quic.ConnectionStats()) {
+				s.work.Go(func() { c.askForLanes() })
+				meter.lossy = 0
+			}
+		}
+		for c := range meters {
+			if !slices.Contains(busy, c) {
+				delete(meters, c)
+			}
+		}
+	}
+}
+
+// askForLanes tells the node over its primary connection.
+func (c *nodeConn) askForLanes() { c.control.send(framing.OpLanes, &framing.Lanes{}) }
+
+// busyConns are all connections with relays.
+func (s *Server) busyConns() (busy []*nodeConn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, session := range s.sessions {
+		for _, c := range slices.Concat(session.conns, session.lanes) {
+			if c.relays.len() > 0 {
+				busy = append(busy, c)
+			}
+		}
+	}
+	return busy
+}

@@ -1,0 +1,159 @@
+package quicproxy
+
+import (
+	"io"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+)
+
+// bulk opens n relays that carry as much as they can and returns what comes through in ten seconds, in bytes per
+// second.
+func (w *world) bulk(n int, direction string) float64 {
+	w.t.Helper()
+	var moved atomic.Int64
+	var clients []net.Conn
+	for range n {
+		port := map[string]string{"down": "20000", "up": "20001"}[direction]
+		c := w.visit(port)
+		c.SetDeadline(time.Time{})
+		clients = append(clients, c)
+		if direction == "down" {
+			writeErr(c, "x")
+			go io.Copy(counter{&moved}, c)
+		} else {
+			go endless(c)
+		}
+	}
+	time.Sleep(2 * time.Second)
+	before, uploaded := moved.Load(), w.uploaded.Load()
+	time.Sleep(10 * time.Second)
+	rate := float64(moved.Load()-before+w.uploaded.Load()-uploaded) / 10
+	for _, c := range clients {
+		c.Close()
+	}
+	return rate
+}
+
+// TestLanes: on a link that loses packets a session opens lanes, several relays together get a multiple of what
+// one connection carries, and the lanes close when they are idle (issue 3, item 12).
+func TestLanes(t *testing.T) {
+	for _, direction := range []string{"down", "up"} {
+		t.Run(direction, func(t *testing.T) {
+			simulate(t, func(t *testing.T, w *world) {
+				w.net.SetLatency(25 * time.Millisecond)
+				server := w.startServer()
+				w.serveTCP(web, serveEndless)
+				w.serveTCP("192.168.1.101:81", func(c net.Conn) { io.Copy(counter{&w.uploaded}, c) })
+				w.startNode(expose("a", web), expose("b", "192.168.1.101:81")).leases.wait(t, 2)
+				w.net.SetLoss(0.01, 1)
+				first := w.bulk(8, direction)
+				if n := len(server.server.Status().Sessions); n < 4 {
+					t.Errorf("%d connections after a lossy transfer", n)
+				}
+				second := w.bulk(8, direction)
+				third := w.bulk(8, direction)
+				t.Logf("8 relays, 1 %% loss: %.2f MB/s on one connection, then %.2f, %.2f MB/s", first/1e6, second/1e6, third/1e6)
+				if third < 2*first {
+					t.Error("lanes bring nothing")
+				}
+				w.net.SetLoss(0, 1)
+				eventually(t, "the lanes closed", func() bool { return len(server.server.Status().Sessions) == 1 })
+			})
+		})
+	}
+}
+
+// TestLanesEnd: a lane that dies takes its relays with it and nothing else, and lanes outlive the primary
+// connection of their process.
+func TestLanesEnd(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer()
+		w.serveTCP(web, echo)
+		node := w.startNode(expose("web", web)).leasesWait(t)
+		first := w.visit("20000")
+		exchange(t, first, "on the primary connection")
+		signal(node.node.lanes.wanted)
+		eventually(t, "lanes", func() bool { return len(server.server.Status().Sessions) == 4 })
+		var clients []net.Conn
+		for range 3 {
+			c := w.visit("20000")
+			exchange(t, c, "somewhere")
+			clients = append(clients, c)
+		}
+		for _, s := range server.server.Status().Sessions {
+			if s.Relays != 1 {
+				t.Errorf("a connection has %d relays", s.Relays)
+			}
+		}
+		server.server.mu.Lock()
+		lost := server.server.sessions[w.nodeKey.ID()].lanes[0].quic
+		server.server.mu.Unlock()
+		lost.CloseWithError(99, "a test")
+		exchange(t, first, "still there")
+		alive := 0
+		for _, c := range clients {
+			if _, err := io.WriteString(c, "x"); err != nil {
+				continue
+			}
+			if _, err := io.ReadFull(c, make([]byte, 1)); err == nil {
+				alive++
+			}
+		}
+		if alive != 2 {
+			t.Errorf("%d relays survived the end of one of the lanes, want 2", alive)
+		}
+		exchange(t, w.visit("20000"), "a new one")
+	})
+}
+
+// TestLaneWithoutSession: nobody gets in as a lane that is not in already.
+func TestLaneWithoutSession(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer()
+		node, err := NewNode(w.nodeConfig())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := node.connect(t.Context(), t.Context(), nodeHandshakeTimeout, true); err == nil {
+			t.Error("a lane without a session")
+		}
+		if n := len(server.server.Status().Sessions); n != 0 {
+			t.Errorf("%d sessions", n)
+		}
+	})
+}
+
+func TestLossMeter(t *testing.T) {
+	t.Parallel()
+	const ms = time.Millisecond
+	for name, test := range map[string]struct {
+		sent, lost uint64 // each second
+		rtt        time.Duration
+		want       bool
+	}{
+		"radio":      {1000, 10, 51 * ms, true},
+		"clean":      {1000, 0, 51 * ms, false},
+		"full queue": {1000, 10, 120 * ms, false},
+		"idle":       {10, 5, 51 * ms, false},
+	} {
+		var m lossMeter
+		var stats quic.ConnectionStats
+		var got bool
+		for range lossyLooks {
+			if got {
+				t.Errorf("%s: too early", name)
+			}
+			stats.PacketsSent += test.sent
+			stats.PacketsLost += test.lost
+			stats.MinRTT, stats.SmoothedRTT = 50*ms, test.rtt
+			got = m.look(stats)
+		}
+		if got != test.want {
+			t.Errorf("%s: limited by loss: %v", name, got)
+		}
+	}
+}

@@ -1,0 +1,40 @@
+package quicproxy
+
+import (
+	"time"
+
+	"github.com/quic-go/quic-go"
+)
+
+const (
+	// lossLook is the time between two looks at a connection with relays.
+	lossLook = time.Second
+	// A look counts as lossy if at least so many packets were sent and so many of a thousand were lost.
+	lossMinSent, lossPerMille = 100, 1
+	// lossyLooks of the last looks, one after the other, say that loss limits the connection.
+	lossyLooks = 3
+)
+
+// lossMeter tells whether loss limits what a connection sends, as on radio links: packets are lost although no
+// queue builds up before the bottleneck. QUIC's congestion control takes each loss for a full queue and halves
+// its speed (NewReno, RFC 9002 section 7); several connections then carry more than one.
+type lossMeter struct {
+	sent, lost uint64
+	lossy      int // looks in a row
+}
+
+// look is called every lossLook.
+func (m *lossMeter) look(stats quic.ConnectionStats) (limited bool) {
+	sent, lost := stats.PacketsSent-m.sent, stats.PacketsLost-m.lost
+	m.sent, m.lost = stats.PacketsSent, stats.PacketsLost
+	if sent < lossMinSent {
+		return false // too little to say anything
+	}
+	queueing := stats.SmoothedRTT > stats.MinRTT*5/4+5*time.Millisecond
+	if queueing || lost*1000 < sent*lossPerMille {
+		m.lossy = 0
+		return false
+	}
+	m.lossy++
+	return m.lossy >= lossyLooks
+}
