@@ -2,6 +2,8 @@
 # make demo       a server, a node and a web site on this machine, until Ctrl-C
 #                 make demo ONCE=1   fetches the page once and says whether it came
 # make test       every test: unit, race detector, fuzz seeds, end to end with the real programs
+# make test-net   what relays survive when the network changes, in network namespaces; needs root on Linux
+#                 make test-net TRIES=10   the median recovery from an outage of 5 seconds instead
 # make cover      how much of each package its tests run
 # make check      gofmt, go vet, staticcheck, generated code, known vulnerabilities
 # make bench      the benchmarks of the relay
@@ -37,6 +39,12 @@ test:
 	@test -n "$(RACE)" || echo "no C compiler here: the tests run without the race detector"
 	$(GO) test -count=1 $(RACE) -timeout 10m ./... # e2e builds the programs itself, so a cached result would be of older ones
 	$(GO) test -count=1 -run '^(TestIsolation|TestIdleRelaysHoldNoBuffers)$$' ./quicproxy # the race detector distorts them
+
+# Installs nothing and leaves nothing behind; says what is missing. Not under the race detector: it measures time.
+.PHONY: test-net
+test-net:
+	APQUIC_TEST_NET=1 APQUIC_TEST_NET_TRIES=$(TRIES) \
+	  $(GO) test -count=1 -v -timeout 10m -parallel 6 $(if $(TRIES),-run '^TestOutageMedian$$') ./e2e/netns
 
 # The share of statements that the tests of each package run, without generated code.
 .PHONY: cover

@@ -33,6 +33,7 @@ var allowed = map[string][]string{
 	"cmd/apquic-server": {"certs", "internal/cli", "internal/config", "lease", "lease/boltstore", "quicproxy"},
 	"cmd/apquic-node":   {"certs", "internal/cli", "internal/config", "quicproxy"},
 	"internal/demo":     nil,
+	"internal/testlink": nil,
 }
 
 // allowedInTests adds what only the tests of a package may import.
@@ -42,6 +43,7 @@ var allowedInTests = map[string][]string{
 	"internal/udp":    {"internal/testnet"},
 	"quicproxy":       {"internal/testnet"},
 	"e2e":             nil,
+	"e2e/netns":       nil,
 }
 
 // forbidden lists, for each package, the import paths that must not be linked into it, not even through

@@ -25,7 +25,8 @@ type controlStream struct {
 	reader *bufio.Reader   // read is its only user
 	opener *framing.Opener // so for this
 	// writeTimeout bounds how long a peer that does not read its control stream can hold us. A write may
-	// wait for the end of an outage behind full relays, so it is the idle timeout.
+	// wait behind full relays for the end of an outage and for what QUIC takes to go on after it, so it is
+	// twice the idle timeout.
 	writeTimeout time.Duration
 
 	// turn is held from sealing a message to the end of its write: nonces go out in order. A channel, so

@@ -80,7 +80,7 @@ func (l *link) hello(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.control, err = newControlStream(l.quic, stream, n.config.Key, framing.RoleNode, n.config.NetID, n.config.IdleTimeout)
+	l.control, err = newControlStream(l.quic, stream, n.config.Key, framing.RoleNode, n.config.NetID, 2*n.config.IdleTimeout)
 	if err != nil {
 		return err
 	}

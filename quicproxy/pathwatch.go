@@ -13,7 +13,7 @@ import (
 const (
 	// quiet is how long nothing may come after traffic before the node asks whether the path is still there:
 	// a path that dies under a download is noticed by nothing else before the next keepalive.
-	quiet = time.Second
+	quiet = 500 * time.Millisecond
 	// kickEvery is the time between two messages on a path that does not answer. What goes out on a path that
 	// has come back makes data flow again at once, so this bounds the wait after an outage.
 	kickEvery = 500 * time.Millisecond
@@ -21,9 +21,13 @@ const (
 	// after a second a copy of the last datagram does as well. The longer it takes, the rarer are messages.
 	freshShare  = 8 // of the time since the first
 	maxFreshGap = 30 * time.Second
-	// swapEvery is the time between two new sockets on a path that does not answer. A NAT, or the firewall of
-	// this machine, may hold on to a broken mapping as long as something uses it.
-	swapEvery = 5 * time.Second
+	// swapAfter is the time between the first and the second new socket on a path that does not answer; it then
+	// doubles. A NAT, or the firewall of this machine, may hold on to a broken mapping as long as something uses
+	// it. But each socket that the server hears of is a path to it, and quic-go has connection IDs for two more
+	// than the one in use; a path that is never answered keeps its own.
+	swapAfter = 5 * time.Second
+	// movedPatience is how long an answer may take when the network of this machine has just changed.
+	movedPatience = 300 * time.Millisecond
 	// patience is how long kicks may stay unanswered before a second connection is dialled.
 	patience = 2 * time.Second
 )
@@ -132,11 +136,14 @@ func (l *link) watchPath(ctx context.Context) {
 		case <-changed.Done():
 			changed = l.node.network.changed()
 		}
+		// The socket is bound to no address: the system sends from the new one. What has to follow soon is a
+		// message, so that the server learns of it.
+		limit := max(time.Second, 3*l.quic.ConnectionStats().SmoothedRTT)
 		if now, errors := l.source(), l.socket.Trouble(); now != source || errors != trouble {
 			source, trouble = now, errors
-			l.swap()
+			limit = max(movedPatience, 2*l.quic.ConnectionStats().SmoothedRTT)
 		}
-		l.ping(ctx)
+		l.ping(ctx, limit)
 		seen, moving = l.packetsReceived(), false
 		keepalive.Reset(l.node.config.Keepalive)
 	}
@@ -154,9 +161,8 @@ func (l *link) source() netip.Addr {
 
 // ping sends Keepalives until one is answered. Each is a fresh message: it goes out at once whatever the
 // retransmission timers say, repairs a rebound NAT mapping, and is long enough for a restarted server to
-// answer with a stateless reset.
-func (l *link) ping(ctx context.Context) {
-	limit := max(time.Second, 3*l.quic.ConnectionStats().SmoothedRTT)
+// answer with a stateless reset. The first answer may take until limit.
+func (l *link) ping(ctx context.Context, limit time.Duration) {
 	for begin, first := time.Now(), true; ctx.Err() == nil; first = false {
 		before := l.packetsReceived()
 		wait, cancel := context.WithTimeout(ctx, limit)
@@ -184,14 +190,14 @@ func (l *link) rescue(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var working sync.WaitGroup
 	working.Go(func() {
-		begin, swapped := time.Now(), time.Time{}
+		begin, nextSwap, pause := time.Now(), time.Now(), swapAfter
 		before := l.quic.ConnectionStats()
 		sent := before.PacketsSent
 		for ctx.Err() == nil {
 			silent := l.packetsReceived() == before.PacketsReceived
-			if silent && time.Since(swapped) >= swapEvery {
+			if silent && !time.Now().Before(nextSwap) {
 				l.swap()
-				swapped = time.Now()
+				nextSwap, pause = time.Now().Add(pause), 2*pause
 			}
 			if silent && time.Since(begin) >= patience {
 				l.path.unanswered()

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// settle is how long changes are collected after one was told: they come in bursts.
-	settle = 200 * time.Millisecond
+	// settle is how long changes are collected before they are told: they come in bursts.
+	settle = 100 * time.Millisecond
 	// pollEvery is how often the addresses are compared where the system does not tell.
 	pollEvery = 5 * time.Second
 )
@@ -33,15 +33,19 @@ func Watch(ctx context.Context, changed func()) {
 	for {
 		select {
 		case <-events:
-			changed()
 		case <-ctx.Done():
 			return
 		}
-		select {
+		select { // an address that goes and comes again within a moment concerns nobody
 		case <-time.After(settle):
 		case <-ctx.Done():
 			return
 		}
+		select {
+		case <-events:
+		default:
+		}
+		changed()
 	}
 }
 

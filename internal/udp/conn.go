@@ -20,8 +20,8 @@ import (
 	"time"
 )
 
-// maxOlder is how many replaced sockets may be open. Those on which nothing ever came go first: the last one that
-// the peer was heard on is the one that the peer knows, and its path may come back.
+// maxOlder is how many replaced sockets may be open, of those on which something came: the last one is the one that
+// the peer knows, and its path may come back. Nothing is lost with the others.
 const maxOlder = 2
 
 // past is a deadline that wakes whoever is blocked.
@@ -114,11 +114,11 @@ func (c *Conn) replace(s *socket) (surplus *socket, err error) {
 	copyOptions(s.PacketConn, old.PacketConn)
 	s.disturbed = true // it does not have the deadline yet
 	c.newest.Store(s)
-	c.older = append(c.older, old)
-	if len(c.older) > maxOlder {
-		i := max(0, slices.IndexFunc(c.older, func(s *socket) bool { return !s.heard.Load() }))
-		surplus = c.older[i]
-		c.older = slices.Delete(c.older, i, i+1)
+	if !old.heard.Load() {
+		surplus = old
+	} else if c.older = append(c.older, old); len(c.older) > maxOlder {
+		surplus = c.older[0]
+		c.older = slices.Delete(c.older, 0, 1)
 	}
 	old.SetReadDeadline(past)
 	old.SetWriteDeadline(past) // an interface that is gone may have left a writer waiting for room

@@ -115,9 +115,11 @@ func TestRepeatSegment(t *testing.T) {
 	if _, _, err := c.PacketConn().(*batchConn).WriteMsgUDP([]byte("onetwothreeend"[:13]), segmented(5), to); err != nil {
 		t.Fatal(err)
 	}
+	var from net.Addr
 	for _, want := range []string{"onetw", "othre", "een"} {
-		receiveText(t, peer, want)
+		from = receiveText(t, peer, want)
 	}
+	answer(t, c, peer, from)
 	check(t, c.Swap())
 	c.Repeat()
 	one, other := receiveText(t, peer, "een"), receiveText(t, peer, "een")

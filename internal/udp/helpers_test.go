@@ -132,3 +132,10 @@ func check(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+// answer has the peer send something to the newest socket of c, which stays open from then on when it is replaced.
+func answer(t testing.TB, c *Conn, peer net.PacketConn, to net.Addr) {
+	t.Helper()
+	send(t, peer, "answer", to)
+	receiveText(t, c.PacketConn(), "answer")
+}

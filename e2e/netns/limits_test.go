@@ -1,0 +1,28 @@
+//go:build linux
+
+package netns
+
+import "time"
+
+// limits has, for each event, how long relays of each kind may go without an arrival because of it; after
+// outages, from the end of the outage.
+var limits = map[string]map[kind]time.Duration{
+	// The node does not know that its NAT forgot: its next packet repairs it.
+	"rebind": {idle: keepalive + 2*time.Second, echo: ms(1500), download: ms(1500), upload: ms(1500)},
+	// Home has another address, another route, another interface.
+	"address": {idle: keepalive + 2*time.Second, echo: ms(1500), download: ms(1500), upload: ms(1500)},
+	// Two changes, one in the other: an upload, whose window is full, waits for QUIC's timer to answer the challenge
+	// of the new path.
+	"flap":      {idle: keepalive + 2*time.Second, echo: ms(1500), download: ms(1500), upload: ms(3000)},
+	"route":     {idle: keepalive + 2*time.Second, echo: ms(1500), download: ms(1500), upload: ms(1500)},
+	"interface": {idle: keepalive + 2*time.Second, echo: ms(1500), download: ms(1500), upload: ms(1500)},
+	// The goal is a second, and half of one is for the machine.
+	"5s outage":   {idle: ms(1500), echo: ms(1500), download: ms(1500), upload: ms(1500)},
+	"20s outage":  {idle: ms(1500), echo: ms(1500), download: ms(1500), upload: ms(1500)},
+	"1m0s outage": {idle: ms(1500), echo: ms(1500), download: ms(1500), upload: ms(1500)},
+	// Until a new visitor is served, from when the new server listens, with such a relay on the old one.
+	"restart after 1s": {idle: ms(2500), echo: ms(2500)},
+	"restart after 8s": {idle: ms(2500), echo: ms(2500)},
+}
+
+func ms(n time.Duration) time.Duration { return n * time.Millisecond }

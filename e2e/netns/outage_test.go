@@ -1,0 +1,77 @@
+//go:build linux
+
+package netns
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// TestOutage cuts the link. Nobody is told: interfaces stay up, and addresses stay.
+func TestOutage(t *testing.T) {
+	for _, outage := range []time.Duration{time.Minute, 20 * time.Second, 5 * time.Second} {
+		for traffic, kinds := range everything {
+			t.Run(outage.String()+"/"+traffic, func(t *testing.T) {
+				t.Parallel()
+				w := newTunnel(t)
+				relays := w.relays(kinds...)
+				for k, after := range w.cut(outage, relays) {
+					check(t, outage.String()+" outage", k, after)
+				}
+				finish(relays)
+			})
+		}
+	}
+}
+
+// cut cuts the link for a while and returns, for each relay, how long after the end of that something arrived.
+func (w *tunnel) cut(outage time.Duration, relays []*relay) map[kind]time.Duration {
+	w.t.Helper()
+	w.uplinks[0].link.set("down")
+	time.Sleep(outage)
+	for _, r := range relays {
+		r.arrivals.restart()
+	}
+	w.uplinks[0].link.set("up")
+	for _, r := range relays {
+		if r.kind == idle {
+			r.measure()
+		}
+	}
+	after := map[kind]time.Duration{}
+	for _, r := range relays {
+		after[r.kind] = r.awaitArrival(2*outage + patience)
+	}
+	return after
+}
+
+// TestOutageMedian says what is usual: make test-net TRIES=10.
+func TestOutageMedian(t *testing.T) {
+	skipUnlessEnabled(t)
+	tries, _ := strconv.Atoi(os.Getenv(enabled + "_TRIES"))
+	if tries == 0 {
+		t.Skip("make test-net TRIES=10 runs this")
+	}
+	for traffic, kinds := range everything {
+		t.Run(traffic, func(t *testing.T) {
+			t.Parallel()
+			w := newTunnel(t)
+			relays := w.relays(kinds...)
+			after := map[kind][]time.Duration{}
+			for range tries {
+				for k, d := range w.cut(5*time.Second, relays) {
+					after[k] = append(after[k], d)
+				}
+				time.Sleep(warmUp + settle)
+			}
+			for k, all := range after {
+				slices.Sort(all)
+				t.Logf("outage of 5s, %s: median %.2fs, %.2fs to %.2fs, %d tries", k, all[len(all)/2].Seconds(), all[0].Seconds(), all[len(all)-1].Seconds(), len(all))
+			}
+			finish(relays)
+		})
+	}
+}

@@ -1,0 +1,152 @@
+//go:build linux
+
+package netns
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// keepalive is how often the nodes ask for a sign of life: shorter than usual, so that the tests are.
+const keepalive = 2 * time.Second
+
+// tunnel is a service at home that a node and a server make public.
+type tunnel struct {
+	*internet
+	service      *service
+	server, node *process
+	serverArgs   []string
+	address      string // where the public finds the service
+}
+
+func newTunnel(t testing.TB) *tunnel {
+	t.Helper()
+	data := t.TempDir()
+	w := &tunnel{internet: newInternet(t), serverArgs: []string{"--range", "20000-20009", "--public-host", serverIP,
+		"--data-dir", filepath.Join(data, "server"), "--log-level", "debug"}}
+	w.service = newService(w.home)
+	w.startServer()
+	invitation := w.server.await(`^(apquic://.+)$`)
+	w.node = start(w.home, "the node", "apquic-node", "--server", invitation, "--upstream", w.service.listener.Addr().String(),
+		"--data-dir", filepath.Join(data, "node"), "--keepalive", keepalive.String(), "--log-level", "debug")
+	w.address = w.node.await(`^tcp://(.+) -> `)
+	return w
+}
+
+func (w *tunnel) startServer() {
+	w.server = start(w.public, "the server", "apquic-server", w.serverArgs...)
+}
+
+// checkOneConnection fails the test if the node has made a connection to the server more than once.
+func (w *tunnel) checkOneConnection() {
+	w.t.Helper()
+	if n := strings.Count(w.server.text(), `msg="node connected"`); n != 1 {
+		w.t.Errorf("the node connected %d times, not once", n)
+	}
+}
+
+// visit connects a visitor through the tunnel and returns both ends. The caller closes them.
+func (w *tunnel) visit(limit time.Duration) (visitor, home *net.TCPConn, err error) {
+	deadline := time.Now().Add(limit)
+	err = w.public.do(func() error {
+		c, err := net.DialTimeout("tcp", w.address, limit)
+		if err == nil {
+			visitor = c.(*net.TCPConn)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("visiting: %w", err)
+	}
+	if home, err = w.service.await(visitor, time.Until(deadline)); err != nil {
+		visitor.Close()
+		return nil, nil, err
+	}
+	return visitor, home, nil
+}
+
+// service is the listener at home. Each connection begins with a number that the visitor chose, by which
+// the test finds the two ends that belong together.
+type service struct {
+	listener net.Listener
+	work     sync.WaitGroup
+
+	mu       sync.Mutex
+	last     uint64
+	awaiting map[uint64]chan *net.TCPConn
+}
+
+func newService(at *namespace) *service {
+	s := &service{awaiting: map[uint64]chan *net.TCPConn{}}
+	err := at.do(func() (err error) {
+		s.listener, err = net.Listen("tcp", "127.0.0.1:0")
+		return err
+	})
+	if err != nil {
+		at.t.Fatal(err)
+	}
+	s.work.Go(func() {
+		for {
+			c, err := s.listener.Accept()
+			if err != nil {
+				return
+			}
+			s.work.Go(func() { s.hand(c.(*net.TCPConn)) })
+		}
+	})
+	at.t.Cleanup(func() {
+		s.listener.Close()
+		s.work.Wait()
+	})
+	return s
+}
+
+// hand gives a connection to who awaits it.
+func (s *service) hand(c *net.TCPConn) {
+	c.SetDeadline(time.Now().Add(patience))
+	var number [8]byte
+	_, err := io.ReadFull(c, number[:])
+	c.SetDeadline(time.Time{})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if to := s.awaiting[binary.BigEndian.Uint64(number[:])]; to != nil && err == nil {
+		to <- c
+		return
+	}
+	c.Close()
+}
+
+// await returns the other end of a visitor's connection.
+func (s *service) await(visitor net.Conn, limit time.Duration) (*net.TCPConn, error) {
+	arrived := make(chan *net.TCPConn, 1)
+	s.mu.Lock()
+	s.last++
+	number := s.last
+	s.awaiting[number] = arrived
+	s.mu.Unlock()
+	_, err := visitor.Write(binary.BigEndian.AppendUint64(nil, number))
+	if err == nil {
+		select {
+		case c := <-arrived:
+			return c, nil
+		case <-time.After(limit):
+			err = fmt.Errorf("the connection did not reach home within %v", limit)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.awaiting, number)
+	select {
+	case c := <-arrived: // at the last moment
+		c.Close()
+	default:
+	}
+	return nil, err
+}
