@@ -127,11 +127,10 @@ func (p *publicListener) refuse(client net.Conn, err error) {
 
 // serve relays one public connection, or resets it.
 func (p *publicListener) serve(client net.Conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), max(p.server.config.Park, 0))
-	defer cancel()
+	patience := time.Now().Add(max(p.server.config.Park, 0))
 	var tried *nodeConn
 	for {
-		c, err := p.route(ctx, tried)
+		c, err := p.route(patience, tried)
 		if err == nil {
 			err = c.relay(p, client)
 		}
@@ -146,8 +145,8 @@ func (p *publicListener) serve(client net.Conn) {
 	}
 }
 
-// route waits for a connection that takes relays and is not the one tried already.
-func (p *publicListener) route(ctx context.Context, tried *nodeConn) (*nodeConn, error) {
+// route waits until a connection takes relays that is not the one tried already, no longer than patience lasts.
+func (p *publicListener) route(patience time.Time, tried *nodeConn) (*nodeConn, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c, err := p.targetLocked(tried); c != nil || err != nil {
@@ -158,6 +157,8 @@ func (p *publicListener) route(ctx context.Context, tried *nodeConn) (*nodeConn,
 	}
 	p.parked++
 	defer func() { p.parked-- }()
+	ctx, cancel := context.WithDeadline(context.Background(), patience)
+	defer cancel()
 	for {
 		changed := p.changed
 		p.mu.Unlock()
@@ -232,8 +233,8 @@ func (c *nodeConn) relay(p *publicListener, client net.Conn) (err error) {
 // carry is relay over a stream of c itself.
 func (c *nodeConn) carry(p *publicListener, client net.Conn) error {
 	ctx, cancel := context.WithTimeout(c.quic.Context(), openTimeout)
-	defer cancel()
 	stream, err := c.quic.OpenStreamSync(ctx)
+	cancel()
 	if err != nil {
 		if c.quic.Context().Err() != nil {
 			return errConnectionEnded
