@@ -6,7 +6,11 @@
 #                 make test-net TRIES=10   the median recovery from an outage of 5 seconds instead
 # make cover      how much of each package its tests run
 # make check      gofmt, go vet, staticcheck, generated code, known vulnerabilities
-# make bench      the benchmarks of the relay
+# make bench      measures the programs, beside other tunnels if PEERS=dir has their programs, into
+#                 docs/benchmarks.md; RUNS=5 times. With ONLY=regexp or WHO=regexp it only prints.
+#                 Through a bad network, too, when it runs as root on Linux with nft and conntrack
+# make bench-scale  one server with NODES=1000 nodes
+# make bench-go   the benchmarks among the tests
 # make dist       release binaries for every platform into dist/, with SHA256SUMS
 # make test-arm   the ARMv6 node under qemu-user against a native server
 # make generate   framing/apquic.pb.go from framing/apquic.proto; needs protoc
@@ -53,8 +57,21 @@ cover:
 	@awk '/^mode:|\.pb\.go:/ {next} {sub("/[^/]*:", " "); all[$$1] += $$3; if ($$4) hit[$$1] += $$3} \
 	  END {for (p in all) printf "%-24s %5.1f %%\n", p, 100*hit[p]/all[p]}' cover.out | sort
 
+BENCH_PROGRAMS = ./bench $(addprefix ./,$(wildcard internal/testlink))
+
 .PHONY: bench
-bench:
+bench: build
+	$(GO) build -buildvcs=false -o bin/ $(BENCH_PROGRAMS)
+	bin/bench --runs $(or $(RUNS),5) $(if $(PEERS),--peers '$(PEERS)') $(if $(ONLY),--only '$(ONLY)') \
+	  $(if $(WHO),--who '$(WHO)') $(if $(ONLY)$(WHO),,--write docs/benchmarks.md)
+
+.PHONY: bench-scale
+bench-scale: build
+	$(GO) build -buildvcs=false -o bin/ ./bench
+	bin/bench nodes --count $(or $(NODES),1000)
+
+.PHONY: bench-go
+bench-go:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: check

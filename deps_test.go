@@ -34,6 +34,11 @@ var allowed = map[string][]string{
 	"cmd/apquic-node":   {"certs", "internal/cli", "internal/config", "quicproxy"},
 	"internal/demo":     nil,
 	"internal/testlink": nil,
+
+	"bench/proc":  nil,
+	"bench/load":  nil,
+	"bench/scale": {"bench/proc", "certs", "quicproxy"},
+	"bench":       {"bench/load", "bench/proc", "bench/scale"},
 }
 
 // allowedInTests adds what only the tests of a package may import.

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// bench measures contenders.
+type bench struct {
+	self         string // the path of this program
+	linkProgram  string
+	runs         int
+	quick        bool
+	contenders   []contender
+	measurements []measurement
+	progress     io.Writer
+	ports        ports
+}
+
+var errBlocked = errors.New("nothing came through for 10 s")
+
+// run measures everything, runs times. Each run measures all contenders in turn, so that what else the
+// machine does hits all of them alike. It ends early, with what it has, when ctx ends.
+func (b *bench) run(ctx context.Context) *results {
+	found := newResults()
+	for i := range b.runs {
+		for _, m := range b.measurements {
+			if ctx.Err() != nil {
+				return found
+			}
+			b.measure(ctx, m, found, fmt.Sprintf("run %d of %d: %s", i+1, b.runs, m.name))
+		}
+	}
+	return found
+}
+
+// measure measures one thing of all contenders.
+func (b *bench) measure(ctx context.Context, m measurement, found *results, title string) {
+	if m.link != nil {
+		if missing := linkMissing(b.linkProgram); missing != "" {
+			return
+		}
+	}
+	n, err := b.network(ctx, m)
+	if err != nil {
+		for _, c := range b.contenders {
+			found.add(m, c.name, nil, err)
+		}
+		fmt.Fprintf(b.progress, "%s: failed: %v\n", title, err)
+		return
+	}
+	defer n.remove()
+	if m.event != nil {
+		b.together(ctx, m, n, found, title)
+		return
+	}
+	for _, c := range b.contenders {
+		if ctx.Err() != nil {
+			return
+		}
+		one, err := b.one(ctx, m, c, n)
+		found.add(m, c.name, one, err)
+		b.tell(title, m, c, one, err)
+	}
+}
+
+func (b *bench) network(ctx context.Context, m measurement) (*network, error) {
+	if m.link == nil {
+		return loopback(), nil
+	}
+	return newLink(ctx, b.linkProgram, *m.link)
+}
+
+// one measures one thing of one contender.
+func (b *bench) one(ctx context.Context, m measurement, c contender, n *network) (values, error) {
+	limit := cmp.Or(m.limit, measureLimit)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than %v", limit))
+	defer cancel()
+	t, err := b.newTrial(ctx, c, n)
+	if err != nil {
+		return nil, err
+	}
+	defer t.stop()
+	return m.run(ctx, t)
+}
+
+// together measures all contenders at the same time, while the event happens once.
+func (b *bench) together(ctx context.Context, m measurement, n *network, found *results, title string) {
+	ctx, cancel := context.WithTimeoutCause(ctx, m.limit, fmt.Errorf("it took longer than %v", m.limit))
+	defer cancel()
+	trials := make([]*trial, len(b.contenders))
+	for i, c := range b.contenders {
+		t, err := b.newTrial(ctx, c, n)
+		if err != nil {
+			found.add(m, c.name, nil, err)
+			b.tell(title, m, c, nil, err)
+			continue
+		}
+		defer t.stop()
+		trials[i] = t
+	}
+	var running sync.WaitGroup
+	for i, t := range trials {
+		if t == nil {
+			continue
+		}
+		running.Go(func() {
+			one, err := m.run(ctx, t)
+			found.add(m, b.contenders[i].name, one, err)
+			b.tell(title, m, b.contenders[i], one, err)
+		})
+	}
+	select {
+	case <-time.After(eventLead):
+	case <-ctx.Done():
+	}
+	if err := m.event(ctx, n); err != nil {
+		fmt.Fprintf(b.progress, "%s: %v\n", title, err)
+		cancel()
+	}
+	running.Wait()
+}
+
+// tell shows how far it is.
+func (b *bench) tell(title string, m measurement, c contender, found values, err error) {
+	line := title + ": " + c.name
+	for _, r := range m.rows {
+		if value, ok := found[r.key]; ok {
+			line += fmt.Sprintf(", %s %s", r.unit.format(value), r.unit)
+		}
+	}
+	if err != nil {
+		line += ", failed: " + err.Error()
+	}
+	fmt.Fprintln(b.progress, line)
+}

@@ -1,0 +1,127 @@
+package load
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// The first byte of a connection says what the service does with it.
+const (
+	wantEcho   = 'e' // every byte comes back
+	wantDown   = 'd' // bytes without end
+	wantStall  = 's' // the same, with little in the kernel's buffers: what is stored, others store
+	wantUp     = 'u' // bytes are swallowed and counted; the count comes back as 8 bytes from time to time
+	wantAnswer = 'h' // answerSize bytes, but only after the client has ended its direction
+)
+
+const (
+	chunk       = 256 << 10
+	smallBuffer = 16 << 10
+	// countEvery is how often the service tells how much it got.
+	countEvery = 50 * time.Millisecond
+	// answerSize is more than buffers on the way hide, and answerDelay longer than a tunnel that closes both
+	// directions at the end of one takes to do so.
+	answerSize  = 1 << 20
+	answerDelay = 200 * time.Millisecond
+)
+
+// Serve is the service behind the tunnels. It listens on address, prints "serving ADDRESS", and serves until
+// ctx ends.
+func Serve(ctx context.Context, address string, stdout io.Writer) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("the service: %w", err)
+	}
+	fmt.Fprintln(stdout, "serving", listener.Addr())
+	var handlers sync.WaitGroup
+	defer handlers.Wait()
+	stop := context.AfterFunc(ctx, func() { listener.Close() })
+	defer stop()
+	for {
+		conn, err := listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			time.Sleep(time.Millisecond) // out of files: others end
+			continue
+		}
+		handlers.Go(func() {
+			defer conn.Close()
+			stop := context.AfterFunc(ctx, func() { conn.Close() })
+			defer stop()
+			handle(conn.(*net.TCPConn))
+		})
+	}
+}
+
+// handle serves one connection. What goes wrong is the client's business: it sees the end.
+func handle(conn *net.TCPConn) {
+	var want [1]byte
+	if _, err := io.ReadFull(conn, want[:]); err != nil {
+		return
+	}
+	switch want[0] {
+	case wantEcho:
+		echo(conn)
+	case wantDown:
+		pour(conn, chunk)
+	case wantStall:
+		conn.SetWriteBuffer(smallBuffer)
+		pour(conn, smallBuffer)
+	case wantUp:
+		count(conn)
+	case wantAnswer:
+		if _, err := io.Copy(io.Discard, conn); err == nil {
+			time.Sleep(answerDelay)
+			conn.Write(make([]byte, answerSize))
+		}
+	}
+}
+
+// pour writes until nobody is there any more.
+func pour(conn *net.TCPConn, size int) {
+	for data := make([]byte, size); ; {
+		if _, err := conn.Write(data); err != nil {
+			return
+		}
+	}
+}
+
+// echo has a small buffer, as there may be thousands of idle connections.
+func echo(conn *net.TCPConn) {
+	buffer := make([]byte, 2<<10)
+	for {
+		n, err := conn.Read(buffer)
+		if n > 0 {
+			if _, err := conn.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func count(conn *net.TCPConn) {
+	var total uint64
+	var told time.Time
+	for buffer := make([]byte, chunk); ; {
+		n, err := conn.Read(buffer)
+		total += uint64(n)
+		if now := time.Now(); now.Sub(told) > countEvery {
+			told = now
+			conn.Write(binary.BigEndian.AppendUint64(nil, total))
+		}
+		if err != nil {
+			return
+		}
+	}
+}

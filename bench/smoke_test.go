@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestSmoke measures apquic on loopback as make bench does, but for fractions of a second.
+func TestSmoke(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("it reads /proc")
+	}
+	bin := t.TempDir()
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", bin, "apquic/cmd/...", "apquic/bench")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the programs: %v\n%s", err, out)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	const only = "^(bulk-up-1|echo-1|connect|idle|half-close|stalled-20)$"
+	out, err := exec.CommandContext(ctx, bin+"/bench", "--bin", bin, "--quick", "--runs", "1", "--only", only).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"bulk up, 1 connection, MB/s", "connect + echo + close", "idle connections", "beside 20 stalled readers", "**yes**"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("there is no %q in the table", want)
+		}
+	}
+	if strings.Contains(string(out), "failed") || t.Failed() {
+		t.Errorf("%s", out)
+	}
+	nodes, err := exec.CommandContext(ctx, bin+"/bench", "nodes", "--server", bin+"/apquic-server", "--count", "20",
+		"--first-port", "29100", "--keepalive", "1s", "--idle", "1s").CombinedOutput()
+	if err != nil || !strings.Contains(string(nodes), "20 of 20") {
+		t.Errorf("%v\n%s", err, nodes)
+	}
+}
