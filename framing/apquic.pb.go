@@ -202,7 +202,9 @@ func (x *Message) GetNetID() uint32 {
 
 // Keepalive, opcode 2, node to server, answered at once.
 type Keepalive struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The answer shall have observed_address.
+	Observe       bool `protobuf:"varint,1,opt,name=observe,proto3" json:"observe,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -237,11 +239,20 @@ func (*Keepalive) Descriptor() ([]byte, []int) {
 	return file_framing_apquic_proto_rawDescGZIP(), []int{2}
 }
 
+func (x *Keepalive) GetObserve() bool {
+	if x != nil {
+		return x.Observe
+	}
+	return false
+}
+
 // KeepaliveResponse, opcode 3, the reply to Keepalive.
 type KeepaliveResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The node's address as the server sees it now; only if the node asked for it.
+	ObservedAddress string `protobuf:"bytes,1,opt,name=observed_address,json=observedAddress,proto3" json:"observed_address,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *KeepaliveResponse) Reset() {
@@ -272,6 +283,13 @@ func (x *KeepaliveResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use KeepaliveResponse.ProtoReflect.Descriptor instead.
 func (*KeepaliveResponse) Descriptor() ([]byte, []int) {
 	return file_framing_apquic_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *KeepaliveResponse) GetObservedAddress() string {
+	if x != nil {
+		return x.ObservedAddress
+	}
+	return ""
 }
 
 // ProxyRequest, opcode 15, node to server: lease a public address for a service, or renew it.
@@ -761,6 +779,8 @@ type Welcome struct {
 	ObservedAddress string `protobuf:"bytes,2,opt,name=observed_address,json=observedAddress,proto3" json:"observed_address,omitempty"`
 	// The node was let in by its join secret and is known from now on.
 	Joined bool `protobuf:"varint,3,opt,name=joined,proto3" json:"joined,omitempty"`
+	// The server's max_idle_timeout. 0: not told.
+	IdleTimeoutMilliseconds uint64 `protobuf:"varint,4,opt,name=idle_timeout_milliseconds,json=idleTimeoutMilliseconds,proto3" json:"idle_timeout_milliseconds,omitempty"`
 	// How many lanes the node may have; 0: the server does not know them.
 	MaxLanes      uint32 `protobuf:"varint,8,opt,name=max_lanes,json=maxLanes,proto3" json:"max_lanes,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -816,6 +836,13 @@ func (x *Welcome) GetJoined() bool {
 		return x.Joined
 	}
 	return false
+}
+
+func (x *Welcome) GetIdleTimeoutMilliseconds() uint64 {
+	if x != nil {
+		return x.IdleTimeoutMilliseconds
+	}
+	return 0
 }
 
 func (x *Welcome) GetMaxLanes() uint32 {
@@ -879,6 +906,172 @@ func (x *Replaced) GetAddress() string {
 	return ""
 }
 
+// ProbeRequest, opcode 1008, node to server: the node wants to find out how long its NAT keeps a mapping.
+type ProbeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProbeRequest) Reset() {
+	*x = ProbeRequest{}
+	mi := &file_framing_apquic_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProbeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProbeRequest) ProtoMessage() {}
+
+func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_framing_apquic_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProbeRequest.ProtoReflect.Descriptor instead.
+func (*ProbeRequest) Descriptor() ([]byte, []int) {
+	return file_framing_apquic_proto_rawDescGZIP(), []int{14}
+}
+
+// ProbeResponse, opcode 1009, the reply to ProbeRequest.
+type ProbeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 16 random bytes, which make a probe datagram this connection's. The token before it is forgotten.
+	Token         []byte `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProbeResponse) Reset() {
+	*x = ProbeResponse{}
+	mi := &file_framing_apquic_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProbeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProbeResponse) ProtoMessage() {}
+
+func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_framing_apquic_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProbeResponse.ProtoReflect.Descriptor instead.
+func (*ProbeResponse) Descriptor() ([]byte, []int) {
+	return file_framing_apquic_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ProbeResponse) GetToken() []byte {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
+// ProbeSend, opcode 1010, node to server: send a probe datagram to where the last one came from.
+type ProbeSend struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number in the datagram.
+	Number        uint32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProbeSend) Reset() {
+	*x = ProbeSend{}
+	mi := &file_framing_apquic_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProbeSend) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProbeSend) ProtoMessage() {}
+
+func (x *ProbeSend) ProtoReflect() protoreflect.Message {
+	mi := &file_framing_apquic_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProbeSend.ProtoReflect.Descriptor instead.
+func (*ProbeSend) Descriptor() ([]byte, []int) {
+	return file_framing_apquic_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ProbeSend) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+// ProbeSent, opcode 1011, the reply to ProbeSend: it is on its way.
+type ProbeSent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProbeSent) Reset() {
+	*x = ProbeSent{}
+	mi := &file_framing_apquic_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProbeSent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProbeSent) ProtoMessage() {}
+
+func (x *ProbeSent) ProtoReflect() protoreflect.Message {
+	mi := &file_framing_apquic_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProbeSent.ProtoReflect.Descriptor instead.
+func (*ProbeSent) Descriptor() ([]byte, []int) {
+	return file_framing_apquic_proto_rawDescGZIP(), []int{17}
+}
+
 // Lanes, opcode 1016, server to node: loss limits what this connection carries to the node; more lanes would help.
 type Lanes struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -888,7 +1081,7 @@ type Lanes struct {
 
 func (x *Lanes) Reset() {
 	*x = Lanes{}
-	mi := &file_framing_apquic_proto_msgTypes[14]
+	mi := &file_framing_apquic_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +1093,7 @@ func (x *Lanes) String() string {
 func (*Lanes) ProtoMessage() {}
 
 func (x *Lanes) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[14]
+	mi := &file_framing_apquic_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +1106,7 @@ func (x *Lanes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lanes.ProtoReflect.Descriptor instead.
 func (*Lanes) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{14}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{18}
 }
 
 // StreamHeader precedes the bytes of every relay.
@@ -930,7 +1123,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_framing_apquic_proto_msgTypes[15]
+	mi := &file_framing_apquic_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -942,7 +1135,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[15]
+	mi := &file_framing_apquic_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -955,7 +1148,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{15}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StreamHeader) GetService() string {
@@ -998,9 +1191,11 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\n" +
 	"reply_flag\x18\x06 \x01(\bR\treplyFlag\x12\x16\n" +
 	"\x06opcode\x18\a \x01(\rR\x06opcode\x12\x14\n" +
-	"\x05netID\x18\b \x01(\rR\x05netID\"\v\n" +
-	"\tKeepalive\"\x13\n" +
-	"\x11KeepaliveResponse\"p\n" +
+	"\x05netID\x18\b \x01(\rR\x05netID\"%\n" +
+	"\tKeepalive\x12\x18\n" +
+	"\aobserve\x18\x01 \x01(\bR\aobserve\">\n" +
+	"\x11KeepaliveResponse\x12)\n" +
+	"\x10observed_address\x18\x01 \x01(\tR\x0fobservedAddress\"p\n" +
 	"\fProxyRequest\x12%\n" +
 	"\x0eorigin_address\x18\x01 \x01(\tR\roriginAddress\x12\x18\n" +
 	"\aservice\x18\x10 \x01(\tR\aservice\x12\x1f\n" +
@@ -1031,15 +1226,22 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\vjoin_secret\x18\x03 \x01(\fR\n" +
 	"joinSecret\x12\x18\n" +
 	"\astandby\x18\x04 \x01(\bR\astandby\x12\x12\n" +
-	"\x04lane\x18\x05 \x01(\bR\x04lane\"\x83\x01\n" +
+	"\x04lane\x18\x05 \x01(\bR\x04lane\"\xbf\x01\n" +
 	"\aWelcome\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12)\n" +
 	"\x10observed_address\x18\x02 \x01(\tR\x0fobservedAddress\x12\x16\n" +
-	"\x06joined\x18\x03 \x01(\bR\x06joined\x12\x1b\n" +
+	"\x06joined\x18\x03 \x01(\bR\x06joined\x12:\n" +
+	"\x19idle_timeout_milliseconds\x18\x04 \x01(\x04R\x17idleTimeoutMilliseconds\x12\x1b\n" +
 	"\tmax_lanes\x18\b \x01(\rR\bmaxLanes\"@\n" +
 	"\bReplaced\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\x04R\binstance\x12\x18\n" +
-	"\aaddress\x18\x02 \x01(\tR\aaddress\"\a\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\"\x0e\n" +
+	"\fProbeRequest\"%\n" +
+	"\rProbeResponse\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\fR\x05token\"#\n" +
+	"\tProbeSend\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\rR\x06number\"\v\n" +
+	"\tProbeSent\"\a\n" +
 	"\x05Lanes\"v\n" +
 	"\fStreamHeader\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12%\n" +
@@ -1058,7 +1260,7 @@ func file_framing_apquic_proto_rawDescGZIP() []byte {
 	return file_framing_apquic_proto_rawDescData
 }
 
-var file_framing_apquic_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_framing_apquic_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_framing_apquic_proto_goTypes = []any{
 	(*ID)(nil),                // 0: apquic.v1.ID
 	(*Message)(nil),           // 1: apquic.v1.Message
@@ -1074,8 +1276,12 @@ var file_framing_apquic_proto_goTypes = []any{
 	(*Hello)(nil),             // 11: apquic.v1.Hello
 	(*Welcome)(nil),           // 12: apquic.v1.Welcome
 	(*Replaced)(nil),          // 13: apquic.v1.Replaced
-	(*Lanes)(nil),             // 14: apquic.v1.Lanes
-	(*StreamHeader)(nil),      // 15: apquic.v1.StreamHeader
+	(*ProbeRequest)(nil),      // 14: apquic.v1.ProbeRequest
+	(*ProbeResponse)(nil),     // 15: apquic.v1.ProbeResponse
+	(*ProbeSend)(nil),         // 16: apquic.v1.ProbeSend
+	(*ProbeSent)(nil),         // 17: apquic.v1.ProbeSent
+	(*Lanes)(nil),             // 18: apquic.v1.Lanes
+	(*StreamHeader)(nil),      // 19: apquic.v1.StreamHeader
 }
 var file_framing_apquic_proto_depIdxs = []int32{
 	0, // 0: apquic.v1.Message.sender:type_name -> apquic.v1.ID
@@ -1097,7 +1303,7 @@ func file_framing_apquic_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_framing_apquic_proto_rawDesc), len(file_framing_apquic_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

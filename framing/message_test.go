@@ -44,6 +44,14 @@ func newInner(op Opcode) proto.Message {
 		return new(Replaced)
 	case OpLanes:
 		return new(Lanes)
+	case OpProbeRequest:
+		return new(ProbeRequest)
+	case OpProbeResponse:
+		return new(ProbeResponse)
+	case OpProbeSend:
+		return new(ProbeSend)
+	case OpProbeSent:
+		return new(ProbeSent)
 	}
 	return nil
 }

@@ -19,6 +19,10 @@ const (
 	OpWelcome           Opcode = 1005
 	OpReplaced          Opcode = 1006
 	OpDrained           Opcode = 1007
+	OpProbeRequest      Opcode = 1008
+	OpProbeResponse     Opcode = 1009
+	OpProbeSend         Opcode = 1010
+	OpProbeSent         Opcode = 1011
 	OpLanes             Opcode = 1016
 )
 
@@ -27,6 +31,7 @@ var opcodeNames = map[Opcode]string{
 	OpProxyRequest: "ProxyRequest", OpProxyResponse: "ProxyResponse",
 	OpFailure: "Failure", OpRelease: "Release", OpReleased: "Released", OpDrain: "Drain", OpDrained: "Drained",
 	OpHello: "Hello", OpWelcome: "Welcome", OpReplaced: "Replaced", OpLanes: "Lanes",
+	OpProbeRequest: "ProbeRequest", OpProbeResponse: "ProbeResponse", OpProbeSend: "ProbeSend", OpProbeSent: "ProbeSent",
 }
 
 func (o Opcode) String() string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -30,6 +31,8 @@ type link struct {
 	streams   sync.WaitGroup // of those that serve relay streams
 
 	path     *pathWatch
+	pace     *pace
+	swaps    atomic.Uint64 // of the socket
 	wake     chan struct{} // has room for one: the node's services changed
 	replaced chan error    // has room for one: the server has a newer connection of this node
 	draining bool          // the server stops; handle is its only user
@@ -51,6 +54,7 @@ func (n *Node) connect(ctx, attempt context.Context, handshakeTimeout time.Durat
 		transport: &quic.Transport{Conn: socket.PacketConn(), ConnectionIDLength: nodeConnectionIDLength},
 		wake:      make(chan struct{}, 1),
 		path:      newPathWatch(),
+		pace:      newPace(n),
 		ended:     make(chan struct{}),
 		replaced:  make(chan error, 1),
 	}
@@ -105,6 +109,7 @@ func (l *link) hello(ctx context.Context) error {
 	if !l.lane {
 		n.setStandby(false)
 	}
+	l.pace.begin(&welcome, l.source(), n.config.IdleTimeout)
 	n.log.Debug("welcome", "server_version", printable(welcome.Version), "observed_address", printable(welcome.ObservedAddress), "joined", welcome.Joined)
 	return nil
 }
@@ -118,6 +123,9 @@ func (l *link) run(ctx context.Context) {
 	}
 	l.work.Go(func() { l.watchPath(alive) })
 	l.work.Go(func() { l.heedWakes(alive) })
+	if l.pace.auto() && !l.lane {
+		l.work.Go(func() { l.learn(alive) })
+	}
 	l.work.Go(func() { l.acceptStreams(alive) })
 	select {
 	case <-ctx.Done():

@@ -36,8 +36,11 @@ type NodeConfig struct {
 	Network string
 	// NetID separates networks; both sides must have the same.
 	NetID uint32
-	// Keepalive is the time between two Keepalive messages, 15 s by default.
+	// Keepalive is the time between two Keepalive messages, 15 s by default; negative, AutoKeepalive: as long
+	// as the network allows.
 	Keepalive time.Duration
+	// Networks remembers what AutoKeepalive finds out, across restarts; nil: it is found out anew.
+	Networks NetworkStore
 	// IdleTimeout ends a connection on which nothing arrived for so long.
 	IdleTimeout time.Duration
 	// Drain is how long running relays may go on after Run's context was cancelled; negative: not at all.
@@ -95,6 +98,8 @@ type Node struct {
 	network  networkChanges
 	memory   *memoryBudget
 	lanes    *lanes
+	networks networks
+	trying   chan struct{} // has room for one: whoever finds out how long a mapping lives
 
 	mu       sync.Mutex
 	services []*exposed // in the order in which they were added
@@ -140,7 +145,8 @@ func NewNode(config NodeConfig) (*Node, error) {
 	rand.Read(instance[:])
 	n := &Node{
 		config: config, log: config.Log, instance: binary.BigEndian.Uint64(instance[:]),
-		memory: newMemoryBudget(cmp.Or(config.Memory, max(defaultMemory(), minNodeMemory)), config.Log),
+		memory:   newMemoryBudget(cmp.Or(config.Memory, max(defaultMemory(), minNodeMemory)), config.Log),
+		networks: networks{store: config.Networks, log: config.Log}, trying: make(chan struct{}, 1),
 	}
 	n.lanes = newLanes(n)
 	for _, service := range config.Services {

@@ -44,6 +44,9 @@ func (b *backoff) slow() time.Duration {
 // happens on the way is logged and tried again. It may be called once.
 func (n *Node) Run(ctx context.Context) error {
 	var links sync.WaitGroup
+	if n.config.Keepalive < 0 {
+		n.networks.load()
+	}
 	background, stop := context.WithCancel(context.Background())
 	var services sync.WaitGroup
 	services.Go(func() { n.config.WatchNetwork(background, n.network.tell) })

@@ -103,7 +103,7 @@ func (l *link) whileInDoubt(ctx context.Context) (context.Context, context.Cance
 // watchPath keeps the NAT's mapping and the connection alive, and asks the server whether it is still there
 // when a keepalive is due, when traffic stopped, and when the network of this machine changed.
 func (l *link) watchPath(ctx context.Context) {
-	keepalive := time.NewTimer(l.node.config.Keepalive)
+	keepalive := time.NewTimer(l.pace.interval())
 	defer keepalive.Stop()
 	changed := l.node.network.changed()
 	source := l.source()
@@ -145,7 +145,7 @@ func (l *link) watchPath(ctx context.Context) {
 		}
 		l.ping(ctx, limit)
 		seen, moving = l.packetsReceived(), false
-		keepalive.Reset(l.node.config.Keepalive)
+		keepalive.Reset(l.pace.interval())
 	}
 }
 
@@ -164,13 +164,19 @@ func (l *link) source() netip.Addr {
 // answer with a stateless reset. The first answer may take until limit.
 func (l *link) ping(ctx context.Context, limit time.Duration) {
 	for begin, first := time.Now(), true; ctx.Err() == nil; first = false {
-		before := l.packetsReceived()
+		before, answer := l.quic.ConnectionStats(), new(framing.KeepaliveResponse)
 		wait, cancel := context.WithTimeout(ctx, limit)
-		err := l.control.request(wait, framing.OpKeepalive, &framing.Keepalive{}, framing.OpKeepaliveResponse, new(framing.KeepaliveResponse))
+		err := l.control.request(wait, framing.OpKeepalive, l.pace.question(), framing.OpKeepaliveResponse, answer)
 		cancel()
 		// An answer that waits behind a full queue is late, but what arrives before it proves the path. After an
 		// outage it does not prove that the connection can send again.
-		heard := l.packetsReceived() > before
+		now := l.quic.ConnectionStats()
+		heard := now.PacketsReceived > before.PacketsReceived
+		if err != nil && heard {
+			l.pace.missed()
+		} else if err == nil && l.pace.auto() {
+			l.pace.observe(answer, l.source(), l.swaps.Load(), now.BytesReceived-before.BytesReceived)
+		}
 		if heard || err == nil {
 			l.path.answered()
 		}
@@ -178,6 +184,7 @@ func (l *link) ping(ctx context.Context, limit time.Duration) {
 			return
 		}
 		if first {
+			l.pace.unanswered()
 			defer l.rescue(ctx)()
 		}
 		limit = min(max(time.Since(begin)/freshShare, kickEvery), maxFreshGap)
@@ -214,6 +221,7 @@ func (l *link) rescue(ctx context.Context) (stop func()) {
 
 // swap goes on from a new socket: it is bound to no dead interface, and has a new mapping in every NAT.
 func (l *link) swap() {
+	l.swaps.Add(1)
 	if err := l.socket.Swap(); err != nil {
 		l.node.log.Debug("no new socket", "err", err)
 	}

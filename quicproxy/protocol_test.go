@@ -231,7 +231,7 @@ func TestBadRequests(t *testing.T) {
 	})
 }
 
-func (p *peer) wantReply(nonce uint64, op framing.Opcode, code framing.ErrorCode) {
+func (p *peer) wantReply(nonce uint64, op framing.Opcode, code framing.ErrorCode) framing.Envelope {
 	p.t.Helper()
 	p.stream.SetReadDeadline(time.Now().Add(time.Minute))
 	envelope, err := p.opener.Open(p.reader)
@@ -250,6 +250,7 @@ func (p *peer) wantReply(nonce uint64, op framing.Opcode, code framing.ErrorCode
 	if got := framing.ErrorCode(failure.Code); got != code {
 		p.t.Errorf("request %d failed with %v, want %v: %s", nonce, got, code, failure.Text)
 	}
+	return envelope
 }
 
 // TestNodeDistrustsServer: what a server sends is checked as strictly.

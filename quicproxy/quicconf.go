@@ -59,11 +59,13 @@ func serverQUICConfig(idleTimeout time.Duration) *quic.Config {
 	return c
 }
 
-// nodeQUICConfig has a keepalive of QUIC's own only as a safety net; the Keepalive message does the work.
+// nodeQUICConfig has a keepalive of QUIC's own only as a safety net; the Keepalive message does the work. It
+// comes after half of the idle timeout, or of the server's if that is shorter: later than any Keepalive that is
+// learned.
 func nodeQUICConfig(idleTimeout, handshakeTimeout time.Duration, ipv6 bool) *quic.Config {
 	c := baseConfig(idleTimeout)
 	c.HandshakeIdleTimeout = handshakeTimeout
-	c.KeepAlivePeriod = idleTimeout / 3
+	c.KeepAlivePeriod = idleTimeout / 2
 	c.MaxIncomingStreams = min(maxRelays, int64(descriptorsForRelays()))
 	c.DisablePathMTUDiscovery = true
 	c.InitialPacketSize = nodePacketSizeIPv4

@@ -28,7 +28,12 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 	}
 	switch envelope.Opcode {
 	case framing.OpKeepalive:
-		return c.control.reply(envelope, framing.OpKeepaliveResponse, &framing.KeepaliveResponse{})
+		return c.keepalive(envelope)
+	case framing.OpProbeRequest:
+		token := c.server.probes.begin(c)
+		return c.control.reply(envelope, framing.OpProbeResponse, &framing.ProbeResponse{Token: token[:]})
+	case framing.OpProbeSend:
+		return c.sendProbe(envelope)
 	case framing.OpProxyRequest, framing.OpRelease:
 		select {
 		case c.requests <- envelope:
@@ -47,6 +52,19 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 		Code: uint64(framing.ErrorUnknownOpcode),
 		Text: fmt.Sprintf("this server does not know the message %v", envelope.Opcode),
 	})
+}
+
+// keepalive answers one.
+func (c *nodeConn) keepalive(envelope framing.Envelope) error {
+	var request framing.Keepalive
+	if err := envelope.Decode(&request); err != nil {
+		return err
+	}
+	response := new(framing.KeepaliveResponse)
+	if request.Observe {
+		response.ObservedAddress = c.quic.RemoteAddr().String()
+	}
+	return c.control.reply(envelope, framing.OpKeepaliveResponse, response)
 }
 
 // fulfilAll works off the requests of a connection one after the other.

@@ -79,6 +79,7 @@ type Server struct {
 	lessor  *lease.Lessor
 	guard   *handshakeGuard
 	memory  *memoryBudget
+	probes  probes
 	clients *clientLimits
 	// What was logged lately: refused nodes, and public ports that had too many clients.
 	strangers *recently[certs.NodeID]
@@ -129,6 +130,7 @@ func NewServer(config ServerConfig) (*Server, error) {
 		clients:   newClientLimits(cmp.Or(config.MaxClients, defaultMaxClients), cmp.Or(config.MaxClientsPerAddress, defaultMaxClientsPerAddress)),
 		strangers: newRecently[certs.NodeID](),
 		crowded:   newRecently[uint16](),
+		probes:    probes{open: make(map[probeToken]*probe)},
 		sessions:  make(map[certs.NodeID]*session),
 		public:    make(map[uint16]*publicListener),
 		stopped:   make(chan struct{}),

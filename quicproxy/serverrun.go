@@ -33,6 +33,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	transport := s.transport(socket)
 	defer transport.Close()
+	s.probes.transport = transport
 	listener, err := transport.Listen(tlsConfig, serverQUICConfig(s.config.IdleTimeout))
 	if err != nil {
 		return fmt.Errorf("server: listening for nodes: %w", err)
@@ -55,6 +56,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	services.Go(func() { s.memory.run(background) })
 	services.Go(func() { s.watchLoss(background) })
+	services.Go(func() { s.probes.answer(background) })
 	services.Go(func() {
 		if err := s.lessor.Run(background); err != nil {
 			s.log.Error("the leases are not watched any more", "err", err)

@@ -54,6 +54,7 @@ type nodeConn struct {
 	requests chan framing.Envelope // those that need the lease store, for fulfilAll
 	refusal  string                // why the last one was refused; fulfilAll is its only user
 	lane     bool
+	probe    probeToken // zero: none; serveNode is its only user
 
 	// Guarded by session.leases.
 	services map[string]*publicListener
@@ -75,6 +76,7 @@ func (s *Server) serveNode(conn *quic.Conn) {
 	err = c.control.serve(c.handle)
 	close(c.requests)
 	conn.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
+	s.probes.end(c)
 	c.relays.abort(framing.ErrorRelayReset)
 	fulfilling.Wait()
 	s.leave(c)
@@ -121,6 +123,7 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 	c.log.Info("node connected", "version", c.version, "joined", joined, "lane", c.lane)
 	welcome := &framing.Welcome{
 		Version: s.config.Version, ObservedAddress: conn.RemoteAddr().String(), Joined: joined, MaxLanes: maxLanes,
+		IdleTimeoutMilliseconds: uint64(s.config.IdleTimeout / time.Millisecond),
 	}
 	if err := control.reply(envelope, framing.OpWelcome, welcome); err != nil {
 		s.leave(c)

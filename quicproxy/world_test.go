@@ -49,14 +49,7 @@ func simulate(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		n := testnet.New(t)
-		n.SetLatency(10 * time.Millisecond)
-		w := &world{
-			t: t, net: n, machine: n.Host(serverIP), visitor: n.Host(visitorIP), nat: n.NAT(natIP),
-			store: lease.NewMemoryStore(), peers: new(peerMemory), key: newKey(t), nodeKey: newKey(t), logged: new(logBuffer),
-		}
-		w.home = w.nat.Host("192.168.1.101")
-		w.log = slog.New(slog.NewTextHandler(w.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		w := newWorld(t)
 		defer func() {
 			if t.Failed() {
 				t.Log(w.logged.String())
@@ -64,6 +57,19 @@ func simulate(t *testing.T, f func(t *testing.T, w *world)) {
 		}()
 		f(t, w)
 	})
+}
+
+// newWorld is for the inside of a bubble.
+func newWorld(t *testing.T) *world {
+	n := testnet.New(t)
+	n.SetLatency(10 * time.Millisecond)
+	w := &world{
+		t: t, net: n, machine: n.Host(serverIP), visitor: n.Host(visitorIP), nat: n.NAT(natIP),
+		store: lease.NewMemoryStore(), peers: new(peerMemory), key: newKey(t), nodeKey: newKey(t), logged: new(logBuffer),
+	}
+	w.home = w.nat.Host("192.168.1.101")
+	w.log = slog.New(slog.NewTextHandler(w.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return w
 }
 
 func newKey(t testing.TB) certs.PrivateKey {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -53,7 +54,7 @@ func (f *flagValues) bind(s *config.Node, settings, _ *pflag.FlagSet) {
 	settings.Func("server", "the server's `INVITATION`, apquic://ID@HOST:PORT#SECRET", f.setServer)
 	settings.Func("upstream", "`SERVICE` to make reachable: host:port, name=host:port or unix:/path; may be repeated", f.addUpstream)
 	settings.StringVar(&s.DataDir, "data-dir", s.DataDir, "`DIRECTORY` for the node's key")
-	settings.DurationVar(&s.Keepalive, "keepalive", s.Keepalive, "how often to ask the server for a sign of life")
+	settings.Var((*keepalive)(&s.Keepalive), "keepalive", "how often to ask the server for a sign of life; auto: as rarely as this network allows")
 	settings.TextVar(&s.Memory, "memory", s.Memory, "`SIZE`, such as 256MB, that services may cost that do not read (default: an eighth of the machine's)")
 	settings.DurationVar(&s.IdleTimeout, "idle-timeout", s.IdleTimeout, "give the connection up when nothing came from the server for so long")
 	settings.DurationVar(&s.Drain, "drain", s.Drain, "how long running connections may go on after a signal to stop")
@@ -63,6 +64,16 @@ func (f *flagValues) bind(s *config.Node, settings, _ *pflag.FlagSet) {
 	settings.StringVar(&s.LogLevel, "log-level", s.LogLevel, "`LEVEL` of the log: debug, info, warn or error")
 	settings.StringVar(&s.LogFormat, "log-format", s.LogFormat, "`FORMAT` of the log: text or json")
 }
+
+// keepalive is a duration or auto.
+type keepalive time.Duration
+
+func (k *keepalive) Set(text string) (err error) {
+	*(*time.Duration)(k), err = config.ParseKeepalive(text)
+	return err
+}
+func (k *keepalive) String() string { return config.FormatKeepalive(time.Duration(*k)) }
+func (k *keepalive) Type() string   { return "duration" }
 
 func (f *flagValues) setServer(text string) error {
 	invitation, err := certs.ParseInvitation(text)

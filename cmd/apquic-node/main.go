@@ -87,6 +87,7 @@ func serve(c *call) error {
 		Network:     network(settings),
 		NetID:       settings.NetID,
 		Keepalive:   settings.Keepalive,
+		Networks:    networksFile(filepath.Join(settings.DataDir, networksName)),
 		IdleTimeout: settings.IdleTimeout,
 		Memory:      int64(settings.Memory),
 		Drain:       orNotAtAll(settings.Drain),

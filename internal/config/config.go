@@ -51,7 +51,7 @@ type Node struct {
 	DataDir     string
 	Key         certs.PrivateKey // zero: the key file in DataDir
 	IPv4, IPv6  bool             // families that are dialled
-	Keepalive   time.Duration    // between two keepalives
+	Keepalive   time.Duration    // between two keepalives, or AutoKeepalive
 	IdleTimeout time.Duration    // a server that is silent for so long is gone
 	Memory      Size             // that services may cost that do not read; 0: an eighth of the machine's
 	Drain       time.Duration    // how long relays may go on after a signal; 0: not at all

@@ -64,7 +64,7 @@ func (n Node) settings() []setting {
 		{"key", describeKey(n.Key)},
 		{"ipv4", fmt.Sprint(n.IPv4)},
 		{"ipv6", fmt.Sprint(n.IPv6)},
-		{"keepalive", formatDuration(n.Keepalive)},
+		{"keepalive", FormatKeepalive(n.Keepalive)},
 		{"memory", describeMemory(n.Memory)},
 		{"idleTimeout", formatDuration(n.IdleTimeout)},
 		{"drain", formatDuration(n.Drain)},

@@ -15,6 +15,7 @@ const (
 	wantSwitch    = "true or false"
 	wantDuration  = `a duration such as "90s" or "180m", or a number of seconds`
 	wantSize      = `a size such as "256MB" or "1GiB"`
+	wantKeepalive = `"auto", a duration such as "15s", or a number of seconds`
 	wantDirectory = `the path of a directory, such as "/var/lib/apquic"`
 	wantNetID     = "a number from 0 to 4294967295; nodes and server have the same"
 	wantLogLevel  = `"debug", "info", "warn" or "error"`
@@ -67,7 +68,7 @@ func nodeSettings(n *Node) form {
 		"dataDir":     {want: wantDirectory, set: into(&n.DataDir, text)},
 		"ipv4":        {want: wantSwitch, set: into(&n.IPv4, boolean)},
 		"ipv6":        {want: wantSwitch, set: into(&n.IPv6, boolean)},
-		"keepalive":   {want: wantDuration, set: into(&n.Keepalive, duration)},
+		"keepalive":   {want: wantKeepalive, set: into(&n.Keepalive, keepalive)},
 		"memory":      {want: wantSize, set: into(&n.Memory, parsed(parseSize))},
 		"idleTimeout": {want: wantDuration, set: into(&n.IdleTimeout, duration)},
 		"drain":       {want: wantDuration, set: into(&n.Drain, duration)},

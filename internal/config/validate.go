@@ -82,12 +82,8 @@ func (s Server) faults() (all faults) {
 func (n Node) faults() (all faults) {
 	all.add(checkFamilies(n.IPv4, n.IPv6), "ipv4", "ipv6")
 	all.add(checkReachable(n.Server.Host, n.IPv4, n.IPv6), "server", offFamily(n.IPv4))
-	all.add(within(n.Keepalive, time.Second, 24*time.Hour), "keepalive")
 	all.add(within(n.IdleTimeout, 5*time.Second, 24*time.Hour), "idleTimeout")
-	if n.Keepalive >= n.IdleTimeout {
-		all.add(fmt.Errorf("%s is not shorter than idleTimeout, %s: the connection would be given up before the server is asked",
-			formatDuration(n.Keepalive), formatDuration(n.IdleTimeout)), "keepalive", "idleTimeout")
-	}
+	all.checkKeepalive(n.Keepalive, n.IdleTimeout)
 	all.add(checkMemory(n.Memory), "memory")
 	all.services(n.Services)
 	all.common(n.DataDir, n.Drain, n.LogLevel, n.LogFormat)

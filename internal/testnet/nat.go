@@ -1,6 +1,9 @@
 package testnet
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // NAT is a router that hides hosts behind one public address. Mapping and filtering depend on the remote
 // address and port (RFC 4787 sections 4.1 and 5): each pair of inside and remote address has an outside port
@@ -14,7 +17,10 @@ type NAT struct {
 	cut     bool
 	ports   ephemeralPorts
 	outside map[flow]uint16
-	flows   map[uint16]flow // the inverse of outside
+	flows   map[uint16]flow      // the inverse of outside
+	used    map[uint16]time.Time // when a mapping was last kept
+	timeout time.Duration        // 0: mappings stay for ever
+	inbound bool                 // what comes from outside keeps a mapping, too
 }
 
 type flow struct{ inside, remote netip.AddrPort }
@@ -69,30 +75,61 @@ func (t *NAT) SetPublicIP(ip string) {
 	t.forgetLocked()
 }
 
+// SetTimeout makes mappings disappear on which no packet went out for so long, or came in if that counts, too
+// (RFC 4787 section 4.3); 0, the default: never. It holds for those that there are, too.
+func (t *NAT) SetTimeout(idle time.Duration, inbound bool) {
+	t.network.mu.Lock()
+	defer t.network.mu.Unlock()
+	t.timeout, t.inbound = idle, inbound
+}
+
 func (t *NAT) forgetLocked() {
-	t.outside, t.flows = map[flow]uint16{}, map[uint16]flow{}
+	t.outside, t.flows, t.used = map[flow]uint16{}, map[uint16]flow{}, map[uint16]time.Time{}
+}
+
+// expireLocked forgets a mapping that was idle for too long.
+func (t *NAT) expireLocked(port uint16) {
+	if t.timeout > 0 && time.Since(t.used[port]) >= t.timeout {
+		delete(t.outside, t.flows[port])
+		delete(t.flows, port)
+		delete(t.used, port)
+	}
 }
 
 // outboundLocked returns the address under which remote sees a packet of the flow; port 0 when there is no
 // port left.
 func (t *NAT) outboundLocked(f flow) netip.AddrPort {
+	if port, known := t.outside[f]; known {
+		t.expireLocked(port)
+	}
 	port, known := t.outside[f]
 	if !known {
 		var err error
-		if port, err = t.ports.next(t.usedLocked); err == nil {
-			t.outside[f], t.flows[port] = port, f
+		if port, err = t.ports.next(t.usedLocked); err != nil {
+			return netip.AddrPortFrom(t.ip, 0)
 		}
+		t.outside[f], t.flows[port] = port, f
 	}
+	t.used[port] = time.Now()
 	return netip.AddrPortFrom(t.ip, port)
 }
 
 func (t *NAT) usedLocked(port uint16) bool {
+	t.expireLocked(port)
 	_, used := t.flows[port]
 	return used
 }
 
+// arrivedLocked notes a packet that came through a mapping.
+func (t *NAT) arrivedLocked(port uint16) {
+	if t.inbound {
+		t.used[port] = time.Now()
+	}
+}
+
 // inboundLocked returns the socket inside that a packet reaches, nil if the NAT drops it.
 func (t *NAT) inboundLocked(from, to netip.AddrPort) *socket {
+	t.expireLocked(to.Port())
 	f, known := t.flows[to.Port()]
 	if !known || t.cut || to.Addr() != t.ip || f.remote != from {
 		return nil

@@ -119,6 +119,9 @@ func (s *socket) RecvPacket(p simnet.Packet) {
 	h.network.mu.Lock()
 	direct := to == netip.AddrPortFrom(h.ip, s.port)
 	reached := !h.cut && (direct || h.nat != nil && h.nat.inboundLocked(from, to) == s)
+	if reached && !direct {
+		h.nat.arrivedLocked(to.Port())
+	}
 	h.network.mu.Unlock()
 	if reached {
 		s.SimConn.RecvPacket(p)

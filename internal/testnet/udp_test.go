@@ -30,6 +30,7 @@ func TestUDP(t *testing.T) {
 		"NAT":                       testNAT,
 		"NAT rebinding":             testRebind,
 		"NAT rebinding under way":   testRebindUnderWay,
+		"NAT, timeout":              testNATTimeout,
 		"NAT's address":             testSetPublicIP,
 		"NAT, changed inside":       testInsideSetIP,
 		"two NATs, same inside":     testTwoNATs,
@@ -351,6 +352,46 @@ func testRebindUnderWay(t *testing.T, n *testnet.Network) {
 	time.Sleep(5 * time.Millisecond)
 	nat.Rebind()
 	inside.silence()
+}
+
+// testNATTimeout: a mapping lives as long as something keeps it, and its port does not come back.
+func testNATTimeout(t *testing.T, n *testnet.Network) {
+	server := listen(t, n.Host(serverIP), 1)
+	nat := n.NAT(natIP)
+	inside := listen(t, nat.Host(insideIP), 0)
+	out := func() string {
+		inside.send(serverIP+":1", "out")
+		return server.receive("out")
+	}
+	nat.SetTimeout(time.Minute, false)
+	mapped := out()
+	time.Sleep(59 * time.Second)
+	equal(t, "mapping that went out in time", out(), mapped)
+	time.Sleep(59 * time.Second)
+	server.send(mapped, "in")
+	inside.receive("in")
+	time.Sleep(time.Second)
+	server.send(mapped, "too late")
+	inside.silence()
+	second := out()
+	if second == mapped {
+		t.Errorf("%s came back", mapped)
+	}
+	nat.SetTimeout(time.Minute, true)
+	for range 3 {
+		time.Sleep(59 * time.Second)
+		server.send(second, "keeps it")
+		inside.receive("keeps it")
+	}
+	equal(t, "mapping that was kept from outside", out(), second)
+	time.Sleep(30 * time.Second)
+	nat.SetTimeout(20*time.Second, true) // at once
+	server.send(second, "too late")
+	inside.silence()
+	nat.SetTimeout(0, false)
+	third := out()
+	time.Sleep(24 * time.Hour)
+	equal(t, "mapping without a timeout", out(), third)
 }
 
 func testSetPublicIP(t *testing.T, n *testnet.Network) {

@@ -1,0 +1,141 @@
+package quicproxy
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/framing"
+)
+
+// A probe datagram makes a mapping in a NAT, and shows that it is still there: this text, a token and a number.
+// Its first byte tells it from QUIC (docs/protocol.md section 5.9).
+const (
+	probeText = "\x3fapquic/1 probe"
+	probeSize = len(probeText) + len(probeToken{}) + 4
+)
+
+// probeToken makes a datagram that of one connection.
+type probeToken [16]byte
+
+func probeDatagram(token probeToken, number uint32) []byte {
+	b := make([]byte, 0, probeSize)
+	b = append(b, probeText...)
+	b = append(b, token[:]...)
+	return binary.BigEndian.AppendUint32(b, number)
+}
+
+func parseProbe(datagram []byte) (token probeToken, number uint32, ok bool) {
+	if len(datagram) != probeSize || string(datagram[:len(probeText)]) != probeText {
+		return token, 0, false
+	}
+	rest := datagram[len(probeText):]
+	copy(token[:], rest)
+	return token, binary.BigEndian.Uint32(rest[len(token):]), true
+}
+
+// probes is the part that a server takes in what nodes find out about their NATs. It sends nothing but to the
+// IP address that a node's connection comes from, and no more than it receives.
+type probes struct {
+	transport *quic.Transport // set before there are connections
+
+	mu   sync.Mutex
+	open map[probeToken]*probe // of each connection one at most
+}
+
+type probe struct {
+	conn *nodeConn
+	from netip.AddrPort // where the last datagram came from; invalid: none has come
+}
+
+// begin gives a connection a token in the place of the one that it has.
+func (p *probes) begin(c *nodeConn) probeToken {
+	p.end(c)
+	rand.Read(c.probe[:])
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.open[c.probe] = &probe{conn: c}
+	return c.probe
+}
+
+// end forgets the token of a connection.
+func (p *probes) end(c *nodeConn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.open, c.probe)
+}
+
+// came notes where a datagram came from and reports whether it is to be answered.
+func (p *probes) came(token probeToken, from netip.AddrPort) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	probe := p.open[token]
+	if probe == nil || siteOf(from) != siteOf(addrPort(probe.conn.quic.RemoteAddr())) {
+		return false
+	}
+	probe.from = from
+	return true
+}
+
+// from is where the last datagram of a connection came from, if that may still be sent to.
+func (p *probes) from(c *nodeConn) (netip.AddrPort, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	probe := p.open[c.probe]
+	if probe == nil || !probe.from.IsValid() || siteOf(probe.from) != siteOf(addrPort(c.quic.RemoteAddr())) {
+		return netip.AddrPort{}, false
+	}
+	return probe.from, true
+}
+
+// answer returns probe datagrams as they came, until ctx ends or the transport is closed.
+func (p *probes) answer(ctx context.Context) {
+	for {
+		var datagram [probeSize + 1]byte
+		n, from, err := p.transport.ReadNonQUICPacket(ctx, datagram[:])
+		if err != nil {
+			return
+		}
+		if token, _, ok := parseProbe(datagram[:n]); ok && p.came(token, addrPort(from)) {
+			p.transport.WriteTo(datagram[:n], from)
+		}
+	}
+}
+
+// sendProbe has a datagram go where the last one of this connection came from.
+func (c *nodeConn) sendProbe(envelope framing.Envelope) error {
+	var request framing.ProbeSend
+	if err := envelope.Decode(&request); err != nil {
+		return err
+	}
+	p := &c.server.probes
+	to, ok := p.from(c)
+	if !ok {
+		err := badRequest(errors.New("no probe datagram came from the address of this connection"))
+		return c.control.reply(envelope, framing.OpFailure, failureMessage(err))
+	}
+	p.transport.WriteTo(probeDatagram(c.probe, request.Number), net.UDPAddrFromAddrPort(to))
+	return c.control.reply(envelope, framing.OpProbeSent, &framing.ProbeSent{})
+}
+
+// addrPort is invalid for an address that is not of UDP.
+func addrPort(address net.Addr) netip.AddrPort {
+	if udp, ok := address.(*net.UDPAddr); ok {
+		return udp.AddrPort()
+	}
+	return netip.AddrPort{}
+}
+
+// siteOf is what the sockets of one machine share, seen from outside.
+func siteOf(address netip.AddrPort) netip.Addr { return networkOf(address.Addr().Unmap()) }
+
+// sameAddress compares addresses of which either may be an IPv4 address in the form of IPv6.
+func sameAddress(a, b netip.AddrPort) bool {
+	return a.Port() == b.Port() && a.Addr().Unmap() == b.Addr().Unmap()
+}
