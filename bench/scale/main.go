@@ -32,7 +32,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	flags.SetOutput(stderr)
 	flags.IntVar(&o.count, "count", 1000, "how many nodes")
 	flags.StringVar(&o.server, "server", "bin/apquic-server", "the program to measure")
-	flags.IntVar(&o.firstPort, "first-port", 20000, "where the range of public ports begins")
+	flags.IntVar(&o.firstPort, "first-port", 9900, "where the range of public ports begins")
 	flags.DurationVar(&o.keepalive, "keepalive", 15*time.Second, "how often each node asks for a sign of life")
 	flags.DurationVar(&o.idle, "idle", time.Minute, "how long to measure the server while nothing happens")
 	flags.IntVar(&o.perAddress, "per-address", 100, "how many nodes share an IP address")
