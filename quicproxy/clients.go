@@ -17,11 +17,13 @@ const (
 	// Relays leave some descriptors alone: for sockets of the session, public listeners, the files. It is a part
 	// of what there is and at least so many.
 	descriptorReserve, minDescriptorReserve = 16, 64
+	// addressShare is the part of all that one client address can have, whatever the services.
+	addressShare = 4
 )
 
 var (
 	errTooManyClients   = errors.New("the service has as many clients as it may have")
-	errTooManyOfAddress = errors.New("the address has as many connections to the service as it may have")
+	errTooManyOfAddress = errors.New("the address has as many connections as it may have")
 	errNoDescriptors    = errors.New("the server has as many public connections as its open files allow")
 )
 
@@ -43,6 +45,7 @@ type clientLimits struct {
 	mu        sync.Mutex
 	open      int
 	ofLease   map[uint16]int // by public port
+	ofClient  map[netip.Addr]int
 	ofAddress map[clientKey]int
 }
 
@@ -56,7 +59,7 @@ func newClientLimits(perLease, perAddress int) *clientLimits {
 	all := descriptorsForRelays()
 	return &clientLimits{
 		all: all, perLease: min(perLease, max(all/2, 1)), perAddress: perAddress,
-		ofLease: make(map[uint16]int), ofAddress: make(map[clientKey]int),
+		ofLease: make(map[uint16]int), ofClient: make(map[netip.Addr]int), ofAddress: make(map[clientKey]int),
 	}
 }
 
@@ -78,12 +81,13 @@ func (l *clientLimits) admit(port uint16, client net.Addr) (leave func(), err er
 		return nil, errNoDescriptors
 	case l.ofLease[port] >= l.perLease:
 		return nil, errTooManyClients
-	case l.ofAddress[key] >= l.perAddress:
+	case l.ofAddress[key] >= l.perAddress, l.ofClient[key.client] >= max(l.all/addressShare, 1):
 		return nil, errTooManyOfAddress
 	}
 	l.open++
 	l.ofLease[port]++
 	l.ofAddress[key]++
+	l.ofClient[key.client]++
 	return func() { l.leave(key) }, nil
 }
 
@@ -93,6 +97,9 @@ func (l *clientLimits) leave(key clientKey) {
 	l.open--
 	if l.ofLease[key.port]--; l.ofLease[key.port] == 0 {
 		delete(l.ofLease, key.port)
+	}
+	if l.ofClient[key.client]--; l.ofClient[key.client] == 0 {
+		delete(l.ofClient, key.client)
 	}
 	if l.ofAddress[key]--; l.ofAddress[key] == 0 {
 		delete(l.ofAddress, key)

@@ -14,8 +14,8 @@ const (
 	maxLanes = 15
 	// laneIdle is how long a lane stays without a relay: the next one may come soon, and finds it open.
 	laneIdle = time.Minute
-	// laneDial bounds the opening of a lane.
-	laneDial = 10 * time.Second
+	// laneDial bounds the opening of a lane, and laneRetry is the pause after one that could not be opened.
+	laneDial, laneRetry = 10 * time.Second, 30 * time.Second
 )
 
 // lanes opens further connections of a session while loss limits the ones that there are, and closes those that
@@ -27,7 +27,8 @@ type lanes struct {
 	open   sync.WaitGroup
 
 	// run is the only user of the following.
-	lanes []*lane
+	lanes   []*lane
+	refused time.Time // when a lane could not be opened
 }
 
 // lane is an open lane, or the primary link.
@@ -35,7 +36,7 @@ type lane struct {
 	*link
 	meter lossMeter
 	idle  time.Time // since when; zero: it is not
-	close context.CancelFunc
+	began uint64    // relays, at the last look
 }
 
 func newLanes(n *Node) *lanes {
@@ -85,20 +86,22 @@ func (l *lane) limited() bool {
 }
 
 func (l *lane) closeIdle() {
+	began := l.began
+	l.began = l.relays.begun()
 	switch {
-	case l.relays.len() > 0:
+	case l.relays.len() > 0 || l.began != began:
 		l.idle = time.Time{}
 	case l.idle.IsZero():
 		l.idle = time.Now()
 	case time.Since(l.idle) > laneIdle:
-		l.close()
+		signal(l.retired)
 	}
 }
 
 // add doubles the lanes, up to what the server allows.
 func (s *lanes) add(ctx context.Context) {
 	primary := s.node.current()
-	if primary == nil {
+	if primary == nil || time.Since(s.refused) < laneRetry {
 		return
 	}
 	have := len(s.lanes)
@@ -119,6 +122,9 @@ func (s *lanes) add(ctx context.Context) {
 	}
 	dials.Wait()
 	s.lanes = append(s.lanes, opened...)
+	if len(opened) < more {
+		s.refused = time.Now()
+	}
 	if len(opened) > 0 {
 		s.node.log.Info("loss limits the connection; relays get further lanes", "lanes", len(s.lanes))
 	}
@@ -132,9 +138,8 @@ func (s *lanes) dial(ctx context.Context) *lane {
 		s.node.log.Debug("no further lane", "err", err)
 		return nil
 	}
-	running, stop := context.WithCancel(ctx)
-	s.open.Go(func() { l.run(running) })
-	return &lane{link: l, close: stop}
+	s.open.Go(func() { l.run(ctx) })
+	return &lane{link: l}
 }
 
 // joinLane adds a lane to the session of its process.
@@ -147,12 +152,22 @@ func (s *Server) joinLane(c *nodeConn) error {
 		return &FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
 	case session == nil || !slices.ContainsFunc(session.conns, func(primary *nodeConn) bool { return primary.instance == c.instance }):
 		return &FailureError{Code: framing.ErrorBusy, Text: "there is no connection of this process that a lane could belong to"}
-	case len(session.lanes) >= maxLanes:
+	case session.lanesOf(c.instance) >= maxLanes:
 		return &FailureError{Code: framing.ErrorBusy, Text: "this node has as many lanes as it may have"}
 	}
 	c.session = session
 	session.lanes = append(session.lanes, c)
 	return nil
+}
+
+// lanesOf counts the lanes of a process: those of one that was killed linger. Server.mu is held.
+func (s *session) lanesOf(instance uint64) (n int) {
+	for _, lane := range s.lanes {
+		if lane.instance == instance {
+			n++
+		}
+	}
+	return n
 }
 
 // carriers are the connections that can carry a new relay of c: those with the fewest relays first, c last of
@@ -161,7 +176,7 @@ func (c *nodeConn) carriers() []*nodeConn {
 	c.server.mu.Lock()
 	carriers := make([]*nodeConn, 0, 1+len(c.session.lanes))
 	for _, lane := range c.session.lanes {
-		if lane.instance == c.instance {
+		if lane.instance == c.instance && !lane.retiring.Load() {
 			carriers = append(carriers, lane)
 		}
 	}
@@ -187,8 +202,7 @@ func (s *Server) watchLoss(ctx context.Context) {
 				meters[c] = meter
 			}
 			if meter.look(c.quic.ConnectionStats()) {
-				s.work.Go(func() { c.askForLanes() })
-				meter.lossy = 0
+				s.work.Go(c.askForLanes)
 			}
 		}
 		for c := range meters {
@@ -199,7 +213,7 @@ func (s *Server) watchLoss(ctx context.Context) {
 	}
 }
 
-// askForLanes tells the node over its primary connection.
+// askForLanes tells the node that loss limits what c carries to it.
 func (c *nodeConn) askForLanes() { c.control.send(framing.OpLanes, &framing.Lanes{}) }
 
 // busyConns are all connections with relays.

@@ -157,3 +157,66 @@ func TestLossMeter(t *testing.T) {
 		}
 	}
 }
+
+// TestClosingLane: relays that come while idle lanes close are not lost, whenever they come.
+func TestClosingLane(t *testing.T) {
+	for before := 4 * time.Millisecond; before < 60*time.Millisecond; before += 8 * time.Millisecond {
+		t.Run(before.String(), func(t *testing.T) {
+			simulate(t, func(t *testing.T, w *world) {
+				server := w.startServer()
+				w.serveTCP(web, echo)
+				node := w.startNode(expose("web", web)).leasesWait(t)
+				signal(node.node.lanes.wanted)
+				eventually(t, "lanes", func() bool { return len(server.server.Status().Sessions) == 4 })
+				time.Sleep(laneIdle + 2*lossLook - before - 100*time.Millisecond) // eventually looks ten times a second
+				var clients []net.Conn
+				visit := func() {
+					c := w.visit("20000")
+					exchange(t, c, "hello")
+					clients = append(clients, c)
+				}
+				for range 12 {
+					visit()
+				}
+				time.Sleep(2 * time.Second)
+				for range 12 {
+					visit()
+				}
+				time.Sleep(15 * time.Second)
+				for _, c := range clients {
+					exchange(t, c, "still there")
+				}
+			})
+		})
+	}
+}
+
+// TestLanesOfKilledProcess: the lanes of a process that was killed keep nobody from having some.
+func TestLanesOfKilledProcess(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer()
+		w.serveTCP(web, echo)
+		first := w.startNode(expose("web", web)).leasesWait(t)
+		for len(server.server.Status().Sessions) < 1+maxLanes {
+			signal(first.node.lanes.wanted)
+			time.Sleep(time.Second)
+		}
+		w.nat.Cut()
+		first.stop()
+		w.nat.Restore()
+		second := w.startNode(expose("web", web)).leasesWait(t)
+		signal(second.node.lanes.wanted)
+		eventually(t, "lanes of the new process", func() bool {
+			own := 0
+			for _, s := range server.server.Status().Sessions {
+				if s.Lane && s.Instance == second.node.instance {
+					own++
+				}
+			}
+			return own >= 3
+		})
+		if n := w.logged.count("connection refused"); n != 0 {
+			t.Errorf("%d lanes were refused", n)
+		}
+	})
+}

@@ -25,7 +25,8 @@ type link struct {
 	control   *controlStream
 	since     time.Time
 	lane      bool
-	maxLanes  uint32 // that the server allows
+	retired   chan struct{} // has room for one: the lane is not needed any more
+	maxLanes  uint32        // that the server allows
 	relays    relaySet
 	work      sync.WaitGroup // of the goroutines that serve the connection
 	streams   sync.WaitGroup // of those that serve relay streams
@@ -57,6 +58,7 @@ func (n *Node) connect(ctx, attempt context.Context, handshakeTimeout time.Durat
 		pace:      newPace(n),
 		ended:     make(chan struct{}),
 		replaced:  make(chan error, 1),
+		retired:   make(chan struct{}, 1),
 	}
 	if l.quic, err = n.dial(attempt, l.transport, handshakeTimeout); err != nil {
 		l.closeSocket()
@@ -130,6 +132,13 @@ func (l *link) run(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 		finish(l.quic, l.control, &l.relays, l.node.config.Drain, "the node was stopped")
+	case <-l.retired:
+		// A relay may have begun just now. It may take its time, unless the node stops.
+		stop := context.AfterFunc(ctx, func() {
+			l.quic.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), "the node was stopped")
+		})
+		finish(l.quic, l.control, &l.relays, longRelay, "the lane is idle")
+		stop()
 	case <-alive.Done():
 	}
 	l.relays.abort(framing.ErrorRelayReset)

@@ -35,6 +35,9 @@ func (m *lossMeter) look(stats quic.ConnectionStats) (limited bool) {
 		m.lossy = 0
 		return false
 	}
-	m.lossy++
-	return m.lossy >= lossyLooks
+	if m.lossy++; m.lossy < lossyLooks {
+		return false
+	}
+	m.lossy = 0 // what is done about it takes a while to show
+	return true
 }

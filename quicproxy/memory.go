@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"apquic/framing"
@@ -18,8 +19,10 @@ const (
 	defaultMemoryShare = 8
 	minNodeMemory      = 64 << 20
 
-	// stalledAfter is how long a reader may take for one write before its relay counts as stalled.
-	stalledAfter = time.Second
+	// A relay counts once a write to its reader takes as long as waitingAfter: 64 KiB at 1.3 MB/s. It can be reset
+	// when one takes as long as stalledAfter.
+	waitingAfter = 50 * time.Millisecond
+	stalledAfter = 250 * time.Millisecond
 	sweepEvery   = 500 * time.Millisecond
 )
 
@@ -98,11 +101,14 @@ func (b *memoryBudget) sweep() bool {
 	var worst []stalled
 	for r, name := range b.relays {
 		begun := r.writing.Load()
-		if begun == 0 || now-begun < int64(stalledAfter) {
+		waits := time.Duration(now - begun)
+		if begun == 0 || waits < waitingAfter {
 			continue
 		}
-		worst = append(worst, stalled{r, name, r.held(), time.Duration(now - begun)})
 		total += r.held()
+		if waits >= stalledAfter {
+			worst = append(worst, stalled{r, name, r.held(), waits})
+		}
 	}
 	b.mu.Unlock()
 	if total <= b.limit {
@@ -125,11 +131,38 @@ func (b *memoryBudget) sweep() bool {
 	return any
 }
 
-// held is the most that may wait in the stream of a relay: its window. quic-go does not tell how large that
-// has become, but doubles it only for what was read.
-func (r *relay) held() int64 {
-	return min(maxStreamWindow, initialStreamWindow+2*int64(r.toTCPBytes.Load())) + copySize
+// held is the most that may wait in the stream of a relay, and what it has in hand.
+func (r *relay) held() int64 { return r.window.size.Load() + copySize }
+
+// windowSize follows the size of a stream's receive window, which quic-go does not tell.
+type windowSize struct {
+	size atomic.Int64
+
+	// The copying goroutine's.
+	read  int64     // since the epoch began
+	epoch time.Time // zero: nothing was read yet
 }
+
+// add counts bytes read, as quic-go does (maybeAdjustWindowSize of its flow_controller_base.go), but allows twice
+// the time for the next larger window: the estimate must not be too low.
+func (w *windowSize) add(n int, rtt func() time.Duration) {
+	if w.epoch.IsZero() {
+		w.epoch = time.Now()
+	}
+	w.read += int64(n)
+	size := w.size.Load()
+	if w.read <= size/2 {
+		return
+	}
+	now, fraction := time.Now(), float64(w.read)/float64(size)
+	if now.Sub(w.epoch) < time.Duration(2*4*fraction*float64(rtt())) {
+		w.size.Store(min(2*size, maxStreamWindow))
+	}
+	w.read, w.epoch = 0, now
+}
+
+// rtt is the round trip time of the relay's connection.
+func (r *relay) rtt() time.Duration { return r.conn.ConnectionStats().SmoothedRTT }
 
 // defaultMemory is the budget if none is given.
 func defaultMemory() int64 { return machine.Memory() / defaultMemoryShare }

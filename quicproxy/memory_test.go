@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"testing"
 	"time"
 )
@@ -196,5 +197,92 @@ func TestClientLimitsShare(t *testing.T) {
 	}
 	if limits.open != 0 || len(limits.ofLease) != 0 || len(limits.ofAddress) != 0 {
 		t.Errorf("something is left: %+v", limits)
+	}
+}
+
+// waiting is how many bytes services have sent that clients have not read: on the way, in streams, or in hand.
+func waiting(server, node *running) (bytes int64) {
+	sum := func(b *memoryBudget, count func(*relay) int64) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for r := range b.relays {
+			bytes += count(r)
+		}
+	}
+	sum(node.node.memory, func(r *relay) int64 { return int64(r.toStreamBytes.Load()) })
+	sum(server.server.memory, func(r *relay) int64 { return -int64(r.toTCPBytes.Load()) })
+	return bytes
+}
+
+// readAll reads chunks from each connection, with pauses, until the function that it returns is called.
+func readAll(clients []net.Conn, chunk int, pause func() time.Duration) (stop func()) {
+	var reading sync.WaitGroup
+	for _, c := range clients {
+		reading.Go(func() {
+			for b := make([]byte, chunk); ; time.Sleep(pause()) {
+				if _, err := io.ReadFull(c, b); err != nil {
+					return
+				}
+			}
+		})
+	}
+	return func() {
+		for _, c := range clients {
+			c.Close()
+		}
+		reading.Wait()
+	}
+}
+
+// TestMemoryOfSlowReaders: who reads slowly but always costs little, and keeps the relay.
+func TestMemoryOfSlowReaders(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer(func(c *ServerConfig) { c.Memory = 16 << 20 })
+		w.serveTCP(web, serveEndless)
+		w.startNode(expose("web", web)).leasesWait(t)
+		defer readAll(w.greedy(40, "20000"), 5<<10, func() time.Duration { return 100 * time.Millisecond })() // 50 kB/s
+		time.Sleep(2 * time.Minute)
+		if n := server.server.Status().Counters.Stalled; n != 0 {
+			t.Errorf("%d of 40 relays that were read all the time were reset", n)
+		}
+	})
+}
+
+// TestMemoryOfReadersThatSlowDown: who read fast keeps the large window, and then costs what it holds.
+func TestMemoryOfReadersThatSlowDown(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.net.SetLatency(50 * time.Millisecond)
+		const budget = 16 << 20
+		server := w.startServer(func(c *ServerConfig) { c.Memory = budget })
+		w.serveTCP(web, serveEndless)
+		node := w.startNode(expose("web", web)).leasesWait(t)
+		begin := time.Now()
+		defer readAll(w.greedy(30, "20000"), 64<<10, func() time.Duration {
+			if time.Since(begin) < 10*time.Second {
+				return time.Millisecond
+			}
+			return 800 * time.Millisecond
+		})()
+		time.Sleep(time.Minute)
+		if bytes := waiting(server, node); bytes > budget {
+			t.Errorf("%d MB wait, the budget is %d MB", bytes>>20, budget>>20)
+		}
+	})
+}
+
+// TestOneAddressOnManyPorts: no client address has more than its share of all connections.
+func TestOneAddressOnManyPorts(t *testing.T) {
+	t.Parallel()
+	limits := newClientLimits(defaultMaxClients, defaultMaxClientsPerAddress)
+	limits.all, limits.perLease = 960, 480
+	for port := range uint16(10) {
+		for {
+			if _, err := limits.admit(20000+port, &net.TCPAddr{IP: net.IPv4(198, 51, 100, 66)}); err != nil {
+				break
+			}
+		}
+	}
+	if _, err := limits.admit(20002, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1)}); err != nil || limits.open > 960/addressShare+1 {
+		t.Errorf("one address has %d of 960, another one gets: %v", limits.open, err)
 	}
 }

@@ -224,3 +224,62 @@ func TestNetworkChange(t *testing.T) {
 		exchange(t, c, "after")
 	})
 }
+
+// TestLatePacket: something that comes late on the old socket does not end the attempts to reach the server.
+func TestLatePacket(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		var broken atomic.Int64 // sockets opened before cannot send any more
+		w.startServer()
+		w.serveTCP(web, echo)
+		w.startNode(expose("web", web), func(c *NodeConfig) {
+			c.ListenPacket = func() (net.PacketConn, error) {
+				socket, err := w.home.ListenUDP(0)
+				return muted{socket, time.Now(), &broken}, err
+			}
+		}).leasesWait(t)
+		c := w.visit("20000")
+		exchange(t, c, "before")
+		time.Sleep(3 * time.Second)
+		broken.Store(time.Now().Add(19 * time.Second).UnixNano())
+		time.Sleep(16500 * time.Millisecond) // the first new socket is as broken as the old one
+		begin := time.Now()
+		exchange(t, c, "late")
+		if took := time.Since(begin); took > 15*time.Second {
+			t.Errorf("answered after %v", took)
+		}
+	})
+}
+
+// muted is a socket that cannot send if it was opened too early.
+type muted struct {
+	net.PacketConn
+	opened time.Time
+	broken *atomic.Int64
+}
+
+func (m muted) WriteTo(b []byte, to net.Addr) (int, error) {
+	if m.opened.UnixNano() < m.broken.Load() {
+		return len(b), nil
+	}
+	return m.PacketConn.WriteTo(b, to)
+}
+
+// TestBackoff: a server whose connections are lost at once is not bothered for ever.
+func TestBackoff(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer()
+		w.startNode(expose("web", web))
+		for begin := time.Now(); time.Since(begin) < 10*time.Minute; time.Sleep(20 * time.Millisecond) {
+			server.server.mu.Lock()
+			for _, s := range server.server.sessions {
+				for _, c := range s.conns {
+					go c.quic.CloseWithError(1, "a test")
+				}
+			}
+			server.server.mu.Unlock()
+		}
+		if n := w.logged.count("node connected"); n > 60 {
+			t.Errorf("%d connections in ten minutes", n)
+		}
+	})
+}

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"apquic/certs"
@@ -97,6 +98,10 @@ type Node struct {
 	instance uint64 // tells this process from another one with the same key
 	network  networkChanges
 	memory   *memoryBudget
+
+	maxUpstreams int
+	upstreams    atomic.Int64 // connections to services, open or being opened
+
 	lanes    *lanes
 	networks networks
 	trying   chan struct{} // has room for one: whoever finds out how long a mapping lives
@@ -145,8 +150,9 @@ func NewNode(config NodeConfig) (*Node, error) {
 	rand.Read(instance[:])
 	n := &Node{
 		config: config, log: config.Log, instance: binary.BigEndian.Uint64(instance[:]),
-		memory:   newMemoryBudget(cmp.Or(config.Memory, max(defaultMemory(), minNodeMemory)), config.Log),
-		networks: networks{store: config.Networks, log: config.Log}, trying: make(chan struct{}, 1),
+		memory:       newMemoryBudget(cmp.Or(config.Memory, max(defaultMemory(), minNodeMemory)), config.Log),
+		maxUpstreams: descriptorsForRelays(),
+		networks:     networks{store: config.Networks, log: config.Log}, trying: make(chan struct{}, 1),
 	}
 	n.lanes = newLanes(n)
 	for _, service := range config.Services {

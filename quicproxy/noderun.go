@@ -76,9 +76,9 @@ func (n *Node) Run(ctx context.Context) error {
 			}
 			if time.Since(current.since) > lasting {
 				r.retry.reset()
+				r.lost = time.Now()
 			}
 			r.story.disconnected(err)
-			r.lost = time.Now()
 			current = r.connect(ctx, ctx, r.pauseAfter(err))
 		}
 	}
@@ -92,7 +92,8 @@ type reconnector struct {
 	node  *Node
 	links *sync.WaitGroup
 	retry backoff
-	lost  time.Time // when the last connection ended; zero while there is one, and before the first
+	lost  time.Time // when the last connection ended that had lasted; zero: there was none
+	slow  bool      // the pause is long because a person must do something first
 	story story
 }
 
@@ -111,7 +112,6 @@ func (r *reconnector) connect(running, attempt context.Context, pause time.Durat
 			r.node.use(l)
 			r.links.Go(func() { l.run(running) })
 			r.story.connected(l)
-			r.lost = time.Time{}
 			return l
 		}
 		if attempt.Err() == nil {
@@ -124,6 +124,10 @@ func (r *reconnector) connect(running, attempt context.Context, pause time.Durat
 
 // sleep pauses, but not for long once the network of this machine has changed.
 func (r *reconnector) sleep(ctx context.Context, pause time.Duration) {
+	if r.slow {
+		sleep(ctx, pause)
+		return
+	}
 	unchanged, cancel := context.WithTimeout(r.node.network.changed(), pause)
 	defer cancel()
 	stop := context.AfterFunc(ctx, cancel)
@@ -136,16 +140,17 @@ func (r *reconnector) sleep(ctx context.Context, pause time.Duration) {
 }
 
 func (r *reconnector) pauseAfter(err error) time.Duration {
-	if isReplaced(err) {
-		return r.retry.slow()
-	}
+	r.slow = isReplaced(err)
 	if failure, ok := errors.AsType[*FailureError](err); ok {
 		switch failure.Code {
 		case framing.ErrorNotAuthorized, framing.ErrorBusy:
-			return r.retry.slow()
+			r.slow = true
 		}
 	}
-	if r.eager() {
+	switch {
+	case r.slow:
+		return r.retry.slow()
+	case r.eager():
 		return rand.N(minBackoff)
 	}
 	return r.retry.next()

@@ -198,10 +198,13 @@ func (l *link) rescue(ctx context.Context) (stop func()) {
 	var working sync.WaitGroup
 	working.Go(func() {
 		begin, nextSwap, pause := time.Now(), time.Now(), swapAfter
-		before := l.quic.ConnectionStats()
-		sent := before.PacketsSent
+		sent, heard := l.quic.ConnectionStats().PacketsSent, l.packetsReceived()
 		for ctx.Err() == nil {
-			silent := l.packetsReceived() == before.PacketsReceived
+			received := l.packetsReceived()
+			silent := received == heard
+			if !silent { // which may have been late: it does not end the rescue
+				heard, begin = received, time.Now()
+			}
 			if silent && !time.Now().Before(nextSwap) {
 				l.swap()
 				nextSwap, pause = time.Now().Add(pause), 2*pause

@@ -241,7 +241,7 @@ func (c *nodeConn) carry(p *publicListener, client net.Conn) error {
 		}
 		return fmt.Errorf("the node takes no more relays: %w", err)
 	}
-	r := newRelay(stream, client, c.server.memory)
+	r := newRelay(c.quic, stream, client, c.server.memory)
 	if !c.relays.add(r) {
 		resetStream(stream, framing.ErrorRelayShutdown)
 		return errConnectionEnded

@@ -18,7 +18,7 @@ const (
 	// relays. What protects the memory are the stream windows and the number of streams.
 	connectionWindow = 1 << 40
 
-	// maxRelays is how many relays a node accepts at once on a connection, if it may have as many files open.
+	// maxRelays is how many relays a node accepts at once on a connection.
 	maxRelays = 1 << 14
 
 	// A node never changes its packet size: path MTU discovery learned on one path would make the
@@ -66,7 +66,7 @@ func nodeQUICConfig(idleTimeout, handshakeTimeout time.Duration, ipv6 bool) *qui
 	c := baseConfig(idleTimeout)
 	c.HandshakeIdleTimeout = handshakeTimeout
 	c.KeepAlivePeriod = idleTimeout / 2
-	c.MaxIncomingStreams = min(maxRelays, int64(descriptorsForRelays()))
+	c.MaxIncomingStreams = maxRelays
 	c.DisablePathMTUDiscovery = true
 	c.InitialPacketSize = nodePacketSizeIPv4
 	if ipv6 {

@@ -28,10 +28,12 @@ var copyBuffers = sync.Pool{New: func() any { return new([copySize]byte) }}
 // relay joins a stream and a TCP (or unix) connection: bytes untouched, FIN for FIN in each direction on
 // its own, RST for reset (docs/protocol.md section 6). Both sides of the tunnel use the same type.
 type relay struct {
+	conn   *quic.Conn
 	stream *quic.Stream
 	tcp    net.Conn
 	reader *readyReader
 	budget *memoryBudget
+	window windowSize
 
 	toStreamBytes, toTCPBytes atomic.Uint64
 	aborted                   atomic.Bool  // we reset it
@@ -40,8 +42,10 @@ type relay struct {
 	writing                   atomic.Int64 // since when a write to it waits, by the budget's clock; 0: none does
 }
 
-func newRelay(stream *quic.Stream, tcp net.Conn, budget *memoryBudget) *relay {
-	return &relay{stream: stream, tcp: tcp, reader: newReadyReader(tcp), budget: budget}
+func newRelay(conn *quic.Conn, stream *quic.Stream, tcp net.Conn, budget *memoryBudget) *relay {
+	r := &relay{conn: conn, stream: stream, tcp: tcp, reader: newReadyReader(tcp), budget: budget}
+	r.window.size.Store(initialStreamWindow)
+	return r
 }
 
 // run copies in both directions until both have ended, and leaves nothing open.
@@ -120,6 +124,7 @@ func (r *relay) copyOnceToTCP() error {
 	defer copyBuffers.Put(buffer)
 	n, err := r.stream.Read(buffer[:])
 	if n > 0 {
+		r.window.add(n, r.rtt)
 		r.writing.Store(r.budget.now())
 		_, writeErr := r.tcp.Write(buffer[:n])
 		r.writing.Store(0)

@@ -15,6 +15,7 @@ type aborter interface{ abort(code framing.ErrorCode) }
 type relaySet struct {
 	mu      sync.Mutex
 	relays  map[aborter]struct{}
+	total   uint64        // that ever began
 	refused bool          // no relay may begin any more
 	idle    chan struct{} // closed when there are no relays; nil until somebody waits
 }
@@ -30,6 +31,7 @@ func (s *relaySet) add(r aborter) bool {
 		s.relays = make(map[aborter]struct{})
 	}
 	s.relays[r] = struct{}{}
+	s.total++
 	return true
 }
 
@@ -47,6 +49,13 @@ func (s *relaySet) len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.relays)
+}
+
+// begun is how many relays ever began.
+func (s *relaySet) begun() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.total
 }
 
 // abort resets all relays and refuses new ones.

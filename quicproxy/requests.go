@@ -184,6 +184,7 @@ func (c *nodeConn) drain(envelope framing.Envelope) error {
 	c.session.leases.Lock()
 	again := c.draining
 	c.draining = true
+	c.retiring.Store(true)
 	for _, p := range c.services {
 		p.suspend(c)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -54,7 +55,8 @@ type nodeConn struct {
 	requests chan framing.Envelope // those that need the lease store, for fulfilAll
 	refusal  string                // why the last one was refused; fulfilAll is its only user
 	lane     bool
-	probe    probeToken // zero: none; serveNode is its only user
+	retiring atomic.Bool // it asked to be drained: no new relays
+	probe    probeToken  // zero: none; serveNode is its only user
 
 	// Guarded by session.leases.
 	services map[string]*publicListener

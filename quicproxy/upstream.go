@@ -53,6 +53,11 @@ func (l *link) serveStream(stream *quic.Stream) {
 }
 
 func (l *link) relay(stream *quic.Stream, service *exposed, header *framing.StreamHeader) {
+	defer l.node.upstreams.Add(-1)
+	if int(l.node.upstreams.Add(1)) > l.node.maxUpstreams { // the session needs some files for itself
+		resetStream(stream, framing.ErrorNodeBusy)
+		return
+	}
 	ctx, cancel := context.WithTimeout(stream.Context(), upstreamTimeout)
 	upstream, err := l.node.config.DialUpstream(ctx, service.network, service.address)
 	cancel()
@@ -61,7 +66,7 @@ func (l *link) relay(stream *quic.Stream, service *exposed, header *framing.Stre
 		resetStream(stream, upstreamCode(err))
 		return
 	}
-	r := newRelay(stream, upstream, l.node.memory)
+	r := newRelay(l.quic, stream, upstream, l.node.memory)
 	if !l.relays.add(r) {
 		r.abort(framing.ErrorRelayShutdown)
 		return

@@ -14,6 +14,8 @@ import (
 const (
 	// settle is how long changes are collected before they are told: they come in bursts.
 	settle = 100 * time.Millisecond
+	// rest is the least time between two calls: on some machines routes change all the time.
+	rest = time.Second
 	// pollEvery is how often the addresses are compared where the system does not tell.
 	pollEvery = 5 * time.Second
 )
@@ -46,6 +48,11 @@ func Watch(ctx context.Context, changed func()) {
 		default:
 		}
 		changed()
+		select {
+		case <-time.After(rest):
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
