@@ -52,6 +52,10 @@ func acrossLink(ctx context.Context, t *trial, name string) (values, error) {
 	}
 	found[name+"-p50"], found[name+"-p99"] = milliseconds(talk.P50), milliseconds(talk.P99)
 	for _, conns := range []int{1, 8} {
+		// Whoever does something about a lossy link needs a while to see that it is one.
+		if _, err := t.load(ctx, load.Job{Kind: load.Down, Conns: conns, Time: t.lasting(4 * time.Second)}); err != nil {
+			return found, err
+		}
 		moved, err := t.load(ctx, load.Job{Kind: load.Down, Conns: conns, Warmup: t.lasting(time.Second), Time: t.lasting(5 * time.Second / 2)})
 		if err != nil {
 			return found, err

@@ -28,6 +28,10 @@ const (
 	swapAfter = 5 * time.Second
 	// movedPatience is how long an answer may take when the network of this machine has just changed.
 	movedPatience = 300 * time.Millisecond
+	// answersAfterRescue is how many messages are exchanged after a rescue. QUIC's clock may be wrong then, since
+	// the acknowledgement of a copy looks like that of the original, sent long before; but packets that are three
+	// behind an acknowledged one are lost whatever the clock says (RFC 9002 section 6.1.1).
+	answersAfterRescue = 4
 	// patience is how long kicks may stay unanswered before a second connection is dialled.
 	patience = 2 * time.Second
 )
@@ -163,10 +167,18 @@ func (l *link) source() netip.Addr {
 // retransmission timers say, repairs a rebound NAT mapping, and is long enough for a restarted server to
 // answer with a stateless reset. The first answer may take until limit.
 func (l *link) ping(ctx context.Context, limit time.Duration) {
-	for begin, first := time.Now(), true; ctx.Err() == nil; first = false {
+	begin, something := time.Now(), ctx // ends when something comes again; at first nobody waits for that
+	last := 1                           // so many answers are wanted
+	for first := true; ctx.Err() == nil; first = false {
 		before, answer := l.quic.ConnectionStats(), new(framing.KeepaliveResponse)
 		wait, cancel := context.WithTimeout(ctx, limit)
+		silent := something.Err() == nil
+		stopWaiting := func() bool { return true }
+		if silent {
+			stopWaiting = context.AfterFunc(something, cancel)
+		}
 		err := l.control.request(wait, framing.OpKeepalive, l.pace.question(), framing.OpKeepaliveResponse, answer)
+		stopWaiting()
 		cancel()
 		// An answer that waits behind a full queue is late, but what arrives before it proves the path. After an
 		// outage it does not prove that the connection can send again.
@@ -180,21 +192,33 @@ func (l *link) ping(ctx context.Context, limit time.Duration) {
 		if heard || err == nil {
 			l.path.answered()
 		}
-		if err == nil || heard && first {
+		if err == nil {
+			if last--; last == 0 {
+				return
+			}
+			continue
+		}
+		if heard && first {
 			return
 		}
 		if first {
 			l.pace.unanswered()
-			defer l.rescue(ctx)()
+			var stop func()
+			something, stop = l.rescue(ctx)
+			defer stop()
+			last = answersAfterRescue
+		} else if silent && something.Err() != nil {
+			begin = time.Now() // the path is back: messages may come close together again
 		}
 		limit = min(max(time.Since(begin)/freshShare, kickEvery), maxFreshGap)
 	}
 }
 
-// rescue does what may bring a silent path back, until the function that it returns is called. It does not
-// wait for the connection, which may be unable to send: an upload fills the congestion window.
-func (l *link) rescue(ctx context.Context) (stop func()) {
+// rescue does what may bring a silent path back, until stop is called. It does not wait for the connection, which
+// may be unable to send: an upload fills the congestion window. The context ends when something comes.
+func (l *link) rescue(ctx context.Context) (something context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
+	something, came := context.WithCancel(ctx)
 	var working sync.WaitGroup
 	working.Go(func() {
 		begin, nextSwap, pause := time.Now(), time.Now(), swapAfter
@@ -204,6 +228,7 @@ func (l *link) rescue(ctx context.Context) (stop func()) {
 			silent := received == heard
 			if !silent { // which may have been late: it does not end the rescue
 				heard, begin = received, time.Now()
+				came()
 			}
 			if silent && !time.Now().Before(nextSwap) {
 				l.swap()
@@ -219,7 +244,7 @@ func (l *link) rescue(ctx context.Context) (stop func()) {
 			}
 		}
 	})
-	return func() { cancel(); working.Wait() }
+	return something, func() { cancel(); working.Wait() }
 }
 
 // swap goes on from a new socket: it is bound to no dead interface, and has a new mapping in every NAT.
