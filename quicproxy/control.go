@@ -18,6 +18,9 @@ import (
 	"apquic/framing"
 )
 
+// controlBuffer is enough for several messages of the usual size: every idle node costs the server one.
+const controlBuffer = 512
+
 // controlStream carries the signed messages of one connection (docs/protocol.md sections 3 to 5). Its
 // owner calls serve, which reads until the stream ends; everybody may send.
 type controlStream struct {
@@ -55,7 +58,7 @@ func newControlStream(conn *quic.Conn, stream *quic.Stream, key certs.PrivateKey
 	own := key.ID()
 	return &controlStream{
 		stream:  stream,
-		reader:  bufio.NewReader(stream),
+		reader:  bufio.NewReaderSize(stream, controlBuffer),
 		opener:  framing.NewOpener(ed25519.PublicKey(peer[:]), otherRole(role), binding),
 		sealer:  framing.NewSealer(key.Sign, ed25519.PublicKey(own[:]), role, binding),
 		turn:    make(chan struct{}, 1),

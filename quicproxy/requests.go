@@ -36,7 +36,7 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 		return c.sendProbe(envelope)
 	case framing.OpProxyRequest, framing.OpRelease:
 		select {
-		case c.requests <- envelope:
+		case c.requests <- &envelope:
 			return nil
 		default:
 			return c.control.reply(envelope, framing.OpFailure, &framing.Failure{
@@ -70,7 +70,7 @@ func (c *nodeConn) keepalive(envelope framing.Envelope) error {
 // fulfilAll works off the requests of a connection one after the other.
 func (c *nodeConn) fulfilAll() {
 	for envelope := range c.requests {
-		if err := c.fulfil(envelope); err != nil {
+		if err := c.fulfil(*envelope); err != nil {
 			c.quic.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
 		}
 	}

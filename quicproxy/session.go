@@ -52,8 +52,8 @@ type nodeConn struct {
 	log      *slog.Logger
 	session  *session
 	relays   relaySet
-	requests chan framing.Envelope // those that need the lease store, for fulfilAll
-	refusal  string                // why the last one was refused; fulfilAll is its only user
+	requests chan *framing.Envelope // those that need the lease store, for fulfilAll
+	refusal  string                 // why the last one was refused; fulfilAll is its only user
 	lane     bool
 	retiring atomic.Bool // it asked to be drained: no new relays
 	probe    probeToken  // zero: none; serveNode is its only user
@@ -115,7 +115,7 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 		instance: hello.Instance, version: printable(hello.Version),
 		log:      s.log.With("node", node, "from", conn.RemoteAddr().String()),
 		lane:     hello.Lane,
-		services: make(map[string]*publicListener), requests: make(chan framing.Envelope, maxRequests),
+		services: make(map[string]*publicListener), requests: make(chan *framing.Envelope, maxRequests),
 	}
 	joined, err := s.enter(c, &hello)
 	if err != nil {
