@@ -119,6 +119,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"read":       read,       // read NAME TEXT: exactly this comes next
 	"closewrite": closewrite, // closewrite NAME
 	"rest":       rest,       // rest NAME: until the end, as stdout; ! rest NAME: a reset comes
+	"flood":      flood,      // flood ADDRESS NUMBER: that many connections, kept; prints how many were not reset
 	"reset":      reset,      // reset ADDRESS: a connection without a word is reset
 
 	// Files.
