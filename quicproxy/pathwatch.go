@@ -14,26 +14,16 @@ const (
 	// quiet is how long nothing may come after traffic before the node asks whether the path is still there:
 	// a path that dies under a download is noticed by nothing else before the next keepalive.
 	quiet = 500 * time.Millisecond
-	// kickEvery is the time between two messages on a path that does not answer. What goes out on a path that
-	// has come back makes data flow again at once, so this bounds the wait after an outage.
-	kickEvery = 500 * time.Millisecond
 	// Not every kick is a message of its own, since those pile up in the control stream, before everything else:
 	// after a second a copy of the last datagram does as well. The longer it takes, the rarer are messages.
 	freshShare  = 8 // of the time since the first
 	maxFreshGap = 30 * time.Second
-	// swapAfter is the time between the first and the second new socket on a path that does not answer; it then
-	// doubles. A NAT, or the firewall of this machine, may hold on to a broken mapping as long as something uses
-	// it. But each socket that the server hears of is a path to it, and quic-go has connection IDs for two more
-	// than the one in use; a path that is never answered keeps its own.
-	swapAfter = 5 * time.Second
 	// movedPatience is how long an answer may take when the network of this machine has just changed.
 	movedPatience = 300 * time.Millisecond
 	// answersAfterRescue is how many messages are exchanged after a rescue. QUIC's clock may be wrong then, since
 	// the acknowledgement of a copy looks like that of the original, sent long before; but packets that are three
 	// behind an acknowledged one are lost whatever the clock says (RFC 9002 section 6.1.1).
 	answersAfterRescue = 4
-	// patience is how long kicks may stay unanswered before a second connection is dialled.
-	patience = 2 * time.Second
 )
 
 // pathWatch says whether the server still answers on a connection.
@@ -211,46 +201,5 @@ func (l *link) ping(ctx context.Context, limit time.Duration) {
 			begin = time.Now() // the path is back: messages may come close together again
 		}
 		limit = min(max(time.Since(begin)/freshShare, kickEvery), maxFreshGap)
-	}
-}
-
-// rescue does what may bring a silent path back, until stop is called. It does not wait for the connection, which
-// may be unable to send: an upload fills the congestion window. The context ends when something comes.
-func (l *link) rescue(ctx context.Context) (something context.Context, stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	something, came := context.WithCancel(ctx)
-	var working sync.WaitGroup
-	working.Go(func() {
-		begin, nextSwap, pause := time.Now(), time.Now(), swapAfter
-		sent, heard := l.quic.ConnectionStats().PacketsSent, l.packetsReceived()
-		for ctx.Err() == nil {
-			received := l.packetsReceived()
-			silent := received == heard
-			if !silent { // which may have been late: it does not end the rescue
-				heard, begin = received, time.Now()
-				came()
-			}
-			if silent && !time.Now().Before(nextSwap) {
-				l.swap()
-				nextSwap, pause = time.Now().Add(pause), 2*pause
-			}
-			if silent && time.Since(begin) >= patience {
-				l.path.unanswered()
-			}
-			sleep(ctx, kickEvery)
-			last := sent
-			if sent = l.quic.ConnectionStats().PacketsSent; sent == last {
-				l.socket.Repeat() // nothing new went out
-			}
-		}
-	})
-	return something, func() { cancel(); working.Wait() }
-}
-
-// swap goes on from a new socket: it is bound to no dead interface, and has a new mapping in every NAT.
-func (l *link) swap() {
-	l.swaps.Add(1)
-	if err := l.socket.Swap(); err != nil {
-		l.node.log.Debug("no new socket", "err", err)
 	}
 }

@@ -3,7 +3,6 @@ package quicproxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -83,64 +82,6 @@ func (s *Server) serveNode(conn *quic.Conn) {
 	fulfilling.Wait()
 	s.leave(c)
 	c.log.Info("node disconnected", "reason", explain(err, "the node").Error(), "after", time.Since(c.since).Round(time.Second))
-}
-
-// admit reads the Hello of a new connection and answers it.
-func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
-	deadline := time.Now().Add(helloTimeout)
-	ctx, cancel := context.WithDeadline(conn.Context(), deadline)
-	defer cancel()
-	stream, err := conn.AcceptStream(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("waiting for the control stream: %w", err)
-	}
-	control, err := newControlStream(conn, stream, s.config.Key, framing.RoleServer, s.config.NetID, 2*s.config.IdleTimeout)
-	if err != nil {
-		return nil, err
-	}
-	envelope, err := control.read(max(time.Until(deadline), time.Nanosecond))
-	if err != nil {
-		return nil, fmt.Errorf("waiting for Hello: %w", err)
-	}
-	var hello framing.Hello
-	if envelope.Opcode != framing.OpHello || envelope.Reply || envelope.RequestNonce == 0 {
-		return nil, unexpected(envelope)
-	}
-	if err := envelope.Decode(&hello); err != nil {
-		return nil, err
-	}
-	node, _ := certs.PeerID(conn.ConnectionState().TLS) // newControlStream had it, too
-	c := &nodeConn{
-		server: s, quic: conn, control: control, node: node, since: time.Now(),
-		instance: hello.Instance, version: printable(hello.Version),
-		log:      s.log.With("node", node, "from", conn.RemoteAddr().String()),
-		lane:     hello.Lane,
-		services: make(map[string]*publicListener), requests: make(chan *framing.Envelope, maxRequests),
-	}
-	joined, err := s.enter(c, &hello)
-	if err != nil {
-		refuse(control, envelope, conn, err)
-		return nil, err
-	}
-	c.log.Info("node connected", "version", c.version, "joined", joined, "lane", c.lane)
-	welcome := &framing.Welcome{
-		Version: s.config.Version, ObservedAddress: conn.RemoteAddr().String(), Joined: joined, MaxLanes: maxLanes,
-		IdleTimeoutMilliseconds: uint64(s.config.IdleTimeout / time.Millisecond),
-	}
-	if err := control.reply(envelope, framing.OpWelcome, welcome); err != nil {
-		s.leave(c)
-		return nil, err
-	}
-	return c, nil
-}
-
-// refuse says why, and gives the node the time to read it: closing a connection drops what it carries.
-func refuse(control *controlStream, to framing.Envelope, conn *quic.Conn, err error) {
-	control.reply(to, framing.OpFailure, failureMessage(err))
-	select {
-	case <-conn.Context().Done():
-	case <-time.After(farewell):
-	}
 }
 
 // enter lets c into the session of its node, if it may, and makes it primary.

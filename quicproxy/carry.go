@@ -1,0 +1,76 @@
+package quicproxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"apquic/framing"
+)
+
+// openTimeout bounds the wait for a stream of a node that has as many as it allows.
+const openTimeout = 10 * time.Second
+
+// relay carries one public connection to the node of c until both have ended. It takes client only if it
+// returns nil.
+func (c *nodeConn) relay(p *publicListener, client net.Conn) (err error) {
+	for _, carrier := range c.carriers() {
+		if err = carrier.carry(p, client); !errors.Is(err, errConnectionEnded) {
+			return err
+		}
+	}
+	return err
+}
+
+// carry is relay over a stream of c itself.
+func (c *nodeConn) carry(p *publicListener, client net.Conn) error {
+	ctx, cancel := context.WithTimeout(c.quic.Context(), openTimeout)
+	stream, err := c.quic.OpenStreamSync(ctx)
+	cancel()
+	if err != nil {
+		if c.quic.Context().Err() != nil {
+			return errConnectionEnded
+		}
+		return fmt.Errorf("the node takes no more relays: %w", err)
+	}
+	r := newRelay(c.quic, stream, client, c.server.memory)
+	if !c.relays.add(r) {
+		resetStream(stream, framing.ErrorRelayShutdown)
+		return errConnectionEnded
+	}
+	defer c.relays.remove(r)
+	c.server.memory.add(r, relayName{p.key.Service, client.RemoteAddr().String()})
+	defer c.server.memory.remove(r)
+	c.server.count(func(n *Counters) { n.Relays++ })
+	start := time.Now()
+	if err := r.sendHeader(p.key.Service); err != nil {
+		r.abort(framing.ErrorInternal)
+	} else {
+		r.run()
+	}
+	c.server.relayEnded(r)
+	c.log.Debug("relay ended", "service", p.key.Service, "client", client.RemoteAddr(), "for", time.Since(start),
+		"to_node", r.toStreamBytes.Load(), "from_node", r.toTCPBytes.Load())
+	return nil
+}
+
+// sendHeader sends the stream header, with what the client has sent already in the same write.
+func (r *relay) sendHeader(service string) error {
+	frame, err := framing.AppendStreamHeader(nil, &framing.StreamHeader{
+		Service:       service,
+		ClientAddress: r.tcp.RemoteAddr().String(),
+		PublicAddress: r.tcp.LocalAddr().String(),
+	})
+	if err != nil {
+		return err
+	}
+	buffer, n := r.reader.poll()
+	if n > 0 {
+		frame = append(frame, buffer[:n]...)
+		copyBuffers.Put(buffer)
+		r.toStreamBytes.Add(uint64(n))
+	}
+	return r.writeStream(frame)
+}
