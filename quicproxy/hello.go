@@ -41,7 +41,7 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 		instance: hello.Instance, version: printable(hello.Version),
 		log:      s.log.With("node", node, "from", conn.RemoteAddr().String()),
 		lane:     hello.Lane,
-		services: make(map[string]*publicListener), requests: make(chan *framing.Envelope, maxRequests),
+		services: make(map[string]*publicListener),
 	}
 	joined, err := s.enter(c, &hello)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 const storeTimeout = 10 * time.Second
 
 // handle answers a message of the node. An error ends the connection. What needs the lease store is left to
-// fulfilAll: a Keepalive is answered at once.
+// a goroutine of its own: a Keepalive is answered at once.
 func (c *nodeConn) handle(envelope framing.Envelope) error {
 	if envelope.RequestNonce == 0 {
 		return unexpected(envelope) // a node sends requests only
@@ -35,14 +35,12 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 	case framing.OpProbeSend:
 		return c.sendProbe(envelope)
 	case framing.OpProxyRequest, framing.OpRelease:
-		select {
-		case c.requests <- &envelope:
-			return nil
-		default:
+		if !c.requests.add(envelope, c.fulfil) {
 			return c.control.reply(envelope, framing.OpFailure, &framing.Failure{
 				Code: uint64(framing.ErrorBusy), Text: "too many requests wait already",
 			})
 		}
+		return nil
 	case framing.OpDrain:
 		return c.drain(envelope)
 	case framing.OpHello:
@@ -67,16 +65,14 @@ func (c *nodeConn) keepalive(envelope framing.Envelope) error {
 	return c.control.reply(envelope, framing.OpKeepaliveResponse, response)
 }
 
-// fulfilAll works off the requests of a connection one after the other.
-func (c *nodeConn) fulfilAll() {
-	for envelope := range c.requests {
-		if err := c.fulfil(*envelope); err != nil {
-			c.quic.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
-		}
+// fulfil does what a request asks for; a malformed one ends the connection.
+func (c *nodeConn) fulfil(envelope framing.Envelope) {
+	if err := c.tryFulfil(envelope); err != nil {
+		c.quic.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
 	}
 }
 
-func (c *nodeConn) fulfil(envelope framing.Envelope) error {
+func (c *nodeConn) tryFulfil(envelope framing.Envelope) error {
 	if envelope.Opcode == framing.OpRelease {
 		request := new(framing.Release)
 		return answer(c, envelope, request, framing.OpReleased, func() (*framing.Released, error) { return c.release(request) })

@@ -21,8 +21,6 @@ const (
 	// maxConnections bounds the live connections of a node: the newest is in use, one may be in doubt, and
 	// older ones have running relays.
 	maxConnections = 8
-	// maxRequests bounds the requests of a connection that wait for the lease store.
-	maxRequests = 64
 	// farewell is how long a node has to read why before its connection is closed.
 	farewell = time.Second
 )
@@ -51,8 +49,8 @@ type nodeConn struct {
 	log      *slog.Logger
 	session  *session
 	relays   relaySet
-	requests chan *framing.Envelope // those that need the lease store, for fulfilAll
-	refusal  string                 // why the last one was refused; fulfilAll is its only user
+	requests requestQueue // those that need the lease store
+	refusal  string       // why the last one was refused; fulfil is its only user
 	lane     bool
 	retiring atomic.Bool // it asked to be drained: no new relays
 	probe    probeToken  // zero: none; serveNode is its only user
@@ -72,14 +70,11 @@ func (s *Server) serveNode(conn *quic.Conn) {
 		conn.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
 		return
 	}
-	var fulfilling sync.WaitGroup
-	fulfilling.Go(c.fulfilAll)
 	err = c.control.serve(c.handle)
-	close(c.requests)
 	conn.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
 	s.probes.end(c)
 	c.relays.abort(framing.ErrorRelayReset)
-	fulfilling.Wait()
+	c.requests.working.Wait()
 	s.leave(c)
 	c.log.Info("node disconnected", "reason", explain(err, "the node").Error(), "after", time.Since(c.since).Round(time.Second))
 }
