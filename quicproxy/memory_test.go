@@ -237,13 +237,13 @@ func readAll(clients []net.Conn, chunk int, pause func() time.Duration) (stop fu
 // TestMemoryOfSlowReaders: who reads slowly but always costs little, and keeps the relay.
 func TestMemoryOfSlowReaders(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
-		server := w.startServer(func(c *ServerConfig) { c.Memory = 16 << 20 })
+		server := w.startServer(func(c *ServerConfig) { c.Memory = 4 << 20 })
 		w.serveTCP(web, serveEndless)
 		w.startNode(expose("web", web)).leasesWait(t)
-		defer readAll(w.greedy(40, "20000"), 5<<10, func() time.Duration { return 100 * time.Millisecond })() // 50 kB/s
-		time.Sleep(2 * time.Minute)
+		defer readAll(w.greedy(12, "20000"), 5<<10, func() time.Duration { return 100 * time.Millisecond })() // 50 kB/s
+		time.Sleep(time.Minute)
 		if n := server.server.Status().Counters.Stalled; n != 0 {
-			t.Errorf("%d of 40 relays that were read all the time were reset", n)
+			t.Errorf("%d of 12 relays that were read all the time were reset", n)
 		}
 	})
 }
@@ -252,13 +252,13 @@ func TestMemoryOfSlowReaders(t *testing.T) {
 func TestMemoryOfReadersThatSlowDown(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.net.SetLatency(50 * time.Millisecond)
-		const budget = 16 << 20
+		const budget = 4 << 20
 		server := w.startServer(func(c *ServerConfig) { c.Memory = budget })
 		w.serveTCP(web, serveEndless)
 		node := w.startNode(expose("web", web)).leasesWait(t)
 		begin := time.Now()
-		defer readAll(w.greedy(30, "20000"), 64<<10, func() time.Duration {
-			if time.Since(begin) < 10*time.Second {
+		defer readAll(w.greedy(8, "20000"), 64<<10, func() time.Duration {
+			if time.Since(begin) < 5*time.Second {
 				return time.Millisecond
 			}
 			return 800 * time.Millisecond
