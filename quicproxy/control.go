@@ -43,7 +43,7 @@ type controlStream struct {
 }
 
 // newControlStream binds the control stream to the keys that TLS proved and to this very connection.
-func newControlStream(conn *quic.Conn, stream *quic.Stream, key certs.PrivateKey, role framing.Role, netID uint32, writeTimeout time.Duration) (*controlStream, error) {
+func newControlStream(conn *quic.Conn, stream *quic.Stream, key certs.PrivateKey, role framing.Role, netID uint32, idleTimeout time.Duration) (*controlStream, error) {
 	state := conn.ConnectionState().TLS
 	peer, err := certs.PeerID(state)
 	if err != nil {
@@ -64,7 +64,7 @@ func newControlStream(conn *quic.Conn, stream *quic.Stream, key certs.PrivateKey
 		turn:    make(chan struct{}, 1),
 		pending: make(map[uint64]chan framing.Envelope),
 
-		writeTimeout: writeTimeout,
+		writeTimeout: 2 * idleTimeout,
 	}, nil
 }
 

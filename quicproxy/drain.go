@@ -9,9 +9,6 @@ import (
 	"apquic/framing"
 )
 
-// longRelay is how long a relay may go on that began as its lane was given up.
-const longRelay = 24 * time.Hour
-
 // finish ends a connection in order: no new relays, running ones up to the limit, then codes. Closing a
 // connection drops what the other side has not received, so it is asked to say when its relays have ended.
 func finish(conn *quic.Conn, control *controlStream, relays *relaySet, limit time.Duration, reason string) {

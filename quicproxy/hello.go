@@ -20,7 +20,7 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("waiting for the control stream: %w", err)
 	}
-	control, err := newControlStream(conn, stream, s.config.Key, framing.RoleServer, s.config.NetID, 2*s.config.IdleTimeout)
+	control, err := newControlStream(conn, stream, s.config.Key, framing.RoleServer, s.config.NetID, s.config.IdleTimeout)
 	if err != nil {
 		return nil, err
 	}

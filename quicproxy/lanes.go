@@ -14,6 +14,8 @@ const (
 	maxLanes = 15
 	// laneIdle is how long a lane stays without a relay: the next one may come soon, and finds it open.
 	laneIdle = time.Minute
+	// longRelay is how long a relay may go on that began as its lane was given up.
+	longRelay = 24 * time.Hour
 	// laneDial bounds the opening of a lane, and laneRetry is the pause after one that could not be opened.
 	laneDial, laneRetry = 10 * time.Second, 30 * time.Second
 )
@@ -170,44 +172,27 @@ func (s *session) lanesOf(instance uint64) (n int) {
 	return n
 }
 
-// carriers are the connections that can carry a new relay of c: those with the fewest relays first, c last of
-// all since it is the one that must be there.
+// carriers are the connections that can carry a new relay of c, those with the fewest relays first.
 func (c *nodeConn) carriers() []*nodeConn {
 	c.server.mu.Lock()
-	carriers := make([]*nodeConn, 0, 1+len(c.session.lanes))
+	carriers := make([]*nodeConn, 0, len(c.session.lanes)+1)
 	for _, lane := range c.session.lanes {
 		if lane.instance == c.instance && !lane.retiring.Load() {
 			carriers = append(carriers, lane)
 		}
 	}
 	c.server.mu.Unlock()
-	if len(carriers) == 0 {
-		return append(carriers, c)
-	}
 	carriers = append(carriers, c)
 	slices.SortStableFunc(carriers, func(a, b *nodeConn) int { return a.relays.len() - b.relays.len() })
-	return append(carriers, c)
+	return carriers
 }
 
 // watchLoss asks the nodes for more lanes where loss limits what the server sends to them, until ctx ends.
 func (s *Server) watchLoss(ctx context.Context) {
-	meters := make(map[*nodeConn]*lossMeter)
-	for ctx.Err() == nil {
-		sleep(ctx, lossLook)
-		busy := s.busyConns()
-		for _, c := range busy {
-			meter := meters[c]
-			if meter == nil {
-				meter = new(lossMeter)
-				meters[c] = meter
-			}
-			if meter.look(c.quic.ConnectionStats()) {
+	for sleep(ctx, lossLook); ctx.Err() == nil; sleep(ctx, lossLook) {
+		for _, c := range s.busyConns() {
+			if c.meter.look(c.quic.ConnectionStats()) {
 				s.work.Go(c.askForLanes)
-			}
-		}
-		for c := range meters {
-			if !slices.Contains(busy, c) {
-				delete(meters, c)
 			}
 		}
 	}
@@ -221,9 +206,11 @@ func (s *Server) busyConns() (busy []*nodeConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, session := range s.sessions {
-		for _, c := range slices.Concat(session.conns, session.lanes) {
-			if c.relays.len() > 0 {
-				busy = append(busy, c)
+		for _, conns := range [][]*nodeConn{session.conns, session.lanes} {
+			for _, c := range conns {
+				if c.relays.len() > 0 {
+					busy = append(busy, c)
+				}
 			}
 		}
 	}

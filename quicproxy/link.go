@@ -42,8 +42,8 @@ type link struct {
 	err   error         // why it ended; set before ended is closed
 }
 
-// connect dials the server while attempt lasts, for at most twice the timeout, and says Hello to it. From then on the connection is the one
-// that counts at the server, so only ctx ends the wait for the answer.
+// connect dials the server while attempt lasts, for at most twice the timeout, and says Hello to it. From then on
+// the connection is the one that counts at the server, so only ctx ends the wait for the answer.
 func (n *Node) connect(ctx, attempt context.Context, handshakeTimeout time.Duration, lane bool) (*link, error) {
 	socket, err := udp.Open(n.config.ListenPacket)
 	if err != nil {
@@ -86,7 +86,7 @@ func (l *link) hello(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.control, err = newControlStream(l.quic, stream, n.config.Key, framing.RoleNode, n.config.NetID, 2*n.config.IdleTimeout)
+	l.control, err = newControlStream(l.quic, stream, n.config.Key, framing.RoleNode, n.config.NetID, n.config.IdleTimeout)
 	if err != nil {
 		return err
 	}

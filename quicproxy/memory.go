@@ -96,7 +96,7 @@ type stalled struct {
 // sweep resets what is too much and reports whether there are relays.
 func (b *memoryBudget) sweep() bool {
 	b.mu.Lock()
-	now, any := b.now(), len(b.relays) > 0
+	now, running := b.now(), len(b.relays) > 0
 	var total int64
 	var worst []stalled
 	for r, name := range b.relays {
@@ -105,14 +105,15 @@ func (b *memoryBudget) sweep() bool {
 		if begun == 0 || waits < waitingAfter {
 			continue
 		}
-		total += r.held()
+		held := r.held()
+		total += held
 		if waits >= stalledAfter {
-			worst = append(worst, stalled{r, name, r.held(), waits})
+			worst = append(worst, stalled{r, name, held, waits})
 		}
 	}
 	b.mu.Unlock()
 	if total <= b.limit {
-		return any
+		return running
 	}
 	slices.SortFunc(worst, func(a, b stalled) int { return cmp.Compare(b.since, a.since) })
 	for _, s := range worst {
@@ -128,7 +129,7 @@ func (b *memoryBudget) sweep() bool {
 		b.reset++
 		b.mu.Unlock()
 	}
-	return any
+	return running
 }
 
 // held is the most that may wait in the stream of a relay, and what it has in hand.

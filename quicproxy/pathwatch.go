@@ -157,16 +157,12 @@ func (l *link) source() netip.Addr {
 // retransmission timers say, repairs a rebound NAT mapping, and is long enough for a restarted server to
 // answer with a stateless reset. The first answer may take until limit.
 func (l *link) ping(ctx context.Context, limit time.Duration) {
-	begin, something := time.Now(), ctx // ends when something comes again; at first nobody waits for that
-	last := 1                           // so many answers are wanted
+	begin, last := time.Now(), 1 // so many answers are wanted
+	something := ctx             // ends when something comes after a silence; ctx while nobody waits for that
 	for first := true; ctx.Err() == nil; first = false {
 		before, answer := l.quic.ConnectionStats(), new(framing.KeepaliveResponse)
 		wait, cancel := context.WithTimeout(ctx, limit)
-		silent := something.Err() == nil
-		stopWaiting := func() bool { return true }
-		if silent {
-			stopWaiting = context.AfterFunc(something, cancel)
-		}
+		stopWaiting := context.AfterFunc(something, cancel)
 		err := l.control.request(wait, framing.OpKeepalive, l.pace.question(), framing.OpKeepaliveResponse, answer)
 		stopWaiting()
 		cancel()
@@ -186,6 +182,7 @@ func (l *link) ping(ctx context.Context, limit time.Duration) {
 			if last--; last == 0 {
 				return
 			}
+			something = ctx
 			continue
 		}
 		if heard && first {
@@ -197,8 +194,8 @@ func (l *link) ping(ctx context.Context, limit time.Duration) {
 			something, stop = l.rescue(ctx)
 			defer stop()
 			last = answersAfterRescue
-		} else if silent && something.Err() != nil {
-			begin = time.Now() // the path is back: messages may come close together again
+		} else if something.Err() != nil {
+			something, begin = ctx, time.Now() // the path is back: messages may come close together again
 		}
 		limit = min(max(time.Since(begin)/freshShare, kickEvery), maxFreshGap)
 	}

@@ -27,7 +27,8 @@ func (l *link) rescue(ctx context.Context) (something context.Context, stop func
 	var working sync.WaitGroup
 	working.Go(func() {
 		begin, nextSwap, pause := time.Now(), time.Now(), swapAfter
-		sent, heard := l.quic.ConnectionStats().PacketsSent, l.packetsReceived()
+		stats := l.quic.ConnectionStats()
+		sent, heard := stats.PacketsSent, stats.PacketsReceived
 		for ctx.Err() == nil {
 			received := l.packetsReceived()
 			silent := received == heard

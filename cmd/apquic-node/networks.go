@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"apquic/internal/cli"
 	"apquic/quicproxy"
 )
 
@@ -69,9 +70,5 @@ func (f networksFile) Save(known []quicproxy.Network) error {
 	if err := os.MkdirAll(filepath.Dir(string(f)), 0o700); err != nil {
 		return err // a node whose key is in the configuration may have no directory yet
 	}
-	temporary := string(f) + "~"
-	if err := os.WriteFile(temporary, append(text, '\n'), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(temporary, string(f))
+	return cli.ReplaceFile(string(f), append(text, '\n'))
 }

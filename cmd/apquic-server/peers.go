@@ -1,10 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"strings"
+
+	"apquic/internal/cli"
 )
 
 // peerFile remembers where the nodes were, one address a line. It is no more than a hint, so it is neither
@@ -13,7 +17,7 @@ type peerFile string
 
 func (f peerFile) Load() (peers []netip.AddrPort, err error) {
 	text, err := os.ReadFile(string(f))
-	if os.IsNotExist(err) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	for line := range strings.Lines(string(text)) {
@@ -29,9 +33,5 @@ func (f peerFile) Save(peers []netip.AddrPort) error {
 	for _, peer := range peers {
 		fmt.Fprintln(&text, peer)
 	}
-	temporary := string(f) + "~"
-	if err := os.WriteFile(temporary, []byte(text.String()), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(temporary, string(f))
+	return cli.ReplaceFile(string(f), []byte(text.String()))
 }

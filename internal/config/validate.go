@@ -67,11 +67,9 @@ func (s Server) faults() (all faults) {
 		all.add(err, "publicHost")
 	}
 	all.add(within(s.LeaseTime, time.Second, longest), "leaseTime")
-	if s.MaxServices < 1 || s.MaxServices > 65535 {
-		all.add(fmt.Errorf("%d is not from 1 to 65535", s.MaxServices), "maxServices")
-	}
-	all.clients(s.MaxClients, "maxClients")
-	all.clients(s.MaxClientsPerAddress, "maxClientsPerAddress")
+	all.number(s.MaxServices, 65535, "maxServices")
+	all.number(s.MaxClients, mostClients, "maxClients")
+	all.number(s.MaxClientsPerAddress, mostClients, "maxClientsPerAddress")
 	all.add(checkMemory(s.Memory), "memory")
 	all.add(within(s.IdleTimeout, 5*time.Second, 24*time.Hour), "idleTimeout")
 	all.add(within(s.Park, 0, time.Hour), "park")
@@ -101,9 +99,9 @@ func (f *faults) common(dataDir string, drain time.Duration, logLevel, logFormat
 	f.oneOf("logFormat", logFormat, "text", "json")
 }
 
-func (f *faults) clients(n int, key string) {
-	if n < 1 || n > mostClients {
-		f.add(fmt.Errorf("%d is not from 1 to %d", n, mostClients), key)
+func (f *faults) number(n, most int, key string) {
+	if n < 1 || n > most {
+		f.add(fmt.Errorf("%d is not from 1 to %d", n, most), key)
 	}
 }
 

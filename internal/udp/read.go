@@ -78,7 +78,8 @@ func (c *Conn) received(s *socket) {
 	c.heardFrom(s)
 }
 
-// heardFrom lets the sockets older than s expire: the peer knows a newer one.
+// heardFrom lets the older sockets expire when the newest is heard first: the peer knows it. Those that are kept
+// were heard before.
 func (c *Conn) heardFrom(s *socket) {
 	if s.heard.Load() {
 		return
@@ -87,9 +88,6 @@ func (c *Conn) heardFrom(s *socket) {
 	defer c.mu.Unlock()
 	s.heard.Store(true)
 	for _, o := range c.older {
-		if o == s {
-			return
-		}
 		if o.expiry.IsZero() {
 			o.expiry = time.Now().Add(grace)
 			if o.forwarded {
@@ -144,7 +142,6 @@ func (c *Conn) forward(s *socket) {
 		switch {
 		case err == nil:
 			failures = 0
-			c.heardFrom(s)
 			if !c.handOver(s, b) {
 				b.release()
 				return

@@ -85,8 +85,9 @@ func (c *Conn) KeepLast() { c.last.wanted.Store(true) }
 const repeatLimit = 100 * time.Millisecond
 
 // Repeat sends the datagram that was written last once more, and the last one that carried data, from every open
-// socket, the newest first. It does nothing if there is none (KeepLast). QUIC ignores duplicates; if the first copy was lost, this one is as good. It gets
-// a connection going whose congestion window is full, long before its retransmission timer fires.
+// socket, the newest first. It does nothing if there is none (KeepLast). QUIC ignores duplicates; if the first copy
+// was lost, this one is as good. It gets a connection going whose congestion window is full, long before its
+// retransmission timer fires.
 func (c *Conn) Repeat() {
 	datagrams := c.last.get()
 	for _, s := range c.sockets() {
