@@ -15,13 +15,17 @@ const openTimeout = 10 * time.Second
 
 // relay carries one public connection to the node of c until both have ended. It takes client only if it
 // returns nil.
-func (c *nodeConn) relay(p *publicListener, client net.Conn) (err error) {
-	for _, carrier := range c.carriers() {
-		if err = carrier.carry(p, client); !errors.Is(err, errConnectionEnded) {
+func (c *nodeConn) relay(p *publicListener, client net.Conn) error {
+	var tried []*nodeConn // lanes that ended just then
+	for {
+		carrier := c.takeCarrier(tried)
+		err := carrier.carry(p, client)
+		carrier.giveBack()
+		if carrier == c || !errors.Is(err, errConnectionEnded) {
 			return err
 		}
+		tried = append(tried, carrier)
 	}
-	return err
 }
 
 // carry is relay over a stream of c itself.

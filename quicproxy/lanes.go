@@ -172,19 +172,26 @@ func (s *session) lanesOf(instance uint64) (n int) {
 	return n
 }
 
-// carriers are the connections that can carry a new relay of c, those with the fewest relays first.
-func (c *nodeConn) carriers() []*nodeConn {
+// takeCarrier chooses the connection for a new relay of c, the one with the fewest, and counts the relay there at
+// once: clients that come at the same moment are spread, too. Those in tried are left out, but c never.
+func (c *nodeConn) takeCarrier(tried []*nodeConn) *nodeConn {
 	c.server.mu.Lock()
-	carriers := make([]*nodeConn, 0, len(c.session.lanes)+1)
+	defer c.server.mu.Unlock()
+	best := c
 	for _, lane := range c.session.lanes {
-		if lane.instance == c.instance && !lane.retiring.Load() {
-			carriers = append(carriers, lane)
+		usable := lane.instance == c.instance && !lane.retiring.Load() && !slices.Contains(tried, lane)
+		if usable && (lane.carried < best.carried || best == c && lane.carried == c.carried) {
+			best = lane
 		}
 	}
-	c.server.mu.Unlock()
-	carriers = append(carriers, c)
-	slices.SortStableFunc(carriers, func(a, b *nodeConn) int { return a.relays.len() - b.relays.len() })
-	return carriers
+	best.carried++
+	return best
+}
+
+func (c *nodeConn) giveBack() {
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
+	c.carried--
 }
 
 // watchLoss asks the nodes for more lanes where loss limits what the server sends to them, until ctx ends.

@@ -110,6 +110,26 @@ func TestLanesEnd(t *testing.T) {
 	})
 }
 
+// TestLanesShareAtOnce: clients that come at the same moment are spread like those that come one by one.
+func TestLanesShareAtOnce(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer()
+		w.serveTCP(web, echo)
+		node := w.startNode(expose("web", web)).leasesWait(t)
+		signal(node.node.lanes.wanted)
+		eventually(t, "lanes", func() bool { return len(server.server.Status().Sessions) == 4 })
+		for range 16 {
+			w.visit("20000") // no time passes between two
+		}
+		eventually(t, "all relays", func() bool { return server.server.Status().Counters.Relays == 16 })
+		for _, s := range server.server.Status().Sessions {
+			if s.Relays != 4 {
+				t.Errorf("a connection has %d of 16 relays, want 4", s.Relays)
+			}
+		}
+	})
+}
+
 // TestLaneWithoutSession: nobody gets in as a lane that is not in already.
 func TestLaneWithoutSession(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {

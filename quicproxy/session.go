@@ -52,6 +52,7 @@ type nodeConn struct {
 	requests requestQueue // those that need the lease store
 	refusal  string       // why the last one was refused; fulfil is its only user
 	lane     bool
+	carried  int         // relays, also those about to begin; guarded by Server.mu
 	meter    lossMeter   // watchLoss is its only user
 	retiring atomic.Bool // it asked to be drained: no new relays
 	probe    probeToken  // zero: none; serveNode is its only user
