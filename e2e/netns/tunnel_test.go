@@ -8,7 +8,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
-	"strings"
+	"regexp"
 	"sync"
 	"testing"
 	"time"
@@ -44,11 +44,15 @@ func (w *tunnel) startServer() {
 	w.server = start(w.public, "the server", "apquic-server", w.serverArgs...)
 }
 
+// connected is what the server logs of a connection that is no lane: those come and go with the losses of a link, and
+// a busy machine loses packets.
+var connected = regexp.MustCompile(`(?m) msg="node connected".* lane=false`)
+
 // checkOneConnection fails the test if the node has made a connection to the server more than once.
 func (w *tunnel) checkOneConnection() {
 	w.t.Helper()
-	if n := strings.Count(w.server.text(), `msg="node connected"`); n != 1 {
-		w.t.Errorf("the node connected %d times, not once", n)
+	if all := connected.FindAllString(w.server.text(), -1); len(all) != 1 {
+		w.t.Errorf("the node connected %d times, not once: %q", len(all), all)
 	}
 }
 
