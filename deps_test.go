@@ -26,8 +26,10 @@ var allowed = map[string][]string{
 	"lease":            {"certs"},
 	"lease/leasetest":  {"certs", "lease"},
 
+	"quicproxy/segments": nil,
+
 	"internal/config": {"certs", "framing", "lease"},
-	"quicproxy":       {"certs", "framing", "internal/machine", "internal/netmon", "internal/udp", "lease"},
+	"quicproxy":       {"certs", "framing", "internal/machine", "internal/netmon", "internal/udp", "lease", "quicproxy/segments"},
 	"lease/boltstore": {"certs", "lease"},
 
 	"cmd/apquic-server": {"certs", "internal/cli", "internal/config", "lease", "lease/boltstore", "quicproxy"},
@@ -54,10 +56,11 @@ var allowedInTests = map[string][]string{
 // forbidden lists, for each package, the import paths that must not be linked into it, not even through
 // others. A path stands for all that is below it.
 var forbidden = map[string][]string{
-	"framing":   {"github.com/quic-go/quic-go", "net/http"},
-	"certs":     {"github.com/quic-go/quic-go", "net/http"},
-	"lease":     {"github.com/quic-go/quic-go", "net/http", "go.etcd.io"},
-	"quicproxy": {"github.com/prometheus", "go.etcd.io", "golang.org/x/crypto/acme", "github.com/spf13/pflag", "apquic/internal/config"},
+	"framing":            {"github.com/quic-go/quic-go", "net/http"},
+	"certs":              {"github.com/quic-go/quic-go", "net/http"},
+	"lease":              {"github.com/quic-go/quic-go", "net/http", "go.etcd.io"},
+	"quicproxy/segments": {"github.com/quic-go/quic-go", "net"},
+	"quicproxy":          {"github.com/prometheus", "go.etcd.io", "golang.org/x/crypto/acme", "github.com/spf13/pflag", "apquic/internal/config"},
 	"cmd/apquic-node": {
 		"apquic/lease/boltstore", "apquic/lease/etcdstore", "apquic/admin", "apquic/certs/acme",
 		"github.com/prometheus", "go.etcd.io", "golang.org/x/crypto/acme", "testing",

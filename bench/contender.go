@@ -38,12 +38,19 @@ type site struct {
 var finders = []func(peers string) ([]contender, error){findFrp, findChisel, findRathole, findBore}
 
 // contenders are the baseline, apquic out of bin, and the peers whose programs are in the folder peers.
-func contenders(bin, peers string) ([]contender, error) {
-	own, err := findApquic(bin)
+func contenders(bin, before, peers string) ([]contender, error) {
+	own, err := findApquic(bin, ownName)
 	if err != nil {
 		return nil, err
 	}
 	all := []contender{direct, own}
+	if before != "" {
+		older, err := findApquic(before, ownName+" before")
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, older)
+	}
 	if peers == "" {
 		return all, nil
 	}

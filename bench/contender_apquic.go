@@ -16,7 +16,7 @@ var (
 	leaseLine      = regexp.MustCompile(`^tcp://(\S+) -> `)
 )
 
-func findApquic(bin string) (contender, error) {
+func findApquic(bin, name string) (contender, error) {
 	server, err := lookup(bin, "apquic-server")
 	if err != nil {
 		return contender{}, err
@@ -29,7 +29,7 @@ func findApquic(bin string) (contender, error) {
 		return contender{}, fmt.Errorf("apquic-server and apquic-node are not both in %s: run make build", bin)
 	}
 	version, err := versionOf(server)
-	return contender{name: ownName, version: version, start: func(ctx context.Context, s *site) (string, error) {
+	return contender{name: name, version: version, start: func(ctx context.Context, s *site) (string, error) {
 		return startApquic(ctx, s, server, node)
 	}}, err
 }

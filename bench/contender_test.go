@@ -79,7 +79,7 @@ func TestPeersAreFound(t *testing.T) {
 	if found, err := findFrp(t.TempDir()); len(found) != 0 || err != nil {
 		t.Errorf("an empty folder has %v, %v", found, err)
 	}
-	if _, err := contenders("there-is-no-such-folder", ""); err == nil {
+	if _, err := contenders("there-is-no-such-folder", "", ""); err == nil {
 		t.Error("apquic was found where it is not")
 	}
 }

@@ -52,16 +52,17 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // options are the flags of bench.
 type options struct {
-	bin, peers, write string
-	only, who         string
-	runs              int
-	quick, list       bool
+	bin, before, peers, write string
+	only, who                 string
+	runs                      int
+	quick, list               bool
 }
 
 func parse(args []string, stderr io.Writer) (o options, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.bin, "bin", "bin", "folder with our own programs")
+	flags.StringVar(&o.before, "before", "", "folder with other programs of our own, to compare with")
 	flags.StringVar(&o.peers, "peers", "", "folder with the programs of other tunnels: frps and frpc, chisel, rathole, bore")
 	flags.StringVar(&o.only, "only", "", "measure only what matches this regular expression")
 	flags.StringVar(&o.who, "who", "", "measure only the contenders that match this regular expression")
@@ -123,7 +124,7 @@ func newBench(o options, progress io.Writer) (*bench, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--who: %w", err)
 	}
-	all, err := contenders(o.bin, o.peers)
+	all, err := contenders(o.bin, o.before, o.peers)
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +139,9 @@ func command(o options) string {
 	text := "make bench"
 	if o.peers != "" {
 		text += " PEERS=dir"
+	}
+	if o.before != "" {
+		text += " BEFORE=dir"
 	}
 	if o.runs != 5 {
 		text += fmt.Sprintf(" RUNS=%d", o.runs)

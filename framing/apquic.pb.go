@@ -300,7 +300,9 @@ type ProxyRequest struct {
 	// The name of the service; unique within the node.
 	Service string `protobuf:"bytes,16,opt,name=service,proto3" json:"service,omitempty"`
 	// The public port that the node would like, 0 for any.
-	WantedPort    uint32 `protobuf:"varint,17,opt,name=wanted_port,json=wantedPort,proto3" json:"wanted_port,omitempty"`
+	WantedPort uint32 `protobuf:"varint,17,opt,name=wanted_port,json=wantedPort,proto3" json:"wanted_port,omitempty"`
+	// Relays of this service may go on over another connection.
+	Movable       bool `protobuf:"varint,18,opt,name=movable,proto3" json:"movable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -354,6 +356,13 @@ func (x *ProxyRequest) GetWantedPort() uint32 {
 		return x.WantedPort
 	}
 	return 0
+}
+
+func (x *ProxyRequest) GetMovable() bool {
+	if x != nil {
+		return x.Movable
+	}
+	return false
 }
 
 // ProxyResponse, opcode 9, the reply to ProxyRequest.
@@ -782,7 +791,9 @@ type Welcome struct {
 	// The server's max_idle_timeout. 0: not told.
 	IdleTimeoutMilliseconds uint64 `protobuf:"varint,4,opt,name=idle_timeout_milliseconds,json=idleTimeoutMilliseconds,proto3" json:"idle_timeout_milliseconds,omitempty"`
 	// How many lanes the node may have; 0: the server does not know them.
-	MaxLanes      uint32 `protobuf:"varint,8,opt,name=max_lanes,json=maxLanes,proto3" json:"max_lanes,omitempty"`
+	MaxLanes uint32 `protobuf:"varint,8,opt,name=max_lanes,json=maxLanes,proto3" json:"max_lanes,omitempty"`
+	// A random number that the server process chose at its start. 0: relays do not move.
+	Instance      uint64 `protobuf:"varint,9,opt,name=instance,proto3" json:"instance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -848,6 +859,13 @@ func (x *Welcome) GetIdleTimeoutMilliseconds() uint64 {
 func (x *Welcome) GetMaxLanes() uint32 {
 	if x != nil {
 		return x.MaxLanes
+	}
+	return 0
+}
+
+func (x *Welcome) GetInstance() uint64 {
+	if x != nil {
+		return x.Instance
 	}
 	return 0
 }
@@ -1109,6 +1127,133 @@ func (*Lanes) Descriptor() ([]byte, []int) {
 	return file_framing_apquic_proto_rawDescGZIP(), []int{18}
 }
 
+// Progress, opcode 1017, either way: how far relays are that may move.
+type Progress struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Relays        []*RelayProgress       `protobuf:"bytes,1,rep,name=relays,proto3" json:"relays,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Progress) Reset() {
+	*x = Progress{}
+	mi := &file_framing_apquic_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Progress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Progress) ProtoMessage() {}
+
+func (x *Progress) ProtoReflect() protoreflect.Message {
+	mi := &file_framing_apquic_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Progress.ProtoReflect.Descriptor instead.
+func (*Progress) Descriptor() ([]byte, []int) {
+	return file_framing_apquic_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Progress) GetRelays() []*RelayProgress {
+	if x != nil {
+		return x.Relays
+	}
+	return nil
+}
+
+// RelayProgress is what the sender has of a relay.
+type RelayProgress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of the relay, from its stream header.
+	Relay uint64 `protobuf:"varint,1,opt,name=relay,proto3" json:"relay,omitempty"`
+	// So many bytes were received, of the other side's direction; its end counts as one.
+	Received uint64 `protobuf:"varint,2,opt,name=received,proto3" json:"received,omitempty"`
+	// The sender does not use the relay's stream any more: what it has not received must come as segments.
+	Moved bool `protobuf:"varint,3,opt,name=moved,proto3" json:"moved,omitempty"`
+	// The sender takes no more.
+	Stopped bool `protobuf:"varint,4,opt,name=stopped,proto3" json:"stopped,omitempty"`
+	// The relay was reset with this error code; 0: it was not.
+	ResetCode     uint32 `protobuf:"varint,5,opt,name=reset_code,json=resetCode,proto3" json:"reset_code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RelayProgress) Reset() {
+	*x = RelayProgress{}
+	mi := &file_framing_apquic_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RelayProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RelayProgress) ProtoMessage() {}
+
+func (x *RelayProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_framing_apquic_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RelayProgress.ProtoReflect.Descriptor instead.
+func (*RelayProgress) Descriptor() ([]byte, []int) {
+	return file_framing_apquic_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *RelayProgress) GetRelay() uint64 {
+	if x != nil {
+		return x.Relay
+	}
+	return 0
+}
+
+func (x *RelayProgress) GetReceived() uint64 {
+	if x != nil {
+		return x.Received
+	}
+	return 0
+}
+
+func (x *RelayProgress) GetMoved() bool {
+	if x != nil {
+		return x.Moved
+	}
+	return false
+}
+
+func (x *RelayProgress) GetStopped() bool {
+	if x != nil {
+		return x.Stopped
+	}
+	return false
+}
+
+func (x *RelayProgress) GetResetCode() uint32 {
+	if x != nil {
+		return x.ResetCode
+	}
+	return 0
+}
+
 // StreamHeader precedes the bytes of every relay.
 type StreamHeader struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1117,13 +1262,15 @@ type StreamHeader struct {
 	ClientAddress string `protobuf:"bytes,2,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
 	// ip:port that the client connected to.
 	PublicAddress string `protobuf:"bytes,3,opt,name=public_address,json=publicAddress,proto3" json:"public_address,omitempty"`
+	// The number of a relay that may move to other connections of the same two processes; 0: it does not.
+	Relay         uint64 `protobuf:"varint,4,opt,name=relay,proto3" json:"relay,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_framing_apquic_proto_msgTypes[19]
+	mi := &file_framing_apquic_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1135,7 +1282,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[19]
+	mi := &file_framing_apquic_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1148,7 +1295,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{19}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *StreamHeader) GetService() string {
@@ -1170,6 +1317,85 @@ func (x *StreamHeader) GetPublicAddress() string {
 		return x.PublicAddress
 	}
 	return ""
+}
+
+func (x *StreamHeader) GetRelay() uint64 {
+	if x != nil {
+		return x.Relay
+	}
+	return 0
+}
+
+// SegmentHeader precedes the bytes of a segment, on a unidirectional stream.
+type SegmentHeader struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of the relay.
+	Relay uint64 `protobuf:"varint,1,opt,name=relay,proto3" json:"relay,omitempty"`
+	// The number of the first byte, and how many there are.
+	Offset uint64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	Length uint32 `protobuf:"varint,3,opt,name=length,proto3" json:"length,omitempty"`
+	// The direction ends after them.
+	End           bool `protobuf:"varint,4,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SegmentHeader) Reset() {
+	*x = SegmentHeader{}
+	mi := &file_framing_apquic_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SegmentHeader) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SegmentHeader) ProtoMessage() {}
+
+func (x *SegmentHeader) ProtoReflect() protoreflect.Message {
+	mi := &file_framing_apquic_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SegmentHeader.ProtoReflect.Descriptor instead.
+func (*SegmentHeader) Descriptor() ([]byte, []int) {
+	return file_framing_apquic_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *SegmentHeader) GetRelay() uint64 {
+	if x != nil {
+		return x.Relay
+	}
+	return 0
+}
+
+func (x *SegmentHeader) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *SegmentHeader) GetLength() uint32 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+func (x *SegmentHeader) GetEnd() bool {
+	if x != nil {
+		return x.End
+	}
+	return false
 }
 
 var File_framing_apquic_proto protoreflect.FileDescriptor
@@ -1195,12 +1421,13 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\tKeepalive\x12\x18\n" +
 	"\aobserve\x18\x01 \x01(\bR\aobserve\">\n" +
 	"\x11KeepaliveResponse\x12)\n" +
-	"\x10observed_address\x18\x01 \x01(\tR\x0fobservedAddress\"p\n" +
+	"\x10observed_address\x18\x01 \x01(\tR\x0fobservedAddress\"\x8a\x01\n" +
 	"\fProxyRequest\x12%\n" +
 	"\x0eorigin_address\x18\x01 \x01(\tR\roriginAddress\x12\x18\n" +
 	"\aservice\x18\x10 \x01(\tR\aservice\x12\x1f\n" +
 	"\vwanted_port\x18\x11 \x01(\rR\n" +
-	"wantedPort\"\xc6\x01\n" +
+	"wantedPort\x12\x18\n" +
+	"\amovable\x18\x12 \x01(\bR\amovable\"\xc6\x01\n" +
 	"\rProxyResponse\x12%\n" +
 	"\x0eorigin_address\x18\x01 \x01(\tR\roriginAddress\x12#\n" +
 	"\rproxy_address\x18\x02 \x01(\tR\fproxyAddress\x12\x18\n" +
@@ -1226,13 +1453,14 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\vjoin_secret\x18\x03 \x01(\fR\n" +
 	"joinSecret\x12\x18\n" +
 	"\astandby\x18\x04 \x01(\bR\astandby\x12\x12\n" +
-	"\x04lane\x18\x05 \x01(\bR\x04lane\"\xbf\x01\n" +
+	"\x04lane\x18\x05 \x01(\bR\x04lane\"\xdb\x01\n" +
 	"\aWelcome\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12)\n" +
 	"\x10observed_address\x18\x02 \x01(\tR\x0fobservedAddress\x12\x16\n" +
 	"\x06joined\x18\x03 \x01(\bR\x06joined\x12:\n" +
 	"\x19idle_timeout_milliseconds\x18\x04 \x01(\x04R\x17idleTimeoutMilliseconds\x12\x1b\n" +
-	"\tmax_lanes\x18\b \x01(\rR\bmaxLanes\"@\n" +
+	"\tmax_lanes\x18\b \x01(\rR\bmaxLanes\x12\x1a\n" +
+	"\binstance\x18\t \x01(\x04R\binstance\"@\n" +
 	"\bReplaced\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\x04R\binstance\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\"\x0e\n" +
@@ -1242,11 +1470,26 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\tProbeSend\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\"\v\n" +
 	"\tProbeSent\"\a\n" +
-	"\x05Lanes\"v\n" +
+	"\x05Lanes\"<\n" +
+	"\bProgress\x120\n" +
+	"\x06relays\x18\x01 \x03(\v2\x18.apquic.v1.RelayProgressR\x06relays\"\x90\x01\n" +
+	"\rRelayProgress\x12\x14\n" +
+	"\x05relay\x18\x01 \x01(\x04R\x05relay\x12\x1a\n" +
+	"\breceived\x18\x02 \x01(\x04R\breceived\x12\x14\n" +
+	"\x05moved\x18\x03 \x01(\bR\x05moved\x12\x18\n" +
+	"\astopped\x18\x04 \x01(\bR\astopped\x12\x1d\n" +
+	"\n" +
+	"reset_code\x18\x05 \x01(\rR\tresetCode\"\x8c\x01\n" +
 	"\fStreamHeader\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12%\n" +
 	"\x0eclient_address\x18\x02 \x01(\tR\rclientAddress\x12%\n" +
-	"\x0epublic_address\x18\x03 \x01(\tR\rpublicAddressB\x10Z\x0eapquic/framingb\x06proto3"
+	"\x0epublic_address\x18\x03 \x01(\tR\rpublicAddress\x12\x14\n" +
+	"\x05relay\x18\x04 \x01(\x04R\x05relay\"g\n" +
+	"\rSegmentHeader\x12\x14\n" +
+	"\x05relay\x18\x01 \x01(\x04R\x05relay\x12\x16\n" +
+	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x16\n" +
+	"\x06length\x18\x03 \x01(\rR\x06length\x12\x10\n" +
+	"\x03end\x18\x04 \x01(\bR\x03endB\x10Z\x0eapquic/framingb\x06proto3"
 
 var (
 	file_framing_apquic_proto_rawDescOnce sync.Once
@@ -1260,7 +1503,7 @@ func file_framing_apquic_proto_rawDescGZIP() []byte {
 	return file_framing_apquic_proto_rawDescData
 }
 
-var file_framing_apquic_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_framing_apquic_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_framing_apquic_proto_goTypes = []any{
 	(*ID)(nil),                // 0: apquic.v1.ID
 	(*Message)(nil),           // 1: apquic.v1.Message
@@ -1281,15 +1524,19 @@ var file_framing_apquic_proto_goTypes = []any{
 	(*ProbeSend)(nil),         // 16: apquic.v1.ProbeSend
 	(*ProbeSent)(nil),         // 17: apquic.v1.ProbeSent
 	(*Lanes)(nil),             // 18: apquic.v1.Lanes
-	(*StreamHeader)(nil),      // 19: apquic.v1.StreamHeader
+	(*Progress)(nil),          // 19: apquic.v1.Progress
+	(*RelayProgress)(nil),     // 20: apquic.v1.RelayProgress
+	(*StreamHeader)(nil),      // 21: apquic.v1.StreamHeader
+	(*SegmentHeader)(nil),     // 22: apquic.v1.SegmentHeader
 }
 var file_framing_apquic_proto_depIdxs = []int32{
-	0, // 0: apquic.v1.Message.sender:type_name -> apquic.v1.ID
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	0,  // 0: apquic.v1.Message.sender:type_name -> apquic.v1.ID
+	20, // 1: apquic.v1.Progress.relays:type_name -> apquic.v1.RelayProgress
+	2,  // [2:2] is the sub-list for method output_type
+	2,  // [2:2] is the sub-list for method input_type
+	2,  // [2:2] is the sub-list for extension type_name
+	2,  // [2:2] is the sub-list for extension extendee
+	0,  // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_framing_apquic_proto_init() }
@@ -1303,7 +1550,7 @@ func file_framing_apquic_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_framing_apquic_proto_rawDesc), len(file_framing_apquic_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -39,6 +39,8 @@ const (
 	ErrorNodeBusy            ErrorCode = 70
 	ErrorRelayShutdown       ErrorCode = 71
 	ErrorRelayStalled        ErrorCode = 72
+	ErrorRelayMoved          ErrorCode = 73
+	ErrorUnknownRelay        ErrorCode = 74
 )
 
 var errorNames = map[ErrorCode]string{
@@ -52,7 +54,7 @@ var errorNames = map[ErrorCode]string{
 	ErrorUpstreamRefused: "upstream refused", ErrorUpstreamUnreachable: "upstream unreachable",
 	ErrorUpstreamTimeout: "upstream timeout", ErrorUnknownService: "unknown service", ErrorBadHeader: "bad stream header",
 	ErrorNodeBusy: "node busy", ErrorRelayShutdown: "relay shut down",
-	ErrorRelayStalled: "relay stalled",
+	ErrorRelayStalled: "relay stalled", ErrorRelayMoved: "relay moved", ErrorUnknownRelay: "unknown relay",
 }
 
 func (c ErrorCode) String() string {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/netip"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -13,6 +14,8 @@ import (
 const (
 	// MaxHeaderSize bounds a stream header, in bytes, without the length before it.
 	MaxHeaderSize = 4 << 10
+	// MaxSegmentSize bounds a segment, in bytes, without its header.
+	MaxSegmentSize = 64 << 10
 
 	maxAddressSize = 128
 )
@@ -33,21 +36,62 @@ func AppendStreamHeader(b []byte, h *StreamHeader) ([]byte, error) {
 // returns io.ErrUnexpectedEOF if the stream ends before the header does, a *ProtocolError with
 // ErrorBadHeader if the header is not acceptable, and other errors of r as they are.
 func ReadStreamHeader(r io.Reader) (*StreamHeader, error) {
-	frame, err := readFrame(byteReader{r}, MaxHeaderSize)
-	if bad, ok := errors.AsType[*ProtocolError](err); ok {
-		return nil, badHeader(bad)
-	}
-	if err != nil {
-		return nil, unexpectedEOF(err)
-	}
 	h := new(StreamHeader)
-	if err := proto.Unmarshal(frame, h); err != nil {
-		return nil, badHeader(errors.New("it cannot be decoded"))
+	if err := readHeader(r, h); err != nil {
+		return nil, err
 	}
 	if err := checkHeader(h); err != nil {
 		return nil, badHeader(err)
 	}
 	return h, nil
+}
+
+// AppendSegmentHeader appends h to b, with its length before it.
+func AppendSegmentHeader(b []byte, h *SegmentHeader) ([]byte, error) {
+	if err := checkSegmentHeader(h); err != nil {
+		return nil, fmt.Errorf("segment header: %w", err)
+	}
+	return proto.MarshalOptions{}.MarshalAppend(protowire.AppendVarint(b, uint64(proto.Size(h))), h)
+}
+
+// ReadSegmentHeader reads the header of a segment, as ReadStreamHeader does.
+func ReadSegmentHeader(r io.Reader) (*SegmentHeader, error) {
+	h := new(SegmentHeader)
+	if err := readHeader(r, h); err != nil {
+		return nil, err
+	}
+	if err := checkSegmentHeader(h); err != nil {
+		return nil, badHeader(err)
+	}
+	return h, nil
+}
+
+func checkSegmentHeader(h *SegmentHeader) error {
+	switch {
+	case h.GetRelay() == 0:
+		return errors.New("it is of no relay")
+	case h.GetLength() > MaxSegmentSize:
+		return fmt.Errorf("a segment of %d bytes, at most %d are allowed", h.GetLength(), MaxSegmentSize)
+	case h.GetOffset() > math.MaxInt64:
+		return errors.New("an offset of more than 63 bits")
+	case h.GetLength() == 0 && !h.GetEnd():
+		return errors.New("a segment of nothing")
+	}
+	return nil
+}
+
+func readHeader(r io.Reader, h proto.Message) error {
+	frame, err := readFrame(byteReader{r}, MaxHeaderSize)
+	if bad, ok := errors.AsType[*ProtocolError](err); ok {
+		return badHeader(bad)
+	}
+	if err != nil {
+		return unexpectedEOF(err)
+	}
+	if err := proto.Unmarshal(frame, h); err != nil {
+		return badHeader(errors.New("it cannot be decoded"))
+	}
+	return nil
 }
 
 func badHeader(why error) error {

@@ -44,6 +44,8 @@ func newInner(op Opcode) proto.Message {
 		return new(Replaced)
 	case OpLanes:
 		return new(Lanes)
+	case OpProgress:
+		return new(Progress)
 	case OpProbeRequest:
 		return new(ProbeRequest)
 	case OpProbeResponse:

@@ -24,13 +24,14 @@ const (
 	OpProbeSend         Opcode = 1010
 	OpProbeSent         Opcode = 1011
 	OpLanes             Opcode = 1016
+	OpProgress          Opcode = 1017
 )
 
 var opcodeNames = map[Opcode]string{
 	OpKeepalive: "Keepalive", OpKeepaliveResponse: "KeepaliveResponse",
 	OpProxyRequest: "ProxyRequest", OpProxyResponse: "ProxyResponse",
 	OpFailure: "Failure", OpRelease: "Release", OpReleased: "Released", OpDrain: "Drain", OpDrained: "Drained",
-	OpHello: "Hello", OpWelcome: "Welcome", OpReplaced: "Replaced", OpLanes: "Lanes",
+	OpHello: "Hello", OpWelcome: "Welcome", OpReplaced: "Replaced", OpLanes: "Lanes", OpProgress: "Progress",
 	OpProbeRequest: "ProbeRequest", OpProbeResponse: "ProbeResponse", OpProbeSend: "ProbeSend", OpProbeSent: "ProbeSent",
 }
 

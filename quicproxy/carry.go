@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"apquic/framing"
@@ -15,7 +14,7 @@ const openTimeout = 10 * time.Second
 
 // relay carries one public connection to the node of c until both have ended. It takes client only if it
 // returns nil.
-func (c *nodeConn) relay(p *publicListener, client net.Conn) error {
+func (c *nodeConn) relay(p *publicListener, client *publicClient) error {
 	var tried []*nodeConn // lanes that ended just then
 	for {
 		carrier := c.takeCarrier(tried)
@@ -29,7 +28,7 @@ func (c *nodeConn) relay(p *publicListener, client net.Conn) error {
 }
 
 // carry is relay over a stream of c itself.
-func (c *nodeConn) carry(p *publicListener, client net.Conn) error {
+func (c *nodeConn) carry(p *publicListener, client *publicClient) error {
 	ctx, cancel := context.WithTimeout(c.quic.Context(), openTimeout)
 	stream, err := c.quic.OpenStreamSync(ctx)
 	cancel()
@@ -39,20 +38,24 @@ func (c *nodeConn) carry(p *publicListener, client net.Conn) error {
 		}
 		return fmt.Errorf("the node takes no more relays: %w", err)
 	}
-	r := newRelay(c.quic, stream, client, c.server.memory)
-	if !c.relays.add(r) {
+	r := newRelay(&c.carrier, stream, client.Conn, c.server.memory)
+	if !r.begin(p.associationOf(c), 0) {
 		resetStream(stream, framing.ErrorRelayShutdown)
 		return errConnectionEnded
 	}
-	defer c.relays.remove(r)
+	defer c.ended(r)
 	c.server.memory.add(r, relayName{p.key.Service, client.RemoteAddr().String()})
 	defer c.server.memory.remove(r)
 	c.server.count(func(n *Counters) { n.Relays++ })
 	start := time.Now()
-	if err := r.sendHeader(p.key.Service); err != nil {
+	if err := r.sendHeader(p.key.Service, client.read); err != nil {
 		r.abort(framing.ErrorInternal)
 	} else {
 		r.run()
+	}
+	if client.read = r.unheard(); client.read != nil {
+		c.server.count(func(n *Counters) { n.Relays-- })
+		return errConnectionEnded // as if it had never begun
 	}
 	c.server.relayEnded(r)
 	c.log.Debug("relay ended", "service", p.key.Service, "client", client.RemoteAddr(), "for", time.Since(start),
@@ -60,21 +63,34 @@ func (c *nodeConn) carry(p *publicListener, client net.Conn) error {
 	return nil
 }
 
-// sendHeader sends the stream header, with what the client has sent already in the same write.
-func (r *relay) sendHeader(service string) error {
+// ended forgets a relay, and what is left of its session if nothing is.
+func (c *nodeConn) ended(r *relay) {
+	r.ended()
+	if c.quic.Context().Err() != nil {
+		c.server.tidy(c.session, c.node)
+	}
+}
+
+// sendHeader sends the stream header, with what the client has sent already in the same write: read, and what comes
+// after it.
+func (r *relay) sendHeader(service string, read []byte) error {
 	frame, err := framing.AppendStreamHeader(nil, &framing.StreamHeader{
 		Service:       service,
 		ClientAddress: r.tcp.RemoteAddr().String(),
 		PublicAddress: r.tcp.LocalAddr().String(),
+		Relay:         r.id,
 	})
 	if err != nil {
 		return err
 	}
+	r.keep(read)
+	frame = append(frame, read...)
 	buffer, n := r.reader.poll()
 	if n > 0 {
 		frame = append(frame, buffer[:n]...)
+		r.keep(buffer[:n])
 		copyBuffers.Put(buffer)
-		r.toStreamBytes.Add(uint64(n))
 	}
-	return r.writeStream(frame)
+	r.toStreamBytes.Add(uint64(len(read) + n))
+	return r.sent(r.writeStream(frame))
 }

@@ -37,10 +37,10 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 	}
 	node, _ := certs.PeerID(conn.ConnectionState().TLS) // newControlStream had it, too
 	c := &nodeConn{
-		server: s, quic: conn, control: control, node: node, since: time.Now(),
+		carrier: carrier{quic: conn, control: control, lane: hello.Lane},
+		server:  s, node: node, since: time.Now(),
 		instance: hello.Instance, version: printable(hello.Version),
 		log:      s.log.With("node", node, "from", conn.RemoteAddr().String()),
-		lane:     hello.Lane,
 		services: make(map[string]*publicListener),
 	}
 	joined, err := s.enter(c, &hello)
@@ -50,7 +50,7 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 	}
 	c.log.Info("node connected", "version", c.version, "joined", joined, "lane", c.lane)
 	welcome := &framing.Welcome{
-		Version: s.config.Version, ObservedAddress: conn.RemoteAddr().String(), Joined: joined, MaxLanes: maxLanes,
+		Version: s.config.Version, ObservedAddress: conn.RemoteAddr().String(), Joined: joined, MaxLanes: maxLanes, Instance: s.instance,
 		IdleTimeoutMilliseconds: uint64(s.config.IdleTimeout / time.Millisecond),
 	}
 	if err := control.reply(envelope, framing.OpWelcome, welcome); err != nil {

@@ -38,7 +38,7 @@ type lane struct {
 	*link
 	meter lossMeter
 	idle  time.Time // since when; zero: it is not
-	began uint64    // relays, at the last look
+	began uint64    // relays and segments, at the last look
 }
 
 func newLanes(n *Node) *lanes {
@@ -84,12 +84,19 @@ func (s *lanes) look(ctx context.Context, primary *lane) bool {
 }
 
 func (l *lane) limited() bool {
-	return l.link != nil && l.relays.len() > 0 && l.meter.look(l.quic.ConnectionStats())
+	if l.link == nil {
+		return false
+	}
+	limited := l.meter.look(l.quic.ConnectionStats())
+	if l.meter.limited() {
+		l.association.stripe(&l.carrier)
+	}
+	return limited
 }
 
 func (l *lane) closeIdle() {
 	began := l.began
-	l.began = l.relays.begun()
+	l.began = l.relays.begun() + l.segments.Load()
 	switch {
 	case l.relays.len() > 0 || l.began != began:
 		l.idle = time.Time{}
@@ -157,8 +164,8 @@ func (s *Server) joinLane(c *nodeConn) error {
 	case session.lanesOf(c.instance) >= maxLanes:
 		return &FailureError{Code: framing.ErrorBusy, Text: "this node has as many lanes as it may have"}
 	}
-	c.session = session
 	session.lanes = append(session.lanes, c)
+	s.associateLocked(c, session)
 	return nil
 }
 
@@ -201,6 +208,9 @@ func (s *Server) watchLoss(ctx context.Context) {
 			if c.meter.look(c.quic.ConnectionStats()) {
 				s.work.Go(c.askForLanes)
 			}
+			if c.meter.limited() {
+				c.association.stripe(&c.carrier)
+			}
 		}
 	}
 }
@@ -208,14 +218,14 @@ func (s *Server) watchLoss(ctx context.Context) {
 // askForLanes tells the node that loss limits what c carries to it.
 func (c *nodeConn) askForLanes() { c.control.send(framing.OpLanes, &framing.Lanes{}) }
 
-// busyConns are all connections with relays.
+// busyConns are all connections with relays, or with segments of relays.
 func (s *Server) busyConns() (busy []*nodeConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, session := range s.sessions {
 		for _, conns := range [][]*nodeConn{session.conns, session.lanes} {
 			for _, c := range conns {
-				if c.relays.len() > 0 {
+				if c.relays.len() > 0 || c.lane {
 					busy = append(busy, c)
 				}
 			}

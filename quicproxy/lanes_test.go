@@ -10,9 +10,9 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// bulk opens n relays that carry as much as they can and returns what comes through in ten seconds, in bytes per
+// bulk opens n relays that carry as much as they can and returns what comes through in so many seconds, in bytes per
 // second.
-func (w *world) bulk(n int, direction string) float64 {
+func (w *world) bulk(n int, direction string, seconds int) float64 {
 	w.t.Helper()
 	var moved atomic.Int64
 	var clients []net.Conn
@@ -30,8 +30,8 @@ func (w *world) bulk(n int, direction string) float64 {
 	}
 	time.Sleep(2 * time.Second)
 	before, uploaded := moved.Load(), w.uploaded.Load()
-	time.Sleep(10 * time.Second)
-	rate := float64(moved.Load()-before+w.uploaded.Load()-uploaded) / 10
+	time.Sleep(time.Duration(seconds) * time.Second)
+	rate := float64(moved.Load()-before+w.uploaded.Load()-uploaded) / float64(seconds)
 	for _, c := range clients {
 		c.Close()
 	}
@@ -50,15 +50,14 @@ func TestLanes(t *testing.T) {
 				w.serveTCP("192.168.1.101:81", func(c net.Conn) { io.Copy(counter{&w.uploaded}, c) })
 				w.startNode(expose("a", web), expose("b", "192.168.1.101:81")).leases.wait(t, 2)
 				w.net.SetLoss(0.01, 1)
-				first := w.bulk(8, direction)
+				first := w.bulk(8, direction, 8)
 				if n := len(server.server.Status().Sessions); n < 4 {
 					t.Errorf("%d connections after a lossy transfer", n)
 				}
-				second := w.bulk(8, direction)
-				third := w.bulk(8, direction)
-				t.Logf("8 relays, 1 %% loss: %.2f MB/s on one connection, then %.2f, %.2f MB/s", first/1e6, second/1e6, third/1e6)
-				if third < 2*first {
-					t.Error("lanes bring nothing")
+				second := w.bulk(8, direction, 2)
+				t.Logf("8 relays, 1 %% loss: %.2f MB/s at first, then %.2f MB/s", first/1e6, second/1e6)
+				if oneConnection := 0.5e6; first < 3*oneConnection || second < 6*oneConnection {
+					t.Error("lanes bring too little")
 				}
 				w.net.SetLoss(0, 1)
 				eventually(t, "the lanes closed", func() bool { return len(server.server.Status().Sessions) == 1 })
@@ -67,8 +66,7 @@ func TestLanes(t *testing.T) {
 	}
 }
 
-// TestLanesEnd: a lane that dies takes its relays with it and nothing else, and lanes outlive the primary
-// connection of their process.
+// TestLanesEnd: the relays of a lane that dies go on over the other connections of the session.
 func TestLanesEnd(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()
@@ -94,17 +92,8 @@ func TestLanesEnd(t *testing.T) {
 		server.server.mu.Unlock()
 		lost.CloseWithError(99, "a test")
 		exchange(t, first, "still there")
-		alive := 0
 		for _, c := range clients {
-			if _, err := io.WriteString(c, "x"); err != nil {
-				continue
-			}
-			if _, err := io.ReadFull(c, make([]byte, 1)); err == nil {
-				alive++
-			}
-		}
-		if alive != 2 {
-			t.Errorf("%d relays survived the end of one of the lanes, want 2", alive)
+			exchange(t, c, "still there, too")
 		}
 		exchange(t, w.visit("20000"), "a new one")
 	})

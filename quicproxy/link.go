@@ -18,18 +18,16 @@ var errInDoubt = errors.New("the server does not answer")
 
 // link is one connection of a node to its server, as the node sees it.
 type link struct {
-	node      *Node
-	socket    *udp.Conn
-	transport *quic.Transport
-	quic      *quic.Conn
-	control   *controlStream
-	since     time.Time
-	lane      bool
-	retired   chan struct{} // has room for one: the lane is not needed any more
-	maxLanes  uint32        // that the server allows
-	relays    relaySet
-	work      sync.WaitGroup // of the goroutines that serve the connection
-	streams   sync.WaitGroup // of those that serve relay streams
+	carrier
+	node        *Node
+	socket      *udp.Conn
+	transport   *quic.Transport
+	since       time.Time
+	retired     chan struct{}  // has room for one: the lane is not needed any more
+	maxLanes    uint32         // that the server allows
+	work        sync.WaitGroup // of the goroutines that serve the connection
+	welcomed    chan struct{}  // closed when association is set
+	association *association   // nil: relays do not move
 
 	path     *pathWatch
 	pace     *pace
@@ -51,7 +49,8 @@ func (n *Node) connect(ctx, attempt context.Context, handshakeTimeout time.Durat
 	}
 	socket.KeepLast()
 	l := &link{
-		node: n, socket: socket, since: time.Now(), lane: lane,
+		carrier: carrier{lane: lane},
+		node:    n, socket: socket, since: time.Now(), welcomed: make(chan struct{}),
 		transport: &quic.Transport{Conn: socket.PacketConn(), ConnectionIDLength: nodeConnectionIDLength},
 		wake:      make(chan struct{}, 1),
 		path:      newPathWatch(),
@@ -108,6 +107,9 @@ func (l *link) hello(ctx context.Context) error {
 		return err
 	}
 	l.maxLanes = min(welcome.MaxLanes, maxLanes)
+	l.association = n.associate(welcome.Instance)
+	l.association.join(&l.carrier)
+	close(l.welcomed)
 	if !l.lane {
 		n.setStandby(false)
 	}
@@ -141,9 +143,13 @@ func (l *link) run(ctx context.Context) {
 		stop()
 	case <-alive.Done():
 	}
-	l.relays.abort(framing.ErrorRelayReset)
+	l.association.leave(&l.carrier)
 	l.work.Wait()
-	l.streams.Wait()
+	if !l.lane && isShutdown(l.err) {
+		l.association.end(framing.ErrorRelayReset)
+	}
+	l.relays.lose()
+	l.serving.Wait()
 	l.closeSocket()
 }
 
@@ -169,6 +175,13 @@ func (l *link) watch(ctx context.Context) error {
 // handle takes a message of the server. An error ends the connection.
 func (l *link) handle(envelope framing.Envelope) error {
 	switch envelope.Opcode {
+	case framing.OpProgress:
+		select {
+		case <-l.welcomed:
+			return l.association.handleProgress(&l.carrier, envelope)
+		case <-l.quic.Context().Done():
+			return nil
+		}
 	case framing.OpReplaced:
 		return l.handleReplaced(envelope)
 	case framing.OpLanes:

@@ -13,6 +13,8 @@ const (
 	lossMinSent, lossPerMille = 100, 1
 	// lossyLooks of the last looks, one after the other, say that loss limits the connection.
 	lossyLooks = 3
+	// stillLossy is how long that is believed.
+	stillLossy = 10 * time.Second
 )
 
 // lossMeter tells whether loss limits what a connection sends, as on radio links: packets are lost although no
@@ -21,6 +23,7 @@ const (
 type lossMeter struct {
 	sent, lost uint64
 	lossy      int // looks in a row
+	found      time.Time
 }
 
 // look is called every lossLook.
@@ -39,5 +42,9 @@ func (m *lossMeter) look(stats quic.ConnectionStats) (limited bool) {
 		return false
 	}
 	m.lossy = 0 // what is done about it takes a while to show
+	m.found = time.Now()
 	return true
 }
+
+// limited reports whether loss limited the connection lately.
+func (m *lossMeter) limited() bool { return !m.found.IsZero() && time.Since(m.found) < stillLossy }

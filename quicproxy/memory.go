@@ -24,10 +24,14 @@ const (
 	waitingAfter = 50 * time.Millisecond
 	stalledAfter = 250 * time.Millisecond
 	sweepEvery   = 500 * time.Millisecond
+	// keptUnseen is what a relay may have sent without counting: the other side does not tell at once that it has a
+	// few bytes.
+	keptUnseen = 16 << 10
 )
 
-// memoryBudget bounds what readers cost that do not read: what came for them waits in their streams. When all
-// of them together are above the limit, the one that has not read for longest loses its relay.
+// memoryBudget bounds what readers cost that do not read: what came for them waits in their streams, and what was sent
+// to them is kept until they have it. When all of them together are above the limit, the one that has not read for
+// longest loses its relay.
 type memoryBudget struct {
 	limit int64 // bytes
 	log   *slog.Logger
@@ -100,12 +104,10 @@ func (b *memoryBudget) sweep() bool {
 	var total int64
 	var worst []stalled
 	for r, name := range b.relays {
-		begun := r.writing.Load()
-		waits := time.Duration(now - begun)
-		if begun == 0 || waits < waitingAfter {
+		held, waits := r.held(now)
+		if waits < waitingAfter {
 			continue
 		}
-		held := r.held()
 		total += held
 		if waits >= stalledAfter {
 			worst = append(worst, stalled{r, name, held, waits})
@@ -132,8 +134,20 @@ func (b *memoryBudget) sweep() bool {
 	return running
 }
 
-// held is the most that may wait in the stream of a relay, and what it has in hand.
-func (r *relay) held() int64 { return r.window.size.Load() + copySize }
+// held is the most that may wait in a relay for a reader, on this side or on the other, and for how long.
+func (r *relay) held(now int64) (bytes int64, waits time.Duration) {
+	if begun := r.writing.Load(); begun != 0 {
+		bytes, waits = r.window.size.Load()+copySize, time.Duration(now-begun)
+	}
+	if r.out == nil {
+		return bytes, waits
+	}
+	bytes += int64(r.in.Held())
+	if kept, since := r.out.Unreceived(); kept > keptUnseen {
+		bytes, waits = bytes+int64(kept), max(waits, time.Since(since))
+	}
+	return bytes, waits
+}
 
 // windowSize follows the size of a stream's receive window, which quic-go does not tell.
 type windowSize struct {
@@ -163,7 +177,7 @@ func (w *windowSize) add(n int, rtt func() time.Duration) {
 }
 
 // rtt is the round trip time of the relay's connection.
-func (r *relay) rtt() time.Duration { return r.conn.ConnectionStats().SmoothedRTT }
+func (r *relay) rtt() time.Duration { return r.carrier.quic.ConnectionStats().SmoothedRTT }
 
 // defaultMemory is the budget if none is given.
 func defaultMemory() int64 { return machine.Memory() / defaultMemoryShare }

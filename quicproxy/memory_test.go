@@ -39,7 +39,7 @@ func TestMemoryBudget(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		const affordable = 5
 		server := w.startServer(func(c *ServerConfig) {
-			c.Memory = affordable * (maxStreamWindow + copySize) // more than so many relays may cost
+			c.Memory = affordable * (maxStreamWindow/2 + copySize) // as much as so many relays may cost
 		})
 		w.serveTCP(web, serveEndless)
 		w.serveTCP("192.168.1.101:81", echo)

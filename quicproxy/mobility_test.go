@@ -12,9 +12,10 @@ import (
 
 // flows are relays of one kind of traffic each, watched for when data arrives.
 type flows struct {
-	t     *testing.T
-	w     *world
-	moved atomic.Int64
+	t      *testing.T
+	w      *world
+	server *Server
+	moved  atomic.Int64
 }
 
 // traffics begin traffic over a relay; each byte that comes through is counted.
@@ -92,7 +93,7 @@ func mobile(t *testing.T, run func(t *testing.T, w *world, f *flows), change ...
 				w.net.SetLatency(20 * time.Millisecond)
 				server := w.startServer(change...)
 				w.startNode(expose("web", web), func(c *NodeConfig) { c.IdleTimeout = 2 * time.Hour }).leasesWait(t)
-				f := &flows{t: t, w: w}
+				f := &flows{t: t, w: w, server: server.server}
 				begin(f)
 				time.Sleep(500 * time.Millisecond)
 				run(t, w, f)

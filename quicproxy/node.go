@@ -44,6 +44,9 @@ type NodeConfig struct {
 	Networks NetworkStore
 	// IdleTimeout ends a connection on which nothing arrived for so long.
 	IdleTimeout time.Duration
+	// ResumeTime is how long relays outlive the last connection to the server, for the next one to carry them on;
+	// negative: not at all.
+	ResumeTime time.Duration
 	// Drain is how long running relays may go on after Run's context was cancelled; negative: not at all.
 	Drain time.Duration
 
@@ -106,10 +109,13 @@ type Node struct {
 	networks networks
 	trying   chan struct{} // has room for one: whoever finds out how long a mapping lives
 
-	mu       sync.Mutex
-	services []*exposed // in the order in which they were added
-	link     *link      // the connection in use, nil while there is none
-	standby  bool       // another process with our key took over
+	relaying sync.WaitGroup // streams of the server, and the relays that came with them
+
+	mu          sync.Mutex
+	services    []*exposed   // in the order in which they were added
+	link        *link        // the connection in use, nil while there is none
+	association *association // with the server that runs now; nil: relays do not move
+	standby     bool         // another process with our key took over
 }
 
 // exposed is a service with its state.
@@ -139,6 +145,7 @@ func NewNode(config NodeConfig) (*Node, error) {
 	config.Keepalive = cmp.Or(config.Keepalive, DefaultKeepalive)
 	config.IdleTimeout = cmp.Or(config.IdleTimeout, DefaultIdleTimeout)
 	config.Drain = cmp.Or(config.Drain, DefaultDrain)
+	config.ResumeTime = cmp.Or(config.ResumeTime, DefaultResumeTime)
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
@@ -146,10 +153,8 @@ func NewNode(config NodeConfig) (*Node, error) {
 		config.OnLease = func(Lease) {}
 	}
 	setSystemNetwork(&config)
-	var instance [8]byte
-	rand.Read(instance[:])
 	n := &Node{
-		config: config, log: config.Log, instance: binary.BigEndian.Uint64(instance[:]),
+		config: config, log: config.Log, instance: randomInstance(),
 		memory:       newMemoryBudget(cmp.Or(config.Memory, max(defaultMemory(), minNodeMemory)), config.Log),
 		maxUpstreams: descriptorsForRelays(),
 		networks:     networks{store: config.Networks, log: config.Log}, trying: make(chan struct{}, 1),
@@ -169,6 +174,13 @@ func NewNode(config NodeConfig) (*Node, error) {
 		}
 	}
 	return n, nil
+}
+
+// randomInstance is the number that a process chooses at its start; not 0.
+func randomInstance() uint64 {
+	var b [8]byte
+	rand.Read(b[:])
+	return binary.BigEndian.Uint64(b[:]) | 1
 }
 
 func setSystemNetwork(config *NodeConfig) {

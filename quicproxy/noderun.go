@@ -52,7 +52,13 @@ func (n *Node) Run(ctx context.Context) error {
 	services.Go(func() { n.config.WatchNetwork(background, n.network.tell) })
 	services.Go(func() { n.memory.run(background) })
 	links.Go(func() { n.lanes.run(ctx) })
-	defer func() { links.Wait(); stop(); services.Wait() }()
+	defer func() {
+		links.Wait()
+		n.associate(0)
+		n.relaying.Wait()
+		stop()
+		services.Wait()
+	}()
 	r := &reconnector{node: n, links: &links, story: story{log: n.log, peer: n.peerName()}}
 	n.log.Info("connecting", "server", n.config.Address)
 	current := r.connect(ctx, ctx, 0)
@@ -97,7 +103,12 @@ type reconnector struct {
 	story story
 }
 
-func (r *reconnector) eager() bool { return !r.lost.IsZero() && time.Since(r.lost) < eager }
+func (r *reconnector) eager() bool {
+	if r.lost.IsZero() {
+		return false
+	}
+	return time.Since(r.lost) < eager || r.node.relaysWait()
+}
 
 // connect tries until it has a connection, which then runs until running ends, or until attempt ends; it
 // then returns nil.
@@ -156,6 +167,12 @@ func (r *reconnector) pauseAfter(err error) time.Duration {
 	return r.retry.next()
 }
 
+// isShutdown reports whether a connection ended because the other side's process stops.
+func isShutdown(err error) bool {
+	end, ok := errors.AsType[*quic.ApplicationError](err)
+	return ok && end.Remote && framing.ErrorCode(end.ErrorCode) == framing.ErrorShutdown
+}
+
 // isReplaced reports whether a connection ended because another process has the key of this node.
 func isReplaced(err error) bool {
 	if failure, ok := errors.AsType[*FailureError](err); ok {
@@ -177,6 +194,37 @@ func (n *Node) current() *link {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.link
+}
+
+// associate is what this process and that of the server have in common, whose instance is peer; 0: nothing. What it
+// had with another one is over.
+func (n *Node) associate(peer uint64) *association {
+	if n.config.ResumeTime < 0 {
+		return nil
+	}
+	n.mu.Lock()
+	before := n.association
+	if before == nil && peer == 0 || before != nil && before.peer == peer {
+		n.mu.Unlock()
+		return before
+	}
+	n.association = nil
+	if peer != 0 {
+		n.association = newAssociation(peer, n.config.ResumeTime)
+	}
+	now := n.association
+	n.mu.Unlock()
+	before.end(framing.ErrorRelayReset)
+	return now
+}
+
+// relaysWait reports whether there are relays that go on as soon as there is a connection.
+func (n *Node) relaysWait() bool {
+	n.mu.Lock()
+	a := n.association
+	n.mu.Unlock()
+	relays, carriers := a.size()
+	return relays > 0 && carriers == 0
 }
 
 func (n *Node) setStandby(standby bool) {

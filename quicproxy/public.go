@@ -35,6 +35,7 @@ type publicListener struct {
 	mu      sync.Mutex
 	owner   *nodeConn     // the connection that asked for the lease last
 	serving bool          // owner takes new relays
+	movable bool          // and its relays may move
 	closed  bool          // the lease ended
 	changed chan struct{} // closed and made anew when one of the above changes
 	parked  int
@@ -121,9 +122,16 @@ func (p *publicListener) refuse(client net.Conn, err error) {
 	p.server.log.Log(context.Background(), level, "public connection refused", "port", p.port, "client", client.RemoteAddr(), "err", err)
 }
 
+// publicClient is a public connection that is to be relayed.
+type publicClient struct {
+	net.Conn
+	read []byte // what it sent to a relay of which the node never heard
+}
+
 // serve relays one public connection, or resets it.
-func (p *publicListener) serve(client net.Conn) {
+func (p *publicListener) serve(conn net.Conn) {
 	patience := time.Now().Add(max(p.server.config.Park, 0))
+	client := &publicClient{Conn: conn}
 	var tried *nodeConn
 	for {
 		c, err := p.route(patience, tried)
@@ -135,7 +143,7 @@ func (p *publicListener) serve(client net.Conn) {
 			continue // the next connection of the node may be here any moment
 		}
 		if err != nil {
-			p.refuse(client, err)
+			p.refuse(conn, err)
 		}
 		return
 	}
@@ -184,7 +192,19 @@ func (p *publicListener) targetLocked(tried *nodeConn) (*nodeConn, error) {
 }
 
 // attach makes c the connection that new relays go to.
-func (p *publicListener) attach(c *nodeConn) { p.change(func() { p.owner, p.serving = c, true }) }
+func (p *publicListener) attach(c *nodeConn, movable bool) {
+	p.change(func() { p.owner, p.serving, p.movable = c, true, movable })
+}
+
+// associationOf is where a relay over c may move to; nil: it may not.
+func (p *publicListener) associationOf(c *nodeConn) *association {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.movable {
+		return nil
+	}
+	return c.association
+}
 
 // suspend lets new clients wait, if c is still the owner: it is about to be followed by another one.
 func (p *publicListener) suspend(c *nodeConn) {

@@ -10,7 +10,7 @@ const (
 	// A relay whose reader does not read holds at most its stream window of memory at the receiver. It
 	// starts small, so that a thousand stalled relays are cheap, and quic-go doubles it only for relays that
 	// are read: 4 MiB is the bandwidth-delay product of 160 Mbit/s at 200 ms.
-	initialStreamWindow = 128 << 10
+	initialStreamWindow = 64 << 10
 	maxStreamWindow     = 4 << 20
 
 	// The connection window counts the unread bytes of all streams together. Were it ever the tighter
@@ -18,6 +18,8 @@ const (
 	// relays. What protects the memory are the stream windows and the number of streams.
 	connectionWindow = 1 << 40
 
+	// maxSegments is how many segments of relays that moved may be under way at once on a connection.
+	maxSegments = 256
 	// maxRelays is how many relays a node accepts at once on a connection.
 	maxRelays = 1 << 14
 
@@ -45,7 +47,7 @@ func baseConfig(idleTimeout time.Duration) *quic.Config {
 		MaxStreamReceiveWindow:         maxStreamWindow,
 		InitialConnectionReceiveWindow: connectionWindow,
 		MaxConnectionReceiveWindow:     connectionWindow,
-		MaxIncomingUniStreams:          -1,
+		MaxIncomingUniStreams:          maxSegments,
 		// A reset then delivers what was written before it, as TCP does.
 		EnableStreamResetPartialDelivery: true,
 	}

@@ -55,6 +55,7 @@ func (l *link) requestLease(ctx context.Context, service *exposed) error {
 	defer cancel()
 	request := &framing.ProxyRequest{
 		OriginAddress: service.origin, Service: service.name, WantedPort: uint32(service.wantedPort),
+		Movable: l.association != nil && service.listener == nil,
 	}
 	var response framing.ProxyResponse
 	if err := l.control.request(ctx, framing.OpProxyRequest, request, framing.OpProxyResponse, &response); err != nil {

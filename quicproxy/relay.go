@@ -13,6 +13,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/segments"
 )
 
 // resetLinger is how long a relay that the other side reset may still take to deliver what was sent before.
@@ -28,12 +29,13 @@ var copyBuffers = sync.Pool{New: func() any { return new([copySize]byte) }}
 // relay joins a stream and a TCP (or unix) connection: bytes untouched, FIN for FIN in each direction on
 // its own, RST for reset (docs/protocol.md section 6). Both sides of the tunnel use the same type.
 type relay struct {
-	conn   *quic.Conn
-	stream *quic.Stream
-	tcp    net.Conn
-	reader *readyReader
-	budget *memoryBudget
-	window windowSize
+	carrier *carrier // of the stream
+	stream  *quic.Stream
+	tcp     net.Conn
+	reader  *readyReader
+	budget  *memoryBudget
+	window  windowSize
+	movement
 
 	toStreamBytes, toTCPBytes atomic.Uint64
 	aborted                   atomic.Bool  // we reset it
@@ -42,8 +44,8 @@ type relay struct {
 	writing                   atomic.Int64 // since when a write to it waits, by the budget's clock; 0: none does
 }
 
-func newRelay(conn *quic.Conn, stream *quic.Stream, tcp net.Conn, budget *memoryBudget) *relay {
-	r := &relay{conn: conn, stream: stream, tcp: tcp, reader: newReadyReader(tcp), budget: budget}
+func newRelay(c *carrier, stream *quic.Stream, tcp net.Conn, budget *memoryBudget) *relay {
+	r := &relay{carrier: c, stream: stream, tcp: tcp, reader: newReadyReader(tcp), budget: budget}
 	r.window.size.Store(initialStreamWindow)
 	return r
 }
@@ -59,22 +61,25 @@ func (r *relay) run() {
 	other.Go(r.copyToTCP)
 	r.copyToStream()
 	other.Wait()
+	switch {
+	case r.retried.Load():
+	case r.gone.Load():
+		resetTCP(r.tcp)
+	default:
+		r.tcp.Close()
+	}
+	r.linger()
 	if !stop() {
 		<-fired
 	}
-	if r.gone.Load() {
-		resetTCP(r.tcp)
-	} else {
-		r.tcp.Close()
-	}
+	r.endMovement()
 }
 
 func (r *relay) copyToStream() {
 	for {
 		buffer, n, err := r.reader.next()
 		if n > 0 {
-			err = r.writeStream(buffer[:n])
-			copyBuffers.Put(buffer)
+			err = r.send(buffer, n)
 			r.toStreamBytes.Add(uint64(n))
 		}
 		switch {
@@ -83,10 +88,11 @@ func (r *relay) copyToStream() {
 		case r.writeFailed.Load():
 			r.abort(framing.ErrorRelayReset)
 		case err == io.EOF:
-			r.stream.Close()
-		case isStopped(err) || errors.Is(err, os.ErrDeadlineExceeded):
+			r.sendEnd()
+		case isStopped(err) || err == segments.ErrClosed || errors.Is(err, os.ErrDeadlineExceeded):
 			// The other side wants no more. What it sends goes on, and says how the relay ends.
 			r.stream.CancelWrite(quic.StreamErrorCode(framing.NoError))
+			r.sendNoMore()
 		default:
 			r.abort(framing.ErrorRelayReset)
 		}
@@ -107,7 +113,7 @@ func (r *relay) copyToTCP() {
 			// A service may answer early and close: its answer still waits in the socket, and
 			// copyToStream ends the relay when it has read that.
 			r.writeFailed.Store(true)
-			r.stream.CancelRead(quic.StreamErrorCode(framing.NoError))
+			r.receiveNoMore()
 			r.tcp.SetReadDeadline(time.Now().Add(resetLinger))
 		default:
 			r.abort(framing.ErrorRelayReset)
@@ -118,6 +124,9 @@ func (r *relay) copyToTCP() {
 
 // copyOnceToTCP waits for data without holding a buffer, then moves as much as fits into one.
 func (r *relay) copyOnceToTCP() error {
+	if r.readsSegments() {
+		return r.copySegment()
+	}
 	var first [1]byte
 	r.stream.Peek(first[:]) // its error comes again from Read, which also tells quic-go that it was seen
 	buffer := copyBuffers.Get().(*[copySize]byte)
@@ -125,15 +134,22 @@ func (r *relay) copyOnceToTCP() error {
 	n, err := r.stream.Read(buffer[:])
 	if n > 0 {
 		r.window.add(n, r.rtt)
-		r.writing.Store(r.budget.now())
-		_, writeErr := r.tcp.Write(buffer[:n])
-		r.writing.Store(0)
-		if writeErr != nil {
-			return &tcpWriteError{writeErr}
+		if err := r.writeTCP(buffer[:n]); err != nil {
+			return err
 		}
-		r.toTCPBytes.Add(uint64(n))
 	}
-	return err
+	return r.received(n, err)
+}
+
+func (r *relay) writeTCP(b []byte) error {
+	r.writing.Store(r.budget.now())
+	_, err := r.tcp.Write(b)
+	r.writing.Store(0)
+	if err != nil {
+		return &tcpWriteError{err}
+	}
+	r.toTCPBytes.Add(uint64(len(b)))
+	return nil
 }
 
 // tcpWriteError tells a failed write to the TCP connection from a failed read of the stream.
@@ -156,8 +172,8 @@ func noLimit(maxBytes int) int { return maxBytes }
 
 // sendingStopped is called once when the stream takes no more data of ours, whoever caused it.
 func (r *relay) sendingStopped(cause error) {
-	if !isStopped(cause) {
-		return // we ended it ourselves, or the connection died and abort follows
+	if !isStopped(cause) || r.sendsSegments(cause) {
+		return // we ended it ourselves, it goes on elsewhere, or the connection died and lose follows
 	}
 	r.tcp.SetReadDeadline(time.Unix(1, 0))
 	if code, _ := resetCode(cause); code != framing.NoError {
@@ -177,7 +193,10 @@ func (r *relay) abort(code framing.ErrorCode) {
 	}
 	r.stream.SetReliableBoundary()
 	resetStream(r.stream, code)
-	resetTCP(r.tcp)
+	if !r.retried.Load() {
+		resetTCP(r.tcp)
+	}
+	r.resetMovement(code)
 }
 
 // resetStream ends both halves of a stream.

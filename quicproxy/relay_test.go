@@ -12,14 +12,15 @@ import (
 	"time"
 )
 
-// TestRelay has one case per thing that TCP does and a relay must do too.
-func TestRelay(t *testing.T) {
-	const upstream = "192.168.1.101:80"
-	cases := []struct {
-		name    string
-		service func(net.Conn) error // nil: nobody listens
-		visitor func(net.Conn) error
-	}{
+// relayCase is something that TCP does and a relay must do too.
+type relayCase struct {
+	name    string
+	service func(net.Conn) error // nil: nobody listens
+	visitor func(net.Conn) error
+}
+
+func relayCases() []relayCase {
+	return []relayCase{
 		{"echo", func(c net.Conn) error { echo(c); return nil }, func(c net.Conn) error {
 			return errors.Join(exchangeErr(c, "hello\n"), c.Close())
 		}},
@@ -95,33 +96,39 @@ func TestRelay(t *testing.T) {
 			return errors.Join(err, <-failed)
 		}},
 	}
-	for _, test := range cases {
+}
+
+func TestRelay(t *testing.T) {
+	for _, test := range relayCases() {
 		t.Run(test.name, func(t *testing.T) {
-			simulate(t, func(t *testing.T, w *world) {
-				server := w.startServer()
-				served := make(chan error, 1)
-				if test.service == nil {
-					served <- nil
-				} else {
-					w.serveTCP(upstream, func(c net.Conn) { served <- test.service(c) })
-				}
-				node := w.startNode(expose("web", upstream))
-				node.leases.wait(t, 1)
-				if err := test.visitor(w.visit("20000")); err != nil {
-					t.Errorf("visitor: %v", err)
-				}
-				select {
-				case err := <-served:
-					if err != nil {
-						t.Errorf("service: %v", err)
-					}
-				case <-time.After(time.Hour):
-					t.Fatal("the service still waits")
-				}
-				eventually(t, "all relays ended", func() bool { return server.server.Status().Sessions[0].Relays == 0 })
-			})
+			simulate(t, func(t *testing.T, w *world) { test.run(t, w, func(server *Server) {}) })
 		})
 	}
+}
+
+// run has the case happen, and meanwhile what disturbs it.
+func (test *relayCase) run(t *testing.T, w *world, disturb func(*Server)) {
+	server := w.startServer()
+	served := make(chan error, 1)
+	if test.service == nil {
+		served <- nil
+	} else {
+		w.serveTCP(web, func(c net.Conn) { served <- test.service(c) })
+	}
+	w.startNode(expose("web", web)).leasesWait(t)
+	disturb(server.server)
+	if err := test.visitor(w.visit("20000")); err != nil {
+		t.Errorf("visitor: %v", err)
+	}
+	select {
+	case err := <-served:
+		if err != nil {
+			t.Errorf("service: %v", err)
+		}
+	case <-time.After(time.Hour):
+		t.Fatal("the service still waits")
+	}
+	eventually(t, "all relays ended", func() bool { return server.server.relaying() == 0 })
 }
 
 type lingerer interface{ SetLinger(int) error }

@@ -23,7 +23,10 @@ const storeTimeout = 10 * time.Second
 // handle answers a message of the node. An error ends the connection. What needs the lease store is left to
 // a goroutine of its own: a Keepalive is answered at once.
 func (c *nodeConn) handle(envelope framing.Envelope) error {
-	if envelope.RequestNonce == 0 {
+	switch {
+	case envelope.Opcode == framing.OpProgress:
+		return c.association.handleProgress(&c.carrier, envelope)
+	case envelope.RequestNonce == 0:
 		return unexpected(envelope) // a node sends requests only
 	}
 	switch envelope.Opcode {
@@ -135,7 +138,7 @@ func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse,
 	if p == nil {
 		return nil, &FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
 	}
-	p.attach(c)
+	p.attach(c, request.Movable)
 	c.services[request.Service] = p
 	address := "tcp://" + net.JoinHostPort(c.server.config.PublicHost, strconv.Itoa(int(granted.Port)))
 	c.log.Info("lease", "service", request.Service, "public", address, "origin", request.OriginAddress)
@@ -155,6 +158,7 @@ func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) 
 		return nil, badRequest(fmt.Errorf("this connection has no service %q", request.Service))
 	}
 	delete(c.services, request.Service)
+	movable := p.associationOf(c) != nil
 	if !p.leave(c) {
 		return &framing.Released{Service: request.Service}, nil // a newer connection has it
 	}
@@ -166,7 +170,7 @@ func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) 
 	defer cancel()
 	if err := c.server.lessor.Release(ctx, p.key); err != nil {
 		if !c.replaced && !c.draining {
-			p.attach(c)
+			p.attach(c, movable)
 		}
 		c.services[request.Service] = p
 		return nil, leaseFailure(err)

@@ -19,6 +19,7 @@ const (
 	DefaultDrain       = 10 * time.Second
 	DefaultPark        = 10 * time.Second
 	DefaultKeepalive   = 15 * time.Second
+	DefaultResumeTime  = 5 * time.Minute
 )
 
 // ServerConfig says what a Server is made of. The zero value of a field is its default unless noted.
@@ -53,6 +54,9 @@ type ServerConfig struct {
 
 	// IdleTimeout ends a connection on which nothing arrived for so long.
 	IdleTimeout time.Duration
+	// ResumeTime is how long relays outlive the last connection of their node's process, for the next one to carry
+	// them on; negative: not at all.
+	ResumeTime time.Duration
 	// Drain is how long running relays may go on after Run's context was cancelled; negative: not at all.
 	Drain time.Duration
 	// Park is how long a public connection waits for a node that is away; negative: not at all.
@@ -74,13 +78,14 @@ type ServerConfig struct {
 
 // Server accepts nodes and relays public connections to them.
 type Server struct {
-	config  ServerConfig
-	log     *slog.Logger
-	lessor  *lease.Lessor
-	guard   *handshakeGuard
-	memory  *memoryBudget
-	probes  probes
-	clients *clientLimits
+	config   ServerConfig
+	log      *slog.Logger
+	instance uint64 // tells this process from the one before it; 0: relays do not move
+	lessor   *lease.Lessor
+	guard    *handshakeGuard
+	memory   *memoryBudget
+	probes   probes
+	clients  *clientLimits
 	// What was logged lately: refused nodes, and public ports that had too many clients.
 	strangers *recently[certs.NodeID]
 	crowded   *recently[uint16]
@@ -110,6 +115,7 @@ func NewServer(config ServerConfig) (*Server, error) {
 	config.IdleTimeout = cmp.Or(config.IdleTimeout, DefaultIdleTimeout)
 	config.Drain = cmp.Or(config.Drain, DefaultDrain)
 	config.Park = cmp.Or(config.Park, DefaultPark)
+	config.ResumeTime = cmp.Or(config.ResumeTime, DefaultResumeTime)
 	if config.Store == nil {
 		config.Store = lease.NewMemoryStore()
 	}
@@ -134,6 +140,9 @@ func NewServer(config ServerConfig) (*Server, error) {
 		sessions:  make(map[certs.NodeID]*session),
 		public:    make(map[uint16]*publicListener),
 		stopped:   make(chan struct{}),
+	}
+	if config.ResumeTime > 0 {
+		s.instance = randomInstance()
 	}
 	lessor, err := lease.NewLessor(lease.Config{
 		Store: config.Store, Ports: config.Ports, HoldTime: config.LeaseTime,

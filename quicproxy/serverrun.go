@@ -12,6 +12,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/certs"
+	"apquic/framing"
 	"apquic/internal/udp"
 )
 
@@ -115,6 +116,19 @@ func (s *Server) drain() {
 		drained.Go(func() { finish(c.quic, c.control, &c.relays, s.config.Drain, "the server was stopped") })
 	}
 	drained.Wait()
+	for _, a := range s.associations() {
+		a.end(framing.ErrorRelayShutdown)
+	}
+}
+
+// associations are those of all sessions.
+func (s *Server) associations() (all []*association) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, session := range s.sessions {
+		all = slices.AppendSeq(all, maps.Values(session.associations))
+	}
+	return all
 }
 
 // closePublic closes the public listeners for good and returns the connections of nodes.

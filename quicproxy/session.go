@@ -35,27 +35,28 @@ type session struct {
 
 	// Guarded by Server.mu. A lane carries relays and nothing else; a session without conns may still have some.
 	conns, lanes []*nodeConn
+	// associations are those with the processes of the node, by their instance. One without connections has relays
+	// that wait for some.
+	associations map[uint64]*association
 }
 
 // nodeConn is one QUIC connection of a node, as the server sees it.
 type nodeConn struct {
-	server   *Server
-	quic     *quic.Conn
-	control  *controlStream
-	node     certs.NodeID
-	instance uint64
-	version  string
-	since    time.Time
-	log      *slog.Logger
-	session  *session
-	relays   relaySet
-	requests requestQueue // those that need the lease store
-	refusal  string       // why the last one was refused; fulfil is its only user
-	lane     bool
-	carried  int         // relays, also those about to begin; guarded by Server.mu
-	meter    lossMeter   // watchLoss is its only user
-	retiring atomic.Bool // it asked to be drained: no new relays
-	probe    probeToken  // zero: none; serveNode is its only user
+	carrier
+	server      *Server
+	node        certs.NodeID
+	instance    uint64
+	version     string
+	since       time.Time
+	log         *slog.Logger
+	session     *session
+	association *association // nil: relays do not move
+	requests    requestQueue // those that need the lease store
+	refusal     string       // why the last one was refused; fulfil is its only user
+	carried     int          // relays, also those about to begin; guarded by Server.mu
+	meter       lossMeter    // watchLoss is its only user
+	retiring    atomic.Bool  // it asked to be drained: no new relays
+	probe       probeToken   // zero: none; serveNode is its only user
 
 	// Guarded by session.leases.
 	services map[string]*publicListener
@@ -72,11 +73,18 @@ func (s *Server) serveNode(conn *quic.Conn) {
 		conn.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
 		return
 	}
+	c.association.join(&c.carrier)
+	s.tidy(c.session, c.node)
 	err = c.control.serve(c.handle)
 	conn.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
 	s.probes.end(c)
-	c.relays.abort(framing.ErrorRelayReset)
+	c.association.leave(&c.carrier)
+	if !c.lane && isShutdown(err) {
+		c.association.end(framing.ErrorRelayReset)
+	}
+	c.relays.lose()
 	c.requests.working.Wait()
+	c.serving.Wait()
 	s.leave(c)
 	c.log.Info("node disconnected", "reason", explain(err, "the node").Error(), "after", time.Since(c.since).Round(time.Second))
 }
@@ -143,9 +151,48 @@ func (s *Server) join(c *nodeConn, standby bool) (older []*nodeConn, err error) 
 	if standby && slices.ContainsFunc(older, func(old *nodeConn) bool { return old.instance != c.instance }) {
 		return nil, anotherProcess(older[len(older)-1].quic.RemoteAddr())
 	}
-	c.session = existing
 	existing.conns = append(existing.conns, c)
+	s.associateLocked(c, existing)
 	return older, nil
+}
+
+// associateLocked makes c a connection of its process.
+func (s *Server) associateLocked(c *nodeConn, session *session) {
+	c.session = session
+	if s.instance == 0 {
+		return
+	}
+	if c.association = session.associations[c.instance]; c.association != nil {
+		return
+	}
+	if session.associations == nil {
+		session.associations = make(map[uint64]*association)
+	}
+	c.association = newAssociation(c.instance, s.config.ResumeTime)
+	session.associations[c.instance] = c.association
+}
+
+// tidy forgets what is left of a session when nothing is, and ends the relays of processes that another one of the
+// node has followed.
+func (s *Server) tidy(session *session, node certs.NodeID) {
+	s.mu.Lock()
+	var over []*association
+	for instance, a := range session.associations {
+		followed := len(session.conns) > 0 && session.conns[len(session.conns)-1].instance != instance
+		switch relays, carriers := a.size(); {
+		case relays+carriers == 0 && (followed || len(session.conns) == 0):
+			delete(session.associations, instance)
+		case carriers == 0 && followed:
+			over = append(over, a)
+		}
+	}
+	if len(session.conns)+len(session.lanes)+len(session.associations) == 0 && s.sessions[node] == session {
+		delete(s.sessions, node)
+	}
+	s.mu.Unlock()
+	for _, a := range over {
+		a.end(framing.ErrorRelayReset)
+	}
 }
 
 // leave ends what c had. Its leases stay, held for the node, unless a newer connection has them.
@@ -160,13 +207,11 @@ func (s *Server) leave(c *nodeConn) {
 	c.session.leases.Unlock()
 
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	isC := func(other *nodeConn) bool { return other == c }
 	c.session.conns = slices.DeleteFunc(c.session.conns, isC)
 	c.session.lanes = slices.DeleteFunc(c.session.lanes, isC)
-	if len(c.session.conns)+len(c.session.lanes) == 0 && s.sessions[c.node] == c.session {
-		delete(s.sessions, c.node)
-	}
+	s.mu.Unlock()
+	s.tidy(c.session, c.node)
 }
 
 // detach starts the time for which the lease of p is held. A stopping server leaves that to its next start,

@@ -58,6 +58,7 @@ func (c *streamConn) Close() error {
 }
 
 func (c *streamConn) abort(code framing.ErrorCode) { resetStream(c.Stream, code) }
+func (c *streamConn) lose()                        { c.abort(framing.ErrorRelayReset) }
 
 // tcpError says connection reset where TCP would.
 func (c *streamConn) tcpError(op string, err error) error {

@@ -28,7 +28,7 @@ func (l *link) acceptStreams(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		l.streams.Go(func() { l.serveStream(stream) })
+		l.node.relaying.Go(func() { l.serveStream(stream) })
 	}
 }
 
@@ -66,12 +66,16 @@ func (l *link) relay(stream *quic.Stream, service *exposed, header *framing.Stre
 		resetStream(stream, upstreamCode(err))
 		return
 	}
-	r := newRelay(l.quic, stream, upstream, l.node.memory)
-	if !l.relays.add(r) {
+	r := newRelay(&l.carrier, stream, upstream, l.node.memory)
+	var association *association
+	if header.Relay != 0 {
+		association = l.association
+	}
+	if !r.begin(association, header.Relay) {
 		r.abort(framing.ErrorRelayShutdown)
 		return
 	}
-	defer l.relays.remove(r)
+	defer r.ended()
 	l.node.memory.add(r, relayName{service.name, header.ClientAddress})
 	defer l.node.memory.remove(r)
 	l.relayBegan()

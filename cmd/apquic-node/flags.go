@@ -57,6 +57,7 @@ func (f *flagValues) bind(s *config.Node, settings, _ *pflag.FlagSet) {
 	settings.Var((*keepalive)(&s.Keepalive), "keepalive", "how often to ask the server for a sign of life; auto: as rarely as this network allows")
 	settings.TextVar(&s.Memory, "memory", s.Memory, "`SIZE`, such as 256MB, that services may cost that do not read (default: an eighth of the machine's)")
 	settings.DurationVar(&s.IdleTimeout, "idle-timeout", s.IdleTimeout, "give the connection up when nothing came from the server for so long")
+	settings.DurationVar(&s.ResumeTime, "resume-time", s.ResumeTime, "how long running connections wait for a new connection to the server; 0: they end with the old one")
 	settings.DurationVar(&s.Drain, "drain", s.Drain, "how long running connections may go on after a signal to stop")
 	settings.Uint32Var(&s.NetID, "net-id", s.NetID, "`NUMBER` of the network; the server must have the same")
 	settings.BoolVar(&s.IPv4, "ipv4", s.IPv4, "reach the server over IPv4")

@@ -90,6 +90,7 @@ func serve(c *call) error {
 		Networks:    networksFile(filepath.Join(settings.DataDir, networksName)),
 		IdleTimeout: settings.IdleTimeout,
 		Memory:      int64(settings.Memory),
+		ResumeTime:  orNotAtAll(settings.ResumeTime),
 		Drain:       orNotAtAll(settings.Drain),
 		OnLease:     func(l quicproxy.Lease) { results.Printf("%s -> %s", l.PublicAddress, l.Origin) },
 		Version:     "apquic-node " + cli.Version(),

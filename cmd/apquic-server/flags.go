@@ -47,6 +47,7 @@ func bind(s *config.Server, settings *pflag.FlagSet) {
 	settings.TextVar(&s.Memory, "memory", s.Memory, "`SIZE`, such as 256MB, that clients may cost who do not read (default: an eighth of the machine's)")
 	settings.DurationVar(&s.Park, "park", s.Park, "how long public connections wait for a node that is away")
 	settings.DurationVar(&s.IdleTimeout, "idle-timeout", s.IdleTimeout, "give a node up when nothing came from it for so long")
+	settings.DurationVar(&s.ResumeTime, "resume-time", s.ResumeTime, "how long running connections wait for a node that lost its own; 0: they end with it")
 	settings.DurationVar(&s.Drain, "drain", s.Drain, "how long running connections may go on after a signal to stop")
 	settings.Uint32Var(&s.NetID, "net-id", s.NetID, "`NUMBER` of the network; nodes must have the same")
 	settings.BoolVar(&s.IPv4, "ipv4", s.IPv4, "listen on IPv4")

@@ -95,6 +95,7 @@ func serverConfig(settings config.Server, log *slog.Logger) (quicproxy.ServerCon
 		Peers:                peerFile(filepath.Join(settings.DataDir, peersFile)),
 		NetID:                settings.NetID,
 		IdleTimeout:          settings.IdleTimeout,
+		ResumeTime:           orNotAtAll(settings.ResumeTime),
 		Drain:                orNotAtAll(settings.Drain),
 		Park:                 orNotAtAll(settings.Park),
 		Version:              "apquic-server " + cli.Version(),

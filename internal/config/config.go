@@ -34,6 +34,7 @@ type Server struct {
 	Open                 bool             // any node may have ports
 	IPv4, IPv6           bool             // families that are listened on
 	IdleTimeout          time.Duration    // a node that is silent for so long is away
+	ResumeTime           time.Duration    // how long relays outlive their connection; 0: not at all
 	Park                 time.Duration    // how long public connections wait for a node; 0: not at all
 	Drain                time.Duration    // how long relays may go on after a signal; 0: not at all
 	NetID                uint32           // nodes must have the same
@@ -53,6 +54,7 @@ type Node struct {
 	IPv4, IPv6  bool             // families that are dialled
 	Keepalive   time.Duration    // between two keepalives, or AutoKeepalive
 	IdleTimeout time.Duration    // a server that is silent for so long is gone
+	ResumeTime  time.Duration    // how long relays outlive their connection; 0: not at all
 	Memory      Size             // that services may cost that do not read; 0: an eighth of the machine's
 	Drain       time.Duration    // how long relays may go on after a signal; 0: not at all
 	NetID       uint32           // the server must have the same
@@ -95,6 +97,7 @@ func DefaultServer() Server {
 		IPv6:                 true,
 		IdleTimeout:          90 * time.Second,
 		Park:                 10 * time.Second,
+		ResumeTime:           5 * time.Minute,
 		Drain:                10 * time.Second,
 		LogLevel:             "info",
 		LogFormat:            "text",
@@ -109,6 +112,7 @@ func DefaultNode() Node {
 		IPv6:        true,
 		Keepalive:   15 * time.Second,
 		IdleTimeout: 90 * time.Second,
+		ResumeTime:  5 * time.Minute,
 		Drain:       10 * time.Second,
 		LogLevel:    "info",
 		LogFormat:   "text",

@@ -14,7 +14,7 @@ func TestParseServer(t *testing.T) {
 	got := DefaultServer()
 	err := ParseServer("server.json", []byte("\ufeff"+`{ // all of it
 		"listen": "[::1]:9000", "range": "40000-40010,50000", "publicHost": "Example.com", "dataDir": "/d",
-		"leaseTime": "1h30m", "maxServices": "3", "maxClients": 7, "maxClientsPerAddress": 5, "memory": "1GiB", "open": true, "ipv4": false, "ipv6": true, "idleTimeout": 60,
+		"leaseTime": "1h30m", "maxServices": "3", "maxClients": 7, "maxClientsPerAddress": 5, "memory": "1GiB", "open": true, "ipv4": false, "ipv6": true, "idleTimeout": 60, "resumeTime": "2m",
 		"park": "0", "drain": "2s", "netId": 4294967295, "logLevel": "debug", "logFormat": "json",
 	} // no newline at the end`), &got)
 	if err != nil {
@@ -22,7 +22,7 @@ func TestParseServer(t *testing.T) {
 	}
 	want := Server{
 		Listen: "[::1]:9000", Range: mustRange(t, "40000-40010,50000"), PublicHost: "Example.com", DataDir: "/d",
-		LeaseTime: 90 * time.Minute, MaxServices: 3, MaxClients: 7, MaxClientsPerAddress: 5, Memory: 1 << 30, Open: true, IPv6: true, IdleTimeout: time.Minute,
+		LeaseTime: 90 * time.Minute, MaxServices: 3, MaxClients: 7, MaxClientsPerAddress: 5, Memory: 1 << 30, Open: true, IPv6: true, IdleTimeout: time.Minute, ResumeTime: 2 * time.Minute,
 		Drain: 2 * time.Second, NetID: 4294967295, LogLevel: "debug", LogFormat: "json",
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -41,7 +41,7 @@ func TestParseNode(t *testing.T) {
 			"ssh": {"upstream": "tcp://nas:22", "publicPort": "20022"},
 			"app": "unix:/run/app.sock"
 		},
-		"dataDir": "d", "keepalive": "5s", "memory": "200MB", "idleTimeout": "1h", "drain": 0, "netId": "7", "ipv4": false,
+		"dataDir": "d", "keepalive": "5s", "memory": "200MB", "idleTimeout": "1h", "resumeTime": "10m", "drain": 0, "netId": "7", "ipv4": false,
 		"logLevel": "warn", "logFormat": "json"
 	}`), &got)
 	if err != nil {
@@ -50,7 +50,7 @@ func TestParseNode(t *testing.T) {
 	want := Node{
 		Server:   certs.Invitation{Server: mustID(t, serverID), Host: "2001:db8::1", Port: 8090, Secret: []byte("Hello World!")},
 		Services: []Service{{"web", "tcp://127.0.0.1:80", 0}, {"ssh", "tcp://nas:22", 20022}, {"app", "unix:/run/app.sock", 0}},
-		DataDir:  "d", Keepalive: 5 * time.Second, Memory: 200e6, IdleTimeout: time.Hour, NetID: 7, IPv6: true, LogLevel: "warn", LogFormat: "json",
+		DataDir:  "d", Keepalive: 5 * time.Second, Memory: 200e6, IdleTimeout: time.Hour, ResumeTime: 10 * time.Minute, NetID: 7, IPv6: true, LogLevel: "warn", LogFormat: "json",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -101,6 +101,7 @@ func TestServerMistakes(t *testing.T) {
 		`{"leaseTime": "-1s"}`:                               {{"s:1: leaseTime: -1s is not from 1s"}},
 		`{"leaseTime": 99999999999999}`:                      {{"s:1: leaseTime: 99999999999999 is not from 0 to"}},
 		`{"maxServices": 0}`:                                 {{"s:1: maxServices: 0 is not from 1 to 65535"}},
+		`{"resumeTime": "25h"}`:                              {{"s:1: resumeTime: 25h is not from 0s to 24h"}},
 		`{"idleTimeout": "1s"}`:                              {{"s:1: idleTimeout: 1s is not from 5s to 24h"}},
 		`{"park": "2h"}`:                                     {{"s:1: park: 2h is not from 0s to 1h"}},
 		`{"drain": "2h"}`:                                    {{"s:1: drain: 2h is not from 0s to 1h"}},

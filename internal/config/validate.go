@@ -73,6 +73,7 @@ func (s Server) faults() (all faults) {
 	all.add(checkMemory(s.Memory), "memory")
 	all.add(within(s.IdleTimeout, 5*time.Second, 24*time.Hour), "idleTimeout")
 	all.add(within(s.Park, 0, time.Hour), "park")
+	all.add(within(s.ResumeTime, 0, 24*time.Hour), "resumeTime")
 	all.common(s.DataDir, s.Drain, s.LogLevel, s.LogFormat)
 	return all
 }
@@ -84,6 +85,7 @@ func (n Node) faults() (all faults) {
 	all.checkKeepalive(n.Keepalive, n.IdleTimeout)
 	all.add(checkMemory(n.Memory), "memory")
 	all.services(n.Services)
+	all.add(within(n.ResumeTime, 0, 24*time.Hour), "resumeTime")
 	all.common(n.DataDir, n.Drain, n.LogLevel, n.LogFormat)
 	return all
 }

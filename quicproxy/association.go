@@ -1,0 +1,234 @@
+package quicproxy
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"apquic/framing"
+)
+
+// association is what a server process and a node process have in common beyond a single connection: the live
+// connections between them, and the relays that may go on over any of these. Both sides have one of each other.
+type association struct {
+	peer   uint64        // the number that the other process chose at its start
+	resume time.Duration // how long relays live without a connection
+
+	mu       sync.Mutex
+	carriers []*carrier // live: the primary one, if there is one, and then lanes
+	changed  chan struct{}
+	relays   map[uint64]*relay
+	last     uint64      // relay that began; the server's
+	giveUp   *time.Timer // runs while there are no carriers
+}
+
+func newAssociation(peer uint64, resume time.Duration) *association {
+	return &association{peer: peer, resume: resume, changed: make(chan struct{}), relays: make(map[uint64]*relay)}
+}
+
+// join adds a connection. A primary one takes over what the primary one before it carried, which may be dead.
+func (a *association) join(c *carrier) {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	var older *carrier
+	if c.lane {
+		a.carriers = append(a.carriers[:len(a.carriers):len(a.carriers)], c)
+	} else {
+		lanes := a.carriers
+		if len(lanes) > 0 && !lanes[0].lane {
+			older, lanes = lanes[0], lanes[1:]
+		}
+		a.carriers = append([]*carrier{c}, lanes...)
+	}
+	if a.giveUp != nil {
+		a.giveUp.Stop()
+	}
+	if len(a.relays) > 0 {
+		c.acceptSegments(a)
+	}
+	relays := a.changedLocked(c)
+	a.mu.Unlock()
+	for _, r := range relays {
+		if r.carrier == older {
+			r.lose()
+		}
+		a.adopt(r)
+		r.tellAgain()
+	}
+}
+
+// leave removes a connection that ended.
+func (a *association) leave(c *carrier) {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	i := slices.Index(a.carriers, c)
+	if i < 0 {
+		a.mu.Unlock()
+		return
+	}
+	a.carriers = slices.Delete(slices.Clone(a.carriers), i, i+1)
+	if len(a.carriers) == 0 && len(a.relays) > 0 {
+		a.giveUp = time.AfterFunc(a.resume, func() { a.end(framing.ErrorRelayReset) })
+	}
+	var relays []*relay
+	if i == 0 && len(a.carriers) > 0 {
+		relays = a.changedLocked(a.carriers[0])
+	} else {
+		a.changedLocked(nil)
+	}
+	a.mu.Unlock()
+	for _, r := range relays {
+		r.tellAgain()
+	}
+}
+
+// changedLocked tells who waits that the carriers are others. It returns the relays if first is the first one now:
+// what was to be told over another one has to be told again.
+func (a *association) changedLocked(first *carrier) []*relay {
+	close(a.changed)
+	a.changed = make(chan struct{})
+	if first == nil || a.carriers[0] != first {
+		return nil
+	}
+	return slices.Collect(maps.Values(a.relays))
+}
+
+// end resets all relays that go on without the connection that they began on.
+func (a *association) end(code framing.ErrorCode) {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	relays := slices.Collect(maps.Values(a.relays))
+	a.mu.Unlock()
+	for _, r := range relays {
+		r.abort(code)
+	}
+}
+
+// live returns the connections that can carry segments, the best first, and a channel that is closed when there
+// are others.
+func (a *association) live() ([]*carrier, <-chan struct{}) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.carriers[:len(a.carriers):len(a.carriers)], a.changed
+}
+
+// tell has the other side hear within so long how far r is; if there is no connection now, when there is one.
+func (a *association) tell(r *relay, within time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.carriers) > 0 {
+		a.carriers[0].tell(r, within)
+	}
+}
+
+// add makes r a relay that may move; id 0 gives it a number. It reports false if the connection that r begins on
+// takes none any more.
+func (a *association) add(r *relay, id uint64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if id == 0 {
+		a.last++
+		id = a.last
+	}
+	if a.relays[id] != nil || !slices.Contains(a.carriers, r.carrier) {
+		return false
+	}
+	r.mayMove(a, id)
+	if r.home = r.carrier; !r.home.relays.add(r) {
+		return false
+	}
+	a.relays[id] = r
+	for _, c := range a.carriers {
+		c.acceptSegments(a)
+	}
+	return true
+}
+
+func (a *association) remove(r *relay) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.relays, r.id)
+	if r.home != nil {
+		r.home.relays.remove(r)
+	}
+}
+
+func (a *association) relay(id uint64) *relay {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.relays[id]
+}
+
+func (a *association) size() (relays, carriers int) {
+	if a == nil {
+		return 0, 0
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.relays), len(a.carriers)
+}
+
+// adopt has the relay, which left the connection that it began on, counted where it is carried now.
+func (a *association) adopt(r *relay) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var now *carrier
+	if len(a.carriers) > 0 {
+		now = a.carriers[0]
+	}
+	if r.home == now || !r.left.Load() || a.relays[r.id] != r {
+		return
+	}
+	if r.home != nil {
+		r.home.relays.remove(r)
+	}
+	if r.home = now; now != nil && !now.relays.add(r) {
+		r.home = nil // it is about to end
+	}
+}
+
+// handleProgress is told how far relays are at the other side.
+func (a *association) handleProgress(from *carrier, envelope framing.Envelope) error {
+	var message framing.Progress
+	if err := envelope.Decode(&message); err != nil {
+		return err
+	}
+	if a == nil {
+		return unexpected(envelope)
+	}
+	var unknown []*framing.RelayProgress
+	for _, p := range message.Relays {
+		if r := a.relay(p.Relay); r != nil {
+			r.progressed(p)
+		} else if p.Moved && p.ResetCode == 0 {
+			unknown = append(unknown, &framing.RelayProgress{Relay: p.Relay, ResetCode: uint32(framing.ErrorUnknownRelay)})
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	return from.control.send(framing.OpProgress, &framing.Progress{Relays: unknown})
+}
+
+// stripe has relays that are sending much do so over all connections: loss limits c, which carries them.
+func (a *association) stripe(c *carrier) {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	relays := slices.Collect(maps.Values(a.relays))
+	lonely := len(a.carriers) < 2
+	a.mu.Unlock()
+	for _, r := range relays {
+		if kept := r.out.Kept(); r.carrier == c && kept-r.looked.Swap(kept) > bulk && !lonely {
+			r.stripe()
+		}
+	}
+}

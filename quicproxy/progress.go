@@ -1,0 +1,98 @@
+package quicproxy
+
+import (
+	"sync"
+	"time"
+
+	"apquic/framing"
+)
+
+const (
+	// What one side has is told to the other in one message for many relays. Nothing waits for it but memory, so
+	// that of a few bytes can come late; that of much, of an end, and of a relay that moved, should not.
+	lazily = time.Second
+	soon   = 25 * time.Millisecond
+	atOnce = 0
+	// tellAfter is how many bytes of a relay are told at once.
+	tellAfter = 1 << 20
+	// maxProgress is how many relays one message is about.
+	maxProgress = 1000
+)
+
+// progressQueue collects the relays of which the other side has to hear. It has a goroutine only while there are
+// some.
+type progressQueue struct {
+	mu     sync.Mutex
+	relays map[*relay]struct{}
+	due    time.Time
+	sooner chan struct{} // has room for one: due changed; nil: nobody waits
+}
+
+// tell has the other side hear of r within so long. association.mu is held.
+func (c *carrier) tell(r *relay, within time.Duration) {
+	q := &c.progress
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.relays == nil {
+		q.relays = make(map[*relay]struct{})
+	}
+	q.relays[r] = struct{}{}
+	due := time.Now().Add(within)
+	switch {
+	case q.sooner == nil:
+		sooner := make(chan struct{}, 1)
+		q.due, q.sooner = due, sooner
+		c.serving.Go(func() { c.tellProgress(sooner) })
+	case due.Before(q.due):
+		q.due = due
+		signal(q.sooner)
+	}
+}
+
+// tellProgress sends what is due until there is nothing more.
+func (c *carrier) tellProgress(sooner <-chan struct{}) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		relays, wait := c.progress.take()
+		switch {
+		case wait > 0:
+			timer.Reset(wait)
+			select {
+			case <-timer.C:
+			case <-sooner:
+			case <-c.quic.Context().Done():
+				return // whoever did not hear will ask
+			}
+			continue
+		case len(relays) == 0:
+			return
+		}
+		message := new(framing.Progress)
+		for r := range relays {
+			if message.Relays = append(message.Relays, r.progress()); len(message.Relays) == maxProgress {
+				c.control.send(framing.OpProgress, message)
+				message.Relays = nil
+			}
+		}
+		if len(message.Relays) > 0 && c.control.send(framing.OpProgress, message) != nil {
+			return
+		}
+	}
+}
+
+// take returns the relays that are due, or how long nothing is. After neither nobody works any more.
+func (q *progressQueue) take() (relays map[*relay]struct{}, wait time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.relays) == 0 {
+		q.relays, q.sooner = nil, nil
+		return nil, 0
+	}
+	if wait = time.Until(q.due); wait > 0 {
+		return nil, wait
+	}
+	relays, q.relays = q.relays, make(map[*relay]struct{})
+	q.due = time.Now().Add(time.Hour) // whoever comes now says how soon
+	return relays, 0
+}

@@ -1,0 +1,164 @@
+package segments
+
+import (
+	"errors"
+	"slices"
+	"sync"
+)
+
+// ErrTooFar is what Offer returns for a segment that the other side may not have sent yet.
+var ErrTooFar = errors.New("a segment is beyond the window")
+
+// Incoming is the receiving end of a direction. One goroutine takes what came (Next, Advance); all else may be
+// called concurrently.
+type Incoming struct {
+	mu       sync.Mutex
+	arrived  sync.Cond
+	position uint64  // of what was taken; the end counts
+	pieces   []piece // what came and was not taken yet, by offset
+	held     int     // bytes of pieces
+	taking   bool    // between Next and Advance
+	closed   bool
+}
+
+// piece is a segment with its bytes.
+type piece struct {
+	Segment
+	data []byte
+	free func()
+}
+
+// NewIncoming makes an Incoming.
+func NewIncoming() *Incoming {
+	in := new(Incoming)
+	in.arrived.L = &in.mu
+	return in
+}
+
+// Position is the number of what was taken so far; the end counts as one.
+func (in *Incoming) Position() uint64 {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.position
+}
+
+// Held is how many bytes wait to be taken.
+func (in *Incoming) Held() int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.held
+}
+
+// Check tells before its bytes are read whether a segment may come: ErrTooFar. With wanted false it is not needed.
+func (in *Incoming) Check(s Segment) (wanted bool, err error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.checkLocked(s)
+}
+
+func (in *Incoming) checkLocked(s Segment) (wanted bool, err error) {
+	switch {
+	case in.closed || s.next() <= in.position:
+		return false, nil
+	case s.Offset+uint64(s.Length) > in.position+Window:
+		return false, ErrTooFar
+	}
+	known := slices.ContainsFunc(in.pieces, func(p piece) bool { return p.Offset <= s.Offset && s.next() <= p.next() })
+	return !known, nil
+}
+
+// Offer hands over a segment with its bytes; free is called when they are not needed any more. It reports whether
+// Next has something now.
+func (in *Incoming) Offer(s Segment, data []byte, free func()) (ready bool, err error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	wanted, err := in.checkLocked(s)
+	if !wanted || in.held+len(data) > 2*Window { // the latter takes segments that overlap each other
+		free()
+		return in.readyLocked(), err
+	}
+	at, _ := slices.BinarySearchFunc(in.pieces, s.Offset, func(p piece, offset uint64) int {
+		if p.Offset < offset {
+			return -1
+		}
+		return 1
+	})
+	in.pieces = slices.Insert(in.pieces, at, piece{s, data, free})
+	in.held += len(data)
+	if in.readyLocked() {
+		in.arrived.Broadcast()
+		return true, nil
+	}
+	return false, nil
+}
+
+// readyLocked drops what is not needed any more and reports whether there is something to take.
+func (in *Incoming) readyLocked() bool {
+	for len(in.pieces) > 0 && in.pieces[0].next() <= in.position {
+		in.dropLocked(0)
+	}
+	return len(in.pieces) > 0 && in.pieces[0].Offset <= in.position
+}
+
+func (in *Incoming) dropLocked(i int) {
+	in.held -= len(in.pieces[i].data)
+	in.pieces[i].free()
+	in.pieces = slices.Delete(in.pieces, i, i+1)
+}
+
+// Ready reports whether Next would return at once.
+func (in *Incoming) Ready() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.closed || in.readyLocked()
+}
+
+// Next waits for what comes next. The bytes are valid until Advance, which must follow. end says that nothing follows
+// them; ok is false after Close.
+func (in *Incoming) Next() (data []byte, end, ok bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for !in.closed && !in.readyLocked() {
+		in.arrived.Wait()
+	}
+	if in.closed {
+		return nil, false, false
+	}
+	in.taking = true
+	p := in.pieces[0]
+	skip := min(in.position-p.Offset, uint64(len(p.data)))
+	return p.data[skip:], p.End, true
+}
+
+// Advance notes that so many bytes were taken, and the end if end is set.
+func (in *Incoming) Advance(n int, end bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.taking = false
+	in.position += uint64(n)
+	if end {
+		in.position++
+	}
+	if in.closed {
+		in.freeLocked()
+	} else {
+		in.readyLocked()
+	}
+}
+
+// Close frees Next and refuses what still comes. What Next returned last stays valid until Advance.
+func (in *Incoming) Close() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.closed = true
+	in.arrived.Broadcast()
+	if !in.taking {
+		in.freeLocked()
+	}
+}
+
+func (in *Incoming) freeLocked() {
+	for len(in.pieces) > 0 {
+		in.dropLocked(0)
+	}
+}
