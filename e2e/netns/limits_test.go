@@ -20,6 +20,8 @@ var limits = map[string]map[kind]time.Duration{
 	"5s outage":   {idle: ms(1500), echo: ms(1500), download: ms(1500), upload: ms(1500)},
 	"20s outage":  {idle: ms(1500), echo: ms(1500), download: ms(1500), upload: ms(1500)},
 	"1m0s outage": {idle: ms(1500), echo: ms(1500), download: ms(1500), upload: ms(1500)},
+	// A pause of up to a second before the node tries again, a handshake, and half a second for the machine.
+	"lost connection": {idle: ms(2000), echo: ms(2000), download: ms(2000), upload: ms(2000)},
 	// Until a new visitor is served, from when the new server listens, with such a relay on the old one.
 	"restart after 1s": {idle: ms(2500), echo: ms(2500)},
 	"restart after 8s": {idle: ms(2500), echo: ms(2500)},

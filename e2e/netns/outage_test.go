@@ -27,6 +27,24 @@ func TestOutage(t *testing.T) {
 	}
 }
 
+// TestLostConnection cuts the link until both sides have given their connection up: the next one carries the relays on.
+func TestLostConnection(t *testing.T) {
+	for traffic, kinds := range everything {
+		t.Run(traffic, func(t *testing.T) {
+			t.Parallel()
+			w := newTunnel(t, "--idle-timeout", "5s")
+			relays := w.relays(kinds...)
+			for k, after := range w.cut(15*time.Second, relays) {
+				check(t, "lost connection", k, after)
+			}
+			finish(relays)
+			if all := connected.FindAllString(w.server.text(), -1); len(all) < 2 {
+				t.Errorf("the connection was not lost: %q", all)
+			}
+		})
+	}
+}
+
 // cut cuts the link for a while and returns, for each relay, how long after the end of that something arrived.
 func (w *tunnel) cut(outage time.Duration, relays []*relay) map[kind]time.Duration {
 	w.t.Helper()

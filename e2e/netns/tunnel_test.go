@@ -26,16 +26,18 @@ type tunnel struct {
 	address      string // where the public finds the service
 }
 
-func newTunnel(t testing.TB) *tunnel {
+// newTunnel starts one; both programs get settings.
+func newTunnel(t testing.TB, settings ...string) *tunnel {
 	t.Helper()
 	data := t.TempDir()
 	w := &tunnel{internet: newInternet(t), serverArgs: []string{"--range", "20000-20009", "--public-host", serverIP,
 		"--data-dir", filepath.Join(data, "server"), "--log-level", "debug"}}
+	w.serverArgs = append(w.serverArgs, settings...)
 	w.service = newService(w.home)
 	w.startServer()
 	invitation := w.server.await(`^(apquic://.+)$`)
-	w.node = start(w.home, "the node", "apquic-node", "--server", invitation, "--upstream", w.service.listener.Addr().String(),
-		"--data-dir", filepath.Join(data, "node"), "--keepalive", keepalive.String(), "--log-level", "debug")
+	w.node = start(w.home, "the node", "apquic-node", append([]string{"--server", invitation, "--upstream", w.service.listener.Addr().String(),
+		"--data-dir", filepath.Join(data, "node"), "--keepalive", keepalive.String(), "--log-level", "debug"}, settings...)...)
 	w.address = w.node.await(`^tcp://(.+) -> `)
 	return w
 }
