@@ -19,9 +19,17 @@ type association struct {
 	carriers []*carrier // live: the primary one, if there is one, and then lanes
 	changed  chan struct{}
 	relays   map[uint64]*relay
-	last     uint64      // relay that began; the server's
-	giveUp   *time.Timer // runs while there are no carriers
+	giveUp   *time.Timer // runs while there are relays without carriers
+	over     bool        // the other process has ended, or is about to
+	heard    []uint64    // numbers of relays that the other side began here lately
+	hears    int         // the place in heard of the next one
+
+	users int // connections that belong to it; the server's, guarded by Server.mu
 }
+
+// maxHeard is how many relays are remembered that are over: that the other side names one of them tells nothing of
+// whether it began.
+const maxHeard = 256
 
 func newAssociation(peer uint64, resume time.Duration) *association {
 	return &association{peer: peer, resume: resume, changed: make(chan struct{}), relays: make(map[uint64]*relay)}
@@ -73,7 +81,7 @@ func (a *association) leave(c *carrier) {
 	}
 	a.carriers = slices.Delete(slices.Clone(a.carriers), i, i+1)
 	if len(a.carriers) == 0 && len(a.relays) > 0 {
-		a.giveUp = time.AfterFunc(a.resume, func() { a.end(framing.ErrorRelayReset) })
+		a.giveUp = time.AfterFunc(a.resume, func() { a.reset(framing.ErrorRelayReset) })
 	}
 	var relays []*relay
 	if i == 0 && len(a.carriers) > 0 {
@@ -81,10 +89,24 @@ func (a *association) leave(c *carrier) {
 	} else {
 		a.changedLocked(nil)
 	}
+	over := a.over && len(a.carriers) == 0
 	a.mu.Unlock()
 	for _, r := range relays {
 		r.tellAgain()
 	}
+	if over {
+		a.reset(framing.ErrorRelayReset)
+	}
+}
+
+// ends notes that the other process stops: what its last connection carries does not wait for another one.
+func (a *association) ends() {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.over = true
 }
 
 // changedLocked tells who waits that the carriers are others. It returns the relays if first is the first one now:
@@ -98,11 +120,17 @@ func (a *association) changedLocked(first *carrier) []*relay {
 	return slices.Collect(maps.Values(a.relays))
 }
 
-// end resets all relays that go on without the connection that they began on.
+// end resets all relays; none begins any more.
 func (a *association) end(code framing.ErrorCode) {
 	if a == nil {
 		return
 	}
+	a.ends()
+	a.reset(code)
+}
+
+// reset resets all relays.
+func (a *association) reset(code framing.ErrorCode) {
 	a.mu.Lock()
 	relays := slices.Collect(maps.Values(a.relays))
 	a.mu.Unlock()
@@ -128,16 +156,11 @@ func (a *association) tell(r *relay, within time.Duration) {
 	}
 }
 
-// add makes r a relay that may move; id 0 gives it a number. It reports false if the connection that r begins on
-// takes none any more.
+// add makes r a relay that may move. It reports false if the connection that r begins on takes none any more.
 func (a *association) add(r *relay, id uint64) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if id == 0 {
-		a.last++
-		id = a.last
-	}
-	if a.relays[id] != nil || !slices.Contains(a.carriers, r.carrier) {
+	if a.over || a.relays[id] != nil || !slices.Contains(a.carriers, r.carrier) {
 		return false
 	}
 	r.mayMove(a, id)
@@ -158,6 +181,34 @@ func (a *association) remove(r *relay) {
 	if r.home != nil {
 		r.home.relays.remove(r)
 	}
+	if len(a.relays) == 0 && a.giveUp != nil {
+		a.giveUp.Stop()
+	}
+}
+
+// hear notes that the other side has begun a relay here.
+func (a *association) hear(id uint64) {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.heard) < maxHeard {
+		a.heard = append(a.heard, 0)
+	}
+	a.heard[a.hears] = id
+	a.hears = (a.hears + 1) % maxHeard
+}
+
+// unknown is what to answer when the other side names a relay that is not here: that it was reset, if it ever was.
+func (a *association) unknown(id uint64) *framing.RelayProgress {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	code := framing.ErrorUnknownRelay
+	if slices.Contains(a.heard, id) {
+		code = framing.ErrorRelayReset
+	}
+	return &framing.RelayProgress{Relay: id, ResetCode: uint32(code)}
 }
 
 func (a *association) relay(id uint64) *relay {
@@ -208,7 +259,7 @@ func (a *association) handleProgress(from *carrier, envelope framing.Envelope) e
 		if r := a.relay(p.Relay); r != nil {
 			r.progressed(p)
 		} else if p.Moved && p.ResetCode == 0 {
-			unknown = append(unknown, &framing.RelayProgress{Relay: p.Relay, ResetCode: uint32(framing.ErrorUnknownRelay)})
+			unknown = append(unknown, a.unknown(p.Relay))
 		}
 	}
 	if len(unknown) == 0 {

@@ -5,16 +5,12 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
 	"apquic/quicproxy/segments"
 )
-
-// segmentTimeout bounds how long a segment may take from its first byte.
-const segmentTimeout = time.Minute
 
 // carrier is a connection between a node and a server as relays see it: the part that a node's link and a server's
 // nodeConn have in common.
@@ -40,16 +36,16 @@ func (c *carrier) acceptSegments(a *association) {
 					return
 				}
 				c.segments.Add(1)
-				c.serving.Go(func() { a.serveSegment(stream) })
+				c.serving.Go(func() { c.serveSegment(a, stream) })
 			}
 		})
 	})
 }
 
-// serveSegment brings a segment to its relay.
-func (a *association) serveSegment(stream *quic.ReceiveStream) {
+// serveSegment brings a segment to its relay. It has no deadline: an outage may last as long as the connection does, and
+// the sender does not look at a segment any more that it has sent.
+func (c *carrier) serveSegment(a *association, stream *quic.ReceiveStream) {
 	refuse := func(code framing.ErrorCode) { stream.CancelRead(quic.StreamErrorCode(code)) }
-	stream.SetReadDeadline(time.Now().Add(segmentTimeout))
 	header, err := framing.ReadSegmentHeader(stream)
 	if err != nil {
 		refuse(framing.ErrorBadHeader)
@@ -58,6 +54,7 @@ func (a *association) serveSegment(stream *quic.ReceiveStream) {
 	r := a.relay(header.Relay)
 	if r == nil {
 		refuse(framing.ErrorUnknownRelay)
+		c.control.send(framing.OpProgress, &framing.Progress{Relays: []*framing.RelayProgress{a.unknown(header.Relay)}})
 		return
 	}
 	s := segments.Segment{Offset: header.Offset, Length: int(header.Length), End: header.End}
@@ -71,20 +68,17 @@ func (a *association) serveSegment(stream *quic.ReceiveStream) {
 		r.tell(soon) // the other side does not know yet
 		return
 	}
-	buffer := copyBuffers.Get().(*[copySize]byte)
-	free := func() { copyBuffers.Put(buffer) }
-	if _, err := io.ReadFull(stream, buffer[:s.Length]); err != nil {
-		free()
+	data := make([]byte, s.Length)
+	if _, err := io.ReadFull(stream, data); err != nil {
 		refuse(framing.ErrorBadHeader)
 		return
 	}
 	var none [1]byte
 	if _, err := stream.Read(none[:]); err != io.EOF {
-		free()
 		refuse(framing.ErrorBadHeader)
 		return
 	}
-	if ready, _ := r.in.Offer(s, buffer[:s.Length], free); ready {
+	if r.in.Offer(s, data) {
 		r.leave()
 	}
 }
@@ -93,7 +87,7 @@ func (a *association) serveSegment(stream *quic.ReceiveStream) {
 func (c *carrier) sendSegment(r *relay, s segments.Segment) (failed bool) {
 	buffer := copyBuffers.Get().(*[copySize]byte)
 	defer copyBuffers.Put(buffer)
-	data, wanted := r.out.Read(s, buffer[:])
+	s, data, wanted := r.out.Read(s, buffer[:])
 	if !wanted {
 		return false
 	}

@@ -39,7 +39,8 @@ func (c *nodeConn) carry(p *publicListener, client *publicClient) error {
 		return fmt.Errorf("the node takes no more relays: %w", err)
 	}
 	r := newRelay(&c.carrier, stream, client.Conn, c.server.memory)
-	if !r.begin(p.associationOf(c), 0) {
+	r.retriable = true
+	if !r.begin(p.associationOf(c), c.server.lastRelay.Add(1)) {
 		resetStream(stream, framing.ErrorRelayShutdown)
 		return errConnectionEnded
 	}
@@ -50,6 +51,7 @@ func (c *nodeConn) carry(p *publicListener, client *publicClient) error {
 	start := time.Now()
 	if err := r.sendHeader(p.key.Service, client.read); err != nil {
 		r.abort(framing.ErrorInternal)
+		r.endMovement()
 	} else {
 		r.run()
 	}

@@ -143,11 +143,11 @@ func (l *link) run(ctx context.Context) {
 		stop()
 	case <-alive.Done():
 	}
-	l.association.leave(&l.carrier)
 	l.work.Wait()
 	if !l.lane && isShutdown(l.err) {
-		l.association.end(framing.ErrorRelayReset)
+		l.association.ends()
 	}
+	l.association.leave(&l.carrier)
 	l.relays.lose()
 	l.serving.Wait()
 	l.closeSocket()

@@ -24,9 +24,8 @@ const (
 	waitingAfter = 50 * time.Millisecond
 	stalledAfter = 250 * time.Millisecond
 	sweepEvery   = 500 * time.Millisecond
-	// keptUnseen is what a relay may have sent without counting: the other side does not tell at once that it has a
-	// few bytes.
-	keptUnseen = 16 << 10
+	// keptUntold is for how long what was sent does not count: the other side does not tell at once that it has it.
+	keptUntold = 3 * lazily
 )
 
 // memoryBudget bounds what readers cost that do not read: what came for them waits in their streams, and what was sent
@@ -134,7 +133,8 @@ func (b *memoryBudget) sweep() bool {
 	return running
 }
 
-// held is the most that may wait in a relay for a reader, on this side or on the other, and for how long.
+// held is the most that may wait in a relay for a reader, on this side or on the other, and for how long. sweep is its
+// only user.
 func (r *relay) held(now int64) (bytes int64, waits time.Duration) {
 	if begun := r.writing.Load(); begun != 0 {
 		bytes, waits = r.window.size.Load()+copySize, time.Duration(now-begun)
@@ -142,8 +142,13 @@ func (r *relay) held(now int64) (bytes int64, waits time.Duration) {
 	if r.out == nil {
 		return bytes, waits
 	}
-	bytes += int64(r.in.Held())
-	if kept, since := r.out.Unreceived(); kept > keptUnseen {
+	if position := r.in.Position(); position != r.seen || r.seenSince.IsZero() {
+		r.seen, r.seenSince = position, time.Now()
+	}
+	if waiting := r.in.Held(); waiting > 0 {
+		bytes, waits = bytes+int64(waiting), max(waits, time.Since(r.seenSince))
+	}
+	if kept, since := r.out.Unreceived(); kept > 0 && time.Since(since) > keptUntold {
 		bytes, waits = bytes+int64(kept), max(waits, time.Since(since))
 	}
 	return bytes, waits

@@ -96,3 +96,59 @@ func (q *progressQueue) take() (relays map[*relay]struct{}, wait time.Duration) 
 	q.due = time.Now().Add(time.Hour) // whoever comes now says how soon
 	return relays, 0
 }
+
+// tellReceived has the other side hear of n more bytes.
+func (r *relay) tellReceived(n int) {
+	switch r.untold += n; {
+	case r.untold >= tellAfter:
+		r.untold = 0
+		r.tell(atOnce)
+	case r.left.Load():
+		r.tell(soon)
+	default:
+		r.tell(lazily)
+	}
+}
+
+// tell has the other side hear within so long how far this one is.
+func (r *relay) tell(within time.Duration) {
+	if already := r.telling.Load(); already != notTelling && already <= int64(within) {
+		return
+	}
+	r.telling.Store(int64(within))
+	r.association.tell(r, within)
+}
+
+// tellAgain is tell when what was told may have been lost.
+func (r *relay) tellAgain() {
+	r.telling.Store(notTelling)
+	r.tell(soon)
+}
+
+// progress is how far this side is.
+func (r *relay) progress() *framing.RelayProgress {
+	r.telling.Store(notTelling)
+	return &framing.RelayProgress{
+		Relay: r.id, Received: r.in.Position(), Moved: r.left.Load(), Stopped: r.stopped.Load(), ResetCode: r.code.Load(),
+	}
+}
+
+// progressed is told how far the other side is.
+func (r *relay) progressed(p *framing.RelayProgress) {
+	if p.ResetCode != 0 {
+		r.resetByPeer(framing.ErrorCode(p.ResetCode))
+		return
+	}
+	r.known.Store(true)
+	if p.Stopped {
+		r.out.Close()
+		r.tcp.SetReadDeadline(time.Unix(1, 0))
+	}
+	if r.out.Received(p.Received, time.Now()) != nil {
+		r.abort(framing.ErrorRelayReset) // it has what was never sent
+		return
+	}
+	if p.Moved {
+		r.moveSending(true)
+	}
+}

@@ -139,7 +139,9 @@ func (p *publicListener) serve(conn net.Conn) {
 			err = c.relay(p, client)
 		}
 		if errors.Is(err, errConnectionEnded) {
-			tried = c
+			if tried = c; client.read != nil {
+				patience = time.Now().Add(max(p.server.config.Park, 0)) // it had a relay until now
+			}
 			continue // the next connection of the node may be here any moment
 		}
 		if err != nil {

@@ -19,7 +19,7 @@ const (
 	connectionWindow = 1 << 40
 
 	// maxSegments is how many segments of relays that moved may be under way at once on a connection.
-	maxSegments = 256
+	maxSegments = 32
 	// maxRelays is how many relays a node accepts at once on a connection.
 	maxRelays = 1 << 14
 

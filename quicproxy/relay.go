@@ -86,6 +86,7 @@ func (r *relay) copyToStream() {
 		case err == nil:
 			continue
 		case r.writeFailed.Load():
+			r.lastWords()
 			r.abort(framing.ErrorRelayReset)
 		case err == io.EOF:
 			r.sendEnd()
@@ -125,6 +126,7 @@ func (r *relay) copyToTCP() {
 // copyOnceToTCP waits for data without holding a buffer, then moves as much as fits into one.
 func (r *relay) copyOnceToTCP() error {
 	if r.readsSegments() {
+		r.leave()
 		return r.copySegment()
 	}
 	var first [1]byte
@@ -183,6 +185,7 @@ func (r *relay) sendingStopped(cause error) {
 		limit := time.Now().Add(resetLinger)
 		r.tcp.SetWriteDeadline(limit)
 		r.stream.SetReadDeadline(limit)
+		r.receiveUntil(limit)
 	}
 }
 

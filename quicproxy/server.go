@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"apquic/certs"
@@ -78,14 +79,15 @@ type ServerConfig struct {
 
 // Server accepts nodes and relays public connections to them.
 type Server struct {
-	config   ServerConfig
-	log      *slog.Logger
-	instance uint64 // tells this process from the one before it; 0: relays do not move
-	lessor   *lease.Lessor
-	guard    *handshakeGuard
-	memory   *memoryBudget
-	probes   probes
-	clients  *clientLimits
+	config    ServerConfig
+	log       *slog.Logger
+	lastRelay atomic.Uint64 // the number that a relay got last
+	instance  uint64        // tells this process from the one before it; 0: relays do not move
+	lessor    *lease.Lessor
+	guard     *handshakeGuard
+	memory    *memoryBudget
+	probes    probes
+	clients   *clientLimits
 	// What was logged lately: refused nodes, and public ports that had too many clients.
 	strangers *recently[certs.NodeID]
 	crowded   *recently[uint16]

@@ -78,10 +78,10 @@ func (s *Server) serveNode(conn *quic.Conn) {
 	err = c.control.serve(c.handle)
 	conn.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
 	s.probes.end(c)
-	c.association.leave(&c.carrier)
 	if !c.lane && isShutdown(err) {
-		c.association.end(framing.ErrorRelayReset)
+		c.association.ends()
 	}
+	c.association.leave(&c.carrier)
 	c.relays.lose()
 	c.requests.working.Wait()
 	c.serving.Wait()
@@ -162,14 +162,14 @@ func (s *Server) associateLocked(c *nodeConn, session *session) {
 	if s.instance == 0 {
 		return
 	}
-	if c.association = session.associations[c.instance]; c.association != nil {
-		return
-	}
 	if session.associations == nil {
 		session.associations = make(map[uint64]*association)
 	}
-	c.association = newAssociation(c.instance, s.config.ResumeTime)
-	session.associations[c.instance] = c.association
+	if session.associations[c.instance] == nil {
+		session.associations[c.instance] = newAssociation(c.instance, s.config.ResumeTime)
+	}
+	c.association = session.associations[c.instance]
+	c.association.users++
 }
 
 // tidy forgets what is left of a session when nothing is, and ends the relays of processes that another one of the
@@ -179,10 +179,11 @@ func (s *Server) tidy(session *session, node certs.NodeID) {
 	var over []*association
 	for instance, a := range session.associations {
 		followed := len(session.conns) > 0 && session.conns[len(session.conns)-1].instance != instance
-		switch relays, carriers := a.size(); {
-		case relays+carriers == 0 && (followed || len(session.conns) == 0):
+		switch relays, _ := a.size(); {
+		case a.users > 0:
+		case relays == 0:
 			delete(session.associations, instance)
-		case carriers == 0 && followed:
+		case followed:
 			over = append(over, a)
 		}
 	}
@@ -210,6 +211,9 @@ func (s *Server) leave(c *nodeConn) {
 	isC := func(other *nodeConn) bool { return other == c }
 	c.session.conns = slices.DeleteFunc(c.session.conns, isC)
 	c.session.lanes = slices.DeleteFunc(c.session.lanes, isC)
+	if c.association != nil {
+		c.association.users--
+	}
 	s.mu.Unlock()
 	s.tidy(c.session, c.node)
 }

@@ -41,6 +41,9 @@ func (l *link) serveStream(stream *quic.Stream) {
 		return
 	}
 	stream.SetReadDeadline(time.Time{})
+	if header.Relay != 0 {
+		l.association.hear(header.Relay)
+	}
 	service := l.node.service(header.Service)
 	switch {
 	case service == nil:

@@ -26,9 +26,9 @@ type chunk struct {
 	taken bool // data is a buffer that was given to append
 }
 
-// append adds p, and reports whether it took the buffer p instead of copying it.
-func (f *fifo) append(p []byte) (taken bool) {
-	if 2*len(p) >= cap(p) && len(p) >= maxChunk {
+// append adds p. With give it may take the buffer p instead of copying it, and reports that.
+func (f *fifo) append(p []byte, give bool) (taken bool) {
+	if give && f.pinned == nil && 2*len(p) >= cap(p) && len(p) >= maxChunk {
 		f.add(chunk{f.end, p, true})
 		f.pinned = p
 		f.end += uint64(len(p))

@@ -16,8 +16,7 @@ type Incoming struct {
 	arrived  sync.Cond
 	position uint64  // of what was taken; the end counts
 	pieces   []piece // what came and was not taken yet, by offset
-	held     int     // bytes of pieces
-	taking   bool    // between Next and Advance
+	held     int     // bytes of memory of pieces
 	closed   bool
 }
 
@@ -25,8 +24,13 @@ type Incoming struct {
 type piece struct {
 	Segment
 	data []byte
-	free func()
 }
+
+// A piece takes memory beyond its bytes, and what is kept in order must not be too many.
+const (
+	pieceCost = 128
+	maxPieces = 4096
+)
 
 // NewIncoming makes an Incoming.
 func NewIncoming() *Incoming {
@@ -42,7 +46,7 @@ func (in *Incoming) Position() uint64 {
 	return in.position
 }
 
-// Held is how many bytes wait to be taken.
+// Held is how many bytes of memory wait to be taken.
 func (in *Incoming) Held() int {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -67,15 +71,13 @@ func (in *Incoming) checkLocked(s Segment) (wanted bool, err error) {
 	return !known, nil
 }
 
-// Offer hands over a segment with its bytes; free is called when they are not needed any more. It reports whether
-// Next has something now.
-func (in *Incoming) Offer(s Segment, data []byte, free func()) (ready bool, err error) {
+// Offer hands over a segment with its bytes, and reports whether Next has something now. Segments that overlap each
+// other could take any amount of memory, so those that are furthest away may be dropped.
+func (in *Incoming) Offer(s Segment, data []byte) (ready bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	wanted, err := in.checkLocked(s)
-	if !wanted || in.held+len(data) > 2*Window { // the latter takes segments that overlap each other
-		free()
-		return in.readyLocked(), err
+	if wanted, err := in.checkLocked(s); !wanted || err != nil {
+		return in.readyLocked()
 	}
 	at, _ := slices.BinarySearchFunc(in.pieces, s.Offset, func(p piece, offset uint64) int {
 		if p.Offset < offset {
@@ -83,13 +85,15 @@ func (in *Incoming) Offer(s Segment, data []byte, free func()) (ready bool, err 
 		}
 		return 1
 	})
-	in.pieces = slices.Insert(in.pieces, at, piece{s, data, free})
-	in.held += len(data)
-	if in.readyLocked() {
-		in.arrived.Broadcast()
-		return true, nil
+	in.pieces = slices.Insert(in.pieces, at, piece{s, data})
+	in.held += len(data) + pieceCost
+	for last := len(in.pieces) - 1; last > 0 && (in.held > 2*Window || last >= maxPieces); last-- {
+		in.dropLocked(last)
 	}
-	return false, nil
+	if ready = in.readyLocked(); ready {
+		in.arrived.Broadcast()
+	}
+	return ready
 }
 
 // readyLocked drops what is not needed any more and reports whether there is something to take.
@@ -101,8 +105,7 @@ func (in *Incoming) readyLocked() bool {
 }
 
 func (in *Incoming) dropLocked(i int) {
-	in.held -= len(in.pieces[i].data)
-	in.pieces[i].free()
+	in.held -= len(in.pieces[i].data) + pieceCost
 	in.pieces = slices.Delete(in.pieces, i, i+1)
 }
 
@@ -113,8 +116,7 @@ func (in *Incoming) Ready() bool {
 	return in.closed || in.readyLocked()
 }
 
-// Next waits for what comes next. The bytes are valid until Advance, which must follow. end says that nothing follows
-// them; ok is false after Close.
+// Next waits for what comes next; Advance must follow. end says that nothing follows the bytes; ok is false after Close.
 func (in *Incoming) Next() (data []byte, end, ok bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -124,7 +126,6 @@ func (in *Incoming) Next() (data []byte, end, ok bool) {
 	if in.closed {
 		return nil, false, false
 	}
-	in.taking = true
 	p := in.pieces[0]
 	skip := min(in.position-p.Offset, uint64(len(p.data)))
 	return p.data[skip:], p.End, true
@@ -134,31 +135,17 @@ func (in *Incoming) Next() (data []byte, end, ok bool) {
 func (in *Incoming) Advance(n int, end bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.taking = false
 	in.position += uint64(n)
 	if end {
 		in.position++
 	}
-	if in.closed {
-		in.freeLocked()
-	} else {
-		in.readyLocked()
-	}
+	in.readyLocked()
 }
 
-// Close frees Next and refuses what still comes. What Next returned last stays valid until Advance.
+// Close frees Next and refuses what still comes.
 func (in *Incoming) Close() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.closed = true
+	in.closed, in.pieces, in.held = true, nil, 0
 	in.arrived.Broadcast()
-	if !in.taking {
-		in.freeLocked()
-	}
-}
-
-func (in *Incoming) freeLocked() {
-	for len(in.pieces) > 0 {
-		in.dropLocked(0)
-	}
 }

@@ -36,15 +36,7 @@ type Outgoing[C comparable] struct {
 	suspect   map[C]time.Time
 }
 
-// flight is a segment that was sent, or all that a stream carried before the move.
-type flight[C comparable] struct {
-	offset, end uint64 // end counts the end of the direction
-	carrier     C
-	lost        bool // must be sent again
-	sent        time.Time
-}
-
-// NewOutgoing makes an Outgoing; recycle is called when a buffer that Keep took is not needed any more.
+// NewOutgoing makes an Outgoing; recycle is called when a buffer that KeepBuffer took is not needed any more.
 func NewOutgoing[C comparable](recycle func(buffer []byte)) *Outgoing[C] {
 	o := new(Outgoing[C])
 	o.kept.recycle = recycle
@@ -82,9 +74,20 @@ func (o *Outgoing[C]) changedLocked() {
 	}
 }
 
-// Keep keeps p, which is to be sent now unless Segmented. It waits while the other side is too far behind. If it took
-// the buffer of p instead of copying it, the caller may read p until it calls Sent, which must follow.
-func (o *Outgoing[C]) Keep(p []byte, now time.Time) (taken bool, err error) {
+// Keep keeps a copy of p, and waits while the other side is too far behind. The caller sends p on the stream, unless it
+// will go in segments.
+func (o *Outgoing[C]) Keep(p []byte, now time.Time) (segmented bool, err error) {
+	_, segmented, err = o.keep(p, false, now)
+	return segmented, err
+}
+
+// KeepBuffer is Keep for a buffer that belongs to the caller. If it was taken instead of copied, the caller may still read
+// p, until it calls Sent, which must follow.
+func (o *Outgoing[C]) KeepBuffer(p []byte, now time.Time) (taken, segmented bool, err error) {
+	return o.keep(p, true, now)
+}
+
+func (o *Outgoing[C]) keep(p []byte, give bool, now time.Time) (taken, segmented bool, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for !o.closed && o.kept.end+uint64(len(p)) > o.received+Limit {
@@ -92,19 +95,19 @@ func (o *Outgoing[C]) Keep(p []byte, now time.Time) (taken bool, err error) {
 	}
 	if o.closed {
 		if o.takenBack {
-			return false, ErrTaken
+			return false, false, ErrTaken
 		}
-		return false, ErrClosed
+		return false, false, ErrClosed
 	}
 	if o.kept.begin == o.kept.end {
 		o.progress = now
 	}
-	taken = o.kept.append(p)
+	taken = o.kept.append(p, give)
 	o.changedLocked()
-	return taken, nil
+	return taken, o.segmented, nil
 }
 
-// Sent says that the caller does not need the buffer any more that Keep took.
+// Sent says that the caller does not need the buffer any more that KeepBuffer took.
 func (o *Outgoing[C]) Sent() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -207,156 +210,19 @@ func (o *Outgoing[C]) Segmented() bool {
 	return o.segmented
 }
 
-// Move has all that follows sent as segments. What was given so far went over stream; lost says that it has to be
-// sent again, unless it was received. It may be called again when more turns out to be lost.
-func (o *Outgoing[C]) Move(stream C, lost bool, now time.Time) {
+// Read copies the bytes of a segment into p, which has room for Size, and returns what is left of the segment: the other
+// side may have a part of it by now. It reports false if it has all, or wants no more.
+func (o *Outgoing[C]) Read(s Segment, p []byte) (left Segment, data []byte, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.changed == nil {
-		o.changed = make(chan struct{}, 1)
+	if o.closed || s.next() <= o.received {
+		return s, nil, false
 	}
-	if !o.segmented && !o.closed {
-		o.segmented, o.next = true, o.kept.end
-		if o.received < o.next {
-			o.flights = []flight[C]{{offset: o.received, end: o.next, carrier: stream, sent: now}}
-		}
-	}
-	if lost {
-		o.loseLocked(stream)
-	}
-	o.changedLocked()
-}
-
-func (o *Outgoing[C]) loseLocked(carrier C) {
-	for i := range o.flights {
-		o.flights[i].lost = o.flights[i].lost || o.flights[i].carrier == carrier
-	}
-}
-
-// Take returns the segment to send next and the one of carriers that shall carry it, the first that is free.
-// Written must follow. If there is none, again is when to ask again, unless changed is called before; zero: not.
-//
-// What went over carriers that are gone is sent again. When nothing was received for longer than patience, so is what
-// the carrier of the oldest segment has, if there is another one: it may be stuck.
-func (o *Outgoing[C]) Take(carriers []C, patience time.Duration, now time.Time) (s Segment, carrier C, ok bool, again time.Time) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.segmented || o.closed {
-		return s, carrier, false, again
-	}
-	for i := range o.flights {
-		o.flights[i].lost = o.flights[i].lost || !slices.Contains(carriers, o.flights[i].carrier)
-	}
-	if len(carriers) > 1 && len(o.flights) > 0 && !o.flights[0].lost {
-		oldest := o.flights[0]
-		since := oldest.sent
-		if o.progress.After(since) {
-			since = o.progress
-		}
-		if again = since.Add(patience); !again.After(now) {
-			o.suspectLocked(oldest.carrier, now.Add(2*patience))
-			o.loseLocked(oldest.carrier)
-			again = time.Time{}
-		}
-	}
-	if carrier, ok = o.freeLocked(carriers, now); !ok {
-		return s, carrier, false, again
-	}
-	size := Size
-	if len(carriers) > 1 {
-		size = striped
-	}
-	if s, ok = o.takeLostLocked(size, carrier, now); !ok {
-		s, ok = o.takeNewLocked(size, carrier, now)
-	}
-	if ok {
-		o.busy = append(o.busy, carrier)
-	}
-	return s, carrier, ok, again
-}
-
-func (o *Outgoing[C]) suspectLocked(carrier C, until time.Time) {
-	if o.suspect == nil {
-		o.suspect = make(map[C]time.Time)
-	}
-	o.suspect[carrier] = until
-}
-
-// freeLocked prefers carriers that are not suspect.
-func (o *Outgoing[C]) freeLocked(carriers []C, now time.Time) (free C, ok bool) {
-	for _, c := range carriers {
-		if slices.Contains(o.busy, c) {
-			continue
-		}
-		if !o.suspect[c].After(now) {
-			return c, true
-		}
-		if !ok {
-			free, ok = c, true
-		}
-	}
-	if ok && len(o.busy) > 0 {
-		return free, false // another one will be free soon
-	}
-	return free, ok
-}
-
-// takeLostLocked takes as much as fits into a segment from the first flight that was lost.
-func (o *Outgoing[C]) takeLostLocked(size int, carrier C, now time.Time) (Segment, bool) {
-	i := slices.IndexFunc(o.flights, func(f flight[C]) bool { return f.lost })
-	if i < 0 {
-		return Segment{}, false
-	}
-	f := o.flights[i]
-	s, ok := o.segmentLocked(f.offset, min(f.end, o.kept.end), size)
-	if !ok {
-		return Segment{}, false
-	}
-	again := flight[C]{offset: s.Offset, end: s.next(), carrier: carrier, sent: now}
-	if s.next() < f.end {
-		o.flights[i].offset = s.next()
-		o.flights = slices.Insert(o.flights, i, again)
-	} else {
-		o.flights[i] = again
-	}
-	return s, true
-}
-
-func (o *Outgoing[C]) takeNewLocked(size int, carrier C, now time.Time) (Segment, bool) {
-	if o.next >= o.totalLocked() {
-		return Segment{}, false
-	}
-	s, ok := o.segmentLocked(o.next, o.kept.end, size)
-	if !ok {
-		return Segment{}, false
-	}
-	o.next = s.next()
-	o.flights = append(o.flights, flight[C]{offset: s.Offset, end: s.next(), carrier: carrier, sent: now})
-	return s, true
-}
-
-// segmentLocked begins at offset and ends at limit or before. It reports false if the window has no room for it.
-func (o *Outgoing[C]) segmentLocked(offset, limit uint64, size int) (Segment, bool) {
-	length := min(limit-min(offset, limit), uint64(size))
-	if room := o.received + Window - min(offset, o.received+Window); length > 0 {
-		if length = min(length, room); length == 0 {
-			return Segment{}, false
-		}
-	}
-	end := o.ended && offset+length == o.kept.end
-	return Segment{Offset: offset, Length: int(length), End: end}, true
-}
-
-// Read copies the bytes of a segment into p, which has room for Size, and returns them. It reports false if the other
-// side has them already, or wants them no more.
-func (o *Outgoing[C]) Read(s Segment, p []byte) ([]byte, bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.closed || s.next() <= o.received || s.Offset < o.kept.begin {
-		return nil, false
+	if had := int(o.kept.begin - min(s.Offset, o.kept.begin)); had > 0 {
+		s.Offset, s.Length = o.kept.begin, s.Length-had
 	}
 	o.kept.copyFrom(s.Offset, p[:s.Length])
-	return p[:s.Length], true
+	return s, p[:s.Length], true
 }
 
 // Written ends the work of a carrier on a segment that Take returned. With failed the segment is sent again.

@@ -103,7 +103,7 @@ func TestBufferInUse(t *testing.T) {
 	} {
 		recycled := 0
 		o := NewOutgoing[string](func([]byte) { recycled++ })
-		if taken, err := o.Keep(make([]byte, Size), start); !taken || err != nil {
+		if taken, _, err := o.KeepBuffer(make([]byte, Size), start); !taken || err != nil {
 			t.Fatal("the buffer was not taken", err)
 		}
 		drop(o)
@@ -125,7 +125,6 @@ func TestStuckCarrier(t *testing.T) {
 	o.Move("a", true, start)
 	for range 2 {
 		o.Keep(make([]byte, striped), start)
-		o.Sent()
 	}
 	both := []string{"a", "b"}
 	on := map[string]Segment{}
@@ -156,9 +155,7 @@ func TestOverlap(t *testing.T) {
 	in := NewIncoming()
 	offer := func(offset uint64, length int, end bool) {
 		t.Helper()
-		if _, err := in.Offer(Segment{offset, length, end}, patternAt(offset, length), func() {}); err != nil {
-			t.Fatal(err)
-		}
+		in.Offer(Segment{offset, length, end}, patternAt(offset, length))
 	}
 	offer(30, 10, true)
 	offer(5, 10, false)
@@ -186,19 +183,131 @@ func TestOverlap(t *testing.T) {
 	}
 }
 
-// TestCloseWhileTaking: what was taken stays valid until it was used.
-func TestCloseWhileTaking(t *testing.T) {
+// TestPinned: whatever is kept in between, a buffer is recycled once, and only when it is neither kept nor in use.
+func TestPinned(t *testing.T) {
 	t.Parallel()
-	in, freed := NewIncoming(), 0
-	in.Offer(Segment{0, 3, false}, []byte("abc"), func() { freed++ })
-	in.Offer(Segment{3, 3, false}, []byte("def"), func() { freed++ })
-	data, _, _ := in.Next()
-	in.Close()
-	if freed != 0 || string(data) != "abc" {
-		t.Errorf("%d pieces freed, %q", freed, data)
+	recycled := map[*byte]int{}
+	o := NewOutgoing[string](func(b []byte) { recycled[&b[0]]++ })
+	first, second := make([]byte, Size), make([]byte, Size)
+	if segmented, err := o.Keep(patternAt(0, striped+1), start); segmented || err != nil {
+		t.Fatal(segmented, err)
 	}
-	in.Advance(3, false)
-	if _, _, ok := in.Next(); ok || freed != 2 {
-		t.Errorf("after Close: ok %v, %d pieces freed", ok, freed)
+	o.Received(10, start)
+	for _, buffer := range [][]byte{first, second} {
+		if taken, _, _ := o.KeepBuffer(buffer, start); !taken {
+			t.Fatal("not taken")
+		}
+		o.Sent()
+	}
+	if len(recycled) != 0 {
+		t.Fatal("a buffer was recycled that is kept")
+	}
+	o.Received(striped+1+Size, start)
+	if recycled[&first[0]] != 1 || recycled[&second[0]] != 0 {
+		t.Errorf("after the first was received: %v", recycled)
+	}
+	o.Close()
+	if recycled[&first[0]] != 1 || recycled[&second[0]] != 1 {
+		t.Errorf("at the end: %v", recycled)
+	}
+}
+
+// TestReceivedInPart: a segment of which a part was received before it is sent brings the rest.
+func TestReceivedInPart(t *testing.T) {
+	t.Parallel()
+	o := outgoing(t, 1000)
+	o.Move("a", true, start)
+	s, _, ok, _ := o.Take([]string{"b"}, time.Second, start)
+	if !ok || s.Length != 1000 {
+		t.Fatal(s, ok)
+	}
+	o.Received(300, start)
+	left, data, ok := o.Read(s, make([]byte, Size))
+	if !ok || left != (Segment{Offset: 300, Length: 700}) || !bytes.Equal(data, patternAt(300, 700)) {
+		t.Errorf("%v, %v, %d bytes", left, ok, len(data))
+	}
+}
+
+// TestRefused: what was sent over the only carrier, and not received, is sent again, ever more rarely.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	o := outgoing(t, 1000)
+	o.Move("a", true, start)
+	now := start
+	for _, wait := range []time.Duration{0, lonelyPatience, 2 * lonelyPatience, 4 * lonelyPatience} {
+		if now = now.Add(wait); wait > 0 {
+			if _, _, ok, again := o.Take([]string{"b"}, time.Second, now.Add(-time.Nanosecond)); ok || again != now {
+				t.Errorf("before %v: %v, again at %v", now, ok, again)
+			}
+		}
+		s, _, ok, _ := o.Take([]string{"b"}, time.Second, now)
+		if !ok {
+			t.Fatalf("nothing after %v", wait)
+		}
+		o.Written(s, "b", false)
+	}
+}
+
+// TestSuspectCarrier: a carrier that was suspect and is the only free one is used when that is over.
+func TestSuspectCarrier(t *testing.T) {
+	t.Parallel()
+	o := outgoing(t, 0)
+	o.Move("a", true, start)
+	o.Keep(make([]byte, 3*striped), start)
+	both := []string{"a", "b"}
+	o.Take(both, time.Second, start) // a stays busy
+	s, _, _, _ := o.Take(both, time.Second, start)
+	o.Written(s, "b", false)
+	o.Received(striped, start)
+	later := start.Add(2 * time.Second)
+	if s, carrier, ok, again := o.Take(both, time.Second, later); ok || again != later.Add(2*time.Second) {
+		t.Errorf("%v on %q, %v, again at %v", s, carrier, ok, again)
+	}
+	if _, carrier, ok, _ := o.Take(both, time.Second, later.Add(2*time.Second)); !ok || carrier != "b" {
+		t.Errorf("on %q, %v", carrier, ok)
+	}
+}
+
+// TestHostilePieces: what overlaps, and what is tiny, does not take more memory than it may, and never hides what comes
+// next.
+func TestHostilePieces(t *testing.T) {
+	t.Parallel()
+	in := NewIncoming()
+	for offset := uint64(1); offset < 3*maxPieces; offset++ {
+		in.Offer(Segment{Offset: 2 * offset, Length: 1}, []byte{0})
+	}
+	if n := len(in.pieces); n > maxPieces {
+		t.Errorf("%d pieces", n)
+	}
+	for offset := uint64(0); offset < 1000; offset++ {
+		in.Offer(Segment{Offset: 1<<20 + offset, Length: Size}, make([]byte, Size))
+	}
+	if in.Held() > 2*Window {
+		t.Errorf("%d bytes are held", in.Held())
+	}
+	if !in.Offer(Segment{Length: 1}, []byte("x")) {
+		t.Fatal("the next byte was dropped")
+	}
+	if data, _, ok := in.Next(); !ok || string(data) != "x" {
+		t.Errorf("%q, %v", data, ok)
+	}
+}
+
+// TestClose frees who waits, and what comes later is not wanted.
+func TestClose(t *testing.T) {
+	t.Parallel()
+	in := NewIncoming()
+	freed := make(chan bool)
+	go func() {
+		_, _, ok := in.Next()
+		freed <- ok
+	}()
+	in.Offer(Segment{3, 3, false}, []byte("def"))
+	in.Close()
+	if <-freed || in.Held() != 0 {
+		t.Errorf("%d bytes are held", in.Held())
+	}
+	if wanted, err := in.Check(Segment{0, 3, false}); wanted || err != nil {
+		t.Errorf("wanted %v, %v", wanted, err)
 	}
 }

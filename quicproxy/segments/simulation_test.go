@@ -54,7 +54,7 @@ type history struct {
 	left    bool   // the receiver reads segments only
 	got     []byte
 	gotEnd  bool
-	held    int // pieces that were not freed
+	writing []writing
 	buffers int // that were taken and not recycled
 }
 
@@ -106,7 +106,7 @@ func (h *history) give() {
 		return
 	}
 	p := patternAt(uint64(h.given), n)
-	taken, err := h.out.Keep(slices.Clip(p), h.now)
+	taken, segmented, err := h.out.KeepBuffer(slices.Clip(p), h.now)
 	if err != nil {
 		panic(err)
 	}
@@ -114,7 +114,7 @@ func (h *history) give() {
 		h.buffers++
 		h.out.Sent()
 	}
-	if !h.out.Segmented() {
+	if !segmented {
 		h.raw = append(h.raw, patternAt(uint64(h.given), n)...)
 	}
 	h.given += n
@@ -146,24 +146,34 @@ func (h *history) take() error {
 	return nil
 }
 
-// send gives the next segment to a lane.
+// writing is a segment that is on its way to its lane.
+type writing struct {
+	Segment
+	id int
+}
+
+// send begins to give the next segment to a lane, or goes on with one.
 func (h *history) send() {
-	s, id, ok, _ := h.out.Take(h.ids(), time.Second, h.now)
-	if !ok {
+	if h.IntN(2) == 0 {
+		if s, id, ok, _ := h.out.Take(h.ids(), time.Second, h.now); ok {
+			h.writing = append(h.writing, writing{s, id})
+		}
 		return
 	}
-	data, wanted := h.out.Read(s, make([]byte, Size))
-	failed := false
-	if wanted {
-		if h.IntN(20) == 0 {
-			failed = true
-		} else {
-			l := h.lanes[slices.Index(h.ids(), id)]
-			l.segments = append(l.segments, s)
-			l.data = append(l.data, data)
-		}
+	if len(h.writing) == 0 {
+		return
 	}
-	h.out.Written(s, id, failed)
+	at := h.IntN(len(h.writing))
+	w := h.writing[at]
+	h.writing = slices.Delete(h.writing, at, at+1)
+	left, data, wanted := h.out.Read(w.Segment, make([]byte, Size))
+	i := slices.Index(h.ids(), w.id)
+	failed := wanted && (i < 0 || h.IntN(20) == 0)
+	if wanted && !failed && h.IntN(20) > 0 { // else the other side refuses it, and nobody hears of that
+		h.lanes[i].segments = append(h.lanes[i].segments, left)
+		h.lanes[i].data = append(h.lanes[i].data, data)
+	}
+	h.out.Written(w.Segment, w.id, failed)
 }
 
 // deliver has something arrive, of a lane, in any order.
@@ -188,9 +198,8 @@ func (h *history) deliver() error {
 		l.acks = append(l.acks, h.in.Position())
 		return err
 	}
-	h.held++
-	_, err = h.in.Offer(s, data, func() { h.held-- })
-	return err
+	h.in.Offer(s, data)
+	return nil
 }
 
 // step is something that happens; what breaks no connection has all the time in the world.
@@ -237,8 +246,8 @@ func (h *history) play() error {
 		switch kept, _ := h.out.Unreceived(); {
 		case len(h.got) != h.total || !h.gotEnd:
 			return fmt.Errorf("done with %d bytes of %d, end %v", len(h.got), h.total, h.gotEnd)
-		case kept != 0 || h.buffers != 0 || h.held != 0 || h.in.Held() != 0:
-			return fmt.Errorf("%d bytes are kept in %d buffers, %d pieces not freed, %d bytes held", kept, h.buffers, h.held, h.in.Held())
+		case kept != 0 || h.buffers != 0 || h.in.Held() != 0:
+			return fmt.Errorf("%d bytes are kept in %d buffers, %d bytes held", kept, h.buffers, h.in.Held())
 		}
 		return nil
 	}
