@@ -144,6 +144,10 @@ func (a *association) reset(code framing.ErrorCode) {
 func (a *association) live() ([]*carrier, <-chan struct{}) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	dead := func(c *carrier) bool { return c.quic.Context().Err() != nil } // it is about to leave
+	if slices.ContainsFunc(a.carriers, dead) {
+		return slices.DeleteFunc(slices.Clone(a.carriers), dead), a.changed
+	}
 	return a.carriers[:len(a.carriers):len(a.carriers)], a.changed
 }
 

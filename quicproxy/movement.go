@@ -123,9 +123,10 @@ func (r *relay) resetMovement(code framing.ErrorCode) {
 	}
 	r.out.Close()
 	r.in.Close()
-	if r.code.Store(uint32(code)); (r.left.Load() || r.out.Segmented()) && !r.gone.Load() {
-		r.tell(atOnce) // the stream may not tell it
-	}
+	if (r.left.Load() || r.out.Segmented()) && !r.gone.Load() {
+		r.code.Store(uint32(code))
+		r.tell(atOnce)
+	} // else the stream tells it, after what was sent before
 }
 
 // linger waits until the other side has all, or has received nothing for so long that it never will.

@@ -15,12 +15,15 @@ func (r *relay) received(n int, err error) error {
 	if r.in == nil {
 		return err
 	}
-	r.in.Advance(n, err == io.EOF)
+	// After CancelRead quic-go takes a reset for the end if nothing is left to read. Where the stream was left, the end
+	// comes as a segment.
+	end := err == io.EOF && !r.left.Load()
+	r.in.Advance(n, end)
 	if n > 0 {
 		r.tellReceived(n)
 	}
 	switch code, remote := resetCode(err); {
-	case err == io.EOF:
+	case end:
 		r.tell(soon)
 	case err != nil && isLost(err):
 		r.lose()

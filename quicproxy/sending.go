@@ -97,13 +97,9 @@ func (r *relay) lastWords() {
 	if r.out == nil || !r.out.Segmented() {
 		return
 	}
-	r.out.End()
-	timer := time.NewTimer(resetLinger)
+	timer := time.AfterFunc(resetLinger, r.out.Close)
 	defer timer.Stop()
-	select {
-	case <-r.out.Done():
-	case <-timer.C:
-	}
+	r.out.Flush()
 }
 
 func (r *relay) sendNoMore() {

@@ -181,10 +181,11 @@ func (s *Server) tidy(session *session, node certs.NodeID) {
 		followed := len(session.conns) > 0 && session.conns[len(session.conns)-1].instance != instance
 		switch relays, _ := a.size(); {
 		case a.users > 0:
-		case relays == 0:
-			delete(session.associations, instance)
 		case followed:
 			over = append(over, a)
+			fallthrough
+		case relays == 0:
+			delete(session.associations, instance)
 		}
 	}
 	if len(session.conns)+len(session.lanes)+len(session.associations) == 0 && s.sessions[node] == session {

@@ -11,11 +11,16 @@ type flight[C comparable] struct {
 	carrier     C
 	lost        bool // must be sent again
 	sent        time.Time
-	doubts      int // how often it took too long
+	stream      bool // it went over the stream
+	doubts      int  // how often it took too long
 }
 
-// lonelyPatience is how long something may take on the only carrier that there is.
-const lonelyPatience = 10 * time.Second
+const (
+	// lonelyPatience is how long something may take on the only carrier that there is, and streamPatience on the stream:
+	// the other side tells of that once in a second.
+	lonelyPatience = 10 * time.Second
+	streamPatience = 3 * time.Second
+)
 
 // Move has all that follows sent as segments. What was given so far went over stream; lost says that it has to be
 // sent again, unless it was received. It may be called again when more turns out to be lost.
@@ -28,7 +33,7 @@ func (o *Outgoing[C]) Move(stream C, lost bool, now time.Time) {
 	if !o.segmented && !o.closed {
 		o.segmented, o.next = true, o.kept.end
 		if o.received < o.next {
-			o.flights = []flight[C]{{offset: o.received, end: o.next, carrier: stream, sent: now}}
+			o.flights = []flight[C]{{offset: o.received, end: o.next, carrier: stream, sent: now, stream: true}}
 		}
 	}
 	if lost {
@@ -88,16 +93,26 @@ func (o *Outgoing[C]) doubtLocked(carriers []C, patience time.Duration, now time
 	if o.progress.After(since) {
 		since = o.progress
 	}
-	if len(carriers) == 1 { // the only one: that it takes long says little, but a segment may have been refused
-		patience = max(patience, lonelyPatience) << min(oldest.doubts, 6)
+	wait := patience
+	switch {
+	case len(carriers) == 1: // that it takes long says little, but a segment may have been refused
+		wait = max(patience, lonelyPatience)
+	case oldest.stream:
+		wait = max(patience, streamPatience)
 	}
-	if next = since.Add(patience); next.After(now) {
+	// The reader at the other side may have stopped: what it does not read is not received.
+	if next = since.Add(wait << min(oldest.doubts, 6)); next.After(now) {
 		return next
 	}
 	if len(carriers) == 1 {
 		oldest.lost = true
 		oldest.doubts++
 		return time.Time{}
+	}
+	for i := range o.flights {
+		if o.flights[i].carrier == oldest.carrier {
+			o.flights[i].doubts++
+		}
 	}
 	if o.suspect == nil {
 		o.suspect = make(map[C]time.Time)

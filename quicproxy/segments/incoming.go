@@ -26,6 +26,11 @@ type piece struct {
 	data []byte
 }
 
+// continues reports whether s goes on where p ends, and both are one piece.
+func (p *piece) continues(s Segment) bool {
+	return !p.End && p.next() == s.Offset && p.Length+s.Length <= Size
+}
+
 // A piece takes memory beyond its bytes, and what is kept in order must not be too many.
 const (
 	pieceCost = 128
@@ -85,8 +90,15 @@ func (in *Incoming) Offer(s Segment, data []byte) (ready bool) {
 		}
 		return 1
 	})
-	in.pieces = slices.Insert(in.pieces, at, piece{s, data})
-	in.held += len(data) + pieceCost
+	if at > 0 && in.pieces[at-1].continues(s) {
+		// Small pieces would be many. What Next returned stays as it is: this goes behind it.
+		p := &in.pieces[at-1]
+		p.data, p.Length, p.End = append(p.data, data...), p.Length+s.Length, s.End
+		in.held += len(data)
+	} else {
+		in.pieces = slices.Insert(in.pieces, at, piece{s, data})
+		in.held += len(data) + pieceCost
+	}
 	for last := len(in.pieces) - 1; last > 0 && (in.held > 2*Window || last >= maxPieces); last-- {
 		in.dropLocked(last)
 	}

@@ -114,6 +114,15 @@ func (o *Outgoing[C]) Sent() {
 	o.kept.unpin()
 }
 
+// Flush waits until the other side has received everything that was given so far, or Close.
+func (o *Outgoing[C]) Flush() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for !o.closed && o.received < o.kept.end {
+		o.room.Wait()
+	}
+}
+
 // End says that nothing follows.
 func (o *Outgoing[C]) End() {
 	o.mu.Lock()

@@ -273,7 +273,7 @@ func TestSuspectCarrier(t *testing.T) {
 func TestHostilePieces(t *testing.T) {
 	t.Parallel()
 	in := NewIncoming()
-	for offset := uint64(1); offset < 3*maxPieces; offset++ {
+	for offset := uint64(1); offset < 3*maxPieces; offset++ { // none continues another
 		in.Offer(Segment{Offset: 2 * offset, Length: 1}, []byte{0})
 	}
 	if n := len(in.pieces); n > maxPieces {
@@ -290,6 +290,68 @@ func TestHostilePieces(t *testing.T) {
 	}
 	if data, _, ok := in.Next(); !ok || string(data) != "x" {
 		t.Errorf("%q, %v", data, ok)
+	}
+}
+
+// TestManySmall: a reader that pauses while many small segments come gets them all at once.
+func TestManySmall(t *testing.T) {
+	t.Parallel()
+	const lines, length = 3 * maxPieces, 100
+	in := NewIncoming()
+	for i := range uint64(lines) {
+		in.Offer(Segment{i * length, length, i == lines-1}, patternAt(i*length, length))
+	}
+	var got []byte
+	for end := false; !end; {
+		if !in.Ready() {
+			t.Fatalf("%d bytes came, of %d", len(got), lines*length)
+		}
+		data, last, _ := in.Next()
+		got, end = append(got, data...), last
+		in.Advance(len(data), last)
+	}
+	if !bytes.Equal(got, patternAt(0, lines*length)) {
+		t.Error("wrong bytes")
+	}
+}
+
+// TestStalledReader: what the other side has, but does not read, is not sent again and again.
+func TestStalledReader(t *testing.T) {
+	t.Parallel()
+	o := outgoing(t, Window)
+	o.Move("a", true, start)
+	sent := 0
+	for now := start; now.Before(start.Add(time.Minute)); now = now.Add(100 * time.Millisecond) {
+		for {
+			s, carrier, ok, _ := o.Take([]string{"a", "b"}, 500*time.Millisecond, now)
+			if !ok {
+				break
+			}
+			o.Written(s, carrier, false)
+			sent += s.Length
+		}
+	}
+	if sent > 10*Window {
+		t.Errorf("%d bytes were sent in a minute, for %d", sent, Window)
+	}
+}
+
+// TestFlush waits for what was given so far, without an end.
+func TestFlush(t *testing.T) {
+	t.Parallel()
+	o := outgoing(t, 10)
+	flushed := make(chan bool)
+	go func() { o.Flush(); flushed <- true }()
+	o.Received(9, start)
+	select {
+	case <-flushed:
+		t.Error("too early")
+	default:
+	}
+	o.Received(10, start)
+	<-flushed
+	if o.IsDone() {
+		t.Error("it has ended")
 	}
 }
 
