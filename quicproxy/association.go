@@ -62,8 +62,9 @@ func (a *association) join(c *carrier) {
 	for _, r := range relays {
 		if r.carrier == older {
 			r.lose()
+		} else {
+			a.adopt(r)
 		}
-		a.adopt(r)
 		r.tellAgain()
 	}
 }

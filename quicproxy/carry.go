@@ -47,7 +47,9 @@ func (c *nodeConn) carry(p *publicListener, client *publicClient) error {
 	defer c.ended(r)
 	c.server.memory.add(r, relayName{p.key.Service, client.RemoteAddr().String()})
 	defer c.server.memory.remove(r)
-	c.server.count(func(n *Counters) { n.Relays++ })
+	if client.read == nil { // else it was counted when it began for the first time
+		c.server.count(func(n *Counters) { n.Relays++ })
+	}
 	start := time.Now()
 	if err := r.sendHeader(p.key.Service, client.read); err != nil {
 		r.abort(framing.ErrorInternal)
@@ -56,7 +58,6 @@ func (c *nodeConn) carry(p *publicListener, client *publicClient) error {
 		r.run()
 	}
 	if client.read = r.unheard(); client.read != nil {
-		c.server.count(func(n *Counters) { n.Relays-- })
 		return errConnectionEnded // as if it had never begun
 	}
 	c.server.relayEnded(r)

@@ -35,6 +35,15 @@ func wantBytes(c net.Conn, want []byte) error {
 	return err
 }
 
+// serveWhenAsked is a service that sends data for a byte and waits for another one.
+func serveWhenAsked(data []byte) func(net.Conn) {
+	return func(c net.Conn) {
+		io.ReadFull(c, make([]byte, 1))
+		c.Write(data)
+		io.ReadFull(c, make([]byte, 1))
+	}
+}
+
 // TestLossyTransfers: on a link that loses packets, with lanes that open meanwhile, every byte arrives once and in order.
 func TestLossyTransfers(t *testing.T) {
 	for _, direction := range []string{"down", "up"} {
@@ -143,11 +152,7 @@ func TestSegmentsWaitOutOutage(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		data := someBytes(3<<20, 1)
 		server := w.startServer()
-		w.serveTCP(web, func(c net.Conn) {
-			io.ReadFull(c, make([]byte, 1))
-			c.Write(data)
-			io.ReadFull(c, make([]byte, 1))
-		})
+		w.serveTCP(web, serveWhenAsked(data))
 		w.startNode(expose("web", web)).leasesWait(t)
 		c := w.visit("20000")
 		time.Sleep(time.Second)
@@ -290,11 +295,7 @@ func TestSegmentBeyondStream(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		data := someBytes(2<<20, 1)
 		server := w.startServer()
-		w.serveTCP(web, func(c net.Conn) {
-			io.ReadFull(c, make([]byte, 1))
-			c.Write(data)
-			io.ReadFull(c, make([]byte, 1))
-		})
+		w.serveTCP(web, serveWhenAsked(data))
 		w.startNode(expose("web", web)).leasesWait(t)
 		c := w.visit("20000")
 		io.WriteString(c, "x")

@@ -47,7 +47,6 @@ func (r *relay) copySegment() error {
 		return net.ErrClosed
 	}
 	if err := r.writeTCP(data); err != nil {
-		r.in.Advance(0, false)
 		return err
 	}
 	r.in.Advance(len(data), end)

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// ErrTooFar is what Offer returns for a segment that the other side may not have sent yet.
+// ErrTooFar is what Check returns for a segment that the other side may not have sent yet.
 var ErrTooFar = errors.New("a segment is beyond the window")
 
 // Incoming is the receiving end of a direction. One goroutine takes what came (Next, Advance); all else may be
@@ -128,7 +128,7 @@ func (in *Incoming) Ready() bool {
 	return in.closed || in.readyLocked()
 }
 
-// Next waits for what comes next; Advance must follow. end says that nothing follows the bytes; ok is false after Close.
+// Next waits for what comes next; Advance says how much of it was taken. end says that nothing follows the bytes; ok is false after Close.
 func (in *Incoming) Next() (data []byte, end, ok bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()

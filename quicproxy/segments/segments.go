@@ -1,8 +1,8 @@
 // Package segments lets a relay outlive the connection that carries it.
 //
 // A direction of a relay is a sequence of bytes, numbered from 0; its end (FIN) counts as one more. As long as all
-// goes well one stream carries all of it, and this package only keeps a copy of what the other side has not
-// confirmed yet (Outgoing), and counts (Incoming). When that stream is lost, or is too slow, the rest is cut into
+// goes well one stream carries all of it, and this package only keeps what the other side has not confirmed
+// yet (Outgoing), and counts (Incoming). When that stream is lost, or is too slow, the rest is cut into
 // segments, each of which may go over any connection, any number of times and in any order: Outgoing says which
 // goes where next, Incoming puts them together.
 //
