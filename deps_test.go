@@ -26,10 +26,11 @@ var allowed = map[string][]string{
 	"lease":            {"certs"},
 	"lease/leasetest":  {"certs", "lease"},
 
-	"quicproxy/segments": nil,
+	"quicproxy/segments":       nil,
+	"quicproxy/internal/limit": nil,
 
 	"internal/config": {"certs", "framing", "lease"},
-	"quicproxy":       {"certs", "framing", "internal/machine", "internal/netmon", "internal/udp", "lease", "quicproxy/segments"},
+	"quicproxy":       {"certs", "framing", "internal/machine", "internal/netmon", "internal/udp", "lease", "quicproxy/internal/limit", "quicproxy/segments"},
 	"lease/boltstore": {"certs", "lease"},
 
 	"cmd/apquic-server": {"certs", "internal/cli", "internal/config", "lease", "lease/boltstore", "quicproxy"},

@@ -302,7 +302,10 @@ type ProxyRequest struct {
 	// The public port that the node would like, 0 for any.
 	WantedPort uint32 `protobuf:"varint,17,opt,name=wanted_port,json=wantedPort,proto3" json:"wanted_port,omitempty"`
 	// Relays of this service may go on over another connection.
-	Movable       bool `protobuf:"varint,18,opt,name=movable,proto3" json:"movable,omitempty"`
+	Movable bool `protobuf:"varint,18,opt,name=movable,proto3" json:"movable,omitempty"`
+	// The names of all services of this node, this one too. A held lease of a name that is not among them may become
+	// this service's: it was renamed. Empty: not told.
+	Services      []string `protobuf:"bytes,19,rep,name=services,proto3" json:"services,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -365,6 +368,13 @@ func (x *ProxyRequest) GetMovable() bool {
 	return false
 }
 
+func (x *ProxyRequest) GetServices() []string {
+	if x != nil {
+		return x.Services
+	}
+	return nil
+}
+
 // ProxyResponse, opcode 9, the reply to ProxyRequest.
 type ProxyResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -376,6 +386,9 @@ type ProxyResponse struct {
 	LeaseSeconds uint64 `protobuf:"varint,17,opt,name=lease_seconds,json=leaseSeconds,proto3" json:"lease_seconds,omitempty"`
 	// The wanted port belongs to somebody else; proxy_address has another one.
 	WantedPortTaken bool `protobuf:"varint,18,opt,name=wanted_port_taken,json=wantedPortTaken,proto3" json:"wanted_port_taken,omitempty"`
+	// The address that this service had before, if proxy_address is another one, and why, for a person.
+	PreviousAddress string `protobuf:"bytes,19,opt,name=previous_address,json=previousAddress,proto3" json:"previous_address,omitempty"`
+	PreviousReason  string `protobuf:"bytes,20,opt,name=previous_reason,json=previousReason,proto3" json:"previous_reason,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -445,6 +458,20 @@ func (x *ProxyResponse) GetWantedPortTaken() bool {
 	return false
 }
 
+func (x *ProxyResponse) GetPreviousAddress() string {
+	if x != nil {
+		return x.PreviousAddress
+	}
+	return ""
+}
+
+func (x *ProxyResponse) GetPreviousReason() string {
+	if x != nil {
+		return x.PreviousReason
+	}
+	return ""
+}
+
 // Failure, opcode 1000, the reply to a request that could not be fulfilled.
 type Failure struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -453,9 +480,11 @@ type Failure struct {
 	// What happened and why, for a person.
 	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
 	// What to do about it, for a person.
-	Hint          string `protobuf:"bytes,3,opt,name=hint,proto3" json:"hint,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Hint string `protobuf:"bytes,3,opt,name=hint,proto3" json:"hint,omitempty"`
+	// How long the requester should wait before it asks again. 0: as it sees fit.
+	RetryAfterMilliseconds uint64 `protobuf:"varint,4,opt,name=retry_after_milliseconds,json=retryAfterMilliseconds,proto3" json:"retry_after_milliseconds,omitempty"`
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
 }
 
 func (x *Failure) Reset() {
@@ -507,6 +536,13 @@ func (x *Failure) GetHint() string {
 		return x.Hint
 	}
 	return ""
+}
+
+func (x *Failure) GetRetryAfterMilliseconds() uint64 {
+	if x != nil {
+		return x.RetryAfterMilliseconds
+	}
+	return 0
 }
 
 // Release, opcode 1001, node to server: give up the lease of a service for good.
@@ -612,9 +648,12 @@ func (x *Released) GetService() string {
 type Drain struct {
 	state             protoimpl.MessageState `protogen:"open.v1"`
 	LimitMilliseconds uint64                 `protobuf:"varint,1,opt,name=limit_milliseconds,json=limitMilliseconds,proto3" json:"limit_milliseconds,omitempty"`
-	Reason            string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Why, for a person.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Why, for a program: a drain code of docs/protocol.md section 5.7. 0: not told.
+	Code          uint32 `protobuf:"varint,3,opt,name=code,proto3" json:"code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Drain) Reset() {
@@ -661,6 +700,13 @@ func (x *Drain) GetReason() string {
 	return ""
 }
 
+func (x *Drain) GetCode() uint32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
 // Drained, opcode 1007, the reply to Drain: the last relay has ended, and all that it carried has arrived.
 type Drained struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -705,12 +751,15 @@ type Hello struct {
 	Instance uint64 `protobuf:"varint,1,opt,name=instance,proto3" json:"instance,omitempty"`
 	// The program and its version, for people.
 	Version string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
-	// The join secret of an invitation; lets an unknown node in, once.
+	// The join secret of an invitation; lets an unknown node in. Sent only after the server said that it does not know
+	// the node, in a second Hello.
 	JoinSecret []byte `protobuf:"bytes,3,opt,name=join_secret,json=joinSecret,proto3" json:"join_secret,omitempty"`
 	// Set by a node that another process with its key replaced: take the session only if nobody has it.
 	Standby bool `protobuf:"varint,4,opt,name=standby,proto3" json:"standby,omitempty"`
 	// A further connection of a session that there is: it carries relays and nothing else.
-	Lane          bool `protobuf:"varint,5,opt,name=lane,proto3" json:"lane,omitempty"`
+	Lane bool `protobuf:"varint,5,opt,name=lane,proto3" json:"lane,omitempty"`
+	// The optional parts of the protocol that the node has (docs/protocol.md section 10).
+	Features      []uint32 `protobuf:"varint,6,rep,packed,name=features,proto3" json:"features,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -780,6 +829,13 @@ func (x *Hello) GetLane() bool {
 	return false
 }
 
+func (x *Hello) GetFeatures() []uint32 {
+	if x != nil {
+		return x.Features
+	}
+	return nil
+}
+
 // Welcome, opcode 1005, the reply to Hello: the node is admitted and its session is primary.
 type Welcome struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -793,7 +849,15 @@ type Welcome struct {
 	// How many lanes the node may have; 0: the server does not know them.
 	MaxLanes uint32 `protobuf:"varint,8,opt,name=max_lanes,json=maxLanes,proto3" json:"max_lanes,omitempty"`
 	// A random number that the server process chose at its start. 0: relays do not move.
-	Instance      uint64 `protobuf:"varint,9,opt,name=instance,proto3" json:"instance,omitempty"`
+	Instance uint64 `protobuf:"varint,9,opt,name=instance,proto3" json:"instance,omitempty"`
+	// The optional parts of the protocol that the server has (docs/protocol.md section 10).
+	Features []uint32 `protobuf:"varint,10,rep,packed,name=features,proto3" json:"features,omitempty"`
+	// What the server allows this node.
+	Limits *Limits `protobuf:"bytes,11,opt,name=limits,proto3" json:"limits,omitempty"`
+	// The key that the server will have next; not there: none is planned.
+	Successor *Successor `protobuf:"bytes,12,opt,name=successor,proto3" json:"successor,omitempty"`
+	// What the server's operator calls this node; may be empty.
+	Name          string `protobuf:"bytes,13,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -870,6 +934,160 @@ func (x *Welcome) GetInstance() uint64 {
 	return 0
 }
 
+func (x *Welcome) GetFeatures() []uint32 {
+	if x != nil {
+		return x.Features
+	}
+	return nil
+}
+
+func (x *Welcome) GetLimits() *Limits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+func (x *Welcome) GetSuccessor() *Successor {
+	if x != nil {
+		return x.Successor
+	}
+	return nil
+}
+
+func (x *Welcome) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Limits are what a server allows a node. 0: not told.
+type Limits struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Services with a lease, and relays at once.
+	MaxServices uint32 `protobuf:"varint,1,opt,name=max_services,json=maxServices,proto3" json:"max_services,omitempty"`
+	MaxRelays   uint32 `protobuf:"varint,2,opt,name=max_relays,json=maxRelays,proto3" json:"max_relays,omitempty"`
+	// Requests that write to the server's store: so many at once, and so many a minute.
+	RequestBurst      uint32 `protobuf:"varint,3,opt,name=request_burst,json=requestBurst,proto3" json:"request_burst,omitempty"`
+	RequestsPerMinute uint32 `protobuf:"varint,4,opt,name=requests_per_minute,json=requestsPerMinute,proto3" json:"requests_per_minute,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *Limits) Reset() {
+	*x = Limits{}
+	mi := &file_framing_apquic_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Limits) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Limits) ProtoMessage() {}
+
+func (x *Limits) ProtoReflect() protoreflect.Message {
+	mi := &file_framing_apquic_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Limits.ProtoReflect.Descriptor instead.
+func (*Limits) Descriptor() ([]byte, []int) {
+	return file_framing_apquic_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Limits) GetMaxServices() uint32 {
+	if x != nil {
+		return x.MaxServices
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxRelays() uint32 {
+	if x != nil {
+		return x.MaxRelays
+	}
+	return 0
+}
+
+func (x *Limits) GetRequestBurst() uint32 {
+	if x != nil {
+		return x.RequestBurst
+	}
+	return 0
+}
+
+func (x *Limits) GetRequestsPerMinute() uint32 {
+	if x != nil {
+		return x.RequestsPerMinute
+	}
+	return 0
+}
+
+// Successor announces the key that a server will have next, signed with the one that it has now.
+type Successor struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The next id.
+	Id []byte `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// ed25519 signature by the present key; docs/protocol.md section 2.6 lists the signed bytes.
+	Signature     []byte `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Successor) Reset() {
+	*x = Successor{}
+	mi := &file_framing_apquic_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Successor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Successor) ProtoMessage() {}
+
+func (x *Successor) ProtoReflect() protoreflect.Message {
+	mi := &file_framing_apquic_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Successor.ProtoReflect.Descriptor instead.
+func (*Successor) Descriptor() ([]byte, []int) {
+	return file_framing_apquic_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Successor) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *Successor) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
 // Replaced, opcode 1006, server to node: a newer connection of the same node id is primary now.
 type Replaced struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -882,7 +1100,7 @@ type Replaced struct {
 
 func (x *Replaced) Reset() {
 	*x = Replaced{}
-	mi := &file_framing_apquic_proto_msgTypes[13]
+	mi := &file_framing_apquic_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -894,7 +1112,7 @@ func (x *Replaced) String() string {
 func (*Replaced) ProtoMessage() {}
 
 func (x *Replaced) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[13]
+	mi := &file_framing_apquic_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -907,7 +1125,7 @@ func (x *Replaced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replaced.ProtoReflect.Descriptor instead.
 func (*Replaced) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{13}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Replaced) GetInstance() uint64 {
@@ -933,7 +1151,7 @@ type ProbeRequest struct {
 
 func (x *ProbeRequest) Reset() {
 	*x = ProbeRequest{}
-	mi := &file_framing_apquic_proto_msgTypes[14]
+	mi := &file_framing_apquic_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -945,7 +1163,7 @@ func (x *ProbeRequest) String() string {
 func (*ProbeRequest) ProtoMessage() {}
 
 func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[14]
+	mi := &file_framing_apquic_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -958,7 +1176,7 @@ func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeRequest.ProtoReflect.Descriptor instead.
 func (*ProbeRequest) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{14}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{16}
 }
 
 // ProbeResponse, opcode 1009, the reply to ProbeRequest.
@@ -972,7 +1190,7 @@ type ProbeResponse struct {
 
 func (x *ProbeResponse) Reset() {
 	*x = ProbeResponse{}
-	mi := &file_framing_apquic_proto_msgTypes[15]
+	mi := &file_framing_apquic_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -984,7 +1202,7 @@ func (x *ProbeResponse) String() string {
 func (*ProbeResponse) ProtoMessage() {}
 
 func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[15]
+	mi := &file_framing_apquic_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -997,7 +1215,7 @@ func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeResponse.ProtoReflect.Descriptor instead.
 func (*ProbeResponse) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{15}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ProbeResponse) GetToken() []byte {
@@ -1018,7 +1236,7 @@ type ProbeSend struct {
 
 func (x *ProbeSend) Reset() {
 	*x = ProbeSend{}
-	mi := &file_framing_apquic_proto_msgTypes[16]
+	mi := &file_framing_apquic_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1030,7 +1248,7 @@ func (x *ProbeSend) String() string {
 func (*ProbeSend) ProtoMessage() {}
 
 func (x *ProbeSend) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[16]
+	mi := &file_framing_apquic_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1043,7 +1261,7 @@ func (x *ProbeSend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeSend.ProtoReflect.Descriptor instead.
 func (*ProbeSend) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{16}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ProbeSend) GetNumber() uint32 {
@@ -1062,7 +1280,7 @@ type ProbeSent struct {
 
 func (x *ProbeSent) Reset() {
 	*x = ProbeSent{}
-	mi := &file_framing_apquic_proto_msgTypes[17]
+	mi := &file_framing_apquic_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1074,7 +1292,7 @@ func (x *ProbeSent) String() string {
 func (*ProbeSent) ProtoMessage() {}
 
 func (x *ProbeSent) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[17]
+	mi := &file_framing_apquic_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1087,7 +1305,7 @@ func (x *ProbeSent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeSent.ProtoReflect.Descriptor instead.
 func (*ProbeSent) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{17}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{19}
 }
 
 // Lanes, opcode 1016, server to node: loss limits what this connection carries to the node; more lanes would help.
@@ -1099,7 +1317,7 @@ type Lanes struct {
 
 func (x *Lanes) Reset() {
 	*x = Lanes{}
-	mi := &file_framing_apquic_proto_msgTypes[18]
+	mi := &file_framing_apquic_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1111,7 +1329,7 @@ func (x *Lanes) String() string {
 func (*Lanes) ProtoMessage() {}
 
 func (x *Lanes) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[18]
+	mi := &file_framing_apquic_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1124,7 +1342,7 @@ func (x *Lanes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lanes.ProtoReflect.Descriptor instead.
 func (*Lanes) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{18}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{20}
 }
 
 // Progress, opcode 1017, either way: how far relays are that may move.
@@ -1137,7 +1355,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_framing_apquic_proto_msgTypes[19]
+	mi := &file_framing_apquic_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1149,7 +1367,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[19]
+	mi := &file_framing_apquic_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1162,7 +1380,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{19}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Progress) GetRelays() []*RelayProgress {
@@ -1191,7 +1409,7 @@ type RelayProgress struct {
 
 func (x *RelayProgress) Reset() {
 	*x = RelayProgress{}
-	mi := &file_framing_apquic_proto_msgTypes[20]
+	mi := &file_framing_apquic_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1203,7 +1421,7 @@ func (x *RelayProgress) String() string {
 func (*RelayProgress) ProtoMessage() {}
 
 func (x *RelayProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[20]
+	mi := &file_framing_apquic_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1216,7 +1434,7 @@ func (x *RelayProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelayProgress.ProtoReflect.Descriptor instead.
 func (*RelayProgress) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{20}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RelayProgress) GetRelay() uint64 {
@@ -1270,7 +1488,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_framing_apquic_proto_msgTypes[21]
+	mi := &file_framing_apquic_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1282,7 +1500,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[21]
+	mi := &file_framing_apquic_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1295,7 +1513,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{21}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *StreamHeader) GetService() string {
@@ -1342,7 +1560,7 @@ type SegmentHeader struct {
 
 func (x *SegmentHeader) Reset() {
 	*x = SegmentHeader{}
-	mi := &file_framing_apquic_proto_msgTypes[22]
+	mi := &file_framing_apquic_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1354,7 +1572,7 @@ func (x *SegmentHeader) String() string {
 func (*SegmentHeader) ProtoMessage() {}
 
 func (x *SegmentHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[22]
+	mi := &file_framing_apquic_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1367,7 +1585,7 @@ func (x *SegmentHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SegmentHeader.ProtoReflect.Descriptor instead.
 func (*SegmentHeader) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{22}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SegmentHeader) GetRelay() uint64 {
@@ -1421,46 +1639,66 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\tKeepalive\x12\x18\n" +
 	"\aobserve\x18\x01 \x01(\bR\aobserve\">\n" +
 	"\x11KeepaliveResponse\x12)\n" +
-	"\x10observed_address\x18\x01 \x01(\tR\x0fobservedAddress\"\x8a\x01\n" +
+	"\x10observed_address\x18\x01 \x01(\tR\x0fobservedAddress\"\xa6\x01\n" +
 	"\fProxyRequest\x12%\n" +
 	"\x0eorigin_address\x18\x01 \x01(\tR\roriginAddress\x12\x18\n" +
 	"\aservice\x18\x10 \x01(\tR\aservice\x12\x1f\n" +
 	"\vwanted_port\x18\x11 \x01(\rR\n" +
 	"wantedPort\x12\x18\n" +
-	"\amovable\x18\x12 \x01(\bR\amovable\"\xc6\x01\n" +
+	"\amovable\x18\x12 \x01(\bR\amovable\x12\x1a\n" +
+	"\bservices\x18\x13 \x03(\tR\bservices\"\x9a\x02\n" +
 	"\rProxyResponse\x12%\n" +
 	"\x0eorigin_address\x18\x01 \x01(\tR\roriginAddress\x12#\n" +
 	"\rproxy_address\x18\x02 \x01(\tR\fproxyAddress\x12\x18\n" +
 	"\aservice\x18\x10 \x01(\tR\aservice\x12#\n" +
 	"\rlease_seconds\x18\x11 \x01(\x04R\fleaseSeconds\x12*\n" +
-	"\x11wanted_port_taken\x18\x12 \x01(\bR\x0fwantedPortTaken\"E\n" +
+	"\x11wanted_port_taken\x18\x12 \x01(\bR\x0fwantedPortTaken\x12)\n" +
+	"\x10previous_address\x18\x13 \x01(\tR\x0fpreviousAddress\x12'\n" +
+	"\x0fprevious_reason\x18\x14 \x01(\tR\x0epreviousReason\"\x7f\n" +
 	"\aFailure\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x04R\x04code\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x12\n" +
-	"\x04hint\x18\x03 \x01(\tR\x04hint\"7\n" +
+	"\x04hint\x18\x03 \x01(\tR\x04hint\x128\n" +
+	"\x18retry_after_milliseconds\x18\x04 \x01(\x04R\x16retryAfterMilliseconds\"7\n" +
 	"\aRelease\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x12\n" +
 	"\x04hold\x18\x02 \x01(\bR\x04hold\"$\n" +
 	"\bReleased\x12\x18\n" +
-	"\aservice\x18\x01 \x01(\tR\aservice\"N\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\"b\n" +
 	"\x05Drain\x12-\n" +
 	"\x12limit_milliseconds\x18\x01 \x01(\x04R\x11limitMilliseconds\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\t\n" +
-	"\aDrained\"\x8c\x01\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04code\x18\x03 \x01(\rR\x04code\"\t\n" +
+	"\aDrained\"\xa8\x01\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\x04R\binstance\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x1f\n" +
 	"\vjoin_secret\x18\x03 \x01(\fR\n" +
 	"joinSecret\x12\x18\n" +
 	"\astandby\x18\x04 \x01(\bR\astandby\x12\x12\n" +
-	"\x04lane\x18\x05 \x01(\bR\x04lane\"\xdb\x01\n" +
+	"\x04lane\x18\x05 \x01(\bR\x04lane\x12\x1a\n" +
+	"\bfeatures\x18\x06 \x03(\rR\bfeatures\"\xea\x02\n" +
 	"\aWelcome\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12)\n" +
 	"\x10observed_address\x18\x02 \x01(\tR\x0fobservedAddress\x12\x16\n" +
 	"\x06joined\x18\x03 \x01(\bR\x06joined\x12:\n" +
 	"\x19idle_timeout_milliseconds\x18\x04 \x01(\x04R\x17idleTimeoutMilliseconds\x12\x1b\n" +
 	"\tmax_lanes\x18\b \x01(\rR\bmaxLanes\x12\x1a\n" +
-	"\binstance\x18\t \x01(\x04R\binstance\"@\n" +
+	"\binstance\x18\t \x01(\x04R\binstance\x12\x1a\n" +
+	"\bfeatures\x18\n" +
+	" \x03(\rR\bfeatures\x12)\n" +
+	"\x06limits\x18\v \x01(\v2\x11.apquic.v1.LimitsR\x06limits\x122\n" +
+	"\tsuccessor\x18\f \x01(\v2\x14.apquic.v1.SuccessorR\tsuccessor\x12\x12\n" +
+	"\x04name\x18\r \x01(\tR\x04name\"\x9f\x01\n" +
+	"\x06Limits\x12!\n" +
+	"\fmax_services\x18\x01 \x01(\rR\vmaxServices\x12\x1d\n" +
+	"\n" +
+	"max_relays\x18\x02 \x01(\rR\tmaxRelays\x12#\n" +
+	"\rrequest_burst\x18\x03 \x01(\rR\frequestBurst\x12.\n" +
+	"\x13requests_per_minute\x18\x04 \x01(\rR\x11requestsPerMinute\"9\n" +
+	"\tSuccessor\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x1c\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\"@\n" +
 	"\bReplaced\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\x04R\binstance\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\"\x0e\n" +
@@ -1503,7 +1741,7 @@ func file_framing_apquic_proto_rawDescGZIP() []byte {
 	return file_framing_apquic_proto_rawDescData
 }
 
-var file_framing_apquic_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_framing_apquic_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_framing_apquic_proto_goTypes = []any{
 	(*ID)(nil),                // 0: apquic.v1.ID
 	(*Message)(nil),           // 1: apquic.v1.Message
@@ -1518,25 +1756,29 @@ var file_framing_apquic_proto_goTypes = []any{
 	(*Drained)(nil),           // 10: apquic.v1.Drained
 	(*Hello)(nil),             // 11: apquic.v1.Hello
 	(*Welcome)(nil),           // 12: apquic.v1.Welcome
-	(*Replaced)(nil),          // 13: apquic.v1.Replaced
-	(*ProbeRequest)(nil),      // 14: apquic.v1.ProbeRequest
-	(*ProbeResponse)(nil),     // 15: apquic.v1.ProbeResponse
-	(*ProbeSend)(nil),         // 16: apquic.v1.ProbeSend
-	(*ProbeSent)(nil),         // 17: apquic.v1.ProbeSent
-	(*Lanes)(nil),             // 18: apquic.v1.Lanes
-	(*Progress)(nil),          // 19: apquic.v1.Progress
-	(*RelayProgress)(nil),     // 20: apquic.v1.RelayProgress
-	(*StreamHeader)(nil),      // 21: apquic.v1.StreamHeader
-	(*SegmentHeader)(nil),     // 22: apquic.v1.SegmentHeader
+	(*Limits)(nil),            // 13: apquic.v1.Limits
+	(*Successor)(nil),         // 14: apquic.v1.Successor
+	(*Replaced)(nil),          // 15: apquic.v1.Replaced
+	(*ProbeRequest)(nil),      // 16: apquic.v1.ProbeRequest
+	(*ProbeResponse)(nil),     // 17: apquic.v1.ProbeResponse
+	(*ProbeSend)(nil),         // 18: apquic.v1.ProbeSend
+	(*ProbeSent)(nil),         // 19: apquic.v1.ProbeSent
+	(*Lanes)(nil),             // 20: apquic.v1.Lanes
+	(*Progress)(nil),          // 21: apquic.v1.Progress
+	(*RelayProgress)(nil),     // 22: apquic.v1.RelayProgress
+	(*StreamHeader)(nil),      // 23: apquic.v1.StreamHeader
+	(*SegmentHeader)(nil),     // 24: apquic.v1.SegmentHeader
 }
 var file_framing_apquic_proto_depIdxs = []int32{
 	0,  // 0: apquic.v1.Message.sender:type_name -> apquic.v1.ID
-	20, // 1: apquic.v1.Progress.relays:type_name -> apquic.v1.RelayProgress
-	2,  // [2:2] is the sub-list for method output_type
-	2,  // [2:2] is the sub-list for method input_type
-	2,  // [2:2] is the sub-list for extension type_name
-	2,  // [2:2] is the sub-list for extension extendee
-	0,  // [0:2] is the sub-list for field type_name
+	13, // 1: apquic.v1.Welcome.limits:type_name -> apquic.v1.Limits
+	14, // 2: apquic.v1.Welcome.successor:type_name -> apquic.v1.Successor
+	22, // 3: apquic.v1.Progress.relays:type_name -> apquic.v1.RelayProgress
+	4,  // [4:4] is the sub-list for method output_type
+	4,  // [4:4] is the sub-list for method input_type
+	4,  // [4:4] is the sub-list for extension type_name
+	4,  // [4:4] is the sub-list for extension extendee
+	0,  // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_framing_apquic_proto_init() }
@@ -1550,7 +1792,7 @@ func file_framing_apquic_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_framing_apquic_proto_rawDesc), len(file_framing_apquic_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

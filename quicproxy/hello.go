@@ -48,6 +48,7 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 		refuse(control, envelope, conn, err)
 		return nil, err
 	}
+	c.account = s.openAccount(node)
 	c.log.Info("node connected", "version", c.version, "joined", joined, "lane", c.lane)
 	welcome := &framing.Welcome{
 		Version: s.config.Version, ObservedAddress: conn.RemoteAddr().String(), Joined: joined, MaxLanes: maxLanes, Instance: s.instance,
@@ -55,6 +56,7 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 	}
 	if err := control.reply(envelope, framing.OpWelcome, welcome); err != nil {
 		s.leave(c)
+		s.closeAccount(c.account)
 		return nil, err
 	}
 	return c, nil

@@ -98,6 +98,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	sessions map[certs.NodeID]*session
+	accounts map[certs.NodeID]*account
 	public   map[uint16]*publicListener
 	draining bool
 	counters Counters
@@ -140,6 +141,7 @@ func NewServer(config ServerConfig) (*Server, error) {
 		crowded:   newRecently[uint16](),
 		probes:    probes{open: make(map[probeToken]*probe)},
 		sessions:  make(map[certs.NodeID]*session),
+		accounts:  make(map[certs.NodeID]*account),
 		public:    make(map[uint16]*publicListener),
 		stopped:   make(chan struct{}),
 	}

@@ -50,6 +50,7 @@ type nodeConn struct {
 	since       time.Time
 	log         *slog.Logger
 	session     *session
+	account     *account     // of the node, from the moment that it is admitted
 	association *association // nil: relays do not move
 	requests    requestQueue // those that need the lease store
 	refusal     string       // why the last one was refused; fulfil is its only user
@@ -73,6 +74,7 @@ func (s *Server) serveNode(conn *quic.Conn) {
 		conn.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
 		return
 	}
+	defer s.closeAccount(c.account)
 	c.association.join(&c.carrier)
 	s.tidy(c.session, c.node)
 	err = c.control.serve(c.handle)
