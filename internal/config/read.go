@@ -13,7 +13,6 @@ import (
 	"github.com/tailscale/hujson"
 
 	"apquic/certs"
-	"apquic/framing"
 )
 
 const maxText = 1024 // bytes
@@ -138,15 +137,6 @@ func parseHost(s string) (string, error) {
 		return "", fmt.Errorf("%s is neither a host name nor an IP address", readable(s))
 	}
 	return invitation.Host, nil
-}
-
-// parseUpstream turns the address of a service into its URI.
-func parseUpstream(s string) (string, error) {
-	network, address, err := framing.ParseOrigin(s)
-	if err != nil {
-		return "", err
-	}
-	return framing.FormatOrigin(network, address), nil
 }
 
 // upstreamHost reads the host of an upstream, which may also have a zone: fe80::1%eth0.

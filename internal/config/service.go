@@ -16,6 +16,9 @@ func ParseService(s string) (Service, error) {
 	// A path may have a = too; in it, there is a : or a / before.
 	if name, rest, found := strings.Cut(s, "="); found && !strings.ContainsAny(name, ":/") {
 		if err := framing.CheckServiceName(name); err != nil {
+			if lower := strings.ToLower(name); framing.CheckServiceName(lower) == nil {
+				err = fmt.Errorf("%w; did you mean %s=%s?", err, lower, rest)
+			}
 			return Service{}, err
 		}
 		service.Name, upstream = name, rest

@@ -1,0 +1,91 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"apquic/framing"
+)
+
+// parseUpstream turns the address of a service into its URI. An address in a form that other programs take, or with
+// a part missing, gets an error that says what was probably meant.
+func parseUpstream(s string) (string, error) {
+	network, address, err := framing.ParseOrigin(s)
+	if err == nil {
+		return framing.FormatOrigin(network, address), nil
+	}
+	if scheme, _, found := strings.Cut(s, "://"); found && strings.EqualFold(scheme, "udp") {
+		return "", errors.New("apquic carries TCP only, so a UDP service cannot be made public")
+	}
+	for _, meant := range []string{withoutScheme(s), withHost(s), withBrackets(s), withPort(s), withEqualsSign(s)} {
+		if meant != "" {
+			return "", fmt.Errorf("%s is not the address of a service, did you mean %s?", readable(s), meant)
+		}
+	}
+	return "", err
+}
+
+// parsesAs returns upstream if it is the address of a service.
+func parsesAs(upstream string) string {
+	if _, _, err := framing.ParseOrigin(upstream); err != nil {
+		return ""
+	}
+	return upstream
+}
+
+// withoutScheme is for http://127.0.0.1:8000/ and the like: the tunnel carries bytes, whatever they mean.
+func withoutScheme(s string) string {
+	link, err := url.Parse(s)
+	if err != nil || link.Host == "" || link.Opaque != "" {
+		return ""
+	}
+	port := link.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443", "ssh": "22", "ws": "80", "wss": "443"}[strings.ToLower(link.Scheme)]
+	}
+	if port == "" {
+		return ""
+	}
+	return parsesAs(net.JoinHostPort(link.Hostname(), port))
+}
+
+// withHost is for :8000, which means every address of this machine where programs listen.
+func withHost(s string) string {
+	if !strings.HasPrefix(s, ":") {
+		return ""
+	}
+	return parsesAs("127.0.0.1" + s)
+}
+
+// withBrackets is for ::1:8000.
+func withBrackets(s string) string {
+	colon := strings.LastIndexByte(s, ':')
+	if colon < 0 || strings.Count(s, ":") < 3 {
+		return ""
+	}
+	if _, err := netip.ParseAddr(s[:colon]); err != nil {
+		return ""
+	}
+	return parsesAs("[" + s[:colon] + "]" + s[colon:])
+}
+
+// withPort is for 127.0.0.1 and [::1].
+func withPort(s string) string {
+	if _, err := netip.ParseAddr(strings.Trim(s, "[]")); err != nil {
+		return ""
+	}
+	return parsesAs(net.JoinHostPort(strings.Trim(s, "[]"), "80"))
+}
+
+// withEqualsSign is for web:127.0.0.1:80.
+func withEqualsSign(s string) string {
+	name, upstream, found := strings.Cut(s, ":")
+	if !found || framing.CheckServiceName(name) != nil || parsesAs(upstream) == "" {
+		return ""
+	}
+	return name + "=" + upstream
+}

@@ -1,0 +1,38 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestUpstreamForms(t *testing.T) {
+	t.Parallel()
+	for given, meant := range map[string]string{
+		":8000":                     "127.0.0.1:8000",
+		"http://127.0.0.1:8000":     "127.0.0.1:8000",
+		"http://127.0.0.1:8000/app": "127.0.0.1:8000",
+		"https://nas.lan":           "nas.lan:443",
+		"HTTP://[::1]":              "[::1]:80",
+		"127.0.0.1":                 "127.0.0.1:80",
+		"[::1]":                     "[::1]:80",
+		"::1":                       "[::1]:80",
+		"::1:8000":                  "[::1]:8000",
+		"web:127.0.0.1:80":          "web=127.0.0.1:80",
+		"Web=127.0.0.1:80":          "web=127.0.0.1:80",
+	} {
+		_, err := ParseService(given)
+		if err == nil || !strings.HasSuffix(err.Error(), "did you mean "+meant+"?") {
+			t.Errorf("%s: %v, want a hint at %s", given, err, meant)
+		}
+	}
+	for _, given := range []string{"udp://127.0.0.1:53", "UDP://x"} {
+		if _, err := ParseService(given); err == nil || !strings.Contains(err.Error(), "TCP only") {
+			t.Errorf("%s: %v", given, err)
+		}
+	}
+	for _, given := range []string{"nonsense", "http://", "http://host:x", "web:", "ftp://host", "1.2.3", ":0", "::::"} {
+		if _, err := ParseService(given); err == nil || strings.Contains(err.Error(), "did you mean") {
+			t.Errorf("%s: %v, want an error without a guess", given, err)
+		}
+	}
+}
