@@ -168,6 +168,10 @@ func parse[T interface{ faults() faults }](name string, data []byte, into *T, pl
 	if err != nil {
 		return err
 	}
+	if root.isForeign() {
+		root.report(errForeign)
+		return root.errors
+	}
 	settings := *into
 	chosen := plain(&settings)
 	if other := carrier(&settings); root.isCarrier(chosen, other) {

@@ -82,6 +82,9 @@ func parseDocument(name string, data []byte) (value, error) {
 		return value{}, Errors{doc.errorAt(at, "", fmt.Errorf("lists and objects are nested deeper than %d", maxNesting))}
 	}
 	root, err := hujson.Parse(doc.data)
+	if place := foreignText.FindIndex(doc.data); err != nil && place != nil {
+		return value{}, Errors{doc.errorAt(place[0], "", errForeign)}
+	}
 	if err != nil {
 		return value{}, Errors{doc.syntaxError(err)}
 	}
@@ -142,6 +145,27 @@ func commentLength(data []byte) int {
 	return len(data) - 1
 }
 
+// endBefore returns the offset of the last byte before at that is neither space nor comment; 0 if there is none.
+func endBefore(data []byte, at int) (last int) {
+	for i := 0; i < at; i++ {
+		switch data[i] {
+		case ' ', '\t', '\r', '\n':
+		case '"':
+			for i++; i < at && data[i] != '"'; i++ {
+				if data[i] == '\\' {
+					i++
+				}
+			}
+			last = min(i, at-1)
+		case '/':
+			i += commentLength(data[i:])
+		default:
+			last = i
+		}
+	}
+	return last
+}
+
 // hujsonPlace is what an error of hujson begins with; it has no other way to ask for the place.
 var hujsonPlace = regexp.MustCompile(`^hujson: line (\d+), column (\d+): `)
 
@@ -156,6 +180,8 @@ func (d *document) syntaxError(err error) *Error {
 		text = text[len(place[0]):]
 	}
 	switch {
+	case strings.Contains(text, "expecting ','"):
+		at, text = endBefore(d.data, at), "a comma is missing after this"
 	case len(bytes.TrimSpace(d.data)) == 0:
 		text = "the file is empty; want {...}"
 	case errors.Is(err, io.ErrUnexpectedEOF):
