@@ -14,7 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// bin is the folder with both programs.
+// bin is the folder with both programs, and with the demo.
 var bin string
 
 func TestMain(m *testing.M) {
@@ -32,7 +32,7 @@ func buildAndRun(m *testing.M) int {
 	if raceDetector() {
 		arguments = append(arguments, "-race")
 	}
-	if out, err := exec.Command("go", append(arguments, "apquic/cmd/...")...).CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", append(arguments, "apquic/cmd/...", "apquic/internal/demo")...).CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building the programs: %v\n%s", err, out)
 		return 1
 	}

@@ -38,6 +38,7 @@ func bind(s *config.Server, settings *pflag.FlagSet) {
 	settings.StringVar(&s.Listen, "listen", s.Listen, "UDP `ADDRESS` that nodes connect to")
 	settings.TextVar(&s.Range, "range", s.Range, "public TCP `PORTS` to lend: a-b, or several with commas")
 	settings.StringVar(&s.PublicHost, "public-host", s.PublicHost, "`HOST` under which the public reaches this machine (default: its first public address)")
+	settings.StringVar(&s.PublicListen, "public-listen", s.PublicListen, "IP `ADDRESS` of this machine at which the lent ports are opened (default: all)")
 	settings.StringVar(&s.DataDir, "data-dir", s.DataDir, "`DIRECTORY` for the key, the leases and authorized_nodes")
 	settings.BoolVar(&s.Open, "open", s.Open, "lend ports to every node, also without the invitation's secret")
 	settings.DurationVar(&s.LeaseTime, "lease-time", s.LeaseTime, "how long a port is kept for a node that went away")

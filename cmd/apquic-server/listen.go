@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"syscall"
 
 	"apquic/internal/config"
@@ -26,11 +27,12 @@ func listenUDP(settings config.Server) (*net.UDPConn, error) {
 	return nil, hinted{err, "--listen takes an address of this machine and a port, or just :8090"}
 }
 
-// publicListener opens public listeners, on all addresses of the families that are on.
+// publicListener opens public listeners, at one address or at all of the families that are on.
 func publicListener(settings config.Server) func(port uint16) (net.Listener, error) {
 	network := "tcp" + family(settings)
+	address, _ := netip.ParseAddr(settings.PublicListen) // valid, or not given
 	return func(port uint16) (net.Listener, error) {
-		return net.ListenTCP(network, &net.TCPAddr{Port: int(port)})
+		return net.ListenTCP(network, net.TCPAddrFromAddrPort(netip.AddrPortFrom(address, port)))
 	}
 }
 
@@ -58,6 +60,9 @@ func tryRange(ports lease.PortRange, listen func(port uint16) (net.Listener, err
 		}
 	}
 	err := fmt.Errorf("no port of the range %v can be opened: %w", ports, first)
+	if errors.Is(first, syscall.EADDRNOTAVAIL) {
+		return hinted{err, "--public-listen takes an address that this machine has"}
+	}
 	if errors.Is(first, syscall.EACCES) {
 		return hinted{err, "ports below 1024 need a privilege: choose higher ones with --range"}
 	}

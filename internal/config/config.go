@@ -24,6 +24,7 @@ type Server struct {
 	Listen               string          // UDP host:port for nodes; port 0: any
 	Range                lease.PortRange // public TCP ports to lend
 	PublicHost           string          // name or IP address in public addresses; empty: the server finds one
+	PublicListen         string          // IP address of this machine at which ports are opened; empty: all
 	DataDir              string
 	Key                  certs.PrivateKey // zero: the key file in DataDir
 	LeaseTime            time.Duration    // how long a port is kept for a node that is away

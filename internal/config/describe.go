@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -27,6 +28,7 @@ func (s Server) settings() []setting {
 		{"listen", s.Listen},
 		{"range", fmt.Sprintf("%v (%d ports)", s.Range, s.Range.Size())},
 		{"publicHost", publicHost},
+		{"publicListen", cmp.Or(s.PublicListen, "all addresses of this machine")},
 		{"dataDir", s.DataDir},
 		{"key", describeKey(s.Key)},
 		{"leaseTime", formatDuration(s.LeaseTime)},

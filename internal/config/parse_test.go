@@ -13,7 +13,7 @@ func TestParseServer(t *testing.T) {
 	t.Parallel()
 	got := DefaultServer()
 	err := ParseServer("server.json", []byte("\ufeff"+`{ // all of it
-		"listen": "[::1]:9000", "range": "40000-40010,50000", "publicHost": "Example.com", "dataDir": "/d",
+		"listen": "[::1]:9000", "range": "40000-40010,50000", "publicHost": "Example.com", "publicListen": "::1", "dataDir": "/d",
 		"leaseTime": "1h30m", "maxServices": "3", "maxClients": 7, "maxClientsPerAddress": 5, "memory": "1GiB", "open": true, "ipv4": false, "ipv6": true, "idleTimeout": 60, "resumeTime": "2m",
 		"park": "0", "drain": "2s", "netId": 4294967295, "logLevel": "debug", "logFormat": "json",
 	} // no newline at the end`), &got)
@@ -21,7 +21,7 @@ func TestParseServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Server{
-		Listen: "[::1]:9000", Range: mustRange(t, "40000-40010,50000"), PublicHost: "Example.com", DataDir: "/d",
+		Listen: "[::1]:9000", Range: mustRange(t, "40000-40010,50000"), PublicHost: "Example.com", PublicListen: "::1", DataDir: "/d",
 		LeaseTime: 90 * time.Minute, MaxServices: 3, MaxClients: 7, MaxClientsPerAddress: 5, Memory: 1 << 30, Open: true, IPv6: true, IdleTimeout: time.Minute, ResumeTime: 2 * time.Minute,
 		Drain: 2 * time.Second, NetID: 4294967295, LogLevel: "debug", LogFormat: "json",
 	}

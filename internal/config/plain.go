@@ -36,6 +36,7 @@ func plainServer(s *Server) form {
 func serverSettings(s *Server) form {
 	return form{
 		"publicHost":           {want: `the name or IP address under which the public reaches the server, such as "tunnel.example.com"`, set: into(&s.PublicHost, host)},
+		"publicListen":         {want: `an IP address of this machine, such as "203.0.113.5"`, set: into(&s.PublicListen, text)},
 		"dataDir":              {want: wantDirectory, set: into(&s.DataDir, text)},
 		"leaseTime":            {want: wantDuration, set: into(&s.LeaseTime, duration)},
 		"maxServices":          {want: "a number from 1 to 65535", set: into(&s.MaxServices, whole(1, 65535))},

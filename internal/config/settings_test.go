@@ -32,8 +32,11 @@ func TestValidateServer(t *testing.T) {
 	wantMistakes(t, Server{}.Validate(), []string{"listen: "}, []string{"ipv4: ", "both off"}, []string{"range: there are no ports"},
 		[]string{"leaseTime: "}, []string{"maxServices: "}, []string{"maxClients: "}, []string{"maxClientsPerAddress: "}, []string{"idleTimeout: "}, []string{"dataDir: there is no data directory"},
 		[]string{"logLevel: "}, []string{"logFormat: "})
-	s.Listen, s.IPv6, s.PublicHost = "[::1]:8090", false, "a b"
-	wantMistakes(t, s.Validate(), []string{"listen: ::1 is an IPv6 address, and ipv6 is off"}, []string{"publicHost: "})
+	s.Listen, s.IPv6, s.PublicHost, s.PublicListen = "[::1]:8090", false, "a b", "::1"
+	wantMistakes(t, s.Validate(), []string{"listen: ::1 is an IPv6 address, and ipv6 is off"}, []string{"publicHost: "},
+		[]string{"publicListen: ::1 is an IPv6 address, and ipv6 is off"})
+	s.PublicListen = "127.0.0.1:80"
+	wantMistakes(t, s.Validate(), []string{"listen: "}, []string{"publicHost: "}, []string{"publicListen: 127.0.0.1:80 is not an IP address"})
 }
 
 func TestValidateNode(t *testing.T) {

@@ -66,6 +66,8 @@ func (s Server) faults() (all faults) {
 		_, err := parseHost(s.PublicHost)
 		all.add(err, "publicHost")
 	}
+	all.add(checkPublicListen(s.PublicListen), "publicListen")
+	all.add(checkReachable(s.PublicListen, s.IPv4, s.IPv6), "publicListen", offFamily(s.IPv4))
 	all.add(within(s.LeaseTime, time.Second, longest), "leaseTime")
 	all.number(s.MaxServices, 65535, "maxServices")
 	all.number(s.MaxClients, mostClients, "maxClients")
@@ -148,6 +150,16 @@ func checkListen(listen string) error {
 	}
 	if _, err := parseHost(host); err != nil {
 		return fmt.Errorf("%w; %s", err, want)
+	}
+	return nil
+}
+
+func checkPublicListen(address string) error {
+	if address == "" {
+		return nil
+	}
+	if ip, err := netip.ParseAddr(address); err != nil || ip.IsMulticast() {
+		return fmt.Errorf(`%s is not an IP address; want one of this machine, such as "203.0.113.5", without a port`, readable(address))
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-// Demo is what make demo runs: the two real programs from bin/ on the loopback interface, with throw-away
+// Demo is what make demo runs: the two real programs, which are beside it, on the loopback interface alone, with throw-away
 // data, and a small web site behind the node. It shows the public URL and stays until Ctrl-C. With ONCE=1
 // in the environment it fetches the page through the tunnel instead, shows it, and ends with status 0 when
 // it is the page of the site.
@@ -15,16 +15,23 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	runtime.LockOSThread() // withParent means the thread that starts a program
+	// With its terminal gone, or the reader of its output, the demo ends, too, and takes the programs with it.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	defer stop()
 	once := os.Getenv("ONCE")
-	if err := run(ctx, "bin", &terminal{w: os.Stdout}, once != "" && once != "0"); err != nil {
+	self, err := os.Executable()
+	if err == nil {
+		err = run(ctx, filepath.Dir(self), &terminal{w: os.Stdout}, once != "" && once != "0")
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
@@ -45,7 +52,7 @@ func run(ctx context.Context, bin string, out *terminal, once bool) error {
 	defer func() { cancel(); wait() }()
 
 	server, err := start(ctx, out, filepath.Join(bin, "apquic-server"), "--listen", "127.0.0.1:0",
-		"--public-host", "127.0.0.1", "--data-dir", filepath.Join(data, "server"))
+		"--public-host", "127.0.0.1", "--public-listen", "127.0.0.1", "--data-dir", filepath.Join(data, "server"))
 	if err != nil {
 		return err
 	}

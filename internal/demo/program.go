@@ -37,6 +37,7 @@ func start(ctx context.Context, out *terminal, path string, args ...string) (*pr
 		}
 	}}
 	cmd.Stderr = &lines{show: func(line string) { out.line(p.name + " : " + line) }}
+	cmd.SysProcAttr = withParent()
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Start(); err != nil {
