@@ -42,6 +42,8 @@ var allowed = map[string][]string{
 	"bench/load":  nil,
 	"bench/scale": {"bench/proc", "certs", "quicproxy"},
 	"bench":       {"bench/load", "bench/proc", "bench/scale"},
+
+	"e2e/hostile": nil,
 }
 
 // allowedInTests adds what only the tests of a package may import.
@@ -52,6 +54,7 @@ var allowedInTests = map[string][]string{
 	"quicproxy":       {"internal/testnet"},
 	"e2e":             nil,
 	"e2e/netns":       nil,
+	"e2e/hostile":     {"certs", "framing"},
 }
 
 // forbidden lists, for each package, the import paths that must not be linked into it, not even through
