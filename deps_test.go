@@ -19,6 +19,7 @@ var allowed = map[string][]string{
 	"certs":   nil,
 
 	"internal/cli":     nil,
+	"internal/debug":   nil,
 	"internal/machine": nil,
 	"internal/netmon":  nil,
 	"internal/testnet": nil,
@@ -29,12 +30,12 @@ var allowed = map[string][]string{
 	"quicproxy/segments":       nil,
 	"quicproxy/internal/limit": nil,
 
-	"internal/config": {"certs", "framing", "lease"},
+	"internal/config": {"certs", "framing", "internal/debug", "lease"},
 	"quicproxy":       {"certs", "framing", "internal/machine", "internal/netmon", "internal/udp", "lease", "quicproxy/internal/limit", "quicproxy/segments"},
 	"lease/boltstore": {"certs", "lease"},
 
-	"cmd/apquic-server": {"certs", "internal/cli", "internal/config", "lease", "lease/boltstore", "quicproxy"},
-	"cmd/apquic-node":   {"certs", "internal/cli", "internal/config", "quicproxy"},
+	"cmd/apquic-server": {"certs", "internal/cli", "internal/config", "internal/debug", "lease", "lease/boltstore", "quicproxy"},
+	"cmd/apquic-node":   {"certs", "internal/cli", "internal/config", "internal/debug", "quicproxy"},
 	"internal/demo":     nil,
 	"internal/testlink": nil,
 

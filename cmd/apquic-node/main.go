@@ -12,6 +12,7 @@ import (
 	"apquic/certs"
 	"apquic/internal/cli"
 	"apquic/internal/config"
+	"apquic/internal/debug"
 	"apquic/quicproxy"
 )
 
@@ -77,6 +78,11 @@ func serve(c *call) error {
 	if err != nil {
 		return err
 	}
+	stopDebug, err := debug.Start(settings.DebugAddress, settings.DataDir, log)
+	if err != nil {
+		return err
+	}
+	defer stopDebug()
 	results := stdlog.New(c.Stdout, "", 0) // whole lines, whoever writes them
 	node, err := quicproxy.NewNode(quicproxy.NodeConfig{
 		Key:         key,

@@ -55,4 +55,5 @@ func bind(s *config.Server, settings *pflag.FlagSet) {
 	settings.BoolVar(&s.IPv6, "ipv6", s.IPv6, "listen on IPv6")
 	settings.StringVar(&s.LogLevel, "log-level", s.LogLevel, "`LEVEL` of the log: debug, info, warn or error")
 	settings.StringVar(&s.LogFormat, "log-format", s.LogFormat, "`FORMAT` of the log: text or json")
+	settings.StringVar(&s.DebugAddress, "debug-address", s.DebugAddress, "serve profiles at this `ADDRESS` of this machine alone, such as 127.0.0.1:6060 (default: nowhere)")
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -9,6 +10,7 @@ import (
 
 	"apquic/internal/cli"
 	"apquic/internal/config"
+	"apquic/internal/debug"
 	"apquic/lease/boltstore"
 	"apquic/quicproxy"
 )
@@ -29,12 +31,17 @@ func serve(c *call) error {
 	if err := makeDataDir(settings.DataDir); err != nil {
 		return err
 	}
+	stopDebug, err := debug.Start(settings.DebugAddress, settings.DataDir, log)
+	if err != nil {
+		return err
+	}
+	defer stopDebug()
 	store, err := boltstore.Open(filepath.Join(settings.DataDir, leasesFile))
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	leases, err := store.List(ctx)
+	leases, err := store.List(context.WithoutCancel(ctx)) // a signal to stop is no error of the store
 	if err != nil {
 		return err
 	}

@@ -41,6 +41,7 @@ type Server struct {
 	NetID                uint32           // nodes must have the same
 	LogLevel             string           // debug, info, warn, error
 	LogFormat            string           // text, json
+	DebugAddress         string           // ip:port of a loopback interface for profiles; empty: none
 
 	Bootstraps    []Bootstrap // kept for discovery, not used yet
 	DiscoveryPort uint16      // the same; 0: none
@@ -48,19 +49,20 @@ type Server struct {
 
 // Node is the settings of apquic-node.
 type Node struct {
-	Server      certs.Invitation
-	Services    []Service
-	DataDir     string
-	Key         certs.PrivateKey // zero: the key file in DataDir
-	IPv4, IPv6  bool             // families that are dialled
-	Keepalive   time.Duration    // between two keepalives, or AutoKeepalive
-	IdleTimeout time.Duration    // a server that is silent for so long is gone
-	ResumeTime  time.Duration    // how long relays outlive their connection; 0: not at all
-	Memory      Size             // that services may cost that do not read; 0: an eighth of the machine's
-	Drain       time.Duration    // how long relays may go on after a signal; 0: not at all
-	NetID       uint32           // the server must have the same
-	LogLevel    string           // debug, info, warn, error
-	LogFormat   string           // text, json
+	Server       certs.Invitation
+	Services     []Service
+	DataDir      string
+	Key          certs.PrivateKey // zero: the key file in DataDir
+	IPv4, IPv6   bool             // families that are dialled
+	Keepalive    time.Duration    // between two keepalives, or AutoKeepalive
+	IdleTimeout  time.Duration    // a server that is silent for so long is gone
+	ResumeTime   time.Duration    // how long relays outlive their connection; 0: not at all
+	Memory       Size             // that services may cost that do not read; 0: an eighth of the machine's
+	Drain        time.Duration    // how long relays may go on after a signal; 0: not at all
+	NetID        uint32           // the server must have the same
+	LogLevel     string           // debug, info, warn, error
+	LogFormat    string           // text, json
+	DebugAddress string           // ip:port of a loopback interface for profiles; empty: none
 
 	Bootstraps    []Bootstrap // kept for discovery, not used yet
 	DiscoveryPort uint16      // the same; 0: none

@@ -46,6 +46,7 @@ func (s Server) settings() []setting {
 		{"netId", fmt.Sprint(s.NetID)},
 		{"logLevel", s.LogLevel},
 		{"logFormat", s.LogFormat},
+		{"debugAddress", cmp.Or(s.DebugAddress, "none")},
 	}
 	return append(all, describeDiscovery(s.Bootstraps, s.DiscoveryPort)...)
 }
@@ -75,6 +76,7 @@ func (n Node) settings() []setting {
 		{"netId", fmt.Sprint(n.NetID)},
 		{"logLevel", n.LogLevel},
 		{"logFormat", n.LogFormat},
+		{"debugAddress", cmp.Or(n.DebugAddress, "none")},
 	}...)
 	return append(all, describeDiscovery(n.Bootstraps, n.DiscoveryPort)...)
 }

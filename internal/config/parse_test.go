@@ -15,7 +15,7 @@ func TestParseServer(t *testing.T) {
 	err := ParseServer("server.json", []byte("\ufeff"+`{ // all of it
 		"listen": "[::1]:9000", "range": "40000-40010,50000", "publicHost": "Example.com", "publicListen": "::1", "dataDir": "/d",
 		"leaseTime": "1h30m", "maxServices": "3", "maxClients": 7, "maxClientsPerAddress": 5, "memory": "1GiB", "open": true, "ipv4": false, "ipv6": true, "idleTimeout": 60, "resumeTime": "2m",
-		"park": "0", "drain": "2s", "netId": 4294967295, "logLevel": "debug", "logFormat": "json",
+		"park": "0", "drain": "2s", "netId": 4294967295, "logLevel": "debug", "logFormat": "json", "debugAddress": "127.0.0.1:6060",
 	} // no newline at the end`), &got)
 	if err != nil {
 		t.Fatal(err)
@@ -23,7 +23,7 @@ func TestParseServer(t *testing.T) {
 	want := Server{
 		Listen: "[::1]:9000", Range: mustRange(t, "40000-40010,50000"), PublicHost: "Example.com", PublicListen: "::1", DataDir: "/d",
 		LeaseTime: 90 * time.Minute, MaxServices: 3, MaxClients: 7, MaxClientsPerAddress: 5, Memory: 1 << 30, Open: true, IPv6: true, IdleTimeout: time.Minute, ResumeTime: 2 * time.Minute,
-		Drain: 2 * time.Second, NetID: 4294967295, LogLevel: "debug", LogFormat: "json",
+		Drain: 2 * time.Second, NetID: 4294967295, LogLevel: "debug", LogFormat: "json", DebugAddress: "127.0.0.1:6060",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -42,7 +42,7 @@ func TestParseNode(t *testing.T) {
 			"app": "unix:/run/app.sock"
 		},
 		"dataDir": "d", "keepalive": "5s", "memory": "200MB", "idleTimeout": "1h", "resumeTime": "10m", "drain": 0, "netId": "7", "ipv4": false,
-		"logLevel": "warn", "logFormat": "json"
+		"logLevel": "warn", "logFormat": "json", "debugAddress": "[::1]:6060"
 	}`), &got)
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +50,7 @@ func TestParseNode(t *testing.T) {
 	want := Node{
 		Server:   certs.Invitation{Server: mustID(t, serverID), Host: "2001:db8::1", Port: 8090, Secret: []byte("Hello World!")},
 		Services: []Service{{"web", "tcp://127.0.0.1:80", 0}, {"ssh", "tcp://nas:22", 20022}, {"app", "unix:/run/app.sock", 0}},
-		DataDir:  "d", Keepalive: 5 * time.Second, Memory: 200e6, IdleTimeout: time.Hour, ResumeTime: 10 * time.Minute, NetID: 7, IPv6: true, LogLevel: "warn", LogFormat: "json",
+		DataDir:  "d", Keepalive: 5 * time.Second, Memory: 200e6, IdleTimeout: time.Hour, ResumeTime: 10 * time.Minute, NetID: 7, IPv6: true, LogLevel: "warn", LogFormat: "json", DebugAddress: "[::1]:6060",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -77,7 +77,7 @@ func TestServerMistakes(t *testing.T) {
 		`{"Listen": ":1"}`:                                   {{"s:1: Listen: unknown key, did you mean listen?"}},
 		`{"lisen": ":1"}`:                                    {{"s:1: lisen: unknown key, did you mean listen?"}},
 		`{"publichost": "a"}`:                                {{"s:1: publichost: unknown key, did you mean publicHost?"}},
-		`{"certificate": "a"}`:                               {{"s:1: certificate: unknown key; those here are dataDir, drain, idleTimeout, ipv4,"}},
+		`{"certificate": "a"}`:                               {{"s:1: certificate: unknown key; those here are dataDir, debugAddress, drain, idleTimeout,"}},
 		`{"open": true, "open": true}`:                       {{"s:1: open: this key is there twice"}},
 		`{"open": "yes"}`:                                    {{"s:1: open: this is a text; want true or false"}},
 		`{"open": null}`:                                     {{"s:1: open: null is no value: leave the key out"}},

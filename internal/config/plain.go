@@ -12,16 +12,17 @@ import (
 
 // What belongs to keys that several forms have.
 const (
-	wantSwitch    = "true or false"
-	wantDuration  = `a duration such as "90s" or "180m", or a number of seconds`
-	wantSize      = `a size such as "256MB" or "1GiB"`
-	wantKeepalive = `"auto", a duration such as "15s", or a number of seconds`
-	wantDirectory = `the path of a directory, such as "/var/lib/apquic"`
-	wantNetID     = "a number from 0 to 4294967295; nodes and server have the same"
-	wantLogLevel  = `"debug", "info", "warn" or "error"`
-	wantLogFormat = `"text" or "json"`
-	wantPort      = "a port from 1 to 65535"
-	wantUpstream  = `the address of the service, such as "127.0.0.1:80" or "unix:/run/app.sock"`
+	wantSwitch       = "true or false"
+	wantDuration     = `a duration such as "90s" or "180m", or a number of seconds`
+	wantSize         = `a size such as "256MB" or "1GiB"`
+	wantKeepalive    = `"auto", a duration such as "15s", or a number of seconds`
+	wantDirectory    = `the path of a directory, such as "/var/lib/apquic"`
+	wantNetID        = "a number from 0 to 4294967295; nodes and server have the same"
+	wantLogLevel     = `"debug", "info", "warn" or "error"`
+	wantLogFormat    = `"text" or "json"`
+	wantDebugAddress = `an address of this machine alone, such as "127.0.0.1:6060"`
+	wantPort         = "a port from 1 to 65535"
+	wantUpstream     = `the address of the service, such as "127.0.0.1:80" or "unix:/run/app.sock"`
 )
 
 // plainServer is our own form of a server's file.
@@ -53,6 +54,7 @@ func serverSettings(s *Server) form {
 		"netId":                {want: wantNetID, set: into(&s.NetID, whole[uint32](0, math.MaxUint32))},
 		"logLevel":             {want: wantLogLevel, set: into(&s.LogLevel, text)},
 		"logFormat":            {want: wantLogFormat, set: into(&s.LogFormat, text)},
+		"debugAddress":         {want: wantDebugAddress, set: into(&s.DebugAddress, text)},
 	}
 }
 
@@ -67,17 +69,18 @@ func plainNode(n *Node) form {
 // nodeSettings are the keys that both forms of a node's file have.
 func nodeSettings(n *Node) form {
 	return form{
-		"dataDir":     {want: wantDirectory, set: into(&n.DataDir, text)},
-		"ipv4":        {want: wantSwitch, set: into(&n.IPv4, boolean)},
-		"ipv6":        {want: wantSwitch, set: into(&n.IPv6, boolean)},
-		"keepalive":   {want: wantKeepalive, set: into(&n.Keepalive, keepalive)},
-		"memory":      {want: wantSize, set: into(&n.Memory, parsed(parseSize))},
-		"idleTimeout": {want: wantDuration, set: into(&n.IdleTimeout, duration)},
-		"resumeTime":  {want: wantDuration, set: into(&n.ResumeTime, duration)},
-		"drain":       {want: wantDuration, set: into(&n.Drain, duration)},
-		"netId":       {want: wantNetID, set: into(&n.NetID, whole[uint32](0, math.MaxUint32))},
-		"logLevel":    {want: wantLogLevel, set: into(&n.LogLevel, text)},
-		"logFormat":   {want: wantLogFormat, set: into(&n.LogFormat, text)},
+		"dataDir":      {want: wantDirectory, set: into(&n.DataDir, text)},
+		"ipv4":         {want: wantSwitch, set: into(&n.IPv4, boolean)},
+		"ipv6":         {want: wantSwitch, set: into(&n.IPv6, boolean)},
+		"keepalive":    {want: wantKeepalive, set: into(&n.Keepalive, keepalive)},
+		"memory":       {want: wantSize, set: into(&n.Memory, parsed(parseSize))},
+		"idleTimeout":  {want: wantDuration, set: into(&n.IdleTimeout, duration)},
+		"resumeTime":   {want: wantDuration, set: into(&n.ResumeTime, duration)},
+		"drain":        {want: wantDuration, set: into(&n.Drain, duration)},
+		"netId":        {want: wantNetID, set: into(&n.NetID, whole[uint32](0, math.MaxUint32))},
+		"logLevel":     {want: wantLogLevel, set: into(&n.LogLevel, text)},
+		"logFormat":    {want: wantLogFormat, set: into(&n.LogFormat, text)},
+		"debugAddress": {want: wantDebugAddress, set: into(&n.DebugAddress, text)},
 	}
 }
 

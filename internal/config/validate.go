@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/internal/debug"
 )
 
 // longest is the longest duration that any setting may have: ten years.
@@ -76,7 +77,7 @@ func (s Server) faults() (all faults) {
 	all.add(within(s.IdleTimeout, 5*time.Second, 24*time.Hour), "idleTimeout")
 	all.add(within(s.Park, 0, time.Hour), "park")
 	all.add(within(s.ResumeTime, 0, 24*time.Hour), "resumeTime")
-	all.common(s.DataDir, s.Drain, s.LogLevel, s.LogFormat)
+	all.common(s.DataDir, s.Drain, s.LogLevel, s.LogFormat, s.DebugAddress)
 	return all
 }
 
@@ -88,12 +89,12 @@ func (n Node) faults() (all faults) {
 	all.add(checkMemory(n.Memory), "memory")
 	all.services(n.Services)
 	all.add(within(n.ResumeTime, 0, 24*time.Hour), "resumeTime")
-	all.common(n.DataDir, n.Drain, n.LogLevel, n.LogFormat)
+	all.common(n.DataDir, n.Drain, n.LogLevel, n.LogFormat, n.DebugAddress)
 	return all
 }
 
 // common checks what both programs have.
-func (f *faults) common(dataDir string, drain time.Duration, logLevel, logFormat string) {
+func (f *faults) common(dataDir string, drain time.Duration, logLevel, logFormat, debugAddress string) {
 	if dataDir == "" {
 		f.add(&hinted{errors.New("there is no data directory, since this user has no home directory"),
 			"name one with --data-dir or as dataDir in the file"}, "dataDir")
@@ -101,6 +102,9 @@ func (f *faults) common(dataDir string, drain time.Duration, logLevel, logFormat
 	f.add(within(drain, 0, time.Hour), "drain")
 	f.oneOf("logLevel", logLevel, "debug", "info", "warn", "error")
 	f.oneOf("logFormat", logFormat, "text", "json")
+	if debugAddress != "" {
+		f.add(debug.CheckAddress(debugAddress), "debugAddress")
+	}
 }
 
 func (f *faults) number(n, most int, key string) {

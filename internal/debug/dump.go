@@ -1,0 +1,43 @@
+package debug
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/pprof"
+)
+
+// The files of a dump. Each dump replaces the one before, so that they cannot fill the disk.
+const (
+	heapFile       = "debug-heap.pprof"
+	goroutinesFile = "debug-goroutines.txt"
+)
+
+// Dump writes the heap, for go tool pprof, and the stacks of all goroutines, as text, into folder, for the owner alone:
+// a heap can hold secrets by its names only, but who may look is the owner's to say.
+func Dump(folder string) error {
+	runtime.GC() // the profile is that of the last collection
+	return errors.Join(
+		writeProfile(filepath.Join(folder, heapFile), "heap", 0),
+		writeProfile(filepath.Join(folder, goroutinesFile), "goroutine", 1), // 1: each stack once, with how many have it
+	)
+}
+
+func writeProfile(path, name string, level int) error {
+	var profile bytes.Buffer
+	if err := pprof.Lookup(name).WriteTo(&profile, level); err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name()) // gone already when it was renamed
+	_, err = file.Write(profile.Bytes())
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), path)
+}

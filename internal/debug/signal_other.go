@@ -1,0 +1,14 @@
+//go:build !unix
+
+package debug
+
+import (
+	"context"
+	"log/slog"
+	"os"
+)
+
+// signals never asks: there is no signal for it here.
+func signals() <-chan os.Signal { return nil }
+
+func dumpOnSignal(ctx context.Context, _ <-chan os.Signal, _ string, _ *slog.Logger) { <-ctx.Done() }

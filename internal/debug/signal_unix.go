@@ -1,0 +1,34 @@
+//go:build unix
+
+package debug
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// signals are the requests for a dump from now on.
+func signals() <-chan os.Signal {
+	requests := make(chan os.Signal, 1)
+	signal.Notify(requests, syscall.SIGUSR1)
+	return requests
+}
+
+// dumpOnSignal makes a Dump into folder for each request, until ctx ends.
+func dumpOnSignal(ctx context.Context, requests <-chan os.Signal, folder string, log *slog.Logger) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-requests:
+		}
+		if err := Dump(folder); err != nil {
+			log.Error("heap and goroutines could not be written", "err", err)
+			continue
+		}
+		log.Info("heap and goroutines written", "folder", folder, "files", heapFile+", "+goroutinesFile)
+	}
+}
