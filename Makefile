@@ -4,6 +4,7 @@
 # make test       every test: unit, race detector, fuzz seeds, end to end with the real programs
 # make test-net   what relays survive when the network changes, in network namespaces; needs root on Linux
 #                 make test-net TRIES=10   the median recovery from an outage of 5 seconds instead
+# make fuzz       tries every decoder with inputs that nobody thought of; FUZZTIME=30s each
 # make cover      how much of each package its tests run
 # make check      gofmt, go vet, staticcheck, generated code, known vulnerabilities
 # make bench      measures the programs, beside other tunnels if PEERS=dir has their programs, into
@@ -50,6 +51,10 @@ test:
 test-net:
 	APQUIC_TEST_NET=1 APQUIC_TEST_NET_TRIES=$(TRIES) \
 	  $(GO) test -count=1 -v -timeout 10m -parallel 6 $(if $(TRIES),-run '^TestOutageMedian$$') ./e2e/netns
+
+.PHONY: fuzz
+fuzz:
+	@FUZZTIME='$(FUZZTIME)' .ci/fuzz
 
 # The share of statements that the tests of each package run, without generated code.
 .PHONY: cover
