@@ -8,8 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-
-	"github.com/mr-tron/base58"
+	"unicode"
 )
 
 // Invitation is all that a new node must know: who the server is, where it is,
@@ -17,28 +16,36 @@ import (
 //
 //	apquic://SERVERID@HOST:PORT#SECRET
 //
-// with an IPv6 address in brackets, and without # if there is no secret.
+// with an IPv6 address in brackets, and without # if there is no secret. Two
+// bytes of check are part of SECRET, so that a cut or mistyped one is noticed
+// before anybody connects.
 type Invitation struct {
 	Server NodeID
 	Host   string // name or IP address, without brackets
 	Port   uint16
-	Secret []byte // of 64 bytes at most; in base58 in the text form
+	Secret []byte // of 64 bytes at most
 }
 
 const (
 	invitationScheme = "apquic://"
 	maxInvitation    = 512 // characters
-	maxJoinSecret    = 64  // bytes
+
+	copyWhole = "an invitation looks like apquic://SERVERID@HOST:PORT#SECRET: copy the whole line that the server prints"
+	useQuotes = "put quotes around the invitation, since # begins a comment in many places: 'apquic://SERVERID@HOST:PORT#SECRET'"
 )
 
-// ParseInvitation reads the text form. Errors do not repeat the secret.
+// ParseInvitation reads the text form; spaces and line ends around it do not
+// count. Errors do not repeat the secret.
 func ParseInvitation(s string) (Invitation, error) {
-	invitation, err := parseInvitation(s)
-	if err != nil {
-		return Invitation{}, withHint(fmt.Errorf("invitation: %w", err),
-			"an invitation looks like apquic://SERVERID@HOST:PORT#SECRET: copy the whole line that the server prints")
+	invitation, err := parseInvitation(strings.TrimSpace(s))
+	if err == nil {
+		return invitation, nil
 	}
-	return invitation, nil
+	hint := copyWhole
+	if errors.Is(err, errNoSecret) {
+		hint = useQuotes
+	}
+	return Invitation{}, withHint(fmt.Errorf("invitation: %w", err), "%s", hint)
 }
 
 func parseInvitation(s string) (invitation Invitation, err error) {
@@ -47,7 +54,10 @@ func parseInvitation(s string) (invitation Invitation, err error) {
 	}
 	rest, ok := strings.CutPrefix(s, invitationScheme)
 	if !ok {
-		return Invitation{}, errors.New("it does not begin with " + invitationScheme)
+		return Invitation{}, noInvitation(s)
+	}
+	if strings.ContainsFunc(s, unicode.IsSpace) {
+		return Invitation{}, errors.New("there is a space or a line break in it")
 	}
 	rest, secret, hasSecret := strings.Cut(rest, "#")
 	id, address, ok := strings.Cut(rest, "@")
@@ -61,11 +71,34 @@ func parseInvitation(s string) (invitation Invitation, err error) {
 		return Invitation{}, err
 	}
 	if hasSecret {
-		if invitation.Secret, err = parseJoinSecret(secret); err != nil {
+		if invitation.Secret, err = decodeJoinSecret(invitation.Server, secret); err != nil {
 			return Invitation{}, err
 		}
 	}
 	return invitation, nil
+}
+
+// noInvitation says what s is instead. It does not repeat s, since that may be a secret.
+func noInvitation(s string) error {
+	scheme, _, isURL := strings.Cut(s, "://")
+	_, _, addressErr := parseAddress(s)
+	_, idErr := decodeNodeID(s)
+	is := ""
+	switch {
+	case s == "":
+		return errors.New("it is empty")
+	case strings.Contains(s, invitationScheme):
+		return errors.New("something stands before " + invitationScheme)
+	case strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https"):
+		is = ": this is the address of a web page"
+	case strings.EqualFold(scheme, "tcp") && isURL:
+		is = ": this is the public address of a service"
+	case idErr == nil:
+		is = ": this is the id of a server or node alone"
+	case addressErr == nil:
+		is = ": this is an address alone, without the server's id"
+	}
+	return errors.New("it does not begin with " + invitationScheme + is)
 }
 
 func parseAddress(address string) (host string, port uint16, err error) {
@@ -108,31 +141,13 @@ func isNoHostRune(r rune) bool {
 	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
 }
 
-func parseJoinSecret(s string) ([]byte, error) {
-	if s == "" {
-		return nil, errors.New("nothing after #, where the secret belongs")
-	}
-	// 64 bytes have 88 characters at most; decoding takes quadratic time.
-	if len(s) > 88 {
-		return nil, errors.New("the secret is too long")
-	}
-	secret, err := base58.Decode(s)
-	if err != nil {
-		return nil, errors.New("the secret is not base58")
-	}
-	if len(secret) > maxJoinSecret {
-		return nil, errors.New("the secret is too long")
-	}
-	return secret, nil
-}
-
 // String returns the text form, WITH THE SECRET: it is for the person who
 // invites, never for a log. See [Invitation.Redacted].
 func (i Invitation) String() string {
 	if len(i.Secret) == 0 {
 		return i.public()
 	}
-	return i.public() + "#" + base58.Encode(i.Secret)
+	return i.public() + "#" + encodeJoinSecret(i.Server, i.Secret)
 }
 
 // Redacted returns the text form with "…" in place of the secret.

@@ -15,7 +15,7 @@ func TestInvitation(t *testing.T) {
 	t.Parallel()
 	id := mustParseID(t, bootstrapID)
 	secret := []byte("sixteen bytes is")
-	text := base58.Encode(secret)
+	text := encodeJoinSecret(id, secret)
 	tests := []struct {
 		in      string
 		want    Invitation
@@ -30,7 +30,8 @@ func TestInvitation(t *testing.T) {
 		{"apquic://" + bootstrapID + "@My-Server.example.org.:65535", Invitation{id, "My-Server.example.org.", 65535, nil}, "", "My-Server.example.org.:65535"},
 		{"apquic://" + bootstrapID + "@raspberry_pi:8090", Invitation{id, "raspberry_pi", 8090, nil}, "", "raspberry_pi:8090"},
 		{"apquic://0x" + bootstrapHex + "@h:08090", Invitation{id, "h", 8090, nil}, "apquic://" + bootstrapID + "@h:8090", "h:8090"},
-		{"apquic://" + bootstrapID + "@h:1#" + strings.Repeat("1", 64), Invitation{id, "h", 1, make([]byte, 64)}, "", "h:1"},
+		{"apquic://" + bootstrapID + "@h:1#" + encodeJoinSecret(id, make([]byte, 64)), Invitation{id, "h", 1, make([]byte, 64)}, "", "h:1"},
+		{" \r\n\tapquic://" + bootstrapID + "@h:1#" + text + "\r\n", Invitation{id, "h", 1, secret}, "apquic://" + bootstrapID + "@h:1#" + text, "h:1"},
 	}
 	for _, test := range tests {
 		got, err := ParseInvitation(test.in)
@@ -49,8 +50,9 @@ func TestInvitation(t *testing.T) {
 
 func TestParseInvitationRefuses(t *testing.T) {
 	t.Parallel()
-	const secret = "SECRETsecretSECRET"
-	const good = "apquic://" + bootstrapID + "@host.example:8090#" + secret
+	id := mustParseID(t, bootstrapID)
+	secret := encodeJoinSecret(id, []byte("sixteen bytes is"))
+	good := "apquic://" + bootstrapID + "@host.example:8090#" + secret
 	if _, err := ParseInvitation(good); err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +65,7 @@ func TestParseInvitationRefuses(t *testing.T) {
 		"bad id":                replace(bootstrapID, bootstrapID[3:]),
 		"no @":                  replace("@", ""),
 		"two @":                 replace("@", "@@"),
-		"space before":          " " + good,
+		"space within":          replace("#", " #"),
 		"newline":               replace("#", "\n#"),
 		"no port":               replace(":8090", ""),
 		"empty port":            replace("8090", ""),
@@ -89,8 +91,12 @@ func TestParseInvitationRefuses(t *testing.T) {
 		"empty secret":          replace(secret, ""),
 		"bad secret":            replace(secret, secret+"0"),
 		"secret of two":         good + "#" + secret,
-		"secret too long":       replace(secret, strings.Repeat("1", 65)),
-		"secret much too long":  replace(secret, strings.Repeat("z", 89)),
+		"one byte too long":     replace(secret, encodeJoinSecret(id, make([]byte, 65))),
+		"secret too long":       replace(secret, strings.Repeat("1", 66)),
+		"secret much too long":  replace(secret, strings.Repeat("z", 92)),
+		"secret without check":  replace(secret, base58.Encode([]byte("sixteen bytes is"))),
+		"check without secret":  replace(secret, encodeJoinSecret(id, nil)),
+		"secret of another":     replace(secret, encodeJoinSecret(NodeID{1}, []byte("sixteen bytes is"))),
 		"too long":              replace(secret, strings.Repeat("1", maxInvitation)),
 		"id and server swapped": "apquic://host.example:8090@" + bootstrapID + "#" + secret,
 	} {
@@ -108,7 +114,7 @@ func TestParseInvitationRefuses(t *testing.T) {
 func TestInvitationSecretInLogs(t *testing.T) {
 	t.Parallel()
 	invitation := Invitation{mustParseID(t, bootstrapID), "h", 1, []byte("sixteen bytes is")}
-	secret := base58.Encode(invitation.Secret)
+	secret := encodeJoinSecret(invitation.Server, invitation.Secret)
 	if !strings.HasSuffix(fmt.Sprint(invitation), "#"+secret) {
 		t.Errorf("String: %v", invitation)
 	}
@@ -130,7 +136,7 @@ func FuzzParseInvitation(f *testing.F) {
 	for _, s := range []string{
 		"",
 		"apquic://",
-		"apquic://" + bootstrapID + "@203.0.113.5:8090#4fuQyx9zW5SkZsKf",
+		"apquic://" + bootstrapID + "@203.0.113.5:8090#" + encodeJoinSecret(NodeID{1}, []byte("sixteen bytes is")),
 		"apquic://" + bootstrapID + "@[2001:db8::5]:8090",
 		"apquic://" + bootstrapID + "@[::ffff:192.0.2.1]:8090#1",
 		"apquic://0x" + bootstrapHex + "@a.b.example.:1#z",
@@ -150,4 +156,69 @@ func FuzzParseInvitation(f *testing.F) {
 			t.Fatalf("%q: parsed again: %#v, %v; want %#v", s, second, err, first)
 		}
 	})
+}
+
+// TestWhatIsNoInvitation: what people paste instead is called by its name, and what they lost on the way too.
+func TestWhatIsNoInvitation(t *testing.T) {
+	t.Parallel()
+	const public = "apquic://" + bootstrapID + "@host.example:8090"
+	for s, want := range map[string]string{
+		"":                             "empty",
+		"  \n":                         "empty",
+		"https://example.com/x#y":      "web page",
+		"HTTP://example.com":           "web page",
+		"tcp://203.0.113.5:20000":      "public address of a service",
+		bootstrapID:                    "id of a server or node alone",
+		"host.example:8090":            "address alone",
+		"apquic:/" + bootstrapID:       "does not begin with apquic://",
+		"--server " + public:           "something stands before apquic://",
+		"'" + public + "'":             "something stands before apquic://",
+		public + "#":                   "nothing follows the #",
+		public + "# ":                  "nothing follows the #",
+		public + "#4fuQyx9zW5SkZsKfab": "cut short or mistyped",
+		public + "#0OIl":               "cut short or mistyped",
+		public + "#1":                  "cut short or mistyped",
+	} {
+		_, err := ParseInvitation(s)
+		if err == nil || !strings.Contains(err.Error(), want) || hintOf(err) == "" {
+			t.Errorf("%q: %v; want %q and a hint", s, err, want)
+		}
+	}
+	if _, err := ParseInvitation(public + "#"); !strings.Contains(hintOf(err), "quotes") {
+		t.Errorf("the hint for a missing secret: %q", hintOf(err))
+	}
+}
+
+// TestSecretCheck: each cut, each exchanged pair and each wrong character of a secret is noticed, but for one in 65536.
+func TestSecretCheck(t *testing.T) {
+	t.Parallel()
+	const alphabet = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+	id := mustParseID(t, bootstrapID)
+	tries, passed := 0, 0
+	try := func(text, right string) {
+		if text == right {
+			return
+		}
+		tries++
+		if _, err := decodeJoinSecret(id, text); err == nil {
+			passed++
+		}
+	}
+	for i := range 20 {
+		right := encodeJoinSecret(id, []byte(fmt.Sprintf("secret number %02d", i)))
+		for at := range right {
+			try(right[:at], right)
+			try(right[at:], right)
+			try(right[:at]+right[at+1:], right)
+			if at > 0 {
+				try(right[:at-1]+right[at:at+1]+right[at-1:at]+right[at+1:], right)
+			}
+			for _, c := range alphabet {
+				try(right[:at]+string(c)+right[at+1:], right)
+			}
+		}
+	}
+	if tries < 20000 || passed > 4 {
+		t.Errorf("%d of %d mistakes passed", passed, tries)
+	}
 }

@@ -35,7 +35,7 @@ func TestParseNode(t *testing.T) {
 	got := DefaultNode()
 	got.Services = []Service{{Name: "old", Upstream: "tcp://h:1"}}
 	err := ParseNode("node.json", []byte(`{
-		"server": "apquic://`+serverID+`@[2001:db8::1]:8090#`+`2NEpo7TZRRrLZSi2U",
+		"server": "apquic://`+serverID+`@[2001:db8::1]:8090#`+`TcgsE5dzphUWfjcWz2W",
 		"services": {
 			"web": "127.0.0.1:80", /* short */
 			"ssh": {"upstream": "tcp://nas:22", "publicPort": "20022"},
