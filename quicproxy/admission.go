@@ -109,14 +109,21 @@ func (r *recently[K]) first(key K) bool {
 	return r.all.Allow()
 }
 
-// logStranger tells the operator of a refused node, with the line that would let it in.
-func (s *Server) logStranger(c *nodeConn, err error) {
+// authorize asks whether a node may use the server.
+func (s *Server) authorize(node certs.NodeID, secret []byte) (joined bool, err error) {
+	if s.config.Admit == nil {
+		return false, nil
+	}
+	return s.config.Admit.Admit(node, secret)
+}
+
+// stranger tells the operator of a refused node, with the line that would let it in, and returns what the node is told.
+func (s *Server) stranger(c *nodeConn, err error) error {
 	if !errors.Is(err, ErrNotAuthorized) {
 		c.log.Error("a node could not be checked", "err", err)
-		return
-	}
-	if s.strangers.first(c.node) {
+	} else if s.strangers.first(c.node) {
 		s.log.Warn("node refused: "+err.Error()+"; to allow it, add its id as a line to authorized_nodes",
 			"line", c.node.String(), "from", c.quic.RemoteAddr().String())
 	}
+	return notAuthorized(c.node, err)
 }

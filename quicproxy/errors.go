@@ -46,6 +46,24 @@ func notAuthorized(node certs.NodeID, err error) error {
 	}
 }
 
+func isNotAuthorized(err error) bool {
+	failure, ok := errors.AsType[*FailureError](err)
+	return ok && failure.Code == framing.ErrorNotAuthorized
+}
+
+// withoutSecret adds what a node can do that is not authorized and has no join secret; known: it was admitted before.
+func withoutSecret(err error, known bool) error {
+	failure, ok := errors.AsType[*FailureError](err)
+	if !ok {
+		return err
+	}
+	advice := "the invitation had no secret: if there was a part after #, put quotes around the invitation; otherwise " + failure.Advice
+	if known {
+		advice = "the server has admitted this node before: if it was removed, only its owner can let it in again, with a new invitation"
+	}
+	return &FailureError{Code: failure.Code, Text: failure.Text, Advice: advice}
+}
+
 func anotherProcess(at net.Addr) error {
 	return &FailureError{
 		Code:   framing.ErrorBusy,

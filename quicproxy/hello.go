@@ -2,6 +2,7 @@ package quicproxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -24,15 +25,8 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	envelope, err := control.read(max(time.Until(deadline), time.Nanosecond))
+	envelope, hello, err := readHello(control, deadline)
 	if err != nil {
-		return nil, fmt.Errorf("waiting for Hello: %w", err)
-	}
-	var hello framing.Hello
-	if envelope.Opcode != framing.OpHello || envelope.Reply || envelope.RequestNonce == 0 {
-		return nil, unexpected(envelope)
-	}
-	if err := envelope.Decode(&hello); err != nil {
 		return nil, err
 	}
 	node, _ := certs.PeerID(conn.ConnectionState().TLS) // newControlStream had it, too
@@ -43,7 +37,21 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 		log:      s.log.With("node", node, "from", conn.RemoteAddr().String()),
 		services: make(map[string]*publicListener),
 	}
-	joined, err := s.enter(c, &hello)
+	joined, err := s.authorize(node, hello.JoinSecret)
+	if errors.Is(err, ErrNotAuthorized) && len(hello.JoinSecret) == 0 {
+		control.reply(envelope, framing.OpFailure, failureMessage(notAuthorized(node, err)))
+		second, again, silence := readHello(control, deadline)
+		if silence != nil {
+			return nil, s.stranger(c, err)
+		}
+		envelope = second
+		joined, err = s.authorize(node, again.JoinSecret)
+	}
+	if err != nil {
+		err = s.stranger(c, err)
+	} else {
+		err = s.enter(c, hello.Standby)
+	}
 	if err != nil {
 		refuse(control, envelope, conn, err)
 		return nil, err
@@ -60,6 +68,18 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// readHello reads the next message, which must be Hello.
+func readHello(control *controlStream, deadline time.Time) (envelope framing.Envelope, hello *framing.Hello, err error) {
+	if envelope, err = control.read(max(time.Until(deadline), time.Nanosecond)); err != nil {
+		return envelope, nil, fmt.Errorf("waiting for Hello: %w", err)
+	}
+	if envelope.Opcode != framing.OpHello || envelope.Reply || envelope.RequestNonce == 0 {
+		return envelope, nil, unexpected(envelope)
+	}
+	hello = new(framing.Hello)
+	return envelope, hello, envelope.Decode(hello)
 }
 
 // refuse says why, and gives the node the time to read it: closing a connection drops what it carries.

@@ -94,16 +94,10 @@ func (l *link) hello(ctx context.Context) error {
 		l.err = err
 		l.quic.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
 	})
-	n.mu.Lock()
-	standby := n.standby
-	n.mu.Unlock()
-	message := &framing.Hello{
-		Instance: n.instance, Version: n.config.Version, JoinSecret: n.config.JoinSecret, Standby: standby, Lane: l.lane,
-	}
 	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
 	defer cancel()
-	var welcome framing.Welcome
-	if err := l.control.request(ctx, framing.OpHello, message, framing.OpWelcome, &welcome); err != nil {
+	welcome, err := l.introduce(ctx)
+	if err != nil {
 		return err
 	}
 	l.maxLanes = min(welcome.MaxLanes, maxLanes)
@@ -112,10 +106,31 @@ func (l *link) hello(ctx context.Context) error {
 	close(l.welcomed)
 	if !l.lane {
 		n.setStandby(false)
+		n.admitted()
 	}
-	l.pace.begin(&welcome, l.source(), n.config.IdleTimeout)
+	l.pace.begin(welcome, l.source(), n.config.IdleTimeout)
 	n.log.Debug("welcome", "server_version", printable(welcome.Version), "observed_address", printable(welcome.ObservedAddress), "joined", welcome.Joined)
 	return nil
+}
+
+// introduce says Hello, and once more with the join secret if the server does not know the node.
+func (l *link) introduce(ctx context.Context) (*framing.Welcome, error) {
+	n := l.node
+	n.mu.Lock()
+	standby, known, secret := n.standby, n.known, n.secret
+	n.mu.Unlock()
+	hello := &framing.Hello{Instance: n.instance, Version: n.config.Version, Standby: standby, Lane: l.lane}
+	welcome := new(framing.Welcome)
+	err := l.control.request(ctx, framing.OpHello, hello, framing.OpWelcome, welcome)
+	if !isNotAuthorized(err) || l.lane {
+		return welcome, err
+	}
+	if len(secret) == 0 {
+		return nil, withoutSecret(err, known)
+	}
+	hello.JoinSecret = secret
+	err = l.control.request(ctx, framing.OpHello, hello, framing.OpWelcome, welcome)
+	return welcome, err
 }
 
 // run serves the connection until it ends. When ctx ends, running relays may finish first.

@@ -28,8 +28,11 @@ type NodeConfig struct {
 	Server certs.NodeID
 	// Address is where the server is, host:port over UDP; required. The host is resolved at every dial.
 	Address string
-	// JoinSecret lets a node in that the server does not know yet.
+	// JoinSecret lets a node in that the server does not know yet. It is sent only to a server that has said so, and
+	// never again once the node was admitted.
 	JoinSecret []byte
+	// Known says that the server has admitted the node before. Then there is no need for JoinSecret.
+	Known bool
 	// Services are exposed from the start; Listen adds more.
 	Services []Service
 
@@ -116,6 +119,8 @@ type Node struct {
 	link        *link        // the connection in use, nil while there is none
 	association *association // with the server that runs now; nil: relays do not move
 	standby     bool         // another process with our key took over
+	known       bool         // the server has admitted us
+	secret      []byte       // lets us in; nil: there is none, or it is not needed any more
 }
 
 // exposed is a service with its state.
@@ -154,7 +159,7 @@ func NewNode(config NodeConfig) (*Node, error) {
 	}
 	setSystemNetwork(&config)
 	n := &Node{
-		config: config, log: config.Log, instance: randomInstance(),
+		config: config, log: config.Log, instance: randomInstance(), known: config.Known, secret: config.JoinSecret,
 		memory:       newMemoryBudget(cmp.Or(config.Memory, max(defaultMemory(), minNodeMemory)), config.Log),
 		maxUpstreams: descriptorsForRelays(),
 		networks:     networks{store: config.Networks, log: config.Log}, trying: make(chan struct{}, 1),

@@ -91,20 +91,14 @@ func (s *Server) serveNode(conn *quic.Conn) {
 	c.log.Info("node disconnected", "reason", explain(err, "the node").Error(), "after", time.Since(c.since).Round(time.Second))
 }
 
-// enter lets c into the session of its node, if it may, and makes it primary.
-func (s *Server) enter(c *nodeConn, hello *framing.Hello) (joined bool, err error) {
-	if s.config.Admit != nil {
-		if joined, err = s.config.Admit.Admit(c.node, hello.JoinSecret); err != nil {
-			s.logStranger(c, err)
-			return false, notAuthorized(c.node, err)
-		}
-	}
+// enter lets c into the session of its node, and makes it primary.
+func (s *Server) enter(c *nodeConn, standby bool) error {
 	if c.lane {
-		return joined, s.joinLane(c)
+		return s.joinLane(c)
 	}
-	older, err := s.join(c, hello.Standby)
+	older, err := s.join(c, standby)
 	if err != nil {
-		return false, err
+		return err
 	}
 	for _, old := range c.replace(older) {
 		if old.instance != c.instance {
@@ -117,7 +111,7 @@ func (s *Server) enter(c *nodeConn, hello *framing.Hello) (joined bool, err erro
 			older[0].quic.CloseWithError(quic.ApplicationErrorCode(framing.ErrorSuperseded), "this node has too many connections")
 		})
 	}
-	return joined, nil
+	return nil
 }
 
 // replace lets the clients of older connections wait for c, and returns those that were not replaced before.

@@ -87,7 +87,7 @@ func TestDescribe(t *testing.T) {
 			t.Errorf("no line %q in\n%s", want, got)
 		}
 	}
-	for _, secret := range []string{"Hello", "2NEpo7TZRRrLZSi2U", "1717"} {
+	for _, secret := range []string{"Hello", "TcgsE5dzphUWfjcWz2W", "1717"} {
 		if strings.Contains(got, secret) {
 			t.Errorf("%q is shown in\n%s", secret, got)
 		}
