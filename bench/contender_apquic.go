@@ -13,7 +13,7 @@ const ownName = "apquic"
 
 var (
 	invitationLine = regexp.MustCompile(`^apquic://\S+$`)
-	leaseLine      = regexp.MustCompile(`^tcp://(\S+) -> `)
+	leaseLine      = regexp.MustCompile(`(?:^|\s)tcp://(\S+) -> `)
 )
 
 func findApquic(bin, name string) (contender, error) {

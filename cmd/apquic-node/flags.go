@@ -13,9 +13,9 @@ import (
 
 const help = `apquic-node makes services of this network reachable from the public internet: an apquic-server lends it
 a public port for each, and every connection to that port comes here through one QUIC connection, which the
-node opens itself. For each port it prints a line such as
+node opens itself. For each service it prints a line such as
 
-  tcp://203.0.113.5:20000 -> tcp://127.0.0.1:80
+  web  tcp://203.0.113.5:20000 -> tcp://127.0.0.1:80
 
 Usage:
   apquic-node [flags]          run until SIGINT or SIGTERM

@@ -98,7 +98,7 @@ func serve(c *call) error {
 		Memory:      int64(settings.Memory),
 		ResumeTime:  orNotAtAll(settings.ResumeTime),
 		Drain:       orNotAtAll(settings.Drain),
-		OnLease:     func(l quicproxy.Lease) { results.Printf("%s -> %s", l.PublicAddress, l.Origin) },
+		OnLease:     leaseLines(results, settings.Services),
 		Version:     "apquic-node " + cli.Version(),
 		Log:         log,
 	})
@@ -106,6 +106,15 @@ func serve(c *call) error {
 		return err
 	}
 	return node.Run(ctx)
+}
+
+// leaseLines prints a line for each lease, the addresses in one column.
+func leaseLines(to *stdlog.Logger, services []config.Service) func(quicproxy.Lease) {
+	width := 0
+	for _, s := range services {
+		width = max(width, len(s.Name))
+	}
+	return func(l quicproxy.Lease) { to.Printf("%-*s  %s -> %s", width, l.Service, l.PublicAddress, l.Origin) }
 }
 
 func services(configured []config.Service) (services []quicproxy.Service) {

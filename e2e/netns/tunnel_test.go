@@ -38,7 +38,7 @@ func newTunnel(t testing.TB, settings ...string) *tunnel {
 	invitation := w.server.await(`^(apquic://.+)$`)
 	w.node = start(w.home, "the node", "apquic-node", append([]string{"--server", invitation, "--upstream", w.service.listener.Addr().String(),
 		"--data-dir", filepath.Join(data, "node"), "--keepalive", keepalive.String(), "--log-level", "debug"}, settings...)...)
-	w.address = w.node.await(`^tcp://(.+) -> `)
+	w.address = w.node.await(`tcp://(.+) -> `)
 	return w
 }
 

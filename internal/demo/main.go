@@ -71,7 +71,8 @@ func run(ctx context.Context, bin string, out *terminal, once bool) error {
 	if err != nil {
 		return err
 	}
-	public, _, _ := strings.Cut(strings.TrimPrefix(line, "tcp://"), " ")
+	_, public, _ := strings.Cut(line, "tcp://")
+	public, _, _ = strings.Cut(public, " ")
 	if once {
 		return fetchOnce(ctx, out, public, site)
 	}
