@@ -25,11 +25,14 @@ type Program[S any] struct {
 	Complete func(*S) error
 	// Commands by their names. The one without a name is what the program does by itself.
 	Commands map[string]func(*Call[S]) error
+	// Operands says how many words may follow a command at most; not there: none.
+	Operands map[string]int
 }
 
 // Call is what a command line asks for.
 type Call[S any] struct {
 	Settings       S
+	Operands       []string  // the words behind the command
 	Stdout, Stderr io.Writer // for results, and for everything else
 
 	program       *Program[S]
@@ -113,13 +116,17 @@ func (p *Program[S]) flags(c *Call[S]) (environment, all *pflag.FlagSet) {
 
 func (c *Call[S]) setCommand(words []string) error {
 	if len(words) > 0 {
-		c.command = words[0]
+		c.command, c.Operands = words[0], words[1:]
 	}
-	if _, known := c.program.Commands[c.command]; !known || len(words) > 1 {
-		names := slices.Sorted(maps.Keys(c.program.Commands))[1:] // the first is the empty one
-		return fmt.Errorf("%q is not a command; there are %s", strings.Join(words, " "), strings.Join(names, ", "))
+	_, known := c.program.Commands[c.command]
+	switch most := c.program.Operands[c.command]; {
+	case known && len(c.Operands) <= most:
+		return nil
+	case known && most > 0:
+		return fmt.Errorf("%d words follow the command %s, which takes %d at most", len(c.Operands), c.command, most)
 	}
-	return nil
+	names := slices.Sorted(maps.Keys(c.program.Commands))[1:] // the first is the empty one
+	return fmt.Errorf("%q is not a command; there are %s", strings.Join(words, " "), strings.Join(names, ", "))
 }
 
 // Validate checks the settings as a whole.

@@ -52,7 +52,9 @@ func painter() *Program[settings] {
 				return nil
 			},
 			"clean": func(c *Call[settings]) error { return errors.New("it stays dirty") },
+			"hang":  func(c *Call[settings]) error { fmt.Fprintf(c.Stdout, "%q", c.Operands); return nil },
 		},
+		Operands: map[string]int{"hang": 2},
 	}
 }
 
@@ -80,8 +82,11 @@ func TestProgram(t *testing.T) {
 		{"--help", nil, ExitOK, "Flags:", ""},
 		{"--version", nil, ExitOK, "painter ", ""},
 		{"clean", nil, ExitFailed, "", "error: it stays dirty"},
-		{"dance", nil, ExitUsage, "", `"dance" is not a command; there are clean`},
+		{"dance", nil, ExitUsage, "", `"dance" is not a command; there are clean, hang`},
 		{"clean twice", nil, ExitUsage, "", "not a command"},
+		{"hang", nil, ExitOK, "[]", ""},
+		{"hang --color red here now", nil, ExitOK, `["here" "now"]`, ""},
+		{"hang 1 2 3", nil, ExitUsage, "", "3 words follow the command hang, which takes 2 at most"},
 		{"--color", nil, ExitUsage, "", "painter --help"},
 		{"--color none", nil, ExitUsage, "", "none is no color"},
 		{"--paper-size 0", nil, ExitUsage, "", "no size"},
