@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 )
 
@@ -26,7 +27,7 @@ func (e *WrongServerError) Error() string {
 
 // Hint says where to look.
 func (e *WrongServerError) Hint() string {
-	return "check the address, and if the server has a new key, get a new invitation from its owner"
+	return "check the address; if the server got a new key while this node was away, get a new invitation from its owner and join again with it"
 }
 
 // ServerTLS returns the configuration of a server that proves key: TLS 1.3 only,
@@ -45,13 +46,14 @@ func ServerTLS(key PrivateKey) (*tls.Config, error) {
 }
 
 // NodeTLS returns the configuration of a node that proves key and talks to none
-// but server; the handshake with anyone else fails with a [*WrongServerError].
-func NodeTLS(key PrivateKey, server NodeID) (*tls.Config, error) {
+// but the server, which has one of these ids, the first at present; the handshake
+// with anyone else fails with a [*WrongServerError].
+func NodeTLS(key PrivateKey, server ...NodeID) (*tls.Config, error) {
 	config, err := newTLS(key)
 	if err != nil {
 		return nil, fmt.Errorf("TLS of the node: %w", err)
 	}
-	if server.IsZero() {
+	if len(server) == 0 || slices.Contains(server, NodeID{}) {
 		return nil, errors.New("TLS of the node: no server id")
 	}
 	// Only the check of names, dates and issuers is off. The server's key is
@@ -62,8 +64,8 @@ func NodeTLS(key PrivateKey, server NodeID) (*tls.Config, error) {
 		if err != nil {
 			return err
 		}
-		if got != server {
-			return &WrongServerError{Want: server, Got: got}
+		if !slices.Contains(server, got) {
+			return &WrongServerError{Want: server[0], Got: got}
 		}
 		return nil
 	}

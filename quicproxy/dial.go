@@ -24,7 +24,7 @@ const (
 
 // dial resolves the server's name, connects to the address that answers first, and makes it prove its id.
 func (n *Node) dial(ctx context.Context, transport *quic.Transport, timeout time.Duration) (*quic.Conn, error) {
-	tlsConfig, err := certs.NodeTLS(n.config.Key, n.config.Server)
+	tlsConfig, err := certs.NodeTLS(n.config.Key, n.servers()...)
 	if err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 	c.log.Info("node connected", "version", c.version, "joined", joined, "lane", c.lane)
 	welcome := &framing.Welcome{
 		Version: s.config.Version, ObservedAddress: conn.RemoteAddr().String(), Joined: joined, MaxLanes: maxLanes, Instance: s.instance,
-		IdleTimeoutMilliseconds: uint64(s.config.IdleTimeout / time.Millisecond),
+		IdleTimeoutMilliseconds: uint64(s.config.IdleTimeout / time.Millisecond), Successor: s.successor,
 	}
 	if err := control.reply(envelope, framing.OpWelcome, welcome); err != nil {
 		s.leave(c)

@@ -100,14 +100,15 @@ func (l *link) hello(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if !l.lane {
+		if err := n.welcomed(l, welcome); err != nil {
+			return err
+		}
+	}
 	l.maxLanes = min(welcome.MaxLanes, maxLanes)
 	l.association = n.associate(welcome.Instance)
 	l.association.join(&l.carrier)
 	close(l.welcomed)
-	if !l.lane {
-		n.setStandby(false)
-		n.admitted()
-	}
 	l.pace.begin(welcome, l.source(), n.config.IdleTimeout)
 	n.log.Debug("welcome", "server_version", printable(welcome.Version), "observed_address", printable(welcome.ObservedAddress), "joined", welcome.Joined)
 	return nil

@@ -24,8 +24,9 @@ import (
 type NodeConfig struct {
 	// Key is the node's identity; required. The leases belong to it.
 	Key certs.PrivateKey
-	// Server is the identity that the server must prove; required.
-	Server certs.NodeID
+	// Server is the identity that the server must prove; required. Next is one that it has announced, and may prove as
+	// well; nobody: none.
+	Server, Next certs.NodeID
 	// Address is where the server is, host:port over UDP; required. The host is resolved at every dial.
 	Address string
 	// JoinSecret lets a node in that the server does not know yet. It is sent only to a server that has said so, and
@@ -57,6 +58,8 @@ type NodeConfig struct {
 	// at least 64 MiB.
 	Memory int64
 
+	// OnWelcome is called when the server has admitted the node on a new connection. It must return soon.
+	OnWelcome func(Welcome)
 	// OnLease is called when a service got a public address, and when that changed. It must return soon.
 	OnLease func(Lease)
 
@@ -119,6 +122,9 @@ type Node struct {
 	link        *link        // the connection in use, nil while there is none
 	association *association // with the server that runs now; nil: relays do not move
 	standby     bool         // another process with our key took over
+	server      certs.NodeID // that the server must prove
+	next        certs.NodeID // that it may prove as well, nobody: none
+	welcome     Welcome      // the last one
 	known       bool         // the server has admitted us
 	secret      []byte       // lets us in; nil: there is none, or it is not needed any more
 }
@@ -157,9 +163,12 @@ func NewNode(config NodeConfig) (*Node, error) {
 	if config.OnLease == nil {
 		config.OnLease = func(Lease) {}
 	}
+	if config.OnWelcome == nil {
+		config.OnWelcome = func(Welcome) {}
+	}
 	setSystemNetwork(&config)
 	n := &Node{
-		config: config, log: config.Log, instance: randomInstance(), known: config.Known, secret: config.JoinSecret,
+		config: config, log: config.Log, instance: randomInstance(), server: config.Server, next: config.Next, known: config.Known, secret: config.JoinSecret,
 		memory:       newMemoryBudget(cmp.Or(config.Memory, max(defaultMemory(), minNodeMemory)), config.Log),
 		maxUpstreams: descriptorsForRelays(),
 		networks:     networks{store: config.Networks, log: config.Log}, trying: make(chan struct{}, 1),

@@ -233,13 +233,6 @@ func (n *Node) setStandby(standby bool) {
 	n.standby = standby
 }
 
-// admitted takes note that the server knows the node: the secret has done its work.
-func (n *Node) admitted() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.known, n.secret = true, nil
-}
-
 func sleep(ctx context.Context, d time.Duration) {
 	if d <= 0 {
 		return

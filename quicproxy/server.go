@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"apquic/certs"
+	"apquic/framing"
 	"apquic/lease"
 )
 
@@ -27,6 +28,9 @@ const (
 type ServerConfig struct {
 	// Key is the server's identity; required.
 	Key certs.PrivateKey
+	// Next is the identity that the server will have later. It is announced to nodes, which then accept both; nobody:
+	// none.
+	Next certs.NodeID
 	// PacketConn is the UDP socket that nodes connect to; required. Run closes it.
 	PacketConn net.PacketConn
 
@@ -81,8 +85,9 @@ type ServerConfig struct {
 type Server struct {
 	config    ServerConfig
 	log       *slog.Logger
-	lastRelay atomic.Uint64 // the number that a relay got last
-	instance  uint64        // tells this process from the one before it; 0: relays do not move
+	lastRelay atomic.Uint64      // the number that a relay got last
+	successor *framing.Successor // that is announced to nodes; nil: none
+	instance  uint64             // tells this process from the one before it; 0: relays do not move
 	lessor    *lease.Lessor
 	guard     *handshakeGuard
 	memory    *memoryBudget
@@ -148,14 +153,17 @@ func NewServer(config ServerConfig) (*Server, error) {
 	if config.ResumeTime > 0 {
 		s.instance = randomInstance()
 	}
-	lessor, err := lease.NewLessor(lease.Config{
+	var err error
+	if s.successor, err = successor(config); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
+	s.lessor, err = lease.NewLessor(lease.Config{
 		Store: config.Store, Ports: config.Ports, HoldTime: config.LeaseTime,
 		MaxPerNode: config.MaxServices, Binder: s, Log: config.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
-	s.lessor = lessor
 	return s, nil
 }
 

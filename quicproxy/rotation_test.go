@@ -1,0 +1,189 @@
+package quicproxy
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"apquic/certs"
+	"apquic/framing"
+)
+
+// welcomes collects what a node was told as it was admitted.
+type welcomes struct {
+	mu  sync.Mutex
+	all []Welcome
+}
+
+func (s *welcomes) add(w Welcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, w)
+}
+
+func (s *welcomes) last() Welcome {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.all) == 0 {
+		return Welcome{}
+	}
+	return s.all[len(s.all)-1]
+}
+
+func (s *welcomes) collect(c *NodeConfig) { c.OnWelcome = s.add }
+
+// TestRotation: a node that heard of the server's next key follows to it, and does not go back.
+func TestRotation(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		old, next := w.key, newKey(t)
+		var told welcomes
+		server := w.startServer()
+		w.serveTCP(web, echo)
+		w.startNode(expose("web", web), told.collect).leases.wait(t, 1)
+		if got := told.last(); got.Server != old.ID() || !got.Next.IsZero() {
+			t.Fatalf("before the announcement: %+v", got)
+		}
+		server.stop()
+		server = w.startServer(func(c *ServerConfig) { c.Next = next.ID() })
+		eventually(t, "announced", func() bool { return told.last().Next == next.ID() })
+		if n := w.logged.count("will have a new key"); n != 1 {
+			t.Errorf("it was told %d times", n)
+		}
+
+		server.stop()
+		w.key = next
+		server = w.startServer()
+		begin := time.Now()
+		eventually(t, "followed", func() bool { return told.last() == Welcome{Server: next.ID()} })
+		if took := time.Since(begin); took > 2*time.Second {
+			t.Errorf("followed after %v", took)
+		}
+		exchange(t, w.visit("20000"), "with the new key")
+
+		server.stop() // whoever has the former key is not the server any more
+		w.key = old
+		impostor := w.startServer()
+		time.Sleep(10 * time.Minute)
+		if sessions := impostor.server.Status().Sessions; len(sessions) != 0 {
+			t.Errorf("the node went back to the former key: %+v", sessions)
+		}
+	})
+}
+
+// TestRotationMissed: a node that was away while the next key was announced is refused, and told what to do.
+func TestRotationMissed(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		node := w.nodeConfig()
+		w.startServer().stop()
+		w.key = newKey(t)
+		server := w.startServer()
+		w.startNode(func(c *NodeConfig) { c.Server = node.Server }, expose("web", web))
+		eventually(t, "told", func() bool {
+			text := w.logged.String()
+			return strings.Contains(text, "wrong server: wanted "+node.Server.String()+", but "+w.key.ID().String()+" answered") &&
+				strings.Contains(text, "get a new invitation from its owner and join again")
+		})
+		time.Sleep(5 * time.Minute)
+		if sessions := server.server.Status().Sessions; len(sessions) != 0 {
+			t.Errorf("sessions: %+v", sessions)
+		}
+	})
+}
+
+// TestRotationRemembered: a node that was started again after the announcement knows both ids, and takes back the next
+// one when the server does.
+func TestRotationRemembered(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		old, next := w.key, newKey(t)
+		remembers := func(c *NodeConfig) { c.Server, c.Next = old.ID(), next.ID() }
+		w.key = next
+		server := w.startServer()
+		var told welcomes
+		node := w.startNode(expose("web", web), remembers, told.collect).leasesWait(t)
+		if got := told.last(); got.Server != next.ID() {
+			t.Errorf("welcomed with %+v", got)
+		}
+		node.stop()
+		server.stop()
+
+		w.key = old // the owner thought better of it
+		server = w.startServer()
+		w.startNode(expose("web", web), remembers, told.collect).leasesWait(t)
+		if got := told.last(); got.Server != old.ID() || !got.Next.IsZero() {
+			t.Errorf("welcomed with %+v", got)
+		}
+		server.stop()
+		w.key = next
+		server = w.startServer()
+		time.Sleep(5 * time.Minute)
+		if sessions := server.server.Status().Sessions; len(sessions) != 0 {
+			t.Errorf("a withdrawn key is followed: %+v", sessions)
+		}
+	})
+}
+
+// TestFalseSuccessor: an announcement that the present key has not signed ends the connection and changes nothing.
+func TestFalseSuccessor(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		other := newKey(t)
+		id := other.ID()
+		present := w.key.ID()
+		var told welcomes
+		fakeServer(w, &framing.Welcome{Successor: framing.SignSuccessor(other.Sign, present[:], id[:])})
+		w.startNode(expose("web", web), told.collect)
+		eventually(t, "refused", func() bool { return w.logged.count("not signed by the present key") > 0 })
+		if got := told.last(); got != (Welcome{}) {
+			t.Errorf("welcomed with %+v", got)
+		}
+	})
+}
+
+// TestJoin: the node is let in and leaves, without a word about services and without taking another process's place.
+func TestJoin(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		g := newGate("secret")
+		server := w.startServer(func(c *ServerConfig) { c.Admit = g })
+		join := func(change ...func(*NodeConfig)) (Welcome, error) {
+			config := w.nodeConfig()
+			for _, c := range change {
+				c(&config)
+			}
+			node, err := NewNode(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return node.Join(t.Context())
+		}
+		secret := func(text string) func(*NodeConfig) {
+			return func(c *NodeConfig) { c.JoinSecret = []byte(text) }
+		}
+		if _, err := join(secret("wrong")); err == nil || !strings.Contains(err.Error(), "its join secret is not the server's") {
+			t.Errorf("with a wrong secret: %v", err)
+		}
+		welcome, err := join(secret("secret"))
+		if err != nil || welcome != (Welcome{Server: w.key.ID(), Joined: true}) {
+			t.Errorf("with the secret: %+v, %v", welcome, err)
+		}
+		if welcome, err = join(); err != nil || welcome.Joined {
+			t.Errorf("again: %+v, %v", welcome, err)
+		}
+		eventually(t, "gone", func() bool { return len(server.server.Status().Sessions) == 0 })
+
+		w.startNode(expose("web", web)).leases.wait(t, 1)
+		before := server.server.Status().Sessions
+		if _, err := join(); err == nil || !strings.Contains(err.Error(), "another process") {
+			t.Errorf("beside a running node: %v", err)
+		}
+		if after := server.server.Status().Sessions; len(after) != 1 || after[0] != before[0] {
+			t.Errorf("the running node lost its place: %+v", after)
+		}
+		if _, err := join(func(c *NodeConfig) { c.Server = certs.NodeID{1} }); err == nil || !strings.Contains(err.Error(), "wrong server") {
+			t.Errorf("another server: %v", err)
+		}
+		server.stop()
+		if _, err := join(); err == nil || !strings.Contains(err.Error(), "no answer") {
+			t.Errorf("without a server: %v", err)
+		}
+	})
+}

@@ -1,0 +1,90 @@
+package quicproxy
+
+import (
+	"context"
+	"crypto/ed25519"
+	"fmt"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/certs"
+	"apquic/framing"
+)
+
+// Welcome is what a server says as it admits a node.
+type Welcome struct {
+	// Server is the id that it proved, Next the one that it will have later; nobody: none is announced.
+	Server, Next certs.NodeID
+	// Name is what the server's operator calls the node; may be empty.
+	Name string
+	// Joined: the join secret let the node in just now.
+	Joined bool
+}
+
+// Join connects to the server once, which lets the node in if it may, and returns what the server said. Services are
+// not exposed, and another process with the key of this node keeps its connection: then the answer is an error.
+func (n *Node) Join(ctx context.Context) (Welcome, error) {
+	n.setStandby(true)
+	l, err := n.connect(ctx, ctx, nodeHandshakeTimeout, false)
+	if err != nil {
+		return Welcome{}, explain(err, n.peerName())
+	}
+	l.quic.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), "the node has joined")
+	l.work.Wait()
+	l.association.leave(&l.carrier)
+	n.associate(0)
+	l.closeSocket()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.welcome, nil
+}
+
+// servers are the ids that the server may prove.
+func (n *Node) servers() []certs.NodeID {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.next.IsZero() {
+		return []certs.NodeID{n.server}
+	}
+	return []certs.NodeID{n.server, n.next}
+}
+
+// welcomed takes note of what the server says on a connection that is to be primary.
+func (n *Node) welcomed(l *link, message *framing.Welcome) error {
+	server, err := certs.PeerID(l.quic.ConnectionState().TLS)
+	if err != nil {
+		return err
+	}
+	welcome := Welcome{Server: server, Name: printable(message.Name), Joined: message.Joined}
+	if message.Successor != nil {
+		if welcome.Next, err = framing.OpenSuccessor(ed25519.PublicKey(server[:]), message.Successor); err != nil {
+			return &framing.ProtocolError{Code: framing.ErrorBadSignature, Text: err.Error()}
+		}
+	}
+	n.mu.Lock()
+	followed, announced := server != n.server, welcome.Next != n.next && !welcome.Next.IsZero()
+	n.server, n.next = server, welcome.Next
+	n.standby, n.known, n.secret = false, true, nil // the secret has done its work
+	n.welcome = welcome
+	n.mu.Unlock()
+	if followed {
+		n.log.Info("the server has the new key that it had announced", "id", server.String())
+	}
+	if announced {
+		n.log.Info("the server will have a new key; the node will follow", "id", welcome.Next.String())
+	}
+	n.config.OnWelcome(welcome)
+	return nil
+}
+
+// successor is what the server tells nodes of its next key; nil: nothing.
+func successor(config ServerConfig) (*framing.Successor, error) {
+	present, next := config.Key.ID(), config.Next
+	switch {
+	case next.IsZero():
+		return nil, nil
+	case next == present:
+		return nil, fmt.Errorf("the next id of the server, %v, is the one that it has", next)
+	}
+	return framing.SignSuccessor(config.Key.Sign, ed25519.PublicKey(present[:]), ed25519.PublicKey(next[:])), nil
+}
