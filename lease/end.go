@@ -2,8 +2,11 @@ package lease
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"apquic/certs"
 )
 
 // Detach says that the owner of a lease has gone: its port is held until the hold
@@ -29,6 +32,55 @@ func (l *Lessor) Detach(ctx context.Context, key Key) error {
 		return nil
 	}
 	return l.save(ctx, e)
+}
+
+// HoldNode is for a node that is sent away: all its leases, also an attached one,
+// are held until then at least, and nobody gets their ports. The ports are closed.
+// A restart does not shorten the time. If the node asks again it has them back.
+//
+// Whoever calls it lets the node ask no more before. An error says that nothing
+// happened, or that it is not stored yet; Run does that later.
+func (l *Lessor) HoldNode(ctx context.Context, node certs.NodeID, until time.Time) error {
+	if err := l.takeTurn(ctx); err != nil {
+		return fmt.Errorf("lease: waiting for the store: %w", err)
+	}
+	defer l.endTurn()
+	defer l.wakeRun()
+	var failed error
+	for _, lease := range l.Leases() {
+		if lease.Node != node {
+			continue
+		}
+		l.update(lease.Key, func(e *entry) {
+			if e.HeldUntil.Before(until) {
+				e.HeldUntil = until
+			}
+			e.Reserved, e.lapsed = true, false
+		})
+		e, _ := l.get(lease.Key)
+		if e = l.openOrClose(e); !e.storeHas(e.Lease) {
+			failed = errors.Join(failed, l.save(ctx, e))
+		}
+	}
+	return failed
+}
+
+// Forget is Release for the server's owner: for a lease whose node is away. Its
+// former owner gets another port when it comes back. The errors are ErrNoLease,
+// ErrAttached, and those of the store, after which the lease is as before.
+func (l *Lessor) Forget(ctx context.Context, key Key) error {
+	if err := l.takeTurn(ctx); err != nil {
+		return fmt.Errorf("lease: waiting for the store: %w", err)
+	}
+	defer l.endTurn()
+	switch e, known := l.get(key); {
+	case !known:
+		return ErrNoLease
+	case e.Attached():
+		return ErrAttached
+	default:
+		return l.drop(ctx, e)
+	}
 }
 
 // Release ends a lease, attached or held: its port is closed and free. A key

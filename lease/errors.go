@@ -11,6 +11,10 @@ var (
 	// ErrPortBusy says that the port of a lease cannot be opened at the moment,
 	// mostly because another program has it. The lease stays its owner's.
 	ErrPortBusy = errors.New("the port is in use by another program")
+	// ErrNoLease says that there is no lease of this key.
+	ErrNoLease = errors.New("there is no such lease")
+	// ErrAttached says that the owner of a lease is there, and uses the port.
+	ErrAttached = errors.New("the node of this lease is connected and uses the port")
 	// ErrTooManyServices says that the node has as many services as a node may.
 	ErrTooManyServices = errors.New("too many services")
 )

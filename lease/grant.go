@@ -132,7 +132,7 @@ func (l *Lessor) renew(ctx context.Context, r Request, e entry) (Lease, error) {
 		l.update(e.Key, func(e *entry) { e.bound = true })
 	}
 	renewed := e.Lease
-	renewed.Origin, renewed.HeldUntil = r.Origin, time.Time{}
+	renewed.Origin, renewed.HeldUntil, renewed.Kept, renewed.Reserved = r.Origin, time.Time{}, l.keep(r.Node), false
 	if !e.storeHas(renewed) {
 		stored, err := l.put(ctx, renewed)
 		if err != nil {
@@ -151,7 +151,7 @@ func (l *Lessor) renew(ctx context.Context, r Request, e entry) (Lease, error) {
 // the hold time is enough to do so seldom: it is a write.
 func (l *Lessor) prolong(e entry) {
 	if now := time.Now(); e.HeldUntil.Sub(now) < l.holdTime/2 {
-		l.update(e.Key, func(e *entry) { e.HeldUntil = now.Add(l.holdTime) })
+		l.update(e.Key, func(e *entry) { e.HeldUntil, e.Reserved, e.lapsed = now.Add(l.holdTime), false, false })
 		l.wakeRun()
 	}
 }
@@ -180,7 +180,7 @@ func (l *Lessor) claim(ctx context.Context, r Request, port uint16) (Lease, erro
 		return Lease{}, errNotFree
 	}
 	old, _ := l.get(r.Key)
-	claimed := Lease{Key: r.Key, Port: port, Origin: r.Origin, Revision: old.Revision}
+	claimed := Lease{Key: r.Key, Port: port, Origin: r.Origin, Kept: l.keep(r.Node), Revision: old.Revision}
 	if l.bind(claimed) != nil {
 		return Lease{}, errNotFree
 	}

@@ -28,14 +28,47 @@ type Lease struct {
 	Port uint16 // never 0
 	// Origin is the upstream behind the port, for people. At most 2048 bytes of UTF-8.
 	Origin string
-	// HeldUntil is when the port becomes free; zero while the lease is attached.
+	// HeldUntil is until when nobody else gets the port; zero while the lease is attached.
 	HeldUntil time.Time
+	// Kept says that the node was one of those whose leases outlast HeldUntil when it
+	// asked: see Config.Keep.
+	Kept bool
+	// Reserved says that HoldNode made HeldUntil: the node may not come back, and the
+	// port is closed.
+	Reserved bool
 	// Revision is that of the record in the store; 0 if there is none.
 	Revision uint64
 }
 
 // Attached reports whether the owner is there.
 func (l Lease) Attached() bool { return l.HeldUntil.IsZero() }
+
+// State is what becomes of a lease next.
+type State string
+
+// The states of a lease.
+const (
+	Attached State = "attached" // its owner is there
+	Held     State = "held"     // its owner is away; the port is open, and nobody else's before HeldUntil
+	Reserved State = "reserved" // the same for a node that was sent away; the port is closed
+	// Lapsed: HeldUntil has passed. The port is closed, still the owner's when it comes
+	// back, and another's only if no other port is left.
+	Lapsed State = "lapsed"
+)
+
+// State returns the state of the lease now.
+func (l Lease) State() State {
+	switch {
+	case l.Attached():
+		return Attached
+	case !l.HeldUntil.After(time.Now()):
+		return Lapsed
+	case l.Reserved:
+		return Reserved
+	default:
+		return Held
+	}
+}
 
 // Validate returns why no store may take the lease.
 func (l Lease) Validate() error {

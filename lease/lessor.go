@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"apquic/certs"
 )
 
 // Defaults of Config.
@@ -16,6 +18,9 @@ const (
 	DefaultHoldTime   = 180 * time.Minute
 	DefaultMaxPerNode = 16
 )
+
+// ReserveTime is how long the ports of a node that was sent away are nobody's.
+const ReserveTime = 30 * 24 * time.Hour
 
 // Binder opens and closes the public listeners of leases. Its methods are called
 // one at a time and may call Leases, but no other method of the Lessor.
@@ -37,6 +42,11 @@ type Config struct {
 	HoldTime time.Duration
 	// MaxPerNode is how many leases a node may have, 16 by default.
 	MaxPerNode int
+	// Keep tells which nodes' leases outlast the hold time, as long as there are other
+	// free ports. It is called with the turn, must not call the Lessor, and is asked
+	// again when the hold time is over. A node for which it was true and is so no more
+	// counts as sent away: see HoldNode. Nil: none.
+	Keep func(certs.NodeID) bool
 	// Log gets what an operator should know; nothing is logged by default.
 	Log *slog.Logger
 }
@@ -49,6 +59,7 @@ type Lessor struct {
 	binder     Binder
 	holdTime   time.Duration
 	maxPerNode int
+	keep       func(certs.NodeID) bool
 	log        *slog.Logger
 
 	// turn holds one token: who has put it in may use the store and the binder, and
@@ -73,21 +84,30 @@ type Lessor struct {
 }
 
 // entry is a lease and what there is of it outside of memory. An attached lease is
-// always bound.
+// always bound; a held one is unless its port cannot be had, or is another range's.
 type entry struct {
 	Lease
 	stored Lease // the record in the store
 	unsure bool  // a write failed: the record may be another one
 	bound  bool  // the binder has the port open
+	lapsed bool  // it has expired, and stays
 }
 
 // storeHas reports whether the record says the same as l.
 func (e *entry) storeHas(l Lease) bool {
-	return !e.unsure && e.stored.Port == l.Port && e.stored.Origin == l.Origin && e.stored.HeldUntil.Equal(l.HeldUntil)
+	return !e.unsure && e.stored.Port == l.Port && e.stored.Origin == l.Origin && e.stored.HeldUntil.Equal(l.HeldUntil) &&
+		e.stored.Kept == l.Kept && e.stored.Reserved == l.Reserved
 }
 
+// expired reports whether the time of the lease is over, and nothing was done about
+// it yet.
 func (e *entry) expired(now time.Time) bool {
-	return !e.Attached() && !e.HeldUntil.After(now)
+	return !e.Attached() && !e.lapsed && !e.HeldUntil.After(now)
+}
+
+// open reports whether the port should be bound.
+func (e *entry) open() bool {
+	return e.Attached() || !e.Reserved && !e.lapsed
 }
 
 // NewLessor validates config and makes a Lessor of it. Load comes next.
@@ -108,12 +128,16 @@ func NewLessor(config Config) (*Lessor, error) {
 		store: config.Store, ports: config.Ports, binder: config.Binder, log: config.Log,
 		holdTime:   cmp.Or(config.HoldTime, DefaultHoldTime),
 		maxPerNode: cmp.Or(config.MaxPerNode, DefaultMaxPerNode),
+		keep:       config.Keep,
 		turn:       make(chan struct{}, 1),
 		wake:       make(chan struct{}, 1),
 		entries:    make(map[Key]*entry),
 		owners:     make(map[uint16]Key),
 		stray:      make(map[Key]uint16),
 		avoid:      make(map[uint16]obstacle),
+	}
+	if l.keep == nil {
+		l.keep = func(certs.NodeID) bool { return false }
 	}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)

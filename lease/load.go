@@ -9,9 +9,9 @@ import (
 
 // Load reads the leases of the store, once, before anything else is done. Those
 // that were attached when the server died count as detached now, and none is held
-// for longer than the hold time from now. Their ports are opened; those that cannot
-// be are logged and tried again by Run, which also writes what has changed. Expired
-// leases are deleted. Leases outside of the range are kept until they expire, but
+// for longer than the hold time from now, unless HoldNode said so. The ports of those
+// that are held are opened; those that cannot be are logged and tried again by Run,
+// which also writes what has changed. Expired leases end or lapse. Leases outside of the range are kept until they expire, but
 // their ports stay closed.
 //
 // An error says that the store cannot be read; nothing has happened then.
@@ -37,7 +37,7 @@ func (l *Lessor) Load(ctx context.Context) error {
 			l.tend(ctx, e.Key)
 		case !l.ports.Contains(e.Port):
 			outside++
-		case l.bind(e.Lease) == nil:
+		case e.open() && l.bind(e.Lease) == nil:
 			l.update(e.Key, func(e *entry) { e.bound = true })
 		}
 	}
@@ -53,7 +53,11 @@ func (l *Lessor) Load(ctx context.Context) error {
 func (l *Lessor) revive(stored Lease, now time.Time) entry {
 	e := entry{Lease: stored, stored: stored}
 	remaining := l.holdTime
-	if !stored.Attached() {
+	switch {
+	case stored.Attached():
+	case stored.Reserved:
+		remaining = stored.HeldUntil.Sub(now)
+	default:
 		remaining = min(stored.HeldUntil.Sub(now), l.holdTime)
 	}
 	e.HeldUntil = now.Add(remaining)

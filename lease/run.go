@@ -13,7 +13,7 @@ const (
 	storeTimeout = 10 * time.Second
 )
 
-// Run lets leases expire, tries again to open the ports that could not be, and
+// Run lets leases lapse or expire, tries again to open the ports that could not be, and
 // writes what could not be stored. It does so until ctx ends, and returns nil. A
 // store that fails is logged and tried again. The ports stay open when Run returns.
 func (l *Lessor) Run(ctx context.Context) error {
@@ -81,13 +81,16 @@ func (l *Lessor) dueLocked(e *entry, now time.Time) (at time.Time, ok bool) {
 			at, ok = t, true
 		}
 	}
-	if !e.Attached() {
+	if !e.Attached() && !e.lapsed {
 		sooner(e.HeldUntil)
 	}
 	if !e.storeHas(e.Lease) {
 		sooner(l.storeAfter)
 	}
-	if !e.bound && l.ports.Contains(e.Port) {
+	if e.bound && !e.open() {
+		sooner(now)
+	}
+	if !e.bound && e.open() && l.ports.Contains(e.Port) {
 		sooner(l.avoid[e.Port].until)
 	}
 	return at, ok
@@ -101,12 +104,11 @@ func (l *Lessor) tend(ctx context.Context, key Key) {
 	port, isStray := l.stray[key]
 	l.mu.Unlock()
 	e, known := l.get(key)
-
-	if known && !e.expired(now) && !e.bound && l.ports.Contains(e.Port) {
-		if _, sensible := l.available(e.Port); sensible && l.bind(e.Lease) == nil {
-			l.update(key, func(e *entry) { e.bound = true })
-			e.bound = true
-		}
+	if known && e.expired(now) {
+		e = l.outlast(e, now)
+	}
+	if known {
+		e = l.openOrClose(e)
 	}
 	if !useStore {
 		return
@@ -125,6 +127,39 @@ func (l *Lessor) tend(ctx context.Context, key Key) {
 			l.forgetStray(key, port)
 		}
 	}
+}
+
+// outlast lets an expired lease lapse, or be reserved, if it does not end. It needs
+// the turn.
+func (l *Lessor) outlast(e entry, now time.Time) entry {
+	switch {
+	case !e.Kept:
+		return e
+	case l.keep(e.Node):
+		e.lapsed = true
+		l.log.Info("lease lapsed; the port is kept while others are free", "node", e.Node, "service", e.Service, "port", e.Port)
+	case !e.Reserved: // its node was sent away without a word to the Lessor: while the server was down
+		e.HeldUntil, e.Reserved = now.Add(ReserveTime), true
+	}
+	l.update(e.Key, func(entry *entry) {
+		entry.lapsed, entry.HeldUntil, entry.Reserved = e.lapsed, e.HeldUntil, e.Reserved
+	})
+	return e
+}
+
+// openOrClose binds the port of a lease that should be and is not, or the other way
+// round. It needs the turn.
+func (l *Lessor) openOrClose(e entry) entry {
+	_, sensible := l.available(e.Port)
+	switch {
+	case e.bound && !e.open():
+		l.binder.Unbind(e.Lease)
+		e.bound = false
+	case !e.bound && e.open() && !e.expired(time.Now()) && sensible && l.ports.Contains(e.Port):
+		e.bound = l.bind(e.Lease) == nil
+	}
+	l.update(e.Key, func(entry *entry) { entry.bound = e.bound })
+	return e
 }
 
 // forgetStray notes that the store has no record of key any more.

@@ -135,7 +135,7 @@ func TestDamage(t *testing.T) {
 		do           func(tx *bbolt.Tx) error
 		reason, hint string
 	}{
-		"newer format":        {func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(formatKey, []byte("2")) }, `it has format "2"`, "version of apquic-server"},
+		"newer format":        {func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(formatKey, []byte("3")) }, `it has format "3"`, "version of apquic-server"},
 		"no format":           {func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Delete(formatKey) }, `it has format ""`, "version of apquic-server"},
 		"no meta":             {func(tx *bbolt.Tx) error { return tx.DeleteBucket(metaBucket) }, `a bucket "leases" but none called meta`, "version of apquic-server"},
 		"no ports":            {func(tx *bbolt.Tx) error { return tx.DeleteBucket(portsBucket) }, "a bucket is missing", "backup"},
@@ -161,6 +161,29 @@ func TestDamage(t *testing.T) {
 			wantRefused(t, path, test.reason, test.hint) // the first did not hold on to it, nor repair it
 		})
 	}
+}
+
+// TestFormerFormat: a file of the version before is brought up to date, once.
+func TestFormerFormat(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	want := example(t, path)
+	change(t, path, func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(formatKey, formerly) })
+	for range 2 {
+		s := mustOpen(t, path)
+		if got, err := s.List(t.Context()); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%+v, %v; want %+v", got, err, want)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(t, path, func(tx *bbolt.Tx) error {
+		if got := tx.Bucket(metaBucket).Get(formatKey); string(got) != "2" {
+			t.Errorf("the format is %q", got)
+		}
+		return nil
+	})
 }
 
 // TestDamagedWhileOpen: a write does not go over what it cannot read.
@@ -343,6 +366,7 @@ func FuzzDecode(f *testing.F) {
 	for _, l := range []lease.Lease{
 		{Key: key, Port: 20000, Revision: 1},
 		{Key: key, Port: 1, Origin: "tcp://127.0.0.1:80", HeldUntil: time.Unix(1e9, 5).UTC(), Revision: 1 << 60},
+		{Key: key, Port: 1, HeldUntil: time.Unix(1e9, 5).UTC(), Kept: true, Reserved: true, Revision: 2},
 	} {
 		data, err := encode(l)
 		if err != nil {
@@ -362,7 +386,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%+v cannot be written: %v", l, err)
 		}
 		l2, err := decode(key, again)
-		if err != nil || l2.Key != l.Key || l2.Port != l.Port || l2.Origin != l.Origin || l2.Revision != l.Revision || !l2.HeldUntil.Equal(l.HeldUntil) {
+		if err != nil || l2.Key != l.Key || l2.Port != l.Port || l2.Origin != l.Origin || l2.Revision != l.Revision || l2.Kept != l.Kept || l2.Reserved != l.Reserved || !l2.HeldUntil.Equal(l.HeldUntil) {
 			t.Fatalf("%+v became %+v: %v", l, l2, err)
 		}
 	})

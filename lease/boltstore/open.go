@@ -26,7 +26,8 @@ var (
 	portsBucket  = []byte("ports")
 
 	formatKey = []byte("format")
-	format    = []byte("1") // of this file; another one is refused
+	format    = []byte("2") // of this file; another one is refused
+	formerly  = []byte("1") // is brought up to date: its records lack some fields
 )
 
 // store is the file. Its fields never change.
@@ -82,7 +83,11 @@ func (s *store) prepare() error {
 		if meta == nil {
 			return create(tx)
 		}
-		if got := meta.Get(formatKey); !bytes.Equal(got, format) {
+		got := meta.Get(formatKey)
+		if bytes.Equal(got, formerly) {
+			return meta.Put(formatKey, format)
+		}
+		if !bytes.Equal(got, format) {
 			return fmt.Errorf("%w: it has format %.20q, this program knows format %q", errFormat, got, format)
 		}
 		return nil

@@ -21,7 +21,7 @@ var (
 	errFormat  = errors.New("the file is of another program or version")
 )
 
-// record is the encoding of a lease, format 1. The node and the service are in its
+// record is the encoding of a lease. The node and the service are in its
 // key, too: here they are for people, and for a check.
 type record struct {
 	Node      certs.NodeID `json:"node"`
@@ -29,6 +29,8 @@ type record struct {
 	Port      uint16       `json:"port"`
 	Origin    string       `json:"origin"`
 	HeldUntil time.Time    `json:"heldUntil,omitzero"` // not there: attached
+	Kept      bool         `json:"kept,omitzero"`
+	Reserved  bool         `json:"reserved,omitzero"`
 	Revision  uint64       `json:"revision"`
 }
 
@@ -43,7 +45,7 @@ func encodePort(port uint16) []byte {
 func encode(l lease.Lease) ([]byte, error) {
 	return json.Marshal(record{
 		Node: l.Node, Service: l.Service, Port: l.Port, Origin: l.Origin,
-		HeldUntil: l.HeldUntil.UTC(), Revision: l.Revision,
+		HeldUntil: l.HeldUntil.UTC(), Kept: l.Kept, Reserved: l.Reserved, Revision: l.Revision,
 	})
 }
 
@@ -64,7 +66,7 @@ func decode(key, data []byte) (lease.Lease, error) {
 	}
 	l := lease.Lease{
 		Key: lease.Key{Node: r.Node, Service: r.Service}, Port: r.Port, Origin: r.Origin,
-		HeldUntil: r.HeldUntil, Revision: r.Revision,
+		HeldUntil: r.HeldUntil, Kept: r.Kept, Reserved: r.Reserved, Revision: r.Revision,
 	}
 	switch err := l.Validate(); {
 	case err != nil:

@@ -85,7 +85,8 @@ func wantList(t *testing.T, store lease.Store, want ...lease.Lease) {
 }
 
 func same(a, b lease.Lease) bool {
-	return a.Key == b.Key && a.Port == b.Port && a.Origin == b.Origin && a.Revision == b.Revision && a.HeldUntil.Equal(b.HeldUntil)
+	return a.Key == b.Key && a.Port == b.Port && a.Origin == b.Origin && a.Revision == b.Revision && a.HeldUntil.Equal(b.HeldUntil) &&
+		a.Kept == b.Kept && a.Reserved == b.Reserved
 }
 
 func testCreate(t *testing.T, store lease.Store) {
@@ -288,7 +289,7 @@ func testClosed(t *testing.T, store lease.Store) {
 
 func testDurable(t *testing.T, store lease.Store, reopen func(*testing.T, lease.Store) lease.Store) {
 	attached := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Port: 20000, Origin: "tcp://127.0.0.1:80"})
-	held := mustPut(t, store, lease.Lease{Key: Key(2, "ü \x00"), Port: 20001, HeldUntil: time.Now().Add(time.Hour)})
+	held := mustPut(t, store, lease.Lease{Key: Key(2, "ü \x00"), Port: 20001, HeldUntil: time.Now().Add(time.Hour), Kept: true, Reserved: true})
 	deleted := mustPut(t, store, lease.Lease{Key: Key(3, "web"), Port: 20002})
 	if err := store.Delete(t.Context(), deleted.Key, deleted.Revision); err != nil {
 		t.Fatal(err)
