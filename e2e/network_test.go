@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"crypto/rand"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -25,7 +26,8 @@ func freeports(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	n, err := strconv.Atoi(args[1])
 	ts.Check(err)
-	first := takePorts(ts, n)
+	first, err := takePorts(n)
+	ts.Check(err)
 	text := strconv.Itoa(first)
 	if n > 1 {
 		text += "-" + strconv.Itoa(first+n-1)
@@ -36,13 +38,15 @@ func freeports(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-func takePorts(ts *testscript.TestScript, n int) (first int) {
+func takePorts(n int) (first int, err error) {
 	const low, high = 12000, 32000
 	ports.mu.Lock()
 	defer ports.mu.Unlock()
 	if ports.next == 0 { // another run of this test may be going on
 		start, err := rand.Int(rand.Reader, big.NewInt(high-low))
-		ts.Check(err)
+		if err != nil {
+			return 0, err
+		}
 		ports.next = low + int(start.Int64())
 	}
 	for range high - low {
@@ -53,11 +57,10 @@ func takePorts(ts *testscript.TestScript, n int) (first int) {
 		}
 		ports.next += n
 		if allFree(first, n) {
-			return first
+			return first, nil
 		}
 	}
-	ts.Fatalf("no %d free ports", n)
-	return 0
+	return 0, fmt.Errorf("no %d free ports", n)
 }
 
 func allFree(first, n int) bool {

@@ -79,3 +79,10 @@ func (o *output) next(expression *regexp.Regexp) (match []string, closed bool, c
 		}
 	}
 }
+
+// rewind has await begin with the first line again.
+func (o *output) rewind() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.read = 0
+}

@@ -80,7 +80,7 @@ func (n *Node) Run(ctx context.Context) error {
 			if isReplaced(err) {
 				n.setStandby(true)
 			}
-			if time.Since(current.since) > lasting {
+			if time.Since(current.since) > lasting || isRestart(err) {
 				r.retry.reset()
 				r.lost = time.Now()
 			}
@@ -165,6 +165,13 @@ func (r *reconnector) pauseAfter(err error) time.Duration {
 		return rand.N(minBackoff)
 	}
 	return r.retry.next()
+}
+
+// isRestart reports whether a connection ended because the other side's process is another one: a stateless reset
+// cannot be forged, so trying at once is of use however short the connection was.
+func isRestart(err error) bool {
+	_, ok := errors.AsType[*quic.StatelessResetError](err)
+	return ok
 }
 
 // isShutdown reports whether a connection ended because the other side's process stops.

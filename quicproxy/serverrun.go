@@ -51,8 +51,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var services sync.WaitGroup
 	if s.config.Peers != nil {
 		services.Go(func() {
-			s.wakeNodes(background, transport)
-			s.savePeers(background)
+			s.rememberPeers(ctx, func(peers []Peer) { s.wakeNodes(ctx, transport, peers) })
 		})
 	}
 	services.Go(func() { s.memory.run(background) })

@@ -98,7 +98,7 @@ func TestRestart(t *testing.T) {
 			simulate(t, func(t *testing.T, w *world) {
 				server := w.startServer()
 				w.startNode(expose("web", web)).leasesWait(t)
-				time.Sleep(savePeersEvery + 7*time.Second)
+				time.Sleep(12 * time.Second)
 				w.crash(server)
 				time.Sleep(away)
 				server = w.startServer()
@@ -125,7 +125,9 @@ func TestWakeIsNoOrder(t *testing.T) {
 			return server.server.sessions[w.nodeKey.ID()].conns[0].quic.ConnectionStats().PacketsReceived
 		}
 		quiet := received()
-		peer := server.server.addresses()[0]
+		known := newPeerLog(nil)
+		server.server.lookForPeers(known)
+		peer := known.peers()[0].Address
 		for range 1000 { // from the server's address: the NAT lets nobody else in
 			server.server.config.PacketConn.WriteTo([]byte(wakeDatagram), net.UDPAddrFromAddrPort(peer))
 			time.Sleep(10 * time.Millisecond)

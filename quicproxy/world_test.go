@@ -267,12 +267,30 @@ func exchange(t *testing.T, c net.Conn, line string) {
 }
 
 // peerMemory is Peers in memory.
-type peerMemory struct{ peers []netip.AddrPort }
+type peerMemory struct {
+	mu     sync.Mutex
+	peers  []Peer
+	writes int
+}
 
-func (m *peerMemory) Load() ([]netip.AddrPort, error) { return m.peers, nil }
-func (m *peerMemory) Save(peers []netip.AddrPort) error {
+func (m *peerMemory) Load() ([]Peer, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.peers, nil
+}
+
+func (m *peerMemory) Save(peers []Peer) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.peers = peers
+	m.writes++
 	return nil
+}
+
+func (m *peerMemory) count() (writes int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.writes
 }
 
 // logBuffer collects a log; tests look for what a person must be told.

@@ -8,30 +8,35 @@ import (
 	"os"
 	"strings"
 
+	"apquic/certs"
 	"apquic/internal/cli"
+	"apquic/quicproxy"
 )
 
-// peerFile remembers where the nodes were, one address a line. It is no more than a hint, so it is neither
-// synced nor checked: what is no address is left out.
+// peerFile remembers where the nodes were, an address and a node id a line. It is no more than a hint, so it is
+// neither synced nor checked: what is something else is left out.
 type peerFile string
 
-func (f peerFile) Load() (peers []netip.AddrPort, err error) {
+func (f peerFile) Load() (peers []quicproxy.Peer, err error) {
 	text, err := os.ReadFile(string(f))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	for line := range strings.Lines(string(text)) {
-		if peer, err := netip.ParseAddrPort(strings.TrimSpace(line)); err == nil {
-			peers = append(peers, peer)
+		address, id, _ := strings.Cut(strings.TrimSpace(line), " ")
+		at, badAddress := netip.ParseAddrPort(address)
+		node, badNode := certs.ParseNodeID(id)
+		if badAddress == nil && badNode == nil {
+			peers = append(peers, quicproxy.Peer{Node: node, Address: at})
 		}
 	}
 	return peers, err
 }
 
-func (f peerFile) Save(peers []netip.AddrPort) error {
+func (f peerFile) Save(peers []quicproxy.Peer) error {
 	var text strings.Builder
 	for _, peer := range peers {
-		fmt.Fprintln(&text, peer)
+		fmt.Fprintln(&text, peer.Address, peer.Node)
 	}
 	return cli.ReplaceFile(string(f), []byte(text.String()))
 }
