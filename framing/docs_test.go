@@ -29,7 +29,7 @@ func constantNames(t *testing.T, file, prefix string) map[uint64]string {
 	return names
 }
 
-func readSpecification(t *testing.T) string {
+func readSpecification(t testing.TB) string {
 	t.Helper()
 	text, err := os.ReadFile("../docs/protocol.md")
 	if err != nil {

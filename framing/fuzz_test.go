@@ -157,13 +157,18 @@ func FuzzReadSegmentHeader(f *testing.F) {
 	})
 }
 
-// FuzzParseOrigin: an accepted address has one spelling, which means the same.
+// FuzzParseOrigin: the grammar of the specification accepts the same, and an accepted address has one spelling, which
+// means the same.
 func FuzzParseOrigin(f *testing.F) {
 	for _, v := range readVectors(f, "origins.txt") {
 		f.Add(v.text(f, "origin"))
 	}
+	valid := originGrammar(f)
 	f.Fuzz(func(t *testing.T, s string) {
 		network, address, err := ParseOrigin(s)
+		if (err == nil) != valid(s) {
+			t.Fatalf("%q: %v, the grammar says %t", s, err, valid(s))
+		}
 		if err != nil {
 			return
 		}

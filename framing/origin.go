@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -17,22 +16,23 @@ const (
 )
 
 // ParseOrigin splits the address of a service into what net.Dial takes. It accepts tcp://host:port, the
-// bare host:port, which means the same, and unix:/path or unix:///path, in 1024 bytes at most. A path is
-// taken as it stands, without percent-encoding. One address has one spelling in the result.
+// bare host:port, which means the same, and unix:/path or unix:///path, in 1024 bytes at most; docs/protocol.md
+// section 5.3 has the grammar. What it returns stands in s as it is: a path without percent-encoding, a host as it is
+// spelled.
 func ParseOrigin(s string) (network, address string, err error) {
 	if len(s) > maxOriginSize {
 		return "", "", fmt.Errorf("the address of a service has at most %d bytes, not %d", maxOriginSize, len(s))
 	}
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {
 		path = strings.TrimPrefix(path, "//")
-		if path, ok = cleanPath(path); !ok {
+		if !isPath(path) {
 			return "", "", fmt.Errorf("%.80q is no address of a service: a unix socket is written unix:/path/to/socket", s)
 		}
 		return "unix", path, nil
 	}
-	address, ok := cleanHostPort(strings.TrimPrefix(s, "tcp://"))
-	if !ok {
-		return "", "", fmt.Errorf("%.80q is no address of a service, such as 127.0.0.1:80, tcp://host:80 or unix:/path, with a port from 1 to 65535", s)
+	address = strings.TrimPrefix(s, "tcp://")
+	if !isHostPort(address) {
+		return "", "", fmt.Errorf("%.80q is no address of a service, such as 127.0.0.1:80, tcp://host:80, [::1]:80 or unix:/path, with a port from 1 to 65535", s)
 	}
 	return "tcp", address, nil
 }
@@ -45,34 +45,43 @@ func FormatOrigin(network, address string) string {
 	return network + "://" + address
 }
 
-// cleanPath accepts an absolute path that is more than slashes. Several slashes at its begin become one,
-// since FormatOrigin would make unix://name of two.
-func cleanPath(path string) (string, bool) {
-	name := strings.TrimLeft(path, "/")
-	return "/" + name, strings.HasPrefix(path, "/") && name != "" && isText(name)
+// isPath accepts an absolute path. It begins with one slash: unix://name is not taken for /name.
+func isPath(path string) bool {
+	return len(path) > 1 && path[0] == '/' && path[1] != '/' && isText(path)
 }
 
-func cleanHostPort(s string) (string, bool) {
-	host, digits, err := net.SplitHostPort(s)
-	if err != nil {
-		return "", false
+func isHostPort(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || !isPort(port) {
+		return false
 	}
+	if s[0] != '[' {
+		return len(host) <= maxHostSize && isName(host)
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.Is6() && (address.Zone() == "" || isName(address.Zone()))
+}
+
+func isPort(digits string) bool {
 	port, err := strconv.ParseUint(digits, 10, 16)
-	if err != nil || port == 0 {
-		return "", false
-	}
-	if strings.Contains(host, ":") {
-		if _, err := netip.ParseAddr(host); err != nil {
-			return "", false
-		}
-	}
-	ok := host != "" && len(host) <= maxHostSize && isText(host) && !strings.ContainsAny(host, " /?#@[]")
-	return net.JoinHostPort(host, strconv.FormatUint(port, 10)), ok
+	return err == nil && port > 0 && digits[0] != '0'
 }
 
-// isText reports whether s can be shown on one line: valid UTF-8 without control characters.
+// isName accepts what a name in the DNS, an IPv4 address and an interface are made of.
+func isName(s string) bool {
+	other := func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.' || r == '_')
+	}
+	return s != "" && !strings.ContainsFunc(s, other)
+}
+
+// isText reports whether s can be shown on one line: UTF-8 without control characters, breaks, and characters that
+// change the direction of text. Unlike unicode.IsPrint it means the same in every version of Unicode.
 func isText(s string) bool {
-	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return r < 0x20 || r >= 0x7f && r <= 0x9f || r == 0x61c || r == 0x200e || r == 0x200f ||
+			r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+	})
 }
 
 // CheckServiceName accepts 1 to 64 of the characters a-z 0-9 . _ - of which the first is a letter or digit.
