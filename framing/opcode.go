@@ -35,6 +35,31 @@ var opcodeNames = map[Opcode]string{
 	OpProbeRequest: "ProbeRequest", OpProbeResponse: "ProbeResponse", OpProbeSend: "ProbeSend", OpProbeSent: "ProbeSent",
 }
 
+// Kind is what messages are for: a request expects an answer, a reply is one, news are neither.
+type Kind byte
+
+// KindUnknown is that of an opcode that is not known.
+const (
+	KindUnknown Kind = iota
+	KindRequest
+	KindReply
+	KindNews
+)
+
+// Kind is the one of the messages that the opcode stands for.
+func (o Opcode) Kind() Kind {
+	switch o {
+	case OpKeepalive, OpProxyRequest, OpRelease, OpDrain, OpHello, OpProbeRequest, OpProbeSend:
+		return KindRequest
+	case OpReplaced, OpLanes, OpProgress:
+		return KindNews
+	}
+	if _, known := opcodeNames[o]; known {
+		return KindReply
+	}
+	return KindUnknown
+}
+
 func (o Opcode) String() string {
 	if name, ok := opcodeNames[o]; ok {
 		return name

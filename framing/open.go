@@ -24,6 +24,26 @@ func (e Envelope) Decode(into proto.Message) error {
 	return nil
 }
 
+// CheckKind returns a *ProtocolError for a message that is not what its opcode says: a request has a nonce, a reply has
+// that of a request and the flag, and news have neither. Whether a message of an unknown opcode is a reply to nothing is
+// all that can be said of it.
+func (e Envelope) CheckKind() error {
+	nonce := e.RequestNonce != 0
+	ok := nonce || !e.Reply
+	switch e.Opcode.Kind() {
+	case KindRequest:
+		ok = nonce && !e.Reply
+	case KindReply:
+		ok = nonce && e.Reply
+	case KindNews:
+		ok = !nonce && !e.Reply
+	}
+	if !ok {
+		return protocolErrorf(ErrorUnexpectedMessage, "%v may not come with request_nonce %d and reply_flag %t", e.Opcode, e.RequestNonce, e.Reply)
+	}
+	return nil
+}
+
 // Opener reads and verifies the messages of the other side of a connection. It is not safe for concurrent
 // use.
 type Opener struct {

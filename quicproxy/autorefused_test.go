@@ -19,8 +19,10 @@ func TestAutoKeepaliveRefused(t *testing.T) {
 		welcome *framing.Welcome
 		probes  int // ProbeRequests that come
 	}{
-		"unknown opcode": {&framing.Welcome{ObservedAddress: natIP + ":32768", IdleTimeoutMilliseconds: 900_000}, 1},
-		"older server":   {&framing.Welcome{ObservedAddress: natIP + ":32768"}, 0},
+		"unknown opcode": {&framing.Welcome{ObservedAddress: natIP + ":32768", IdleTimeoutMilliseconds: 900_000,
+			Features: framing.FeatureSet(framing.FeatureProbes).Numbers()}, 1},
+		"no probes":    {&framing.Welcome{ObservedAddress: natIP + ":32768", IdleTimeoutMilliseconds: 900_000}, 0},
+		"older server": {&framing.Welcome{ObservedAddress: natIP + ":32768"}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			simulate(t, func(t *testing.T, w *world) {

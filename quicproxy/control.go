@@ -89,6 +89,9 @@ func (c *controlStream) read(timeout time.Duration) (framing.Envelope, error) {
 func (c *controlStream) serve(handle func(framing.Envelope) error) error {
 	for {
 		envelope, err := c.read(0)
+		if err == nil {
+			err = envelope.CheckKind()
+		}
 		if err != nil {
 			return err
 		}
@@ -166,7 +169,10 @@ func decodeReply(envelope framing.Envelope, want framing.Opcode, reply proto.Mes
 		if err := envelope.Decode(&failure); err != nil {
 			return err
 		}
-		return &FailureError{Code: framing.ErrorCode(failure.Code), Text: printable(failure.Text), Advice: printable(failure.Hint)}
+		return &FailureError{
+			Code: framing.ErrorCode(failure.Code), Text: printable(failure.Text), Advice: printable(failure.Hint),
+			RetryAfter: boundedRetry(failure.RetryAfterMilliseconds),
+		}
 	}
 	return &framing.ProtocolError{
 		Code: framing.ErrorUnexpectedMessage,
@@ -202,6 +208,9 @@ func closeCode(err error) framing.ErrorCode {
 	}
 	if protocol, ok := errors.AsType[*framing.ProtocolError](err); ok {
 		return protocol.Code
+	}
+	if _, ok := resetCode(err); ok { // the other side cut its control stream, or stopped ours
+		return framing.ErrorMalformed
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		return framing.ErrorKeepaliveTimeout

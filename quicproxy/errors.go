@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/quic-go/quic-go"
@@ -18,9 +19,10 @@ import (
 
 // FailureError is the answer of the other side to a request that it could not fulfil.
 type FailureError struct {
-	Code   framing.ErrorCode
-	Text   string // what happened and why
-	Advice string // what to do about it
+	Code       framing.ErrorCode
+	Text       string        // what happened and why
+	Advice     string        // what to do about it
+	RetryAfter time.Duration // how long to wait before the request is made again; 0: not told
 }
 
 func (e *FailureError) Error() string { return e.Text }
@@ -30,7 +32,9 @@ func (e *FailureError) Hint() string { return e.Advice }
 
 func failureMessage(err error) *framing.Failure {
 	if e, ok := errors.AsType[*FailureError](err); ok {
-		return &framing.Failure{Code: uint64(e.Code), Text: e.Text, Hint: e.Advice}
+		return &framing.Failure{
+			Code: uint64(e.Code), Text: e.Text, Hint: e.Advice, RetryAfterMilliseconds: uint64(e.RetryAfter / time.Millisecond),
+		}
 	}
 	return &framing.Failure{Code: uint64(framing.ErrorInternal), Text: "the server failed"}
 }
@@ -43,6 +47,8 @@ func notAuthorized(node certs.NodeID, err error) error {
 		Code:   framing.ErrorNotAuthorized,
 		Text:   fmt.Sprintf("%v: %v", err, node),
 		Advice: fmt.Sprintf("use an invitation with the server's current secret, or add this line to the server's authorized_nodes: %v", node),
+
+		RetryAfter: personRetry,
 	}
 }
 
@@ -69,6 +75,8 @@ func anotherProcess(at net.Addr) error {
 		Code:   framing.ErrorBusy,
 		Text:   fmt.Sprintf("another process with the key of this node is connected from %v", at),
 		Advice: "stop one of the two, or give this one a data directory and so a key of its own",
+
+		RetryAfter: personRetry,
 	}
 }
 
@@ -92,7 +100,10 @@ func leaseFailure(err error) error {
 	case errors.Is(err, lease.ErrPortOutOfRange):
 		return failure(framing.ErrorPortOutOfRange, "choose a public port of the server's range, or none")
 	case errors.Is(err, lease.ErrPortBusy):
-		return failure(framing.ErrorPortBusy, "another program on the server has the port; it is tried again")
+		return &FailureError{
+			Code: framing.ErrorPortBusy, Text: err.Error(), RetryAfter: portRetry,
+			Advice: "another program on the server has the port; it is tried again",
+		}
 	case errors.Is(err, lease.ErrTooManyServices):
 		return failure(framing.ErrorTooManyServices, "expose fewer services, or raise --max-services on the server")
 	}

@@ -34,6 +34,7 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 		carrier: carrier{quic: conn, control: control, lane: hello.Lane},
 		server:  s, node: node, since: time.Now(),
 		instance: hello.Instance, version: printable(hello.Version),
+		features: ownFeatures(s.config.ResumeTime) & framing.NewFeatures(hello.Features),
 		log:      s.log.With("node", node, "from", conn.RemoteAddr().String()),
 		services: make(map[string]*publicListener),
 	}
@@ -61,6 +62,7 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 	welcome := &framing.Welcome{
 		Version: s.config.Version, ObservedAddress: conn.RemoteAddr().String(), Joined: joined, MaxLanes: maxLanes, Instance: s.instance,
 		IdleTimeoutMilliseconds: uint64(s.config.IdleTimeout / time.Millisecond), Successor: s.successor,
+		Features: ownFeatures(s.config.ResumeTime).Numbers(), Limits: s.limits(),
 	}
 	if err := control.reply(envelope, framing.OpWelcome, welcome); err != nil {
 		s.leave(c)

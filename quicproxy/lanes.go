@@ -205,7 +205,7 @@ func (c *nodeConn) giveBack() {
 func (s *Server) watchLoss(ctx context.Context) {
 	for sleep(ctx, lossLook); ctx.Err() == nil; sleep(ctx, lossLook) {
 		for _, c := range s.busyConns() {
-			if c.meter.look(c.quic.ConnectionStats()) {
+			if c.meter.look(c.quic.ConnectionStats()) && c.features.Has(framing.FeatureLanes) {
 				s.work.Go(c.askForLanes)
 			}
 			if c.meter.limited() {

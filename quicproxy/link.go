@@ -23,11 +23,12 @@ type link struct {
 	socket      *udp.Conn
 	transport   *quic.Transport
 	since       time.Time
-	retired     chan struct{}  // has room for one: the lane is not needed any more
-	maxLanes    uint32         // that the server allows
-	work        sync.WaitGroup // of the goroutines that serve the connection
-	welcomed    chan struct{}  // closed when association is set
-	association *association   // nil: relays do not move
+	retired     chan struct{}    // has room for one: the lane is not needed any more
+	maxLanes    uint32           // that the server allows
+	features    framing.Features // that both sides have
+	work        sync.WaitGroup   // of the goroutines that serve the connection
+	welcomed    chan struct{}    // closed when association is set
+	association *association     // nil: relays do not move
 
 	path     *pathWatch
 	pace     *pace
@@ -35,6 +36,7 @@ type link struct {
 	wake     chan struct{} // has room for one: the node's services changed
 	replaced chan error    // has room for one: the server has a newer connection of this node
 	draining bool          // the server stops; handle is its only user
+	restarts atomic.Bool   // and is back at once
 
 	ended chan struct{} // closed at the end of run
 	err   error         // why it ended; set before ended is closed
@@ -105,12 +107,20 @@ func (l *link) hello(ctx context.Context) error {
 			return err
 		}
 	}
-	l.maxLanes = min(welcome.MaxLanes, maxLanes)
+	l.features = ownFeatures(n.config.ResumeTime) & framing.NewFeatures(welcome.Features)
+	if l.features.Has(framing.FeatureLanes) {
+		l.maxLanes = min(welcome.MaxLanes, maxLanes)
+	}
+	if !l.features.Has(framing.FeatureMovingRelays) {
+		welcome.Instance = 0
+	}
 	l.association = n.associate(welcome.Instance)
 	l.association.join(&l.carrier)
 	close(l.welcomed)
 	l.pace.begin(welcome, l.source(), n.config.IdleTimeout)
-	n.log.Debug("welcome", "server_version", printable(welcome.Version), "observed_address", printable(welcome.ObservedAddress), "joined", welcome.Joined)
+	n.log.Debug("welcome", "server_version", printable(welcome.Version), "observed_address", printable(welcome.ObservedAddress),
+		"joined", welcome.Joined, "features", l.features, "limits", welcome.Limits)
+	n.heedLimits(welcome.Limits)
 	return nil
 }
 
@@ -120,7 +130,10 @@ func (l *link) introduce(ctx context.Context) (*framing.Welcome, error) {
 	n.mu.Lock()
 	standby, known, secret := n.standby, n.known, n.secret
 	n.mu.Unlock()
-	hello := &framing.Hello{Instance: n.instance, Version: n.config.Version, Standby: standby, Lane: l.lane}
+	hello := &framing.Hello{
+		Instance: n.instance, Version: n.config.Version, Standby: standby, Lane: l.lane,
+		Features: ownFeatures(n.config.ResumeTime).Numbers(),
+	}
 	welcome := new(framing.Welcome)
 	err := l.control.request(ctx, framing.OpHello, hello, framing.OpWelcome, welcome)
 	if !isNotAuthorized(err) || l.lane {
@@ -143,19 +156,19 @@ func (l *link) run(ctx context.Context) {
 	}
 	l.work.Go(func() { l.watchPath(alive) })
 	l.work.Go(func() { l.heedWakes(alive) })
-	if l.pace.auto() && !l.lane {
+	if l.pace.auto() && !l.lane && l.features.Has(framing.FeatureProbes) {
 		l.work.Go(func() { l.learn(alive) })
 	}
 	l.work.Go(func() { l.acceptStreams(alive) })
 	select {
 	case <-ctx.Done():
-		finish(l.quic, l.control, &l.relays, l.node.config.Drain, "the node was stopped")
+		finish(l.quic, l.control, &l.relays, l.node.config.Drain, framing.DrainStopped, "the node was stopped")
 	case <-l.retired:
 		// A relay may have begun just now. It may take its time, unless the node stops.
 		stop := context.AfterFunc(ctx, func() {
 			l.quic.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), "the node was stopped")
 		})
-		finish(l.quic, l.control, &l.relays, longRelay, "the lane is idle")
+		finish(l.quic, l.control, &l.relays, longRelay, framing.DrainLaneIdle, "the lane is idle")
 		stop()
 	case <-alive.Done():
 	}
@@ -207,8 +220,13 @@ func (l *link) handle(envelope framing.Envelope) error {
 		if l.draining {
 			return unexpected(envelope)
 		}
+		var message framing.Drain
+		if err := envelope.Decode(&message); err != nil {
+			return err
+		}
 		l.draining = true
-		l.node.log.Info("the server is stopping", "relays", l.relays.len())
+		l.restarts.Store(framing.DrainCode(message.Code) == framing.DrainRestarting)
+		l.node.log.Info("the server is stopping", "reason", framing.DrainCode(message.Code), "relays", l.relays.len())
 		l.work.Go(func() {
 			l.relays.closeWhenIdle(l.quic.Context())
 			l.control.reply(envelope, framing.OpDrained, &framing.Drained{})

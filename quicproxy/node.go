@@ -127,6 +127,8 @@ type Node struct {
 	welcome     Welcome      // the last one
 	known       bool         // the server has admitted us
 	secret      []byte       // lets us in; nil: there is none, or it is not needed any more
+
+	toldServices int // how many services the server allows
 }
 
 // exposed is a service with its state.

@@ -80,12 +80,17 @@ func (n *Node) Run(ctx context.Context) error {
 			if isReplaced(err) {
 				n.setStandby(true)
 			}
-			if time.Since(current.since) > lasting || isRestart(err) {
+			lasted := time.Since(current.since) > lasting || isRestart(err)
+			if lasted {
 				r.retry.reset()
 				r.lost = time.Now()
 			}
 			r.story.disconnected(err)
-			current = r.connect(ctx, ctx, r.pauseAfter(err))
+			pause := r.pauseAfter(err)
+			if lasted && isShutdown(err) && current.restarts.Load() {
+				pause = rand.N(restartPause)
+			}
+			current = r.connect(ctx, ctx, pause)
 		}
 	}
 	return nil
@@ -152,6 +157,10 @@ func (r *reconnector) sleep(ctx context.Context, pause time.Duration) {
 
 func (r *reconnector) pauseAfter(err error) time.Duration {
 	r.slow = isReplaced(err)
+	if after := retryAfter(err); after > 0 {
+		r.slow = true // a change of the network here changes nothing there
+		return max(after, r.retry.next())
+	}
 	if failure, ok := errors.AsType[*FailureError](err); ok {
 		switch failure.Code {
 		case framing.ErrorNotAuthorized, framing.ErrorBusy:

@@ -69,7 +69,10 @@ func TestPeersWrites(t *testing.T) {
 		w.startServer()
 		var nodes []*running
 		for i := range 40 {
-			nodes = append(nodes, w.startNode(func(c *NodeConfig) { c.Key = newKey(t); c.Services = []Service{{Name: fmt.Sprint("s", i), Upstream: web}} }))
+			nodes = append(nodes, w.startNode(func(c *NodeConfig) {
+				c.Key = newKey(t)
+				c.Services = []Service{{Name: fmt.Sprint("s", i), Upstream: web}}
+			}))
 		}
 		time.Sleep(3 * time.Second)
 		if saved, _ := w.peers.Load(); len(saved) != len(nodes) || w.peers.count() > 12 {

@@ -110,6 +110,7 @@ func (p *peer) wantClose(code framing.ErrorCode) {
 // TestBadMessages: each way to break the control protocol has its own end.
 func TestBadMessages(t *testing.T) {
 	hello := &framing.Hello{Instance: 1}
+	moving := &framing.Hello{Instance: 1, Features: []uint32{uint32(framing.FeatureMovingRelays)}}
 	forged := func([]byte) []byte { return make([]byte, ed25519.SignatureSize) }
 	cases := []struct {
 		name string
@@ -170,6 +171,39 @@ func TestBadMessages(t *testing.T) {
 			s := p.sealer(w.nodeKey, framing.RoleNode, 0)
 			p.write(seal(w.t, s, framing.OpHello, hello, 1, false), seal(w.t, s, framing.OpKeepalive, &framing.Keepalive{}, 0, false))
 		}, framing.ErrorUnexpectedMessage},
+		{"Progress as a request", func(w *world, p *peer) {
+			s := p.sealer(w.nodeKey, framing.RoleNode, 0)
+			p.write(seal(w.t, s, framing.OpHello, moving, 1, false), seal(w.t, s, framing.OpProgress, &framing.Progress{}, 2, false))
+		}, framing.ErrorUnexpectedMessage},
+		{"Progress where relays do not move", func(w *world, p *peer) {
+			s := p.sealer(w.nodeKey, framing.RoleNode, 0)
+			p.write(seal(w.t, s, framing.OpHello, hello, 1, false), seal(w.t, s, framing.OpProgress, &framing.Progress{}, 0, false))
+		}, framing.ErrorUnexpectedMessage},
+		{"Drain without a nonce", func(w *world, p *peer) {
+			s := p.sealer(w.nodeKey, framing.RoleNode, 0)
+			p.write(seal(w.t, s, framing.OpHello, hello, 1, false), seal(w.t, s, framing.OpDrain, &framing.Drain{}, 0, false))
+		}, framing.ErrorUnexpectedMessage},
+		{"a reply that is no reply", func(w *world, p *peer) {
+			s := p.sealer(w.nodeKey, framing.RoleNode, 0)
+			p.write(seal(w.t, s, framing.OpHello, hello, 1, false), seal(w.t, s, framing.OpDrained, &framing.Drained{}, 2, false))
+		}, framing.ErrorUnexpectedMessage},
+		{"Drain that cannot be decoded", func(w *world, p *peer) {
+			s := p.sealer(w.nodeKey, framing.RoleNode, 0)
+			p.write(seal(w.t, s, framing.OpHello, hello, 1, false), seal(w.t, s, framing.OpDrain, undecodable(w.t), 2, false))
+		}, framing.ErrorMalformed},
+		{"control stream reset", func(w *world, p *peer) {
+			p.write(seal(w.t, p.sealer(w.nodeKey, framing.RoleNode, 0), framing.OpHello, hello, 1, false))
+			p.wantReply(1, framing.OpWelcome, 0)
+			p.stream.CancelWrite(0)
+		}, framing.ErrorMalformed},
+		{"control stream stopped", func(w *world, p *peer) {
+			s := p.sealer(w.nodeKey, framing.RoleNode, 0)
+			p.write(seal(w.t, s, framing.OpHello, hello, 1, false))
+			p.wantReply(1, framing.OpWelcome, 0)
+			p.stream.CancelRead(0)
+			time.Sleep(time.Second)
+			p.write(seal(w.t, s, framing.OpKeepalive, &framing.Keepalive{}, 2, false))
+		}, framing.ErrorMalformed},
 		{"control stream closed", func(w *world, p *peer) {
 			p.write(seal(w.t, p.sealer(w.nodeKey, framing.RoleNode, 0), framing.OpHello, hello, 1, false))
 			p.stream.Close()
@@ -188,6 +222,14 @@ func TestBadMessages(t *testing.T) {
 			})
 		})
 	}
+}
+
+// undecodable is a message that no other can be: of the field 2, which others have as text, it makes no UTF-8.
+func undecodable(t *testing.T) proto.Message {
+	t.Helper()
+	m := new(framing.Keepalive)
+	m.ProtoReflect().SetUnknown(protowire.AppendBytes(protowire.AppendTag(nil, 2, protowire.BytesType), []byte{0xff}))
+	return m
 }
 
 // TestBadRequests: they are refused one by one, and the connection lives.
@@ -209,7 +251,7 @@ func TestBadRequests(t *testing.T) {
 			{framing.OpProxyRequest, &framing.ProxyRequest{Service: "W!", OriginAddress: web}, framing.OpFailure, framing.ErrorBadRequest},
 			{framing.OpProxyRequest, &framing.ProxyRequest{Service: "web", OriginAddress: "http:/"}, framing.OpFailure, framing.ErrorBadRequest},
 			{framing.OpProxyRequest, &framing.ProxyRequest{Service: "web", OriginAddress: long}, framing.OpFailure, framing.ErrorBadRequest},
-			{framing.OpProxyRequest, &framing.ProxyRequest{Service: "web", OriginAddress: web, WantedPort: 1 << 20}, framing.OpFailure, framing.ErrorBadRequest},
+			{framing.OpProxyRequest, &framing.ProxyRequest{Service: "web", OriginAddress: web, WantedPort: 1 << 20}, framing.OpFailure, framing.ErrorPortOutOfRange},
 			{framing.OpProxyRequest, &framing.ProxyRequest{Service: "web", OriginAddress: web, WantedPort: 80}, framing.OpFailure, framing.ErrorPortOutOfRange},
 			{framing.OpRelease, &framing.Release{Service: "web"}, framing.OpFailure, framing.ErrorBadRequest},
 			{framing.OpProxyRequest, &framing.ProxyRequest{Service: "web", OriginAddress: web}, framing.OpProxyResponse, 0},

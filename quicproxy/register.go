@@ -1,9 +1,11 @@
 package quicproxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -18,27 +20,40 @@ const requestTimeout = 30 * time.Second
 func (l *link) register(ctx context.Context) {
 	var retry backoff
 	registered := make(map[string]*exposed)
+	next := make(map[*exposed]time.Time) // when to ask again for those that were refused
 	for {
 		l.node.mu.Lock()
 		services := slices.Clone(l.node.services)
 		l.node.mu.Unlock()
 
-		complete := l.releaseWithdrawn(ctx, registered, services)
+		pause := minBackoff + retry.next()
+		var at time.Time // when to go on; zero: nothing is left to do
+		if !l.releaseWithdrawn(ctx, registered, services) {
+			at = time.Now().Add(pause)
+		}
+		maps.DeleteFunc(next, func(service *exposed, _ time.Time) bool { return !slices.Contains(services, service) })
 		for _, service := range services {
-			if registered[service.name] == nil && ctx.Err() == nil {
-				if err := l.requestLease(ctx, service); err != nil {
-					complete = false
-					service.refused(l, err)
-					continue
-				}
-				registered[service.name] = service
+			if registered[service.name] != nil || ctx.Err() != nil || time.Now().Before(next[service]) {
+				continue
+			}
+			if err := l.requestLease(ctx, service); err != nil {
+				service.refused(l, err)
+				next[service] = time.Now().Add(max(minBackoff, cmp.Or(retryAfter(err), pause)))
+				continue
+			}
+			registered[service.name] = service
+			delete(next, service)
+		}
+		for _, t := range next {
+			if at.IsZero() || t.Before(at) {
+				at = t
 			}
 		}
 		var again <-chan time.Time
-		if complete {
+		if at.IsZero() {
 			retry.reset()
 		} else {
-			again = time.After(minBackoff + retry.next())
+			again = time.After(time.Until(at))
 		}
 		select {
 		case <-l.wake:

@@ -27,7 +27,7 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 	case envelope.Opcode == framing.OpProgress:
 		return c.association.handleProgress(&c.carrier, envelope)
 	case envelope.RequestNonce == 0:
-		return unexpected(envelope) // a node sends requests only
+		return nil // news of a feature that this version does not know
 	}
 	switch envelope.Opcode {
 	case framing.OpKeepalive:
@@ -41,6 +41,7 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 		if !c.requests.add(envelope, c.fulfil) {
 			return c.control.reply(envelope, framing.OpFailure, &framing.Failure{
 				Code: uint64(framing.ErrorBusy), Text: "too many requests wait already",
+				RetryAfterMilliseconds: uint64(busyRetry / time.Millisecond),
 			})
 		}
 		return nil
@@ -113,7 +114,7 @@ func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse,
 		}
 	}
 	if request.WantedPort > math.MaxUint16 {
-		return nil, badRequest(fmt.Errorf("there is no port %d", request.WantedPort))
+		return nil, &FailureError{Code: framing.ErrorPortOutOfRange, Text: fmt.Sprintf("there is no port %d", request.WantedPort)}
 	}
 	c.session.leases.Lock()
 	defer c.session.leases.Unlock()
@@ -181,6 +182,10 @@ func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) 
 
 // drain is asked for, once, by a node that stops: new clients wait for its next process, running relays end.
 func (c *nodeConn) drain(envelope framing.Envelope) error {
+	var message framing.Drain
+	if err := envelope.Decode(&message); err != nil {
+		return err
+	}
 	c.session.leases.Lock()
 	again := c.draining
 	c.draining = true
@@ -192,7 +197,11 @@ func (c *nodeConn) drain(envelope framing.Envelope) error {
 	if again {
 		return unexpected(envelope)
 	}
-	c.log.Info("node stops", "relays", c.relays.len())
+	level := slog.LevelInfo
+	if framing.DrainCode(message.Code) == framing.DrainLaneIdle {
+		level = slog.LevelDebug
+	}
+	c.log.Log(context.Background(), level, "node stops", "reason", framing.DrainCode(message.Code), "relays", c.relays.len())
 	c.server.work.Go(func() {
 		c.relays.closeWhenIdle(c.quic.Context())
 		c.control.reply(envelope, framing.OpDrained, &framing.Drained{})

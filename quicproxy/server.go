@@ -75,6 +75,9 @@ type ServerConfig struct {
 
 	// Ready is called once nodes can connect and the ports of stored leases are open.
 	Ready func()
+	// Restarting is asked once Run's context has ended: whether another process takes over at once, so that nodes
+	// connect anew without a pause. No process does by default.
+	Restarting func() bool
 	// Version is told to nodes.
 	Version string
 	// Log gets the log; nothing is logged by default.
@@ -87,7 +90,7 @@ type Server struct {
 	log       *slog.Logger
 	lastRelay atomic.Uint64      // the number that a relay got last
 	successor *framing.Successor // that is announced to nodes; nil: none
-	instance  uint64             // tells this process from the one before it; 0: relays do not move
+	instance  uint64             // tells this process from the one before it
 	lessor    *lease.Lessor
 	guard     *handshakeGuard
 	memory    *memoryBudget
@@ -130,6 +133,9 @@ func NewServer(config ServerConfig) (*Server, error) {
 	if config.Ready == nil {
 		config.Ready = func() {}
 	}
+	if config.Restarting == nil {
+		config.Restarting = func() bool { return false }
+	}
 	if config.ListenPublic == nil {
 		config.ListenPublic = listenEverywhere
 	}
@@ -139,6 +145,7 @@ func NewServer(config ServerConfig) (*Server, error) {
 	s := &Server{
 		config:    config,
 		log:       config.Log,
+		instance:  randomInstance(),
 		guard:     newHandshakeGuard(),
 		memory:    newMemoryBudget(cmp.Or(config.Memory, defaultMemory()), config.Log),
 		clients:   newClientLimits(cmp.Or(config.MaxClients, defaultMaxClients), cmp.Or(config.MaxClientsPerAddress, defaultMaxClientsPerAddress)),
@@ -149,9 +156,6 @@ func NewServer(config ServerConfig) (*Server, error) {
 		accounts:  make(map[certs.NodeID]*account),
 		public:    make(map[uint16]*publicListener),
 		stopped:   make(chan struct{}),
-	}
-	if config.ResumeTime > 0 {
-		s.instance = randomInstance()
 	}
 	var err error
 	if s.successor, err = successor(config); err != nil {

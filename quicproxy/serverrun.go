@@ -110,9 +110,13 @@ func (s *Server) drain() {
 	conns := s.closePublic()
 	s.log.Info("stopping", "nodes", len(conns), "limit", s.config.Drain)
 
+	code, reason := framing.DrainStopped, "the server was stopped"
+	if s.config.Restarting() {
+		code, reason = framing.DrainRestarting, "the server restarts"
+	}
 	var drained sync.WaitGroup
 	for _, c := range conns {
-		drained.Go(func() { finish(c.quic, c.control, &c.relays, s.config.Drain, "the server was stopped") })
+		drained.Go(func() { finish(c.quic, c.control, &c.relays, s.config.Drain, code, reason) })
 	}
 	drained.Wait()
 	for _, a := range s.associations() {

@@ -47,6 +47,7 @@ type nodeConn struct {
 	node        certs.NodeID
 	instance    uint64
 	version     string
+	features    framing.Features // that both sides have
 	since       time.Time
 	log         *slog.Logger
 	session     *session
@@ -155,7 +156,7 @@ func (s *Server) join(c *nodeConn, standby bool) (older []*nodeConn, err error) 
 // associateLocked makes c a connection of its process.
 func (s *Server) associateLocked(c *nodeConn, session *session) {
 	c.session = session
-	if s.instance == 0 {
+	if !c.features.Has(framing.FeatureMovingRelays) {
 		return
 	}
 	if session.associations == nil {
