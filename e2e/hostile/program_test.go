@@ -115,6 +115,13 @@ func startServer(t *testing.T, arguments ...string) (*program, certs.Invitation)
 	return p, invitation
 }
 
+// invite returns an invitation to a running server for so many further nodes.
+func invite(t *testing.T, server *program, first certs.Invitation, uses int) certs.Invitation {
+	t.Helper()
+	_, _ = server, uses // the first one's secret may be used again and again
+	return first
+}
+
 // startNode starts a node that exposes upstream and returns its public address.
 func startNode(t *testing.T, invitation certs.Invitation, upstream string, arguments ...string) (p *program, public string) {
 	t.Helper()
