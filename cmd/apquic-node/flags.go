@@ -18,17 +18,22 @@ node opens itself. For each service it prints a line such as
   web  tcp://203.0.113.5:20000 -> tcp://127.0.0.1:80
 
 Usage:
+  apquic-node join INVITATION  be let in by a server and keep what it takes to find it; - reads the invitation from
+                               stdin, FILE from a file, so that it stands in no list of processes
   apquic-node [flags]          run until SIGINT or SIGTERM
   apquic-node check -c FILE    say what a configuration file means, or every mistake in it
   apquic-node id               print this node's id; makes its key if there is none
 
 Examples:
   # A web server on this machine. The server printed the invitation; the quotes keep its # from the shell.
-  apquic-node --server 'apquic://ID@tunnel.example.com:8090#SECRET' --upstream 127.0.0.1:80
+  apquic-node join 'apquic://ID@tunnel.example.com:8090#SECRET'
+  apquic-node --upstream 8080
+
+  # The same in one line.
+  apquic-node --server 'apquic://ID@tunnel.example.com:8090#SECRET' --upstream 127.0.0.1:8080
 
   # Several services, also of other machines in this network, and a socket of this one.
-  apquic-node --server 'apquic://...' --upstream ssh=127.0.0.1:22 --upstream printer=192.168.1.30:631 \
-      --upstream app=unix:/run/app.sock
+  apquic-node --upstream ssh=22 --upstream printer=192.168.1.30:631 --upstream app=unix:/run/app.sock
 
   # The same from a file; say first what it means.
   apquic-node check -c /etc/apquic/node.json
@@ -51,9 +56,9 @@ type flagValues struct {
 
 func (f *flagValues) bind(s *config.Node, settings, _ *pflag.FlagSet) {
 	*f = flagValues{settings: s}
-	settings.Func("server", "the server's `INVITATION`, apquic://ID@HOST:PORT#SECRET", f.setServer)
-	settings.Func("upstream", "`SERVICE` to make reachable: host:port, name=host:port or unix:/path; may be repeated", f.addUpstream)
-	settings.StringVar(&s.DataDir, "data-dir", s.DataDir, "`DIRECTORY` for the node's key")
+	settings.Func("server", "the server's `INVITATION`, apquic://ID@HOST:PORT#SECRET (default: the server that was joined)", f.setServer)
+	settings.Func("upstream", "`SERVICE` to make reachable: a port of this machine, host:port or unix:/path, with name= before it; may be repeated", f.addUpstream)
+	settings.StringVar(&s.DataDir, "data-dir", s.DataDir, "`DIRECTORY` for the node's key and its server")
 	settings.Var((*keepalive)(&s.Keepalive), "keepalive", "how often to ask the server for a sign of life; auto: as rarely as this network allows")
 	settings.TextVar(&s.Memory, "memory", s.Memory, "`SIZE`, such as 256MB, that services may cost that do not read (default: an eighth of the machine's)")
 	settings.DurationVar(&s.IdleTimeout, "idle-timeout", s.IdleTimeout, "give the connection up when nothing came from the server for so long")

@@ -30,12 +30,16 @@ func program() *cli.Program[config.Node] {
 		Name: "apquic-node", Help: help,
 		Defaults: config.DefaultNode, Load: config.LoadNode, Validate: config.Node.Validate,
 		Bind: values.bind, Complete: values.complete,
-		Commands: map[string]func(*call) error{"": serve, "check": check, "id": printID},
+		Commands: map[string]func(*call) error{"": serve, "check": check, "id": printID, "join": join},
+		Operands: map[string]int{"join": 1},
 	}
 }
 
 // check says what the settings mean.
 func check(c *call) error {
+	if _, err := findServer(&c.Settings); err != nil {
+		return err
+	}
 	if err := c.Validate(); err != nil {
 		return err
 	}
@@ -63,6 +67,10 @@ func nodeKey(settings config.Node) (certs.PrivateKey, error) {
 
 // serve runs the node until a signal to stop.
 func serve(c *call) error {
+	server, err := findServer(&c.Settings)
+	if err != nil {
+		return err
+	}
 	if err := c.Validate(); err != nil {
 		return err
 	}
@@ -84,12 +92,27 @@ func serve(c *call) error {
 	}
 	defer stopDebug()
 	results := stdlog.New(c.Stdout, "", 0) // whole lines, whoever writes them
-	node, err := quicproxy.NewNode(quicproxy.NodeConfig{
+	node, err := newNode(settings, key, server, func(c *quicproxy.NodeConfig) {
+		c.Services, c.Log, c.OnLease = services(settings.Services), log, leaseLines(results, settings.Services)
+		c.OnWelcome = func(w quicproxy.Welcome) {
+			if err := server.welcomed(w); err != nil {
+				log.Warn("the server cannot be remembered; the node needs --server the next time", "err", err)
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if !server.member && len(server.secret) == 0 {
+		log.Info("the invitation has no secret, which would follow a #: the server must know this node, or admit every node")
+	}
+	return node.Run(ctx)
+}
+
+// newNode makes a node of the settings; more adds what not every command needs.
+func newNode(settings config.Node, key certs.PrivateKey, server *membership, more func(*quicproxy.NodeConfig)) (*quicproxy.Node, error) {
+	c := quicproxy.NodeConfig{
 		Key:         key,
-		Server:      settings.Server.Server,
-		Address:     settings.Server.Address(),
-		JoinSecret:  settings.Server.Secret,
-		Services:    services(settings.Services),
 		Network:     network(settings),
 		NetID:       settings.NetID,
 		Keepalive:   settings.Keepalive,
@@ -98,14 +121,11 @@ func serve(c *call) error {
 		Memory:      int64(settings.Memory),
 		ResumeTime:  orNotAtAll(settings.ResumeTime),
 		Drain:       orNotAtAll(settings.Drain),
-		OnLease:     leaseLines(results, settings.Services),
 		Version:     "apquic-node " + cli.Version(),
-		Log:         log,
-	})
-	if err != nil {
-		return err
 	}
-	return node.Run(ctx)
+	server.configure(&c)
+	more(&c)
+	return quicproxy.NewNode(c)
 }
 
 // leaseLines prints a line for each lease, the addresses in one column.

@@ -8,8 +8,8 @@ import (
 	"apquic/framing"
 )
 
-// ParseService reads the value of --upstream: host:port, name=host:port,
-// unix:/path or name=unix:/path. Without a name it is left empty, for [NameServices].
+// ParseService reads the value of --upstream: host:port, unix:/path or the port
+// alone, which is one of this machine; name= may stand before it. Without a name it is left empty, for [NameServices].
 func ParseService(s string) (Service, error) {
 	var service Service
 	upstream := s
@@ -22,9 +22,6 @@ func ParseService(s string) (Service, error) {
 			return Service{}, err
 		}
 		service.Name, upstream = name, rest
-	}
-	if upstream != "" && strings.Trim(upstream, "0123456789") == "" {
-		return Service{}, fmt.Errorf("a host is missing before the port, did you mean 127.0.0.1:%s?", upstream)
 	}
 	uri, err := parseUpstream(upstream)
 	if err != nil {

@@ -128,6 +128,8 @@ func TestParseService(t *testing.T) {
 		"127.0.0.1:80":           {"", "tcp://127.0.0.1:80", 0},
 		"tcp://127.0.0.1:80":     {"", "tcp://127.0.0.1:80", 0},
 		"[::1]:80":               {"", "tcp://[::1]:80", 0},
+		"8080":                   {"", "tcp://127.0.0.1:8080", 0},
+		"ssh=22":                 {"ssh", "tcp://127.0.0.1:22", 0},
 		"ssh=nas:22":             {"ssh", "tcp://nas:22", 0},
 		"unix:/run/a.sock":       {"", "unix:/run/a.sock", 0},
 		"app=unix:/run/a.sock":   {"app", "unix:/run/a.sock", 0},
@@ -140,8 +142,8 @@ func TestParseService(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"":            "",
-		"80":          "did you mean 127.0.0.1:80?",
-		"web=80":      "did you mean 127.0.0.1:80?",
+		"0":           "",
+		"65536":       "",
 		"=nas:22":     "",
 		"SSH=nas:22":  "",
 		"nas":         "",

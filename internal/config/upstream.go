@@ -11,9 +11,12 @@ import (
 	"apquic/framing"
 )
 
-// parseUpstream turns the address of a service into its URI. An address in a form that other programs take, or with
+// parseUpstream turns the address of a service into its URI. A port alone is one of this machine. An address in a form that other programs take, or with
 // a part missing, gets an error that says what was probably meant.
 func parseUpstream(s string) (string, error) {
+	if s != "" && strings.Trim(s, "0123456789") == "" {
+		s = "127.0.0.1:" + s
+	}
 	network, address, err := framing.ParseOrigin(s)
 	if err == nil {
 		return framing.FormatOrigin(network, address), nil

@@ -42,17 +42,25 @@ func (s Server) Validate() error { return s.faults().errors() }
 // Validate checks the settings as a whole, after the flags were applied, and
 // returns everything that is wrong as [Errors].
 func (n Node) Validate() error {
-	all := n.faults()
-	// These two may be missing in a file, since there are flags for them.
-	if n.Server.Server.IsZero() {
-		all.add(&hinted{errors.New("there is no server to connect to"),
-			"give the invitation that apquic-server prints, with --server or as server in the file"}, "server")
-	}
+	all := n.joinFaults()
 	if len(n.Services) == 0 {
 		all.add(&hinted{errors.New("there is no service to make public"),
 			"give the address of one, such as 127.0.0.1:80, with --upstream or in services in the file"}, "services")
 	}
 	return all.errors()
+}
+
+// ValidateJoin is Validate for a node that joins a server and may have no service yet.
+func (n Node) ValidateJoin() error { return n.joinFaults().errors() }
+
+// joinFaults adds what may be missing in a file, since there is another way to give it.
+func (n Node) joinFaults() faults {
+	all := n.faults()
+	if n.Server.Server.IsZero() {
+		all.add(&hinted{errors.New("there is no server to connect to"),
+			"join one with apquic-node join INVITATION, or give the invitation with --server or as server in the file"}, "server")
+	}
+	return all
 }
 
 func (s Server) faults() (all faults) {

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"apquic/certs"
+	"apquic/internal/cli"
+	"apquic/internal/config"
+	"apquic/quicproxy"
+)
+
+// maxInvitationFile is larger than any invitation, with an editor's extras.
+const maxInvitationFile = 4096
+
+// join lets the node in at a server and keeps that for later.
+func join(c *call) error {
+	if len(c.Operands) == 1 {
+		invitation, err := readInvitation(c.Operands[0], os.Stdin)
+		if err != nil {
+			return cli.UsageError("apquic-node", err)
+		}
+		c.Settings.Server = invitation
+	}
+	server, err := findServer(&c.Settings)
+	if err != nil {
+		return err
+	}
+	if err := c.Settings.ValidateJoin(); err != nil {
+		return cli.UsageError("apquic-node", err)
+	}
+	key, err := nodeKey(c.Settings)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := cli.UntilStopped()
+	defer cancel()
+	node, err := newNode(c.Settings, key, server, func(*quicproxy.NodeConfig) {})
+	if err != nil {
+		return err
+	}
+	welcome, err := node.Join(ctx)
+	if err != nil {
+		return fmt.Errorf("not joined: %w", err)
+	}
+	if err := server.welcomed(welcome); err != nil {
+		return fmt.Errorf("the server has admitted this node, but that cannot be kept: %w", err)
+	}
+	fmt.Fprint(c.Stdout, joined(c.Settings, key.ID(), welcome, server))
+	return nil
+}
+
+// readInvitation reads what stands for an invitation on the command line: itself, - for what comes on stdin, or a file.
+func readInvitation(operand string, stdin io.Reader) (certs.Invitation, error) {
+	if strings.Contains(operand, "://") {
+		return certs.ParseInvitation(operand)
+	}
+	from := stdin
+	if operand != "-" {
+		file, err := os.Open(operand)
+		if errors.Is(err, os.ErrNotExist) {
+			return certs.ParseInvitation(operand) // which says what it is instead, and does not repeat a secret
+		}
+		if err != nil {
+			return certs.Invitation{}, fmt.Errorf("reading the invitation: %w", err)
+		}
+		defer file.Close()
+		from = file
+	}
+	text, err := io.ReadAll(io.LimitReader(from, maxInvitationFile))
+	if err != nil {
+		return certs.Invitation{}, fmt.Errorf("reading the invitation: %w", err)
+	}
+	return certs.ParseInvitation(string(text))
+}
+
+// joined says what was done, and what comes next.
+func joined(settings config.Node, id certs.NodeID, welcome quicproxy.Welcome, server *membership) string {
+	var b strings.Builder
+	how := "was admitted before"
+	if welcome.Joined {
+		how = "is admitted from now on"
+	}
+	fmt.Fprintf(&b, "joined %s: node %v", server.known.Invitation.Address(), id)
+	if welcome.Name != "" {
+		fmt.Fprintf(&b, ", called %s there,", welcome.Name)
+	}
+	fmt.Fprintf(&b, " %s\nthe server is kept in %s; next, without an invitation: apquic-node ", how, server.path)
+	if settings.DataDir != config.DefaultNode().DataDir {
+		fmt.Fprintf(&b, "--data-dir %s ", settings.DataDir)
+	}
+	fmt.Fprintln(&b, "--upstream 8080")
+	return b.String()
+}

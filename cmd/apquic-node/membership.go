@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+
+	"apquic/certs"
+	"apquic/internal/config"
+	"apquic/quicproxy"
+)
+
+// serverName is the file of the server that the node has joined.
+const serverName = "server"
+
+// membership is what the node knows of its server, and how it may get in.
+type membership struct {
+	path   string
+	stored certs.KnownServer // as it stands in the file; zero: there is none
+	known  certs.KnownServer // as it is
+	secret []byte            // that may have to be shown; nil: none
+	member bool              // the server has admitted this node before
+}
+
+// findServer makes one of the server in the settings and the one that was joined. Without one in the settings, they
+// get the other.
+func findServer(settings *config.Node) (*membership, error) {
+	if settings.DataDir == "" {
+		return &membership{}, nil // which is a mistake of its own
+	}
+	m := &membership{path: filepath.Join(settings.DataDir, serverName)}
+	var err error
+	if m.stored, err = certs.LoadKnownServer(m.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	given := settings.Server
+	switch {
+	case given.Server.IsZero():
+		m.known, m.member = m.stored, true
+		settings.Server = m.stored.Invitation
+	case m.stored.Is(given.Server): // perhaps by an id that it had when it invited
+		m.known = m.stored
+		m.known.Invitation.Host, m.known.Invitation.Port = given.Host, given.Port
+		if m.member = m.stored.Spent(given.Secret); !m.member {
+			m.secret = given.Secret
+		}
+	default:
+		m.known.Invitation, m.secret = given, given.Secret
+		m.known.Invitation.Secret = nil
+	}
+	return m, nil
+}
+
+// configure tells the node of its server.
+func (m *membership) configure(c *quicproxy.NodeConfig) {
+	c.Server, c.Next = m.known.Invitation.Server, m.known.Next
+	c.Address = m.known.Invitation.Address()
+	c.JoinSecret, c.Known = m.secret, m.member
+}
+
+// welcomed stores what has changed.
+func (m *membership) welcomed(w quicproxy.Welcome) error {
+	if err := m.known.Follow(w.Server, w.Next); err != nil {
+		return err
+	}
+	m.known.Spend(m.secret)
+	if m.known.Equal(m.stored) {
+		return nil
+	}
+	if err := m.known.Save(m.path); err != nil {
+		return err
+	}
+	m.stored = m.known
+	return nil
+}
