@@ -63,11 +63,12 @@ func withoutSecret(err error, known bool) error {
 	if !ok {
 		return err
 	}
-	advice := "the invitation had no secret: if there was a part after #, put quotes around the invitation; otherwise " + failure.Advice
+	told := *failure
+	told.Advice = "the invitation had no secret: if there was a part after #, put quotes around the invitation; otherwise " + failure.Advice
 	if known {
-		advice = "the server has admitted this node before: if it was removed, only its owner can let it in again, with a new invitation"
+		told.Advice = "the server has admitted this node before: if it was removed, only its owner can let it in again, with a new invitation"
 	}
-	return &FailureError{Code: failure.Code, Text: failure.Text, Advice: advice}
+	return &told
 }
 
 func anotherProcess(at net.Addr) error {

@@ -125,6 +125,7 @@ type Node struct {
 	server      certs.NodeID // that the server must prove
 	next        certs.NodeID // that it may prove as well, nobody: none
 	welcome     Welcome      // the last one
+	trouble     error        // why there is no connection; nil: there is one, or none was tried
 	known       bool         // the server has admitted us
 	secret      []byte       // lets us in; nil: there is none, or it is not needed any more
 

@@ -85,11 +85,11 @@ func (n *Node) Run(ctx context.Context) error {
 				r.retry.reset()
 				r.lost = time.Now()
 			}
-			r.story.disconnected(err)
 			pause := r.pauseAfter(err)
 			if lasted && isShutdown(err) && current.restarts.Load() {
 				pause = rand.N(restartPause)
 			}
+			r.missed(err, pause)
 			current = r.connect(ctx, ctx, pause)
 		}
 	}
@@ -131,8 +131,8 @@ func (r *reconnector) connect(running, attempt context.Context, pause time.Durat
 			return l
 		}
 		if attempt.Err() == nil {
-			r.story.disconnected(err)
 			pause = r.pauseAfter(err)
+			r.missed(err, pause)
 		}
 	}
 	return nil
@@ -153,6 +153,12 @@ func (r *reconnector) sleep(ctx context.Context, pause time.Duration) {
 		r.retry.reset()
 		sleep(ctx, r.retry.next())
 	}
+}
+
+// missed takes note of why there is no connection.
+func (r *reconnector) missed(err error, pause time.Duration) {
+	r.story.disconnected(err, pause)
+	r.node.setTrouble(explain(err, r.story.peer))
 }
 
 func (r *reconnector) pauseAfter(err error) time.Duration {
@@ -203,6 +209,16 @@ func (n *Node) use(l *link) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.link = l
+	if l != nil {
+		n.trouble = nil
+	}
+}
+
+// setTrouble takes note of why there is no connection.
+func (n *Node) setTrouble(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.trouble = err
 }
 
 // current is the connection in use; nil: there is none.
@@ -283,7 +299,7 @@ func (s *story) connected(l *link) {
 	s.told = ""
 }
 
-func (s *story) disconnected(err error) {
+func (s *story) disconnected(err error, pause time.Duration) {
 	err = explain(err, s.peer)
 	if err.Error() == s.told {
 		s.log.Debug("still not connected", "reason", err.Error())
@@ -300,5 +316,9 @@ func (s *story) disconnected(err error) {
 	}](err); ok && hinted.Hint() != "" {
 		attributes = append(attributes, "hint", hinted.Hint())
 	}
-	s.log.Warn("not connected, trying again", attributes...)
+	next := "trying again"
+	if pause = pause.Round(time.Second); pause > 0 {
+		next = "next try in " + pause.String()
+	}
+	s.log.Warn("not connected, "+next, attributes...)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -315,6 +316,9 @@ func TestNotAuthorized(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		if n := w.logged.count("level=WARN"); n != 2 {
 			t.Errorf("%d warnings, want one on each side", n)
+		}
+		if next := regexp.MustCompile(`next try in (3\d|4\d|5\d|60?)(s|m0s)"`); !next.MatchString(w.logged.String()) {
+			t.Error("the node does not say when it tries again")
 		}
 		if err := nodes.Add(w.nodeKey.ID(), "added by hand"); err != nil {
 			t.Fatal(err)
