@@ -20,6 +20,7 @@ var allowed = map[string][]string{
 
 	"internal/cli":     nil,
 	"internal/debug":   nil,
+	"internal/control": nil,
 	"internal/machine": nil,
 	"internal/netmon":  nil,
 	"internal/testnet": nil,
@@ -35,7 +36,7 @@ var allowed = map[string][]string{
 	"lease/boltstore": {"certs", "lease"},
 
 	"cmd/apquic-server": {"certs", "internal/cli", "internal/config", "internal/debug", "lease", "lease/boltstore", "quicproxy"},
-	"cmd/apquic-node":   {"certs", "internal/cli", "internal/config", "internal/debug", "quicproxy"},
+	"cmd/apquic-node":   {"certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "quicproxy"},
 	"internal/demo":     nil,
 	"internal/testlink": nil,
 

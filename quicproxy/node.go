@@ -137,6 +137,7 @@ type exposed struct {
 	name, network, address, origin string
 	wantedPort                     uint16
 	listener                       *serviceListener // takes the relays instead of an upstream
+	relays                         atomic.Int64     // to the upstream, running now
 
 	mu      sync.Mutex
 	public  string // the address announced last

@@ -82,6 +82,8 @@ func (l *link) relay(stream *quic.Stream, service *exposed, header *framing.Stre
 	l.node.memory.add(r, relayName{service.name, header.ClientAddress})
 	defer l.node.memory.remove(r)
 	l.relayBegan()
+	service.relays.Add(1)
+	defer service.relays.Add(-1)
 	r.run()
 	l.node.log.Debug("relay ended", "service", service.name, "client", header.ClientAddress,
 		"to_upstream", r.toTCPBytes.Load(), "from_upstream", r.toStreamBytes.Load())

@@ -21,6 +21,7 @@ Usage:
   apquic-node join INVITATION  be let in by a server and keep what it takes to find it; - reads the invitation from
                                stdin, FILE from a file, so that it stands in no list of processes
   apquic-node [flags]          run until SIGINT or SIGTERM
+  apquic-node status [--json]  how the running node is: its connection, its services, whether these answer
   apquic-node check -c FILE    say what a configuration file means, or every mistake in it
   apquic-node id               print this node's id; makes its key if there is none
 
@@ -41,7 +42,7 @@ Examples:
 
 Flags:
 %s
-Each flag but the last two can be set in the environment, --data-dir as APQUIC_DATA_DIR. A flag counts
+Each flag but the last three can be set in the environment, --data-dir as APQUIC_DATA_DIR. A flag counts
 more than the environment, the environment more than the file.
 
 Exit status: 0 fine, 1 failed while running, 2 wrong usage, 3 wrong configuration.
@@ -52,9 +53,10 @@ type flagValues struct {
 	settings  *config.Node
 	upstreams []config.Service // instead of the file's services, if there are any
 	faults    []error          // of values that pflag must not repeat: an invitation has a secret
+	json      bool             // of the command status
 }
 
-func (f *flagValues) bind(s *config.Node, settings, _ *pflag.FlagSet) {
+func (f *flagValues) bind(s *config.Node, settings, others *pflag.FlagSet) {
 	*f = flagValues{settings: s}
 	settings.Func("server", "the server's `INVITATION`, apquic://ID@HOST:PORT#SECRET (default: the server that was joined)", f.setServer)
 	settings.Func("upstream", "`SERVICE` to make reachable: a port of this machine, host:port or unix:/path, with name= before it; may be repeated", f.addUpstream)
@@ -70,6 +72,7 @@ func (f *flagValues) bind(s *config.Node, settings, _ *pflag.FlagSet) {
 	settings.StringVar(&s.LogLevel, "log-level", s.LogLevel, "`LEVEL` of the log: debug, info, warn or error")
 	settings.StringVar(&s.LogFormat, "log-format", s.LogFormat, "`FORMAT` of the log: text or json")
 	settings.StringVar(&s.DebugAddress, "debug-address", s.DebugAddress, "serve profiles at this `ADDRESS` of this machine alone, such as 127.0.0.1:6060 (default: nowhere)")
+	others.BoolVar(&f.json, "json", false, "with the command status: print JSON")
 }
 
 // keepalive is a duration or auto.

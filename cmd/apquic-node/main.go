@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	stdlog "log"
 	"os"
@@ -30,7 +31,16 @@ func program() *cli.Program[config.Node] {
 		Name: "apquic-node", Help: help,
 		Defaults: config.DefaultNode, Load: config.LoadNode, Validate: config.Node.Validate,
 		Bind: values.bind, Complete: values.complete,
-		Commands: map[string]func(*call) error{"": serve, "check": check, "id": printID, "join": join},
+		Commands: map[string]func(*call) error{
+			"": func(c *call) error {
+				if values.json {
+					return cli.UsageError("apquic-node", errors.New("--json belongs to the command status"))
+				}
+				return serve(c)
+			},
+			"check": check, "id": printID, "join": join,
+			"status": func(c *call) error { return printStatus(c, values.json) },
+		},
 		Operands: map[string]int{"join": 1},
 	}
 }
@@ -106,6 +116,7 @@ func serve(c *call) error {
 	if !server.member && len(server.secret) == 0 {
 		log.Info("the invitation has no secret, which would follow a #: the server must know this node, or admit every node")
 	}
+	defer answer(node, settings.DataDir, "apquic-node "+cli.Version(), log)()
 	return node.Run(ctx)
 }
 

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"apquic/certs"
+	"apquic/internal/control"
+	"apquic/quicproxy"
+)
+
+const (
+	socketName = "control.sock" // in the data directory
+	statusPath = "/v1/status"
+	// upstreamPatience is how long a service may take to show that it answers.
+	upstreamPatience = 2 * time.Second
+)
+
+// status is what the node tells of itself.
+type status struct {
+	ID        certs.NodeID    `json:"id"`
+	Name      string          `json:"name,omitempty"` // that the server's operator gave it
+	Version   string          `json:"version"`
+	Server    certs.NodeID    `json:"server"`
+	Address   string          `json:"address"` // of the server
+	State     string          `json:"state"`   // online or away
+	Since     *time.Time      `json:"since,omitempty"`
+	Trouble   string          `json:"trouble,omitempty"` // why it is away
+	RoundTrip float64         `json:"roundTripMilliseconds,omitempty"`
+	Lost      float64         `json:"lostPercent"`
+	Services  []serviceStatus `json:"services"`
+}
+
+// serviceStatus is what it tells of a service.
+type serviceStatus struct {
+	Service     string `json:"service"`
+	Public      string `json:"public,omitempty"`  // tcp://host:port; not there: it has none
+	Refusal     string `json:"refusal,omitempty"` // why it has none
+	Origin      string `json:"origin"`            // the upstream as a URI
+	Answers     bool   `json:"answers"`           // the upstream does
+	Trouble     string `json:"trouble,omitempty"` // why it does not
+	Connections int    `json:"connections"`       // public ones, now
+}
+
+// States of a node, as the server calls them.
+const (
+	online = "online"
+	away   = "away"
+)
+
+// statusOf is a snapshot for the owner of the node.
+func statusOf(s quicproxy.NodeStatus, version string) status {
+	told := status{
+		ID: s.Node, Name: s.Name, Version: version, Server: s.Server, Address: s.Address, State: away, Trouble: errorText(s.Trouble),
+	}
+	if !s.Since.IsZero() {
+		since := s.Since.UTC().Truncate(time.Second)
+		told.State, told.Since = online, &since
+		told.RoundTrip = float64(s.RoundTrip.Microseconds()) / 1000
+		told.Lost = 100 * s.Lost
+	}
+	for _, service := range s.Services {
+		told.Services = append(told.Services, serviceStatus{
+			Service: service.Service, Public: service.PublicAddress, Refusal: errorText(service.Refusal), Origin: service.Origin,
+			Answers: service.Upstream == nil, Trouble: errorText(service.Upstream), Connections: service.Relays,
+		})
+	}
+	return told
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// answer tells the owner of the data directory how the node is, until stop is called. Without the socket the node works
+// as well, so that why there is none is only logged.
+func answer(node *quicproxy.Node, dataDir, version string, log *slog.Logger) (stop func()) {
+	if err := os.MkdirAll(dataDir, 0o700); err != nil { // a node whose key is in the configuration may have none yet
+		log.Warn("apquic-node status will not work", "err", err)
+		return func() {}
+	}
+	listener, err := control.Listen(filepath.Join(dataDir, socketName))
+	if err != nil {
+		log.Warn("apquic-node status will not work", "err", err)
+		return func() {}
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+statusPath, func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), upstreamPatience)
+		defer cancel()
+		control.Answer(w, statusOf(node.Status(ctx), version))
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		if err := control.Serve(ctx, listener, mux); err != nil {
+			log.Warn("apquic-node status does not work any more", "err", err)
+		}
+	})
+	return func() { cancel(); serving.Wait() }
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"apquic/internal/cli"
+	"apquic/internal/control"
+)
+
+// printStatus asks the running node how it is.
+func printStatus(c *call, asJSON bool) error {
+	ctx, cancel := cli.UntilStopped()
+	defer cancel()
+	var s status
+	if err := control.Get(ctx, filepath.Join(c.Settings.DataDir, socketName), statusPath, &s); err != nil {
+		return err
+	}
+	if asJSON {
+		text, err := json.MarshalIndent(s, "", "  ")
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(c.Stdout, string(text))
+		return err
+	}
+	writeStatus(c.Stdout, s, time.Now())
+	return nil
+}
+
+// writeStatus writes s for a person.
+func writeStatus(w io.Writer, s status, now time.Time) {
+	called := ""
+	if s.Name != "" {
+		called = " as " + s.Name
+	}
+	switch {
+	case s.State == online && s.Since != nil:
+		fmt.Fprintf(w, "connected to %s%s for %s, %.3g ms, %.2g %% lost\n", s.Address, called, age(now.Sub(*s.Since)), s.RoundTrip, s.Lost)
+	case s.Trouble != "":
+		fmt.Fprintf(w, "not connected to %s: %s\n", s.Address, s.Trouble)
+	default:
+		fmt.Fprintf(w, "connecting to %s\n", s.Address)
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, service := range s.Services {
+		fmt.Fprintf(table, "%s\t%s -> %s\t%d open\t%s\n", service.Service, service.public(), bare(service.Origin), service.Connections, service.upstream())
+	}
+	table.Flush() // its error is that of w, a terminal or a pipe
+}
+
+func (s serviceStatus) public() string {
+	switch {
+	case s.Public != "":
+		return bare(s.Public)
+	case s.Refusal != "":
+		return "no public address (" + s.Refusal + ")"
+	}
+	return "no public address"
+}
+
+func (s serviceStatus) upstream() string {
+	if s.Answers {
+		return "upstream answers"
+	}
+	return "upstream does not answer: " + s.Trouble
+}
+
+// bare is an address without what all of them begin with.
+func bare(address string) string { return strings.TrimPrefix(address, "tcp://") }
+
+// age is d in its two greatest units.
+func age(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch d = d.Truncate(time.Second); {
+	case d >= day:
+		return fmt.Sprintf("%d d %d h", d/day, d%day/time.Hour)
+	case d >= time.Hour:
+		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
+	case d >= time.Minute:
+		return fmt.Sprintf("%d min %d s", d/time.Minute, d%time.Minute/time.Second)
+	}
+	return fmt.Sprintf("%d s", max(d, 0)/time.Second)
+}

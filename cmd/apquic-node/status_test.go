@@ -1,0 +1,51 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"apquic/certs"
+	"apquic/quicproxy"
+)
+
+func TestWriteStatus(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1e9, 0)
+	for _, test := range []struct {
+		status quicproxy.NodeStatus
+		want   string
+	}{
+		{quicproxy.NodeStatus{Address: "h:1"}, "connecting to h:1\n"},
+		{quicproxy.NodeStatus{Address: "h:1", Trouble: errors.New("no answer")}, "not connected to h:1: no answer\n"},
+		{quicproxy.NodeStatus{
+			Node: certs.NodeID{1}, Name: "shed-pi", Address: "tunnel.example.com:8090", Since: now.Add(-50 * time.Hour),
+			RoundTrip: 18040 * time.Microsecond, Lost: 0.00234,
+			Services: []quicproxy.ExposedStatus{
+				{Service: "web", Origin: "tcp://127.0.0.1:80", PublicAddress: "tcp://tunnel.example.com:20000", Relays: 12},
+				{Service: "printer", Origin: "unix:/p", Refusal: errors.New("all are in use"), Upstream: errors.New("refused")},
+			},
+		}, `connected to tunnel.example.com:8090 as shed-pi for 2 d 2 h, 18 ms, 0.23 % lost
+web      tunnel.example.com:20000 -> 127.0.0.1:80       12 open  upstream answers
+printer  no public address (all are in use) -> unix:/p  0 open   upstream does not answer: refused
+`},
+	} {
+		var got strings.Builder
+		writeStatus(&got, statusOf(test.status, "v"), now)
+		if got.String() != test.want {
+			t.Errorf("got\n%swant\n%s", &got, test.want)
+		}
+	}
+}
+
+func TestAge(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0 s", 1500 * time.Millisecond: "1 s", 61 * time.Second: "1 min 1 s", 2*time.Hour + 3*time.Minute: "2 h 3 min", 49 * time.Hour: "2 d 1 h",
+	} {
+		if got := age(d); got != want {
+			t.Errorf("%v: %s, want %s", d, got, want)
+		}
+	}
+}

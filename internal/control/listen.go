@@ -1,0 +1,87 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// ErrInUse says that another process answers at a socket.
+var ErrInUse = errors.New("another process answers there")
+
+// Listen opens the socket path, for this user alone from its first moment on, in a directory that exists. One that a
+// process left behind is replaced. The listener's Close removes it.
+func Listen(path string) (net.Listener, error) {
+	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		conn.Close()
+		return nil, fmt.Errorf("%s: %w", path, ErrInUse)
+	}
+	// Bound in a directory that nobody else can enter, it gets its mode before its name.
+	private, err := os.MkdirTemp(filepath.Dir(path), ".s*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(private)
+	hidden := filepath.Join(private, "s")
+	unix, err := net.ListenUnix("unix", &net.UnixAddr{Name: hidden, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	unix.SetUnlinkOnClose(false)
+	if err := errors.Join(os.Chmod(hidden, 0o600), os.Rename(hidden, path)); err != nil {
+		unix.Close()
+		return nil, err
+	}
+	own, err := os.Lstat(path)
+	if err != nil {
+		unix.Close()
+		return nil, err
+	}
+	return &listener{unix, path, own}, nil
+}
+
+// listener removes its socket when it closes, unless another process has replaced it.
+type listener struct {
+	*net.UnixListener
+	path string
+	own  os.FileInfo
+}
+
+func (l *listener) Close() error {
+	if now, err := os.Lstat(l.path); err == nil && os.SameFile(now, l.own) {
+		os.Remove(l.path)
+	}
+	return l.UnixListener.Close()
+}
+
+const (
+	headerTimeout = 5 * time.Second
+	idleTimeout   = 30 * time.Second
+	maxHeader     = 8 << 10
+)
+
+// Serve answers until ctx ends, then closes the listener and waits for answers that are under way.
+func Serve(ctx context.Context, l net.Listener, handler http.Handler) error {
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), headerTimeout)
+		defer cancel()
+		server.Shutdown(limit)
+	})
+	err := server.Serve(l)
+	if stop() {
+		return err // the socket failed
+	}
+	<-ended
+	return nil
+}

@@ -1,0 +1,67 @@
+package quicproxy
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestNodeStatus: a node knows how it is, and whether its services answer.
+func TestNodeStatus(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		status := func(node *running) NodeStatus {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			return node.node.Status(ctx)
+		}
+		w.serveTCP(web, echo)
+		node := w.startNode(expose("web", web), expose("dead", "192.168.1.101:1"))
+		eventually(t, "not connected", func() bool { return status(node).Trouble != nil })
+		got := status(node)
+		if !got.Since.IsZero() || !strings.Contains(got.Trouble.Error(), "no answer") || got.Services[0].PublicAddress != "" {
+			t.Errorf("without a server: %+v", got)
+		}
+
+		server := w.startServer()
+		node.leases.wait(t, 2)
+		connected := time.Now()
+		time.Sleep(time.Minute)
+		exchange(t, w.visit("20000"), "one")
+		exchange(t, w.visit("20000"), "two")
+		got = status(node)
+		if got.Node != w.nodeKey.ID() || got.Server != w.key.ID() || got.Address != serverIP+":8090" || got.Trouble != nil {
+			t.Errorf("who is who: %+v", got)
+		}
+		if ago := connected.Sub(got.Since); ago < 0 || ago > time.Second || got.RoundTrip < 20*time.Millisecond || got.RoundTrip > 100*time.Millisecond || got.Lost != 0 {
+			t.Errorf("the connection: %+v", got)
+		}
+		live, dead := got.Services[0], got.Services[1]
+		if live.Service != "web" || live.PublicAddress != "tcp://"+serverIP+":20000" || live.Relays != 2 || live.Upstream != nil || live.Refusal != nil {
+			t.Errorf("the service: %+v", live)
+		}
+		if dead.Service != "dead" || dead.Relays != 0 || dead.Upstream == nil {
+			t.Errorf("the one that does not answer: %+v", dead)
+		}
+
+		server.stop()
+		eventually(t, "noticed", func() bool { return status(node).Since.IsZero() })
+		if got = status(node); got.Trouble == nil || got.Services[0].PublicAddress != "" {
+			t.Errorf("after the server stopped: %+v", got)
+		}
+	})
+}
+
+// TestNodeStatusRefused: a service without a port says why.
+func TestNodeStatusRefused(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.startServer(func(c *ServerConfig) { c.MaxServices = 1 })
+		w.serveTCP(web, echo)
+		node := w.startNode(expose("web", web), expose("more", web))
+		eventually(t, "refused", func() bool { return node.node.Status(t.Context()).Services[1].Refusal != nil })
+		got := node.node.Status(t.Context()).Services[1]
+		if got.PublicAddress != "" || !strings.Contains(got.Refusal.Error(), "services") {
+			t.Errorf("%+v", got)
+		}
+	})
+}
