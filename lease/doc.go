@@ -2,7 +2,10 @@
 //
 // A lease belongs to a [Key], a node and the name of one of its services. It is
 // attached while the node is there, and held for it when the node has gone: until
-// the hold time has passed nobody else gets the port. The [Lessor] grants leases,
+// the hold time has passed nobody else gets the port. After that it ends or, if the
+// node is one of those that are known, lapses: the port stays the node's while
+// others are free. A port that was somebody's is the last to become another's, since
+// people remember addresses; so the last lease of each port is remembered, too. The [Lessor] grants leases,
 // lets them expire and opens and closes their ports through a [Binder]; the
 // [Store] keeps them over restarts.
 //

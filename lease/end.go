@@ -79,7 +79,7 @@ func (l *Lessor) Forget(ctx context.Context, key Key) error {
 	case e.Attached():
 		return ErrAttached
 	default:
-		return l.drop(ctx, e)
+		return l.drop(ctx, e, Released)
 	}
 }
 
@@ -94,5 +94,5 @@ func (l *Lessor) Release(ctx context.Context, key Key) error {
 	if !known {
 		return nil
 	}
-	return l.drop(ctx, e)
+	return l.drop(ctx, e, Released)
 }

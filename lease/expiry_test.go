@@ -27,13 +27,13 @@ func TestExpiry(t *testing.T) {
 		time.Sleep(time.Minute + time.Millisecond)
 		synctest.Wait()
 		w.wantFree(20000)
-		w.wantStored(20001, 20002) // an attached lease does not expire
-		w.grant(request(4, "web"), 20000)
-		w.grant(request(1, "web"), 20003)
+		w.wantStored(20001, 20002)        // an attached lease does not expire
+		w.grant(request(4, "web"), 20003) // nobody ever had it
+		w.grant(request(1, "web"), 20000) // nobody has it since
 
 		w.detach(request(1, "web"))
 		time.Sleep(59 * time.Minute)
-		w.grant(request(1, "web"), 20003) // back in time
+		w.grant(request(1, "web"), 20000) // back in time
 		time.Sleep(time.Hour)
 		w.detach(request(1, "web")) // counted anew
 		time.Sleep(59 * time.Minute)
@@ -127,7 +127,7 @@ func TestLoad(t *testing.T) {
 			w.wantBound(port, leasetest.Key(n, "web"))
 		}
 		w.wantFree(80, 81, 20002, 20004)
-		w.grant(request(8, "web"), 20002) // free at once
+		w.grant(request(8, "web", 20002), 20002) // free at once
 		w.run()
 		synctest.Wait()
 		w.wantStored(80, 20000, 20001, 20002, 20003, 20004) // times included

@@ -17,17 +17,16 @@ const (
 	takenPause = time.Minute
 )
 
-var (
-	errNotLoaded = errors.New("lease: Load must come before Grant")
-	// errNotFree says of one port that another one must do.
-	errNotFree = errors.New("the port is not free")
-)
+var errNotLoaded = errors.New("lease: Load must come before Grant")
 
 // Request asks for the lease of a key.
 type Request struct {
 	Key
 	Origin     string
 	WantedPort uint16 // 0: any
+	// Services are the names of all services that the node has, by which a service is
+	// known that was renamed. Empty: not told.
+	Services []string
 }
 
 // Grant is the answer.
@@ -35,16 +34,28 @@ type Grant struct {
 	Lease
 	// WantedTaken says that the wanted port is not free: the lease has another.
 	WantedTaken bool
+	// Previous is the port that the key had until now, or when it had one last, if
+	// that is another; 0 otherwise.
+	Previous uint16
+	// Why says to the owner why it has another port than Previous.
+	Why string
 }
 
 // Grant attaches the lease of a key, which keeps its port, or makes a new one. A
-// new lease gets the wanted port if that is free, else the lowest free one; a lease
-// that there is moves to the wanted port if that is free, and only then. The lease
-// is stored and its port is open when Grant returns. Nothing is written if nothing
-// changes.
+// new lease gets the wanted port if that is free; else the port that the key had last;
+// else the lowest that nobody had; else the one that was given up longest ago; else
+// that of the lease that lapsed longest ago. A lease that there is moves to the wanted
+// port if that is free, and only then, unless its port is not in the range any more.
+// The lease is stored and its port is open when Grant returns. Nothing is written if
+// nothing changes.
+//
+// A lease of the same node that is not attached, and whose service is not one of
+// Request.Services, counts as renamed if it has the wanted port, or the same origin
+// address as a key that has no lease: the key takes it over with its port.
 //
 // A node that asks for more leases than it may have loses the oldest of those that
-// are held for it; if all are attached the error is ErrTooManyServices. Further
+// are not attached, those of services that it has no more first; if all are attached
+// the error is ErrTooManyServices. Further
 // errors: *PortOutOfRangeError; *RangeFullError; ErrPortBusy; and those of the
 // store, after which everything is as before.
 func (l *Lessor) Grant(ctx context.Context, r Request) (Grant, error) {
@@ -61,46 +72,111 @@ func (l *Lessor) Grant(ctx context.Context, r Request) (Grant, error) {
 	if !l.loaded {
 		return Grant{}, errNotLoaded
 	}
-	if err := l.makeRoom(ctx, r.Key); err != nil {
-		return Grant{}, err
-	}
+	before, known := l.get(r.Key)
+	former := l.former(r.Key)
 	granted, err := l.grant(ctx, r)
 	if err != nil {
 		return Grant{}, err
 	}
-	return Grant{Lease: granted, WantedTaken: r.WantedPort != 0 && r.WantedPort != granted.Port}, nil
+	g := Grant{Lease: granted, WantedTaken: r.WantedPort != 0 && r.WantedPort != granted.Port}
+	switch {
+	case known && before.Port != granted.Port:
+		g.Previous, g.Why = before.Port, l.whyMoved(r, before.ended(Lost), granted.Port)
+	case !known && former.Port != 0 && former.Port != granted.Port:
+		g.Previous, g.Why = former.Port, l.whyMoved(r, former, granted.Port)
+	}
+	return g, nil
+}
+
+// whyMoved says why a service has another port than the one that it had last.
+func (l *Lessor) whyMoved(r Request, last Ended, now uint16) string {
+	switch {
+	case r.WantedPort == now:
+		return "the node asked for this port"
+	case !l.ports.Contains(last.Port):
+		return fmt.Sprintf("the server's ports are %v now", l.ports)
+	default:
+		return last.Reason.String()
+	}
 }
 
 // grant decides which port it is.
 func (l *Lessor) grant(ctx context.Context, r Request) (Lease, error) {
-	if e, known := l.get(r.Key); r.WantedPort != 0 && !(known && e.Port == r.WantedPort) {
-		if granted, err := l.claim(ctx, r, r.WantedPort); !errors.Is(err, errNotFree) {
+	renamed := l.renamed(r)
+	takenOver := renamed
+	if free, _ := l.available(r.WantedPort); r.WantedPort != 0 && free {
+		takenOver = entry{} // it gets that one
+	}
+	if err := l.makeRoom(ctx, r, takenOver.Key); err != nil {
+		return Lease{}, err
+	}
+	e, known := l.get(r.Key)
+	if r.WantedPort != 0 && !(known && e.Port == r.WantedPort) {
+		var from entry
+		if renamed.Port == r.WantedPort {
+			from = renamed
+		}
+		if granted, err := l.claim(ctx, r, r.WantedPort, from); !errors.Is(err, errNotFree) {
 			return granted, err
 		}
 	}
 	// A lease outside of the range, which was another one before the last restart,
 	// cannot be kept.
-	if e, known := l.get(r.Key); known && l.ports.Contains(e.Port) {
+	if known && l.ports.Contains(e.Port) {
 		if granted, err := l.renew(ctx, r, e); !errors.Is(err, ErrTaken) {
 			return granted, err
 		}
 		l.lose(e)
 	}
-	return l.claimLowest(ctx, r)
+	if renamed = l.renamed(r); !known && l.ports.Contains(renamed.Port) {
+		if granted, err := l.claim(ctx, r, renamed.Port, renamed); !errors.Is(err, errNotFree) {
+			return granted, err
+		}
+		if err := l.makeRoom(ctx, r, Key{}); err != nil {
+			return Lease{}, err
+		}
+	}
+	return l.claimAny(ctx, r)
 }
 
-// makeRoom enforces the number of leases per node, before key gets one.
-func (l *Lessor) makeRoom(ctx context.Context, key Key) error {
+// renamed returns the lease that the key of r takes over; its zero value if there is
+// none.
+func (l *Lessor) renamed(r Request) (from entry) {
+	if len(r.Services) == 0 {
+		return entry{}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, known := l.entries[r.Key]
+	for _, e := range l.entries {
+		if e.Node != r.Node || e.Key == r.Key || e.Attached() || slices.Contains(r.Services, e.Service) {
+			continue
+		}
+		if e.Port == r.WantedPort {
+			return *e
+		}
+		same := !known && r.Origin != "" && e.Origin == r.Origin
+		if newer := cmp.Or(e.HeldUntil.Compare(from.HeldUntil), byPort(from.Lease, e.Lease)); same && (from.Port == 0 || newer > 0) {
+			from = *e
+		}
+	}
+	return from
+}
+
+// makeRoom enforces the number of leases per node, before the key of r gets one. The
+// lease that it takes over does not count.
+func (l *Lessor) makeRoom(ctx context.Context, r Request, takenOver Key) error {
 	attached, known := 0, false
 	var held []entry
 	l.mu.Lock()
 	for _, e := range l.entries {
 		switch {
-		case e.Key == key:
+		case e.Key == r.Key:
 			known = true
-		case e.Node == key.Node && e.Attached():
+		case e.Key == takenOver || e.Node != r.Node:
+		case e.Attached():
 			attached++
-		case e.Node == key.Node:
+		default:
 			held = append(held, *e)
 		}
 	}
@@ -112,9 +188,17 @@ func (l *Lessor) makeRoom(ctx context.Context, key Key) error {
 	if known || excess <= 0 {
 		return nil
 	}
-	slices.SortFunc(held, func(a, b entry) int { return cmp.Or(a.HeldUntil.Compare(b.HeldUntil), byPort(a.Lease, b.Lease)) })
+	inUse := func(e entry) int {
+		if slices.Contains(r.Services, e.Service) {
+			return 1
+		}
+		return 0
+	}
+	slices.SortFunc(held, func(a, b entry) int {
+		return cmp.Or(inUse(a)-inUse(b), a.HeldUntil.Compare(b.HeldUntil), byPort(a.Lease, b.Lease))
+	})
 	for _, e := range held[:excess] {
-		if err := l.drop(ctx, e); err != nil {
+		if err := l.drop(ctx, e, MadeRoom); err != nil {
 			return err
 		}
 		l.log.Info("lease released for another service of its node", "node", e.Node, "service", e.Service, "port", e.Port)
@@ -129,15 +213,17 @@ func (l *Lessor) renew(ctx context.Context, r Request, e entry) (Lease, error) {
 			l.prolong(e)
 			return Lease{}, fmt.Errorf("public port %d of this service: %w", e.Port, ErrPortBusy)
 		}
+		e.bound = true
 		l.update(e.Key, func(e *entry) { e.bound = true })
 	}
 	renewed := e.Lease
 	renewed.Origin, renewed.HeldUntil, renewed.Kept, renewed.Reserved = r.Origin, time.Time{}, l.keep(r.Node), false
 	if !e.storeHas(renewed) {
-		stored, err := l.put(ctx, renewed)
+		stored, err := l.put(ctx, change{to: renewed})
 		if err != nil {
 			if !errors.Is(err, ErrTaken) {
 				l.doubt(e.Key, e.Port)
+				l.openOrClose(e)
 			}
 			return Lease{}, err
 		}
@@ -154,81 +240,4 @@ func (l *Lessor) prolong(e entry) {
 		l.update(e.Key, func(e *entry) { e.HeldUntil, e.Reserved, e.lapsed = now.Add(l.holdTime), false, false })
 		l.wakeRun()
 	}
-}
-
-// claimLowest gives the key of r the lowest port that can be had.
-func (l *Lessor) claimLowest(ctx context.Context, r Request) (Lease, error) {
-	for port := range l.ports.All() {
-		if free, sensible := l.available(port); !free || !sensible {
-			continue
-		}
-		granted, err := l.claim(ctx, r, port)
-		if !errors.Is(err, errNotFree) {
-			return granted, err
-		}
-		if ctx.Err() != nil {
-			return Lease{}, fmt.Errorf("lease: looking for a free port: %w", context.Cause(ctx))
-		}
-	}
-	return Lease{}, l.full()
-}
-
-// claim gives the key of r this port instead of the one that it may have. The error
-// is errNotFree if the port cannot be had.
-func (l *Lessor) claim(ctx context.Context, r Request, port uint16) (Lease, error) {
-	if free, _ := l.available(port); !free {
-		return Lease{}, errNotFree
-	}
-	old, _ := l.get(r.Key)
-	claimed := Lease{Key: r.Key, Port: port, Origin: r.Origin, Kept: l.keep(r.Node), Revision: old.Revision}
-	if l.bind(claimed) != nil {
-		return Lease{}, errNotFree
-	}
-	stored, err := l.put(ctx, claimed)
-	if err != nil {
-		l.binder.Unbind(claimed)
-		if errors.Is(err, ErrTaken) {
-			l.obstruct(port, err, takenPause)
-			return Lease{}, errNotFree
-		}
-		l.doubt(r.Key, port)
-		return Lease{}, err
-	}
-	claimed.Revision = stored.Revision
-	l.set(entry{Lease: claimed, stored: claimed, bound: true})
-	if old.bound {
-		l.binder.Unbind(old.Lease)
-	}
-	return claimed, nil
-}
-
-// bind opens the port of a lease.
-func (l *Lessor) bind(lease Lease) error {
-	if err := l.binder.Bind(lease); err != nil {
-		if l.obstruct(lease.Port, err, bindPause) {
-			l.log.Info("a public port cannot be opened; it is tried again", "port", lease.Port, "err", err)
-		}
-		return err
-	}
-	l.clear(lease.Port)
-	return nil
-}
-
-// full counts where all the ports are.
-func (l *Lessor) full() error {
-	e := &RangeFullError{Range: l.ports, Size: l.ports.Size()}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for port := range l.ports.All() {
-		switch owner, owned := l.owners[port]; {
-		case !owned:
-			e.Unbindable++
-			e.Cause = l.avoid[port].cause
-		case l.entries[owner].Attached():
-			e.Attached++
-		default:
-			e.Held++
-		}
-	}
-	return e
 }

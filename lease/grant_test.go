@@ -61,8 +61,8 @@ func TestGrant(t *testing.T) {
 	w.wantFree(20001)
 	w.wantStored(20000, 20002)
 	w.release(request(1, "ssh")) // again
-	w.grant(request(3, "web"), 20001)
-	w.grant(request(1, "ssh"), 20003)
+	w.grant(request(3, "web"), 20003)
+	w.grant(request(1, "ssh"), 20004)
 }
 
 func TestGrantRefusesNonsense(t *testing.T) {
@@ -197,18 +197,18 @@ func TestMaxPerNode(t *testing.T) {
 		w.store.breakDown()
 		w.grantFails(request(1, "d"), errBroken)
 		w.store.repair()
-		w.grant(request(1, "d"), 20001) // b, held for longest, makes room
-		w.grant(request(1, "e"), 20000) // then a
+		w.grant(request(1, "d"), 20004) // b, held for longest, makes room
+		w.grant(request(1, "e"), 20005) // then a
 		w.grantFails(request(1, "a"), lease.ErrTooManyServices)
 		w.grantFails(request(1, "b"), lease.ErrTooManyServices)
-		w.wantStored(20000, 20001, 20002, 20003)
+		w.wantStored(20002, 20003, 20004, 20005)
 
 		w.config.MaxPerNode = 1 // from now on
 		w.crash()
 		w.grant(request(1, "c"), 20002)
 		w.grantFails(request(1, "d"), lease.ErrTooManyServices)
 		synctest.Wait()
-		w.wantStored(20000, 20001, 20002, 20003)
+		w.wantStored(20002, 20003, 20004, 20005)
 		w.stop()
 	})
 }

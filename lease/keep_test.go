@@ -201,18 +201,22 @@ func TestForget(t *testing.T) {
 		if err := w.lessor.Forget(t.Context(), web); !errors.Is(err, lease.ErrAttached) {
 			t.Errorf("attached: %v", err)
 		}
+		w.detach(request(1, "web"))
 		for _, away := range []func(){
 			func() { w.detach(request(1, "web")) },
 			func() { w.detach(request(1, "web")); w.pass(2 * time.Hour) },
 			func() { w.holdNode(1, time.Now().Add(time.Hour)) },
 		} {
-			w.grant(request(1, "web"), 20000)
+			w.grant(request(1, "web", 20000), 20000)
 			away()
 			if err := w.lessor.Forget(t.Context(), web); err != nil {
 				t.Error(err)
 			}
 			w.wantStored()
 			w.wantFree(20000)
+		}
+		if g := w.grant(request(1, "web"), 20001); g.Previous != 20000 || g.Why != lease.Released.String() {
+			t.Errorf("after that: %+v", g)
 		}
 		w.stop()
 	})

@@ -101,8 +101,8 @@ var (
 	ErrTaken = errors.New("the port is leased to another service")
 )
 
-// Store keeps leases: at most one per key, and at most one per port. Each method
-// is one transaction, serialisable with all others, also with those of other
+// Store keeps leases, at most one per key, and at most one per port; and of each port
+// the last lease that it had before. Each method is one transaction, serialisable with all others, also with those of other
 // processes that share the store. Methods may be called concurrently.
 //
 // An error that is neither ErrConflict nor ErrTaken leaves open whether the write
@@ -113,20 +113,30 @@ type Store interface {
 	// and returns the lease with its new revision, which no record had before. It
 	// is durable when Put returns. The record may change its port; the old one is
 	// free then, in the same transaction. HeldUntil comes back from List as the
-	// same instant.
+	// same instant. What ended with this write is stored with it, each in the place of
+	// what was known of its port.
 	//
 	// ErrConflict: another revision is stored, or there is one although Revision is
 	// 0, or there is none although it is not. Otherwise ErrTaken: the port belongs
 	// to another key. Neither changes anything.
-	Put(ctx context.Context, l Lease) (Lease, error)
+	Put(ctx context.Context, l Lease, ended ...Ended) (Lease, error)
 
-	// Delete removes exactly that revision of a record, and frees its port.
-	// ErrConflict: another revision is stored, or none; nothing has changed.
-	Delete(ctx context.Context, key Key, revision uint64) error
+	// Move removes exactly that revision of the record from, which is of another key,
+	// and puts l in the same transaction, mostly at its port. The errors are those of
+	// Delete and of Put.
+	Move(ctx context.Context, from, l Lease, ended ...Ended) (Lease, error)
+
+	// Delete removes exactly that revision of a record, and frees its port; ended is
+	// as with Put. ErrConflict: another revision is stored, or none; nothing has
+	// changed.
+	Delete(ctx context.Context, key Key, revision uint64, ended ...Ended) error
 
 	// List returns all leases by ascending port. A record that cannot be read is an
 	// error, never left out.
 	List(ctx context.Context) ([]Lease, error)
+
+	// History returns what ended last at each port, by ascending port.
+	History(ctx context.Context) ([]Ended, error)
 
 	// Close ends the use of the store; every method fails after it.
 	Close() error

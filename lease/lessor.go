@@ -72,6 +72,7 @@ type Lessor struct {
 	mu      sync.Mutex
 	entries map[Key]*entry
 	owners  map[uint16]Key
+	history map[uint16]Ended // the last lease that each port had before, if it had one
 	// stray has the ports of keys without an entry that the store may have a record
 	// of all the same, since a write failed.
 	stray map[Key]uint16
@@ -133,6 +134,7 @@ func NewLessor(config Config) (*Lessor, error) {
 		wake:       make(chan struct{}, 1),
 		entries:    make(map[Key]*entry),
 		owners:     make(map[uint16]Key),
+		history:    make(map[uint16]Ended),
 		stray:      make(map[Key]uint16),
 		avoid:      make(map[uint16]obstacle),
 	}

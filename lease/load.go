@@ -27,7 +27,12 @@ func (l *Lessor) Load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the stored leases: %w", err)
 	}
+	history, err := l.store.History(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the stored history of ports: %w", err)
+	}
 	l.loaded = true
+	l.remember(history...)
 	now, outside := time.Now(), 0
 	for _, stored := range leases {
 		e := l.revive(stored, now)

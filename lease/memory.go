@@ -17,32 +17,49 @@ type memoryStore struct {
 	mu     sync.Mutex
 	leases map[Key]Lease
 	owners map[uint16]Key
+	ended  map[uint16]Ended
 	last   uint64 // revision
 	closed bool
 }
 
 // NewMemoryStore returns a Store that keeps leases in memory only.
 func NewMemoryStore() Store {
-	return &memoryStore{leases: make(map[Key]Lease), owners: make(map[uint16]Key)}
+	return &memoryStore{leases: make(map[Key]Lease), owners: make(map[uint16]Key), ended: make(map[uint16]Ended)}
 }
 
-func (s *memoryStore) Put(ctx context.Context, l Lease) (Lease, error) {
-	if err := l.Validate(); err != nil {
-		return Lease{}, fmt.Errorf("lease: %w", err)
+func (s *memoryStore) Put(ctx context.Context, l Lease, ended ...Ended) (Lease, error) {
+	return s.put(ctx, Lease{}, l, ended)
+}
+
+func (s *memoryStore) Move(ctx context.Context, from, l Lease, ended ...Ended) (Lease, error) {
+	if from.Key == l.Key || from.Revision == 0 {
+		return Lease{}, fmt.Errorf("nothing to move: %w", ErrConflict)
+	}
+	return s.put(ctx, from, l, ended)
+}
+
+// put puts l in the place of from, if that has a revision.
+func (s *memoryStore) put(ctx context.Context, from, l Lease, ended []Ended) (Lease, error) {
+	if err := validateWrite(l, ended); err != nil {
+		return Lease{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.usableLocked(ctx); err != nil {
 		return Lease{}, err
 	}
-	current := s.leases[l.Key]
-	if current.Revision != l.Revision {
-		return Lease{}, fmt.Errorf("revision %d is stored, not %d: %w", current.Revision, l.Revision, ErrConflict)
+	current, before := s.leases[l.Key], s.leases[from.Key]
+	if current.Revision != l.Revision || before.Revision != from.Revision {
+		return Lease{}, fmt.Errorf("revisions %d and %d are stored, not %d and %d: %w",
+			current.Revision, before.Revision, l.Revision, from.Revision, ErrConflict)
 	}
-	if owner, taken := s.owners[l.Port]; taken && owner != l.Key {
+	if owner, taken := s.owners[l.Port]; taken && owner != l.Key && owner != before.Key {
 		return Lease{}, fmt.Errorf("port %d: %w", l.Port, ErrTaken)
 	}
+	delete(s.leases, before.Key)
+	delete(s.owners, before.Port)
 	delete(s.owners, current.Port)
+	s.endLocked(ended)
 	s.last++
 	l.Revision = s.last
 	l.HeldUntil = l.HeldUntil.Round(0) // a record has no monotonic clock
@@ -50,7 +67,33 @@ func (s *memoryStore) Put(ctx context.Context, l Lease) (Lease, error) {
 	return l, nil
 }
 
-func (s *memoryStore) Delete(ctx context.Context, key Key, revision uint64) error {
+func (s *memoryStore) endLocked(ended []Ended) {
+	for _, e := range ended {
+		e.At = e.At.Round(0)
+		s.ended[e.Port] = e
+	}
+}
+
+func validateWrite(l Lease, ended []Ended) error {
+	if err := l.Validate(); err != nil {
+		return fmt.Errorf("lease: %w", err)
+	}
+	return validateEnded(ended)
+}
+
+func validateEnded(ended []Ended) error {
+	for _, e := range ended {
+		if err := e.Validate(); err != nil {
+			return fmt.Errorf("lease: %w", err)
+		}
+	}
+	return nil
+}
+
+func (s *memoryStore) Delete(ctx context.Context, key Key, revision uint64, ended ...Ended) error {
+	if err := validateEnded(ended); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.usableLocked(ctx); err != nil {
@@ -62,7 +105,17 @@ func (s *memoryStore) Delete(ctx context.Context, key Key, revision uint64) erro
 	}
 	delete(s.leases, key)
 	delete(s.owners, current.Port)
+	s.endLocked(ended)
 	return nil
+}
+
+func (s *memoryStore) History(ctx context.Context) ([]Ended, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usableLocked(ctx); err != nil {
+		return nil, err
+	}
+	return slices.SortedFunc(maps.Values(s.ended), func(a, b Ended) int { return cmp.Compare(a.Port, b.Port) }), nil
 }
 
 func (s *memoryStore) List(ctx context.Context) ([]Lease, error) {

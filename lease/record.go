@@ -6,28 +6,111 @@ import (
 	"fmt"
 )
 
+// change is a write to the store: the record to, in the place of from if that has a
+// port, and what ends with it.
+type change struct {
+	from, to Lease
+	ended    []Ended
+}
+
 // put writes a record. A conflict means that an earlier write whose outcome was
-// unknown has happened; the record is then read and replaced. After an error other
-// than ErrTaken the store may have the new record.
-func (l *Lessor) put(ctx context.Context, record Lease) (Lease, error) {
-	stored, err := l.store.Put(ctx, record)
-	if errors.Is(err, ErrConflict) {
-		if record.Revision, err = l.revision(ctx, record.Key); err == nil {
-			stored, err = l.store.Put(ctx, record)
+// unknown has happened; the record is then read and replaced. So may a port that is
+// taken: then that earlier write is undone first. After an error other than ErrTaken
+// the store may have the new record.
+func (l *Lessor) put(ctx context.Context, c change) (stored Lease, err error) {
+	for range 3 {
+		if c.from.Port != 0 {
+			stored, err = l.store.Move(ctx, c.from, c.to, c.ended...)
+		} else {
+			stored, err = l.store.Put(ctx, c.to, c.ended...)
+		}
+		settled, failed := false, error(nil)
+		switch {
+		case errors.Is(err, ErrConflict):
+			failed = l.reread(ctx, &c)
+			settled = failed == nil
+		case errors.Is(err, ErrTaken):
+			settled, failed = l.undo(ctx, c)
+		}
+		if failed != nil {
+			err = failed
+		}
+		if !settled {
+			break
 		}
 	}
 	if err != nil {
-		return Lease{}, fmt.Errorf("storing the lease of port %d: %w", record.Port, err)
+		return Lease{}, fmt.Errorf("storing the lease of port %d: %w", c.to.Port, err)
 	}
 	return stored, nil
 }
 
-// erase deletes a record, which may be gone already, in the same manner.
-func (l *Lessor) erase(ctx context.Context, key Key, revision uint64) error {
-	err := l.store.Delete(ctx, key, revision)
+// reread brings the revisions of a change up to date.
+func (l *Lessor) reread(ctx context.Context, c *change) error {
+	leases, err := l.list(ctx)
+	if err != nil {
+		return err
+	}
+	c.to.Revision = revisionOf(leases, c.to.Key)
+	if c.from.Port != 0 {
+		if c.from.Revision = revisionOf(leases, c.from.Key); c.from.Revision == 0 {
+			c.from = Lease{}
+		}
+	}
+	return nil
+}
+
+// undo looks for a write whose outcome was unknown, and that has given the port of c
+// to another key than memory has. It makes the store agree with memory there.
+func (l *Lessor) undo(ctx context.Context, c change) (undone bool, err error) {
+	leases, err := l.list(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, stored := range leases {
+		if stored.Port != c.to.Port || stored.Key == c.to.Key {
+			continue
+		}
+		l.mu.Lock()
+		e, known := l.entries[stored.Key]
+		port, stray := l.stray[stored.Key]
+		moved := known && e.unsure && e.Port != stored.Port
+		var record Lease
+		if moved {
+			record = e.Lease
+		}
+		l.mu.Unlock()
+		record.Revision = stored.Revision
+		switch {
+		case moved:
+			_, err = l.store.Put(ctx, record)
+		case stray:
+			if err = l.store.Delete(ctx, stored.Key, stored.Revision); err == nil {
+				l.forgetStray(stored.Key, port)
+			}
+		default:
+			return false, nil
+		}
+		if errors.Is(err, ErrTaken) {
+			err = errors.New("its port is taken, too") // and not that of c
+		}
+		if err != nil {
+			return false, fmt.Errorf("undoing a write that failed: %w", err)
+		}
+		return true, nil
+	}
+	return true, nil // it is free by now
+}
+
+// erase deletes a record, which may be gone already, in the manner of put.
+func (l *Lessor) erase(ctx context.Context, key Key, revision uint64, ended ...Ended) error {
+	err := l.store.Delete(ctx, key, revision, ended...)
 	if errors.Is(err, ErrConflict) {
-		if revision, err = l.revision(ctx, key); err == nil && revision != 0 {
-			err = l.store.Delete(ctx, key, revision)
+		var leases []Lease
+		if leases, err = l.list(ctx); err == nil {
+			if revision = revisionOf(leases, key); revision != 0 {
+				err = l.store.Delete(ctx, key, revision, ended...)
+			}
 		}
 	}
 	if err != nil {
@@ -36,23 +119,27 @@ func (l *Lessor) erase(ctx context.Context, key Key, revision uint64) error {
 	return nil
 }
 
-// revision reads the revision of the record of key; 0 if there is none.
-func (l *Lessor) revision(ctx context.Context, key Key) (uint64, error) {
+func (l *Lessor) list(ctx context.Context) ([]Lease, error) {
 	leases, err := l.store.List(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("reading the stored leases: %w", err)
+		return nil, fmt.Errorf("reading the stored leases: %w", err)
 	}
+	return leases, nil
+}
+
+// revisionOf returns the revision of the record of key; 0 if there is none.
+func revisionOf(leases []Lease, key Key) uint64 {
 	for _, stored := range leases {
 		if stored.Key == key {
-			return stored.Revision, nil
+			return stored.Revision
 		}
 	}
-	return 0, nil
+	return 0
 }
 
 // save writes the lease of e as it is in memory. It needs the turn.
 func (l *Lessor) save(ctx context.Context, e entry) error {
-	stored, err := l.put(ctx, e.Lease)
+	stored, err := l.put(ctx, change{to: e.Lease})
 	switch {
 	case errors.Is(err, ErrTaken):
 		l.lose(e)
@@ -68,12 +155,14 @@ func (l *Lessor) save(ctx context.Context, e entry) error {
 }
 
 // drop ends a lease. It needs the turn.
-func (l *Lessor) drop(ctx context.Context, e entry) error {
-	if err := l.erase(ctx, e.Key, e.Revision); err != nil {
+func (l *Lessor) drop(ctx context.Context, e entry, why Reason) error {
+	ended := e.ended(why)
+	if err := l.erase(ctx, e.Key, e.Revision, ended); err != nil {
 		l.doubt(e.Key, e.Port)
 		return err
 	}
 	l.remove(e)
+	l.remember(ended)
 	return nil
 }
 
@@ -83,5 +172,6 @@ func (l *Lessor) lose(e entry) {
 	l.log.Error("the store gives the port of a lease to another service; the lease is lost",
 		"node", e.Node, "service", e.Service, "port", e.Port)
 	l.remove(e)
+	l.remember(e.ended(Lost))
 	l.doubt(e.Key, e.Port)
 }

@@ -117,7 +117,7 @@ func (l *Lessor) tend(ctx context.Context, key Key) {
 	defer cancel()
 	switch {
 	case known && e.expired(now):
-		if err := l.drop(ctx, e); l.noteStore(ctx, err) {
+		if err := l.drop(ctx, e, Expired); l.noteStore(ctx, err) {
 			l.log.Info("lease expired", "node", e.Node, "service", e.Service, "port", e.Port)
 		}
 	case known && !e.storeHas(e.Lease):

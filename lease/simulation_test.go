@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"apquic/certs"
 	"apquic/lease"
 	"apquic/lease/leasetest"
 )
@@ -41,14 +42,24 @@ type expected struct {
 	port     uint16
 	attached bool
 	since    time.Time // of the last sign of its owner: never expired before since + hold
+	floor    time.Time // of HoldNode: nor before this
 	// unsure: the last write failed. Until the store works again, a crash may bring
 	// back no lease, this one, or one at the ports that it was to move to.
 	unsure bool
 	maybe  []uint16
 }
 
+// given says when a port was given up last: between two times. A port of which that is
+// not known has vague.
+type given struct {
+	first, last time.Time
+	vague       bool
+}
+
 type simulation struct {
 	*world
+	given  map[uint16]given              // without an entry nobody ever had the port
+	had    map[lease.Key]map[uint16]bool // all that a key ever had
 	random *rand.Rand
 	model  map[lease.Key]*expected
 	tried  map[lease.Key]uint16 // failed grants of keys without a lease
@@ -69,11 +80,13 @@ const (
 func newSimulation(t *testing.T, seed uint64) *simulation {
 	s := &simulation{
 		random: rand.New(rand.NewPCG(seed, 1)),
-		model:  make(map[lease.Key]*expected), tried: make(map[lease.Key]uint16), done: make(map[string]int),
+		given:  make(map[uint16]given), had: make(map[lease.Key]map[uint16]bool),
+		model: make(map[lease.Key]*expected), tried: make(map[lease.Key]uint16), done: make(map[string]int),
 	}
 	s.world = newWorld(t, func(c *lease.Config) {
 		c.Ports = mustRange(t, "20000-20009,20012-20015")
 		c.MaxPerNode = simulatedMax
+		c.Keep = isKept
 	})
 	chance := rand.New(rand.NewPCG(seed, 3))
 	s.ports.mu.Lock()
@@ -82,15 +95,20 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 	return s
 }
 
+// isKept: the leases of every other node outlast the hold time.
+func isKept(node certs.NodeID) bool { return node[0]%2 == 0 }
+
 func (s *simulation) step() {
 	s.last = ""
 	switch n := s.random.IntN(100); {
 	case n < 45:
 		s.doGrant()
-	case n < 62:
+	case n < 61:
 		s.doDetach()
-	case n < 68:
+	case n < 66:
 		s.doRelease()
+	case n < 68:
+		s.doHoldNode()
 	case n < 88:
 		s.doWait()
 	case n < 92:
@@ -116,18 +134,41 @@ func (s *simulation) doGrant() {
 	if s.random.IntN(4) == 0 {
 		r.WantedPort = uint16(20000 + s.random.IntN(18))
 	}
+	if s.random.IntN(3) == 0 {
+		r.Services = append(r.Services, r.Service)
+		for i := range simulatedServices {
+			if s.random.IntN(2) == 0 {
+				r.Services = append(r.Services, string(rune('a'+i)))
+			}
+		}
+	}
 	before := s.leases()
-	attached, held := s.ofNode(r.Key)
-	g, err := s.lessor.Grant(s.t.Context(), r)
-	s.did("Grant(%v, %d) = %d, %v", r.Key, r.WantedPort, g.Port, err)
-	s.evicted(r.Key, attached, held)
+	attached, held := s.ofNode(r)
 	m := s.model[r.Key]
+	g, err := s.lessor.Grant(s.t.Context(), r)
+	s.did("Grant(%v, %d, %v) = %d, %v", r.Key, r.WantedPort, r.Services, g.Port, err)
 	if err == nil {
 		s.done["granted"]++
+		from, owned := before[g.Port]
+		if mayRename(r, from, m) {
+			held = slices.DeleteFunc(held, func(l lease.Lease) bool { return l.Key == from.Key })
+		}
+		s.evicted(r, attached, held)
+		if owned && from.Key != r.Key && s.model[from.Key] != nil {
+			s.checkTakenOver(r, from, m, before)
+			delete(s.model, from.Key)
+		}
 		s.checkGrant(r, g, m, before)
+		if m != nil && m.port != g.Port {
+			s.gaveUp(m.port, time.Now())
+		}
 		s.model[r.Key] = &expected{port: g.Port, attached: true}
 		delete(s.tried, r.Key)
 		return
+	}
+	s.evicted(r, attached, held)
+	if s.broken {
+		s.mayBeTakenOver(r)
 	}
 	full, isFull := errors.AsType[*lease.RangeFullError](err)
 	switch {
@@ -154,7 +195,7 @@ func (s *simulation) doGrant() {
 		if m != nil || full.Attached+full.Held+full.Unbindable != full.Size || full.Attached+full.Held != len(s.leases()) {
 			s.t.Errorf("wrong numbers: %+v", full)
 		}
-		s.checkPassedOver(before, 0)
+		s.checkPassedOver(r.Key, before, 0)
 	case !s.broken || !errors.Is(err, errBroken):
 		s.t.Errorf("unexpected error")
 	case m != nil:
@@ -166,36 +207,98 @@ func (s *simulation) doGrant() {
 	}
 }
 
-// checkGrant: the own port, unless another was asked for; else the lowest.
-func (s *simulation) checkGrant(r lease.Request, g lease.Grant, m *expected, before map[uint16]lease.Key) {
+// gaveUp notes that a port was given up since then.
+func (s *simulation) gaveUp(port uint16, since time.Time) {
+	s.given[port] = given{first: since, last: time.Now(), vague: s.broken}
+}
+
+// checkTakenOver: whose port it was has another name now, or has been away for
+// longest of all and there is no other port.
+func (s *simulation) checkTakenOver(r lease.Request, from lease.Lease, m *expected, before map[uint16]lease.Lease) {
+	if mayRename(r, from, m) {
+		s.done["renamed"]++
+		return
+	}
+	s.done["given away"]++
+	s.gaveUp(from.Port, time.Now())
+	if from.State() != lease.Lapsed || !isKept(from.Node) {
+		s.t.Errorf("the port was that of %+v", from)
+	}
+	s.checkPassedOver(r.Key, before, 0)
+	for _, l := range before {
+		if l.State() == lease.Lapsed && isKept(l.Node) && l.HeldUntil.Before(from.HeldUntil) && !s.excused(l.Port) {
+			s.t.Errorf("%+v lapsed before %+v", l, from)
+		}
+	}
+}
+
+func mayRename(r lease.Request, from lease.Lease, m *expected) bool {
+	return from.Node == r.Node && !from.Attached() && len(r.Services) > 0 && !slices.Contains(r.Services, from.Service) &&
+		(from.Port == r.WantedPort || m == nil && from.Origin == r.Origin)
+}
+
+// mayBeTakenOver: a grant failed that may have been about the port of another.
+func (s *simulation) mayBeTakenOver(r lease.Request) {
+	for key, m := range s.model {
+		if !m.attached && (key.Node == r.Node || isKept(key.Node)) {
+			m.unsure = true
+		}
+	}
+}
+
+// checkGrant: the own port, unless another was asked for; else the best.
+func (s *simulation) checkGrant(r lease.Request, g lease.Grant, m *expected, before map[uint16]lease.Lease) {
 	_, wantedTaken := before[r.WantedPort]
 	switch {
 	case g.Key != r.Key || g.Origin != r.Origin || !g.Attached() || g.WantedTaken != (r.WantedPort != 0 && r.WantedPort != g.Port):
 		s.t.Errorf("wrong answer %+v", g)
 	case r.WantedPort != 0 && g.Port == r.WantedPort:
-		if owner, owned := before[g.Port]; owned && owner != r.Key && s.model[owner] != nil {
-			s.t.Error("the wanted port was another's")
-		}
 	case m != nil && g.Port != m.port:
 		s.t.Errorf("the port was %d", m.port)
-	case m == nil:
-		s.checkPassedOver(before, g.Port)
+	case m == nil && before[g.Port].Port == 0 && !s.had[r.Key][g.Port]:
+		s.checkPassedOver(r.Key, before, g.Port)
+	}
+	switch {
+	case m != nil && m.port != g.Port && g.Previous != m.port, m != nil && m.port == g.Port && g.Previous != 0:
+		s.t.Errorf("the port was %d, and Grant says %d", m.port, g.Previous)
+	case g.Previous != 0 && (g.Previous == g.Port || g.Why == ""):
+		s.t.Errorf("wrong history: %+v", g)
 	}
 	if r.WantedPort != 0 && g.WantedTaken && !wantedTaken && !s.excused(r.WantedPort) {
 		s.t.Error("the wanted port was free")
 	}
 }
 
-// checkPassedOver: each port below limit (0: each) had a reason not to be given.
-func (s *simulation) checkPassedOver(before map[uint16]lease.Key, limit uint16) {
+// checkPassedOver: each port that would have been better than got (0: each) had a
+// reason not to be given.
+func (s *simulation) checkPassedOver(key lease.Key, before map[uint16]lease.Lease, got uint16) {
 	for port := range s.config.Ports.All() {
-		if port == limit {
-			return
-		}
-		if _, owned := before[port]; !owned && !s.excused(port) {
-			s.t.Errorf("the free port %d was passed over", port)
+		if _, owned := before[port]; !owned && port != got && !s.excused(port) && (got == 0 || s.better(port, got)) {
+			s.t.Errorf("the free port %d was passed over for %v: %+v, %+v", port, key, s.given[port], s.given[got])
 		}
 	}
+}
+
+// better: never used comes before used, lower before higher, and long ago before lately.
+func (s *simulation) better(a, b uint16) bool {
+	left, usedA := s.given[a]
+	right, usedB := s.given[b]
+	switch {
+	case left.vague || right.vague:
+		return false
+	case usedA && usedB:
+		return left.last.Before(right.first)
+	case usedA == usedB:
+		return a < b
+	default:
+		return usedB
+	}
+}
+
+func (s *simulation) refusedNow(port uint16) bool {
+	s.ports.mu.Lock()
+	defer s.ports.mu.Unlock()
+	return s.ports.refused[port].Equal(time.Now())
 }
 
 // excused: the port could not be had a moment ago, or the store may have a record
@@ -213,36 +316,50 @@ func (s *simulation) excused(port uint16) bool {
 // bindAgain is within which a port that could not be opened is tried again.
 const bindAgain = 5 * time.Second
 
-// ofNode counts the other leases of the node of key.
-func (s *simulation) ofNode(key lease.Key) (attached int, held []lease.Lease) {
+// ofNode counts the other leases of the node that asks.
+func (s *simulation) ofNode(r lease.Request) (attached int, held []lease.Lease) {
 	for _, l := range s.lessor.Leases() {
 		switch {
-		case l.Node != key.Node || l.Key == key:
+		case l.Node != r.Node || l.Key == r.Key:
 		case l.Attached():
 			attached++
 		default:
 			held = append(held, l)
 		}
 	}
-	slices.SortStableFunc(held, func(a, b lease.Lease) int { return a.HeldUntil.Compare(b.HeldUntil) })
+	slices.SortStableFunc(held, func(a, b lease.Lease) int {
+		switch inUse := slices.Contains(r.Services, a.Service); {
+		case inUse == slices.Contains(r.Services, b.Service):
+			return a.HeldUntil.Compare(b.HeldUntil)
+		case inUse:
+			return 1
+		default:
+			return -1
+		}
+	})
 	return attached, held
 }
 
 // evicted: only the oldest held leases of the node itself may have gone, and only
 // as many as were too many.
-func (s *simulation) evicted(key lease.Key, attached int, held []lease.Lease) {
+func (s *simulation) evicted(r lease.Request, attached int, held []lease.Lease) {
 	now := s.leases()
-	if s.model[key] != nil {
+	if s.model[r.Key] != nil {
 		return // check finds what is missing
 	}
-	for range attached + len(held) + 1 - simulatedMax {
+	excess := attached + len(held) + 1 - simulatedMax
+	if s.refusedNow(r.WantedPort) {
+		excess++ // it made room for that one, and then took another over
+	}
+	for range excess {
 		if len(held) == 0 {
 			return
 		}
 		oldest := held[0]
 		held = held[1:]
-		if now[oldest.Port] != oldest.Key {
+		if now[oldest.Port].Key != oldest.Key {
 			delete(s.model, oldest.Key)
+			s.gaveUp(oldest.Port, time.Now())
 			s.done["evicted"]++
 		} else if m := s.model[oldest.Key]; m != nil && s.broken {
 			m.unsure = true // that failed, if it came to it
@@ -271,12 +388,39 @@ func (s *simulation) doRelease() {
 	s.did("Release(%v) = %v", key, err)
 	switch m := s.model[key]; {
 	case err == nil:
+		if m != nil {
+			s.gaveUp(m.port, time.Now())
+		}
 		delete(s.model, key)
 	case !s.broken || !errors.Is(err, errBroken):
 		s.t.Error("unexpected error")
 	case m != nil:
 		m.unsure = true
 	}
+}
+
+// doHoldNode sends a node away, as far as the leases are concerned.
+func (s *simulation) doHoldNode() {
+	node := s.key().Node
+	until := time.Now().Add(time.Duration(s.random.Int64N(int64(3 * time.Hour))))
+	err := s.lessor.HoldNode(s.t.Context(), node, until)
+	s.did("HoldNode(%v, %v) = %v", node, until, err)
+	if err != nil && (!s.broken || !errors.Is(err, errBroken)) {
+		s.t.Error("unexpected error")
+	}
+	for key, m := range s.model {
+		if key.Node != node {
+			continue
+		}
+		if m.attached {
+			m.attached, m.since = false, time.Time{}
+		}
+		if m.floor.Before(until) {
+			m.floor = until
+		}
+		m.unsure = m.unsure || err != nil
+	}
+	s.done["sent away"]++
 }
 
 // doWait lets time pass: mostly seconds, sometimes until leases expire.
@@ -351,8 +495,12 @@ func (s *simulation) doCrash() {
 		l, ok := back[key]
 		switch {
 		case ok && (l.Port == m.port || m.unsure && slices.Contains(m.maybe, l.Port)):
+			if m.port != l.Port {
+				s.given[m.port] = given{vague: true}
+			}
 			m.port = l.Port
-		case !ok && m.unsure, !ok && !m.attached && s.mayHaveExpired(m):
+		case !ok && m.unsure, !ok && !m.attached && s.mayHaveExpired(key, m):
+			s.given[m.port] = given{vague: true}
 			delete(s.model, key)
 			continue
 		default:
@@ -363,26 +511,27 @@ func (s *simulation) doCrash() {
 		}
 		m.attached = false
 		if m.unsure {
-			m.since = time.Time{}
+			m.since, m.floor = time.Time{}, time.Time{}
 		}
 		m.unsure, m.maybe = false, nil
 	}
 	for key, l := range back {
 		if s.model[key] == nil { // a grant, release or expiry that had failed half-way
 			s.model[key] = &expected{port: l.Port}
+			s.given[l.Port] = given{vague: true}
 		}
 	}
 	clear(s.tried)
 }
 
-func (s *simulation) mayHaveExpired(m *expected) bool {
-	return !time.Now().Before(m.since.Add(s.config.HoldTime))
+func (s *simulation) mayHaveExpired(key lease.Key, m *expected) bool {
+	return !isKept(key.Node) && !time.Now().Before(m.since.Add(s.config.HoldTime)) && !time.Now().Before(m.floor)
 }
 
-func (s *simulation) leases() map[uint16]lease.Key {
-	leases := make(map[uint16]lease.Key)
+func (s *simulation) leases() map[uint16]lease.Lease {
+	leases := make(map[uint16]lease.Lease)
 	for _, l := range s.lessor.Leases() {
-		leases[l.Port] = l.Key
+		leases[l.Port] = l
 	}
 	return leases
 }
@@ -397,6 +546,10 @@ func (s *simulation) check() {
 			s.t.Errorf("%+v: key or port twice, or out of range", l)
 		}
 		keys[l.Key], numbers[l.Port] = l, true
+		if s.had[l.Key] == nil {
+			s.had[l.Key] = make(map[uint16]bool)
+		}
+		s.had[l.Key][l.Port] = true
 	}
 	for port, key := range s.ports.snapshot() {
 		if l, ok := keys[key]; !ok || l.Port != port {
@@ -406,14 +559,19 @@ func (s *simulation) check() {
 	for key, m := range s.model {
 		l, ok := keys[key]
 		switch {
-		case !ok && !m.attached && s.mayHaveExpired(m):
+		case !ok && !m.attached && s.mayHaveExpired(key, m):
+			s.gaveUp(m.port, m.since.Add(s.config.HoldTime))
 			delete(s.model, key)
 			s.done["expired"]++
 		case !ok || l.Port != m.port || l.Attached() != m.attached:
 			s.t.Errorf("%v should have %+v, has %+v", key, *m, l)
 		case m.attached && s.ports.snapshot()[l.Port] != key:
 			s.t.Errorf("%v is attached, but its port is not bound", key)
-		case !l.Attached() && !s.broken && !l.HeldUntil.After(time.Now().Add(-6*time.Second)):
+		case !l.Attached() && l.HeldUntil.Before(m.floor):
+			s.t.Errorf("%v should be held until %v: %+v", key, m.floor, l)
+		case isKept(key.Node) && l.State() == lease.Lapsed && time.Since(l.HeldUntil) > 6*time.Second && s.ports.snapshot()[l.Port] == key:
+			s.t.Errorf("%v has lapsed, but its port is bound", key)
+		case !l.Attached() && !s.broken && !isKept(key.Node) && !l.HeldUntil.After(time.Now().Add(-6*time.Second)):
 			s.t.Errorf("%v is held since long ago: %+v", key, l)
 		}
 	}
@@ -456,9 +614,9 @@ func (s *simulation) finish() {
 			s.t.Error(err)
 		}
 	}
-	time.Sleep(s.config.HoldTime + time.Minute)
+	time.Sleep(s.config.HoldTime + 3*time.Hour)
 	synctest.Wait()
-	s.wantStored()
+	s.wantStored(slices.DeleteFunc(portsOf(s.lessor.Leases()), func(port uint16) bool { return !isKept(s.leases()[port].Node) })...)
 	if bound := s.ports.snapshot(); len(bound) > 0 {
 		s.t.Errorf("still bound: %v", bound)
 	}

@@ -30,6 +30,15 @@ func (l *Lessor) set(e entry) {
 	l.entries[e.Key], l.owners[e.Port] = &e, e.Key
 }
 
+// succeed makes e the entry of its key, and ends the one whose port it takes over, if
+// from is one. It needs the turn.
+func (l *Lessor) succeed(from Key, e entry) {
+	l.mu.Lock()
+	delete(l.entries, from)
+	l.mu.Unlock()
+	l.set(e)
+}
+
 // update changes the entry of key, if there is one, but not its key or port.
 func (l *Lessor) update(key Key, change func(*entry)) {
 	l.mu.Lock()

@@ -49,7 +49,7 @@ func (s *faultyStore) do(op string, f func() error) error {
 	return err
 }
 
-func (s *faultyStore) Put(ctx context.Context, l lease.Lease) (stored lease.Lease, err error) {
+func (s *faultyStore) Put(ctx context.Context, l lease.Lease, ended ...lease.Ended) (stored lease.Lease, err error) {
 	s.mu.Lock()
 	held := s.held
 	s.mu.Unlock()
@@ -62,14 +62,22 @@ func (s *faultyStore) Put(ctx context.Context, l lease.Lease) (stored lease.Leas
 		}
 	}
 	err = s.do("put", func() error {
-		stored, err = s.Store.Put(ctx, l)
+		stored, err = s.Store.Put(ctx, l, ended...)
 		return err
 	})
 	return stored, err
 }
 
-func (s *faultyStore) Delete(ctx context.Context, key lease.Key, revision uint64) error {
-	return s.do("delete", func() error { return s.Store.Delete(ctx, key, revision) })
+func (s *faultyStore) Move(ctx context.Context, from, l lease.Lease, ended ...lease.Ended) (stored lease.Lease, err error) {
+	err = s.do("move", func() error {
+		stored, err = s.Store.Move(ctx, from, l, ended...)
+		return err
+	})
+	return stored, err
+}
+
+func (s *faultyStore) Delete(ctx context.Context, key lease.Key, revision uint64, ended ...lease.Ended) error {
+	return s.do("delete", func() error { return s.Store.Delete(ctx, key, revision, ended...) })
 }
 
 func (s *faultyStore) List(ctx context.Context) (leases []lease.Lease, err error) {

@@ -200,9 +200,9 @@ func TestManyConnections(t *testing.T) {
 // slowStore takes its time for every write.
 type slowStore struct{ lease.Store }
 
-func (s slowStore) Put(ctx context.Context, l lease.Lease) (lease.Lease, error) {
+func (s slowStore) Put(ctx context.Context, l lease.Lease, ended ...lease.Ended) (lease.Lease, error) {
 	time.Sleep(8 * time.Second)
-	return s.Store.Put(ctx, l)
+	return s.Store.Put(ctx, l, ended...)
 }
 
 // TestKeepaliveIsAnsweredAtOnce: whatever else the connection waits for.

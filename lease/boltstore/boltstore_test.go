@@ -131,14 +131,21 @@ func TestDamage(t *testing.T) {
 		return func(tx *bbolt.Tx) error { return tx.Bucket(leasesBucket).Put(first, []byte(data)) }
 	}
 	node := leasetest.Key(0, "web").Node.String()
+	past := func(port uint16, data string) func(tx *bbolt.Tx) error {
+		return func(tx *bbolt.Tx) error { return tx.Bucket(historyBucket).Put(encodePort(port), []byte(data)) }
+	}
 	for name, test := range map[string]struct {
 		do           func(tx *bbolt.Tx) error
 		reason, hint string
 	}{
 		"newer format":        {func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(formatKey, []byte("3")) }, `it has format "3"`, "version of apquic-server"},
 		"no format":           {func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Delete(formatKey) }, `it has format ""`, "version of apquic-server"},
-		"no meta":             {func(tx *bbolt.Tx) error { return tx.DeleteBucket(metaBucket) }, `a bucket "leases" but none called meta`, "version of apquic-server"},
+		"no meta":             {func(tx *bbolt.Tx) error { return tx.DeleteBucket(metaBucket) }, `a bucket "history" but none called meta`, "version of apquic-server"},
 		"no ports":            {func(tx *bbolt.Tx) error { return tx.DeleteBucket(portsBucket) }, "a bucket is missing", "backup"},
+		"no history":          {func(tx *bbolt.Tx) error { return tx.DeleteBucket(historyBucket) }, "a bucket is missing", "backup"},
+		"history":             {past(20000, `{"port":20000}`), "needs a node", "backup"},
+		"history elsewhere":   {past(20001, `{"port":20000,"node":"`+node+`","service":"web","at":"2026-01-02T03:04:05Z","reason":"expired"}`), "under another key", "backup"},
+		"history to come":     {past(20000, `{"port":20000,"node":"`+node+`","service":"web","at":"2026-01-02T03:04:05Z","reason":"expired","udp":true}`), `unknown field "udp"`, "backup"},
 		"no leases":           {func(tx *bbolt.Tx) error { return tx.DeleteBucket(leasesBucket) }, "a bucket is missing", "backup"},
 		"not JSON":            {record("{"), "cannot be read", "backup"},
 		"empty":               {record(""), "cannot be read", "backup"},
@@ -168,7 +175,9 @@ func TestFormerFormat(t *testing.T) {
 	t.Parallel()
 	path := newPath(t)
 	want := example(t, path)
-	change(t, path, func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(formatKey, formerly) })
+	change(t, path, func(tx *bbolt.Tx) error {
+		return errors.Join(tx.Bucket(metaBucket).Put(formatKey, formerly), tx.DeleteBucket(historyBucket))
+	})
 	for range 2 {
 		s := mustOpen(t, path)
 		if got, err := s.List(t.Context()); err != nil || !slices.Equal(got, want) {
@@ -360,6 +369,49 @@ type anyPort struct{}
 
 func (anyPort) Bind(lease.Lease) error { return nil }
 func (anyPort) Unbind(lease.Lease)     {}
+
+// TestHistorySize: a port has one record of what it was, however often it changes hands.
+func TestHistorySize(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, newPath(t))
+	for i := range byte(20) {
+		l, err := s.Put(t.Context(), lease.Lease{Key: leasetest.Key(i, "web"), Port: 20000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		over := lease.Ended{Key: l.Key, Port: 20000, At: time.Now(), Reason: lease.Expired}
+		if err := s.Delete(t.Context(), l.Key, l.Revision, over); err != nil {
+			t.Fatal(err)
+		}
+	}
+	history, err := s.History(t.Context())
+	if err != nil || len(history) != 1 || history[0].Key != leasetest.Key(19, "web") {
+		t.Errorf("%+v, %v", history, err)
+	}
+}
+
+func FuzzDecodeEnded(f *testing.F) {
+	e := lease.Ended{Key: leasetest.Key(1, "web"), Port: 20000, At: time.Unix(1e9, 5).UTC(), Reason: lease.GivenAway}
+	data, err := encodeEnded(e)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(encodePort(20000), data)
+	f.Add(encodePort(20000), []byte(`{"port":20000,"reason":"`+strings.Repeat("x", 65)+`"}`))
+	f.Fuzz(func(t *testing.T, key, data []byte) {
+		e, err := decodeEnded(key, data)
+		if err != nil {
+			return
+		}
+		again, err := encodeEnded(e)
+		if err != nil {
+			t.Fatalf("%+v cannot be written: %v", e, err)
+		}
+		if e2, err := decodeEnded(key, again); err != nil || e2.Key != e.Key || e2.Port != e.Port || !e2.At.Equal(e.At) || e2.Reason != e.Reason {
+			t.Fatalf("%+v became %+v: %v", e, e2, err)
+		}
+	})
+}
 
 func FuzzDecode(f *testing.F) {
 	key := lease.Key{Node: leasetest.Key(1, "").Node, Service: "web"}

@@ -21,13 +21,14 @@ import (
 const lockTimeout = time.Second
 
 var (
-	metaBucket   = []byte("meta")
-	leasesBucket = []byte("leases")
-	portsBucket  = []byte("ports")
+	metaBucket    = []byte("meta")
+	leasesBucket  = []byte("leases")
+	portsBucket   = []byte("ports")
+	historyBucket = []byte("history")
 
 	formatKey = []byte("format")
 	format    = []byte("2") // of this file; another one is refused
-	formerly  = []byte("1") // is brought up to date: its records lack some fields
+	formerly  = []byte("1") // is brought up to date: it lacks a bucket, and its records some fields
 )
 
 // store is the file. Its fields never change.
@@ -85,6 +86,9 @@ func (s *store) prepare() error {
 		}
 		got := meta.Get(formatKey)
 		if bytes.Equal(got, formerly) {
+			if _, err := tx.CreateBucketIfNotExists(historyBucket); err != nil {
+				return err
+			}
 			return meta.Put(formatKey, format)
 		}
 		if !bytes.Equal(got, format) {
@@ -95,7 +99,10 @@ func (s *store) prepare() error {
 	if err != nil {
 		return err
 	}
-	_, err = s.list(context.Background())
+	if _, err = s.list(context.Background()); err != nil {
+		return err
+	}
+	_, err = s.history(context.Background())
 	return err
 }
 
@@ -103,7 +110,7 @@ func create(tx *bbolt.Tx) error {
 	if name, _ := tx.Cursor().First(); name != nil {
 		return fmt.Errorf("%w: it has a bucket %.20q but none called meta", errFormat, name)
 	}
-	for _, name := range [][]byte{metaBucket, leasesBucket, portsBucket} {
+	for _, name := range [][]byte{metaBucket, leasesBucket, portsBucket, historyBucket} {
 		if _, err := tx.CreateBucket(name); err != nil {
 			return err
 		}

@@ -49,20 +49,56 @@ func encode(l lease.Lease) ([]byte, error) {
 	})
 }
 
-// decode reads the record under key, strictly: a field that it does not know may
-// mean anything.
-func decode(key, data []byte) (lease.Lease, error) {
-	var r record
+// ended is the encoding of a lease that is over. The port is in its key, too.
+type ended struct {
+	Port    uint16       `json:"port"`
+	Node    certs.NodeID `json:"node"`
+	Service string       `json:"service"`
+	At      time.Time    `json:"at"`
+	Reason  lease.Reason `json:"reason"`
+}
+
+func encodeEnded(e lease.Ended) ([]byte, error) {
+	return json.Marshal(ended{Port: e.Port, Node: e.Node, Service: e.Service, At: e.At.UTC(), Reason: e.Reason})
+}
+
+// decodeEnded reads what encodeEnded made, from under the key.
+func decodeEnded(key, data []byte) (lease.Ended, error) {
+	var r ended
+	if err := decodeJSON(data, &r); err != nil {
+		return lease.Ended{}, err
+	}
+	e := lease.Ended{Key: lease.Key{Node: r.Node, Service: r.Service}, Port: r.Port, At: r.At, Reason: r.Reason}
+	if err := e.Validate(); err != nil {
+		return lease.Ended{}, fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	if !bytes.Equal(encodePort(e.Port), key) {
+		return lease.Ended{}, fmt.Errorf("%w: the history of port %d is under another key", errDamaged, e.Port)
+	}
+	return e, nil
+}
+
+// decodeJSON reads a record strictly: a field that it does not know may mean anything.
+func decodeJSON(data []byte, record any) error {
 	if len(data) > maxRecord {
-		return lease.Lease{}, fmt.Errorf("%w: a record has %d bytes", errDamaged, len(data))
+		return fmt.Errorf("%w: a record has %d bytes", errDamaged, len(data))
 	}
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&r); err != nil {
-		return lease.Lease{}, fmt.Errorf("%w: a record cannot be read: %w", errDamaged, err)
+	if err := decoder.Decode(record); err != nil {
+		return fmt.Errorf("%w: a record cannot be read: %w", errDamaged, err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return lease.Lease{}, fmt.Errorf("%w: something follows a record", errDamaged)
+		return fmt.Errorf("%w: something follows a record", errDamaged)
+	}
+	return nil
+}
+
+// decode reads the record under key.
+func decode(key, data []byte) (lease.Lease, error) {
+	var r record
+	if err := decodeJSON(data, &r); err != nil {
+		return lease.Lease{}, err
 	}
 	l := lease.Lease{
 		Key: lease.Key{Node: r.Node, Service: r.Service}, Port: r.Port, Origin: r.Origin,

@@ -11,13 +11,31 @@ import (
 )
 
 // Put implements [lease.Store].
-func (s *store) Put(ctx context.Context, l lease.Lease) (lease.Lease, error) {
+func (s *store) Put(ctx context.Context, l lease.Lease, ended ...lease.Ended) (lease.Lease, error) {
+	return s.write(ctx, l, ended, func(*bbolt.Tx) error { return nil })
+}
+
+// Move implements [lease.Store].
+func (s *store) Move(ctx context.Context, from, l lease.Lease, ended ...lease.Ended) (lease.Lease, error) {
+	if from.Key == l.Key {
+		return lease.Lease{}, fmt.Errorf("nothing to move: %w", lease.ErrConflict)
+	}
+	return s.write(ctx, l, ended, func(tx *bbolt.Tx) error { return remove(tx, from.Key, from.Revision) })
+}
+
+// write puts l, after something else in the same transaction.
+func (s *store) write(ctx context.Context, l lease.Lease, ended []lease.Ended, first func(*bbolt.Tx) error) (lease.Lease, error) {
 	if err := l.Validate(); err != nil {
 		return lease.Lease{}, s.explain("writing", err)
 	}
 	err := s.update(ctx, func(tx *bbolt.Tx) (err error) {
-		l, err = put(tx, l)
-		return err
+		if err := first(tx); err != nil {
+			return err
+		}
+		if l, err = put(tx, l); err != nil {
+			return err
+		}
+		return putHistory(tx, ended)
 	})
 	if err != nil {
 		return lease.Lease{}, s.explain("writing", err)
@@ -58,21 +76,44 @@ func put(tx *bbolt.Tx, l lease.Lease) (lease.Lease, error) {
 }
 
 // Delete implements [lease.Store].
-func (s *store) Delete(ctx context.Context, key lease.Key, revision uint64) error {
+func (s *store) Delete(ctx context.Context, key lease.Key, revision uint64, ended ...lease.Ended) error {
 	err := s.update(ctx, func(tx *bbolt.Tx) error {
-		current, err := find(tx, encodeKey(key))
+		if err := remove(tx, key, revision); err != nil {
+			return err
+		}
+		return putHistory(tx, ended)
+	})
+	return s.explain("writing", err)
+}
+
+func remove(tx *bbolt.Tx, key lease.Key, revision uint64) error {
+	current, err := find(tx, encodeKey(key))
+	if err != nil {
+		return err
+	}
+	if current.Revision == 0 || current.Revision != revision {
+		return fmt.Errorf("revision %d is stored, not %d: %w", current.Revision, revision, lease.ErrConflict)
+	}
+	if err := tx.Bucket(portsBucket).Delete(encodePort(current.Port)); err != nil {
+		return err
+	}
+	return tx.Bucket(leasesBucket).Delete(encodeKey(key))
+}
+
+func putHistory(tx *bbolt.Tx, ended []lease.Ended) error {
+	for _, e := range ended {
+		if err := e.Validate(); err != nil {
+			return err
+		}
+		data, err := encodeEnded(e)
 		if err != nil {
 			return err
 		}
-		if current.Revision == 0 || current.Revision != revision {
-			return fmt.Errorf("revision %d is stored, not %d: %w", current.Revision, revision, lease.ErrConflict)
-		}
-		if err := tx.Bucket(portsBucket).Delete(encodePort(current.Port)); err != nil {
+		if err := tx.Bucket(historyBucket).Put(encodePort(e.Port), data); err != nil {
 			return err
 		}
-		return tx.Bucket(leasesBucket).Delete(encodeKey(key))
-	})
-	return s.explain("writing", err)
+	}
+	return nil
 }
 
 // find returns the record under key; its revision is 0 if there is none.
@@ -132,6 +173,35 @@ func readAll(tx *bbolt.Tx) (leases []lease.Lease, err error) {
 		err = fmt.Errorf("%w: %d records but %d ports", errDamaged, count, len(leases))
 	}
 	return leases, err
+}
+
+// History implements [lease.Store].
+func (s *store) History(ctx context.Context) ([]lease.Ended, error) {
+	history, err := s.history(ctx)
+	return history, s.explain("reading", err)
+}
+
+func (s *store) history(ctx context.Context) (history []lease.Ended, err error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	err = guard(func() error {
+		return s.db.View(func(tx *bbolt.Tx) error {
+			bucket := tx.Bucket(historyBucket)
+			if bucket == nil {
+				return fmt.Errorf("%w: a bucket is missing", errDamaged)
+			}
+			return bucket.ForEach(func(port, data []byte) error {
+				e, err := decodeEnded(port, data)
+				history = append(history, e)
+				return err
+			})
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return history, nil
 }
 
 // Close implements [lease.Store].

@@ -24,6 +24,8 @@ func Run(t *testing.T, open func(t *testing.T) lease.Store, reopen func(t *testi
 		"conflict":  testConflict,
 		"taken":     testTaken,
 		"move":      testMove,
+		"rename":    testRename,
+		"history":   testHistory,
 		"delete":    testDelete,
 		"revisions": testRevisions,
 		"invalid":   testInvalid,
@@ -152,6 +154,96 @@ func testMove(t *testing.T, store lease.Store) {
 	wantList(t, store, other, l)
 }
 
+// testRename: a record follows another one at its port, at once.
+func testRename(t *testing.T, store lease.Store) {
+	web := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Port: 20000})
+	ssh := mustPut(t, store, lease.Lease{Key: Key(1, "ssh"), Port: 20001})
+	other := mustPut(t, store, lease.Lease{Key: Key(2, "web"), Port: 20002})
+	site := lease.Lease{Key: Key(1, "site"), Port: 20000, Origin: "tcp://127.0.0.1:80"}
+	move := func(from, l lease.Lease) error { _, err := store.Move(t.Context(), from, l); return err }
+	stale := web
+	stale.Revision += 100
+	none := lease.Lease{Key: Key(9, "web"), Port: 20000}
+	known := site
+	known.Revision = 77
+	wantError(t, "Move from a stale revision", move(stale, site), lease.ErrConflict)
+	wantError(t, "Move from nothing", move(none, site), lease.ErrConflict)
+	wantError(t, "Move from itself", move(web, web), lease.ErrConflict)
+	wantError(t, "Move to a stale revision", move(web, known), lease.ErrConflict)
+	wantError(t, "Move onto a record", move(web, lease.Lease{Key: ssh.Key, Port: 20000}), lease.ErrConflict)
+	wantError(t, "Move to the port of a third", move(web, lease.Lease{Key: site.Key, Port: 20002}), lease.ErrTaken)
+	wantList(t, store, web, ssh, other)
+
+	moved, err := store.Move(t.Context(), web, site)
+	if site.Revision = moved.Revision; err != nil || !same(moved, site) || moved.Revision == web.Revision || moved.Revision == 0 {
+		t.Fatalf("Move: %+v, %v", moved, err)
+	}
+	wantList(t, store, moved, ssh, other)
+	wantError(t, "Move again", move(web, site), lease.ErrConflict)
+
+	ssh.Port = 20000 // a record that there is takes the place of another
+	if moved, err = store.Move(t.Context(), moved, ssh); err != nil {
+		t.Fatal(err)
+	}
+	wantList(t, store, moved, other)
+	mustPut(t, store, lease.Lease{Key: Key(3, "web"), Port: 20001}) // free again
+}
+
+// testHistory: the last thing that ended at a port is known, if it did end.
+func testHistory(t *testing.T, store lease.Store) {
+	want := func(want ...lease.Ended) {
+		t.Helper()
+		got, err := store.History(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.EqualFunc(got, want, sameEnded) {
+			t.Errorf("History:\n got %+v\nwant %+v", got, want)
+		}
+	}
+	want()
+	over := func(l lease.Lease, why lease.Reason) lease.Ended {
+		return lease.Ended{Key: l.Key, Port: l.Port, At: time.Now(), Reason: why}
+	}
+	web := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Port: 20001})
+	first := over(web, lease.Moved)
+	web.Port = 20000
+	web, err := store.Put(t.Context(), web, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(first)
+	stale := web
+	stale.Revision++
+	if _, err := store.Put(t.Context(), stale, over(web, lease.Lost)); err == nil {
+		t.Error("a stale Put: no error")
+	}
+	if err := store.Delete(t.Context(), web.Key, stale.Revision, over(web, lease.Lost)); err == nil {
+		t.Error("a stale Delete: no error")
+	}
+	if err := store.Delete(t.Context(), web.Key, web.Revision, lease.Ended{Port: 20000}); err == nil {
+		t.Error("Delete with a history of nobody: no error")
+	}
+	want(first)
+	wantList(t, store, web)
+
+	second := over(web, lease.GivenAway)
+	next, err := store.Move(t.Context(), web, lease.Lease{Key: Key(2, "web"), Port: 20000}, second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(second, first)
+	third := over(next, lease.Expired)
+	if err := store.Delete(t.Context(), next.Key, next.Revision, third); err != nil {
+		t.Fatal(err)
+	}
+	want(third, first)
+}
+
+func sameEnded(a, b lease.Ended) bool {
+	return a.Key == b.Key && a.Port == b.Port && a.Reason == b.Reason && a.At.Equal(b.At)
+}
+
 func testDelete(t *testing.T, store lease.Store) {
 	l := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Port: 20000})
 	stays := mustPut(t, store, lease.Lease{Key: Key(1, "web2"), Port: 20001})
@@ -267,6 +359,10 @@ func testCancelled(t *testing.T, store lease.Store) {
 	wantError(t, "Put", err, context.Canceled)
 	_, err = store.List(ctx)
 	wantError(t, "List", err, context.Canceled)
+	_, err = store.Move(ctx, l, lease.Lease{Key: Key(2, "web"), Port: 20000})
+	wantError(t, "Move", err, context.Canceled)
+	_, err = store.History(ctx)
+	wantError(t, "History", err, context.Canceled)
 	wantError(t, "Delete", store.Delete(ctx, l.Key, l.Revision), context.Canceled)
 	wantList(t, store, l)
 }
@@ -282,6 +378,12 @@ func testClosed(t *testing.T, store lease.Store) {
 	if _, err := store.List(t.Context()); err == nil {
 		t.Error("List: no error")
 	}
+	if _, err := store.Move(t.Context(), l, lease.Lease{Key: Key(2, "web"), Port: 20000}); err == nil {
+		t.Error("Move: no error")
+	}
+	if _, err := store.History(t.Context()); err == nil {
+		t.Error("History: no error")
+	}
 	if err := store.Delete(t.Context(), l.Key, l.Revision); err == nil {
 		t.Error("Delete: no error")
 	}
@@ -291,7 +393,8 @@ func testDurable(t *testing.T, store lease.Store, reopen func(*testing.T, lease.
 	attached := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Port: 20000, Origin: "tcp://127.0.0.1:80"})
 	held := mustPut(t, store, lease.Lease{Key: Key(2, "ü \x00"), Port: 20001, HeldUntil: time.Now().Add(time.Hour), Kept: true, Reserved: true})
 	deleted := mustPut(t, store, lease.Lease{Key: Key(3, "web"), Port: 20002})
-	if err := store.Delete(t.Context(), deleted.Key, deleted.Revision); err != nil {
+	over := lease.Ended{Key: deleted.Key, Port: 20002, At: time.Now(), Reason: lease.Expired}
+	if err := store.Delete(t.Context(), deleted.Key, deleted.Revision, over); err != nil {
 		t.Fatal(err)
 	}
 	if err := store.Close(); err != nil {
@@ -299,6 +402,9 @@ func testDurable(t *testing.T, store lease.Store, reopen func(*testing.T, lease.
 	}
 	store = reopen(t, store)
 	wantList(t, store, attached, held)
+	if history, err := store.History(t.Context()); err != nil || len(history) != 1 || !sameEnded(history[0], over) {
+		t.Errorf("History: %+v, %v", history, err)
+	}
 	_, err := store.Put(t.Context(), lease.Lease{Key: Key(4, "web"), Port: 20001})
 	wantError(t, "Put at the port of another", err, lease.ErrTaken)
 	again := mustPut(t, store, lease.Lease{Key: deleted.Key, Port: deleted.Port})

@@ -1,0 +1,144 @@
+package lease
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// errNotFree says of one port that another one must do.
+var errNotFree = errors.New("the port is not free")
+
+// claimAny gives the key of r the best port that can be had, in the last resort that
+// of the lease that lapsed longest ago.
+func (l *Lessor) claimAny(ctx context.Context, r Request) (Lease, error) {
+	try := func(port uint16, from entry, ended ...Ended) (Lease, error) {
+		if ctx.Err() != nil {
+			return Lease{}, fmt.Errorf("lease: looking for a free port: %w", context.Cause(ctx))
+		}
+		return l.claim(ctx, r, port, from, ended...)
+	}
+	for _, port := range l.candidates(r.Key) {
+		if granted, err := try(port, entry{}); !errors.Is(err, errNotFree) {
+			return granted, err
+		}
+	}
+	for _, lapsed := range l.lapsed() {
+		granted, err := try(lapsed.Port, lapsed, lapsed.ended(GivenAway))
+		if err == nil {
+			l.log.Warn("no other port is left: one whose node is away for long was given away", "port", lapsed.Port,
+				"former_node", lapsed.Node, "former_service", lapsed.Service, "node", r.Node, "service", r.Service)
+		}
+		if !errors.Is(err, errNotFree) {
+			return granted, err
+		}
+	}
+	return Lease{}, l.full()
+}
+
+// lapsed returns the leases that may be given away, the one that lapsed first at the
+// beginning.
+func (l *Lessor) lapsed() (lapsed []entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	for _, e := range l.entries {
+		if e.lapsed && l.ports.Contains(e.Port) && !l.avoid[e.Port].until.After(now) {
+			lapsed = append(lapsed, *e)
+		}
+	}
+	slices.SortFunc(lapsed, func(a, b entry) int {
+		return cmp.Or(a.HeldUntil.Compare(b.HeldUntil), byPort(a.Lease, b.Lease))
+	})
+	return lapsed
+}
+
+// claim gives the key of r this port instead of the one that it may have. The port is
+// free, or that of the lease from, which ends or, if there is nothing to be said about
+// that, goes on as this one. The error is errNotFree if the port cannot be had.
+func (l *Lessor) claim(ctx context.Context, r Request, port uint16, from entry, ended ...Ended) (Lease, error) {
+	if free, _ := l.available(port); !free && from.Port != port {
+		return Lease{}, errNotFree
+	}
+	old, known := l.get(r.Key)
+	claimed := Lease{Key: r.Key, Port: port, Origin: r.Origin, Kept: l.keep(r.Node), Revision: old.Revision}
+	change := change{from: from.Lease, to: claimed, ended: ended}
+	if known {
+		change.ended = append(change.ended, old.ended(Moved))
+	}
+	if from.bound {
+		l.binder.Unbind(from.Lease)
+	}
+	stored, err := l.establish(ctx, change)
+	if err != nil {
+		if from.bound {
+			l.update(from.Key, func(e *entry) { e.bound = false })
+			from.bound = false
+			l.openOrClose(from)
+		}
+		return Lease{}, err
+	}
+	claimed.Revision = stored.Revision
+	l.succeed(from.Key, entry{Lease: claimed, stored: claimed, bound: true})
+	l.remember(change.ended...)
+	if old.bound {
+		l.binder.Unbind(old.Lease)
+	}
+	return claimed, nil
+}
+
+// establish opens the port of a lease that is to be, and stores it, or does neither.
+func (l *Lessor) establish(ctx context.Context, c change) (Lease, error) {
+	if l.bind(c.to) != nil {
+		return Lease{}, errNotFree
+	}
+	stored, err := l.put(ctx, c)
+	switch {
+	case err == nil:
+		return stored, nil
+	case errors.Is(err, ErrTaken):
+		l.obstruct(c.to.Port, err, takenPause)
+		err = errNotFree
+	default:
+		l.doubt(c.to.Key, c.to.Port)
+		if c.from.Port != 0 {
+			l.doubt(c.from.Key, c.from.Port)
+		}
+	}
+	l.binder.Unbind(c.to)
+	return Lease{}, err
+}
+
+// bind opens the port of a lease.
+func (l *Lessor) bind(lease Lease) error {
+	if err := l.binder.Bind(lease); err != nil {
+		if l.obstruct(lease.Port, err, bindPause) {
+			l.log.Info("a public port cannot be opened; it is tried again", "port", lease.Port, "err", err)
+		}
+		return err
+	}
+	l.clear(lease.Port)
+	return nil
+}
+
+// full counts where all the ports are.
+func (l *Lessor) full() error {
+	e := &RangeFullError{Range: l.ports, Size: l.ports.Size()}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for port := range l.ports.All() {
+		switch owner, owned := l.owners[port]; {
+		case !owned:
+			e.Unbindable++
+			e.Cause = l.avoid[port].cause
+		case l.entries[owner].Attached():
+			e.Attached++
+		default:
+			e.Held++
+		}
+	}
+	return e
+}

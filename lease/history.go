@@ -1,0 +1,123 @@
+package lease
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+	"unicode/utf8"
+)
+
+// maxReason bounds a reason, in bytes.
+const maxReason = 64
+
+// Ended tells of a lease that a port had, and has no more. A store keeps the last one
+// of each port.
+type Ended struct {
+	Key
+	Port   uint16
+	At     time.Time
+	Reason Reason
+}
+
+// Reason is why a lease left its port.
+type Reason string
+
+// The reasons that a Lessor gives.
+const (
+	Expired   Reason = "expired"    // its owner did not come back in the hold time
+	GivenAway Reason = "given away" // it had lapsed, and no other port was left
+	Released  Reason = "released"   // by its owner, or that of the server
+	MadeRoom  Reason = "made room"  // for another service of its node
+	Moved     Reason = "moved"      // its owner asked for another port, or got one of another range
+	Lost      Reason = "lost"       // the store says that it is another's; this one is not stored
+)
+
+// String says it to the owner of the lease, as the end of "another port, since ...".
+func (r Reason) String() string {
+	switch r {
+	case Expired:
+		return "the node was away for longer than its port was kept"
+	case GivenAway:
+		return "no other port was left for a new service while the node was away"
+	case Released:
+		return "the lease was released"
+	case MadeRoom:
+		return "the port was given up for another service of the node, which has as many as it may"
+	case Lost:
+		return "the server's store gave the port to another service"
+	default:
+		return "the lease ended: " + string(r)
+	}
+}
+
+// Validate returns why no store may take it.
+func (e Ended) Validate() error {
+	switch {
+	case e.Port == 0:
+		return errors.New("a lease that ended needs a port")
+	case len(e.Reason) > maxReason || !utf8.ValidString(string(e.Reason)):
+		return fmt.Errorf("a reason is at most %d bytes of UTF-8", maxReason)
+	default:
+		return validate(e.Key, "")
+	}
+}
+
+func (e *entry) ended(why Reason) Ended {
+	return Ended{Key: e.Key, Port: e.Port, At: time.Now(), Reason: why}
+}
+
+// remember keeps in memory what the store has.
+func (l *Lessor) remember(history ...Ended) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range history {
+		l.history[e.Port] = e
+	}
+}
+
+// formerLocked returns what a key without a lease had last; port 0 if nothing is known.
+func (l *Lessor) formerLocked(key Key) (last Ended) {
+	for _, e := range l.history {
+		if e.Key == key && e.Reason != Moved && (last.Port == 0 || e.At.After(last.At)) {
+			last = e
+		}
+	}
+	return last
+}
+
+// former is formerLocked.
+func (l *Lessor) former(key Key) Ended {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.formerLocked(key)
+}
+
+// candidates returns the free ports that may be tried for a new lease of key, best
+// first: the one that it had before, those that nobody ever had, and then those that
+// were given up longest ago, since people remember addresses.
+func (l *Lessor) candidates(key Key) (ports []uint16) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	own := l.formerLocked(key)
+	if own.Reason == Released {
+		own = Ended{}
+	}
+	var unused, used []uint16
+	for port := range l.ports.All() {
+		_, owned := l.owners[port]
+		_, known := l.history[port]
+		switch {
+		case owned || l.avoid[port].until.After(now):
+		case port == own.Port:
+			ports = append(ports, port)
+		case known:
+			used = append(used, port)
+		default:
+			unused = append(unused, port)
+		}
+	}
+	slices.SortStableFunc(used, func(a, b uint16) int { return l.history[a].At.Compare(l.history[b].At) })
+	return slices.Concat(ports, unused, used)
+}
