@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"errors"
+	"io"
+	"net"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -34,5 +37,45 @@ func TestServerKilledAgainAndAgain(t *testing.T) {
 	n.echo(t, "still here")
 	if text := node.stdout.text(); strings.Count(text, "\n") != 1 || !regexp.MustCompile(`tcp://127\.0\.0\.1:`).MatchString(text) {
 		t.Errorf("the node printed\n%s", text)
+	}
+}
+
+// TestNodeKilledWithVisitors: who comes after kill -9 of a node waits for its next process, which serves him, or is
+// refused when the time to wait is over.
+func TestNodeKilledWithVisitors(t *testing.T) {
+	t.Parallel()
+	n := newTunnel(t, "--park", "4s")
+	arguments := []string{"--server", n.invitation, "--upstream", echoServer(t), "--data-dir", t.TempDir()}
+	killed := launch(t, nil, "apquic-node", arguments...)
+	waitFor(t, killed.stdout, `tcp://`)
+	n.echo(t, "before")
+	killed.kill(t, syscall.SIGKILL)
+	killed.status(t)
+	begin := time.Now()
+	visit := func(text string) net.Conn {
+		c, err := net.Dial("tcp", n.address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		c.SetDeadline(time.Now().Add(patience))
+		io.WriteString(c, text)
+		return c
+	}
+	refused := visit("refused")
+	if _, err := refused.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) || time.Since(begin) > 12*time.Second {
+		t.Errorf("the first visitor got %v after %v", err, time.Since(begin))
+	}
+	t.Logf("refused after %v", time.Since(begin).Round(time.Millisecond))
+	served := visit("served")
+	next := launch(t, nil, "apquic-node", arguments...)
+	waitFor(t, next.stdout, `tcp://`)
+	answer := make([]byte, len("served"))
+	if _, err := io.ReadFull(served, answer); err != nil || string(answer) != "served" {
+		t.Errorf("the next visitor got %q, %v", answer, err)
+	}
+	waitFor(t, n.server.stderr, `took over from a session that did not say goodbye`)
+	if strings.Contains(n.server.stderr.text(), "two processes") {
+		t.Error("the log speaks of two processes")
 	}
 }

@@ -130,6 +130,21 @@ func (a *association) end(code framing.ErrorCode) {
 	a.reset(code)
 }
 
+// endAnew is end after another process has followed the one that did not say goodbye: relays of which that one
+// never heard begin anew.
+func (a *association) endAnew() {
+	a.ends()
+	a.mu.Lock()
+	relays := slices.Collect(maps.Values(a.relays))
+	a.mu.Unlock()
+	for _, r := range relays {
+		if r.isUnheard() {
+			r.resetByPeer(framing.ErrorUnknownRelay)
+		}
+	}
+	a.reset(framing.ErrorRelayReset)
+}
+
 // reset resets all relays.
 func (a *association) reset(code framing.ErrorCode) {
 	a.mu.Lock()

@@ -39,7 +39,7 @@ func (c *nodeConn) carry(p *publicListener, client *publicClient) error {
 		return fmt.Errorf("the node takes no more relays: %w", err)
 	}
 	r := newRelay(&c.carrier, stream, client.Conn, c.server.memory)
-	r.retriable = true
+	r.retriable, r.begun, r.heard = true, time.Now(), c.quic.ConnectionStats().PacketsReceived
 	if !r.begin(p.associationOf(c), c.server.lastRelay.Add(1)) {
 		resetStream(stream, framing.ErrorRelayShutdown)
 		return errConnectionEnded
@@ -61,6 +61,10 @@ func (c *nodeConn) carry(p *publicListener, client *publicClient) error {
 		return errConnectionEnded // as if it had never begun
 	}
 	c.server.relayEnded(r)
+	if r.away.Load() {
+		c.server.count(func(n *Counters) { n.Relays-- })
+		return errNodeAway
+	}
 	c.log.Debug("relay ended", "service", p.key.Service, "client", client.RemoteAddr(), "for", time.Since(start),
 		"to_node", r.toStreamBytes.Load(), "from_node", r.toTCPBytes.Load())
 	return nil

@@ -186,7 +186,7 @@ func (c *nodeConn) takeCarrier(tried []*nodeConn) *nodeConn {
 	defer c.server.mu.Unlock()
 	best := c
 	for _, lane := range c.session.lanes {
-		usable := lane.instance == c.instance && !lane.retiring.Load() && !slices.Contains(tried, lane)
+		usable := lane.instance == c.instance && !lane.retiring.Load() && !lane.silent.Load() && !slices.Contains(tried, lane)
 		if usable && (lane.carried < best.carried || best == c && lane.carried == c.carried) {
 			best = lane
 		}

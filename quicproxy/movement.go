@@ -42,6 +42,9 @@ type movement struct {
 	seenSince time.Time
 
 	retriable bool        // the relay may begin anew
+	begun     time.Time   // and since when it is there,
+	heard     uint64      // when so many packets had come from the other side
+	away      atomic.Bool // it was given up, since the other side did not answer
 	known     atomic.Bool // the other side has said something of the relay
 	retry     sync.Once   // sets the following
 	retried   atomic.Bool // it never will: the relay begins anew on another connection

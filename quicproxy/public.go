@@ -187,7 +187,7 @@ func (p *publicListener) targetLocked(tried *nodeConn) (*nodeConn, error) {
 	if p.closed {
 		return nil, errPortClosed
 	}
-	if p.serving && p.owner != tried {
+	if p.serving && p.owner != tried && !p.owner.silent.Load() {
 		return p.owner, nil
 	}
 	return nil, nil
@@ -206,6 +206,16 @@ func (p *publicListener) associationOf(c *nodeConn) *association {
 		return nil
 	}
 	return c.association
+}
+
+// ownerChanged has those who wait look at c again.
+func (p *publicListener) ownerChanged(c *nodeConn) {
+	p.mu.Lock()
+	owned := p.owner == c
+	p.mu.Unlock()
+	if owned {
+		p.change(func() {})
+	}
 }
 
 // suspend lets new clients wait, if c is still the owner: it is about to be followed by another one.

@@ -50,6 +50,12 @@ func (s *relaySet) remove(r member) {
 	}
 }
 
+func (s *relaySet) all() []member {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.relays))
+}
+
 func (s *relaySet) len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

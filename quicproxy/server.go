@@ -96,9 +96,10 @@ type Server struct {
 	memory    *memoryBudget
 	probes    probes
 	clients   *clientLimits
-	// What was logged lately: refused nodes, and public ports that had too many clients.
+	// What was logged lately: refused nodes, public ports that had too many clients, nodes that did not answer.
 	strangers *recently[certs.NodeID]
 	crowded   *recently[uint16]
+	silent    *recently[certs.NodeID]
 
 	// listeners waits for the accept loops of the public listeners, work for everything else.
 	listeners, work sync.WaitGroup
@@ -151,6 +152,7 @@ func NewServer(config ServerConfig) (*Server, error) {
 		clients:   newClientLimits(cmp.Or(config.MaxClients, defaultMaxClients), cmp.Or(config.MaxClientsPerAddress, defaultMaxClientsPerAddress)),
 		strangers: newRecently[certs.NodeID](),
 		crowded:   newRecently[uint16](),
+		silent:    newRecently[certs.NodeID](),
 		probes:    probes{open: make(map[probeToken]*probe)},
 		sessions:  make(map[certs.NodeID]*session),
 		accounts:  make(map[certs.NodeID]*account),

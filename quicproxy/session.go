@@ -53,6 +53,9 @@ type nodeConn struct {
 	session     *session
 	account     *account     // of the node, from the moment that it is admitted
 	association *association // nil: relays do not move
+	silent      atomic.Bool  // the node leaves what was sent to it unacknowledged
+	silence     silenceMeter // watchSilence is its only user,
+	woken       time.Time    // and of this: when the node was asked last to say something
 	requests    requestQueue // those that need the lease store
 	refusal     string       // why the last one was refused; fulfil is its only user
 	carried     int          // relays, also those about to begin; guarded by Server.mu
@@ -102,9 +105,6 @@ func (s *Server) enter(c *nodeConn, standby bool) error {
 		return err
 	}
 	for _, old := range c.replace(older) {
-		if old.instance != c.instance {
-			c.log.Warn("two processes use the key of this node; the newer one takes over", "older", old.quic.RemoteAddr().String())
-		}
 		s.work.Go(func() { old.retire(c) })
 	}
 	if len(older) >= maxConnections {
@@ -190,7 +190,7 @@ func (s *Server) tidy(session *session, node certs.NodeID) {
 	}
 	s.mu.Unlock()
 	for _, a := range over {
-		a.end(framing.ErrorRelayReset)
+		a.endAnew()
 	}
 }
 
@@ -232,15 +232,53 @@ func (s *Server) detach(c *nodeConn, p *publicListener) {
 // retire tells c of its successor and closes it when its last relay has ended. The code says again whether
 // the successor is another process, since a closing connection drops what it carries.
 func (c *nodeConn) retire(successor *nodeConn) {
-	c.control.send(framing.OpReplaced, &framing.Replaced{Instance: successor.instance, Address: successor.quic.RemoteAddr().String()})
+	other := c.instance != successor.instance
+	var telling sync.WaitGroup
+	defer telling.Wait()
+	telling.Go(func() { // it may hang in its write until the connection closes
+		c.control.send(framing.OpReplaced, &framing.Replaced{Instance: successor.instance, Address: successor.quic.RemoteAddr().String()})
+	})
+	code, text := framing.ErrorSuperseded, "a newer connection of this node is in use"
+	if other {
+		code, text = framing.ErrorReplaced, "another process with the key of this node took over"
+	}
+	if other && !c.isFollowedInLife(successor) {
+		c.server.closeProcess(c, code, text)
+		return
+	}
 	c.relays.closeWhenIdle(c.quic.Context())
 	select {
 	case <-c.quic.Context().Done():
 	case <-time.After(farewell):
 	}
-	code, text := framing.ErrorSuperseded, "a newer connection of this node is in use"
-	if c.instance != successor.instance {
-		code, text = framing.ErrorReplaced, "another process with the key of this node took over"
-	}
 	c.quic.CloseWithError(quic.ApplicationErrorCode(code), text)
+}
+
+// isFollowedInLife logs what it means that another process took over, and reports whether the one of c is alive.
+func (c *nodeConn) isFollowedInLife(successor *nodeConn) bool {
+	c.session.leases.Lock()
+	said := c.draining
+	c.session.leases.Unlock()
+	switch {
+	case said:
+		successor.log.Info("took over from a process that is stopping", "older", c.quic.RemoteAddr().String())
+	case c.answers():
+		successor.log.Warn("two processes use the key of this node; the newer one takes over", "older", c.quic.RemoteAddr().String())
+	case isShutdown(context.Cause(c.quic.Context())):
+		successor.log.Info("took over from a process that has stopped", "older", c.quic.RemoteAddr().String())
+	default:
+		successor.log.Info("took over from a session that did not say goodbye", "older", c.quic.RemoteAddr().String())
+		return false
+	}
+	return true
+}
+
+// closeProcess closes c and the lanes of its process, which is dead: nobody waits for it any more.
+func (s *Server) closeProcess(c *nodeConn, code framing.ErrorCode, text string) {
+	s.mu.Lock()
+	conns := slices.DeleteFunc(slices.Clone(c.session.lanes), func(lane *nodeConn) bool { return lane.instance != c.instance })
+	s.mu.Unlock()
+	for _, conn := range append(conns, c) {
+		conn.quic.CloseWithError(quic.ApplicationErrorCode(code), text)
+	}
 }
