@@ -3,6 +3,7 @@ package framing
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -31,36 +32,42 @@ func constantNames(t *testing.T, file, prefix string) map[uint64]string {
 
 func readSpecification(t testing.TB) string {
 	t.Helper()
-	text, err := os.ReadFile("../docs/protocol.md")
+	return readDocument(t, "../docs/protocol.md")
+}
+
+func readDocument(t testing.TB, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(text)
 }
 
-// section is the text of one numbered section of the specification.
-func section(t *testing.T, specification string, number int) string {
+// section is the text of one numbered section of the specification, without those below it.
+func section(t *testing.T, specification, number string) string {
 	t.Helper()
-	_, rest, ok := strings.Cut(specification, fmt.Sprintf("\n## %d ", number))
+	_, rest, ok := strings.Cut(specification, "# "+number+" ")
 	if !ok {
-		t.Fatalf("docs/protocol.md has no section %d", number)
+		t.Fatalf("docs/protocol.md has no section %s", number)
 	}
-	text, _, _ := strings.Cut(rest, "\n## ")
-	return text
+	return regexp.MustCompile(`(?m)^##`).Split(rest, 2)[0]
 }
 
-// TestTables: the tables of opcodes and error codes are those of the code, in both directions.
+// TestTables: the tables of opcodes, error codes, reasons of Drain and features are those of the code, in both directions.
 func TestTables(t *testing.T) {
 	t.Parallel()
 	specification := readSpecification(t)
 	for _, table := range []struct {
-		section      int
+		section      string
 		file, prefix string
 		text         func(uint64) string
 		known        int
 	}{
-		{5, "opcode.go", "Op", func(n uint64) string { return Opcode(n).String() }, len(opcodeNames)},
-		{7, "errorcode.go", "Error", func(n uint64) string { return ErrorCode(n).String() }, len(errorNames)},
+		{"5", "opcode.go", "Op", func(n uint64) string { return Opcode(n).String() }, len(opcodeNames)},
+		{"7", "errorcode.go", "Error", func(n uint64) string { return ErrorCode(n).String() }, len(errorNames)},
+		{"5.7", "draincode.go", "Drain", func(n uint64) string { return DrainCode(n).String() }, len(drainNames)},
+		{"10", "feature.go", "Feature", func(n uint64) string { return Feature(n).String() }, len(featureNames)},
 	} {
 		names := constantNames(t, table.file, table.prefix)
 		if len(names) != table.known {
@@ -73,7 +80,7 @@ func TestTables(t *testing.T) {
 		}
 		for value, name := range names {
 			if rows[value] != name {
-				t.Errorf("section %d has no row | %d | `%s` |", table.section, value, name)
+				t.Errorf("section %s has no row | %d | `%s` |", table.section, value, name)
 			}
 			if strings.HasSuffix(table.text(value), fmt.Sprint(value)) {
 				t.Errorf("%s has no text", name)
@@ -81,12 +88,31 @@ func TestTables(t *testing.T) {
 		}
 		for value, name := range rows {
 			if names[value] != name {
-				t.Errorf("section %d has a row | %d | `%s` | that %s has not", table.section, value, name, table.file)
+				t.Errorf("section %s has a row | %d | `%s` | that %s has not", table.section, value, name, table.file)
 			}
 		}
 		if got := table.text(4711); !strings.Contains(got, "4711") {
 			t.Errorf("an unknown value of %s is called %q", table.file, got)
 		}
+	}
+}
+
+// TestKinds: the table of opcodes says of each what the code says: a request, a reply, or neither.
+func TestKinds(t *testing.T) {
+	t.Parallel()
+	words := map[string]Kind{"request": KindRequest, "reply": KindReply, "neither": KindNews}
+	rows := regexp.MustCompile("(?m)^\\| (\\d+) \\| `\\w+` \\| \\w+ \\| (\\w+)").FindAllStringSubmatch(section(t, readSpecification(t), "5"), -1)
+	if len(rows) != len(opcodeNames) {
+		t.Errorf("%d rows of %d opcodes", len(rows), len(opcodeNames))
+	}
+	for _, m := range rows {
+		value, _ := strconv.ParseUint(m[1], 10, 32)
+		if kind := Opcode(value).Kind(); kind != words[m[2]] || kind == KindUnknown {
+			t.Errorf("%v is of the kind %d, the table says %q", Opcode(value), kind, m[2])
+		}
+	}
+	if Opcode(4711).Kind() != KindUnknown {
+		t.Error("an unknown opcode has a kind")
 	}
 }
 
@@ -137,7 +163,7 @@ func TestVectorFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	var listed []string
-	for _, m := range regexp.MustCompile("(?m)^\\| `([\\w-]+\\.txt)` \\|").FindAllStringSubmatch(section(t, readSpecification(t), 12), -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `([\\w-]+\\.txt)` \\|").FindAllStringSubmatch(section(t, readSpecification(t), "12"), -1) {
 		listed = append(listed, m[1])
 	}
 	there := make(map[string]bool)
@@ -152,5 +178,78 @@ func TestVectorFiles(t *testing.T) {
 	}
 	for name := range there {
 		t.Errorf("section 12 does not list %s", name)
+	}
+}
+
+// TestLinks: what the documents link to is there, and a link that is a number leads to the section of that number.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = append(files, "../README.md")
+	link := regexp.MustCompile(`\[([^\]\n]*(?:\n[^\]\n]*)?)\]\(([^)\s]+)\)`)
+	for _, file := range files {
+		for _, m := range link.FindAllStringSubmatch(readDocument(t, file), -1) {
+			text, target := m[1], m[2]
+			if strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
+				continue
+			}
+			path, anchor, _ := strings.Cut(target, "#")
+			there := file
+			if path != "" {
+				there = filepath.Join(filepath.Dir(file), path)
+			}
+			if _, err := os.Stat(there); err != nil {
+				t.Errorf("%s links to %s, which is not there", file, target)
+				continue
+			}
+			if anchor == "" {
+				continue
+			}
+			heading, ok := headings(t, there)[anchor]
+			if !ok {
+				t.Errorf("%s links to %s, which has no such heading", file, target)
+			}
+			if number := regexp.MustCompile(`^[\d.]+$`); number.MatchString(text) && !strings.HasPrefix(heading, text+" ") {
+				t.Errorf("%s: the link [%s] leads to %q", file, text, heading)
+			}
+		}
+	}
+}
+
+// headings are those of a document by their anchors.
+func headings(t *testing.T, file string) map[string]string {
+	t.Helper()
+	all := make(map[string]string)
+	code := regexp.MustCompile("(?ms)^```.*?^```")
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(code.ReplaceAllString(readDocument(t, file), ""), -1) {
+		anchor := regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		all[strings.ReplaceAll(anchor, " ", "-")] = m[1]
+	}
+	return all
+}
+
+// TestContents: the specification begins with a list of its sections, and they are numbered in order.
+func TestContents(t *testing.T) {
+	t.Parallel()
+	specification := readSpecification(t)
+	listed := regexp.MustCompile(`(?m)^(\d+)\. \[([^\]]+)\]\(#`).FindAllStringSubmatch(specification, -1)
+	sections := regexp.MustCompile(`(?m)^## (\d+) (.*)$`).FindAllStringSubmatch(specification, -1)
+	for i, m := range sections {
+		if m[1] != strconv.Itoa(i+1) || i >= len(listed) || listed[i][1] != m[1] || listed[i][2] != m[2] {
+			t.Errorf("section %q is number %d, and not so in the contents", m[0], i+1)
+		}
+	}
+	var major, minor int
+	for _, m := range regexp.MustCompile(`(?m)^###? (\d+)(?:\.(\d+))? `).FindAllStringSubmatch(specification, -1) {
+		section, _ := strconv.Atoi(m[1])
+		below, _ := strconv.Atoi(m[2])
+		if m[2] == "" {
+			major, minor = section, 0
+		} else if minor++; section != major || below != minor {
+			t.Errorf("section %d.%d stands where %d.%d belongs", section, below, major, minor)
+		}
 	}
 }
