@@ -14,7 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// bin is the folder with both programs, and with the demo.
+// bin is the folder with both programs, with the demo, and with the node of docs/protocol.md section 13.
 var bin string
 
 func TestMain(m *testing.M) {
@@ -32,7 +32,7 @@ func buildAndRun(m *testing.M) int {
 	if raceDetector() {
 		arguments = append(arguments, "-race")
 	}
-	if out, err := exec.Command("go", append(arguments, "apquic/cmd/...", "apquic/internal/demo")...).CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", append(arguments, "apquic/cmd/...", "apquic/internal/demo", "apquic/internal/minimalnode")...).CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building the programs: %v\n%s", err, out)
 		return 1
 	}

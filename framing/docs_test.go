@@ -189,6 +189,7 @@ func TestLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	files = append(files, "../README.md")
+	known := make(map[string]map[string]string) // the headings of files
 	link := regexp.MustCompile(`\[([^\]\n]*(?:\n[^\]\n]*)?)\]\(([^)\s]+)\)`)
 	for _, file := range files {
 		for _, m := range link.FindAllStringSubmatch(readDocument(t, file), -1) {
@@ -208,7 +209,10 @@ func TestLinks(t *testing.T) {
 			if anchor == "" {
 				continue
 			}
-			heading, ok := headings(t, there)[anchor]
+			if known[there] == nil {
+				known[there] = headings(t, there)
+			}
+			heading, ok := known[there][anchor]
 			if !ok {
 				t.Errorf("%s links to %s, which has no such heading", file, target)
 			}
