@@ -18,7 +18,8 @@ var allowed = map[string][]string{
 	"framing": nil,
 	"certs":   nil,
 
-	"internal/cli":     nil,
+	"internal/suggest": nil,
+	"internal/cli":     {"internal/suggest"},
 	"internal/debug":   nil,
 	"internal/control": nil,
 	"internal/machine": nil,
@@ -31,7 +32,7 @@ var allowed = map[string][]string{
 	"quicproxy/segments":       nil,
 	"quicproxy/internal/limit": nil,
 
-	"internal/config": {"certs", "framing", "internal/debug", "lease"},
+	"internal/config": {"certs", "framing", "internal/debug", "internal/suggest", "lease"},
 	"quicproxy":       {"certs", "framing", "internal/machine", "internal/netmon", "internal/udp", "lease", "quicproxy/internal/limit", "quicproxy/segments"},
 	"lease/boltstore": {"certs", "lease"},
 

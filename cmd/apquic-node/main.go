@@ -20,7 +20,7 @@ import (
 func main() {
 	// quic-go's warning about socket buffers is for servers with fast links.
 	os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true")
-	os.Exit(program().Main(os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
+	os.Exit(program().Main(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
 type call = cli.Call[config.Node]

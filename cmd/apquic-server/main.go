@@ -16,7 +16,7 @@ import (
 func main() {
 	// quic-go's own warning about socket buffers is for programmers; advise has ours.
 	os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true")
-	os.Exit(program().Main(os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
+	os.Exit(program().Main(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
 type call = cli.Call[config.Server]

@@ -114,7 +114,6 @@ func TestApplyEnvironment(t *testing.T) {
 		"APQUIC_DATA_DIR": "/env", "APQUIC_LISTEN": ":1", "APQUIC_LEASE_TIME": "5m", "APQUIC_EMPTY": "",
 		"APQUIC_UPSTREAM": "a,b", "LOG_LEVEL": "debug", "APQUIC_OTHER": "x",
 	}
-	lookup := func(name string) (string, bool) { value, ok := environment[name]; return value, ok }
 	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
 	dataDir := fs.StringP("data-dir", "d", "/default", "")
 	listen := fs.String("listen", ":0", "")
@@ -125,7 +124,7 @@ func TestApplyEnvironment(t *testing.T) {
 	if err := fs.Parse([]string{"-d", "/flag"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := ApplyEnvironment(fs, "APQUIC", lookup); err != nil {
+	if err := ApplyEnvironment(fs, "APQUIC", environ(environment)); err != nil {
 		t.Fatal(err)
 	}
 	got := fmt.Sprint(*dataDir, *listen, *leaseTime, *empty, *level, *upstream)
@@ -140,7 +139,7 @@ func TestApplyEnvironmentMistakes(t *testing.T) {
 	fs.Int("max-services", 1, "")
 	fs.Duration("drain", 1, "")
 	fs.Func("server", "", func(string) error { return hinted{errors.New("no invitation"), "copy it"} })
-	err := ApplyEnvironment(fs, "X", func(string) (string, bool) { return "SECRET", true })
+	err := ApplyEnvironment(fs, "X", []string{"X_MAX_SERVICES=SECRET", "X_DRAIN=SECRET", "X_SERVER=SECRET"})
 	var b bytes.Buffer
 	Report(&b, err)
 	for _, want := range []string{

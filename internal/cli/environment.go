@@ -9,24 +9,34 @@ import (
 )
 
 // ApplyEnvironment sets the flags that are not on the command line from the
-// environment, --data-dir from PREFIX_DATA_DIR, and reports all values that are
+// environment (as os.Environ gives it), --data-dir from PREFIX_DATA_DIR, and reports all values that are
 // wrong. An empty variable counts as none. What pflag puts around the error of a
 // flag's Set is left out: it repeats the value, which may be a secret.
-func ApplyEnvironment(fs *pflag.FlagSet, prefix string, lookup func(string) (string, bool)) error {
+func ApplyEnvironment(fs *pflag.FlagSet, prefix string, environ []string) error {
 	var wrong []error
+	values := make(map[string]string)
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		values[name] = value
+	}
 	fs.VisitAll(func(flag *pflag.Flag) {
-		name := prefix + "_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
-		value, ok := lookup(name)
-		if flag.Changed || !ok || value == "" {
+		name := variable(prefix, flag)
+		value := values[name]
+		if flag.Changed || value == "" {
 			return
 		}
 		err := fs.Set(flag.Name, value)
 		if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-			err = invalid.Unwrap()
+			err = valueError(flag, value, invalid.Unwrap())
 		}
 		if err != nil {
 			wrong = append(wrong, fmt.Errorf("environment variable %s, for --%s: %w", name, flag.Name, err))
 		}
 	})
 	return errors.Join(wrong...)
+}
+
+// variable is the environment variable that sets a flag.
+func variable(prefix string, flag *pflag.Flag) string {
+	return prefix + "_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
 }

@@ -8,7 +8,12 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"apquic/internal/suggest"
 )
+
+// environmentPrefix is what the names of variables that set a flag begin with.
+const environmentPrefix = "APQUIC"
 
 // Program is a command with subcommands. Its settings, of type S, come from flags, the environment
 // (APQUIC_...), a file (-c) and defaults, in this order of weight.
@@ -39,11 +44,12 @@ type Call[S any] struct {
 	command       string
 	path          string // of the file; empty: none
 	help, version bool
+	warnings      []string
 }
 
 // Main runs a command line and returns the exit status.
-func (p *Program[S]) Main(args []string, lookup func(string) (string, bool), stdout, stderr io.Writer) int {
-	c, err := p.parse(args, lookup)
+func (p *Program[S]) Main(args, environ []string, stdout, stderr io.Writer) int {
+	c, err := p.parse(args, environ)
 	switch {
 	case err != nil:
 	case c.help:
@@ -53,6 +59,9 @@ func (p *Program[S]) Main(args []string, lookup func(string) (string, bool), std
 		fmt.Fprintln(stdout, p.Name, Version())
 	default:
 		c.Stdout, c.Stderr = stdout, stderr
+		for _, warning := range c.warnings {
+			fmt.Fprintln(stderr, "warning:", warning)
+		}
 		err = p.Commands[c.command](c)
 	}
 	Report(stderr, err)
@@ -60,8 +69,8 @@ func (p *Program[S]) Main(args []string, lookup func(string) (string, bool), std
 }
 
 // parse goes through the command line once to find the file, and again over what that says.
-func (p *Program[S]) parse(args []string, lookup func(string) (string, bool)) (*Call[S], error) {
-	c, err := p.parseOver(p.Defaults(), args, lookup)
+func (p *Program[S]) parse(args, environ []string) (*Call[S], error) {
+	c, err := p.parseOver(p.Defaults(), args, environ)
 	if err != nil || c.help || c.version || c.path == "" {
 		return c, err
 	}
@@ -69,24 +78,25 @@ func (p *Program[S]) parse(args []string, lookup func(string) (string, bool)) (*
 	if err := p.Load(c.path, &settings); err != nil {
 		return nil, ConfigError(err)
 	}
-	return p.parseOver(settings, args, lookup)
+	return p.parseOver(settings, args, environ)
 }
 
-func (p *Program[S]) parseOver(settings S, args []string, lookup func(string) (string, bool)) (*Call[S], error) {
+func (p *Program[S]) parseOver(settings S, args, environ []string) (*Call[S], error) {
 	c := &Call[S]{Settings: settings, program: p}
 	environment, all := p.flags(c)
 	if err := all.Parse(args); err != nil {
+		return nil, UsageError(p.Name, flagError(err, all))
+	}
+	if err := c.setCommand(all.Args()); err != nil {
 		return nil, UsageError(p.Name, err)
 	}
 	if c.help || c.version {
 		return c, nil
 	}
-	if err := c.setCommand(all.Args()); err != nil {
-		return nil, UsageError(p.Name, err)
-	}
-	if err := ApplyEnvironment(environment, "APQUIC", lookup); err != nil {
+	if err := ApplyEnvironment(environment, environmentPrefix, environ); err != nil {
 		return nil, ConfigError(err)
 	}
+	c.warnings = misspelled(environ, environmentPrefix, environment)
 	if p.Complete == nil {
 		return c, nil
 	}
@@ -115,7 +125,16 @@ func (p *Program[S]) flags(c *Call[S]) (environment, all *pflag.FlagSet) {
 }
 
 func (c *Call[S]) setCommand(words []string) error {
-	if len(words) > 0 {
+	switch {
+	case c.help || c.version:
+		return nil
+	case len(words) == 1 && words[0] == "help":
+		c.help = true
+		return nil
+	case len(words) == 1 && words[0] == "version":
+		c.version = true
+		return nil
+	case len(words) > 0:
 		c.command, c.Operands = words[0], words[1:]
 	}
 	_, known := c.program.Commands[c.command]
@@ -126,6 +145,9 @@ func (c *Call[S]) setCommand(words []string) error {
 		return fmt.Errorf("%d words follow the command %s, which takes %d at most", len(c.Operands), c.command, most)
 	}
 	names := slices.Sorted(maps.Keys(c.program.Commands))[1:] // the first is the empty one
+	if meant := suggest.Nearest(c.command, names); meant != "" && meant != c.command {
+		return fmt.Errorf("%q is not a command, did you mean %s?", c.command, meant)
+	}
 	return fmt.Errorf("%q is not a command; there are %s", strings.Join(words, " "), strings.Join(names, ", "))
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 )
@@ -35,6 +36,8 @@ func painter() *Program[settings] {
 		Bind: func(s *settings, environment, others *pflag.FlagSet) {
 			environment.StringVar(&s.Color, "color", s.Color, "the color")
 			environment.StringVar(&s.Size, "paper-size", s.Size, "the size")
+			environment.DurationVar(new(time.Duration), "dry", time.Minute, "how long it dries")
+			environment.IntVar(new(int), "coats", 1, "how many there are")
 			others.BoolVar(&loud, "loud", false, "say it loudly")
 		},
 		Complete: func(s *settings) error {
@@ -56,6 +59,14 @@ func painter() *Program[settings] {
 		},
 		Operands: map[string]int{"hang": 2},
 	}
+}
+
+// environ is variables as os.Environ returns them.
+func environ(variables map[string]string) (all []string) {
+	for name, value := range variables {
+		all = append(all, name+"="+value)
+	}
+	return all
 }
 
 // TestProgram: a flag counts more than the environment, that more than the file, that more than defaults.
@@ -81,6 +92,20 @@ func TestProgram(t *testing.T) {
 		{"", map[string]string{"APQUIC_LOUD": "true"}, ExitOK, "{white 1} false", ""},
 		{"--help", nil, ExitOK, "Flags:", ""},
 		{"--version", nil, ExitOK, "painter ", ""},
+		{"help", nil, ExitOK, "Flags:", ""},
+		{"version", nil, ExitOK, "painter ", ""},
+		{"version --loud", nil, ExitOK, "painter ", ""},
+		{"help me", nil, ExitUsage, "", `"help me" is not a command`},
+		{"--colour red", nil, ExitUsage, "", "error: unknown flag: --colour, did you mean --color?\n"},
+		{"--zzz", nil, ExitUsage, "", "error: unknown flag: --zzz\n"},
+		{"claen", nil, ExitUsage, "", `"claen" is not a command, did you mean clean?`},
+		{"--loud=yes", nil, ExitUsage, "", `error: --loud: "yes" is neither true nor false`},
+		{"--dry 180", nil, ExitUsage, "", "error: --dry: 180 has no unit, did you mean 180s or 180m?"},
+		{"--dry soon", nil, ExitUsage, "", `error: --dry: "soon" is not a duration, such as 90s, 15m or 1h30m`},
+		{"--coats many", nil, ExitUsage, "", `error: --coats: "many" is not a whole number`},
+		{"", map[string]string{"APQUIC_DRY": "5"}, ExitConfig, "", "APQUIC_DRY, for --dry: 5 has no unit"},
+		{"", map[string]string{"APQUIC_COLOUR": "red", "APQUIC_OTHER": "x", "XAPQUIC_COLOR": ""}, ExitOK, "{white 1} false",
+			"warning: the environment variable APQUIC_COLOUR sets nothing, did you mean APQUIC_COLOR?\n"},
 		{"clean", nil, ExitFailed, "", "error: it stays dirty"},
 		{"dance", nil, ExitUsage, "", `"dance" is not a command; there are clean, hang`},
 		{"clean twice", nil, ExitUsage, "", "not a command"},
@@ -94,8 +119,7 @@ func TestProgram(t *testing.T) {
 		{"-c nowhere", nil, ExitConfig, "", "nowhere"},
 	} {
 		var stdout, stderr strings.Builder
-		lookup := func(name string) (string, bool) { v, ok := test.environment[name]; return v, ok }
-		status := painter().Main(strings.Fields(test.args), lookup, &stdout, &stderr)
+		status := painter().Main(strings.Fields(test.args), environ(test.environment), &stdout, &stderr)
 		if status != test.status || !strings.HasPrefix(stdout.String(), test.stdout) || !strings.Contains(stderr.String(), test.stderr) {
 			t.Errorf("%q with %v: status %d, stdout %q, stderr %q", test.args, test.environment, status, &stdout, &stderr)
 		}

@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/tailscale/hujson"
+
+	"apquic/internal/suggest"
 )
 
 // maxMistakes is how many mistakes of a file are reported.
@@ -152,7 +154,7 @@ func (v value) mismatch() error {
 
 // reportUnknown returns the key that was probably meant, or "".
 func (v value) reportUnknown(name string, known []string) string {
-	suggestion, text := nearest(name, known), "unknown key"
+	suggestion, text := suggest.Nearest(name, known), "unknown key"
 	if suggestion == "" {
 		text += "; those here are " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
 	}

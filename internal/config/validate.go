@@ -12,6 +12,7 @@ import (
 
 	"apquic/framing"
 	"apquic/internal/debug"
+	"apquic/internal/suggest"
 )
 
 // longest is the longest duration that any setting may have: ten years.
@@ -126,7 +127,7 @@ func (f *faults) oneOf(key, word string, known ...string) {
 		return
 	}
 	err := fmt.Errorf("%s is none of %s", readable(word), strings.Join(known, ", "))
-	*f = append(*f, fault{err, []string{key}, nearest(word, known)})
+	*f = append(*f, fault{err, []string{key}, suggest.Nearest(word, known)})
 }
 
 func (f *faults) services(services []Service) {

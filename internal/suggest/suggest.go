@@ -1,4 +1,6 @@
-package config
+// Package suggest finds what was probably meant by a word that is almost one of those known. It must not decide anything:
+// a suggestion is for a person to read.
+package suggest
 
 import (
 	"slices"
@@ -8,8 +10,8 @@ import (
 // maxTypos is how many letters a suggestion may differ in.
 const maxTypos = 2
 
-// nearest returns the one of known that was probably meant by word, or "".
-func nearest(word string, known []string) string {
+// Nearest returns the one of known that was probably meant by word, or "".
+func Nearest(word string, known []string) string {
 	best, least := "", maxTypos+1
 	for _, candidate := range slices.Sorted(slices.Values(known)) {
 		if strings.EqualFold(word, candidate) {
