@@ -36,7 +36,9 @@ var allowed = map[string][]string{
 	"quicproxy":       {"certs", "framing", "internal/machine", "internal/netmon", "internal/udp", "lease", "quicproxy/internal/limit", "quicproxy/segments"},
 	"lease/boltstore": {"certs", "lease"},
 
-	"cmd/apquic-server": {"certs", "internal/cli", "internal/config", "internal/debug", "lease", "lease/boltstore", "quicproxy"},
+	"admin": {"certs", "internal/control", "lease", "quicproxy"},
+
+	"cmd/apquic-server": {"admin", "certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "lease", "lease/boltstore", "quicproxy"},
 	"cmd/apquic-node":   {"certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "quicproxy"},
 	"internal/demo":     nil,
 

@@ -40,7 +40,7 @@ func startApquic(ctx context.Context, s *site, server, node string) (string, err
 		return "", err
 	}
 	invitation, err := s.run(ctx, s.server, invitationLine, server, "--listen", s.at(nodes), "--public-host", s.host,
-		"--range", strconv.Itoa(public), "--max-clients", "100000", "--max-clients-per-address", "100000", "--data-dir", filepath.Join(s.folder, "server"))
+		"--open", "--range", strconv.Itoa(public), "--max-clients", "100000", "--max-clients-per-address", "100000", "--data-dir", filepath.Join(s.folder, "server"))
 	if err != nil {
 		return "", err
 	}

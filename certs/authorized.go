@@ -1,88 +1,162 @@
 package certs
 
 import (
-	"bytes"
+	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
-	"sync"
 	"time"
-	"unicode"
 )
 
 const (
 	maxAuthorizedFile = 4 << 20 // bytes: some 50000 nodes
-	maxComment        = 200     // bytes
-	maxNamedLines     = 10      // in one error
 
-	// settleTime is how long a file must be left alone until its time and size
-	// tell every version apart: file systems count time in steps of up to 2 s.
+	// readPause is how long the file is left alone after it was read: whoever makes it change again and again, or
+	// asks again and again, costs no more than that.
+	readPause = time.Second
+	// settleTime is how long a file must have been left alone until its time and size tell every version apart: file
+	// systems count time in steps of up to 2 s.
 	settleTime = 2 * time.Second
 )
 
-// AuthorizedNodes is the file of the nodes that a server serves, in the manner
-// of SSH: one node id per line, the rest of the line is a comment; empty lines
-// and lines that begin with # do not count. People edit it while the server
-// runs. Safe for concurrent use, also by many processes.
+// AuthorizedNode is what the operator of a server says of a node: a line of [AuthorizedNodes].
+type AuthorizedNode struct {
+	ID     NodeID
+	Name   string    // one line of printable characters; may be empty
+	Denied bool      // sent away, whatever else is said
+	Joined time.Time // when an invitation let it in; zero: its id was written by hand
+	Port   uint16    // the public port for its first service; 0: any
+}
+
+// AuthorizedNodes is the file of the nodes that a server serves, in the manner of SSH: a node id begins each line,
+// its name is the rest; -ID sends a node away, whatever other lines say. Empty lines and lines that begin with # do
+// not count. People edit it while the server runs. Safe for concurrent use, also by many processes.
 type AuthorizedNodes struct {
 	path string
 
-	mu       sync.Mutex
-	nodes    map[NodeID]struct{} // what the file held when it was as in info
-	badLines error               // in it
-	info     fs.FileInfo         // nil: nothing read
-	readAt   time.Time
+	// turn holds one token, of who uses the fields below. A channel, so that a wait for it ends with a context.
+	turn     chan struct{}
+	nodes    map[NodeID]AuthorizedNode // what the file held when it was as in info
+	badLines error                     // in it
+	info     fs.FileInfo               // nil: there was no file
+	sum      [sha256.Size]byte         // of its content when it was read
+	readAt   time.Time                 // zero: never
+	revision uint64
 }
 
-// NewAuthorizedNodes returns the nodes in the file path, which is not opened
-// yet. No such file means no nodes.
-func NewAuthorizedNodes(path string) *AuthorizedNodes { return &AuthorizedNodes{path: path} }
+// NewAuthorizedNodes returns the nodes in the file path, which is not opened yet. No such file means no nodes.
+func NewAuthorizedNodes(path string) *AuthorizedNodes {
+	return &AuthorizedNodes{path: path, turn: make(chan struct{}, 1)}
+}
 
-// Contains reports whether id is in the file as it is now: the file is read
-// again if its time or size changed. So a line that somebody removes counts no
-// more at once.
+// Lookup returns what the file says of id now: the file is read again if it changed. known is false for a node that
+// it does not name.
 //
-// A wrong line does not hide the others: the answer is right, and the error that
-// comes with it names the wrong lines, each time until they are gone. If the file
-// cannot be read, the answer is false.
-func (a *AuthorizedNodes) Contains(id NodeID) (bool, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := a.refreshLocked(); err != nil {
-		return false, fmt.Errorf("authorized nodes: %w", err)
-	}
-	_, ok := a.nodes[id]
-	return ok, a.badLines
+// A wrong line does not hide the others: the answer is right, and the error that comes with it names the wrong lines,
+// each time until they are gone. If the file cannot be read or others may write it, no node is known.
+//
+// The file is read once a second at most; a call that needs it sooner waits, or ends with ctx.
+func (a *AuthorizedNodes) Lookup(ctx context.Context, id NodeID) (node AuthorizedNode, known bool, err error) {
+	err = a.withTurn(ctx, func() error {
+		if err := a.refresh(ctx); err != nil {
+			return err
+		}
+		node, known = a.nodes[id]
+		return a.badLines
+	})
+	return node, known, err
 }
 
-// refreshLocked brings nodes up to date with the file.
-func (a *AuthorizedNodes) refreshLocked() error {
+// All returns all nodes of the file by name and id, with the errors of Lookup.
+func (a *AuthorizedNodes) All(ctx context.Context) (nodes []AuthorizedNode, err error) {
+	err = a.withTurn(ctx, func() error {
+		if err := a.refresh(ctx); err != nil {
+			return err
+		}
+		nodes = slices.SortedFunc(maps.Values(a.nodes), func(a, b AuthorizedNode) int {
+			if byName := strings.Compare(a.Name, b.Name); byName != 0 {
+				return byName
+			}
+			return strings.Compare(a.ID.String(), b.ID.String())
+		})
+		return a.badLines
+	})
+	return nodes, err
+}
+
+// Revision is another number whenever the file says something else than before, with the errors of Lookup. An error
+// keeps the number: a file that cannot be read says nothing.
+func (a *AuthorizedNodes) Revision(ctx context.Context) (revision uint64, err error) {
+	err = a.withTurn(ctx, func() error {
+		err := a.refresh(ctx)
+		revision = a.revision
+		if err == nil {
+			err = a.badLines
+		}
+		return err
+	})
+	return revision, err
+}
+
+// withTurn calls use when nobody else uses a.
+func (a *AuthorizedNodes) withTurn(ctx context.Context, use func() error) error {
+	select {
+	case a.turn <- struct{}{}:
+		defer func() { <-a.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("authorized nodes: waiting for the file: %w", context.Cause(ctx))
+	}
+	if err := use(); err != nil {
+		return fmt.Errorf("authorized nodes: %w", err)
+	}
+	return nil
+}
+
+// refresh brings nodes up to date with the file. It needs the turn.
+func (a *AuthorizedNodes) refresh(ctx context.Context) error {
 	info, err := os.Stat(a.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		a.nodes, a.badLines, a.info = nil, nil, nil
+		a.take(nil, nil, time.Time{})
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if a.unchangedLocked(info) {
+	if err := checkWriters(a.path, info); err != nil {
+		return err
+	}
+	if a.hasRead(info) {
 		return nil
 	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s: not a regular file", a.path)
+	if pause := time.Until(a.readAt.Add(readPause)); pause > 0 {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return fmt.Errorf("waiting to read %s again: %w", a.path, context.Cause(ctx))
+		}
 	}
+	return a.read()
+}
+
+func (a *AuthorizedNodes) read() error {
 	file, err := os.Open(a.path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
 	// The state of the file before it is read: a change meanwhile shows later.
-	if info, err = file.Stat(); err != nil {
+	info, err := file.Stat()
+	if err != nil {
 		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s: not a regular file", a.path)
 	}
 	readAt := time.Now()
 	content, err := io.ReadAll(io.LimitReader(file, maxAuthorizedFile+1))
@@ -92,115 +166,25 @@ func (a *AuthorizedNodes) refreshLocked() error {
 	if len(content) > maxAuthorizedFile {
 		return tooLarge(a.path)
 	}
-	a.nodes, a.badLines = parseAuthorized(a.path, content)
+	a.take(content, info, readAt)
+	return nil
+}
+
+// take replaces what is known by what content says.
+func (a *AuthorizedNodes) take(content []byte, info fs.FileInfo, readAt time.Time) {
+	sum := sha256.Sum256(content)
+	if a.nodes == nil || sum != a.sum {
+		a.nodes, a.badLines = parseAuthorized(a.path, content)
+		a.sum = sum
+		a.revision++
+	}
 	a.info, a.readAt = info, readAt
-	return nil
 }
 
-// unchangedLocked reports whether info belongs to what was read. A file that was
-// written just before it was read, or in the future, may have changed without
-// showing it.
-func (a *AuthorizedNodes) unchangedLocked(info fs.FileInfo) bool {
-	return a.info != nil && os.SameFile(info, a.info) && info.Size() == a.info.Size() &&
-		info.ModTime().Equal(a.info.ModTime()) && a.readAt.Sub(info.ModTime()) > settleTime
-}
-
-// Add writes id into the file, with comment after it, unless it is there
-// already; the file is made if it is missing, mode 0600. The line is on the disk
-// when Add returns. It is appended in one write, so nothing is lost of what
-// other programs and people write there. Of comment at most 200 bytes are kept,
-// as one line of printable characters.
-func (a *AuthorizedNodes) Add(id NodeID, comment string) error {
-	if id.IsZero() {
-		return errors.New("authorized nodes: no node id to add")
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := a.refreshLocked(); err != nil {
-		return fmt.Errorf("authorized nodes: %w", err)
-	}
-	if _, ok := a.nodes[id]; ok {
-		return nil
-	}
-	line := strings.TrimSpace(id.String()+" "+printable(comment)) + "\n"
-	if err := appendLine(a.path, line); err != nil {
-		return fmt.Errorf("authorized nodes: add %v: %w", id, err)
-	}
-	return nil
-}
-
-// appendLine adds line, which ends with a newline, to the file path.
-func appendLine(path, line string) (err error) {
-	directory := filepath.Dir(path)
-	if err = os.MkdirAll(directory, 0o700); err != nil {
-		return err
-	}
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	size := info.Size()
-	if size+int64(len(line))+1 > maxAuthorizedFile {
-		return tooLarge(path)
-	}
-	if size > 0 {
-		var last [1]byte
-		if _, err := file.ReadAt(last[:], size-1); err != nil {
-			return err
-		}
-		if last[0] != '\n' {
-			line = "\n" + line
-		}
-	}
-	if _, err := file.WriteString(line); err != nil {
-		return err
-	}
-	if err := file.Sync(); err != nil || size > 0 {
-		return err
-	}
-	return syncDirectory(directory)
-}
-
-// parseAuthorized returns the nodes in content, and an error that names the
-// wrong lines if there are any.
-func parseAuthorized(path string, content []byte) (map[NodeID]struct{}, error) {
-	nodes := make(map[NodeID]struct{})
-	var bad []error
-	number, wrong := 0, 0
-	content = bytes.TrimPrefix(content, []byte("\ufeff")) // Windows editors begin with it
-	for line := range bytes.Lines(content) {
-		number++
-		fields := bytes.Fields(line)
-		if len(fields) == 0 || fields[0][0] == '#' {
-			continue
-		}
-		id, err := decodeNodeID(string(fields[0]))
-		if err == nil {
-			nodes[id] = struct{}{}
-			continue
-		}
-		if wrong++; wrong <= maxNamedLines {
-			bad = append(bad, fmt.Errorf("%s:%d: this line does not count: node id: %w", path, number, err))
-		}
-	}
-	if more := wrong - len(bad); more > 0 {
-		bad = append(bad, fmt.Errorf("%s: and %d more wrong lines", path, more))
-	}
-	return nodes, errors.Join(bad...)
-}
-
-func tooLarge(path string) error {
-	return withHint(fmt.Errorf("%s: more than %d bytes", path, maxAuthorizedFile), "remove lines from %s that nobody needs", path)
-}
-
-// printable makes one line of s: a comment may come from outside, and must not
-// smuggle in lines of its own.
-func printable(s string) string {
-	s = strings.ToValidUTF8(s[:min(len(s), maxComment)], "")
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) }), " ")
+// hasRead reports whether info belongs to what was read. A file that was written just before it was read, or in the
+// future, may have changed without showing it; it is read again when that would show.
+func (a *AuthorizedNodes) hasRead(info fs.FileInfo) bool {
+	same := a.info != nil && os.SameFile(info, a.info) && info.Size() == a.info.Size() && info.ModTime().Equal(a.info.ModTime())
+	settled := same && a.readAt.Sub(info.ModTime()) > settleTime
+	return settled || same && time.Since(a.readAt) < settleTime
 }

@@ -37,6 +37,11 @@ func LoadOrCreateKey(path string) (PrivateKey, error) {
 	if err != nil {
 		return PrivateKey{}, fmt.Errorf("key file: %w", err)
 	}
+	return parseKeyLine(path, line)
+}
+
+// parseKeyLine reads the line of the key file path.
+func parseKeyLine(path, line string) (PrivateKey, error) {
 	key, err := ParsePrivateKey(line)
 	if err == nil {
 		return key, nil
@@ -46,6 +51,15 @@ func LoadOrCreateKey(path string) (PrivateKey, error) {
 		return PrivateKey{}, err
 	}
 	return PrivateKey{}, damaged(err, path)
+}
+
+// LoadKey is [LoadOrCreateKey] for a key that must be there: the error is fs.ErrNotExist if it is not.
+func LoadKey(path string) (PrivateKey, error) {
+	line, err := readPrivateLine(path)
+	if err != nil {
+		return PrivateKey{}, fmt.Errorf("key file: %w", err)
+	}
+	return parseKeyLine(path, line)
 }
 
 // LoadOrCreateSecret is [LoadOrCreateKey] for size random bytes, which the file
@@ -62,20 +76,6 @@ func LoadOrCreateSecret(path string, size int) ([]byte, error) {
 	secret, err := hex.DecodeString(line)
 	if err != nil || len(secret) != size {
 		return nil, damaged(fmt.Errorf("secret file %s: want %d hexadecimal digits in one line", path, hex.EncodedLen(size)), path)
-	}
-	return secret, nil
-}
-
-// ReplaceSecret puts size new random bytes in the file path, whatever was there,
-// and returns them. Who reads the file at the same time sees the old secret or
-// the new one.
-func ReplaceSecret(path string, size int) ([]byte, error) {
-	if err := checkSecretSize(size); err != nil {
-		return nil, err
-	}
-	secret := newSecret(size)
-	if err := writePrivateFile(path, hex.EncodeToString(secret), os.Rename); err != nil {
-		return nil, fmt.Errorf("secret file: %w", err)
 	}
 	return secret, nil
 }
@@ -155,7 +155,7 @@ func writePrivateFile(path, line string, place func(temporary, path string) erro
 	}
 	defer os.Remove(file.Name()) // gone already when place renamed it
 	_, err = file.WriteString(line + "\n")
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+	if err = errors.Join(err, giveTo(file, directory), file.Sync(), file.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", file.Name(), err)
 	}
 	if err := place(file.Name(), path); err != nil {

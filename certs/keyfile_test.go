@@ -192,9 +192,6 @@ func TestUnusablePlaces(t *testing.T) {
 		if secret, err := LoadOrCreateSecret(path, 16); err == nil || secret != nil {
 			t.Errorf("%s: secret, %v", name, err)
 		}
-		if secret, err := ReplaceSecret(path, 16); err == nil || secret != nil {
-			t.Errorf("%s: replaced secret, %v", name, err)
-		}
 	}
 	wantFiles(t, directory, "file")
 }
@@ -212,7 +209,7 @@ func TestDirectoryNotWritable(t *testing.T) {
 		if _, err := LoadOrCreateKey(path); !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("%s: %v, want fs.ErrPermission", path, err)
 		}
-		if err := NewAuthorizedNodes(path).Add(newKey(t).ID(), ""); !errors.Is(err, fs.ErrPermission) {
+		if err := add(NewAuthorizedNodes(path), newKey(t).ID(), ""); !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("%s: Add: %v, want fs.ErrPermission", path, err)
 		}
 	}
@@ -259,25 +256,11 @@ func TestSecrets(t *testing.T) {
 	if _, err := LoadOrCreateSecret(path, 32); err == nil || hintOf(err) == "" {
 		t.Errorf("a file of another size: %v", err)
 	}
-	replaced, err := ReplaceSecret(path, 32)
-	if err != nil || len(replaced) != 32 {
-		t.Fatalf("%d bytes, %v", len(replaced), err)
-	}
-	wantMode(t, path, 0o600)
-	if again, err = LoadOrCreateSecret(path, 32); err != nil || !bytes.Equal(again, replaced) {
-		t.Errorf("loaded: %x, %v; want %x", again, err, replaced)
-	}
 	wantFiles(t, directory, "secret")
 
-	if made, err := ReplaceSecret(filepath.Join(directory, "new", "secret"), 16); err != nil || len(made) != 16 {
-		t.Errorf("no file yet: %d bytes, %v", len(made), err)
-	}
 	for _, size := range []int{-1, 0, 15, 1025} {
 		if _, err := LoadOrCreateSecret(path, size); err == nil {
 			t.Errorf("size %d: no error", size)
-		}
-		if _, err := ReplaceSecret(path, size); err == nil {
-			t.Errorf("size %d: replaced", size)
 		}
 	}
 	largest := filepath.Join(directory, "largest")
@@ -287,29 +270,6 @@ func TestSecrets(t *testing.T) {
 	if _, err := LoadOrCreateSecret(largest, maxSecretSize); err != nil {
 		t.Errorf("the largest secret, loaded: %v", err)
 	}
-}
-
-func TestReplaceSecretWhileRead(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "secret")
-	if _, err := ReplaceSecret(path, 16); err != nil {
-		t.Fatal(err)
-	}
-	var group sync.WaitGroup
-	for range 4 {
-		group.Go(func() {
-			for range 20 {
-				if _, err := ReplaceSecret(path, 16); err != nil {
-					t.Error(err)
-				}
-				if _, err := LoadOrCreateSecret(path, 16); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	group.Wait()
-	wantFiles(t, filepath.Dir(path), "secret")
 }
 
 func TestCreateInManyGoroutines(t *testing.T) {

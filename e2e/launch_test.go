@@ -127,7 +127,12 @@ func newTunnel(t *testing.T, more ...string) *tunnel {
 func (n *tunnel) start(t *testing.T, more ...string) {
 	t.Helper()
 	n.server = launch(t, nil, "apquic-server", n.serverArguments(more...)...)
-	n.invitation = waitFor(t, n.server.stdout, `^(apquic://\S+)$`)
+	waitFor(t, n.server.stdout, `^(apquic-server invite)`)
+	text, err := exec.Command(filepath.Join(bin, "apquic-server"), "invite", "--data-dir", n.data).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.invitation = strings.TrimSpace(string(text))
 }
 
 func (n *tunnel) address() string { return "127.0.0.1:" + strconv.Itoa(n.public) }

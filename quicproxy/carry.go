@@ -47,6 +47,8 @@ func (c *nodeConn) carry(p *publicListener, client *publicClient) error {
 	defer c.ended(r)
 	c.server.memory.add(r, relayName{p.key.Service, client.RemoteAddr().String()})
 	defer c.server.memory.remove(r)
+	p.relayBegan(r)
+	defer p.relayEnded(r)
 	if client.read == nil { // else it was counted when it began for the first time
 		c.server.count(func(n *Counters) { n.Relays++ })
 	}

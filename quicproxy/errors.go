@@ -40,13 +40,16 @@ func failureMessage(err error) *framing.Failure {
 }
 
 func notAuthorized(node certs.NodeID, err error) error {
+	if errors.Is(err, ErrTooManyJoins) {
+		return &FailureError{Code: framing.ErrorBusy, Text: err.Error(), Advice: "wait a minute"}
+	}
 	if !errors.Is(err, ErrNotAuthorized) {
 		return &FailureError{Code: framing.ErrorInternal, Text: "the server could not check who may use it"}
 	}
 	return &FailureError{
 		Code:   framing.ErrorNotAuthorized,
 		Text:   fmt.Sprintf("%v: %v", err, node),
-		Advice: fmt.Sprintf("use an invitation with the server's current secret, or add this line to the server's authorized_nodes: %v", node),
+		Advice: fmt.Sprintf("ask the server's owner for an invitation (apquic-server invite), or for this: apquic-server allow %v", node),
 
 		RetryAfter: personRetry,
 	}

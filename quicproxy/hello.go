@@ -38,7 +38,8 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 		log:      s.log.With("node", node, "from", conn.RemoteAddr().String()),
 		services: make(map[string]*publicListener),
 	}
-	joined, err := s.authorize(node, hello.JoinSecret)
+	before := s.admissionRevision(ctx)
+	err = s.authorize(ctx, c, hello.JoinSecret)
 	if errors.Is(err, ErrNotAuthorized) && len(hello.JoinSecret) == 0 {
 		control.reply(envelope, framing.OpFailure, failureMessage(notAuthorized(node, err)))
 		second, again, silence := readHello(control, deadline)
@@ -46,21 +47,25 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 			return nil, s.stranger(c, err)
 		}
 		envelope = second
-		joined, err = s.authorize(node, again.JoinSecret)
+		err = s.authorize(ctx, c, again.JoinSecret)
 	}
 	if err != nil {
 		err = s.stranger(c, err)
-	} else {
-		err = s.enter(c, hello.Standby)
+	} else if err = s.enter(c, hello.Standby); err == nil && s.sentAwaySince(ctx, c, before) {
+		s.leave(c)
+		err = notAuthorized(node, ErrNotAuthorized)
 	}
 	if err != nil {
 		refuse(control, envelope, conn, err)
 		return nil, err
 	}
 	c.account = s.openAccount(node)
-	c.log.Info("node connected", "version", c.version, "joined", joined, "lane", c.lane)
+	c.log.Info("node connected", "version", c.version, "joined", c.admission.Joined, "lane", c.lane)
+	if c.admission.Joined {
+		c.audit("join")
+	}
 	welcome := &framing.Welcome{
-		Version: s.config.Version, ObservedAddress: conn.RemoteAddr().String(), Joined: joined, MaxLanes: maxLanes, Instance: s.instance,
+		Version: s.config.Version, ObservedAddress: conn.RemoteAddr().String(), Joined: c.admission.Joined, Name: c.admission.Name, MaxLanes: maxLanes, Instance: s.instance,
 		IdleTimeoutMilliseconds: uint64(s.config.IdleTimeout / time.Millisecond), Successor: s.successor,
 		Features: ownFeatures(s.config.ResumeTime).Numbers(), Limits: s.limits(),
 	}

@@ -1,6 +1,7 @@
 package quicproxy
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"testing"
@@ -21,20 +22,23 @@ type gate struct {
 
 func newGate(secret string) *gate { return &gate{secret: secret, known: make(map[certs.NodeID]bool)} }
 
-func (g *gate) Admit(node certs.NodeID, secret []byte) (joined bool, err error) {
+func (g *gate) Revision(context.Context) uint64 { return 0 }
+
+func (g *gate) Admit(_ context.Context, a Applicant) (Admission, error) {
+	node, secret := a.Node, a.JoinSecret
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.shown = append(g.shown, string(secret))
+	if a.From.IsValid() { // else it is only looked at again
+		g.shown = append(g.shown, string(secret))
+	}
 	switch {
 	case g.known[node]:
-		return false, nil
-	case len(secret) == 0:
-		return false, ErrNotAuthorized
-	case string(secret) != g.secret:
-		return false, errWrongSecret
+		return Admission{}, nil
+	case len(secret) == 0, string(secret) != g.secret:
+		return Admission{}, ErrNotAuthorized
 	}
 	g.known[node] = true
-	return true, nil
+	return Admission{Joined: true}, nil
 }
 
 func (g *gate) remove(node certs.NodeID) {

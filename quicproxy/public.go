@@ -39,6 +39,9 @@ type publicListener struct {
 	closed  bool          // the lease ended
 	changed chan struct{} // closed and made anew when one of the above changes
 	parked  int
+	clients int // public connections now
+	relays  map[*relay]struct{}
+	ended   Traffic // of the relays that have ended
 }
 
 // Bind opens the public listener of a lease; it implements lease.Binder.
@@ -65,6 +68,7 @@ func (s *Server) Unbind(l lease.Lease) {
 	p := s.public[l.Port]
 	delete(s.public, l.Port)
 	s.mu.Unlock()
+	s.guests.Give(l.Key)
 	if p != nil {
 		p.close()
 	}
@@ -108,6 +112,8 @@ func (p *publicListener) admit(client net.Conn) {
 	}
 	p.server.work.Go(func() {
 		defer leave()
+		p.clientCame(1)
+		defer p.clientCame(-1)
 		p.serve(client)
 	})
 }

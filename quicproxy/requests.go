@@ -128,11 +128,16 @@ func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse,
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	granted, err := c.server.lessor.Grant(ctx, lease.Request{
+	wanted := lease.Request{
 		Key:    lease.Key{Node: c.node, Service: request.Service},
 		Origin: request.OriginAddress, WantedPort: uint16(request.WantedPort),
-	})
+	}
+	if err := c.checkShare(&wanted); err != nil {
+		return nil, leaseFailure(err)
+	}
+	granted, err := c.server.lessor.Grant(ctx, wanted)
 	if err != nil {
+		c.server.guests.Give(wanted.Key) // one that is there is counted when it is asked for again
 		return nil, leaseFailure(err)
 	}
 	p := c.server.publicListener(granted.Port)

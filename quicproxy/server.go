@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/lease"
+	"apquic/quicproxy/internal/limit"
 )
 
 // Defaults of ServerConfig and NodeConfig.
@@ -42,6 +44,9 @@ type ServerConfig struct {
 	LeaseTime time.Duration
 	// MaxServices is the number of services per node, 16 by default.
 	MaxServices int
+	// MaxLeasesPerAddress is how many leases the nodes of one address, or one /48, may have together that the Admitter
+	// does not know; no limit by default.
+	MaxLeasesPerAddress int
 	// PublicHost is the host in the public addresses that nodes are told.
 	PublicHost string
 	// ListenPublic opens the public listener of a port; all addresses of the machine by default.
@@ -88,6 +93,7 @@ type ServerConfig struct {
 type Server struct {
 	config    ServerConfig
 	log       *slog.Logger
+	since     time.Time
 	lastRelay atomic.Uint64      // the number that a relay got last
 	successor *framing.Successor // that is announced to nodes; nil: none
 	instance  uint64             // tells this process from the one before it
@@ -100,6 +106,7 @@ type Server struct {
 	strangers *recently[certs.NodeID]
 	crowded   *recently[uint16]
 	silent    *recently[certs.NodeID]
+	guests    *limit.Shares[netip.Addr, lease.Key] // leases of nodes that nobody knows
 
 	// listeners waits for the accept loops of the public listeners, work for everything else.
 	listeners, work sync.WaitGroup
@@ -147,12 +154,14 @@ func NewServer(config ServerConfig) (*Server, error) {
 		config:    config,
 		log:       config.Log,
 		instance:  randomInstance(),
+		since:     time.Now(),
 		guard:     newHandshakeGuard(),
 		memory:    newMemoryBudget(cmp.Or(config.Memory, defaultMemory()), config.Log),
 		clients:   newClientLimits(cmp.Or(config.MaxClients, defaultMaxClients), cmp.Or(config.MaxClientsPerAddress, defaultMaxClientsPerAddress)),
 		strangers: newRecently[certs.NodeID](),
 		crowded:   newRecently[uint16](),
 		silent:    newRecently[certs.NodeID](),
+		guests:    limit.NewShares[netip.Addr, lease.Key](config.MaxLeasesPerAddress),
 		probes:    probes{open: make(map[probeToken]*probe)},
 		sessions:  make(map[certs.NodeID]*session),
 		accounts:  make(map[certs.NodeID]*account),
@@ -165,7 +174,7 @@ func NewServer(config ServerConfig) (*Server, error) {
 	}
 	s.lessor, err = lease.NewLessor(lease.Config{
 		Store: config.Store, Ports: config.Ports, HoldTime: config.LeaseTime,
-		MaxPerNode: config.MaxServices, Binder: s, Log: config.Log,
+		MaxPerNode: config.MaxServices, Binder: s, Keep: s.keeps, Log: config.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)

@@ -51,6 +51,7 @@ type nodeConn struct {
 	since       time.Time
 	log         *slog.Logger
 	session     *session
+	admission   Admission    // what the operator lets it do
 	account     *account     // of the node, from the moment that it is admitted
 	association *association // nil: relays do not move
 	silent      atomic.Bool  // the node leaves what was sent to it unacknowledged

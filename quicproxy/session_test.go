@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -296,45 +295,6 @@ func TestTwoIdleProcesses(t *testing.T) {
 		}
 		if n := w.logged.count("two processes use the key"); n != 1 {
 			t.Errorf("the operator was told %d times", n)
-		}
-	})
-}
-
-// TestNotAuthorized: a stranger is refused, both sides are told how to let it in, and that works.
-func TestNotAuthorized(t *testing.T) {
-	simulate(t, func(t *testing.T, w *world) {
-		dir := t.TempDir()
-		nodes := certs.NewAuthorizedNodes(dir + "/authorized_nodes")
-		secret := []byte("sixteen bytes...")
-		admission := NewAdmission(nodes, func() ([]byte, error) { return secret, nil }, w.log)
-		server := w.startServer(func(c *ServerConfig) { c.Admit = admission })
-		node := w.startNode(expose("web", web))
-		id := w.nodeKey.ID().String()
-		eventually(t, "told", func() bool {
-			return w.logged.count("line="+id) == 1 && w.logged.count("reason=\"this node is not authorized: "+id) == 1
-		})
-		time.Sleep(5 * time.Minute)
-		if n := w.logged.count("level=WARN"); n != 2 {
-			t.Errorf("%d warnings, want one on each side", n)
-		}
-		if next := regexp.MustCompile(`next try in (3\d|4\d|5\d|60?)(s|m0s)"`); !next.MatchString(w.logged.String()) {
-			t.Error("the node does not say when it tries again")
-		}
-		if err := nodes.Add(w.nodeKey.ID(), "added by hand"); err != nil {
-			t.Fatal(err)
-		}
-		node.leases.wait(t, 1)
-
-		wrong := w.startNode(expose("web", web), func(c *NodeConfig) { c.Key = newKey(t); c.JoinSecret = []byte("guessed") })
-		eventually(t, "refused", func() bool { return w.logged.count("its join secret is not the server's") > 0 })
-		wrong.stop()
-
-		invited := w.startNode(expose("web", web), func(c *NodeConfig) { c.Key = newKey(t); c.JoinSecret = secret })
-		invited.leases.wait(t, 1)
-		secret = []byte("another secret..")
-		eventually(t, "two nodes", func() bool { return len(server.server.Status().Sessions) == 2 })
-		if known, err := nodes.Contains(invited.node.config.Key.ID()); !known || err != nil {
-			t.Errorf("the invited node is not in the file: %v", err)
 		}
 	})
 }

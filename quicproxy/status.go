@@ -2,6 +2,7 @@ package quicproxy
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"time"
 
@@ -20,14 +21,23 @@ type Counters struct {
 
 // ServerStatus is a copied snapshot of a server.
 type ServerStatus struct {
-	Sessions []SessionStatus // by node id
-	Leases   []lease.Lease   // by port
+	Since    time.Time          // when the server was made
+	Sessions []SessionStatus    // by node id
+	Leases   []lease.Lease      // by port
+	Traffic  map[uint16]Traffic // of the open ports
 	Counters Counters
+}
+
+// Traffic is what went through a public port since it was opened.
+type Traffic struct {
+	Clients          int // public connections now, also those that wait
+	ToNode, FromNode uint64
 }
 
 // SessionStatus is one live connection of a node.
 type SessionStatus struct {
 	Node     certs.NodeID
+	Name     string // what the operator called it when it connected
 	Address  string // as the server sees it
 	Version  string
 	Instance uint64 // the number of the node's process
@@ -39,21 +49,63 @@ type SessionStatus struct {
 
 // Status returns a snapshot.
 func (s *Server) Status() ServerStatus {
-	status := ServerStatus{Leases: s.lessor.Leases()}
+	status := ServerStatus{Since: s.since, Leases: s.lessor.Leases(), Traffic: make(map[uint16]Traffic)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for port, p := range s.public {
+		status.Traffic[port] = p.traffic()
+	}
 	status.Counters = s.counters
 	status.Counters.Stalled = s.memory.resets()
 	for _, session := range s.sessions {
 		for i, c := range slices.Concat(session.conns, session.lanes) {
 			status.Sessions = append(status.Sessions, SessionStatus{
-				Node: c.node, Address: c.quic.RemoteAddr().String(), Version: c.version, Instance: c.instance,
+				Node: c.node, Name: c.admission.Name, Address: c.quic.RemoteAddr().String(), Version: c.version, Instance: c.instance,
 				Since: c.since, Relays: c.relays.len(), Primary: i == len(session.conns)-1, Lane: c.lane,
 			})
 		}
 	}
 	slices.SortStableFunc(status.Sessions, func(a, b SessionStatus) int { return cmp.Compare(a.Node.String(), b.Node.String()) })
 	return status
+}
+
+// Forget gives up the lease of a service whose node is away; see lease.Lessor.Forget for its errors.
+func (s *Server) Forget(ctx context.Context, key lease.Key) error { return s.lessor.Forget(ctx, key) }
+
+// traffic counts the relays that run, too.
+func (p *publicListener) traffic() Traffic {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.ended
+	t.Clients = p.clients
+	for r := range p.relays {
+		t.ToNode += r.toStreamBytes.Load()
+		t.FromNode += r.toTCPBytes.Load()
+	}
+	return t
+}
+
+func (p *publicListener) relayBegan(r *relay) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.relays == nil {
+		p.relays = make(map[*relay]struct{})
+	}
+	p.relays[r] = struct{}{}
+}
+
+func (p *publicListener) relayEnded(r *relay) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.relays, r)
+	p.ended.ToNode += r.toStreamBytes.Load()
+	p.ended.FromNode += r.toTCPBytes.Load()
+}
+
+func (p *publicListener) clientCame(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clients += n
 }
 
 // count changes the counters.

@@ -286,11 +286,13 @@ func TestServerSaysWhen(t *testing.T) {
 // admitOnly admits one node.
 type admitOnly certs.NodeID
 
-func (a admitOnly) Admit(node certs.NodeID, _ []byte) (bool, error) {
-	if node != certs.NodeID(a) {
-		return false, ErrNotAuthorized
+func (a admitOnly) Revision(context.Context) uint64 { return 0 }
+
+func (a admitOnly) Admit(_ context.Context, applicant Applicant) (Admission, error) {
+	if applicant.Node != certs.NodeID(a) {
+		return Admission{}, ErrNotAuthorized
 	}
-	return false, nil
+	return Admission{}, nil
 }
 
 // TestRestartingServer: the nodes of a server that says that it restarts are back at once.

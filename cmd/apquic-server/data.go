@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
+	"apquic/admin"
 	"apquic/certs"
 	"apquic/internal/cli"
 	"apquic/internal/config"
@@ -16,15 +18,14 @@ import (
 
 // The files of the data directory, beside the store of the leases.
 const (
-	keyFile        = "key"
-	joinSecretFile = "join_secret"
-	resetKeyFile   = "reset_key"
-	tokenKeyFile   = "token_key"
-	authorizedFile = "authorized_nodes"
-	leasesFile     = "leases.db"
-	peersFile      = "peers" // where the nodes were
-
-	joinSecretSize = 16
+	keyFile         = "key"
+	resetKeyFile    = "reset_key"
+	tokenKeyFile    = "token_key"
+	authorizedFile  = "authorized_nodes"
+	invitationsFile = "invitations"
+	leasesFile      = "leases.db"
+	peersFile       = "peers"          // where the nodes were
+	addressFile     = "public_address" // where nodes reach the server, as of its last start
 )
 
 // makeDataDir makes the data directory, for its owner alone, and proves that it can be written.
@@ -41,7 +42,12 @@ func makeDataDir(path string) error {
 		return hinted{fmt.Errorf("the data directory cannot be used: %w", err),
 			"choose another one with --data-dir, or give this user the right to write it"}
 	}
-	return nil
+	return checkDataDir(path)
+}
+
+// checkDataDir refuses files that others could write: whoever does so decides who may have ports.
+func checkDataDir(path string) error {
+	return certs.CheckDataDir(path, authorizedFile, invitationsFile, leasesFile)
 }
 
 // serverKey is the key of the configuration, or else the one in the data directory.
@@ -64,17 +70,11 @@ func quicKeys(dataDir string) (reset, token [32]byte, err error) {
 	return reset, token, nil
 }
 
-func joinSecret(dataDir string) ([]byte, error) {
-	return certs.LoadOrCreateSecret(filepath.Join(dataDir, joinSecretFile), joinSecretSize)
-}
-
-// admission decides who may have a port; nil: everybody.
-func admission(settings config.Server, log *slog.Logger) quicproxy.Admitter {
-	if settings.Open {
-		return nil
-	}
-	nodes := certs.NewAuthorizedNodes(filepath.Join(settings.DataDir, authorizedFile))
-	return quicproxy.NewAdmission(nodes, func() ([]byte, error) { return joinSecret(settings.DataDir) }, log)
+// admission decides who may have a port.
+func admission(settings config.Server, authority *admin.Authority, log *slog.Logger) quicproxy.Admitter {
+	return quicproxy.NewAdmission(quicproxy.AdmissionConfig{
+		Nodes: authority.Nodes, Invitations: authority.Invitations, Open: settings.Open, Log: log,
+	})
 }
 
 // whoMay says in words what admission does.
@@ -82,48 +82,28 @@ func whoMay(settings config.Server) string {
 	if settings.Open {
 		return "every node"
 	}
-	return "nodes in " + filepath.Join(settings.DataDir, authorizedFile) + " and those with the invitation's secret"
+	return "nodes in " + filepath.Join(settings.DataDir, authorizedFile) + " and invited ones"
 }
 
-// invite makes the invitation to the server with this id, at host and port.
-func invite(settings config.Server, id certs.NodeID, host string, port uint16) (string, error) {
-	invitation := certs.Invitation{Server: id, Host: host, Port: port}
-	if !settings.Open {
-		secret, err := joinSecret(settings.DataDir)
-		if err != nil {
-			return "", err
-		}
-		invitation.Secret = secret
-	}
-	return invitation.String(), nil
+// writePublicAddress keeps for the commands where nodes reach the server.
+func writePublicAddress(dataDir, host string, port uint16) error {
+	address := net.JoinHostPort(host, strconv.Itoa(int(port)))
+	return cli.ReplaceFile(filepath.Join(dataDir, addressFile), []byte(address+"\n"))
 }
 
-// printInvitation prints what the server prints at its start; a running server knows a new secret at once.
-func printInvitation(c *call, newSecret bool) error {
-	if err := c.Validate(); err != nil {
-		return err
-	}
-	settings := c.Settings
-	_, portText, _ := net.SplitHostPort(settings.Listen)
-	port, err := strconv.ParseUint(portText, 10, 16)
-	if err != nil || port == 0 {
-		return cli.UsageError("apquic-server", fmt.Errorf("the port in --listen %s is known only to the running server", settings.Listen))
-	}
-	key, err := serverKey(settings)
+// readPublicAddress returns where nodes reached the server when it ran last.
+func readPublicAddress(dataDir string) (host string, port uint16, err error) {
+	path := filepath.Join(dataDir, addressFile)
+	text, err := os.ReadFile(path)
 	if err != nil {
-		return err
+		return "", 0, hinted{fmt.Errorf("where nodes reach this server is not known: %w", err), "start the server once"}
 	}
-	if newSecret {
-		if _, err := certs.ReplaceSecret(filepath.Join(settings.DataDir, joinSecretFile), joinSecretSize); err != nil {
-			return err
-		}
+	host, digits, err := net.SplitHostPort(strings.TrimSpace(string(text)))
+	number, wrong := strconv.ParseUint(digits, 10, 16)
+	if err != nil || wrong != nil || number == 0 {
+		return "", 0, hinted{fmt.Errorf("%s: want one line with HOST:PORT", path), "remove it and start the server once"}
 	}
-	invitation, err := invite(settings, key.ID(), publicHost(settings), uint16(port))
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(c.Stdout, invitation)
-	return nil
+	return host, uint16(number), nil
 }
 
 // hinted is an error with the one thing to do about it.

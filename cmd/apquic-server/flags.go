@@ -10,25 +10,37 @@ const help = `apquic-server lends public ports of this machine to nodes behind N
 travels through the node's QUIC connection to a service in the node's network.
 
 Usage:
-  apquic-server [flags]                      run until SIGINT or SIGTERM
-  apquic-server check -c FILE                say what a configuration file means, or every mistake in it
-  apquic-server id                           print this server's id; makes its key if there is none
-  apquic-server invitation [--new-secret]    print the invitation that lets a node in
+  apquic-server [flags]                  run until SIGINT or SIGTERM
+  apquic-server check -c FILE            say what a configuration file means, or every mistake in it
+  apquic-server id                       print this server's id
+
+  apquic-server invite [NAME]            print an invitation, which lets one node in within 7 days
+  apquic-server invitation               list the open invitations, or withdraw one
+  apquic-server allow ID [NAME]          let a node in by its id, also one that was revoked
+  apquic-server revoke ID|NAME           send a node away: its connections end, its invitation counts no more
+  apquic-server nodes                    list the nodes
+  apquic-server status                   list the services with their ports and traffic
+  apquic-server release ID|NAME SERVICE  give up the port of a service whose node is away
+  apquic-server release PORT             the same
+
+The last seven work while the server runs, and while it does not; --data-dir says which server.
 
 Examples:
-  # Lend the ports 20000 to 22000. The line on stdout is the invitation for apquic-node --server.
+  # Lend the ports 20000 to 22000, and let a node in.
   apquic-server --range 20000-22000 --public-host tunnel.example.com
+  apquic-server invite shed-pi
 
   # The same from a file; say first what it means.
   apquic-server check -c /etc/apquic/server.json
   apquic-server -c /etc/apquic/server.json
 
-  # The invitation fell into wrong hands: nodes that are in stay in, newcomers need the new one.
-  apquic-server invitation --new-secret --public-host tunnel.example.com
+  # An invitation for a class, and one for a machine that is to have a certain port.
+  apquic-server invite school --uses 30 --expires 24h
+  apquic-server invite shed-pi --port 20022
 
 Flags:
 %s
-Each flag but the last three can be set in the environment, --data-dir as APQUIC_DATA_DIR. A flag counts
+Each flag but those of single commands, --version and --help can be set in the environment, --data-dir as APQUIC_DATA_DIR. A flag counts
 more than the environment, the environment more than the file.
 
 Exit status: 0 fine, 1 failed while running, 2 wrong usage, 3 wrong configuration.
@@ -40,9 +52,10 @@ func bind(s *config.Server, settings *pflag.FlagSet) {
 	settings.StringVar(&s.PublicHost, "public-host", s.PublicHost, "`HOST` under which the public reaches this machine (default: its first public address)")
 	settings.StringVar(&s.PublicListen, "public-listen", s.PublicListen, "IP `ADDRESS` of this machine at which the lent ports are opened (default: all)")
 	settings.StringVar(&s.DataDir, "data-dir", s.DataDir, "`DIRECTORY` for the key, the leases and authorized_nodes")
-	settings.BoolVar(&s.Open, "open", s.Open, "lend ports to every node, also without the invitation's secret")
+	settings.BoolVar(&s.Open, "open", s.Open, "lend ports to every node, also without an invitation")
 	settings.DurationVar(&s.LeaseTime, "lease-time", s.LeaseTime, "how long a port is kept for a node that went away")
 	settings.IntVar(&s.MaxServices, "max-services", s.MaxServices, "how many ports a node may have")
+	settings.IntVar(&s.MaxLeasesPerAddress, "max-leases-per-address", s.MaxLeasesPerAddress, "with --open: how many ports the nodes of one address may have together")
 	settings.IntVar(&s.MaxClients, "max-clients", s.MaxClients, "how many public connections a service may have at once")
 	settings.IntVar(&s.MaxClientsPerAddress, "max-clients-per-address", s.MaxClientsPerAddress, "how many of them one client address may have")
 	settings.TextVar(&s.Memory, "memory", s.Memory, "`SIZE`, such as 256MB, that clients may cost who do not read (default: an eighth of the machine's)")

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
@@ -22,25 +21,27 @@ func main() {
 type call = cli.Call[config.Server]
 
 func program() *cli.Program[config.Server] {
-	var newSecret bool
+	o := new(options)
 	return &cli.Program[config.Server]{
 		Name: "apquic-server", Help: help,
 		Defaults: config.DefaultServer, Load: config.LoadServer, Validate: config.Server.Validate,
 		Bind: func(into *config.Server, settings, others *pflag.FlagSet) {
 			bind(into, settings)
-			others.BoolVar(&newSecret, "new-secret", false, "with the command invitation: change the secret first")
+			o.bind(others)
 		},
 		Commands: map[string]func(*call) error{
-			"": func(c *call) error {
-				if newSecret {
-					return cli.UsageError("apquic-server", errors.New("--new-secret belongs to the command invitation"))
-				}
-				return serve(c)
-			},
-			"check":      check,
-			"id":         printID,
-			"invitation": func(c *call) error { return printInvitation(c, newSecret) },
+			"":           o.command(0, "", func(c *call, _ *options) error { return serve(c) }),
+			"check":      o.command(0, "", func(c *call, _ *options) error { return check(c) }),
+			"id":         o.command(0, "", func(c *call, _ *options) error { return printID(c) }),
+			"invite":     o.command(0, "uses expires port qr", invite),
+			"invitation": o.command(0, "withdraw json", invitations),
+			"allow":      o.command(1, "", allow),
+			"revoke":     o.command(1, "", revoke),
+			"nodes":      o.command(0, "json", nodes),
+			"status":     o.command(0, "json", status),
+			"release":    o.command(1, "", release),
 		},
+		Operands: map[string]int{"invite": 1, "allow": 2, "revoke": 1, "release": 2},
 	}
 }
 
@@ -53,9 +54,9 @@ func check(c *call) error {
 	return nil
 }
 
-// printID makes the key if there is none yet.
+// printID makes no key: it would be another server's.
 func printID(c *call) error {
-	key, err := serverKey(c.Settings)
+	key, err := existingKey(c.Settings)
 	if err != nil {
 		return err
 	}

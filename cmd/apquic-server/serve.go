@@ -3,13 +3,23 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"time"
+	"unicode"
 
+	"golang.org/x/term"
+
+	"apquic/admin"
+	"apquic/certs"
 	"apquic/internal/cli"
 	"apquic/internal/config"
+	"apquic/internal/control"
 	"apquic/internal/debug"
 	"apquic/lease/boltstore"
 	"apquic/quicproxy"
@@ -57,23 +67,85 @@ func serve(c *call) error {
 	if err := tryRange(settings.Range, parts.ListenPublic); err != nil {
 		return err
 	}
-	port := conn.LocalAddr().(*net.UDPAddr).Port
-	invitation, err := invite(settings, parts.Key.ID(), parts.PublicHost, uint16(port))
-	if err != nil {
+	port := uint16(conn.LocalAddr().(*net.UDPAddr).Port)
+	if err := writePublicAddress(settings.DataDir, parts.PublicHost, port); err != nil {
 		return err
 	}
+	authority := authorityOf(settings, parts.Key)
+	authority.Ports, authority.Version, authority.Log = settings.Range, parts.Version, log
+	authority.Address = func() (string, uint16, error) { return parts.PublicHost, port, nil }
+	parts.Admit = admission(settings, authority, log)
 	parts.PacketConn, parts.Store = conn, store
 	parts.Ready = func() {
 		log.Info("listening for nodes", "udp", conn.LocalAddr().String(), "lends", settings.Range.String(),
 			"leases", len(leases), "admits", whoMay(settings))
 		advise(log, settings, parts.PublicHost)
-		fmt.Fprintln(c.Stdout, invitation)
+		if err := greet(ctx, c, authority); err != nil {
+			log.Error("no invitation could be made", "err", err)
+		}
 	}
 	server, err := quicproxy.NewServer(parts)
 	if err != nil {
 		return err
 	}
+	authority.Core = admin.Running{Server: server}
+	socket, err := admin.Listen(settings.DataDir)
+	if err != nil {
+		return err
+	}
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	asking, stopAsking := context.WithCancel(context.WithoutCancel(ctx)) // until the last relay has ended
+	defer stopAsking()
+	serving.Go(func() {
+		if err := control.Serve(asking, socket, admin.Handler(authority)); err != nil {
+			log.Error("commands cannot reach this server any more", "err", err)
+		}
+	})
 	return server.Run(ctx)
+}
+
+// greet prints what lets a node in: an invitation at the first start, if a person is there to read it. A secret must
+// not get into a journal, so otherwise it is the command that makes one.
+func greet(ctx context.Context, c *call, authority *admin.Authority) error {
+	if c.Settings.Open {
+		host, port, _ := authority.Address()
+		fmt.Fprintln(c.Stdout, certs.Invitation{Server: authority.Server, Host: host, Port: port})
+		return nil
+	}
+	nodes, err := authority.ListNodes(ctx)
+	if err != nil {
+		return err
+	}
+	open, err := authority.ListInvitations(ctx)
+	if err != nil {
+		return err
+	}
+	if len(nodes)+len(open) > 0 || !isTerminal(c.Stdout) {
+		fmt.Fprintln(c.Stdout, "apquic-server invite --data-dir", quoted(c.Settings.DataDir))
+		return nil
+	}
+	invited, err := authority.Invite(ctx, admin.InviteRequest{})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(c.Stdout, invited.Invitation)
+	return nil
+}
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// quoted makes one word of s for a shell.
+func quoted(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool {
+		return !(unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("/._-+", r))
+	}) {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	return s
 }
 
 // serverConfig is what the settings and the files of the data directory make of a server.
@@ -91,12 +163,12 @@ func serverConfig(settings config.Server, log *slog.Logger) (quicproxy.ServerCon
 		Ports:                settings.Range,
 		LeaseTime:            settings.LeaseTime,
 		MaxServices:          settings.MaxServices,
+		MaxLeasesPerAddress:  settings.MaxLeasesPerAddress,
 		MaxClients:           settings.MaxClients,
 		MaxClientsPerAddress: settings.MaxClientsPerAddress,
 		Memory:               int64(settings.Memory),
 		PublicHost:           publicHost(settings),
 		ListenPublic:         publicListener(settings),
-		Admit:                admission(settings, log),
 		ResetKey:             reset,
 		TokenKey:             token,
 		Peers:                peerFile(filepath.Join(settings.DataDir, peersFile)),

@@ -9,6 +9,7 @@ import (
 	"net"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -35,7 +36,8 @@ func newTunnel(t testing.TB, settings ...string) *tunnel {
 	w.serverArgs = append(w.serverArgs, settings...)
 	w.service = newService(w.home)
 	w.startServer()
-	invitation := w.server.await(`^(apquic://.+)$`)
+	w.server.await(`^(apquic-server invite)`)
+	invitation := strings.TrimSpace(run(t, "", program("apquic-server"), "invite", "--data-dir", filepath.Join(data, "server")))
 	w.node = start(w.home, "the node", "apquic-node", append([]string{"--server", invitation, "--upstream", w.service.listener.Addr().String(),
 		"--data-dir", filepath.Join(data, "node"), "--keepalive", keepalive.String(), "--log-level", "debug"}, settings...)...)
 	w.address = w.node.await(`tcp://(.+) -> `)

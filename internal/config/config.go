@@ -29,6 +29,7 @@ type Server struct {
 	Key                  certs.PrivateKey // zero: the key file in DataDir
 	LeaseTime            time.Duration    // how long a port is kept for a node that is away
 	MaxServices          int              // of a node
+	MaxLeasesPerAddress  int              // of nodes that nobody knows, on an open server
 	MaxClients           int              // of a service, at once
 	MaxClientsPerAddress int              // of those, from one address
 	Memory               Size             // that readers may cost that do not read; 0: an eighth of the machine's
@@ -94,6 +95,7 @@ func DefaultServer() Server {
 		DataDir:              DefaultDataDir("apquic-server"),
 		LeaseTime:            180 * time.Minute,
 		MaxServices:          16,
+		MaxLeasesPerAddress:  64,
 		MaxClients:           4096,
 		MaxClientsPerAddress: 1024,
 		IPv4:                 true,

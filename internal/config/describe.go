@@ -33,6 +33,7 @@ func (s Server) settings() []setting {
 		{"key", describeKey(s.Key)},
 		{"leaseTime", formatDuration(s.LeaseTime)},
 		{"maxServices", fmt.Sprint(s.MaxServices)},
+		{"maxLeasesPerAddress", fmt.Sprint(s.MaxLeasesPerAddress)},
 		{"maxClients", fmt.Sprint(s.MaxClients)},
 		{"maxClientsPerAddress", fmt.Sprint(s.MaxClientsPerAddress)},
 		{"memory", describeMemory(s.Memory)},

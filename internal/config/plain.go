@@ -41,6 +41,7 @@ func serverSettings(s *Server) form {
 		"dataDir":              {want: wantDirectory, set: into(&s.DataDir, text)},
 		"leaseTime":            {want: wantDuration, set: into(&s.LeaseTime, duration)},
 		"maxServices":          {want: "a number from 1 to 65535", set: into(&s.MaxServices, whole(1, 65535))},
+		"maxLeasesPerAddress":  {want: "a number from 1 to 1000000", set: into(&s.MaxLeasesPerAddress, whole(1, mostClients))},
 		"maxClients":           {want: "a number from 1 to 1000000", set: into(&s.MaxClients, whole(1, mostClients))},
 		"maxClientsPerAddress": {want: "a number from 1 to 1000000", set: into(&s.MaxClientsPerAddress, whole(1, mostClients))},
 		"memory":               {want: wantSize, set: into(&s.Memory, parsed(parseSize))},

@@ -80,6 +80,7 @@ func (s Server) faults() (all faults) {
 	all.add(checkReachable(s.PublicListen, s.IPv4, s.IPv6), "publicListen", offFamily(s.IPv4))
 	all.add(within(s.LeaseTime, time.Second, longest), "leaseTime")
 	all.number(s.MaxServices, 65535, "maxServices")
+	all.number(s.MaxLeasesPerAddress, mostClients, "maxLeasesPerAddress")
 	all.number(s.MaxClients, mostClients, "maxClients")
 	all.number(s.MaxClientsPerAddress, mostClients, "maxClientsPerAddress")
 	all.add(checkMemory(s.Memory), "memory")

@@ -51,13 +51,22 @@ func run(ctx context.Context, bin string, out *terminal, once bool) error {
 	}
 	defer func() { cancel(); wait() }()
 
+	serverData := filepath.Join(data, "server")
 	server, err := start(ctx, out, filepath.Join(bin, "apquic-server"), "--listen", "127.0.0.1:0",
-		"--public-host", "127.0.0.1", "--public-listen", "127.0.0.1", "--data-dir", filepath.Join(data, "server"))
+		"--public-host", "127.0.0.1", "--public-listen", "127.0.0.1", "--data-dir", serverData)
 	if err != nil {
 		return err
 	}
 	defer func() { cancel(); <-server.exited }()
-	invitation, err := server.firstLine(ctx)
+	if _, err := server.firstLine(ctx); err != nil { // the command that comes now
+		return err
+	}
+	inviting, err := start(ctx, out, filepath.Join(bin, "apquic-server"), "invite", "raspberry-pi", "--data-dir", serverData)
+	if err != nil {
+		return err
+	}
+	invitation, err := inviting.firstLine(ctx)
+	<-inviting.exited
 	if err != nil {
 		return err
 	}

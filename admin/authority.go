@@ -1,0 +1,199 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"apquic/certs"
+	"apquic/lease"
+	"apquic/quicproxy"
+)
+
+const (
+	defaultUses   = 1
+	defaultExpiry = 7 * 24 * time.Hour
+)
+
+// Core is a server as far as the operations need it.
+type Core interface {
+	Status(ctx context.Context) (quicproxy.ServerStatus, error)
+	// Disconnect ends the session of a node and keeps its ports from others.
+	Disconnect(ctx context.Context, node certs.NodeID) error
+	// Forget gives up the port of a service whose node is away.
+	Forget(ctx context.Context, key lease.Key) error
+}
+
+// Running is the Core that is a running server.
+type Running struct{ *quicproxy.Server }
+
+// Status implements Core.
+func (r Running) Status(context.Context) (quicproxy.ServerStatus, error) {
+	return r.Server.Status(), nil
+}
+
+// Authority does the operations on the files of a data directory. All fields are required but those that say so.
+type Authority struct {
+	Nodes       *certs.AuthorizedNodes
+	Invitations *certs.Invitations
+	Server      certs.NodeID
+	// Address is where nodes reach the server.
+	Address func() (host string, port uint16, err error)
+	Core    Core
+	Ports   lease.PortRange // zero: not known
+	Version string          // of the running server; may be empty
+	Log     *slog.Logger
+}
+
+var _ Operations = (*Authority)(nil)
+
+// Invite implements Operations.
+func (a *Authority) Invite(ctx context.Context, r InviteRequest) (Invited, error) {
+	host, port, err := a.Address()
+	if err != nil {
+		return Invited{}, err
+	}
+	if r.Port != 0 && !a.Ports.IsZero() && !a.Ports.Contains(r.Port) {
+		return Invited{}, hinted{fmt.Errorf("the public port %d is not one of this server's, which are %v", r.Port, a.Ports), "choose one of these, or none"}
+	}
+	nodes, err := a.all(ctx)
+	if err != nil {
+		return Invited{}, err
+	}
+	taken := make(map[string]bool)
+	for _, node := range nodes {
+		taken[node.Name] = true
+	}
+	if taken[r.Name] && r.Name != "" {
+		return Invited{}, hinted{fmt.Errorf("a node is called %s already", r.Name), "choose another name"}
+	}
+	lasts := cmp.Or(time.Duration(r.Seconds)*time.Second, defaultExpiry)
+	offer := certs.OpenInvitation{Name: r.Name, Uses: cmp.Or(r.Uses, defaultUses), Port: r.Port, Expires: time.Now().Add(lasts)}
+	open, secret, err := a.Invitations.Create(offer, func(name string) bool { return taken[name] })
+	if err != nil {
+		return Invited{}, err
+	}
+	a.audit("invite", "name", open.Name, "uses", open.Uses, "expires", open.Expires, "port", open.Port)
+	text := certs.Invitation{Server: a.Server, Host: host, Port: port, Secret: secret}.String()
+	return Invited{text, open}, nil
+}
+
+// ListInvitations implements Operations.
+func (a *Authority) ListInvitations(context.Context) ([]certs.OpenInvitation, error) {
+	return a.Invitations.Open()
+}
+
+// Withdraw implements Operations.
+func (a *Authority) Withdraw(_ context.Context, r WithdrawRequest) error {
+	if err := a.Invitations.Withdraw(r.Name); err != nil {
+		return err
+	}
+	a.audit("withdraw", "name", r.Name)
+	return nil
+}
+
+// Allow implements Operations.
+func (a *Authority) Allow(ctx context.Context, r AllowRequest) (Node, error) {
+	if r.Name != "" {
+		if err := certs.CheckName(r.Name); err != nil {
+			return Node{}, err
+		}
+		if other, err := a.Nodes.Find(ctx, r.Name); err == nil && other.ID.String() != r.ID {
+			return Node{}, hinted{fmt.Errorf("another node is called %s: %v", r.Name, other.ID), "choose another name"}
+		}
+	}
+	node, err := a.Nodes.Find(ctx, r.ID)
+	if err != nil {
+		return Node{}, err
+	}
+	node.Name = cmp.Or(r.Name, node.Name)
+	if err := a.Nodes.Allow(ctx, node); err != nil {
+		return Node{}, err
+	}
+	a.audit("allow", "node", node.ID, "name", node.Name)
+	return a.node(ctx, node.ID)
+}
+
+// Revoke implements Operations.
+func (a *Authority) Revoke(ctx context.Context, r RevokeRequest) (Revoked, error) {
+	node, err := a.Nodes.Find(ctx, r.Node)
+	if err != nil {
+		return Revoked{}, err
+	}
+	status, err := a.Core.Status(ctx)
+	if err != nil {
+		return Revoked{}, err
+	}
+	connections := 0
+	for _, s := range status.Sessions {
+		if s.Node == node.ID {
+			connections += s.Relays
+		}
+	}
+	if err := a.Nodes.Deny(ctx, node.ID); err != nil {
+		return Revoked{}, err
+	}
+	a.audit("revoke", "node", node.ID, "name", node.Name)
+	if err := a.Core.Disconnect(ctx, node.ID); err != nil {
+		return Revoked{}, err
+	}
+	revoked, err := a.node(ctx, node.ID)
+	revoked.State = SentAway
+	return Revoked{revoked, connections}, err
+}
+
+// Release implements Operations.
+func (a *Authority) Release(ctx context.Context, r ReleaseRequest) (Service, error) {
+	service, err := a.find(ctx, r)
+	if err != nil {
+		return Service{}, err
+	}
+	switch err := a.Core.Forget(ctx, lease.Key{Node: service.Node, Service: service.Service}); {
+	case errors.Is(err, lease.ErrAttached):
+		return Service{}, hinted{fmt.Errorf("%s has the port %d in use", nameOf(service.Name, service.Node), service.Port),
+			"stop the node first, or take the service out of its configuration"}
+	case err != nil:
+		return Service{}, err
+	}
+	a.audit("lease-released", "node", service.Node, "name", service.Name, "service", service.Service, "port", service.Port)
+	return service, nil
+}
+
+// find returns the service that a request means.
+func (a *Authority) find(ctx context.Context, r ReleaseRequest) (Service, error) {
+	status, err := a.Status(ctx)
+	if err != nil {
+		return Service{}, err
+	}
+	var node certs.AuthorizedNode
+	if r.Port == 0 {
+		if node, err = a.Nodes.Find(ctx, r.Node); err != nil {
+			return Service{}, err
+		}
+	}
+	for _, s := range status.Services {
+		if s.Port == r.Port || r.Port == 0 && s.Node == node.ID && s.Service == r.Service {
+			return s, nil
+		}
+	}
+	return Service{}, hinted{errors.New("there is no such service with a port"), "apquic-server status lists them"}
+}
+
+func (a *Authority) audit(event string, attributes ...any) {
+	a.Log.Info(quicproxy.AuditMessage, append([]any{slog.String("event", event)}, attributes...)...)
+}
+
+// nameOf is what people call a node.
+func nameOf(name string, id certs.NodeID) string { return cmp.Or(name, id.String()) }
+
+// hinted is an error with the one thing to do about it.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h hinted) Unwrap() error { return h.error }
+func (h hinted) Hint() string  { return h.hint }

@@ -1,0 +1,103 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"apquic/internal/control"
+)
+
+const (
+	// SocketName is the name of the socket in the data directory.
+	SocketName = "control.sock"
+	// maxSocketPath leaves room in what the smallest of the systems takes, the 104 bytes of macOS and BSD, for the
+	// name under which control.Listen makes the socket.
+	maxSocketPath = 96
+
+	maxBody        = 64 << 10 // bytes of a request
+	requestTimeout = 30 * time.Second
+)
+
+// Listen opens the socket in a data directory, for its owner alone. What a server left there that was killed goes.
+func Listen(directory string) (net.Listener, error) {
+	path := filepath.Join(directory, SocketName)
+	if len(path) > maxSocketPath {
+		return nil, hinted{fmt.Errorf("the path of the control socket has %d characters, and no system takes more than %d: %s", len(path), maxSocketPath, path),
+			"choose a data directory with a shorter name, or start the server with a relative --data-dir"}
+	}
+	listener, err := control.Listen(path)
+	if err != nil {
+		return nil, fmt.Errorf("the control socket: %w", err)
+	}
+	return listener, nil
+}
+
+// Handler offers operations as JSON over HTTP: POST /v1/invite, allow, revoke, release and withdraw, GET
+// /v1/invitation, nodes and status.
+func Handler(operations Operations) http.Handler {
+	mux := http.NewServeMux()
+	post(mux, "invite", operations.Invite)
+	post(mux, "allow", operations.Allow)
+	post(mux, "revoke", operations.Revoke)
+	post(mux, "release", operations.Release)
+	post(mux, "withdraw", func(ctx context.Context, r WithdrawRequest) (struct{}, error) {
+		return struct{}{}, operations.Withdraw(ctx, r)
+	})
+	get(mux, "invitation", operations.ListInvitations)
+	get(mux, "nodes", operations.ListNodes)
+	get(mux, "status", operations.Status)
+	return mux
+}
+
+func post[Q, A any](mux *http.ServeMux, name string, do func(context.Context, Q) (A, error)) {
+	mux.HandleFunc("POST /v1/"+name, func(w http.ResponseWriter, r *http.Request) {
+		var request Q
+		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&request); err != nil {
+			answer(w, http.StatusBadRequest, failure{Error: fmt.Sprintf("the request is no JSON that %s knows: %v", name, err)})
+			return
+		}
+		respond(w, r, func(ctx context.Context) (A, error) { return do(ctx, request) })
+	})
+}
+
+func get[A any](mux *http.ServeMux, name string, do func(context.Context) (A, error)) {
+	mux.HandleFunc("GET /v1/"+name, func(w http.ResponseWriter, r *http.Request) { respond(w, r, do) })
+}
+
+// failure is the answer to what went wrong.
+type failure struct {
+	Error string `json:"error"`
+	Hint  string `json:"hint,omitempty"`
+}
+
+func respond[A any](w http.ResponseWriter, r *http.Request, do func(context.Context) (A, error)) {
+	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+	defer cancel()
+	result, err := do(ctx)
+	if err == nil {
+		answer(w, http.StatusOK, result)
+		return
+	}
+	f := failure{Error: err.Error()}
+	if hint, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err); ok {
+		f.Hint = hint.Hint()
+	}
+	answer(w, http.StatusUnprocessableEntity, f)
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(body) // the client is gone if it fails
+}

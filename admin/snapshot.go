@@ -1,0 +1,146 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"strconv"
+	"time"
+
+	"apquic/certs"
+	"apquic/lease"
+	"apquic/quicproxy"
+)
+
+// ListNodes implements Operations.
+func (a *Authority) ListNodes(ctx context.Context) ([]Node, error) {
+	known, err := a.all(ctx)
+	if err != nil {
+		return nil, err
+	}
+	status, err := a.Core.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	nodes := make(map[certs.NodeID]*Node)
+	for _, k := range known {
+		node := &Node{ID: k.ID, Name: k.Name, State: Away, Known: true, Joined: orNone(k.Joined)}
+		if k.Denied {
+			node.State = SentAway
+		}
+		nodes[k.ID] = node
+	}
+	named := func(id certs.NodeID) *Node {
+		if nodes[id] == nil {
+			nodes[id] = &Node{ID: id, State: Away} // on a server that is open
+		}
+		return nodes[id]
+	}
+	for _, l := range status.Leases {
+		named(l.Node).Services++
+	}
+	for _, s := range status.Sessions {
+		if s.Primary {
+			node := named(s.Node)
+			node.State, node.Since, node.From, node.Version = Online, orNone(s.Since), hostOf(s.Address), s.Version
+		}
+	}
+	list := make([]Node, 0, len(nodes))
+	for _, node := range nodes {
+		list = append(list, *node)
+	}
+	slices.SortFunc(list, func(a, b Node) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID.String(), b.ID.String()))
+	})
+	return list, nil
+}
+
+// node is one of Nodes.
+func (a *Authority) node(ctx context.Context, id certs.NodeID) (Node, error) {
+	nodes, err := a.ListNodes(ctx)
+	for _, node := range nodes {
+		if node.ID == id {
+			return node, err
+		}
+	}
+	return Node{ID: id, State: Away}, err
+}
+
+// all are the nodes of the list; wrong lines hide nobody.
+func (a *Authority) all(ctx context.Context) ([]certs.AuthorizedNode, error) {
+	nodes, err := a.Nodes.All(ctx)
+	if errors.Is(err, certs.ErrBadLines) {
+		err = nil // whoever checks nodes complains of them
+	}
+	return nodes, err
+}
+
+// Status implements Operations.
+func (a *Authority) Status(ctx context.Context) (Status, error) {
+	nodes, err := a.all(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	known := make(map[certs.NodeID]certs.AuthorizedNode)
+	for _, node := range nodes {
+		known[node.ID] = node
+	}
+	core, err := a.Core.Status(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	sessions := make(map[certs.NodeID]quicproxy.SessionStatus)
+	for _, s := range core.Sessions {
+		if s.Primary {
+			sessions[s.Node] = s
+		}
+	}
+	_, running := a.Core.(Running)
+	status := Status{Running: running, Since: orNone(core.Since), Version: a.Version, Used: len(core.Leases), Services: make([]Service, len(core.Leases))}
+	if host, port, err := a.Address(); err == nil {
+		status.Address = net.JoinHostPort(host, strconv.Itoa(int(port)))
+	}
+	if !a.Ports.IsZero() {
+		status.Range, status.Ports = a.Ports.String(), a.Ports.Size()
+	}
+	if running {
+		status.Counters = &Counters{Connections: core.Counters.Relays, Refused: core.Counters.Refused, Stalled: core.Counters.Stalled}
+	}
+	for i, l := range core.Leases {
+		status.Services[i] = serviceOf(l, known[l.Node], sessions[l.Node], core.Traffic[l.Port])
+	}
+	slices.SortStableFunc(status.Services, func(a, b Service) int {
+		return cmp.Or(cmp.Compare(nameOf(a.Name, a.Node), nameOf(b.Name, b.Node)), cmp.Compare(a.Service, b.Service))
+	})
+	return status, nil
+}
+
+func serviceOf(l lease.Lease, node certs.AuthorizedNode, session quicproxy.SessionStatus, traffic quicproxy.Traffic) Service {
+	s := Service{
+		Node: l.Node, Name: node.Name, Service: l.Service, Port: l.Port, Origin: l.Origin, State: Away, HeldUntil: orNone(l.HeldUntil),
+		Connections: traffic.Clients, In: traffic.ToNode, Out: traffic.FromNode,
+	}
+	switch {
+	case node.Denied, node.ID.IsZero() && l.State() == lease.Reserved:
+		s.State = SentAway
+	case l.Attached() && !session.Since.IsZero():
+		s.State, s.Since, s.From = Online, orNone(session.Since), hostOf(session.Address)
+	}
+	return s
+}
+
+func orNone(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func hostOf(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		return host
+	}
+	return address
+}

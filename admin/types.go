@@ -1,0 +1,127 @@
+package admin
+
+import (
+	"context"
+	"time"
+
+	"apquic/certs"
+)
+
+// Operations are what an operator can do, here or through the socket of a running server.
+type Operations interface {
+	// Invite makes an invitation.
+	Invite(ctx context.Context, request InviteRequest) (Invited, error)
+	// ListInvitations lists those that still let somebody in.
+	ListInvitations(ctx context.Context) ([]certs.OpenInvitation, error)
+	// Withdraw makes the invitation of this name let nobody in any more.
+	Withdraw(ctx context.Context, request WithdrawRequest) error
+	// Allow lets a node in, also one that was revoked.
+	Allow(ctx context.Context, request AllowRequest) (Node, error)
+	// Revoke sends a node away: its session ends, and nothing lets it in but Allow.
+	Revoke(ctx context.Context, request RevokeRequest) (Revoked, error)
+	// ListNodes lists the nodes that are allowed, denied, or here.
+	ListNodes(ctx context.Context) ([]Node, error)
+	// Status tells how the server is, service by service.
+	Status(ctx context.Context) (Status, error)
+	// Release gives up the port of a service whose node is away.
+	Release(ctx context.Context, request ReleaseRequest) (Service, error)
+}
+
+// InviteRequest asks for an invitation.
+type InviteRequest struct {
+	Name    string `json:"name,omitempty"` // of the node; empty: the server finds one
+	Uses    int    `json:"uses,omitempty"` // 0: 1
+	Seconds int64  `json:"seconds,omitempty"`
+	Port    uint16 `json:"port,omitempty"` // public port for its first service; 0: any
+}
+
+// Invited is a new invitation.
+type Invited struct {
+	Invitation string `json:"invitation"` // the text with the secret, which nobody can tell again
+	certs.OpenInvitation
+}
+
+// WithdrawRequest names an invitation.
+type WithdrawRequest struct {
+	Name string `json:"name"`
+}
+
+// AllowRequest names a node that is let in.
+type AllowRequest struct {
+	ID   string `json:"id"` // or the name of a node that was revoked
+	Name string `json:"name,omitempty"`
+}
+
+// RevokeRequest names a node that is sent away.
+type RevokeRequest struct {
+	Node string `json:"node"` // id or name
+}
+
+// Revoked is what that did.
+type Revoked struct {
+	Node
+	Connections int `json:"connections"` // public connections that were ended
+}
+
+// ReleaseRequest names a service: its node and name, or its port.
+type ReleaseRequest struct {
+	Node    string `json:"node,omitempty"` // id or name
+	Service string `json:"service,omitempty"`
+	Port    uint16 `json:"port,omitempty"`
+}
+
+// Node is a node that the server knows.
+type Node struct {
+	ID       certs.NodeID `json:"id"`
+	Name     string       `json:"name,omitempty"`
+	State    string       `json:"state"`            // online, away or revoked
+	Known    bool         `json:"known"`            // it is in authorized_nodes
+	Joined   *time.Time   `json:"joined,omitempty"` // by an invitation
+	Since    *time.Time   `json:"since,omitempty"`  // when its session began
+	From     string       `json:"from,omitempty"`   // its address
+	Version  string       `json:"version,omitempty"`
+	Services int          `json:"services"` // with a port
+}
+
+// States of a node, and of a service.
+const (
+	Online   = "online"
+	Away     = "away"
+	SentAway = "revoked"
+)
+
+// Status tells how a server is.
+type Status struct {
+	Running  bool       `json:"running"`
+	Since    *time.Time `json:"since,omitempty"` // when it was started
+	Version  string     `json:"version,omitempty"`
+	Address  string     `json:"address,omitempty"` // of the server, for nodes
+	Range    string     `json:"range,omitempty"`   // of public ports
+	Ports    int        `json:"ports,omitempty"`   // in the range
+	Used     int        `json:"used"`              // ports with a service
+	Services []Service  `json:"services"`
+	Counters *Counters  `json:"counters,omitempty"`
+}
+
+// Counters only grow while a server runs.
+type Counters struct {
+	Connections uint64 `json:"connections"`
+	Refused     uint64 `json:"refused"`
+	Stalled     uint64 `json:"stalled"` // reset for want of memory
+}
+
+// Service is a service with a port.
+type Service struct {
+	Node        certs.NodeID `json:"node"`
+	Name        string       `json:"name,omitempty"` // of the node
+	Service     string       `json:"service"`
+	Port        uint16       `json:"port"`
+	Origin      string       `json:"origin,omitempty"`
+	State       string       `json:"state"`               // online, away or revoked
+	Since       *time.Time   `json:"since,omitempty"`     // when the node's session began
+	HeldUntil   *time.Time   `json:"heldUntil,omitempty"` // nobody else gets the port before
+	Connections int          `json:"connections"`         // public ones, now
+	In          uint64       `json:"bytesIn"`             // from visitors, since the server was started
+	Out         uint64       `json:"bytesOut"`            // to visitors
+	From        string       `json:"from,omitempty"`      // the address of the node
+}

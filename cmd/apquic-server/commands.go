@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"rsc.io/qr"
+
+	"apquic/admin"
+	"apquic/internal/cli"
+)
+
+// commandTime bounds what a command may take.
+const commandTime = time.Minute
+
+// with calls do with the operations of the data directory.
+func with(c *call, do func(context.Context, admin.Operations) error) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), commandTime)
+	defer cancel()
+	operations, done, err := operations(ctx, c.Settings)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return do(ctx, operations)
+}
+
+// invite prints an invitation, which nobody can print again.
+func invite(c *call, o *options) error {
+	return with(c, func(ctx context.Context, operations admin.Operations) error {
+		request := admin.InviteRequest{Uses: o.uses, Seconds: int64(time.Duration(o.expires) / time.Second), Port: o.port}
+		if o.uses < 1 {
+			return cli.UsageError("apquic-server", errors.New("--uses: want a number from 1 on"))
+		}
+		if len(c.Operands) > 0 {
+			request.Name = c.Operands[0]
+		}
+		invited, err := operations.Invite(ctx, request)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(c.Stdout, invited.Invitation)
+		if !o.qr {
+			return nil
+		}
+		code, err := qr.Encode(invited.Invitation, qr.L)
+		if err != nil {
+			return fmt.Errorf("drawing the QR code: %w", err)
+		}
+		fmt.Fprint(c.Stderr, drawQR(code))
+		return nil
+	})
+}
+
+// invitations lists the open ones, or withdraws one.
+func invitations(c *call, o *options) error {
+	return with(c, func(ctx context.Context, operations admin.Operations) error {
+		if o.withdraw != "" {
+			if err := operations.Withdraw(ctx, admin.WithdrawRequest{Name: o.withdraw}); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.Stdout, "The invitation %s lets nobody in any more.\n", o.withdraw)
+			return nil
+		}
+		list, err := operations.ListInvitations(ctx)
+		if err != nil {
+			return err
+		}
+		if o.json {
+			return printJSON(c, list)
+		}
+		printInvitations(c.Stdout, list)
+		return nil
+	})
+}
+
+func allow(c *call, _ *options) error {
+	return with(c, func(ctx context.Context, operations admin.Operations) error {
+		request := admin.AllowRequest{ID: c.Operands[0]}
+		if len(c.Operands) > 1 {
+			request.Name = c.Operands[1]
+		}
+		node, err := operations.Allow(ctx, request)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.Stdout, "%s is allowed.\n", nameOf(node))
+		return nil
+	})
+}
+
+func revoke(c *call, _ *options) error {
+	return with(c, func(ctx context.Context, operations admin.Operations) error {
+		revoked, err := operations.Revoke(ctx, admin.RevokeRequest{Node: c.Operands[0]})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.Stdout, "%s is sent away (%d connections ended); nobody else gets its ports for 30 days.\n", nameOf(revoked.Node), revoked.Connections)
+		return nil
+	})
+}
+
+func nodes(c *call, o *options) error {
+	return with(c, func(ctx context.Context, operations admin.Operations) error {
+		list, err := operations.ListNodes(ctx)
+		if err != nil {
+			return err
+		}
+		if o.json {
+			return printJSON(c, list)
+		}
+		printNodes(c.Stdout, list, time.Now())
+		return nil
+	})
+}
+
+func status(c *call, o *options) error {
+	return with(c, func(ctx context.Context, operations admin.Operations) error {
+		status, err := operations.Status(ctx)
+		if err != nil {
+			return err
+		}
+		if o.json {
+			return printJSON(c, status)
+		}
+		printStatus(c.Stdout, status, time.Now())
+		return nil
+	})
+}
+
+func release(c *call, _ *options) error {
+	request := admin.ReleaseRequest{Node: c.Operands[0]}
+	if len(c.Operands) > 1 {
+		request.Service = c.Operands[1]
+	} else {
+		port, err := strconv.ParseUint(c.Operands[0], 10, 16)
+		if err != nil || port == 0 {
+			return cli.UsageError("apquic-server", errors.New("release wants a node and its service, or a port"))
+		}
+		request = admin.ReleaseRequest{Port: uint16(port)}
+	}
+	return with(c, func(ctx context.Context, operations admin.Operations) error {
+		service, err := operations.Release(ctx, request)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.Stdout, "The port %d is nobody's now.\n", service.Port)
+		return nil
+	})
+}
+
+func printJSON(c *call, what any) error {
+	encoder := json.NewEncoder(c.Stdout)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(what)
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"apquic/admin"
+	"apquic/certs"
+	"apquic/internal/config"
+	"apquic/lease"
+	"apquic/lease/boltstore"
+	"apquic/quicproxy"
+)
+
+// operations are those of the server that runs on the data directory, or else work on its files; done ends their use.
+func operations(ctx context.Context, settings config.Server) (admin.Operations, func(), error) {
+	client, err := admin.Connect(ctx, settings.DataDir)
+	if err == nil {
+		return client, func() {}, nil
+	}
+	if !errors.Is(err, admin.ErrNotRunning) {
+		return nil, nil, err
+	}
+	key, err := existingKey(settings)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := checkDataDir(settings.DataDir); err != nil {
+		return nil, nil, err
+	}
+	leases := &leaseFile{path: filepath.Join(settings.DataDir, leasesFile)}
+	authority := authorityOf(settings, key)
+	authority.Core = leases
+	authority.Address = func() (string, uint16, error) { return readPublicAddress(settings.DataDir) }
+	return authority, leases.close, nil
+}
+
+// authorityOf lacks a core and an address.
+func authorityOf(settings config.Server, key certs.PrivateKey) *admin.Authority {
+	return &admin.Authority{
+		Nodes:       certs.NewAuthorizedNodes(filepath.Join(settings.DataDir, authorizedFile)),
+		Invitations: certs.NewInvitations(filepath.Join(settings.DataDir, invitationsFile)),
+		Server:      key.ID(),
+		Log:         slog.New(slog.DiscardHandler),
+	}
+}
+
+// existingKey is the server's key; none is made: it would be another server's.
+func existingKey(settings config.Server) (certs.PrivateKey, error) {
+	if !settings.Key.IsZero() {
+		return settings.Key, nil
+	}
+	key, err := certs.LoadKey(filepath.Join(settings.DataDir, keyFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return key, hinted{err, "no server ever ran on this data directory: --data-dir says which one, and a server makes its key at its first start"}
+	}
+	return key, err
+}
+
+// leaseFile is the admin.Core of a server that does not run: the file of its leases.
+type leaseFile struct {
+	path  string
+	store lease.Store // nil: not opened yet
+}
+
+func (f *leaseFile) open() (lease.Store, error) {
+	if f.store != nil {
+		return f.store, nil
+	}
+	if _, err := os.Stat(f.path); errors.Is(err, fs.ErrNotExist) {
+		f.store = lease.NewMemoryStore() // without leases
+		return f.store, nil
+	}
+	store, err := boltstore.Open(f.path)
+	if err == nil {
+		f.store = store
+	}
+	return store, err
+}
+
+func (f *leaseFile) close() {
+	if f.store != nil {
+		f.store.Close()
+	}
+}
+
+// Status implements admin.Core.
+func (f *leaseFile) Status(ctx context.Context) (quicproxy.ServerStatus, error) {
+	store, err := f.open()
+	if err != nil {
+		return quicproxy.ServerStatus{}, err
+	}
+	leases, err := store.List(ctx)
+	return quicproxy.ServerStatus{Leases: leases}, err
+}
+
+// Disconnect implements admin.Core: the server keeps the node's ports from others when it starts.
+func (f *leaseFile) Disconnect(context.Context, certs.NodeID) error { return nil }
+
+// Forget implements admin.Core. No node is here while no server runs, whatever the file says.
+func (f *leaseFile) Forget(ctx context.Context, key lease.Key) error {
+	store, err := f.open()
+	if err != nil {
+		return err
+	}
+	leases, err := store.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, l := range leases {
+		if l.Key == key {
+			return store.Delete(ctx, key, l.Revision)
+		}
+	}
+	return lease.ErrNoLease
+}

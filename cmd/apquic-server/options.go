@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"apquic/internal/cli"
+)
+
+// options are the flags of single commands.
+type options struct {
+	uses     int
+	expires  expiry
+	port     uint16
+	qr       bool
+	withdraw string
+	json     bool
+
+	flags *pflag.FlagSet // which were given
+}
+
+func (o *options) bind(flags *pflag.FlagSet) {
+	*o = options{uses: 1, expires: expiry(7 * 24 * time.Hour), flags: flags}
+	flags.IntVar(&o.uses, "uses", o.uses, "invite: how many nodes the invitation lets in")
+	flags.Var(&o.expires, "expires", "invite: `TIME` after which it lets nobody in any more, such as 24h or 7d")
+	flags.Uint16Var(&o.port, "port", 0, "invite: the public `PORT` for the node's first service (default: any)")
+	flags.BoolVar(&o.qr, "qr", false, "invite: show it as a QR code, too, on stderr")
+	flags.StringVar(&o.withdraw, "withdraw", "", "invitation: make the one of this `NAME` let nobody in any more")
+	flags.BoolVar(&o.json, "json", false, "nodes, status, invitation: print JSON")
+}
+
+// command is run with at least so many words behind it, and with these flags alone.
+func (o *options) command(least int, flags string, run func(*call, *options) error) func(*call) error {
+	return func(c *call) error {
+		var wrong []error
+		o.flags.VisitAll(func(f *pflag.Flag) {
+			if f.Changed && !slices.Contains(strings.Fields(flags), f.Name) {
+				wrong = append(wrong, fmt.Errorf("--%s belongs to another command", f.Name))
+			}
+		})
+		if len(c.Operands) < least {
+			wrong = append(wrong, errors.New("the command wants to know whom or what it is about"))
+		}
+		if err := errors.Join(wrong...); err != nil {
+			return cli.UsageError("apquic-server", err)
+		}
+		return run(c, o)
+	}
+}
+
+// expiry is a duration that may be in days.
+type expiry time.Duration
+
+func (e *expiry) String() string {
+	if d := time.Duration(*e); d%(24*time.Hour) != 0 {
+		return d.String()
+	}
+	return strconv.FormatInt(int64(*e)/int64(24*time.Hour), 10) + "d"
+}
+
+func (e *expiry) Set(s string) error {
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			*e = expiry(time.Duration(n) * 24 * time.Hour)
+			return nil
+		}
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < time.Second {
+		return errors.New("want a time such as 24h or 7d")
+	}
+	*e = expiry(d)
+	return nil
+}
+
+func (e *expiry) Type() string { return "TIME" }

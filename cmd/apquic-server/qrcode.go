@@ -1,0 +1,35 @@
+package main
+
+import (
+	"strings"
+
+	"rsc.io/qr"
+)
+
+// quiet is the empty border that readers need, in modules.
+const quiet = 2
+
+// drawQR draws a code with a character for each two modules, dark ones as spaces: most terminals are dark, and
+// readers take the inverse of light ones, too.
+func drawQR(code *qr.Code) string {
+	light := func(x, y int) bool {
+		return y < code.Size+quiet && !code.Black(x, y)
+	}
+	var b strings.Builder
+	for y := -quiet; y < code.Size+quiet; y += 2 {
+		for x := -quiet; x < code.Size+quiet; x++ {
+			switch upper, lower := light(x, y), light(x, y+1); {
+			case upper && lower:
+				b.WriteRune('█')
+			case upper:
+				b.WriteRune('▀')
+			case lower:
+				b.WriteRune('▄')
+			default:
+				b.WriteRune(' ')
+			}
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}

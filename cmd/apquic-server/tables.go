@@ -1,0 +1,144 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"apquic/admin"
+	"apquic/certs"
+)
+
+// table prints rows in columns, the last one as long as it is.
+func table(w io.Writer, rows [][]string) {
+	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		for i, cell := range row {
+			row[i] = strings.Map(func(r rune) rune {
+				if unicode.IsPrint(r) {
+					return r
+				}
+				return -1
+			}, cell)
+		}
+		fmt.Fprintln(columns, strings.TrimRight(strings.Join(row, "\t"), "\t"))
+	}
+	columns.Flush()
+}
+
+func printInvitations(w io.Writer, list []certs.OpenInvitation) {
+	if len(list) == 0 {
+		fmt.Fprintln(w, "There is no open invitation.")
+		return
+	}
+	rows := [][]string{{"NAME", "LETS IN", "JOINED", "PORT", "UNTIL"}}
+	for _, o := range list {
+		rows = append(rows, []string{o.Name, strconv.Itoa(o.Uses), strconv.Itoa(o.Joined), portOrAny(o.Port), o.Expires.Local().Format("2006-01-02 15:04")})
+	}
+	table(w, rows)
+}
+
+func portOrAny(port uint16) string {
+	if port == 0 {
+		return "any"
+	}
+	return strconv.Itoa(int(port))
+}
+
+func printNodes(w io.Writer, list []admin.Node, now time.Time) {
+	if len(list) == 0 {
+		fmt.Fprintln(w, "There is no node yet; apquic-server invite lets one in.")
+		return
+	}
+	rows := [][]string{{"NODE", "STATE", "PORTS", "ID"}}
+	for _, n := range list {
+		rows = append(rows, []string{shorten(cmp.Or(n.Name, "-"), 16), stateOf(n.State, n.Since, now), strconv.Itoa(n.Services), n.ID.String()})
+	}
+	table(w, rows)
+}
+
+func printStatus(w io.Writer, s admin.Status, now time.Time) {
+	line := []string{"not running"}
+	if s.Running {
+		line[0] = "up " + forPeople(now.Sub(*s.Since))
+	}
+	if s.Address != "" {
+		line = append(line, s.Address)
+	}
+	switch {
+	case s.Ports > 0:
+		line = append(line, fmt.Sprintf("%d of %d ports in use", s.Used, s.Ports))
+	case s.Used == 1:
+		line = append(line, "1 port in use")
+	default:
+		line = append(line, fmt.Sprintf("%d ports in use", s.Used))
+	}
+	fmt.Fprintln(w, strings.Join(line, "   "))
+	if len(s.Services) == 0 {
+		return
+	}
+	rows := [][]string{{"NODE", "SERVICE", "PORT", "STATE", "CONNS", "IN", "OUT", "FROM"}}
+	for _, v := range s.Services {
+		row := []string{shorten(cmp.Or(v.Name, v.Node.String()[:8]+"…"), 16), shorten(v.Service, 12), strconv.Itoa(int(v.Port)), stateOf(v.State, v.Since, now)}
+		if v.State == admin.Online {
+			row = append(row, strconv.Itoa(v.Connections), bytesForPeople(v.In), bytesForPeople(v.Out), v.From)
+		}
+		rows = append(rows, row)
+	}
+	table(w, rows)
+}
+
+func stateOf(state string, since *time.Time, now time.Time) string {
+	switch {
+	case state == admin.Online && since != nil:
+		return state + " " + forPeople(now.Sub(*since))
+	case state == admin.Away:
+		return "away"
+	}
+	return state
+}
+
+// forPeople is a duration in its largest unit, in two of them from days on.
+func forPeople(d time.Duration) string {
+	days, hours := int(d/(24*time.Hour)), int(d%(24*time.Hour)/time.Hour)
+	switch {
+	case days > 0 && hours > 0 && days < 10:
+		return fmt.Sprintf("%d d %d h", days, hours)
+	case days > 0:
+		return fmt.Sprintf("%d d", days)
+	case hours > 0:
+		return fmt.Sprintf("%d h", hours)
+	case d >= time.Minute:
+		return fmt.Sprintf("%d min", int(d/time.Minute))
+	}
+	return fmt.Sprintf("%d s", int(d/time.Second))
+}
+
+// bytesForPeople has two digits at least, in decimal units.
+func bytesForPeople(n uint64) string {
+	value, unit := float64(n), 0
+	units := []string{"B", "kB", "MB", "GB", "TB", "PB"}
+	for value >= 1000 && unit < len(units)-1 {
+		value /= 1000
+		unit++
+	}
+	if unit > 0 && value < 9.95 {
+		return fmt.Sprintf("%.1f %s", value, units[unit])
+	}
+	return fmt.Sprintf("%.0f %s", value, units[unit])
+}
+
+// shorten cuts what would break a table.
+func shorten(s string, most int) string {
+	if runes := []rune(s); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return s
+}
+
+func nameOf(n admin.Node) string { return cmp.Or(n.Name, n.ID.String()) }

@@ -1,0 +1,421 @@
+package quicproxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"apquic/certs"
+	"apquic/framing"
+	"apquic/lease"
+)
+
+// gatekeeper is a server's files in a directory of their own.
+type gatekeeper struct {
+	t           *testing.T
+	path        string
+	nodes       *certs.AuthorizedNodes
+	invitations *certs.Invitations
+}
+
+func newGatekeeper(t *testing.T) *gatekeeper {
+	directory := t.TempDir()
+	path := directory + "/authorized_nodes"
+	return &gatekeeper{t, path, certs.NewAuthorizedNodes(path), certs.NewInvitations(directory + "/invitations")}
+}
+
+// admit has a server go by the files.
+func (g *gatekeeper) admit(open bool) func(*ServerConfig) {
+	return func(c *ServerConfig) {
+		c.Admit = NewAdmission(AdmissionConfig{Nodes: g.nodes, Invitations: g.invitations, Open: open, Log: c.Log})
+	}
+}
+
+// write makes lines the content of the list, as an editor does.
+func (g *gatekeeper) write(lines ...string) {
+	g.t.Helper()
+	if err := os.WriteFile(g.path, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+func (g *gatekeeper) read() string {
+	g.t.Helper()
+	content, err := os.ReadFile(g.path)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return string(content)
+}
+
+func (g *gatekeeper) invite(offer certs.OpenInvitation) (secret []byte) {
+	g.t.Helper()
+	offer.Expires = time.Now().Add(time.Hour)
+	offer, secret, err := g.invitations.Create(offer, func(string) bool { return false })
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return secret
+}
+
+func with(key certs.PrivateKey, secret []byte) func(*NodeConfig) {
+	return func(c *NodeConfig) { c.Key, c.JoinSecret = key, secret }
+}
+
+// TestNotAuthorized: a stranger is refused, both sides are told how to let it in, and that works.
+func TestNotAuthorized(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		g := newGatekeeper(t)
+		server := w.startServer(g.admit(false))
+		node := w.startNode(expose("web", web))
+		id := w.nodeKey.ID().String()
+		eventually(t, "told", func() bool {
+			return w.logged.count("apquic-server allow "+id+"\" from") == 1 && w.logged.count("reason=\"this node is not authorized: "+id) == 1
+		})
+		time.Sleep(5 * time.Minute)
+		if n := w.logged.count("level=WARN"); n != 2 {
+			t.Errorf("%d warnings, want one on each side", n)
+		}
+		if next := regexp.MustCompile(`next try in (3\d|4\d|5\d|60?)(s|m0s)"`); !next.MatchString(w.logged.String()) {
+			t.Error("the node does not say when it tries again")
+		}
+		g.write(id + " shed-pi")
+		node.leases.wait(t, 1)
+		if w.logged.count("msg=lease side=server node="+id[:8]+"… name=shed-pi") != 1 {
+			t.Error("the node's name is not in the log")
+		}
+
+		wrong := w.startNode(expose("web", web), with(newKey(t), []byte("guessed")))
+		eventually(t, "refused", func() bool { return w.logged.count("its invitation was used, withdrawn or has ended") > 0 })
+		wrong.stop()
+		if len(server.server.Status().Sessions) != 1 {
+			t.Error("another node is in")
+		}
+	})
+}
+
+// TestInvited: an invitation lets in as many nodes as it says, each with its name, and is of no use afterwards.
+func TestInvited(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		g := newGatekeeper(t)
+		server := w.startServer(g.admit(false))
+		secret := g.invite(certs.OpenInvitation{Name: "pi", Uses: 2, Port: 20022})
+		first := w.startNode(expose("ssh", web), expose("web", web), with(w.nodeKey, secret))
+		leases := first.leases.wait(t, 2)
+		if got := leases[0].PublicAddress; got != "tcp://203.0.113.5:20022" {
+			t.Errorf("the first service has %s, the invitation says 20022", got)
+		}
+		second := newKey(t)
+		w.startNode(expose("web", web), with(second, secret)).leases.wait(t, 1)
+		third := w.startNode(expose("web", web), with(newKey(t), secret))
+		eventually(t, "refused", func() bool { return w.logged.count("its invitation was used") > 0 })
+		third.stop()
+		if n := len(server.server.Status().Sessions); n != 2 {
+			t.Errorf("%d nodes are in", n)
+		}
+		list := g.read()
+		for id, name := range map[certs.NodeID]string{w.nodeKey.ID(): "pi", second.ID(): "pi-2"} {
+			if !strings.Contains(list, id.String()+" "+name+" joined=2000-01-01T") {
+				t.Errorf("%s is not called %s in\n%s", id, name, list)
+			}
+		}
+		if n := w.logged.count("msg=audit"); w.logged.count("event=join") != 2 {
+			t.Errorf("%d audit lines, and not 2 of them joins", n)
+		}
+	})
+}
+
+// TestSentAway: a line that goes, or a denial, ends the session within 2 s, with its lanes and relays; nobody gets the
+// node's ports, its invitation is of no use to it, and others are not touched.
+func TestSentAway(t *testing.T) {
+	for name, edit := range map[string]func(g *gatekeeper, gone, other string){
+		"removed": func(g *gatekeeper, _, other string) { g.write(other + " neighbour") },
+		"denied":  func(g *gatekeeper, gone, other string) { g.write(gone+" pi", other+" neighbour", "-"+gone+" sold") },
+		"no file": func(g *gatekeeper, _, _ string) { os.Remove(g.path) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			simulate(t, func(t *testing.T, w *world) {
+				g := newGatekeeper(t)
+				server := w.startServer(g.admit(false))
+				secret := g.invite(certs.OpenInvitation{Name: "pi", Uses: 50})
+				w.serveTCP(web, echo)
+				node := w.startNode(expose("web", web), with(w.nodeKey, secret))
+				node.leases.wait(t, 1)
+				otherKey := newKey(t)
+				other := w.startNode(expose("web", web), with(otherKey, secret))
+				other.leases.wait(t, 1)
+				visitor, neighbour := w.visit("20000"), w.visit("20001")
+				exchange(t, visitor, "hello")
+				exchange(t, neighbour, "hello")
+				lane := laneOf(t, w, node)
+				time.Sleep(time.Minute) // the file has not changed for long
+
+				edit(g, w.nodeKey.ID().String(), otherKey.ID().String())
+				changed := time.Now()
+				if _, err := io.ReadAll(visitor); err == nil {
+					t.Error("the relay ended in order")
+				}
+				if took := time.Since(changed); took > 2*time.Second {
+					t.Errorf("its relay ended after %v", took)
+				}
+				lane.wantClose(framing.ErrorNotAuthorized)
+				if took := time.Since(changed); took > 2*time.Second+50*time.Millisecond { // on the way
+					t.Errorf("its lane ended after %v", took)
+				}
+				for _, s := range server.server.Status().Sessions {
+					if s.Node == w.nodeKey.ID() {
+						t.Errorf("it is still there: %+v", s)
+					}
+				}
+				if name != "no file" {
+					exchange(t, neighbour, "still here")
+				}
+				c, err := w.visitor.DialTCP(t.Context(), serverIP+":20000")
+				if err == nil {
+					c.Close()
+					t.Error("its port is open")
+				}
+				time.Sleep(10 * time.Minute) // it tries again and again
+				for _, s := range server.server.Status().Sessions {
+					if s.Node == w.nodeKey.ID() {
+						t.Errorf("it is back: %+v", s)
+					}
+				}
+				held := leaseOn(t, server, 20000)
+				if held.Node != w.nodeKey.ID() || time.Until(held.HeldUntil) < lease.ReserveTime-time.Hour {
+					t.Errorf("its port: %+v", held)
+				}
+
+				// Whoever wants the port gets another one, and the node has it again when it is allowed.
+				late := w.startNode(func(c *NodeConfig) {
+					c.Services = []Service{{Name: "web", Upstream: web, PublicPort: 20000}}
+				}, with(newKey(t), secret))
+				if got := late.leases.wait(t, 1)[0]; strings.HasSuffix(got.PublicAddress, ":20000") {
+					t.Errorf("another node has %s", got.PublicAddress)
+				}
+				g.write(w.nodeKey.ID().String() + " pi")
+				eventually(t, "back", func() bool { return leaseOn(t, server, 20000).Attached() })
+			})
+		})
+	}
+}
+
+// laneOf is a hand-made lane of a node's process.
+func laneOf(t *testing.T, w *world, node *running) *peer {
+	t.Helper()
+	p := dialServer(w)
+	hello := &framing.Hello{Instance: node.node.instance, Lane: true}
+	p.write(seal(t, p.sealer(w.nodeKey, framing.RoleNode, 0), framing.OpHello, hello, 1, false))
+	p.wantReply(1, framing.OpWelcome, 0)
+	return p
+}
+
+func leaseOn(t *testing.T, server *running, port uint16) lease.Lease {
+	t.Helper()
+	for _, l := range server.server.Status().Leases {
+		if l.Port == port {
+			return l
+		}
+	}
+	t.Fatalf("there is no lease of port %d", port)
+	return lease.Lease{}
+}
+
+// TestDeniedWithSecret: a denied node is refused whatever secret it has, and uses up no invitation.
+func TestDeniedWithSecret(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		g := newGatekeeper(t)
+		w.startServer(g.admit(false))
+		secret := g.invite(certs.OpenInvitation{Name: "pi", Uses: 1})
+		g.write("-" + w.nodeKey.ID().String() + " sold")
+		p := dialServer(w)
+		s := p.sealer(w.nodeKey, framing.RoleNode, 0)
+		p.write(seal(t, s, framing.OpHello, &framing.Hello{Instance: 1}, 1, false))
+		p.wantReply(1, framing.OpFailure, framing.ErrorNotAuthorized)
+		p.write(seal(t, s, framing.OpHello, &framing.Hello{Instance: 1, JoinSecret: secret}, 2, false))
+		p.wantReply(2, framing.OpFailure, framing.ErrorNotAuthorized)
+		p.wantClose(framing.ErrorNotAuthorized)
+		if open, err := g.invitations.Open(); err != nil || len(open) != 1 {
+			t.Errorf("the invitation was used: %+v, %v", open, err)
+		}
+		w.startNode(expose("web", web), with(newKey(t), secret)).leases.wait(t, 1)
+	})
+}
+
+// TestEditorsPause: a file that is empty for a moment while an editor writes it ends no session.
+func TestEditorsPause(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		g := newGatekeeper(t)
+		server := w.startServer(g.admit(false))
+		id := w.nodeKey.ID().String()
+		g.write(id + " pi")
+		w.startNode(expose("web", web)).leases.wait(t, 1)
+		since := server.server.Status().Sessions[0].Since
+		for range 20 {
+			time.Sleep(3*time.Second + 77*time.Millisecond)
+			g.write("")
+			time.Sleep(300 * time.Millisecond)
+			g.write(id+" pi", "# edited")
+			time.Sleep(5 * time.Second)
+			g.write(id + " pi")
+		}
+		if now := server.server.Status().Sessions; len(now) != 1 || now[0].Since != since {
+			t.Errorf("the session ended: %+v", now)
+		}
+	})
+}
+
+// TestUnreadableList: a list that cannot be read, or is not to be trusted, lets nobody in, and ends no session.
+func TestUnreadableList(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		g := newGatekeeper(t)
+		server := w.startServer(g.admit(true))
+		g.write(w.nodeKey.ID().String() + " pi")
+		w.startNode(expose("web", web)).leases.wait(t, 1)
+		if err := os.Chmod(g.path, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		newcomer := w.startNode(expose("web", web), with(newKey(t), nil))
+		time.Sleep(10 * time.Minute)
+		if n := len(server.server.Status().Sessions); n != 1 {
+			t.Errorf("%d sessions, want that of the known node", n)
+		}
+		if n := w.logged.count("the list of authorized nodes has mistakes"); n != 1 {
+			t.Errorf("the operator was told %d times", n)
+		}
+		if err := os.Chmod(g.path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		newcomer.leases.wait(t, 1) // the server is open
+	})
+}
+
+// TestDeniedByOpenServer: a server for everybody sends away whom it is told to.
+func TestDeniedByOpenServer(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		g := newGatekeeper(t)
+		server := w.startServer(g.admit(true))
+		w.startNode(expose("web", web)).leases.wait(t, 1)
+		g.write("-" + w.nodeKey.ID().String())
+		time.Sleep(2 * time.Second)
+		if n := len(server.server.Status().Sessions); n != 0 {
+			t.Errorf("%d sessions", n)
+		}
+		w.startNode(expose("web", web), with(newKey(t), nil)).leases.wait(t, 1)
+	})
+}
+
+// TestRemovedWhileDown: a line that went while the server was down frees no port.
+func TestRemovedWhileDown(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		g := newGatekeeper(t)
+		server := w.startServer(g.admit(false))
+		g.write(w.nodeKey.ID().String())
+		w.startNode(expose("web", web)).leases.wait(t, 1)
+		server.stop()
+		g.write("")
+		server = w.startServer(g.admit(false))
+		time.Sleep(24 * time.Hour)
+		if l := leaseOn(t, server, 20000); l.State() != lease.Reserved {
+			t.Errorf("%s: %+v", l.State(), l)
+		}
+	})
+}
+
+// TestTooManyJoins: secrets have a rate for each address, joining has one for all.
+func TestTooManyJoins(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		g := newGatekeeper(t)
+		admitter := NewAdmission(AdmissionConfig{Nodes: g.nodes, Invitations: g.invitations})
+		secret := g.invite(certs.OpenInvitation{Name: "pi", Uses: 500})
+		from := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}) }
+		try := func(secret []byte, from netip.Addr) error {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			_, err := admitter.Admit(ctx, Applicant{Node: newKey(t).ID(), JoinSecret: secret, From: from})
+			return err
+		}
+		for i := range secretBurst {
+			if err := try([]byte("guess"), from(0)); !errors.Is(err, ErrNotAuthorized) {
+				t.Fatalf("guess %d: %v", i, err)
+			}
+		}
+		if err := try(secret, from(0)); !errors.Is(err, ErrTooManyJoins) {
+			t.Errorf("one more secret from an address: %v", err)
+		}
+		in := 0
+		for i := range 100 {
+			switch err := try(secret, from(1+i)); {
+			case err == nil:
+				in++
+			case !errors.Is(err, ErrTooManyJoins):
+				t.Fatal(err)
+			}
+		}
+		if in < joinBurst || in > joinBurst+10 {
+			t.Errorf("%d nodes joined at once, want %d", in, joinBurst)
+		}
+		if n := strings.Count(g.read(), "\n"); n != in {
+			t.Errorf("the list has %d lines for %d nodes", n, in)
+		}
+		time.Sleep(time.Minute)
+		if err := try(secret, from(0)); err != nil {
+			t.Errorf("a minute later: %v", err)
+		}
+	})
+}
+
+// TestNewcomer: who joined less than a day ago has few services.
+func TestNewcomer(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		g := newGatekeeper(t)
+		server := w.startServer(g.admit(false))
+		secret := g.invite(certs.OpenInvitation{Name: "pi", Uses: 1})
+		services := func(c *NodeConfig) {
+			for i := range 12 {
+				expose(fmt.Sprint("s", i), web)(c)
+			}
+		}
+		node := w.startNode(services, with(w.nodeKey, secret))
+		node.leases.wait(t, newcomerServices)
+		time.Sleep(time.Hour)
+		if n := len(server.server.Status().Leases); n != newcomerServices {
+			t.Errorf("%d leases, want %d", n, newcomerServices)
+		}
+		time.Sleep(newcomerTime)
+		node.stop()
+		w.startNode(services).leases.wait(t, 12)
+	})
+}
+
+// TestGuests: the nodes of one address that nobody knows have a share of an open server's ports.
+func TestGuests(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		g := newGatekeeper(t)
+		server := w.startServer(g.admit(true), func(c *ServerConfig) { c.MaxLeasesPerAddress = 3 })
+		known := newKey(t)
+		g.write(known.ID().String() + " mine")
+		guest := w.startNode(expose("a", web), expose("b", web), with(newKey(t), nil))
+		guest.leases.wait(t, 2)
+		for range 4 {
+			w.startNode(expose("a", web), with(newKey(t), nil))
+		}
+		time.Sleep(time.Minute)
+		if n := len(server.server.Status().Leases); n != 3 {
+			t.Errorf("%d leases, want 3", n)
+		}
+		w.startNode(expose("a", web), expose("b", web), with(known, nil)).leases.wait(t, 2)
+		guest.stop()
+		time.Sleep(4 * time.Hour) // their leases end
+		if n := len(server.server.Status().Leases); n != 5 {
+			t.Errorf("%d leases, want 5", n)
+		}
+	})
+}

@@ -1,0 +1,57 @@
+package quicproxy
+
+import (
+	"fmt"
+	"net/netip"
+
+	"apquic/lease"
+)
+
+// checkShare refuses a lease that the node may not have beside those that it has: it joined lately, or nobody here
+// knows it and its address has many leases already. The first service of an invited node gets the port of the
+// invitation.
+func (c *nodeConn) checkShare(r *lease.Request) error {
+	if !c.admission.Known {
+		return c.checkGuest(r.Key)
+	}
+	if c.admission.Services == 0 && c.admission.Port == 0 {
+		return nil
+	}
+	others, had := 0, false
+	for _, l := range c.server.lessor.Leases() {
+		switch {
+		case l.Key == r.Key:
+			had = true
+		case l.Node == c.node:
+			others++
+		}
+	}
+	if had {
+		return nil
+	}
+	if limit := c.admission.Services; limit > 0 && others >= limit {
+		return fmt.Errorf("%w: this node has %d, and no more in its first day", lease.ErrTooManyServices, others)
+	}
+	if others == 0 && r.WantedPort == 0 && c.server.config.Ports.Contains(c.admission.Port) {
+		r.WantedPort = c.admission.Port
+	}
+	return nil
+}
+
+// checkGuest counts a lease of a node that nobody here knows against its address: new keys cost nothing.
+func (c *nodeConn) checkGuest(key lease.Key) error {
+	limit := c.server.config.MaxLeasesPerAddress
+	if limit <= 0 || c.server.guests.Take(customerOf(addressOf(c.quic.RemoteAddr())), key) {
+		return nil
+	}
+	return fmt.Errorf("%w: the nodes of this address have %d, and no address may have more", lease.ErrTooManyServices, limit)
+}
+
+// customerOf is what one customer of a provider can choose addresses from: a /48 in IPv6.
+func customerOf(addr netip.Addr) netip.Addr {
+	if addr.Is6() {
+		prefix, _ := addr.Prefix(48)
+		return prefix.Addr()
+	}
+	return addr
+}
