@@ -103,6 +103,9 @@ func echoServer(t *testing.T) string {
 	return l.Addr().String()
 }
 
+// detached gives a process a session of its own, without a terminal.
+func detached(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
+
 // tunnel is a server and what a node needs to use it.
 type tunnel struct {
 	udp, public int
@@ -126,7 +129,7 @@ func newTunnel(t *testing.T, more ...string) *tunnel {
 
 func (n *tunnel) start(t *testing.T, more ...string) {
 	t.Helper()
-	n.server = launch(t, nil, "apquic-server", n.serverArguments(more...)...)
+	n.server = launch(t, detached, "apquic-server", n.serverArguments(more...)...)
 	waitFor(t, n.server.stdout, `^(apquic-server invite)`)
 	text, err := exec.Command(filepath.Join(bin, "apquic-server"), "invite", "--data-dir", n.data).Output()
 	if err != nil {

@@ -2,12 +2,25 @@ package quicproxy
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
 )
+
+// tellWaiting says why a program that was told to stop does not, and what to do about it.
+func tellWaiting(log *slog.Logger, limit time.Duration, relays int) {
+	connections := "connections"
+	if relays == 1 {
+		connections = "connection"
+	}
+	if relays > 0 && limit > 0 {
+		log.Info(fmt.Sprintf("waiting up to %g s for %d %s; ^C again ends now", limit.Seconds(), relays, connections))
+	}
+}
 
 // finish ends a connection in order: no new relays, running ones up to the limit, then codes. Closing a
 // connection drops what the other side has not received, so it is asked to say when its relays have ended.

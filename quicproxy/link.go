@@ -162,6 +162,9 @@ func (l *link) run(ctx context.Context) {
 	l.work.Go(func() { l.acceptStreams(alive) })
 	select {
 	case <-ctx.Done():
+		defer context.AfterFunc(l.node.config.StopNow, func() {
+			l.quic.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), "the node was stopped")
+		})()
 		finish(l.quic, l.control, &l.relays, l.node.config.Drain, framing.DrainStopped, "the node was stopped")
 	case <-l.retired:
 		// A relay may have begun just now. It may take its time, unless the node stops.
@@ -196,9 +199,22 @@ func (l *link) watch(ctx context.Context) error {
 	case err := <-l.replaced:
 		return err
 	case <-ctx.Done():
+		tellWaiting(l.node.log, l.node.config.Drain, l.relaysNow())
 		<-l.ended
 		return nil
 	}
+}
+
+// relaysNow is how many relays run over this connection and its lanes.
+func (l *link) relaysNow() (n int) {
+	if l.association == nil {
+		return l.relays.len()
+	}
+	carriers, _ := l.association.live()
+	for _, c := range carriers {
+		n += c.relays.len()
+	}
+	return n
 }
 
 // handle takes a message of the server. An error ends the connection.

@@ -53,6 +53,8 @@ type NodeConfig struct {
 	ResumeTime time.Duration
 	// Drain is how long running relays may go on after Run's context was cancelled; negative: not at all.
 	Drain time.Duration
+	// StopNow ends when running relays may not go on any longer; nil: never before Drain is over.
+	StopNow context.Context
 
 	// Memory is how many bytes services may cost that do not read, an eighth of the machine's by default but
 	// at least 64 MiB.
@@ -160,6 +162,9 @@ func NewNode(config NodeConfig) (*Node, error) {
 	config.Keepalive = cmp.Or(config.Keepalive, DefaultKeepalive)
 	config.IdleTimeout = cmp.Or(config.IdleTimeout, DefaultIdleTimeout)
 	config.Drain = cmp.Or(config.Drain, DefaultDrain)
+	if config.StopNow == nil {
+		config.StopNow = context.Background()
+	}
 	config.ResumeTime = cmp.Or(config.ResumeTime, DefaultResumeTime)
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)

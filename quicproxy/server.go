@@ -2,6 +2,7 @@ package quicproxy
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -69,6 +70,8 @@ type ServerConfig struct {
 	ResumeTime time.Duration
 	// Drain is how long running relays may go on after Run's context was cancelled; negative: not at all.
 	Drain time.Duration
+	// StopNow ends when running relays may not go on any longer; nil: never before Drain is over.
+	StopNow context.Context
 	// Park is how long a public connection waits for a node that is away; negative: not at all.
 	Park time.Duration
 
@@ -135,6 +138,9 @@ func NewServer(config ServerConfig) (*Server, error) {
 	config.Drain = cmp.Or(config.Drain, DefaultDrain)
 	config.Park = cmp.Or(config.Park, DefaultPark)
 	config.ResumeTime = cmp.Or(config.ResumeTime, DefaultResumeTime)
+	if config.StopNow == nil {
+		config.StopNow = context.Background()
+	}
 	if config.Store == nil {
 		config.Store = lease.NewMemoryStore()
 	}

@@ -116,6 +116,16 @@ func (s *Server) drain() {
 	if s.config.Restarting() {
 		code, reason = framing.DrainRestarting, "the server restarts"
 	}
+	relays := 0
+	for _, c := range conns {
+		relays += c.relays.len()
+	}
+	tellWaiting(s.log, s.config.Drain, relays)
+	defer context.AfterFunc(s.config.StopNow, func() {
+		for _, c := range conns {
+			c.quic.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), reason)
+		}
+	})()
 	var drained sync.WaitGroup
 	for _, c := range conns {
 		drained.Go(func() { finish(c.quic, c.control, &c.relays, s.config.Drain, code, reason) })

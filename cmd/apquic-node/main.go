@@ -89,7 +89,7 @@ func serve(c *call) error {
 	if err != nil {
 		return cli.UsageError("apquic-node", err)
 	}
-	ctx, cancel := cli.UntilStopped()
+	stopping, cancel := cli.NewStopping(func() { log.Info("SIGHUP: nothing is to be loaded again") })
 	defer cancel()
 
 	key, err := nodeKey(settings)
@@ -103,6 +103,7 @@ func serve(c *call) error {
 	defer stopDebug()
 	results := stdlog.New(c.Stdout, "", 0) // whole lines, whoever writes them
 	node, err := newNode(settings, key, server, func(c *quicproxy.NodeConfig) {
+		c.StopNow = stopping.Now
 		c.Services, c.Log, c.OnLease = services(settings.Services), log, leaseLines(results, settings.Services)
 		c.OnWelcome = func(w quicproxy.Welcome) {
 			if err := server.welcomed(w); err != nil {
@@ -117,7 +118,7 @@ func serve(c *call) error {
 		log.Info("the invitation has no secret, which would follow a #: the server must know this node, or admit every node")
 	}
 	defer answer(node, settings.DataDir, "apquic-node "+cli.Version(), log)()
-	return node.Run(ctx)
+	return node.Run(stopping.Soon)
 }
 
 // newNode makes a node of the settings; more adds what not every command needs.

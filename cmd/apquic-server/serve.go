@@ -35,8 +35,11 @@ func serve(c *call) error {
 	if err != nil {
 		return cli.UsageError("apquic-server", err)
 	}
-	ctx, cancel := cli.UntilStopped()
+	stopping, cancel := cli.NewStopping(func() {
+		log.Info("SIGHUP: nothing is to be loaded again; authorized_nodes is read whenever it changes")
+	})
 	defer cancel()
+	ctx := stopping.Soon
 
 	if err := makeDataDir(settings.DataDir); err != nil {
 		return err
@@ -75,7 +78,7 @@ func serve(c *call) error {
 	authority.Ports, authority.Version, authority.Log = settings.Range, parts.Version, log
 	authority.Address = func() (string, uint16, error) { return parts.PublicHost, port, nil }
 	parts.Admit = admission(settings, authority, log)
-	parts.PacketConn, parts.Store = conn, store
+	parts.PacketConn, parts.Store, parts.StopNow = conn, store, stopping.Now
 	parts.Ready = func() {
 		log.Info("listening for nodes", "udp", conn.LocalAddr().String(), "lends", settings.Range.String(),
 			"leases", len(leases), "admits", whoMay(settings))

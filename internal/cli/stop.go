@@ -5,22 +5,99 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
-// UntilStopped returns a context that ends with the first SIGINT or SIGTERM. A second one then ends the
-// program at once. SIGHUP is ignored: there is nothing to load again.
+const (
+	// oneSignal is the time in which a further signal is the same one: GNU timeout sends each twice, and so may a
+	// terminal and the program that was started in it.
+	oneSignal = 300 * time.Millisecond
+	// goodbye is how long a program may take that is told to end at once.
+	goodbye = 500 * time.Millisecond
+	// exitInterrupted is the status of a program that did not make it in time, as shells have it (128 + SIGINT).
+	exitInterrupted = 130
+)
+
+// Stopping is how a person or the system ends a program.
+type Stopping struct {
+	Soon context.Context // ends with the first SIGINT or SIGTERM: what runs may finish
+	Now  context.Context // ends with the second one: there is only time for a word of goodbye
+}
+
+// UntilStopped returns a context that ends with the first SIGINT or SIGTERM, for commands that end soon.
 func UntilStopped() (context.Context, context.CancelFunc) {
-	signal.Ignore(syscall.SIGHUP)
-	signals := make(chan os.Signal, 1)
+	stopping, cancel := NewStopping(func() {})
+	return stopping.Soon, cancel
+}
+
+// NewStopping makes a Stopping of the signals that follow, until the function that it returns is called. SIGHUP ends a
+// program that was started on a terminal, which is gone; otherwise it means to read the files again, and reload is
+// called. A program that was told to ignore it, by nohup, does.
+func NewStopping(reload func()) (Stopping, context.CancelFunc) {
+	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	ctx, cancel := context.WithCancel(context.Background())
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	soon, stopSoon := context.WithCancel(context.Background())
+	now, stopNow := context.WithCancel(context.Background())
+	s := &stopper{stopSoon: stopSoon, stopNow: stopNow, reload: reload, onTerminal: onTerminal()}
+	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
-		select {
-		case <-signals:
-			signal.Stop(signals) // before anybody knows: the next one has its default effect
-			cancel()
-		case <-ctx.Done():
+		defer close(ended)
+		for {
+			select {
+			case got := <-signals:
+				s.take(got, time.Now())
+			case <-done:
+				return
+			}
 		}
 	}()
-	return ctx, cancel
+	return Stopping{Soon: soon, Now: now}, func() {
+		signal.Stop(signals)
+		close(done)
+		<-ended
+		s.end()
+	}
+}
+
+// stopper decides what a signal means.
+type stopper struct {
+	stopSoon, stopNow context.CancelFunc
+	reload            func()
+	onTerminal        bool
+	first             time.Time // when the first signal to stop came; zero: none has
+	limit             *time.Timer
+}
+
+func (s *stopper) take(got os.Signal, now time.Time) {
+	switch {
+	case got == syscall.SIGHUP && !s.onTerminal:
+		s.reload()
+	case s.first.IsZero():
+		s.first = now
+		s.stopSoon()
+	case now.Sub(s.first) >= oneSignal && s.limit == nil:
+		s.limit = time.AfterFunc(goodbye, func() { os.Exit(exitInterrupted) })
+		s.stopNow()
+	}
+}
+
+func (s *stopper) end() {
+	if s.limit != nil {
+		s.limit.Stop()
+	}
+	s.stopSoon()
+	s.stopNow()
+}
+
+// onTerminal reports whether the program has a controlling terminal, whose end would be told by SIGHUP.
+func onTerminal() bool {
+	terminal, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return false
+	}
+	terminal.Close()
+	return true
 }
