@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -30,8 +29,12 @@ var _ Operations = (*Client)(nil)
 
 // Connect returns a client of the server that runs on a data directory, or ErrNotRunning.
 func Connect(ctx context.Context, directory string) (*Client, error) {
-	path := filepath.Join(directory, SocketName)
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		path, done, err := socketPath(directory)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
 		return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "unix", path)
 	}
 	conn, err := dial(ctx, "", "")
@@ -40,7 +43,7 @@ func Connect(ctx context.Context, directory string) (*Client, error) {
 		conn.Close()
 	case errors.Is(err, fs.ErrPermission):
 		return nil, hinted{fmt.Errorf("the running server cannot be asked: %w", err), "use the account of the server, or root"}
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTDIR), len(path) > maxSocketPath:
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTDIR):
 		return nil, ErrNotRunning
 	default:
 		return nil, fmt.Errorf("the running server cannot be asked: %w", err)

@@ -30,7 +30,7 @@ func TestValidateServer(t *testing.T) {
 		t.Errorf("zeros that are allowed: %v", err)
 	}
 	wantMistakes(t, Server{}.Validate(), []string{"listen: "}, []string{"ipv4: ", "both off"}, []string{"range: there are no ports"},
-		[]string{"leaseTime: "}, []string{"maxServices: "}, []string{"maxClients: "}, []string{"maxClientsPerAddress: "}, []string{"idleTimeout: "}, []string{"dataDir: there is no data directory"},
+		[]string{"leaseTime: "}, []string{"maxServices: "}, []string{"maxLeasesPerAddress: "}, []string{"maxClients: "}, []string{"maxClientsPerAddress: "}, []string{"idleTimeout: "}, []string{"dataDir: there is no data directory"},
 		[]string{"logLevel: "}, []string{"logFormat: "})
 	s.Listen, s.IPv6, s.PublicHost, s.PublicListen = "[::1]:8090", false, "a b", "::1"
 	wantMistakes(t, s.Validate(), []string{"listen: ::1 is an IPv6 address, and ipv6 is off"}, []string{"publicHost: "},

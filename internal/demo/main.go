@@ -65,8 +65,8 @@ func run(ctx context.Context, bin string, out *terminal, once bool) error {
 	if err != nil {
 		return err
 	}
-	invitation, err := inviting.firstLine(ctx)
 	<-inviting.exited
+	invitation, err := inviting.firstLine(ctx)
 	if err != nil {
 		return err
 	}

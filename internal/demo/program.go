@@ -56,6 +56,11 @@ func (p *program) firstLine(ctx context.Context) (string, error) {
 	case line := <-p.first:
 		return line, nil
 	case <-p.exited:
+		select {
+		case line := <-p.first: // it had no more to say
+			return line, nil
+		default:
+		}
 		return "", fmt.Errorf("%s ended before it was ready: %v", p.name, p.err)
 	case <-time.After(startTimeout):
 		return "", fmt.Errorf("%s said nothing for %v", p.name, startTimeout)

@@ -5,38 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"path/filepath"
 	"time"
-
-	"apquic/internal/control"
 )
 
 const (
-	// SocketName is the name of the socket in the data directory.
-	SocketName = "control.sock"
-	// maxSocketPath leaves room in what the smallest of the systems takes, the 104 bytes of macOS and BSD, for the
-	// name under which control.Listen makes the socket.
-	maxSocketPath = 96
-
 	maxBody        = 64 << 10 // bytes of a request
 	requestTimeout = 30 * time.Second
 )
-
-// Listen opens the socket in a data directory, for its owner alone. What a server left there that was killed goes.
-func Listen(directory string) (net.Listener, error) {
-	path := filepath.Join(directory, SocketName)
-	if len(path) > maxSocketPath {
-		return nil, hinted{fmt.Errorf("the path of the control socket has %d characters, and no system takes more than %d: %s", len(path), maxSocketPath, path),
-			"choose a data directory with a shorter name, or start the server with a relative --data-dir"}
-	}
-	listener, err := control.Listen(path)
-	if err != nil {
-		return nil, fmt.Errorf("the control socket: %w", err)
-	}
-	return listener, nil
-}
 
 // Handler offers operations as JSON over HTTP: POST /v1/invite, allow, revoke, release and withdraw, GET
 // /v1/invitation, nodes and status.
