@@ -67,13 +67,13 @@ func (n *Node) welcomed(l *link, message *framing.Welcome) error {
 	n.standby, n.known, n.secret = false, true, nil // the secret has done its work
 	n.welcome = welcome
 	n.mu.Unlock()
+	n.config.OnWelcome(welcome)
 	if followed {
 		n.log.Info("the server has the new key that it had announced", "id", server.String())
 	}
 	if announced {
 		n.log.Info("the server will have a new key; the node will follow", "id", welcome.Next.String())
 	}
-	n.config.OnWelcome(welcome)
 	return nil
 }
 

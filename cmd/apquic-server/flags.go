@@ -13,6 +13,7 @@ Usage:
   apquic-server [flags]                  run until SIGINT or SIGTERM
   apquic-server check -c FILE            say what a configuration file means, or every mistake in it
   apquic-server id                       print this server's id
+  apquic-server rotate-key [STEP]        change the server's key in the steps announce and switch, or cancel
 
   apquic-server invite [NAME]            print an invitation, which lets one node in within 7 days
   apquic-server invitation               list the open invitations, or withdraw one

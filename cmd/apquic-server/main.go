@@ -40,8 +40,9 @@ func program() *cli.Program[config.Server] {
 			"nodes":      o.command(0, "json", nodes),
 			"status":     o.command(0, "json", status),
 			"release":    o.command(1, "", release),
+			"rotate-key": o.command(0, "", func(c *call, _ *options) error { return rotateKey(c) }),
 		},
-		Operands: map[string]int{"invite": 1, "allow": 2, "revoke": 1, "release": 2},
+		Operands: map[string]int{"invite": 1, "allow": 2, "revoke": 1, "release": 2, "rotate-key": 1},
 	}
 }
 

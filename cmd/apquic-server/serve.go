@@ -157,12 +157,20 @@ func serverConfig(settings config.Server, log *slog.Logger) (quicproxy.ServerCon
 	if err != nil {
 		return quicproxy.ServerConfig{}, err
 	}
+	next, err := nextID(settings)
+	if err != nil {
+		return quicproxy.ServerConfig{}, err
+	}
+	if !next.IsZero() {
+		log.Info("a next key is announced to nodes", "id", next.String())
+	}
 	reset, token, err := quicKeys(settings.DataDir)
 	if err != nil {
 		return quicproxy.ServerConfig{}, err
 	}
 	return quicproxy.ServerConfig{
 		Key:                  key,
+		Next:                 next,
 		Ports:                settings.Range,
 		LeaseTime:            settings.LeaseTime,
 		MaxServices:          settings.MaxServices,

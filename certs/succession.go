@@ -1,0 +1,48 @@
+package certs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// LoadNextKey reads the key file path, which may be missing: then the key is none.
+func LoadNextKey(path string) (PrivateKey, error) {
+	line, err := readPrivateLine(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return PrivateKey{}, nil
+	}
+	if err != nil {
+		return PrivateKey{}, fmt.Errorf("key file: %w", err)
+	}
+	key, err := ParsePrivateKey(line)
+	if err != nil {
+		return PrivateKey{}, withHint(fmt.Errorf("key file %s: %w", path, err), "bring %s back from a backup, or remove it: its key is not used yet", path)
+	}
+	return key, nil
+}
+
+// SucceedKey puts the key in the file next in the place of the one in the file path, of which the file previous gets a
+// copy. A power cut leaves the one or the other in path.
+func SucceedKey(path, next, previous string) (PrivateKey, error) {
+	key, err := LoadNextKey(next)
+	if err != nil {
+		return PrivateKey{}, err
+	}
+	if key.IsZero() {
+		return PrivateKey{}, fmt.Errorf("there is no next key in %s", next)
+	}
+	line, err := readPrivateLine(path)
+	if err != nil {
+		return PrivateKey{}, fmt.Errorf("key file: %w", err)
+	}
+	if err := writePrivateFile(previous, line, os.Rename); err != nil {
+		return PrivateKey{}, fmt.Errorf("key file: %w", err)
+	}
+	if err := os.Rename(next, path); err != nil {
+		return PrivateKey{}, fmt.Errorf("key file: %w", err)
+	}
+	return key, syncDirectory(filepath.Dir(path))
+}

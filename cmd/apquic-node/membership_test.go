@@ -1,0 +1,84 @@
+package main
+
+import (
+	"path/filepath"
+	"testing"
+
+	"apquic/certs"
+	"apquic/internal/config"
+	"apquic/quicproxy"
+)
+
+// TestMembership: what is given, and what is kept of a server, decide where the node connects, whom it believes, and
+// whether it may show its secret.
+func TestMembership(t *testing.T) {
+	t.Parallel()
+	old, present, next, other := certs.NodeID{1}, certs.NodeID{2}, certs.NodeID{3}, certs.NodeID{4}
+	invitation := func(id certs.NodeID, host, secret string) certs.Invitation {
+		return certs.Invitation{Server: id, Host: host, Port: 1, Secret: []byte(secret)}
+	}
+	for name, test := range map[string]struct {
+		given   certs.Invitation
+		fresh   bool // nothing is kept
+		want    quicproxy.NodeConfig
+		changes bool // a welcome changes what is kept
+	}{
+		"nothing is given":        {want: quicproxy.NodeConfig{Server: present, Next: next, Address: "kept:1", Known: true}},
+		"the same":                {given: invitation(present, "kept", "used"), want: quicproxy.NodeConfig{Server: present, Next: next, Address: "kept:1", Known: true}},
+		"without its secret":      {given: invitation(present, "kept", ""), want: quicproxy.NodeConfig{Server: present, Next: next, Address: "kept:1", Known: true}},
+		"an old id":               {given: invitation(old, "kept", "used"), want: quicproxy.NodeConfig{Server: present, Next: next, Address: "kept:1", Known: true}},
+		"another host":            {given: invitation(present, "moved", "used"), want: quicproxy.NodeConfig{Server: present, Next: next, Address: "moved:1", Known: true}, changes: true},
+		"a new secret":            {given: invitation(present, "kept", "new"), want: quicproxy.NodeConfig{Server: present, Next: next, Address: "kept:1", JoinSecret: []byte("new")}, changes: true},
+		"another server":          {given: invitation(other, "kept", "used"), want: quicproxy.NodeConfig{Server: other, Address: "kept:1", JoinSecret: []byte("used")}, changes: true},
+		"the first server":        {fresh: true, given: invitation(present, "kept", "used"), want: quicproxy.NodeConfig{Server: present, Address: "kept:1", JoinSecret: []byte("used")}, changes: true},
+		"the first, no secret":    {fresh: true, given: invitation(present, "kept", ""), want: quicproxy.NodeConfig{Server: present, Address: "kept:1"}, changes: true},
+		"the announced id itself": {given: invitation(next, "kept", "new"), want: quicproxy.NodeConfig{Server: next, Address: "kept:1", JoinSecret: []byte("new")}, changes: true},
+	} {
+		settings := config.Node{DataDir: t.TempDir(), Server: test.given}
+		path := filepath.Join(settings.DataDir, serverName)
+		if !test.fresh {
+			kept := certs.KnownServer{Invitation: invitation(old, "kept", "")}
+			kept.Spend([]byte("used"))
+			kept.Next = present
+			if err := kept.Follow(present, next); err != nil {
+				t.Fatal(err)
+			}
+			if err := kept.Save(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m, err := findServer(&settings)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		before := m.stored
+		var got quicproxy.NodeConfig
+		m.configure(&got)
+		if got.Server != test.want.Server || got.Next != test.want.Next || got.Address != test.want.Address ||
+			string(got.JoinSecret) != string(test.want.JoinSecret) || got.Known != test.want.Known {
+			t.Errorf("%s: %+v, want %+v", name, got, test.want)
+		}
+		if settings.Server.Server.IsZero() {
+			t.Errorf("%s: the settings have no server", name)
+		}
+		if err := m.welcomed(quicproxy.Welcome{Server: got.Server, Next: got.Next}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		after, err := certs.LoadKnownServer(path)
+		if err != nil || after.Equal(before) == test.changes {
+			t.Errorf("%s: kept %+v, before %+v, %v", name, after, before, err)
+		}
+		if !after.Spent(test.given.Secret) {
+			t.Errorf("%s: the secret would be shown again", name)
+		}
+	}
+}
+
+// TestNoMembership: without a server there is nothing to connect to, which is the settings' mistake to report.
+func TestNoMembership(t *testing.T) {
+	t.Parallel()
+	settings := config.Node{DataDir: t.TempDir()}
+	if _, err := findServer(&settings); err != nil || !settings.Server.Server.IsZero() {
+		t.Errorf("%+v, %v", settings.Server, err)
+	}
+}
