@@ -99,3 +99,31 @@ func TestLoadKnownServerRefuses(t *testing.T) {
 		t.Error("a file that others may read is taken")
 	}
 }
+
+func FuzzParseKnownServer(f *testing.F) {
+	for _, s := range []string{
+		"", "{}", `{"server":"apquic://` + bootstrapID + `@h:1"}`,
+		`{"server":"apquic://` + bootstrapID + `@h:1","next":"` + bootstrapID + `","before":["` + bootstrapID + `"],"spent":"00"}`,
+	} {
+		f.Add([]byte(s))
+	}
+	path := filepath.Join(f.TempDir(), "server")
+	f.Fuzz(func(t *testing.T, text []byte) {
+		known, err := parseKnownServer(text)
+		if err != nil {
+			return
+		}
+		if known.Invitation.Server.IsZero() || known.Invitation.Host == "" || len(known.Invitation.Secret) > 0 || len(known.Before) > maxBefore {
+			t.Fatalf("%s: %+v", text, known)
+		}
+		if len(text) > maxPrivateFile/2 {
+			return // it would not be read
+		}
+		if err := known.Save(path); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := LoadKnownServer(path); err != nil || !again.Equal(known) {
+			t.Fatalf("%s: saved %+v, loaded %+v, %v", text, known, again, err)
+		}
+	})
+}
