@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"apquic/certs"
 	"apquic/internal/cli"
@@ -13,8 +14,12 @@ import (
 	"apquic/quicproxy"
 )
 
-// maxInvitationFile is larger than any invitation, with an editor's extras.
-const maxInvitationFile = 4096
+const (
+	// maxInvitationFile is larger than any invitation, with an editor's extras.
+	maxInvitationFile = 4096
+	// patience is how long a person looks at nothing.
+	patience = 2 * time.Second
+)
 
 // join lets the node in at a server and keeps that for later.
 func join(c *call) error {
@@ -42,8 +47,15 @@ func join(c *call) error {
 	if err != nil {
 		return err
 	}
+	waiting := time.AfterFunc(patience, func() {
+		fmt.Fprintf(c.Stderr, "waiting for the server at %s\n", server.known.Invitation.Address())
+	})
 	welcome, err := node.Join(ctx)
-	if err != nil {
+	waiting.Stop()
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return errors.New("not joined: stopped before the server answered")
+	case err != nil:
 		return fmt.Errorf("not joined: %w", err)
 	}
 	if err := server.welcomed(welcome); err != nil {
