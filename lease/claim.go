@@ -84,6 +84,9 @@ func (l *Lessor) claim(ctx context.Context, r Request, port uint16, from entry, 
 	claimed.Revision = stored.Revision
 	l.succeed(from.Key, entry{Lease: claimed, stored: claimed, bound: true})
 	l.remember(change.ended...)
+	if from.Port != 0 && len(ended) == 0 {
+		l.log.Info("service renamed; its port goes along", "node", r.Node, "port", port, "former", from.Service, "service", r.Service)
+	}
 	if old.bound {
 		l.binder.Unbind(old.Lease)
 	}

@@ -29,6 +29,13 @@ type Request struct {
 	Services []string
 }
 
+// Renames reports whether l may be a lease of the same service, under a name that it
+// had before.
+func (r Request) Renames(l Lease) bool {
+	return l.Node == r.Node && l.Key != r.Key && !l.Attached() && len(r.Services) > 0 && !slices.Contains(r.Services, l.Service) &&
+		(l.Port == r.WantedPort || r.Origin != "" && l.Origin == r.Origin)
+}
+
 // Grant is the answer.
 type Grant struct {
 	Lease
@@ -142,21 +149,16 @@ func (l *Lessor) grant(ctx context.Context, r Request) (Lease, error) {
 // renamed returns the lease that the key of r takes over; its zero value if there is
 // none.
 func (l *Lessor) renamed(r Request) (from entry) {
-	if len(r.Services) == 0 {
-		return entry{}
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, known := l.entries[r.Key]
 	for _, e := range l.entries {
-		if e.Node != r.Node || e.Key == r.Key || e.Attached() || slices.Contains(r.Services, e.Service) {
-			continue
-		}
-		if e.Port == r.WantedPort {
+		newer := cmp.Or(e.HeldUntil.Compare(from.HeldUntil), byPort(from.Lease, e.Lease))
+		switch {
+		case !r.Renames(e.Lease):
+		case e.Port == r.WantedPort:
 			return *e
-		}
-		same := !known && r.Origin != "" && e.Origin == r.Origin
-		if newer := cmp.Or(e.HeldUntil.Compare(from.HeldUntil), byPort(from.Lease, e.Lease)); same && (from.Port == 0 || newer > 0) {
+		case !known && (from.Port == 0 || newer > 0):
 			from = *e
 		}
 	}

@@ -22,7 +22,7 @@ func (c *nodeConn) checkShare(r *lease.Request) error {
 		switch {
 		case l.Key == r.Key:
 			had = true
-		case l.Node == c.node:
+		case l.Node == c.node && !r.Renames(l):
 			others++
 		}
 	}

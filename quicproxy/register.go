@@ -70,7 +70,8 @@ func (l *link) requestLease(ctx context.Context, service *exposed) error {
 	defer cancel()
 	request := &framing.ProxyRequest{
 		OriginAddress: service.origin, Service: service.name, WantedPort: uint32(service.wantedPort),
-		Movable: l.association != nil && service.listener == nil,
+		Services: l.serviceNames(service.name),
+		Movable:  l.association != nil && service.listener == nil,
 	}
 	var response framing.ProxyResponse
 	if err := l.control.request(ctx, framing.OpProxyRequest, request, framing.OpProxyResponse, &response); err != nil {
@@ -81,6 +82,25 @@ func (l *link) requestLease(ctx context.Context, service *exposed) error {
 	}
 	service.leased(l, &response)
 	return nil
+}
+
+// serviceNames are asked and those of all other services of the node, by which the server knows a service that was
+// renamed; nil if they are too many to be told.
+func (l *link) serviceNames(asked string) []string {
+	names := []string{asked}
+	size := len(asked)
+	l.node.mu.Lock()
+	defer l.node.mu.Unlock()
+	for _, service := range l.node.services {
+		if service.name != asked {
+			names = append(names, service.name)
+			size += len(service.name)
+		}
+	}
+	if len(names) > maxServiceNames || size > maxServiceNameBytes {
+		return nil
+	}
+	return names
 }
 
 // releaseWithdrawn tells the server of services that the node no longer has; it keeps their leases.
@@ -110,7 +130,8 @@ func (l *link) releaseWithdrawn(ctx context.Context, registered map[string]*expo
 func (e *exposed) leased(l *link, response *framing.ProxyResponse) {
 	public := printable(response.ProxyAddress)
 	e.mu.Lock()
-	changed := e.public != public
+	before := e.public
+	changed := before != public
 	e.public, e.refusal = public, nil
 	e.mu.Unlock()
 	if e.listener != nil {
@@ -118,6 +139,13 @@ func (e *exposed) leased(l *link, response *framing.ProxyResponse) {
 	}
 	if !changed {
 		return
+	}
+	if before = cmp.Or(before, printable(response.PreviousAddress)); before != "" && before != public {
+		attributes := []any{"service", e.name}
+		if response.PreviousReason != "" {
+			attributes = append(attributes, "reason", printable(response.PreviousReason))
+		}
+		l.node.log.Warn("address changed "+before+" -> "+public, attributes...)
 	}
 	if response.WantedPortTaken {
 		l.node.log.Warn("the wanted public port is taken", "service", e.name, "wanted", e.wantedPort, "given", public)

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"net"
-	"strconv"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -116,6 +114,9 @@ func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse,
 	if request.WantedPort > math.MaxUint16 {
 		return nil, &FailureError{Code: framing.ErrorPortOutOfRange, Text: fmt.Sprintf("there is no port %d", request.WantedPort)}
 	}
+	if err := checkServices(request); err != nil {
+		return nil, badRequest(err)
+	}
 	c.session.leases.Lock()
 	defer c.session.leases.Unlock()
 	switch {
@@ -126,11 +127,12 @@ func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse,
 	case c.draining:
 		return nil, &FailureError{Code: framing.ErrorShutdown, Text: "this connection is being closed"}
 	}
+	c.endForgotten(request.Services)
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	wanted := lease.Request{
 		Key:    lease.Key{Node: c.node, Service: request.Service},
-		Origin: request.OriginAddress, WantedPort: uint16(request.WantedPort),
+		Origin: request.OriginAddress, WantedPort: uint16(request.WantedPort), Services: request.Services,
 	}
 	if err := c.checkShare(&wanted); err != nil {
 		return nil, leaseFailure(err)
@@ -146,13 +148,15 @@ func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse,
 	}
 	p.attach(c, request.Movable)
 	c.services[request.Service] = p
-	address := "tcp://" + net.JoinHostPort(c.server.config.PublicHost, strconv.Itoa(int(granted.Port)))
+	address := c.server.publicAddress(granted.Port)
 	c.log.Info("lease", "service", request.Service, "public", address, "origin", request.OriginAddress)
-	return &framing.ProxyResponse{
+	response := &framing.ProxyResponse{
 		OriginAddress: request.OriginAddress, ProxyAddress: address, Service: request.Service,
 		LeaseSeconds:    uint64(c.server.lessor.HoldTime() / time.Second),
 		WantedPortTaken: granted.WantedTaken,
-	}, nil
+	}
+	c.tellMoved(granted, response)
+	return response, nil
 }
 
 // release gives a lease up, or ends only this connection's part in it.

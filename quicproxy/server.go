@@ -41,7 +41,8 @@ type ServerConfig struct {
 	Ports lease.PortRange
 	// Store keeps the leases; in memory by default. The caller closes it after Run.
 	Store lease.Store
-	// LeaseTime is how long a port stays its node's after the node went away, 180 minutes by default.
+	// LeaseTime is how long a port stays its node's after the node went away, 180 minutes by default. With Admit it
+	// stays the node's after that, too, as long as the node may use the server and others find free ports.
 	LeaseTime time.Duration
 	// MaxServices is the number of services per node, 16 by default.
 	MaxServices int
