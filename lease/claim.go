@@ -12,16 +12,19 @@ import (
 // errNotFree says of one port that another one must do.
 var errNotFree = errors.New("the port is not free")
 
-// claimAny gives the key of r the best port that can be had, in the last resort that
-// of the lease that lapsed longest ago.
-func (l *Lessor) claimAny(ctx context.Context, r Request) (Lease, error) {
+// claimAny gives the key of r, which had own last, the best port that can be had, in
+// the last resort that of the lease that lapsed longest ago.
+func (l *Lessor) claimAny(ctx context.Context, r Request, own Ended) (Lease, error) {
 	try := func(port uint16, from entry, ended ...Ended) (Lease, error) {
 		if ctx.Err() != nil {
 			return Lease{}, fmt.Errorf("lease: looking for a free port: %w", context.Cause(ctx))
 		}
 		return l.claim(ctx, r, port, from, ended...)
 	}
-	for _, port := range l.candidates(r.Key) {
+	for port := range l.candidates(own) {
+		if _, sensible := l.available(port); !sensible {
+			continue
+		}
 		if granted, err := try(port, entry{}); !errors.Is(err, errNotFree) {
 			return granted, err
 		}

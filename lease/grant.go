@@ -80,8 +80,11 @@ func (l *Lessor) Grant(ctx context.Context, r Request) (Grant, error) {
 		return Grant{}, errNotLoaded
 	}
 	before, known := l.get(r.Key)
-	former := l.former(r.Key)
-	granted, err := l.grant(ctx, r)
+	var former Ended
+	if !known {
+		former = l.former(r.Key)
+	}
+	granted, err := l.grant(ctx, r, former)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -107,8 +110,8 @@ func (l *Lessor) whyMoved(r Request, last Ended, now uint16) string {
 	}
 }
 
-// grant decides which port it is.
-func (l *Lessor) grant(ctx context.Context, r Request) (Lease, error) {
+// grant decides which port it is; the key had former last, if it has no lease.
+func (l *Lessor) grant(ctx context.Context, r Request, former Ended) (Lease, error) {
 	renamed := l.renamed(r)
 	takenOver := renamed
 	if free, _ := l.available(r.WantedPort); r.WantedPort != 0 && free {
@@ -143,7 +146,7 @@ func (l *Lessor) grant(ctx context.Context, r Request) (Lease, error) {
 			return Lease{}, err
 		}
 	}
-	return l.claimAny(ctx, r)
+	return l.claimAny(ctx, r, former)
 }
 
 // renamed returns the lease that the key of r takes over; its zero value if there is

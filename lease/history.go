@@ -1,8 +1,10 @@
 package lease
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -76,8 +78,10 @@ func (l *Lessor) remember(history ...Ended) {
 	}
 }
 
-// formerLocked returns what a key without a lease had last; port 0 if nothing is known.
-func (l *Lessor) formerLocked(key Key) (last Ended) {
+// former returns what a key without a lease had last; port 0 if nothing is known.
+func (l *Lessor) former(key Key) (last Ended) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for _, e := range l.history {
 		if e.Key == key && e.Reason != Moved && (last.Port == 0 || e.At.After(last.At)) {
 			last = e
@@ -86,38 +90,64 @@ func (l *Lessor) formerLocked(key Key) (last Ended) {
 	return last
 }
 
-// former is formerLocked.
-func (l *Lessor) former(key Key) Ended {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.formerLocked(key)
-}
-
-// candidates returns the free ports that may be tried for a new lease of key, best
-// first: the one that it had before, those that nobody ever had, and then those that
-// were given up longest ago, since people remember addresses.
-func (l *Lessor) candidates(key Key) (ports []uint16) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := time.Now()
-	own := l.formerLocked(key)
-	if own.Reason == Released {
-		own = Ended{}
-	}
-	var unused, used []uint16
-	for port := range l.ports.All() {
-		_, owned := l.owners[port]
-		_, known := l.history[port]
-		switch {
-		case owned || l.avoid[port].until.After(now):
-		case port == own.Port:
-			ports = append(ports, port)
-		case known:
-			used = append(used, port)
-		default:
-			unused = append(unused, port)
+// candidates yields the free ports that may be tried for a new lease of a key that had
+// own last (port 0: none), best first: that one, those that nobody ever had, and then
+// those that were given up longest ago, since people remember addresses. The lock is
+// not held meanwhile.
+func (l *Lessor) candidates(own Ended) iter.Seq[uint16] {
+	return func(yield func(uint16) bool) {
+		if own.Reason != Released && l.ports.Contains(own.Port) && !yield(own.Port) {
+			return
+		}
+		for port, ok := l.nextUnused(0); ok; port, ok = l.nextUnused(port) {
+			if !yield(port) {
+				return
+			}
+		}
+		for _, port := range l.givenUp() {
+			if !yield(port) {
+				return
+			}
 		}
 	}
-	slices.SortStableFunc(used, func(a, b uint16) int { return l.history[a].At.Compare(l.history[b].At) })
-	return slices.Concat(ports, unused, used)
+}
+
+// nextUnused returns the lowest port after that one that nobody has or had. A port that
+// was used stays so, so that those below unusedFrom need no look.
+func (l *Lessor) nextUnused(after uint16) (port uint16, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for port := range l.ports.All() {
+		if port <= after || int(port) < l.unusedFrom {
+			continue
+		}
+		_, owned := l.owners[port]
+		_, known := l.history[port]
+		if !owned && !known {
+			return port, true
+		}
+		if int(after) < l.unusedFrom || after == 0 {
+			l.unusedFrom = int(port) + 1
+		}
+	}
+	return 0, false
+}
+
+// givenUp returns the ports of the range that somebody had, the one given up first at
+// the beginning.
+func (l *Lessor) givenUp() []uint16 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var history []Ended
+	for port, e := range l.history {
+		if _, owned := l.owners[port]; !owned && l.ports.Contains(port) {
+			history = append(history, e)
+		}
+	}
+	slices.SortFunc(history, func(a, b Ended) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Port, b.Port)) })
+	ports := make([]uint16, len(history))
+	for i, e := range history {
+		ports[i] = e.Port
+	}
+	return ports
 }

@@ -73,6 +73,8 @@ type Lessor struct {
 	entries map[Key]*entry
 	owners  map[uint16]Key
 	history map[uint16]Ended // the last lease that each port had before, if it had one
+	// unusedFrom: somebody has or had each port of the range below.
+	unusedFrom int
 	// stray has the ports of keys without an entry that the store may have a record
 	// of all the same, since a write failed.
 	stray map[Key]uint16
