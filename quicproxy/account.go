@@ -19,6 +19,8 @@ const (
 type account struct {
 	node certs.NodeID
 
+	traffic traffic
+
 	users int       // connections; guarded by Server.mu
 	since time.Time // when the last connection left; guarded by Server.mu
 }
@@ -30,7 +32,7 @@ func (s *Server) openAccount(node certs.NodeID) *account {
 	a := s.accounts[node]
 	if a == nil {
 		s.forgetAccountsLocked()
-		a = &account{node: node}
+		a = &account{node: node, traffic: newTraffic(s.config.MaxServices)}
 		s.accounts[node] = a
 	}
 	a.users++

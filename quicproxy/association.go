@@ -24,7 +24,9 @@ type association struct {
 	heard    []uint64    // numbers of relays that the other side began here lately
 	hears    int         // the place in heard of the next one
 
-	users int // connections that belong to it; the server's, guarded by Server.mu
+	// The server's, guarded by Server.mu.
+	users int    // connections that belong to it
+	turn  uint64 // of its last primary connection, among those of the session
 }
 
 // maxHeard is how many relays are remembered that are over: that the other side names one of them tells nothing of
@@ -171,7 +173,7 @@ func (a *association) live() ([]*carrier, <-chan struct{}) {
 func (a *association) tell(r *relay, within time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.carriers) > 0 {
+	if len(a.carriers) > 0 && a.relays[r.id] == r {
 		a.carriers[0].tell(r, within)
 	}
 }
@@ -198,6 +200,9 @@ func (a *association) remove(r *relay) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.relays, r.id)
+	for _, c := range a.carriers {
+		c.progress.forget(r)
+	}
 	if r.home != nil {
 		r.home.relays.remove(r)
 	}
@@ -274,18 +279,14 @@ func (a *association) handleProgress(from *carrier, envelope framing.Envelope) e
 	if a == nil {
 		return unexpected(envelope)
 	}
-	var unknown []*framing.RelayProgress
 	for _, p := range message.Relays {
 		if r := a.relay(p.Relay); r != nil {
 			r.progressed(p)
 		} else if p.Moved && p.ResetCode == 0 {
-			unknown = append(unknown, a.unknown(p.Relay))
+			from.tellUnknown(a.unknown(p.Relay))
 		}
 	}
-	if len(unknown) == 0 {
-		return nil
-	}
-	return from.control.send(framing.OpProgress, &framing.Progress{Relays: unknown})
+	return nil
 }
 
 // stripe has relays that are sending much do so over all connections: loss limits c, which carries them.

@@ -54,7 +54,7 @@ func (c *carrier) serveSegment(a *association, stream *quic.ReceiveStream) {
 	r := a.relay(header.Relay)
 	if r == nil {
 		refuse(framing.ErrorUnknownRelay)
-		c.control.send(framing.OpProgress, &framing.Progress{Relays: []*framing.RelayProgress{a.unknown(header.Relay)}})
+		c.tellUnknown(a.unknown(header.Relay))
 		return
 	}
 	s := segments.Segment{Offset: header.Offset, Length: int(header.Length), End: header.End}

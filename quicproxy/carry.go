@@ -15,6 +15,10 @@ const openTimeout = 10 * time.Second
 // relay carries one public connection to the node of c until both have ended. It takes client only if it
 // returns nil.
 func (c *nodeConn) relay(p *publicListener, client *publicClient) error {
+	if !c.account.traffic.relays.Take(c.server.maxRelaysOfNode()) {
+		return errTooManyRelays
+	}
+	defer c.account.traffic.relays.Give()
 	var tried []*nodeConn // lanes that ended just then
 	for {
 		carrier := c.takeCarrier(tried)
@@ -45,6 +49,7 @@ func (c *nodeConn) carry(p *publicListener, client *publicClient) error {
 		return errConnectionEnded
 	}
 	defer c.ended(r)
+	client.carriedBy(r)
 	c.server.memory.add(r, relayName{p.key.Service, client.RemoteAddr().String()})
 	defer c.server.memory.remove(r)
 	p.relayBegan(r)

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"sync"
+	"sync/atomic"
 
+	"apquic/framing"
 	"apquic/internal/machine"
+	"apquic/quicproxy/internal/limit"
 )
 
 const (
@@ -17,19 +19,20 @@ const (
 	// Relays leave some descriptors alone: for sockets of the session, public listeners, the files. It is a part
 	// of what there is and at least so many.
 	descriptorReserve, minDescriptorReserve = 16, 64
-	// addressShare is the part of all that one client address can have, whatever the services.
-	addressShare = 4
+	// relayShare is how many relays a node may have for each client that it may have: some wait for a confirmation
+	// after their client left.
+	relayShare = 2
 )
 
-var (
-	errTooManyClients   = errors.New("the service has as many clients as it may have")
-	errTooManyOfAddress = errors.New("the address has as many connections as it may have")
-	errNoDescriptors    = errors.New("the server has as many public connections as its open files allow")
-)
+// maxRelaysOfNode is how many relays a node may have at once.
+func (s *Server) maxRelaysOfNode() int { return relayShare * s.clients.PerNode() }
 
 // isLimit tells errors that an operator should know of, since something may be wrong with the clients.
 func isLimit(err error) bool {
-	for _, limit := range []error{errTooManyClients, errTooManyOfAddress, errNoDescriptors, errTooManyWait} {
+	for _, limit := range []error{
+		limit.ErrServiceFull, limit.ErrNodeFull, limit.ErrAddressFull, limit.ErrAddressFast, limit.ErrAllFull,
+		errTooManyRelays, errTooManyWait,
+	} {
 		if errors.Is(err, limit) {
 			return true
 		}
@@ -37,71 +40,44 @@ func isLimit(err error) bool {
 	return false
 }
 
-// clientLimits bounds the public connections of a server: those of a lease, those of a client's address to a
-// lease, and all together. What is above a limit is reset at once.
-type clientLimits struct {
-	perLease, perAddress, all int
-
-	mu        sync.Mutex
-	open      int
-	ofLease   map[uint16]int // by public port
-	ofClient  map[netip.Addr]int
-	ofAddress map[clientKey]int
-}
-
-// clientKey is a client of a public port: an address, or a /64 in IPv6.
-type clientKey struct {
-	port   uint16
-	client netip.Addr
-}
-
-func newClientLimits(perLease, perAddress int) *clientLimits {
-	all := descriptorsForRelays()
-	return &clientLimits{
-		all: all, perLease: min(perLease, max(all/2, 1)), perAddress: perAddress,
-		ofLease: make(map[uint16]int), ofClient: make(map[netip.Addr]int), ofAddress: make(map[clientKey]int),
-	}
-}
-
 func descriptorsForRelays() int {
 	descriptors := machine.Descriptors()
 	return max(descriptors-max(descriptors/descriptorReserve, minDescriptorReserve), 1)
 }
 
-// admit counts a client of a public port until the function that it returns is called, or says why not.
-func (l *clientLimits) admit(port uint16, client net.Addr) (leave func(), err error) {
-	key := clientKey{port: port}
-	if tcp, ok := client.(*net.TCPAddr); ok {
-		key.client = networkOf(tcp.AddrPort().Addr().Unmap())
+// clientNetwork is what one client can choose addresses from; invalid if it has no IP address.
+func clientNetwork(client net.Addr) netip.Addr {
+	tcp, ok := client.(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case l.open >= l.all:
-		return nil, errNoDescriptors
-	case l.ofLease[port] >= l.perLease:
-		return nil, errTooManyClients
-	case l.ofAddress[key] >= l.perAddress, l.ofClient[key.client] >= max(l.all/addressShare, 1):
-		return nil, errTooManyOfAddress
-	}
-	l.open++
-	l.ofLease[port]++
-	l.ofAddress[key]++
-	l.ofClient[key.client]++
-	return func() { l.leave(key) }, nil
+	return networkOf(tcp.AddrPort().Addr().Unmap().WithZone(""))
 }
 
-func (l *clientLimits) leave(key clientKey) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.open--
-	if l.ofLease[key.port]--; l.ofLease[key.port] == 0 {
-		delete(l.ofLease, key.port)
+// publicClient is a public connection that is to be relayed.
+type publicClient struct {
+	net.Conn
+	place *limit.Client // given back when the connection is closed
+	read  []byte        // what it sent to a relay of which the node never heard
+
+	evicted atomic.Bool           // its place was taken away
+	relay   atomic.Pointer[relay] // the last that it has had
+}
+
+// evict ends the connection.
+func (c *publicClient) evict() {
+	c.evicted.Store(true)
+	resetTCP(c.Conn)
+	if r := c.relay.Load(); r != nil {
+		r.abort(framing.ErrorRelayReset)
 	}
-	if l.ofClient[key.client]--; l.ofClient[key.client] == 0 {
-		delete(l.ofClient, key.client)
-	}
-	if l.ofAddress[key]--; l.ofAddress[key] == 0 {
-		delete(l.ofAddress, key)
+}
+
+// carriedBy notes which relay ends with the connection.
+func (c *publicClient) carriedBy(r *relay) {
+	r.place = c.place
+	c.relay.Store(r)
+	if c.evicted.Load() {
+		r.abort(framing.ErrorRelayReset)
 	}
 }

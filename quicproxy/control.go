@@ -24,9 +24,13 @@ const controlBuffer = 512
 // controlStream carries the signed messages of one connection (docs/protocol.md sections 3 to 5). Its
 // owner calls serve, which reads until the stream ends; everybody may send.
 type controlStream struct {
+	conn   *quic.Conn
 	stream *quic.Stream
 	reader *bufio.Reader   // read is its only user
 	opener *framing.Opener // so for this
+	// slowDown says for how long nothing is to be read after a message; nil: not at all. It is set before serve.
+	slowDown func(framing.Envelope) time.Duration
+	greeted  bool // Welcome came; serve is its only user
 	// writeTimeout bounds how long a peer that does not read its control stream can hold us. A write may
 	// wait behind full relays for the end of an outage and for what QUIC takes to go on after it, so it is
 	// twice the idle timeout.
@@ -40,6 +44,10 @@ type controlStream struct {
 	mu          sync.Mutex
 	lastRequest uint64
 	pending     map[uint64]chan framing.Envelope
+	posted      []post // what waits to be sent
+	posting     bool   // a goroutine of writers sends it
+	closed      bool   // nothing is posted any more
+	writers     sync.WaitGroup
 }
 
 // newControlStream binds the control stream to the keys that TLS proved and to this very connection.
@@ -57,6 +65,7 @@ func newControlStream(conn *quic.Conn, stream *quic.Stream, key certs.PrivateKey
 	binding := framing.Binding{Exporter: [32]byte(exporter), NetID: netID}
 	own := key.ID()
 	return &controlStream{
+		conn:    conn,
 		stream:  stream,
 		reader:  bufio.NewReaderSize(stream, controlBuffer),
 		opener:  framing.NewOpener(ed25519.PublicKey(peer[:]), otherRole(role), binding),
@@ -103,6 +112,9 @@ func (c *controlStream) serve(handle func(framing.Envelope) error) error {
 		if err != nil {
 			return err
 		}
+		if c.slowDown != nil {
+			sleep(c.conn.Context(), c.slowDown(envelope))
+		}
 	}
 }
 
@@ -114,6 +126,7 @@ func (c *controlStream) deliver(reply framing.Envelope) error {
 	asked := reply.RequestNonce > 0 && reply.RequestNonce <= c.lastRequest
 	c.mu.Unlock()
 	if ok {
+		c.greeted = c.greeted || reply.Opcode == framing.OpWelcome
 		waiting <- reply // has room for the one reply
 	} else if !asked {
 		return &framing.ProtocolError{Code: framing.ErrorUnexpectedMessage, Text: "a reply to a request that was never made"}
@@ -181,7 +194,7 @@ func decodeReply(envelope framing.Envelope, want framing.Opcode, reply proto.Mes
 }
 
 // write sends a message. ctx bounds the wait for its turn, not the write itself: a frame that went out in
-// part cannot be taken back.
+// part cannot be taken back, so that a failed write ends the connection.
 func (c *controlStream) write(ctx context.Context, op framing.Opcode, message proto.Message, nonce uint64, reply bool) error {
 	select {
 	case c.turn <- struct{}{}:
@@ -196,6 +209,7 @@ func (c *controlStream) write(ctx context.Context, op framing.Opcode, message pr
 	c.stream.SetWriteDeadline(time.Now().Add(c.writeTimeout))
 	if _, err := c.stream.Write(frame); err != nil {
 		c.stream.CancelWrite(quic.StreamErrorCode(framing.ErrorInternal))
+		c.conn.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), "the control stream is not read")
 		return fmt.Errorf("writing %v: %w", op, err)
 	}
 	return nil

@@ -60,7 +60,8 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 		return nil, err
 	}
 	c.account = s.openAccount(node)
-	c.log.Info("node connected", "version", c.version, "joined", c.admission.Joined, "lane", c.lane)
+	control.slowDown = c.slowDown
+	c.log.Log(ctx, c.level(), "node connected", "version", c.version, "joined", c.admission.Joined, "lane", c.lane)
 	if c.admission.Joined {
 		c.audit("join")
 	}
@@ -70,6 +71,7 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 		Features: ownFeatures(s.config.ResumeTime).Numbers(), Limits: s.limits(),
 	}
 	if err := control.reply(envelope, framing.OpWelcome, welcome); err != nil {
+		control.end()
 		s.leave(c)
 		s.closeAccount(c.account)
 		return nil, err

@@ -151,7 +151,7 @@ func (s *lanes) dial(ctx context.Context) *lane {
 	return &lane{link: l}
 }
 
-// joinLane adds a lane to the session of its process.
+// joinLane adds a lane to the session of its process. All processes of a node together have no more than one may have.
 func (s *Server) joinLane(c *nodeConn) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -161,22 +161,12 @@ func (s *Server) joinLane(c *nodeConn) error {
 		return &FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
 	case session == nil || !slices.ContainsFunc(session.conns, func(primary *nodeConn) bool { return primary.instance == c.instance }):
 		return &FailureError{Code: framing.ErrorBusy, Text: "there is no connection of this process that a lane could belong to"}
-	case session.lanesOf(c.instance) >= maxLanes:
+	case len(session.lanes) >= maxLanes && !s.dropOrphanLocked(session):
 		return &FailureError{Code: framing.ErrorBusy, Text: "this node has as many lanes as it may have"}
 	}
 	session.lanes = append(session.lanes, c)
 	s.associateLocked(c, session)
 	return nil
-}
-
-// lanesOf counts the lanes of a process: those of one that was killed linger. Server.mu is held.
-func (s *session) lanesOf(instance uint64) (n int) {
-	for _, lane := range s.lanes {
-		if lane.instance == instance {
-			n++
-		}
-	}
-	return n
 }
 
 // takeCarrier chooses the connection for a new relay of c, the one with the fewest, and counts the relay there at
@@ -206,7 +196,7 @@ func (s *Server) watchLoss(ctx context.Context) {
 	for sleep(ctx, lossLook); ctx.Err() == nil; sleep(ctx, lossLook) {
 		for _, c := range s.busyConns() {
 			if c.meter.look(c.quic.ConnectionStats()) && c.features.Has(framing.FeatureLanes) {
-				s.work.Go(c.askForLanes)
+				c.control.post(framing.OpLanes, &framing.Lanes{}) // loss limits what c carries to the node
 			}
 			if c.meter.limited() {
 				c.association.stripe(&c.carrier)
@@ -214,9 +204,6 @@ func (s *Server) watchLoss(ctx context.Context) {
 		}
 	}
 }
-
-// askForLanes tells the node that loss limits what c carries to it.
-func (c *nodeConn) askForLanes() { c.control.send(framing.OpLanes, &framing.Lanes{}) }
 
 // busyConns are all connections with relays, or with segments of relays.
 func (s *Server) busyConns() (busy []*nodeConn) {

@@ -5,11 +5,16 @@ import (
 
 	"apquic/framing"
 	"apquic/lease"
+	"apquic/quicproxy/internal/limit"
 )
 
 // limits are what the server allows a node, as Welcome tells it.
 func (s *Server) limits() *framing.Limits {
-	return &framing.Limits{MaxServices: uint32(cmp.Or(s.config.MaxServices, lease.DefaultMaxPerNode))}
+	services := cmp.Or(s.config.MaxServices, lease.DefaultMaxPerNode)
+	return &framing.Limits{
+		MaxServices: uint32(services), MaxRelays: uint32(s.maxRelaysOfNode()),
+		RequestBurst: uint32(limit.RequestBurst(services)), RequestsPerMinute: limit.RequestsPerMinute,
+	}
 }
 
 // heedLimits tells, when they are news, that the server allows less than the node wants. The server refuses what is too

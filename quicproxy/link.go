@@ -91,6 +91,7 @@ func (l *link) hello(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.control.slowDown = l.slowDown
 	l.work.Go(func() {
 		err := l.control.serve(l.handle)
 		l.err = err
@@ -182,6 +183,7 @@ func (l *link) run(ctx context.Context) {
 	l.association.leave(&l.carrier)
 	l.relays.lose()
 	l.serving.Wait()
+	l.control.end()
 	l.closeSocket()
 }
 
@@ -221,7 +223,10 @@ func (l *link) relaysNow() (n int) {
 func (l *link) handle(envelope framing.Envelope) error {
 	switch envelope.Opcode {
 	case framing.OpProgress:
-		select {
+		if !l.control.greeted {
+			return unexpected(envelope) // the server does not know yet what it is about
+		}
+		select { // the Welcome that came is about to be read
 		case <-l.welcomed:
 			return l.association.handleProgress(&l.carrier, envelope)
 		case <-l.quic.Context().Done():

@@ -18,6 +18,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/internal/netmon"
+	"apquic/quicproxy/internal/limit"
 )
 
 // NodeConfig says what a Node is made of. The zero value of a field is its default unless noted.
@@ -106,12 +107,11 @@ type Lease struct {
 type Node struct {
 	config   NodeConfig
 	log      *slog.Logger
-	instance uint64 // tells this process from another one with the same key
+	limited  *limit.Log // what log writes to
+	instance uint64     // tells this process from another one with the same key
 	network  networkChanges
 	memory   *memoryBudget
-
-	maxUpstreams int
-	upstreams    atomic.Int64 // connections to services, open or being opened
+	costs    serverCosts
 
 	lanes    *lanes
 	networks networks
@@ -175,12 +175,14 @@ func NewNode(config NodeConfig) (*Node, error) {
 	if config.OnWelcome == nil {
 		config.OnWelcome = func(Welcome) {}
 	}
+	var limited *limit.Log
+	config.Log, limited = limitLog(config.Log)
 	setSystemNetwork(&config)
 	n := &Node{
-		config: config, log: config.Log, instance: randomInstance(), server: config.Server, next: config.Next, known: config.Known, secret: config.JoinSecret,
-		memory:       newMemoryBudget(cmp.Or(config.Memory, max(defaultMemory(), minNodeMemory)), config.Log),
-		maxUpstreams: descriptorsForRelays(),
-		networks:     networks{store: config.Networks, log: config.Log}, trying: make(chan struct{}, 1),
+		config: config, log: config.Log, limited: limited, instance: randomInstance(), server: config.Server, next: config.Next, known: config.Known, secret: config.JoinSecret,
+		memory:   newMemoryBudget(cmp.Or(config.Memory, max(defaultMemory(), minNodeMemory)), config.Log),
+		costs:    newServerCosts(),
+		networks: networks{store: config.Networks, log: config.Log}, trying: make(chan struct{}, 1),
 	}
 	n.lanes = newLanes(n)
 	for _, service := range config.Services {

@@ -18,6 +18,8 @@ const (
 	// A keepalive must be sent, and be answered after some tries, before the idle timeout: two fifths of it
 	// leave room for that, and for QUIC's own after half of it.
 	idleShare, idleShares = 2, 5
+	// minIdleTimeout is the shortest idle timeout that a server can have.
+	minIdleTimeout = 5 * time.Second
 	// calm is how long a connection and its path last before anything is tried.
 	calm = time.Minute
 	// provenFor is how long a network is taken for what it was found to be.
@@ -67,8 +69,9 @@ func (p *pace) begin(welcome *framing.Welcome, source netip.Addr, own time.Durat
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.since = time.Now()
+	// What no server is configured to have would have this node send keepalives without end.
 	peer := time.Duration(min(welcome.IdleTimeoutMilliseconds, uint64(24*time.Hour/time.Millisecond))) * time.Millisecond
-	if peer == 0 {
+	if peer < minIdleTimeout {
 		return // which of the two idle timeouts counts is not known
 	}
 	p.most = min(own, peer) * idleShare / idleShares

@@ -1,6 +1,8 @@
 package quicproxy
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,15 +17,17 @@ const (
 	atOnce = 0
 	// tellAfter is how many bytes of a relay are told at once.
 	tellAfter = 1 << 20
-	// maxProgress is how many relays one message is about.
+	// maxProgress is how many relays one message is about, and maxEnded how many may wait that are not here any more.
 	maxProgress = 1000
+	maxEnded    = 4096
 )
 
-// progressQueue collects the relays of which the other side has to hear. It has a goroutine only while there are
-// some.
+// progressQueue collects what the other side has to hear. It has a goroutine only while there is something, which alone
+// waits if the other side does not read.
 type progressQueue struct {
 	mu     sync.Mutex
 	relays map[*relay]struct{}
+	ended  map[uint64]*framing.RelayProgress // the last of relays that are not here any more, or never were
 	due    time.Time
 	sooner chan struct{} // has room for one: due changed; nil: nobody waits
 }
@@ -37,6 +41,45 @@ func (c *carrier) tell(r *relay, within time.Duration) {
 		q.relays = make(map[*relay]struct{})
 	}
 	q.relays[r] = struct{}{}
+	c.scheduleLocked(within)
+}
+
+// tellUnknown answers the other side, which named a relay that is not here. It does not wait for one that does not read;
+// it is called by the users of serving.
+func (c *carrier) tellUnknown(p *framing.RelayProgress) {
+	c.progress.mu.Lock()
+	defer c.progress.mu.Unlock()
+	if c.progress.endLocked(p) {
+		c.scheduleLocked(soon)
+	}
+}
+
+// endLocked keeps the last that there is to tell of a relay. What has no room is left out: the other side asks again, or
+// gives the relay up after a while.
+func (q *progressQueue) endLocked(p *framing.RelayProgress) bool {
+	if len(q.ended) >= maxEnded {
+		return false
+	}
+	if q.ended == nil {
+		q.ended = make(map[uint64]*framing.RelayProgress)
+	}
+	q.ended[p.Relay] = p
+	return true
+}
+
+// forget keeps nothing of r but what is still to be told of it.
+func (q *progressQueue) forget(r *relay) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if _, waits := q.relays[r]; waits {
+		delete(q.relays, r)
+		q.endLocked(r.progress())
+	}
+}
+
+// scheduleLocked has the queue worked off within so long. progress.mu is held.
+func (c *carrier) scheduleLocked(within time.Duration) {
+	q := &c.progress
 	due := time.Now().Add(within)
 	switch {
 	case q.sooner == nil:
@@ -54,7 +97,7 @@ func (c *carrier) tellProgress(sooner <-chan struct{}) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		relays, wait := c.progress.take()
+		relays, ended, wait := c.progress.take()
 		switch {
 		case wait > 0:
 			timer.Reset(wait)
@@ -65,36 +108,37 @@ func (c *carrier) tellProgress(sooner <-chan struct{}) {
 				return // whoever did not hear will ask
 			}
 			continue
-		case len(relays) == 0:
+		case len(relays)+len(ended) == 0:
 			return
 		}
-		message := new(framing.Progress)
+		all := slices.Collect(maps.Values(ended))
 		for r := range relays {
-			if message.Relays = append(message.Relays, r.progress()); len(message.Relays) == maxProgress {
-				c.control.send(framing.OpProgress, message)
-				message.Relays = nil
-			}
+			all = append(all, r.progress())
 		}
-		if len(message.Relays) > 0 && c.control.send(framing.OpProgress, message) != nil {
-			return
+		for part := range slices.Chunk(all, maxProgress) {
+			if c.control.send(framing.OpProgress, &framing.Progress{Relays: part}) != nil {
+				return
+			}
 		}
 	}
 }
 
-// take returns the relays that are due, or how long nothing is. After neither nobody works any more.
-func (q *progressQueue) take() (relays map[*relay]struct{}, wait time.Duration) {
+// take returns the relays that are due, and those that have ended, or how long nothing is due. After neither nobody
+// works any more.
+func (q *progressQueue) take() (relays map[*relay]struct{}, ended map[uint64]*framing.RelayProgress, wait time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.relays) == 0 {
-		q.relays, q.sooner = nil, nil
-		return nil, 0
+	if len(q.relays)+len(q.ended) == 0 {
+		q.relays, q.ended, q.sooner = nil, nil, nil
+		return nil, nil, 0
 	}
 	if wait = time.Until(q.due); wait > 0 {
-		return nil, wait
+		return nil, nil, wait
 	}
 	relays, q.relays = q.relays, make(map[*relay]struct{})
+	ended, q.ended = q.ended, nil
 	q.due = time.Now().Add(time.Hour) // whoever comes now says how soon
-	return relays, 0
+	return relays, ended, 0
 }
 
 // tellReceived has the other side hear of n more bytes.

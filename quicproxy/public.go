@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"apquic/lease"
+	"apquic/quicproxy/internal/limit"
 )
 
 const (
@@ -21,7 +22,9 @@ const (
 var (
 	errNodeAway    = errors.New("the node did not come back in time")
 	errTooManyWait = errors.New("too many connections wait for the node already")
-	errPortClosed  = errors.New("the port was closed")
+
+	errTooManyRelays = errors.New("the node has as many relays as it may have")
+	errPortClosed    = errors.New("the port was closed")
 )
 
 // publicListener is the socket of a lease. It belongs to the lease, not to a connection: while the node is
@@ -30,6 +33,7 @@ type publicListener struct {
 	server   *Server
 	key      lease.Key
 	port     uint16
+	service  limit.Service // whose clients it has
 	listener net.Listener
 
 	mu      sync.Mutex
@@ -51,6 +55,7 @@ func (s *Server) Bind(l lease.Lease) error {
 		return err
 	}
 	p := &publicListener{server: s, key: l.Key, port: l.Port, listener: listener, changed: make(chan struct{})}
+	p.service = limit.Service{Node: l.Node.String(), Name: l.Service}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining {
@@ -105,16 +110,21 @@ func (p *publicListener) accept() {
 
 // admit serves a client, or resets it if there are too many.
 func (p *publicListener) admit(client net.Conn) {
-	leave, err := p.server.clients.admit(p.port, client.RemoteAddr())
+	c := &publicClient{Conn: client}
+	place, err := p.server.clients.Admit(p.service, clientNetwork(client.RemoteAddr()), func() {
+		p.server.log.Warn("a public connection was reset to make room for another one", "port", p.port, "client", client.RemoteAddr())
+		c.evict()
+	})
 	if err != nil {
 		p.refuse(client, err)
 		return
 	}
+	c.place = place
 	p.server.work.Go(func() {
-		defer leave()
+		defer place.Leave()
 		p.clientCame(1)
 		defer p.clientCame(-1)
-		p.serve(client)
+		p.serve(c)
 	})
 }
 
@@ -122,22 +132,15 @@ func (p *publicListener) refuse(client net.Conn, err error) {
 	resetTCP(client)
 	p.server.count(func(n *Counters) { n.Refused++ })
 	level := slog.LevelDebug
-	if isLimit(err) && p.server.crowded.first(p.port) {
+	if isLimit(err) {
 		level = slog.LevelWarn
 	}
 	p.server.log.Log(context.Background(), level, "public connection refused", "port", p.port, "client", client.RemoteAddr(), "err", err)
 }
 
-// publicClient is a public connection that is to be relayed.
-type publicClient struct {
-	net.Conn
-	read []byte // what it sent to a relay of which the node never heard
-}
-
 // serve relays one public connection, or resets it.
-func (p *publicListener) serve(conn net.Conn) {
+func (p *publicListener) serve(client *publicClient) {
 	patience := time.Now().Add(max(p.server.config.Park, 0))
-	client := &publicClient{Conn: conn}
 	var tried *nodeConn
 	for {
 		c, err := p.route(patience, tried)
@@ -151,7 +154,7 @@ func (p *publicListener) serve(conn net.Conn) {
 			continue // the next connection of the node may be here any moment
 		}
 		if err != nil {
-			p.refuse(conn, err)
+			p.refuse(client.Conn, err)
 		}
 		return
 	}

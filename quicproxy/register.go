@@ -27,7 +27,8 @@ func (l *link) register(ctx context.Context) {
 		l.node.mu.Unlock()
 
 		pause := minBackoff + retry.next()
-		var at time.Time // when to go on; zero: nothing is left to do
+		var busy time.Time // until then the server answers nothing
+		var at time.Time   // when to go on; zero: nothing is left to do
 		if !l.releaseWithdrawn(ctx, registered, services) {
 			at = time.Now().Add(pause)
 		}
@@ -36,9 +37,16 @@ func (l *link) register(ctx context.Context) {
 			if registered[service.name] != nil || ctx.Err() != nil || time.Now().Before(next[service]) {
 				continue
 			}
+			if time.Now().Before(busy) {
+				next[service] = busy
+				continue
+			}
 			if err := l.requestLease(ctx, service); err != nil {
 				service.refused(l, err)
 				next[service] = time.Now().Add(max(minBackoff, cmp.Or(retryAfter(err), pause)))
+				if isBusy(err) {
+					busy = next[service] // for the others it is the same
+				}
 				continue
 			}
 			registered[service.name] = service
@@ -62,6 +70,12 @@ func (l *link) register(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// isBusy reports whether the server said that this node asks too often.
+func isBusy(err error) bool {
+	failure, ok := errors.AsType[*FailureError](err)
+	return ok && failure.Code == framing.ErrorBusy
 }
 
 // requestLease asks for the public address of a service.

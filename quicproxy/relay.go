@@ -13,6 +13,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/segments"
 )
 
@@ -35,6 +36,7 @@ type relay struct {
 	reader  *readyReader
 	budget  *memoryBudget
 	window  windowSize
+	place   *limit.Client // of the public connection; may be nil
 	movement
 
 	toStreamBytes, toTCPBytes atomic.Uint64
@@ -68,6 +70,9 @@ func (r *relay) run() {
 	default:
 		r.tcp.Close()
 	}
+	if !r.retried.Load() {
+		r.place.Leave()
+	}
 	r.linger()
 	if !stop() {
 		<-fired
@@ -81,6 +86,7 @@ func (r *relay) copyToStream() {
 		if n > 0 {
 			err = r.send(buffer, n)
 			r.toStreamBytes.Add(uint64(n))
+			r.place.Active()
 		}
 		switch {
 		case err == nil:
@@ -151,6 +157,7 @@ func (r *relay) writeTCP(b []byte) error {
 		return &tcpWriteError{err}
 	}
 	r.toTCPBytes.Add(uint64(len(b)))
+	r.place.Active()
 	return nil
 }
 

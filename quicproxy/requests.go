@@ -21,11 +21,11 @@ const storeTimeout = 10 * time.Second
 // handle answers a message of the node. An error ends the connection. What needs the lease store is left to
 // a goroutine of its own: a Keepalive is answered at once.
 func (c *nodeConn) handle(envelope framing.Envelope) error {
-	switch {
-	case envelope.Opcode == framing.OpProgress:
+	if envelope.RequestNonce == 0 {
+		if envelope.Opcode != framing.OpProgress {
+			return nil // news of a feature that this version does not know
+		}
 		return c.association.handleProgress(&c.carrier, envelope)
-	case envelope.RequestNonce == 0:
-		return nil // news of a feature that this version does not know
 	}
 	switch envelope.Opcode {
 	case framing.OpKeepalive:
@@ -36,6 +36,10 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 	case framing.OpProbeSend:
 		return c.sendProbe(envelope)
 	case framing.OpProxyRequest, framing.OpRelease:
+		if err := c.account.ask(); err != nil {
+			c.log.Warn("the node asks for ports too often, and is refused until it asks less often")
+			return c.control.reply(envelope, framing.OpFailure, failureMessage(err))
+		}
 		if !c.requests.add(envelope, c.fulfil) {
 			return c.control.reply(envelope, framing.OpFailure, &framing.Failure{
 				Code: uint64(framing.ErrorBusy), Text: "too many requests wait already",
@@ -90,12 +94,7 @@ func answer[R proto.Message](c *nodeConn, envelope framing.Envelope, request pro
 	}
 	response, err := do()
 	if err != nil {
-		level := slog.LevelWarn
-		if err.Error() == c.refusal {
-			level = slog.LevelDebug // the node tries again and again
-		}
-		c.refusal = err.Error()
-		c.log.Log(context.Background(), level, "request refused", "request", envelope.Opcode, "err", err)
+		c.log.Warn("request refused", "request", envelope.Opcode, "err", err)
 		return c.control.reply(envelope, framing.OpFailure, failureMessage(err))
 	}
 	return c.control.reply(envelope, op, response)

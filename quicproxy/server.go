@@ -78,8 +78,8 @@ type ServerConfig struct {
 
 	// Memory is how many bytes readers may cost that do not read, an eighth of the machine's by default.
 	Memory int64
-	// MaxClients bounds the public connections to a service at once, 4096 by default, and
-	// MaxClientsPerAddress those of one client address, 1024 by default.
+	// MaxClients bounds the public connections to a service at once, 4096 by default, of which a node may have twice
+	// as many; and MaxClientsPerAddress those of one client address, 1024 by default.
 	MaxClients, MaxClientsPerAddress int
 
 	// Ready is called once nodes can connect and the ports of stored leases are open.
@@ -105,11 +105,8 @@ type Server struct {
 	guard     *handshakeGuard
 	memory    *memoryBudget
 	probes    probes
-	clients   *clientLimits
-	// What was logged lately: refused nodes, public ports that had too many clients, nodes that did not answer.
-	strangers *recently[certs.NodeID]
-	crowded   *recently[uint16]
-	silent    *recently[certs.NodeID]
+	clients   *limit.Clients
+	limited   *limit.Log                           // what log writes to
 	guests    *limit.Shares[netip.Addr, lease.Key] // leases of nodes that nobody knows
 
 	// listeners waits for the accept loops of the public listeners, work for everything else.
@@ -157,23 +154,23 @@ func NewServer(config ServerConfig) (*Server, error) {
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
+	var limited *limit.Log
+	config.Log, limited = limitLog(config.Log)
 	s := &Server{
-		config:    config,
-		log:       config.Log,
-		instance:  randomInstance(),
-		since:     time.Now(),
-		guard:     newHandshakeGuard(),
-		memory:    newMemoryBudget(cmp.Or(config.Memory, defaultMemory()), config.Log),
-		clients:   newClientLimits(cmp.Or(config.MaxClients, defaultMaxClients), cmp.Or(config.MaxClientsPerAddress, defaultMaxClientsPerAddress)),
-		strangers: newRecently[certs.NodeID](),
-		crowded:   newRecently[uint16](),
-		silent:    newRecently[certs.NodeID](),
-		guests:    limit.NewShares[netip.Addr, lease.Key](config.MaxLeasesPerAddress),
-		probes:    probes{open: make(map[probeToken]*probe)},
-		sessions:  make(map[certs.NodeID]*session),
-		accounts:  make(map[certs.NodeID]*account),
-		public:    make(map[uint16]*publicListener),
-		stopped:   make(chan struct{}),
+		config:   config,
+		log:      config.Log,
+		instance: randomInstance(),
+		since:    time.Now(),
+		guard:    newHandshakeGuard(),
+		memory:   newMemoryBudget(cmp.Or(config.Memory, defaultMemory()), config.Log),
+		clients:  limit.NewClients(descriptorsForRelays(), cmp.Or(config.MaxClients, defaultMaxClients), cmp.Or(config.MaxClientsPerAddress, defaultMaxClientsPerAddress)),
+		limited:  limited,
+		guests:   limit.NewShares[netip.Addr, lease.Key](config.MaxLeasesPerAddress),
+		probes:   probes{open: make(map[probeToken]*probe)},
+		sessions: make(map[certs.NodeID]*session),
+		accounts: make(map[certs.NodeID]*account),
+		public:   make(map[uint16]*publicListener),
+		stopped:  make(chan struct{}),
 	}
 	var err error
 	if s.successor, err = successor(config); err != nil {

@@ -21,6 +21,8 @@ const (
 	// maxConnections bounds the live connections of a node: the newest is in use, one may be in doubt, and
 	// older ones have running relays.
 	maxConnections = 8
+	// maxEnding is how many more there may be that are closed, but have not ended yet.
+	maxEnding = 8
 	// farewell is how long a node has to read why before its connection is closed.
 	farewell = time.Second
 )
@@ -38,6 +40,7 @@ type session struct {
 	// associations are those with the processes of the node, by their instance. One without connections has relays
 	// that wait for some.
 	associations map[uint64]*association
+	turns        uint64 // how many connections were primary
 }
 
 // nodeConn is one QUIC connection of a node, as the server sees it.
@@ -58,8 +61,9 @@ type nodeConn struct {
 	silence     silenceMeter // watchSilence is its only user,
 	woken       time.Time    // and of this: when the node was asked last to say something
 	requests    requestQueue // those that need the lease store
-	refusal     string       // why the last one was refused; fulfil is its only user
+	turn        uint64       // how many connections of its session were primary when it became it; guarded by Server.mu
 	carried     int          // relays, also those about to begin; guarded by Server.mu
+	orphaned    time.Time    // when the lane lost its process; zero: it has one. Guarded by Server.mu
 	meter       lossMeter    // watchLoss is its only user
 	retiring    atomic.Bool  // it asked to be drained: no new relays
 	probe       probeToken   // zero: none; serveNode is its only user
@@ -92,8 +96,17 @@ func (s *Server) serveNode(conn *quic.Conn) {
 	c.relays.lose()
 	c.requests.working.Wait()
 	c.serving.Wait()
+	c.control.end()
 	s.leave(c)
-	c.log.Info("node disconnected", "reason", explain(err, "the node").Error(), "after", time.Since(c.since).Round(time.Second))
+	c.log.Log(context.Background(), c.level(), "node disconnected", "reason", explain(err, "the node").Error(), "after", time.Since(c.since).Round(time.Second))
+}
+
+// level is that of lines about the beginning and the end of c: of lanes there are many.
+func (c *nodeConn) level() slog.Level {
+	if c.lane {
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
 }
 
 // enter lets c into the session of its node, and makes it primary.
@@ -109,9 +122,9 @@ func (s *Server) enter(c *nodeConn, standby bool) error {
 		s.work.Go(func() { old.retire(c) })
 	}
 	if len(older) >= maxConnections {
-		s.work.Go(func() {
-			older[0].quic.CloseWithError(quic.ApplicationErrorCode(framing.ErrorSuperseded), "this node has too many connections")
-		})
+		for _, old := range older[:len(older)-maxConnections+1] {
+			s.dropLater(old, "this node has too many connections")
+		}
 	}
 	return nil
 }
@@ -149,8 +162,16 @@ func (s *Server) join(c *nodeConn, standby bool) (older []*nodeConn, err error) 
 	if standby && slices.ContainsFunc(older, func(old *nodeConn) bool { return old.instance != c.instance }) {
 		return nil, anotherProcess(older[len(older)-1].quic.RemoteAddr())
 	}
+	if len(older) >= maxConnections+maxEnding {
+		return nil, &FailureError{Code: framing.ErrorBusy, Text: "this node has too many connections", RetryAfter: farewell}
+	}
 	existing.conns = append(existing.conns, c)
 	s.associateLocked(c, existing)
+	existing.turns++
+	c.turn = existing.turns
+	if c.association != nil {
+		c.association.turn = c.turn
+	}
 	return older, nil
 }
 
@@ -176,7 +197,8 @@ func (s *Server) tidy(session *session, node certs.NodeID) {
 	s.mu.Lock()
 	var over []*association
 	for instance, a := range session.associations {
-		followed := len(session.conns) > 0 && session.conns[len(session.conns)-1].instance != instance
+		// An older connection of another process that lives on has not followed anybody.
+		followed := len(session.conns) > 0 && session.conns[len(session.conns)-1].turn > a.turn
 		switch relays, _ := a.size(); {
 		case a.users > 0:
 		case followed:
@@ -234,11 +256,7 @@ func (s *Server) detach(c *nodeConn, p *publicListener) {
 // the successor is another process, since a closing connection drops what it carries.
 func (c *nodeConn) retire(successor *nodeConn) {
 	other := c.instance != successor.instance
-	var telling sync.WaitGroup
-	defer telling.Wait()
-	telling.Go(func() { // it may hang in its write until the connection closes
-		c.control.send(framing.OpReplaced, &framing.Replaced{Instance: successor.instance, Address: successor.quic.RemoteAddr().String()})
-	})
+	c.control.post(framing.OpReplaced, &framing.Replaced{Instance: successor.instance, Address: successor.quic.RemoteAddr().String()})
 	code, text := framing.ErrorSuperseded, "a newer connection of this node is in use"
 	if other {
 		code, text = framing.ErrorReplaced, "another process with the key of this node took over"

@@ -81,8 +81,8 @@ func (s *Server) expectantConns() (conns []*nodeConn) {
 
 // tellSilence has the clients of c wait, or wait no longer.
 func (s *Server) tellSilence(c *nodeConn, silent bool) {
-	if silent && s.silent.first(c.node) {
-		c.log.Info("the node does not answer; new connections wait for it", "park", s.config.Park)
+	if silent {
+		c.log.Warn("the node does not answer; new connections wait for it", "park", s.config.Park)
 	}
 	s.mu.Lock()
 	var listeners []*publicListener

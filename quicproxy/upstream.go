@@ -11,6 +11,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/limit"
 )
 
 const (
@@ -28,19 +29,24 @@ func (l *link) acceptStreams(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		l.node.relaying.Go(func() { l.serveStream(stream) })
+		if !l.node.costs.streams.Take(maxStreams) {
+			resetStream(stream, framing.ErrorNodeBusy)
+			continue
+		}
+		l.node.relaying.Go(func() {
+			defer l.node.costs.streams.Give()
+			l.serveStream(stream)
+		})
 	}
 }
 
 // serveStream relays one stream to the service that its header names.
 func (l *link) serveStream(stream *quic.Stream) {
-	stream.SetReadDeadline(time.Now().Add(headerTimeout))
-	header, err := framing.ReadStreamHeader(stream)
-	if err != nil {
-		resetStream(stream, framing.ErrorBadHeader)
+	header, code := l.readHeader(stream)
+	if header == nil {
+		resetStream(stream, code)
 		return
 	}
-	stream.SetReadDeadline(time.Time{})
 	if header.Relay != 0 {
 		l.association.hear(header.Relay)
 	}
@@ -55,21 +61,55 @@ func (l *link) serveStream(stream *quic.Stream) {
 	}
 }
 
-func (l *link) relay(stream *quic.Stream, service *exposed, header *framing.StreamHeader) {
-	defer l.node.upstreams.Add(-1)
-	if int(l.node.upstreams.Add(1)) > l.node.maxUpstreams { // the session needs some files for itself
-		resetStream(stream, framing.ErrorNodeBusy)
-		return
+// readHeader returns the header of a stream, or why there is none.
+func (l *link) readHeader(stream *quic.Stream) (*framing.StreamHeader, framing.ErrorCode) {
+	if !l.node.costs.unheard.Take(maxUnheard) {
+		return nil, framing.ErrorNodeBusy
 	}
+	defer l.node.costs.unheard.Give()
+	stream.SetReadDeadline(time.Now().Add(headerTimeout))
+	header, err := framing.ReadStreamHeader(stream)
+	if err != nil {
+		return nil, framing.ErrorBadHeader
+	}
+	stream.SetReadDeadline(time.Time{})
+	return header, framing.NoError
+}
+
+// dial connects to the upstream of a service, or resets the stream.
+func (l *link) dial(stream *quic.Stream, service *exposed) net.Conn {
+	if !l.node.costs.dials.Take(maxDials) {
+		resetStream(stream, framing.ErrorNodeBusy)
+		return nil
+	}
+	defer l.node.costs.dials.Give()
 	ctx, cancel := context.WithTimeout(stream.Context(), upstreamTimeout)
+	defer cancel()
 	upstream, err := l.node.config.DialUpstream(ctx, service.network, service.address)
-	cancel()
 	service.reached(l, err)
 	if err != nil {
 		resetStream(stream, upstreamCode(err))
+		return nil
+	}
+	return upstream
+}
+
+func (l *link) relay(stream *quic.Stream, service *exposed, header *framing.StreamHeader) {
+	client := &claimedClient{stream: stream}
+	place, err := l.node.costs.clients.Admit(limit.Service{Name: service.name}, claimedNetwork(header.ClientAddress), client.evict)
+	if err != nil {
+		l.node.log.Warn("a public connection was refused", "service", service.name, "client", header.ClientAddress, "err", err)
+		resetStream(stream, framing.ErrorNodeBusy)
+		return
+	}
+	defer place.Leave()
+	upstream := l.dial(stream, service)
+	if upstream == nil {
 		return
 	}
 	r := newRelay(&l.carrier, stream, upstream, l.node.memory)
+	r.place = place
+	client.relay.Store(r)
 	var association *association
 	if header.Relay != 0 {
 		association = l.association

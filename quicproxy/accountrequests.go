@@ -1,0 +1,45 @@
+package quicproxy
+
+import (
+	"time"
+
+	"apquic/framing"
+	"apquic/quicproxy/internal/limit"
+)
+
+// traffic is what a node may ask for: the part of its account for messages, requests and relays.
+type traffic struct {
+	requests *limit.Requests
+	messages *limit.Messages
+	relays   limit.Count // running, and those that wait for a confirmation after their client left
+}
+
+func newTraffic(maxServices int) traffic {
+	return traffic{requests: limit.NewRequests(maxServices), messages: limit.NewMessages()}
+}
+
+// ask says whether a request that writes to the store may be fulfilled now.
+func (a *account) ask() error {
+	wait := a.traffic.requests.Ask(time.Now())
+	if wait == 0 {
+		return nil
+	}
+	return &FailureError{
+		Code: framing.ErrorBusy, Text: "this node asks too often", RetryAfter: wait,
+		Advice: "nothing needs to be done, the node asks again; if it goes on, look whether something restarts it again and again",
+	}
+}
+
+// slowDown says how long the connection is not read after a message: whoever sends too many is slowed down.
+func (c *nodeConn) slowDown(envelope framing.Envelope) time.Duration {
+	wait := c.account.traffic.messages.Came(time.Now(), len(envelope.Payload), envelope.Opcode == framing.OpProgress)
+	if wait > 0 {
+		c.log.Warn("the node sends more messages than it may, and is read more slowly")
+	}
+	return wait
+}
+
+// slowDown is that of a server's messages.
+func (l *link) slowDown(envelope framing.Envelope) time.Duration {
+	return l.node.costs.messages.Came(time.Now(), len(envelope.Payload), envelope.Opcode == framing.OpProgress)
+}

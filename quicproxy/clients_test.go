@@ -1,0 +1,179 @@
+package quicproxy
+
+import (
+	"fmt"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/framing"
+	"apquic/quicproxy/internal/limit"
+)
+
+// TestPlaceOfLeftClient: a client that left has no place any more, also if the node never confirms what came for it, and
+// what such a node costs is bounded.
+func TestPlaceOfLeftClient(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		const clients = 10 // of a service; a node may have twice as many, and twice as many relays again
+		server := w.startServer(func(c *ServerConfig) { c.MaxClients = clients })
+		a := newAttacker(w, 1, false)
+		go func() {
+			for {
+				stream, err := a.conn.AcceptStream(t.Context())
+				if err != nil {
+					return
+				}
+				framing.ReadStreamHeader(stream)
+				stream.Close() // and not a word of what came
+			}
+		}()
+		for i := range 100 {
+			c := w.visit("20000")
+			writeErr(c, "something to confirm")
+			c.Close()
+			time.Sleep(100 * time.Millisecond)
+			eventually(t, fmt.Sprintf("the place of client %d", i), func() bool { return server.server.clients.Open() == 0 })
+		}
+		synctest.Wait()
+		if n := len(server.server.associations()[0].relays); n != 4*clients {
+			t.Errorf("%d relays", n)
+		}
+		if n := w.logged.count("the node has as many relays as it may have"); n == 0 {
+			t.Error("nobody is told")
+		}
+		time.Sleep(DefaultResumeTime + time.Minute)
+		if n := server.server.relaying(); n != 0 {
+			t.Errorf("%d relays are left", n)
+		}
+	})
+}
+
+// TestIdleClients: addresses that hold all places of a service with idle connections keep nobody from it.
+func TestIdleClients(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.startServer(func(c *ServerConfig) { c.MaxClients, c.MaxClientsPerAddress = 40, 10 })
+		w.serveTCP(web, echo)
+		w.startNode(expose("web", web)).leasesWait(t)
+		for i := range 4 {
+			host := w.net.Host(fmt.Sprintf("198.51.100.%d", 100+i))
+			for range 10 {
+				if _, err := host.DialTCP(t.Context(), serverIP+":20000"); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		time.Sleep(time.Second)
+		var visitors []net.Conn
+		for range 6 { // as many as a browser opens
+			c := w.visit("20000")
+			exchange(t, c, "let in")
+			visitors = append(visitors, c)
+		}
+		for _, c := range visitors {
+			exchange(t, c, "and not thrown out")
+		}
+	})
+}
+
+// TestNodeOfManyServices: the limits of a service hold for its node, too.
+func TestNodeOfManyServices(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer(func(c *ServerConfig) { c.MaxClients = 10 })
+		w.serveTCP(web, echo)
+		w.startNode(expose("a", web), expose("b", web), expose("c", web), expose("d", web)).leases.wait(t, 4)
+		for port := range 4 {
+			for i := range 10 {
+				host := w.net.Host(fmt.Sprintf("198.51.101.%d", 10*port+i))
+				c, err := host.DialTCP(t.Context(), fmt.Sprintf("%s:%d", serverIP, 20000+port))
+				if err != nil {
+					t.Fatal(err)
+				}
+				writeErr(c, "x")
+			}
+		}
+		time.Sleep(time.Second)
+		if n := server.server.clients.Open(); n != 20 {
+			t.Errorf("%d clients of one node, want 20", n)
+		}
+		if n := server.server.Status().Counters.Refused; n != 20 {
+			t.Errorf("%d were refused", n)
+		}
+	})
+}
+
+// TestServerOpensStreams: a server that opens streams without end, or never says what they are, costs a node a bounded
+// amount.
+func TestServerOpensStreams(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		next := monkeyServer(w)
+		node := w.startNode(expose("web", web))
+		p, s := next()
+		p.write(seal(t, s, framing.OpWelcome, &framing.Welcome{}, 1, true))
+		var streams []*quic.Stream
+		for range 3 * maxUnheard {
+			stream, err := p.conn.OpenStreamSync(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			stream.Write([]byte{1})
+			streams = append(streams, stream)
+		}
+		time.Sleep(time.Second)
+		if n := node.node.costs.unheard.Len(); n != maxUnheard {
+			t.Errorf("%d streams without a header, want %d", n, maxUnheard)
+		}
+		if n := node.node.costs.streams.Len(); n != maxUnheard {
+			t.Errorf("%d streams", n)
+		}
+		_, err := streams[len(streams)-1].Read(make([]byte, 1))
+		if code, ok := resetCode(err); !ok || code != framing.ErrorNodeBusy {
+			t.Errorf("the last one: %v", err)
+		}
+		time.Sleep(headerTimeout)
+		if n := node.node.costs.streams.Len(); n != 0 {
+			t.Errorf("%d streams after their time", n)
+		}
+	})
+}
+
+// TestClientOfNode: at a node no client that the server tells of has all places, and the idle ones of who has most make
+// room.
+func TestClientOfNode(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.startServer()
+		w.serveTCP(web, echo)
+		config := w.nodeConfig()
+		leases := &leaseLog{changed: make(chan struct{})}
+		config.OnLease = leases.add
+		expose("web", web)(&config)
+		node, err := NewNode(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		node.costs.clients = limit.NewClients(16, 16, 16).OfOneNode()
+		start(t, &running{node: node, leases: leases}, node.Run).leasesWait(t)
+		for i := range 4 {
+			greedy := w.net.Host(fmt.Sprintf("198.51.100.%d", 100+i))
+			for range 8 {
+				c, err := greedy.DialTCP(t.Context(), serverIP+":20000")
+				if err != nil {
+					t.Fatal(err)
+				}
+				writeErr(c, "x")
+			}
+		}
+		time.Sleep(time.Second)
+		if n := node.costs.clients.Open(); n != 16 {
+			t.Errorf("%d places are taken", n)
+		}
+		c := w.visit("20000")
+		exchange(t, c, "another client")
+		exchange(t, c, "is not thrown out")
+		if n := node.costs.clients.Open(); n != 16 {
+			t.Errorf("%d places are taken", n)
+		}
+	})
+}

@@ -1,0 +1,218 @@
+package quicproxy
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/certs"
+	"apquic/framing"
+)
+
+// sendUnknown sends segments of relays that the other side does not have, until n are sent or one cannot be.
+func sendUnknown(conn *quic.Conn, n int) (sent int) {
+	ctx, cancel := context.WithTimeout(conn.Context(), time.Minute)
+	defer cancel()
+	for ; sent < n; sent++ {
+		stream, err := conn.OpenUniStreamSync(ctx)
+		if err != nil {
+			return sent
+		}
+		header, err := framing.AppendSegmentHeader(nil, &framing.SegmentHeader{Relay: uint64(1_000_000 + sent), Length: 1})
+		if err != nil {
+			return sent
+		}
+		stream.Write(append(header, 'x'))
+		stream.Close()
+	}
+	return sent
+}
+
+// TestDeafNode: a node that does not read its control stream and has the server answer a lot costs a bounded amount, and
+// is closed in the end.
+func TestDeafNode(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer(func(c *ServerConfig) { c.IdleTimeout = 30 * time.Second })
+		a := newAttacker(w, 1, true)
+		w.visit("20000")
+		if _, err := a.conn.AcceptStream(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := sendUnknown(a.conn, 16_000); n < 16_000 {
+			t.Fatalf("only %d segments could be sent", n)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if n := goroutines("serveSegment"); n > 2*maxSegments {
+			t.Errorf("%d segments wait to be answered", n)
+		}
+		if n := goroutines("tellProgress"); n != 1 {
+			t.Errorf("%d goroutines wait for the node to read, want one", n)
+		}
+		server.server.mu.Lock()
+		queue := &server.server.sessions[w.nodeKey.ID()].conns[0].progress
+		server.server.mu.Unlock()
+		queue.mu.Lock()
+		waiting := len(queue.relays) + len(queue.ended)
+		queue.mu.Unlock()
+		if waiting > maxEnded+1 {
+			t.Errorf("%d answers wait", waiting)
+		}
+		begin := time.Now()
+		<-a.conn.Context().Done()
+		if took := time.Since(begin); took > 2*time.Minute {
+			t.Errorf("closed after %v", took)
+		}
+	})
+}
+
+// TestDeafSuperseded: a connection whose control stream is blocked ends like any other when a newer one follows.
+func TestDeafSuperseded(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.startServer()
+		a := newAttacker(w, 1, true)
+		for range 600 { // whose answers are more than the window of the stream
+			if a.request(framing.OpKeepalive, &framing.Keepalive{Observe: true}) != nil {
+				break
+			}
+		}
+		time.Sleep(5 * time.Second)
+		newAttacker(w, 1, false)
+		begin := time.Now()
+		<-a.conn.Context().Done()
+		if took := time.Since(begin); took > 5*time.Second {
+			t.Errorf("closed after %v", took)
+		}
+		end, ok := errors.AsType[*quic.ApplicationError](context.Cause(a.conn.Context()))
+		if !ok || framing.ErrorCode(end.ErrorCode) != framing.ErrorSuperseded {
+			t.Errorf("closed with %v", context.Cause(a.conn.Context()))
+		}
+	})
+}
+
+// monkeyServer is a server that a test plays.
+func monkeyServer(w *world) (next func() (*peer, *framing.Sealer)) {
+	w.t.Helper()
+	socket, err := w.machine.ListenUDP(serverUDP)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	tlsConfig, err := certs.ServerTLS(w.key)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	transport := &quic.Transport{Conn: socket, ConnectionIDLength: serverConnectionIDLength}
+	listener, err := transport.Listen(tlsConfig, serverQUICConfig(time.Minute))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { transport.Close(); socket.Close() })
+	return func() (*peer, *framing.Sealer) {
+		w.t.Helper()
+		conn, err := listener.Accept(w.t.Context())
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		stream, err := conn.AcceptStream(w.t.Context())
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		id := w.nodeKey.ID()
+		p := &peer{t: w.t, conn: conn, stream: stream, reader: bufio.NewReader(stream),
+			opener: framing.NewOpener(id[:], framing.RoleNode, bindingOf(w.t, conn, 0))}
+		if envelope, err := p.opener.Open(p.reader); err != nil || envelope.Opcode != framing.OpHello {
+			w.t.Fatalf("%+v %v", envelope, err)
+		}
+		return p, p.sealer(w.key, framing.RoleServer, 0)
+	}
+}
+
+// TestProgressBeforeWelcome: it is a mistake, and not waited for.
+func TestProgressBeforeWelcome(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		next := monkeyServer(w)
+		w.startNode(expose("web", web))
+		p, s := next()
+		begin := time.Now()
+		p.write(seal(t, s, framing.OpProgress, &framing.Progress{}, 0, false))
+		p.wantClose(framing.ErrorUnexpectedMessage)
+		if took := time.Since(begin); took > time.Second {
+			t.Errorf("closed after %v", took)
+		}
+	})
+}
+
+// TestTinyIdleTimeout: a server that claims to have an idle timeout of a millisecond does not have the node send
+// keepalives without end.
+func TestTinyIdleTimeout(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		requests := fakeServer(w, &framing.Welcome{ObservedAddress: natIP + ":1", IdleTimeoutMilliseconds: 1})
+		w.startNode(expose("web", web), auto)
+		time.Sleep(10 * time.Minute)
+		if n := requests(framing.OpKeepalive); n < 10*60/20 || n > 10*60/10 {
+			t.Errorf("%d keepalives in ten minutes", n)
+		}
+	})
+}
+
+// TestRetryAfter: a node that is asked to wait waits, and asks for nothing else meanwhile.
+func TestRetryAfter(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		next := monkeyServer(w)
+		w.startNode(expose("a", web), expose("b", web), expose("c", web))
+		p, s := next()
+		p.write(seal(t, s, framing.OpWelcome, &framing.Welcome{}, 1, true))
+		asked := func() (nonce uint64, at time.Time) {
+			for {
+				envelope, err := p.opener.Open(p.reader)
+				if err != nil {
+					t.Fatal(err)
+				}
+				switch envelope.Opcode {
+				case framing.OpProxyRequest:
+					return envelope.RequestNonce, time.Now()
+				case framing.OpKeepalive:
+					p.write(seal(t, s, framing.OpKeepaliveResponse, &framing.KeepaliveResponse{}, envelope.RequestNonce, true))
+				}
+			}
+		}
+		nonce, first := asked()
+		const wait = 100 * time.Second
+		p.write(seal(t, s, framing.OpFailure, &framing.Failure{
+			Code: uint64(framing.ErrorBusy), Text: "too often", RetryAfterMilliseconds: uint64(wait.Milliseconds()),
+		}, nonce, true))
+		if _, second := asked(); second.Sub(first) < wait || second.Sub(first) > wait+wait/4+time.Second {
+			t.Errorf("asked again after %v", second.Sub(first))
+		}
+	})
+}
+
+// TestNewestEndsFirst: the newest process loses its connection while an older one still carries a relay. The older one
+// has not followed it: what it carried waits for it.
+func TestNewestEndsFirst(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer()
+		w.serveTCP(web, echo)
+		w.startNode(expose("web", web)).leasesWait(t)
+		old := w.visit("20000")
+		exchange(t, old, "of the older process")
+		newer := w.startNode(expose("web", web)).leasesWait(t)
+		c := w.visit("20000")
+		exchange(t, c, "of the newer process")
+		server.server.mu.Lock()
+		conns := server.server.sessions[w.nodeKey.ID()].conns
+		lost := conns[len(conns)-1]
+		server.server.mu.Unlock()
+		if lost.instance != newer.node.instance {
+			t.Fatal("the newer process is not primary")
+		}
+		lost.quic.CloseWithError(99, "a test")
+		exchange(t, c, "still there")
+		exchange(t, old, "this one, too")
+	})
+}

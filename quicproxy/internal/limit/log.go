@@ -1,0 +1,259 @@
+package limit
+
+import (
+	"context"
+	"hash/maphash"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+const (
+	// A warning that says what the last ones of its subject said is no news for so long.
+	tellAgain = 10 * time.Minute
+	// One subject has so many lines of a kind at once, of events and of warnings, and then one each subjectPause.
+	eventBurst, warningBurst = 32, 8
+	subjectPause             = 2 * time.Minute
+	// All subjects together have so many of a kind at once, and then one each pause: whoever is a new subject with
+	// each line cannot fill the log either.
+	allEvents, allWarnings   = 256, 64
+	eventPause, warningPause = 2 * time.Second, 10 * time.Second
+	// maxSubjects and maxKinds bound what is remembered. Kinds are texts of the program.
+	maxSubjects, maxKinds = 1024, 256
+	// maxTold is how many warnings of a subject are remembered.
+	maxTold = 32
+)
+
+// subjectKeys are the attributes that say who or what a line is about, the first one that it has.
+var subjectKeys = []string{"node", "port", "service"}
+
+// eventKey is the attribute that tells kinds of lines apart which have the same message.
+const eventKey = "event"
+
+// changing are attributes that make no news of a line.
+var changing = []string{"from", "client", "after", "again_in", "stalled", "older"}
+
+// Log is a slog.Handler that bounds what others can write into a log: whoever connects in a loop, or asks for
+// something wrong again and again. An event (a line below slog.LevelWarn) is news each time, a warning or an error only
+// if its subject did not have the same one lately and nothing has happened to it since. What there is of news is
+// limited for each subject and in all, separately for each kind of line, that is for each message
+// and, of audit lines, each event. Lines that are left
+// out are written as debug lines instead, which pass as they are, and Summarize says how many there were.
+type Log struct {
+	next    slog.Handler
+	subject string    // among the attributes of this handler
+	bound   uint64    // a hash of them
+	grouped bool      // what follows is no attribute at the top
+	lines   *logLines // shared by all that were made of one
+}
+
+// NewLog limits what goes to next.
+func NewLog(next slog.Handler) *Log {
+	return &Log{next: next, lines: &logLines{
+		seed: maphash.MakeSeed(), kinds: make(map[string]*logKind), subjects: make(map[string]*logSubject),
+	}}
+}
+
+// Enabled implements slog.Handler.
+func (l *Log) Enabled(ctx context.Context, level slog.Level) bool { return l.next.Enabled(ctx, level) }
+
+// WithGroup implements slog.Handler.
+func (l *Log) WithGroup(name string) slog.Handler {
+	grouped := *l
+	grouped.next, grouped.grouped = l.next.WithGroup(name), true
+	return &grouped
+}
+
+// WithAttrs implements slog.Handler.
+func (l *Log) WithAttrs(attributes []slog.Attr) slog.Handler {
+	with := *l
+	with.next = l.next.WithAttrs(attributes)
+	for _, a := range attributes {
+		with.subject, with.bound = l.about(a, with.subject, with.bound)
+	}
+	return &with
+}
+
+// about adds an attribute to what is known of a line: its subject and a hash of what it says.
+func (l *Log) about(a slog.Attr, subject string, says uint64) (string, uint64) {
+	if l.grouped {
+		return subject, says ^ l.lines.hash(a.Key, a.Value.String())
+	}
+	if subject == "" && slices.Contains(subjectKeys, a.Key) {
+		subject = a.Key + "=" + a.Value.String()
+	}
+	if !slices.Contains(changing, a.Key) {
+		says ^= l.lines.hash(a.Key, a.Value.String())
+	}
+	return subject, says
+}
+
+// Handle implements slog.Handler.
+func (l *Log) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level < slog.LevelInfo {
+		return l.next.Handle(ctx, r)
+	}
+	kind, subject, says := r.Message, l.subject, l.bound
+	r.Attrs(func(a slog.Attr) bool {
+		subject, says = l.about(a, subject, says)
+		if a.Key == eventKey {
+			kind += " " + a.Value.String()
+		}
+		return true
+	})
+	if l.lines.news(r, kind, subject, says) {
+		return l.next.Handle(ctx, r)
+	}
+	if !l.next.Enabled(ctx, slog.LevelDebug) {
+		return nil
+	}
+	r.Level = slog.LevelDebug
+	return l.next.Handle(ctx, r)
+}
+
+// Summarize tells how many lines were left out since the last time, in one line for each kind.
+func (l *Log) Summarize(ctx context.Context, now time.Time) {
+	for _, s := range l.lines.summaries() {
+		if !l.next.Enabled(ctx, s.level) {
+			continue
+		}
+		r := slog.NewRecord(now, s.level, "lines like this one were left out, since there were too many", 0)
+		r.Add("line", s.message, "lines", s.left, "one_of", s.example)
+		l.next.Handle(ctx, r)
+	}
+}
+
+// logLines is what a Log remembers.
+type logLines struct {
+	seed maphash.Seed
+
+	mu       sync.Mutex
+	kinds    map[string]*logKind    // by message
+	subjects map[string]*logSubject // by attribute
+}
+
+// logKind is a sort of lines: those with the same message.
+type logKind struct {
+	all     *rate.Limiter
+	left    int // lines that were left out since the last summary
+	level   slog.Level
+	example string // the subject of one of them
+}
+
+// logSubject is somebody, or something, that lines are about.
+type logSubject struct {
+	kinds map[string]*rate.Limiter
+	told  map[uint64]time.Time // warnings, by what they say
+}
+
+func (s *logLines) hash(texts ...string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(s.seed)
+	for _, text := range texts {
+		h.WriteString(text)
+		h.WriteByte(0)
+	}
+	return h.Sum64()
+}
+
+// news reports whether a line is to be written.
+func (s *logLines) news(r slog.Record, name, subject string, says uint64) bool {
+	now := r.Time
+	if now.IsZero() {
+		now = time.Now()
+	}
+	warning := r.Level >= slog.LevelWarn
+	says ^= s.hash(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	about := s.subjectLocked(subject)
+	if warning {
+		if at, ok := about.told[says]; ok && now.Sub(at) < tellAgain {
+			return false // the same again: nobody misses it
+		}
+	} else {
+		clear(about.told)
+	}
+	kind := s.kindLocked(name, warning)
+	if !about.limiter(name, warning).AllowN(now, 1) || !kind.all.AllowN(now, 1) {
+		kind.left++
+		kind.level, kind.example = r.Level, subject
+		return false
+	}
+	if warning {
+		if len(about.told) >= maxTold {
+			clear(about.told)
+		}
+		about.told[says] = now
+	}
+	return true
+}
+
+func (s *logLines) subjectLocked(name string) *logSubject {
+	about := s.subjects[name]
+	if about == nil {
+		if len(s.subjects) >= maxSubjects {
+			clear(s.subjects) // their bursts begin anew; what all have together does not
+		}
+		about = &logSubject{kinds: make(map[string]*rate.Limiter), told: make(map[uint64]time.Time)}
+		s.subjects[name] = about
+	}
+	return about
+}
+
+func (s *logLines) kindLocked(message string, warning bool) *logKind {
+	kind := s.kinds[message]
+	if kind == nil {
+		if len(s.kinds) >= maxKinds {
+			message = "" // some message is not constant; together they are bounded all the same
+			if kind = s.kinds[message]; kind != nil {
+				return kind
+			}
+		}
+		kind = &logKind{all: rate.NewLimiter(rate.Every(eventPause), allEvents)}
+		if warning {
+			kind.all = rate.NewLimiter(rate.Every(warningPause), allWarnings)
+		}
+		s.kinds[message] = kind
+	}
+	return kind
+}
+
+func (s *logSubject) limiter(message string, warning bool) *rate.Limiter {
+	limiter := s.kinds[message]
+	if limiter == nil {
+		if len(s.kinds) >= maxTold {
+			clear(s.kinds)
+		}
+		limiter = rate.NewLimiter(rate.Every(subjectPause), eventBurst)
+		if warning {
+			limiter = rate.NewLimiter(rate.Every(subjectPause), warningBurst)
+		}
+		s.kinds[message] = limiter
+	}
+	return limiter
+}
+
+// summary is how many lines of a kind were left out.
+type summary struct {
+	message string
+	level   slog.Level
+	left    int
+	example string
+}
+
+func (s *logLines) summaries() (all []summary) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for message, kind := range s.kinds {
+		if kind.left > 0 {
+			all = append(all, summary{message, kind.level, kind.left, kind.example})
+			kind.left = 0
+		}
+	}
+	slices.SortFunc(all, func(a, b summary) int { return b.left - a.left })
+	return all
+}

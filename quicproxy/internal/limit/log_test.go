@@ -1,0 +1,136 @@
+package limit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// limitedLog is a log in a test, and what was written to it.
+func limitedLog(level slog.Level) (*slog.Logger, *Log, *strings.Builder) {
+	written := new(strings.Builder)
+	log := NewLog(slog.NewTextHandler(written, &slog.HandlerOptions{Level: level}))
+	return slog.New(log), log, written
+}
+
+func lines(b *strings.Builder) int { return strings.Count(b.String(), "\n") }
+
+// TestLogFlood: who is refused for a new reason each time fills no log, and a summary says how much there was.
+func TestLogFlood(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log, limited, written := limitedLog(slog.LevelInfo)
+		bad := log.With("node", "A", "from", "192.0.2.1:1")
+		for i := range 3000 {
+			bad.Warn("request refused", "err", fmt.Errorf("%q is no name", fmt.Sprint("n", i)))
+			time.Sleep(time.Millisecond)
+		}
+		if n := lines(written); n != warningBurst {
+			t.Errorf("%d lines of one node, want %d", n, warningBurst)
+		}
+		log.With("node", "B").Warn("request refused", "err", errors.New("the range is full"))
+		if n := lines(written); n != warningBurst+1 {
+			t.Error("another node is not heard any more")
+		}
+		written.Reset()
+		limited.Summarize(context.Background(), time.Now())
+		limited.Summarize(context.Background(), time.Now())
+		want := fmt.Sprintf(`level=WARN msg="lines like this one were left out, since there were too many" line="request refused" lines=%d one_of="node=A"`, 3000-warningBurst)
+		if got := written.String(); lines(written) != 1 || !strings.Contains(got, want) {
+			t.Errorf("the summary is %q", got)
+		}
+	})
+}
+
+// TestLogNews: a warning is told again when something has happened to its subject since, or after a while; an event
+// each time.
+func TestLogNews(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log, limited, written := limitedLog(slog.LevelInfo)
+		told := func(want int, tell func()) {
+			t.Helper()
+			before := lines(written)
+			tell()
+			if got := lines(written) - before; got != want {
+				t.Errorf("%d lines, want %d", got, want)
+			}
+			time.Sleep(time.Second)
+		}
+		lost := func() {
+			log.Warn("not connected", "node", "A", "reason", "nothing came", "after", time.Since(time.Unix(0, 0)))
+		}
+		told(1, lost)
+		told(0, lost)
+		told(1, func() { log.Warn("not connected", "node", "B", "reason", "nothing came") })
+		told(1, func() { log.Warn("not connected", "node", "A", "reason", "refused") })
+		told(0, lost)
+		told(1, func() { log.Info("connected", "node", "A") })
+		told(1, func() { log.Info("connected", "node", "A") })
+		told(1, lost)
+		time.Sleep(tellAgain)
+		told(1, lost)
+		told(0, func() { limited.Summarize(context.Background(), time.Now()) }) // nobody misses a repetition
+	})
+}
+
+// TestLogStrangers: whoever is somebody new with each line cannot fill the log, and does not silence events.
+func TestLogStrangers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log, limited, written := limitedLog(slog.LevelInfo)
+		for i := range 5000 {
+			log.Warn("node refused", "node", i)
+		}
+		if n := lines(written); n != allWarnings {
+			t.Errorf("%d lines, want %d", n, allWarnings)
+		}
+		if n := len(limited.lines.subjects); n > maxSubjects {
+			t.Errorf("%d subjects are remembered", n)
+		}
+		log.Info("node connected", "node", "A")
+		if n := lines(written); n != allWarnings+1 {
+			t.Error("the connection of a good node is not told")
+		}
+		time.Sleep(time.Hour)
+		written.Reset()
+		for i := range 10_000 {
+			log.Warn("node refused", "node", i)
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := lines(written); n > allWarnings+int(1000*time.Second/warningPause) {
+			t.Errorf("%d lines in 1000 s", n)
+		}
+	})
+}
+
+// TestLogBoundKinds: messages that are not constant are bounded, too.
+func TestLogBoundKinds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log, limited, written := limitedLog(slog.LevelInfo)
+		for i := range 10_000 {
+			log.Warn(fmt.Sprint("failed ", i), "node", i)
+		}
+		if n := lines(written); n > maxKinds+allWarnings || len(limited.lines.kinds) > maxKinds+1 {
+			t.Errorf("%d lines, %d kinds", n, len(limited.lines.kinds))
+		}
+	})
+}
+
+// TestLogDebug: who asks for all lines gets all lines.
+func TestLogDebug(t *testing.T) {
+	t.Parallel()
+	log, _, written := limitedLog(slog.LevelDebug)
+	for i := range 100 {
+		log.WithGroup("g").Warn("request refused", "err", i)
+	}
+	if n := strings.Count(written.String(), "level=DEBUG"); n != 100-warningBurst {
+		t.Errorf("%d debug lines", n)
+	}
+}

@@ -1,0 +1,54 @@
+package quicproxy
+
+import (
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/framing"
+	"apquic/quicproxy/internal/limit"
+)
+
+const (
+	// maxStreams is how many relays a node has at once over all its connections, maxUnheard how many of their streams
+	// whose header has not come, and maxDials how many upstreams it dials at once.
+	maxStreams = maxRelays
+	maxUnheard = 1024
+	maxDials   = 1024
+)
+
+// serverCosts is what the server has a node do for it: the server is not trusted either.
+type serverCosts struct {
+	messages                *limit.Messages
+	clients                 *limit.Clients
+	streams, unheard, dials limit.Count
+}
+
+func newServerCosts() serverCosts {
+	all := descriptorsForRelays() // the session needs some files for itself
+	return serverCosts{messages: limit.NewMessages(), clients: limit.NewClients(all, all, all).OfOneNode()}
+}
+
+// claimedNetwork is the network of a client as the server tells it; invalid if it does not.
+func claimedNetwork(clientAddress string) netip.Addr {
+	address, err := netip.ParseAddrPort(clientAddress)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return networkOf(address.Addr().Unmap().WithZone(""))
+}
+
+// claimedClient is a client of which the server tells.
+type claimedClient struct {
+	stream *quic.Stream
+	relay  atomic.Pointer[relay]
+}
+
+// evict ends the client's relay, or the dial that is to become one.
+func (c *claimedClient) evict() {
+	resetStream(c.stream, framing.ErrorNodeBusy)
+	if r := c.relay.Load(); r != nil {
+		r.abort(framing.ErrorNodeBusy)
+	}
+}
