@@ -77,7 +77,7 @@ func TestNotAuthorized(t *testing.T) {
 		node := w.startNode(expose("web", web))
 		id := w.nodeKey.ID().String()
 		eventually(t, "told", func() bool {
-			return w.logged.count("apquic-server allow "+id+"\" from") == 1 && w.logged.count("reason=\"this node is not authorized: "+id) == 1
+			return w.logged.count("command=\"apquic-server allow "+id) == 1 && w.logged.count("reason=\"this node is not authorized: "+id) == 1
 		})
 		time.Sleep(5 * time.Minute)
 		if n := w.logged.count("level=WARN"); n != 2 {
