@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -18,64 +17,34 @@ const requestTimeout = 30 * time.Second
 // register keeps the leases of this connection equal to the services of the node. They are asked for one
 // after the other, so that the first service gets the lowest port.
 func (l *link) register(ctx context.Context) {
-	var retry backoff
+	asks := schedule{next: make(map[string]time.Time)}
 	registered := make(map[string]*exposed)
-	next := make(map[*exposed]time.Time) // when to ask again for those that were refused
 	for {
 		l.node.mu.Lock()
 		services := slices.Clone(l.node.services)
 		l.node.mu.Unlock()
 
-		pause := minBackoff + retry.next()
-		var busy time.Time // until then the server answers nothing
-		var at time.Time   // when to go on; zero: nothing is left to do
-		if !l.releaseWithdrawn(ctx, registered, services) {
-			at = time.Now().Add(pause)
-		}
-		maps.DeleteFunc(next, func(service *exposed, _ time.Time) bool { return !slices.Contains(services, service) })
+		asks.begin(services, registered)
+		l.releaseWithdrawn(ctx, &asks, registered, services)
 		for _, service := range services {
-			if registered[service.name] != nil || ctx.Err() != nil || time.Now().Before(next[service]) {
+			if registered[service.name] != nil || ctx.Err() != nil || !asks.due(service.name) {
 				continue
 			}
-			if time.Now().Before(busy) {
-				next[service] = busy
-				continue
-			}
-			if err := l.requestLease(ctx, service); err != nil {
+			err := l.requestLease(ctx, service)
+			asks.answered(service.name, err)
+			if err != nil {
 				service.refused(l, err)
-				next[service] = time.Now().Add(max(minBackoff, cmp.Or(retryAfter(err), pause)))
-				if isBusy(err) {
-					busy = next[service] // for the others it is the same
-				}
 				continue
 			}
 			registered[service.name] = service
-			delete(next, service)
-		}
-		for _, t := range next {
-			if at.IsZero() || t.Before(at) {
-				at = t
-			}
-		}
-		var again <-chan time.Time
-		if at.IsZero() {
-			retry.reset()
-		} else {
-			again = time.After(time.Until(at))
 		}
 		select {
 		case <-l.wake:
-		case <-again:
+		case <-asks.again():
 		case <-ctx.Done():
 			return
 		}
 	}
-}
-
-// isBusy reports whether the server said that this node asks too often.
-func isBusy(err error) bool {
-	failure, ok := errors.AsType[*FailureError](err)
-	return ok && failure.Code == framing.ErrorBusy
 }
 
 // requestLease asks for the public address of a service.
@@ -118,10 +87,9 @@ func (l *link) serviceNames(asked string) []string {
 }
 
 // releaseWithdrawn tells the server of services that the node no longer has; it keeps their leases.
-func (l *link) releaseWithdrawn(ctx context.Context, registered map[string]*exposed, services []*exposed) (complete bool) {
-	complete = true
+func (l *link) releaseWithdrawn(ctx context.Context, asks *schedule, registered map[string]*exposed, services []*exposed) {
 	for name, service := range registered {
-		if slices.Contains(services, service) {
+		if slices.Contains(services, service) || !asks.due(name) {
 			continue
 		}
 		limit, cancel := context.WithTimeout(ctx, requestTimeout)
@@ -130,14 +98,13 @@ func (l *link) releaseWithdrawn(ctx context.Context, registered map[string]*expo
 		if failure, ok := errors.AsType[*FailureError](err); ok && failure.Code == framing.ErrorBadRequest {
 			err = nil // the server does not have it any more
 		}
+		asks.answered(name, err)
 		if err != nil {
 			l.node.log.Debug("a service could not be taken back", "service", name, "err", err)
-			complete = false
 			continue
 		}
 		delete(registered, name)
 	}
-	return complete
 }
 
 // leased takes note of the public address.

@@ -201,7 +201,9 @@ func TestNodeHeedsRetryAfter(t *testing.T) {
 // TestRefusedServiceHoldsNoOtherUp: one that shall come later does not keep a new one from being asked for.
 func TestRefusedServiceHoldsNoOtherUp(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
-		came := scriptedServer(w, politely(&framing.Welcome{}, &framing.Failure{Code: 18, Text: "later", RetryAfterMilliseconds: 300_000}))
+		came := scriptedServer(w, politely(&framing.Welcome{}, &framing.Failure{
+			Code: uint64(framing.ErrorRangeFull), Text: "later", RetryAfterMilliseconds: 300_000,
+		}))
 		node := w.startNode(expose("web", web))
 		eventually(t, "asked", func() bool { return len(came(framing.OpProxyRequest)) == 1 })
 		time.Sleep(time.Minute)
@@ -209,6 +211,40 @@ func TestRefusedServiceHoldsNoOtherUp(t *testing.T) {
 		time.Sleep(time.Second)
 		if n := len(came(framing.OpProxyRequest)); n != 2 {
 			t.Errorf("%d requests, want one for each service", n)
+		}
+	})
+}
+
+// TestBusyServerIsLeftAlone: one that has too many requests of the node is not asked for the other services meanwhile.
+func TestBusyServerIsLeftAlone(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		came := scriptedServer(w, politely(&framing.Welcome{}, &framing.Failure{
+			Code: uint64(framing.ErrorBusy), Text: "later", RetryAfterMilliseconds: 60_000,
+		}))
+		w.startNode(expose("a", web), expose("b", web), expose("c", web))
+		time.Sleep(10*time.Minute + 30*time.Second)
+		if n := len(came(framing.OpProxyRequest)); n < 8 || n > 11 {
+			t.Errorf("%d requests in ten minutes, want one in each", n)
+		}
+	})
+}
+
+// TestWithdrawnWhileRefused: of a service that is taken back before it got an address nothing is left.
+func TestWithdrawnWhileRefused(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		came := scriptedServer(w, politely(&framing.Welcome{}, &framing.Failure{
+			Code: uint64(framing.ErrorRangeFull), Text: "later", RetryAfterMilliseconds: 60_000,
+		}))
+		node := w.startNode()
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		if _, err := node.node.Listen(ctx, "other"); err == nil {
+			t.Fatal("it got an address")
+		}
+		before := len(came(framing.OpProxyRequest))
+		time.Sleep(10 * time.Minute) // a loop without a pause would not let time pass
+		if n := len(came(framing.OpProxyRequest)); before != 1 || n != before {
+			t.Errorf("%d requests, then %d", before, n)
 		}
 	})
 }
