@@ -1,7 +1,6 @@
 package quicproxy
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
