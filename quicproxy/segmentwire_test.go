@@ -1,0 +1,135 @@
+package quicproxy
+
+import (
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/framing"
+)
+
+// movingPeer is a node by hand that has the service web, of which relays move.
+func movingPeer(w *world) (*peer, *framing.Sealer) {
+	w.t.Helper()
+	p := dialServer(w)
+	s := p.sealer(w.nodeKey, framing.RoleNode, 0)
+	p.write(seal(w.t, s, framing.OpHello, &framing.Hello{Instance: 1, Features: []uint32{uint32(framing.FeatureMovingRelays)}}, 1, false))
+	p.wantReply(1, framing.OpWelcome, 0)
+	p.write(seal(w.t, s, framing.OpProxyRequest, &framing.ProxyRequest{Service: "web", Movable: true}, 2, false))
+	p.wantReply(2, framing.OpProxyResponse, 0)
+	return p, s
+}
+
+// relay is the next one that the server opens.
+func (p *peer) relay() (*quic.Stream, uint64) {
+	p.t.Helper()
+	stream, err := p.conn.AcceptStream(p.t.Context())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	header, err := framing.ReadStreamHeader(stream)
+	if err != nil || header.Relay == 0 {
+		p.t.Fatalf("%v %v", header, err)
+	}
+	return stream, header.Relay
+}
+
+func (p *peer) segment(relay, offset uint64, data string, end bool) *quic.SendStream {
+	p.t.Helper()
+	stream, err := p.conn.OpenUniStream()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	frame, err := framing.AppendSegmentHeader(nil, &framing.SegmentHeader{Relay: relay, Offset: offset, Length: uint32(len(data)), End: end})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	stream.Write(append(frame, data...))
+	return stream
+}
+
+// wantProgress reads until a Progress is about the relay.
+func (p *peer) wantProgress(relay uint64) *framing.RelayProgress {
+	p.t.Helper()
+	for {
+		p.stream.SetReadDeadline(time.Now().Add(time.Minute))
+		envelope, err := p.opener.Open(p.reader)
+		if err != nil {
+			p.t.Fatalf("no Progress about %d: %v", relay, err)
+		}
+		var progress framing.Progress
+		if envelope.Opcode != framing.OpProgress || envelope.Decode(&progress) != nil {
+			continue
+		}
+		for _, r := range progress.Relays {
+			if r.Relay == relay {
+				return r
+			}
+		}
+	}
+}
+
+// TestSegmentBeforeRelays waits for the first relay with a number; then it is answered.
+func TestSegmentBeforeRelays(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.startServer()
+		p, _ := movingPeer(w)
+		early := p.segment(4711, 0, "x", false)
+		time.Sleep(time.Minute)
+		if err := early.Context().Err(); err != nil {
+			t.Errorf("it was answered: %v", err)
+		}
+		w.visit("20000")
+		p.relay()
+		if got := p.wantProgress(4711); got.ResetCode != uint32(framing.ErrorUnknownRelay) {
+			t.Errorf("answered by %v", got)
+		}
+		eventually(t, "stopped", func() bool { return early.Context().Err() != nil })
+	})
+}
+
+// TestSegmentWithFIN cannot be stopped any more: Progress is the answer.
+func TestSegmentWithFIN(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.startServer()
+		p, _ := movingPeer(w)
+		w.visit("20000")
+		_, relay := p.relay()
+		p.segment(relay+1, 0, "x", false).Close()
+		if got := p.wantProgress(relay + 1); got.ResetCode != uint32(framing.ErrorUnknownRelay) {
+			t.Errorf("answered by %v", got)
+		}
+	})
+}
+
+// TestContradictingSegments: a node that contradicts itself harms the relay in question, and no other.
+func TestContradictingSegments(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer()
+		p, _ := movingPeer(w)
+		for name, send := range map[string]func(relay uint64){
+			"two ends":         func(r uint64) { p.segment(r, 2, "cd", true).Close(); p.segment(r, 2, "cdef", true).Close() },
+			"behind the end":   func(r uint64) { p.segment(r, 2, "", true).Close(); p.segment(r, 2, "ef", false).Close() },
+			"other bytes":      func(r uint64) { p.segment(r, 1, "bc", false).Close(); p.segment(r, 0, "XY", false).Close() },
+			"less than it has": func(r uint64) { p.segment(r, 4, "e", true).Close(); p.segment(r, 1, "", true).Close() },
+		} {
+			client := w.visit("20000")
+			_, relay := p.relay()
+			send(relay)
+			p.segment(relay, 0, "ab", false).Close()
+			time.Sleep(time.Second) // what the client gets of this relay does not matter
+			client.Close()
+			if p.conn.Context().Err() != nil || len(server.server.Status().Sessions) != 1 {
+				t.Fatalf("%s: the connection ended", name)
+			}
+		}
+		client := w.visit("20000")
+		stream, _ := p.relay()
+		stream.Write([]byte("as before"))
+		stream.Close()
+		if err := wantRead(client, "as before", nil); err != nil {
+			t.Error(err)
+		}
+	})
+}
