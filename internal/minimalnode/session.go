@@ -77,7 +77,7 @@ func (n *node) connect(ctx context.Context) error {
 		return err
 	}
 	defer socket.Close()
-	transport := &quic.Transport{Conn: socket, ConnectionIDLength: 4}
+	transport := &quic.Transport{Conn: &knockingConn{socket, n.server}, ConnectionIDLength: 4}
 	defer transport.Close()
 	config, err := n.tls()
 	if err != nil {
