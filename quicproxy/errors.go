@@ -41,7 +41,7 @@ func failureMessage(err error) *framing.Failure {
 
 func notAuthorized(node certs.NodeID, err error) error {
 	if errors.Is(err, ErrTooManyJoins) {
-		return &FailureError{Code: framing.ErrorBusy, Text: err.Error(), Advice: "wait a minute"}
+		return &FailureError{Code: framing.ErrorBusy, Text: err.Error(), Advice: "wait a minute", RetryAfter: joinRetry}
 	}
 	if !errors.Is(err, ErrNotAuthorized) {
 		return &FailureError{Code: framing.ErrorInternal, Text: "the server could not check who may use it"}

@@ -68,7 +68,7 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 	welcome := &framing.Welcome{
 		Version: s.config.Version, ObservedAddress: conn.RemoteAddr().String(), Joined: c.admission.Joined, Name: c.admission.Name, MaxLanes: maxLanes, Instance: s.instance,
 		IdleTimeoutMilliseconds: uint64(s.config.IdleTimeout / time.Millisecond), Successor: s.successor,
-		Features: ownFeatures(s.config.ResumeTime).Numbers(), Limits: s.limits(),
+		Features: ownFeatures(s.config.ResumeTime).Numbers(), Limits: c.limits(),
 	}
 	if err := control.reply(envelope, framing.OpWelcome, welcome); err != nil {
 		control.end()

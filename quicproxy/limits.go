@@ -8,11 +8,14 @@ import (
 	"apquic/quicproxy/internal/limit"
 )
 
-// limits are what the server allows a node, as Welcome tells it.
-func (s *Server) limits() *framing.Limits {
-	services := cmp.Or(s.config.MaxServices, lease.DefaultMaxPerNode)
+// limits are what the server allows the node, as Welcome tells it.
+func (c *nodeConn) limits() *framing.Limits {
+	services := cmp.Or(c.server.config.MaxServices, lease.DefaultMaxPerNode)
+	if own := c.admission.Services; own > 0 {
+		services = min(services, own)
+	}
 	return &framing.Limits{
-		MaxServices: uint32(services), MaxRelays: uint32(s.maxRelaysOfNode()),
+		MaxServices: uint32(services), MaxRelays: uint32(c.server.maxRelaysOfNode()),
 		RequestBurst: uint32(limit.RequestBurst(services)), RequestsPerMinute: limit.RequestsPerMinute,
 	}
 }

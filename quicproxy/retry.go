@@ -14,6 +14,7 @@ import (
 // How long the server has nodes wait before they ask again (Failure.retry_after_milliseconds).
 const (
 	personRetry = 30 * time.Second // a person must do something first
+	joinRetry   = time.Minute      // too many nodes joined just now
 	portRetry   = 5 * time.Second  // package lease tries a port that another program has so often
 	busyRetry   = time.Second
 

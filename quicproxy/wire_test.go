@@ -287,7 +287,7 @@ func TestServerSaysWhen(t *testing.T) {
 		s := p.sealer(w.nodeKey, framing.RoleNode, 0)
 		p.write(seal(t, s, framing.OpHello, &framing.Hello{Instance: 1}, 1, false))
 		var welcome framing.Welcome
-		if err := p.wantReply(1, framing.OpWelcome, 0).Decode(&welcome); err != nil || welcome.GetLimits().GetMaxServices() != 16 {
+		if err := p.wantReply(1, framing.OpWelcome, 0).Decode(&welcome); err != nil || welcome.GetLimits().GetMaxServices() != 5 {
 			t.Errorf("limits %v (%v)", welcome.Limits, err)
 		}
 		retry := func(nonce uint64, code framing.ErrorCode) uint64 {
@@ -328,7 +328,7 @@ func (a admitOnly) Admit(_ context.Context, applicant Applicant) (Admission, err
 	if applicant.Node != certs.NodeID(a) {
 		return Admission{}, ErrNotAuthorized
 	}
-	return Admission{}, nil
+	return Admission{Services: 5, Known: true}, nil
 }
 
 // TestRestartingServer: the nodes of a server that says that it restarts are back at once.
