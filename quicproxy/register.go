@@ -1,6 +1,7 @@
 package quicproxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
