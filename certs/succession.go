@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 )
 
-// LoadNextKey reads the key file path, which may be missing: then the key is none.
-func LoadNextKey(path string) (PrivateKey, error) {
+// LoadKeyIfThere reads the key file path, which may be missing: then the key is none.
+func LoadKeyIfThere(path string) (PrivateKey, error) {
 	line, err := readPrivateLine(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return PrivateKey{}, nil
@@ -19,7 +19,7 @@ func LoadNextKey(path string) (PrivateKey, error) {
 	}
 	key, err := ParsePrivateKey(line)
 	if err != nil {
-		return PrivateKey{}, withHint(fmt.Errorf("key file %s: %w", path, err), "bring %s back from a backup, or remove it: its key is not used yet", path)
+		return PrivateKey{}, withHint(fmt.Errorf("key file %s: %w", path, err), "bring %s back from a backup, or remove it: it is not the key in use", path)
 	}
 	return key, nil
 }
@@ -27,7 +27,7 @@ func LoadNextKey(path string) (PrivateKey, error) {
 // SucceedKey puts the key in the file next in the place of the one in the file path, of which the file previous gets a
 // copy. A power cut leaves the one or the other in path.
 func SucceedKey(path, next, previous string) (PrivateKey, error) {
-	key, err := LoadNextKey(next)
+	key, err := LoadKeyIfThere(next)
 	if err != nil {
 		return PrivateKey{}, err
 	}

@@ -10,7 +10,7 @@ func TestSucceedKey(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	path, next, previous := filepath.Join(folder, "key"), filepath.Join(folder, "next_key"), filepath.Join(folder, "previous_key")
-	if key, err := LoadNextKey(next); err != nil || !key.IsZero() {
+	if key, err := LoadKeyIfThere(next); err != nil || !key.IsZero() {
 		t.Errorf("before there is one: %v, %v", key, err)
 	}
 	first, err := LoadOrCreateKey(path)
@@ -30,7 +30,7 @@ func TestSucceedKey(t *testing.T) {
 			t.Fatalf("%v, %v", key, err)
 		}
 		for file, want := range map[string]NodeID{path: announced.ID(), previous: first.ID(), next: {}} {
-			if got, err := LoadNextKey(file); err != nil || got.ID() != want {
+			if got, err := LoadKeyIfThere(file); err != nil || got.ID() != want {
 				t.Errorf("%s: %v, %v, want the key of %v", file, got, err, want)
 			}
 		}

@@ -77,7 +77,7 @@ func TestRotationMissed(t *testing.T) {
 		node := w.nodeConfig()
 		w.startServer().stop()
 		w.key = newKey(t)
-		server := w.startServer()
+		server := w.startServer(func(c *ServerConfig) { c.Former = node.Server })
 		w.startNode(func(c *NodeConfig) { c.Server = node.Server }, expose("web", web))
 		eventually(t, "told", func() bool {
 			text := w.logged.String()

@@ -34,6 +34,9 @@ type ServerConfig struct {
 	// Next is the identity that the server will have later. It is announced to nodes, which then accept both; nobody:
 	// none.
 	Next certs.NodeID
+	// Former is the identity that the server had before: who knows only that one is still answered, and so learns that
+	// the server has another; nobody: none.
+	Former certs.NodeID
 	// PacketConn is the UDP socket that nodes connect to; required. Run closes it.
 	PacketConn net.PacketConn
 

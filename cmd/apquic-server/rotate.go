@@ -42,8 +42,14 @@ func rotateKey(c *call) error {
 }
 
 // nextID is nobody's if no key is announced.
-func nextID(settings config.Server) (certs.NodeID, error) {
-	key, err := certs.LoadNextKey(filepath.Join(settings.DataDir, nextKeyFile))
+func nextID(settings config.Server) (certs.NodeID, error) { return idIn(settings, nextKeyFile) }
+
+// formerID is nobody's if the server had no other key before, or nobody shall know.
+func formerID(settings config.Server) (certs.NodeID, error) { return idIn(settings, previousKeyFile) }
+
+// idIn is the id of the key in a file of the data directory; nobody's if there is no file.
+func idIn(settings config.Server, file string) (certs.NodeID, error) {
+	key, err := certs.LoadKeyIfThere(filepath.Join(settings.DataDir, file))
 	return key.ID(), err
 }
 

@@ -161,6 +161,10 @@ func serverConfig(settings config.Server, log *slog.Logger) (quicproxy.ServerCon
 	if err != nil {
 		return quicproxy.ServerConfig{}, err
 	}
+	former, err := formerID(settings)
+	if err != nil {
+		return quicproxy.ServerConfig{}, err
+	}
 	if !next.IsZero() {
 		log.Info("a next key is announced to nodes", "id", next.String())
 	}
@@ -171,6 +175,7 @@ func serverConfig(settings config.Server, log *slog.Logger) (quicproxy.ServerCon
 	return quicproxy.ServerConfig{
 		Key:                  key,
 		Next:                 next,
+		Former:               former,
 		Ports:                settings.Range,
 		LeaseTime:            settings.LeaseTime,
 		MaxServices:          settings.MaxServices,
