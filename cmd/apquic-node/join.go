@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -82,11 +83,16 @@ func readInvitation(operand string, stdin io.Reader) (certs.Invitation, error) {
 		defer file.Close()
 		from = file
 	}
-	text, err := io.ReadAll(io.LimitReader(from, maxInvitationFile))
-	if err != nil {
+	// The first line with something on it: who pastes into a terminal need not end the input.
+	lines := bufio.NewScanner(io.LimitReader(from, maxInvitationFile))
+	line := ""
+	for line == "" && lines.Scan() {
+		line = strings.TrimSpace(lines.Text())
+	}
+	if err := lines.Err(); err != nil {
 		return certs.Invitation{}, fmt.Errorf("reading the invitation: %w", err)
 	}
-	return certs.ParseInvitation(string(text))
+	return certs.ParseInvitation(line)
 }
 
 // joined says what was done, and what comes next.
