@@ -98,7 +98,9 @@ func (l *Lessor) claim(ctx context.Context, r Request, port uint16, from entry, 
 
 // establish opens the port of a lease that is to be, and stores it, or does neither.
 func (l *Lessor) establish(ctx context.Context, c change) (Lease, error) {
-	if l.bind(c.to) != nil {
+	if err := l.bind(c.to); errors.Is(err, ErrExhausted) {
+		return Lease{}, err // and so would be every other port
+	} else if err != nil {
 		return Lease{}, errNotFree
 	}
 	stored, err := l.put(ctx, c)
@@ -121,7 +123,7 @@ func (l *Lessor) establish(ctx context.Context, c change) (Lease, error) {
 // bind opens the port of a lease.
 func (l *Lessor) bind(lease Lease) error {
 	if err := l.binder.Bind(lease); err != nil {
-		if l.obstruct(lease.Port, err, bindPause) {
+		if l.obstruct(lease.Port, err, bindPause) && !errors.Is(err, ErrExhausted) {
 			l.log.Info("a public port cannot be opened; it is tried again", "port", lease.Port, "err", err)
 		}
 		return err

@@ -11,6 +11,8 @@ var (
 	// ErrPortBusy says that the port of a lease cannot be opened at the moment,
 	// mostly because another program has it. The lease stays its owner's.
 	ErrPortBusy = errors.New("the port is in use by another program")
+	// ErrExhausted is what a Binder returns when it can open no port at all, whichever it is.
+	ErrExhausted = errors.New("no further port can be opened")
 	// ErrNoLease says that there is no lease of this key.
 	ErrNoLease = errors.New("there is no such lease")
 	// ErrAttached says that the owner of a lease is there, and uses the port.

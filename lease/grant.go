@@ -216,6 +216,9 @@ func (l *Lessor) renew(ctx context.Context, r Request, e entry) (Lease, error) {
 	if !e.bound {
 		if err := l.bind(e.Lease); err != nil {
 			l.prolong(e)
+			if errors.Is(err, ErrExhausted) {
+				return Lease{}, err
+			}
 			return Lease{}, fmt.Errorf("public port %d of this service: %w", e.Port, ErrPortBusy)
 		}
 		e.bound = true

@@ -8,6 +8,7 @@ import (
 
 	"apquic/framing"
 	"apquic/internal/machine"
+	"apquic/lease"
 	"apquic/quicproxy/internal/limit"
 )
 
@@ -31,7 +32,7 @@ func (s *Server) maxRelaysOfNode() int { return relayShare * s.clients.PerNode()
 func isLimit(err error) bool {
 	for _, limit := range []error{
 		limit.ErrServiceFull, limit.ErrNodeFull, limit.ErrAddressFull, limit.ErrAddressFast, limit.ErrAllFull,
-		errTooManyRelays, errTooManyWait,
+		errTooManyRelays, errTooManyWait, lease.ErrExhausted,
 	} {
 		if errors.Is(err, limit) {
 			return true

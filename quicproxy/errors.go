@@ -101,6 +101,8 @@ func leaseFailure(err error) error {
 		return failure(framing.ErrorRangeFull, "ask the operator of the server for a larger range of ports")
 	}
 	switch {
+	case errors.Is(err, lease.ErrExhausted):
+		return failure(framing.ErrorRangeFull, "tell the operator of the server: "+descriptorHint)
 	case errors.Is(err, lease.ErrPortOutOfRange):
 		return failure(framing.ErrorPortOutOfRange, "choose a public port of the server's range, or none")
 	case errors.Is(err, lease.ErrPortBusy):

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"apquic/internal/machine"
 	"apquic/lease"
 	"apquic/quicproxy/internal/limit"
 )
@@ -50,8 +51,15 @@ type publicListener struct {
 
 // Bind opens the public listener of a lease; it implements lease.Binder.
 func (s *Server) Bind(l lease.Lease) error {
+	if !s.clients.Lend(1) {
+		return s.noDescriptor()
+	}
 	listener, err := s.config.ListenPublic(l.Port)
 	if err != nil {
+		s.clients.Lend(-1)
+		if isShortage(err) {
+			return s.noDescriptor()
+		}
 		return err
 	}
 	p := &publicListener{server: s, key: l.Key, port: l.Port, listener: listener, changed: make(chan struct{})}
@@ -60,6 +68,7 @@ func (s *Server) Bind(l lease.Lease) error {
 	defer s.mu.Unlock()
 	if s.draining {
 		listener.Close()
+		s.clients.Lend(-1)
 		return errPortClosed
 	}
 	s.public[l.Port] = p
@@ -76,6 +85,7 @@ func (s *Server) Unbind(l lease.Lease) {
 	s.guests.Give(l.Key)
 	if p != nil {
 		p.close()
+		s.clients.Lend(-1)
 	}
 }
 
@@ -97,7 +107,7 @@ func (p *publicListener) accept() {
 		case errors.Is(err, net.ErrClosed):
 			return
 		default:
-			p.server.log.Warn("accepting a public connection failed", "port", p.port, "err", err, "again_in", pause)
+			p.acceptFailed(err, pause)
 			select {
 			case <-time.After(pause):
 			case <-p.server.stopped:
@@ -115,6 +125,9 @@ func (p *publicListener) admit(client net.Conn) {
 		p.server.log.Warn("a public connection was reset to make room for another one", "port", p.port, "client", client.RemoteAddr())
 		c.evict()
 	})
+	if errors.Is(err, limit.ErrAllFull) {
+		err = &descriptorError{err.Error(), machine.Descriptors()}
+	}
 	if err != nil {
 		p.refuse(client, err)
 		return

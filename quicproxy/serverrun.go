@@ -39,6 +39,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("server: listening for nodes: %w", err)
 	}
+	s.checkDescriptors()
 	if err := s.lessor.Load(ctx); err != nil {
 		s.closePublic()
 		if ctx.Err() != nil {

@@ -14,6 +14,8 @@ const (
 	// addressShare is the part of all places that one client address can have, whatever the services, and nodeServices
 	// how many full services a node can have.
 	addressShare, nodeServices = 4, 2
+	// lendShare is the part of all places that is never lent.
+	lendShare = 4
 	// arrivalRate and arrivalBurst are what one client address may connect: more than any browser does, and any
 	// benchmark for some seconds.
 	arrivalRate, arrivalBurst = 512, 1 << 14 // per second
@@ -55,6 +57,7 @@ type Clients struct {
 	addresses map[netip.Addr]*address
 	sweepAt   int // so many addresses, and those that nobody needs are forgotten
 	searches  uint64
+	lent      int // places that leases have
 }
 
 // pair is a client's address at a service.
@@ -103,6 +106,21 @@ func (l *Clients) OfOneNode() *Clients {
 
 // PerNode is how many clients a node may have.
 func (l *Clients) PerNode() int { return l.perNode }
+
+// MayLend is how many places Lend takes away at most.
+func (l *Clients) MayLend() int { return max(l.all/lendShare*(lendShare-1), 1) }
+
+// Lend takes n places away, whose descriptors something else needs that lasts, or gives -n back. It reports false if as
+// many are lent as may be.
+func (l *Clients) Lend(n int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n > 0 && l.lent+n > l.MayLend() {
+		return false
+	}
+	l.lent += n
+	return true
+}
 
 // Open is how many places are taken.
 func (l *Clients) Open() int {
@@ -167,7 +185,7 @@ func (l *Clients) fullLocked(p pair, from *address) (err error, rivals func(pair
 		return ErrServiceFull, func(other pair) bool { return other.service == p.service }
 	case l.nodes[p.service.Node] >= l.perNode:
 		return ErrNodeFull, func(other pair) bool { return other.service.Node == p.service.Node }
-	case len(l.open) >= l.all:
+	case len(l.open) >= l.all-l.lent:
 		return ErrAllFull, func(pair) bool { return true }
 	}
 	return nil, nil

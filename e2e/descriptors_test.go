@@ -1,0 +1,61 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// withFiles has a program start that may have so many files open, soft and hard limit.
+func withFiles(limit int) func(*exec.Cmd) {
+	return func(cmd *exec.Cmd) {
+		cmd.Args = append([]string{"sh", "-c", fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, limit), cmd.Path}, cmd.Args[1:]...)
+		cmd.Path = "/bin/sh"
+		detached(cmd)
+	}
+}
+
+// TestDescriptors: a lease costs one descriptor; a server that has none for one more says which limit that is and how to
+// raise it, to its operator and to the node, and has kept enough to serve the ports that are there.
+func TestDescriptors(t *testing.T) {
+	t.Parallel()
+	const files, leases = 160, 72 // 160 - 64 for itself, of which leases may have three quarters
+	first, err := takePorts(120)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &tunnel{udp: freePort(t), public: first, data: t.TempDir()}
+	arguments := n.serverArguments("--range", fmt.Sprintf("%d-%d", first, first+119), "--max-services", "120")
+	n.server = launch(t, withFiles(files), "apquic-server", arguments...)
+	n.invitation = waitFor(t, n.server.stdout, `^(apquic://\S+)$`)
+	descriptors := func() int {
+		open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", n.server.cmd.Process.Pid))
+		if err != nil {
+			t.Skipf("no /proc: %v", err)
+		}
+		return len(open)
+	}
+	before := descriptors()
+	upstream := echoServer(t)
+	var services []string
+	for i := range leases + 8 {
+		services = append(services, "--upstream", fmt.Sprintf("s%d=%s", i, upstream))
+	}
+	node := launch(t, nil, "apquic-node", append(services, "--server", n.invitation, "--data-dir", t.TempDir())...)
+	for range leases {
+		waitFor(t, node.stdout, `tcp://`)
+	}
+	waitFor(t, n.server.stderr, `no further public port can be opened: the server may have 160 files open \(ulimit -n\).*LimitNOFILE=`)
+	waitFor(t, node.stderr, `160 files open \(ulimit -n\)`)
+	if after := descriptors(); after-before > leases+2 {
+		t.Errorf("%d leases cost %d descriptors", leases, after-before)
+	}
+	if text := n.server.stderr.text(); strings.Count(text, "level=ERROR") != 1 {
+		t.Error("it is said more than once")
+	}
+	for i := range 20 {
+		n.echo(t, fmt.Sprint("visitor ", i))
+	}
+}

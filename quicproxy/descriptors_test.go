@@ -1,0 +1,46 @@
+package quicproxy
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestNoDescriptorForLease: who asks for a port when there are no descriptors for one more is told so, at once and not
+// after all ports of the range were tried; and what is there goes on.
+func TestNoDescriptorForLease(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.serveTCP(web, echo)
+		var listened atomic.Int32
+		server := w.startServer(func(c *ServerConfig) {
+			listen := c.ListenPublic
+			c.ListenPublic = func(port uint16) (net.Listener, error) { listened.Add(1); return listen(port) }
+		})
+		clients := server.server.clients
+		clients.Lend(clients.MayLend() - 2)
+		var services []func(*NodeConfig)
+		for i := range 3 {
+			services = append(services, expose(fmt.Sprint("s", i), web))
+		}
+		node := w.startNode(services...)
+		node.leases.wait(t, 2)
+		time.Sleep(time.Minute)
+		if n := listened.Load(); n != 2 {
+			t.Errorf("%d ports were opened", n)
+		}
+		for _, want := range []string{"no further public port can be opened", "(ulimit -n)", "LimitNOFILE="} {
+			if !strings.Contains(w.logged.String(), want) {
+				t.Errorf("the log does not say %q", want)
+			}
+		}
+		if n := w.logged.count(`level=ERROR`); n != 1 {
+			t.Errorf("%d errors were logged", n)
+		}
+		exchange(t, w.visit("20000"), "goes on")
+		clients.Lend(-1) // as if a lease had ended
+		node.leases.wait(t, 3)
+	})
+}
