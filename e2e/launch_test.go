@@ -138,6 +138,12 @@ func (n *tunnel) start(t *testing.T, more ...string) {
 	n.invitation = strings.TrimSpace(string(text))
 }
 
+// Lines on the programs' stdout.
+var (
+	invitationLine = regexp.MustCompile(`^apquic://`)
+	leaseLine      = regexp.MustCompile(`tcp://`)
+)
+
 func (n *tunnel) address() string { return "127.0.0.1:" + strconv.Itoa(n.public) }
 
 // echo sends a line through the tunnel and wants it back.

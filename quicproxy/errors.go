@@ -23,9 +23,14 @@ type FailureError struct {
 	Text       string        // what happened and why
 	Advice     string        // what to do about it
 	RetryAfter time.Duration // how long to wait before the request is made again; 0: not told
+
+	cause error // what the other side needs not know; nil: nothing
 }
 
 func (e *FailureError) Error() string { return e.Text }
+
+// Unwrap returns the cause, which only this side knows.
+func (e *FailureError) Unwrap() error { return e.cause }
 
 // Hint says what to do about it.
 func (e *FailureError) Hint() string { return e.Advice }
@@ -113,7 +118,7 @@ func leaseFailure(err error) error {
 	case errors.Is(err, lease.ErrTooManyServices):
 		return failure(framing.ErrorTooManyServices, "expose fewer services, or raise --max-services on the server")
 	}
-	return &FailureError{Code: framing.ErrorStoreFailed, Text: "the server could not store the lease"}
+	return &FailureError{Code: framing.ErrorStoreFailed, Text: "the server could not store the lease", cause: err}
 }
 
 // errorText is what a closing connection tells the other side.

@@ -94,7 +94,11 @@ func answer[R proto.Message](c *nodeConn, envelope framing.Envelope, request pro
 	}
 	response, err := do()
 	if err != nil {
-		c.log.Warn("request refused", "request", envelope.Opcode, "err", err)
+		attributes := []any{"request", envelope.Opcode, "err", err}
+		if cause := errors.Unwrap(err); cause != nil {
+			attributes = append(attributes, "cause", cause)
+		}
+		c.log.Warn("request refused", attributes...)
 		return c.control.reply(envelope, framing.OpFailure, failureMessage(err))
 	}
 	return c.control.reply(envelope, op, response)

@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
+	"syscall"
 	"unicode"
 )
 
@@ -22,13 +25,25 @@ func Report(w io.Writer, err error) {
 		writeLine(&b, "error: ", single.Error())
 	}
 	var hints []string
-	for _, hint := range collectHints(err) {
-		if !slices.Contains(hints, hint) {
+	for _, hint := range append(collectHints(err), commonHint(err)) {
+		if hint != "" && !slices.Contains(hints, hint) {
 			hints = append(hints, hint)
 			writeLine(&b, "hint: ", hint)
 		}
 	}
 	io.WriteString(w, b.String()) // stderr: there is nobody left to tell
+}
+
+// commonHint is what to do about causes that any program may meet; empty if the error is none of them, or says more
+// itself.
+func commonHint(err error) string {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "the disk is full: make room on it"
+	case errors.Is(err, fs.ErrPermission) && len(collectHints(err)) == 0:
+		return "start the program as the user who owns the file, or give the file to the one who starts it"
+	}
+	return ""
 }
 
 func writeLine(b *strings.Builder, label, text string) {

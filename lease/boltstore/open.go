@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -45,9 +45,18 @@ func Open(path string) (lease.Store, error) {
 }
 
 func open(path string, options bbolt.Options) (*store, error) {
-	_, err := os.Lstat(path)
-	created := errors.Is(err, fs.ErrNotExist)
+	if err := makeFile(path, options); err != nil {
+		return nil, (&store{path: path}).explain("making", err)
+	}
+	s, err := openFile(path, options)
+	if err != nil {
+		return nil, (&store{path: path}).explain("opening", err)
+	}
+	return s, nil
+}
 
+// openFile opens what is there.
+func openFile(path string, options bbolt.Options) (*store, error) {
 	var file *os.File
 	options.Timeout = lockTimeout
 	options.FreelistType = bbolt.FreelistMapType
@@ -57,7 +66,7 @@ func open(path string, options bbolt.Options) (*store, error) {
 		return file, err
 	}
 	s := &store{path: path}
-	err = guard(func() (err error) {
+	err := guard(func() (err error) {
 		s.db, err = bbolt.Open(path, 0o600, &options)
 		return err
 	})
@@ -65,14 +74,11 @@ func open(path string, options bbolt.Options) (*store, error) {
 		if file != nil {
 			file.Close() // bbolt leaves it open, and locked, when it panics
 		}
-		return nil, s.explain("opening", err)
+		return nil, err
 	}
 	if err := s.prepare(); err != nil {
 		s.db.Close()
-		return nil, s.explain("opening", err)
-	}
-	if created {
-		syncFolder(filepath.Dir(path))
+		return nil, err
 	}
 	return s, nil
 }
@@ -118,15 +124,6 @@ func create(tx *bbolt.Tx) error {
 	return tx.Bucket(metaBucket).Put(formatKey, format)
 }
 
-// syncFolder makes the name of a new file durable. Not every system can do that
-// with a folder, and none needs it to go on.
-func syncFolder(path string) {
-	if folder, err := os.Open(path); err == nil {
-		folder.Sync()
-		folder.Close()
-	}
-}
-
 // guard turns what bbolt does about a damaged file into an error: it panics, or
 // reads memory that is not there since the file is too short.
 func guard(access func() error) (err error) {
@@ -153,6 +150,8 @@ func (s *store) explain(doing string, err error) error {
 		hint = "use the version of apquic-server that wrote the file, or choose another --data-dir"
 	case errors.Is(err, errDamaged), errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
 		hint = "restore the file from a backup, or move it away: then every node gets a new port"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		hint = "the disk is full: make room on it"
 	case errors.Is(err, fs.ErrPermission):
 		hint = "let the user of apquic-server read and write the file and its folder"
 	}

@@ -1,0 +1,61 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// nobody is a user who owns nothing.
+const nobody = 65534
+
+func asNobody(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+}
+
+// TestForeignFiles: a file of another owner in the data directory, as a command of root leaves it, is named with what to do
+// about it, and the server works when that is done.
+func TestForeignFiles(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	n := &tunnel{udp: freePort(t), public: freePort(t), data: t.TempDir()}
+	for _, folder := range []string{bin, filepath.Dir(n.data)} {
+		if err := os.Chmod(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	give := func(path string, owner int) {
+		t.Helper()
+		if err := os.Chown(path, owner, owner); err != nil {
+			t.Fatal(err)
+		}
+	}
+	give(n.data, nobody)
+	start := func() *process {
+		server := launch(t, asNobody, "apquic-server", n.serverArguments()...)
+		if _, err := server.stdout.await(invitationLine); err == nil {
+			server.kill(t, syscall.SIGTERM)
+		}
+		return server
+	}
+	if status := start().status(t); status != 0 {
+		t.Fatalf("exit status %d", status)
+	}
+	for _, name := range []string{"key", "leases.db", "reset_key", "token_key"} {
+		path := filepath.Join(n.data, name)
+		give(path, 0)
+		server := start()
+		status, text := server.status(t), server.stderr.text()
+		if status != 1 || !strings.Contains(text, name) || !strings.Contains(text, "permission denied") || !strings.Contains(text, "hint: ") {
+			t.Errorf("%s of another owner: status %d,\n%s", name, status, text)
+		}
+		give(path, nobody)
+		if status := start().status(t); status != 0 {
+			t.Errorf("after %s was given back: status %d", name, status)
+		}
+	}
+}
