@@ -24,6 +24,7 @@ var allowed = map[string][]string{
 	"internal/control": nil,
 	"internal/machine": nil,
 	"internal/netmon":  nil,
+	"internal/systemd": nil,
 	"internal/testnet": nil,
 	"internal/udp":     nil,
 	"lease":            {"certs"},
@@ -38,7 +39,7 @@ var allowed = map[string][]string{
 
 	"admin": {"certs", "internal/control", "lease", "quicproxy"},
 
-	"cmd/apquic-server": {"admin", "certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "lease", "lease/boltstore", "quicproxy"},
+	"cmd/apquic-server": {"admin", "certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "internal/systemd", "lease", "lease/boltstore", "quicproxy"},
 	"cmd/apquic-node":   {"certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "quicproxy"},
 	"internal/demo":     nil,
 

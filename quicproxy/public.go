@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -104,7 +105,7 @@ func (p *publicListener) accept() {
 		case err == nil:
 			pause = minAcceptPause
 			p.admit(client)
-		case errors.Is(err, net.ErrClosed):
+		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
 			return
 		default:
 			p.acceptFailed(err, pause)
@@ -253,6 +254,16 @@ func (p *publicListener) leave(c *nodeConn) (left bool) {
 		}
 	})
 	return left
+}
+
+// stopAccepting leaves who comes to the queue of the listener, which stays open, and resets the clients that wait: who
+// tries again at once waits in that queue, too.
+func (p *publicListener) stopAccepting() {
+	p.change(func() { p.closed = true })
+	if l, ok := p.listener.(interface{ SetDeadline(time.Time) error }); ok && l.SetDeadline(time.Unix(1, 0)) == nil {
+		return
+	}
+	p.listener.Close()
 }
 
 // close ends the listener and resets the clients that wait.

@@ -41,6 +41,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.checkDescriptors()
 	if err := s.lessor.Load(ctx); err != nil {
+		s.stopPublic()
 		s.closePublic()
 		if ctx.Err() != nil {
 			return nil
@@ -110,9 +111,11 @@ func (s *Server) accept(ctx context.Context, listener *quic.Listener) error {
 	}
 }
 
-// drain ends the sessions: no new client, running relays up to the limit, then codes.
+// drain ends the sessions: no new client, running relays up to the limit, then codes. Who comes meanwhile waits in the
+// queues of the public listeners.
 func (s *Server) drain() {
-	conns := s.closePublic()
+	conns := s.stopPublic()
+	defer s.closePublic()
 	s.log.Info("stopping", "nodes", len(conns), "limit", s.config.Drain)
 
 	code, reason := framing.DrainStopped, "the server was stopped"
@@ -149,8 +152,8 @@ func (s *Server) associations() (all []*association) {
 	return all
 }
 
-// closePublic closes the public listeners for good and returns the connections of nodes.
-func (s *Server) closePublic() (conns []*nodeConn) {
+// stopPublic accepts no public connection any more and returns the connections of nodes.
+func (s *Server) stopPublic() (conns []*nodeConn) {
 	s.mu.Lock()
 	s.draining = true
 	public := slices.Collect(maps.Values(s.public))
@@ -160,10 +163,20 @@ func (s *Server) closePublic() (conns []*nodeConn) {
 	s.mu.Unlock()
 	close(s.stopped)
 	for _, p := range public {
-		p.close()
+		p.stopAccepting()
 	}
 	s.listeners.Wait()
 	return conns
+}
+
+// closePublic closes the public listeners for good.
+func (s *Server) closePublic() {
+	s.mu.Lock()
+	public := slices.Collect(maps.Values(s.public))
+	s.mu.Unlock()
+	for _, p := range public {
+		p.listener.Close()
+	}
 }
 
 func (s *Server) isDraining() bool {

@@ -21,6 +21,7 @@ import (
 	"apquic/internal/config"
 	"apquic/internal/control"
 	"apquic/internal/debug"
+	"apquic/internal/systemd"
 	"apquic/lease/boltstore"
 	"apquic/quicproxy"
 )
@@ -40,6 +41,7 @@ func serve(c *call) error {
 	})
 	defer cancel()
 	ctx := stopping.Soon
+	kept := &sockets{settings: settings, manager: systemd.FromEnvironment(), stopping: ctx, log: log}
 
 	if err := makeDataDir(settings.DataDir); err != nil {
 		return err
@@ -58,7 +60,7 @@ func serve(c *call) error {
 	if err != nil {
 		return err
 	}
-	conn, err := listenUDP(settings)
+	conn, err := kept.listenUDP()
 	if err != nil {
 		return err
 	}
@@ -67,9 +69,13 @@ func serve(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := tryRange(settings.Range, parts.ListenPublic); err != nil {
-		return err
+	if kept.manager.Inherited() == 0 { // else it has some already
+		if err := tryRange(settings.Range, parts.ListenPublic); err != nil {
+			return err
+		}
 	}
+	parts.ListenPublic = kept.listenPublic()
+	parts.Restarting = kept.stops
 	port := uint16(conn.LocalAddr().(*net.UDPAddr).Port)
 	if err := writePublicAddress(settings.DataDir, parts.PublicHost, port); err != nil {
 		return err
@@ -86,6 +92,8 @@ func serve(c *call) error {
 		if err := greet(ctx, c, authority); err != nil {
 			log.Error("no invitation could be made", "err", err)
 		}
+		kept.closeRest()
+		kept.notify(systemd.Ready)
 	}
 	server, err := quicproxy.NewServer(parts)
 	if err != nil {

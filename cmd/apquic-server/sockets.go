@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"apquic/internal/config"
+	"apquic/internal/systemd"
+)
+
+// sockets are those that outlive the process where systemd keeps them: who comes while the service restarts waits in
+// them, and is served by the next process.
+type sockets struct {
+	settings config.Server
+	manager  *systemd.Manager // nil: there is none
+	stopping context.Context  // ends when the next process shall have them
+	log      *slog.Logger
+}
+
+// listenUDP returns the socket that nodes connect to.
+func (s *sockets) listenUDP() (*net.UDPConn, error) {
+	name := socketName("udp", s.settings, s.settings.Listen)
+	if file := s.manager.Take(name); file != nil {
+		defer file.Close()
+		conn, err := net.FilePacketConn(file)
+		if udp, ok := conn.(*net.UDPConn); ok {
+			return udp, nil
+		}
+		s.log.Warn("the socket of the process before cannot be used", "socket", name, "err", err)
+	}
+	conn, err := listenUDP(s.settings)
+	if err == nil {
+		s.store(name, conn)
+	}
+	return conn, err
+}
+
+// listenPublic returns how public listeners are opened.
+func (s *sockets) listenPublic() func(port uint16) (net.Listener, error) {
+	listen := publicListener(s.settings)
+	if s.manager == nil {
+		return listen
+	}
+	return func(port uint16) (net.Listener, error) {
+		name := socketName("tcp", s.settings, s.settings.PublicListen, strconv.Itoa(int(port)))
+		listener, err := s.inherited(name)
+		if listener == nil {
+			if listener, err = listen(port); err == nil {
+				s.store(name, listener.(*net.TCPListener))
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		return &keptListener{listener.(*net.TCPListener), s, name}, nil
+	}
+}
+
+func (s *sockets) inherited(name string) (net.Listener, error) {
+	file := s.manager.Take(name)
+	if file == nil {
+		return nil, nil
+	}
+	defer file.Close()
+	return net.FileListener(file)
+}
+
+// store keeps a socket. It is of use only at the next restart, so that a failure stops nothing.
+func (s *sockets) store(name string, socket syscall.Conn) {
+	if err := s.manager.Store(name, socket); err != nil {
+		s.log.Debug("a socket will not outlive this process", "err", err)
+	}
+}
+
+// closeRest closes what the process before had and this one has no use for, such as the ports of leases that ended.
+func (s *sockets) closeRest() {
+	if err := s.manager.CloseRest(); err != nil {
+		s.log.Debug("sockets of the process before", "err", err)
+	}
+}
+
+// stops is called when the server stops, and reports whether another process is to follow. Systemd does not say whether it
+// restarts the service; a node that tries in vain to come back at once has lost nothing.
+func (s *sockets) stops() (restarting bool) {
+	s.notify(systemd.Stopping)
+	return s.manager != nil
+}
+
+func (s *sockets) notify(state string) {
+	if err := s.manager.Notify(state); err != nil {
+		s.log.Warn("systemd does not hear of the state of the service", "state", state, "err", err)
+	}
+}
+
+// socketName says all that a socket depends on: one that was opened by other settings has another name, and is closed.
+func socketName(kind string, settings config.Server, parts ...string) string {
+	name := kind + family(settings) + "-" + strings.Join(parts, "-")
+	return strings.Map(func(r rune) rune {
+		if r <= ' ' || r > '~' || r == ':' {
+			return '_'
+		}
+		return r
+	}, name)
+}
+
+// keptListener is a listener that the next process gets, unless its lease ends before.
+type keptListener struct {
+	*net.TCPListener
+	sockets *sockets
+	name    string
+}
+
+func (l *keptListener) Close() error {
+	if l.sockets.stopping.Err() == nil {
+		if err := l.sockets.manager.Remove(l.name); err != nil {
+			l.sockets.log.Debug("a socket stays in the store of systemd", "err", err)
+		}
+	}
+	return l.TCPListener.Close()
+}

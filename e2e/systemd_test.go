@@ -1,0 +1,215 @@
+//go:build unix
+
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// manager plays the part of systemd for one service: it keeps what the service stores, and gives it to the next process.
+type manager struct {
+	t    *testing.T
+	conn *net.UnixConn
+	path string
+
+	mu     sync.Mutex
+	states []string
+	kept   map[string]*os.File
+}
+
+func newManager(t *testing.T) *manager {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "apquic") // t.TempDir may be too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &manager{t: t, path: filepath.Join(dir, "notify"), kept: make(map[string]*os.File)}
+	if m.conn, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: m.path, Net: "unixgram"}); err != nil {
+		t.Fatal(err)
+	}
+	var reading sync.WaitGroup
+	reading.Go(m.read)
+	t.Cleanup(func() {
+		m.conn.Close()
+		reading.Wait()
+		for _, file := range m.kept {
+			file.Close()
+		}
+		os.RemoveAll(dir)
+	})
+	return m
+}
+
+func (m *manager) read() {
+	text, rights := make([]byte, 4096), make([]byte, 4096)
+	for {
+		n, k, _, _, err := m.conn.ReadMsgUnix(text, rights)
+		if err != nil {
+			return
+		}
+		m.heed(string(text[:n]), rights[:k])
+	}
+}
+
+func (m *manager) heed(text string, rights []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	lines := strings.Split(text, "\n")
+	name := ""
+	for _, line := range lines {
+		if after, ok := strings.CutPrefix(line, "FDNAME="); ok {
+			name = after
+		}
+	}
+	messages, _ := syscall.ParseSocketControlMessage(rights)
+	for _, message := range messages {
+		fds, _ := syscall.ParseUnixRights(&message)
+		for _, fd := range fds {
+			syscall.CloseOnExec(fd)
+			m.kept[name] = os.NewFile(uintptr(fd), name)
+		}
+	}
+	if slices.Contains(lines, "FDSTOREREMOVE=1") && m.kept[name] != nil {
+		m.kept[name].Close()
+		delete(m.kept, name)
+	}
+	m.states = append(m.states, lines[0])
+}
+
+func (m *manager) wait(state string) {
+	m.t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		m.mu.Lock()
+		i := slices.Index(m.states, state)
+		if i >= 0 {
+			m.states = m.states[i+1:]
+		}
+		m.mu.Unlock()
+		if i >= 0 {
+			return
+		}
+	}
+	m.t.Fatalf("the service never said %s", state)
+}
+
+func (m *manager) names() (names []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for name := range m.kept {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// service has a program start as systemd would: with the socket to notify, and what was kept.
+func (m *manager) service(cmd *exec.Cmd) {
+	detached(cmd)
+	names := m.names()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+m.path)
+	if len(names) == 0 {
+		return
+	}
+	for _, name := range names {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, m.kept[name])
+	}
+	cmd.Env = append(cmd.Env, fmt.Sprint("LISTEN_FDS=", len(names)), "LISTEN_FDNAMES="+strings.Join(names, ":"))
+	cmd.Args = append([]string{"sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
+	cmd.Path = "/bin/sh"
+}
+
+// TestRestartWithoutAHole: who comes while the service restarts waits, and is served by the next process.
+func TestRestartWithoutAHole(t *testing.T) {
+	t.Parallel()
+	m := newManager(t)
+	n := &tunnel{udp: freePort(t), public: freePort(t), data: filepath.Join(t.TempDir(), "server")}
+	n.launch(t, m.service)
+	m.wait("READY=1")
+	n.node(t, nil)
+	n.echo(t, "before").Close()
+	for range 2 {
+		if names := m.names(); len(names) != 2 {
+			t.Fatalf("kept are %q, not the UDP socket and the one public port", names)
+		}
+		n.server.kill(t, syscall.SIGTERM)
+		m.wait("STOPPING=1")
+		if status := n.server.status(t); status != 0 {
+			t.Fatalf("exit status %d", status)
+		}
+		visitor, err := net.Dial("tcp", n.address())
+		if err != nil {
+			t.Fatalf("while nobody runs: %v", err)
+		}
+		io.WriteString(visitor, "meanwhile")
+		begin := time.Now()
+		n.server = launch(t, m.service, "apquic-server", n.serverArguments()...)
+		m.wait("READY=1")
+		answer := make([]byte, len("meanwhile"))
+		visitor.SetDeadline(time.Now().Add(patience))
+		if _, err := io.ReadFull(visitor, answer); err != nil || string(answer) != "meanwhile" {
+			t.Fatalf("the visitor got %q, %v", answer, err)
+		}
+		visitor.Close()
+		t.Logf("served %v after the start", time.Since(begin).Round(time.Millisecond))
+	}
+}
+
+// TestKeptSocketsOfEndedLeases: what the next process has no use for is closed, also by systemd.
+func TestKeptSocketsOfEndedLeases(t *testing.T) {
+	t.Parallel()
+	m := newManager(t)
+	n := &tunnel{udp: freePort(t), public: freePort(t), data: filepath.Join(t.TempDir(), "server")}
+	n.launch(t, m.service)
+	n.node(t, nil)
+	n.server.kill(t, syscall.SIGTERM)
+	n.server.status(t)
+	before := m.names()
+	if err := os.Remove(filepath.Join(n.data, "leases.db")); err != nil {
+		t.Fatal(err)
+	}
+	n.public = freePort(t)
+	n.server = launch(t, m.service, "apquic-server", n.serverArguments()...)
+	m.wait("READY=1")
+	waitFor(t, n.server.stderr, `lease .*service=web`)
+	after := m.names()
+	if len(before) != 2 || len(after) != 2 || slices.Equal(before, after) {
+		t.Errorf("kept were %q before and %q after", before, after)
+	}
+	n.echo(t, "works")
+}
+
+// TestVisitorWhileDraining: also without systemd the public ports stay open until the process ends: who comes is not
+// refused while there is a chance.
+func TestVisitorWhileDraining(t *testing.T) {
+	t.Parallel()
+	n := newTunnel(t)
+	n.node(t, nil)
+	running := n.echo(t, "running")
+	n.server.kill(t, syscall.SIGTERM)
+	waitFor(t, n.server.stderr, `stopping`)
+	visitor, err := net.Dial("tcp", n.address())
+	if err != nil {
+		t.Fatalf("while the server drains: %v", err)
+	}
+	defer visitor.Close()
+	exchange(t, running, "goes on")
+	running.Close()
+	n.server.status(t)
+	visitor.SetDeadline(time.Now().Add(patience))
+	if _, err := visitor.Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
+		t.Errorf("when the server has ended: %v", err)
+	}
+}

@@ -1,0 +1,177 @@
+// Package systemd is the part of a service in what systemd and a service tell each other: that it is ready or stops
+// (sd_notify(3)), and which sockets shall outlive the process (its file descriptor store, sd_pid_notify_with_fds(3) and
+// sd_listen_fds(3)). It knows nothing of what the sockets are for, and does nothing where there is no systemd.
+//
+// The module coreos/go-systemd has the states and the inherited descriptors, but cannot store any.
+package systemd
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// States of a service.
+const (
+	Ready    = "READY=1"
+	Stopping = "STOPPING=1"
+)
+
+const (
+	// firstInherited is the descriptor of the first socket that was kept (SD_LISTEN_FDS_START).
+	firstInherited = 3
+	// sendTimeout bounds the wait for a system manager that does not read.
+	sendTimeout = 2 * time.Second
+	maxNameSize = 255
+)
+
+// Manager is the systemd that started the process. All methods may be called concurrently, and do nothing on a nil one.
+type Manager struct {
+	socket string
+
+	mu        sync.Mutex
+	inherited map[string]*os.File
+}
+
+// FromEnvironment returns the systemd that the environment names, nil if there is none, and takes the variables away: they
+// are for this process alone. It may be called once.
+func FromEnvironment() *Manager {
+	socket := os.Getenv("NOTIFY_SOCKET")
+	pid, count, names := os.Getenv("LISTEN_PID"), os.Getenv("LISTEN_FDS"), os.Getenv("LISTEN_FDNAMES")
+	for _, name := range []string{"NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
+		os.Unsetenv(name)
+	}
+	if socket == "" {
+		return nil
+	}
+	m := &Manager{socket: socket, inherited: make(map[string]*os.File)}
+	if pid == strconv.Itoa(os.Getpid()) {
+		for i, name := range inheritedNames(count, names) {
+			fd := uintptr(firstInherited + i)
+			closeOnExec(fd)
+			file := os.NewFile(fd, name)
+			if m.inherited[name] != nil { // the same socket twice
+				file.Close()
+				continue
+			}
+			m.inherited[name] = file
+		}
+	}
+	return m
+}
+
+// inheritedNames are the names of the descriptors that were kept, in their order.
+func inheritedNames(count, names string) []string {
+	n, err := strconv.Atoi(count)
+	list := strings.Split(names, ":")
+	if err != nil || n < 1 || n != len(list) {
+		return nil
+	}
+	return list
+}
+
+// Notify tells a state.
+func (m *Manager) Notify(state string) error {
+	if m == nil {
+		return nil
+	}
+	return m.send(state, nil)
+}
+
+// Store has a socket outlive the process under a name: the next process of the service finds it with Take. systemd keeps
+// as many as its FileDescriptorStoreMax= says, and drops the others without a word.
+func (m *Manager) Store(name string, socket syscall.Conn) error {
+	if m == nil {
+		return nil
+	}
+	if err := checkName(name); err != nil {
+		return err
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("storing the socket %s: %w", name, err)
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) { failed = m.send("FDSTORE=1\nFDNAME="+name, rights(fd)) })
+	if err := errors.Join(err, failed); err != nil {
+		return fmt.Errorf("storing the socket %s: %w", name, err)
+	}
+	return nil
+}
+
+// Remove takes the socket with this name out of the store.
+func (m *Manager) Remove(name string) error {
+	if m == nil {
+		return nil
+	}
+	if err := checkName(name); err != nil {
+		return err
+	}
+	return m.send("FDSTOREREMOVE=1\nFDNAME="+name, nil)
+}
+
+func checkName(name string) error {
+	bad := func(r rune) bool { return r <= ' ' || r > '~' || r == ':' }
+	if name == "" || len(name) > maxNameSize || strings.ContainsFunc(name, bad) {
+		return fmt.Errorf("%q is no name for a socket", name)
+	}
+	return nil
+}
+
+// Take returns the socket that an earlier process stored under this name, for the caller to close; nil: there is none, or
+// it was taken.
+func (m *Manager) Take(name string) *os.File {
+	if m == nil {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	file := m.inherited[name]
+	delete(m.inherited, name)
+	return file
+}
+
+// Inherited is how many sockets of earlier processes are still to be taken.
+func (m *Manager) Inherited() int {
+	if m == nil {
+		return 0
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.inherited)
+}
+
+// CloseRest closes the sockets that nobody took, here and in the store.
+func (m *Manager) CloseRest() error {
+	if m == nil {
+		return nil
+	}
+	m.mu.Lock()
+	rest := m.inherited
+	m.inherited = nil
+	m.mu.Unlock()
+	var failed error
+	for name, file := range rest {
+		failed = errors.Join(failed, file.Close(), m.Remove(name))
+	}
+	return failed
+}
+
+func (m *Manager) send(state string, rights []byte) error {
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: m.socket, Net: "unixgram"})
+	if err != nil {
+		return fmt.Errorf("telling systemd: %w", err)
+	}
+	defer conn.Close()
+	conn.SetWriteDeadline(time.Now().Add(sendTimeout))
+	if err := sendMessage(conn, []byte(state), rights); err != nil {
+		return fmt.Errorf("telling systemd: %w", err)
+	}
+	return nil
+}
