@@ -78,11 +78,11 @@ func TestPortOutlastsLeaseTime(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		h := newHousehold(t, w, 2, "20000-20100")
 		h.visitHome(t, 0, "20000")
-		time.Sleep(12 * time.Hour)
+		time.Sleep(4 * time.Hour)
 		h.visitHome(t, 1, "20001")
 		w.crash(h.server)
 		h.server = w.startServer(h.settings(t, "20000-20100"))
-		time.Sleep(12 * time.Hour)
+		time.Sleep(4 * time.Hour)
 		h.visitHome(t, 0, "20000")
 		if n := w.logged.count("address changed"); n != 0 {
 			t.Errorf("%d changes were told", n)
