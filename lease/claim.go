@@ -87,12 +87,18 @@ func (l *Lessor) claim(ctx context.Context, r Request, port uint16, from entry, 
 	claimed.Revision = stored.Revision
 	l.succeed(from.Key, entry{Lease: claimed, stored: claimed, bound: true})
 	l.remember(change.ended...)
+	renamedFrom := uint16(0)
 	if from.Port != 0 && len(ended) == 0 {
+		renamedFrom = from.Port
 		l.log.Info("service renamed; its port goes along", "node", r.Node, "port", port, "former", from.Service, "service", r.Service)
 	}
 	if old.bound {
 		l.binder.Unbind(old.Lease)
 	}
+	for _, e := range ended {
+		l.observe(Event{Lease: from.Lease, Ended: e.Reason})
+	}
+	l.observe(Event{Lease: claimed, Previous: cmp.Or(old.Port, renamedFrom)})
 	return claimed, nil
 }
 

@@ -47,8 +47,18 @@ type Config struct {
 	// again when the hold time is over. A node for which it was true and is so no more
 	// counts as sent away: see HoldNode. Nil: none.
 	Keep func(certs.NodeID) bool
+	// Observe is told of each lease that is given, moved or ends, after that is stored. It
+	// is called with the turn, like Keep. Nil: nobody is.
+	Observe func(Event)
 	// Log gets what an operator should know; nothing is logged by default.
 	Log *slog.Logger
+}
+
+// Event is a change of who has a port.
+type Event struct {
+	Lease           // as it is now, or was when it ended
+	Previous uint16 // the port that the lease had before; 0: it is new, or has ended
+	Ended    Reason // why it ended; empty: it was given or moved
 }
 
 // Lessor grants leases. Its methods may be called concurrently, once Load has
@@ -60,6 +70,7 @@ type Lessor struct {
 	holdTime   time.Duration
 	maxPerNode int
 	keep       func(certs.NodeID) bool
+	observe    func(Event)
 	log        *slog.Logger
 
 	// turn holds one token: who has put it in may use the store and the binder, and
@@ -132,6 +143,7 @@ func NewLessor(config Config) (*Lessor, error) {
 		holdTime:   cmp.Or(config.HoldTime, DefaultHoldTime),
 		maxPerNode: cmp.Or(config.MaxPerNode, DefaultMaxPerNode),
 		keep:       config.Keep,
+		observe:    config.Observe,
 		turn:       make(chan struct{}, 1),
 		wake:       make(chan struct{}, 1),
 		entries:    make(map[Key]*entry),
@@ -142,6 +154,9 @@ func NewLessor(config Config) (*Lessor, error) {
 	}
 	if l.keep == nil {
 		l.keep = func(certs.NodeID) bool { return false }
+	}
+	if l.observe == nil {
+		l.observe = func(Event) {}
 	}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)

@@ -163,6 +163,7 @@ func (l *Lessor) drop(ctx context.Context, e entry, why Reason) error {
 	}
 	l.remove(e)
 	l.remember(ended)
+	l.observe(Event{Lease: e.Lease, Ended: why})
 	return nil
 }
 
@@ -173,5 +174,6 @@ func (l *Lessor) lose(e entry) {
 		"node", e.Node, "service", e.Service, "port", e.Port)
 	l.remove(e)
 	l.remember(e.ended(Lost))
+	l.observe(Event{Lease: e.Lease, Ended: Lost})
 	l.doubt(e.Key, e.Port)
 }

@@ -316,13 +316,14 @@ func TestDeniedByOpenServer(t *testing.T) {
 func TestRemovedWhileDown(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		g := newGatekeeper(t)
-		server := w.startServer(g.admit(false))
+		brief := func(c *ServerConfig) { c.LeaseTime = time.Minute }
+		server := w.startServer(g.admit(false), brief)
 		g.write(w.nodeKey.ID().String())
 		w.startNode(expose("web", web)).leases.wait(t, 1)
 		server.stop()
 		g.write("")
-		server = w.startServer(g.admit(false))
-		time.Sleep(24 * time.Hour)
+		server = w.startServer(g.admit(false), brief)
+		time.Sleep(10 * time.Minute)
 		if l := leaseOn(t, server, 20000); l.State() != lease.Reserved {
 			t.Errorf("%s: %+v", l.State(), l)
 		}
@@ -385,12 +386,13 @@ func TestNewcomer(t *testing.T) {
 		}
 		node := w.startNode(services, with(w.nodeKey, secret))
 		node.leases.wait(t, newcomerServices)
-		time.Sleep(time.Hour)
+		time.Sleep(time.Minute)
 		if n := len(server.server.Status().Leases); n != newcomerServices {
 			t.Errorf("%d leases, want %d", n, newcomerServices)
 		}
-		time.Sleep(newcomerTime)
 		node.stop()
+		yesterday := time.Now().Add(-newcomerTime).Format(time.RFC3339)
+		g.write(w.nodeKey.ID().String() + " pi joined=" + yesterday)
 		w.startNode(services).leases.wait(t, 12)
 	})
 }
@@ -399,7 +401,7 @@ func TestNewcomer(t *testing.T) {
 func TestGuests(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		g := newGatekeeper(t)
-		server := w.startServer(g.admit(true), func(c *ServerConfig) { c.MaxLeasesPerAddress = 3 })
+		server := w.startServer(g.admit(true), func(c *ServerConfig) { c.MaxLeasesPerAddress, c.LeaseTime = 3, time.Minute })
 		known := newKey(t)
 		g.write(known.ID().String() + " mine")
 		guest := w.startNode(expose("a", web), expose("b", web), with(newKey(t), nil))
@@ -413,9 +415,37 @@ func TestGuests(t *testing.T) {
 		}
 		w.startNode(expose("a", web), expose("b", web), with(known, nil)).leases.wait(t, 2)
 		guest.stop()
-		time.Sleep(4 * time.Hour) // their leases end
+		time.Sleep(2 * time.Minute) // its leases end, and others get theirs
 		if n := len(server.server.Status().Leases); n != 5 {
 			t.Errorf("%d leases, want 5", n)
 		}
+	})
+}
+
+// TestAudit: each change of who has a port is a line with the node's name.
+func TestAudit(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		g := newGatekeeper(t)
+		w.startServer(g.admit(true), func(c *ServerConfig) { c.LeaseTime = time.Minute })
+		g.write(w.nodeKey.ID().String() + " pi")
+		audit := func(want string, n int) {
+			t.Helper()
+			eventually(t, want, func() bool { return w.logged.count("msg=audit side=server "+want) == n })
+		}
+		short := w.nodeKey.ID().String()[:8] + "…"
+		node := w.startNode(expose("web", web))
+		audit("event=lease-given node="+short+" name=pi service=web port=20000", 1)
+		node.stop()
+		w.startNode(func(c *NodeConfig) { c.Services = []Service{{Name: "web", Upstream: web, PublicPort: 20007}} })
+		audit("event=lease-moved node="+short+" name=pi service=web port=20007 previous=20000", 1)
+		guest := newKey(t)
+		w.startNode(expose("web", web), with(guest, nil)).leases.wait(t, 1)
+		g.write(w.nodeKey.ID().String()+" pi", "-"+guest.ID().String())
+		eventually(t, "the guest is gone", func() bool { return w.logged.count("event=dismiss") == 1 })
+		stranger := w.startNode(expose("web", web), with(newKey(t), nil))
+		stranger.leases.wait(t, 1)
+		stranger.stop()
+		eventually(t, "lost", func() bool { return w.logged.count("event=lease-lost") == 1 && w.logged.count("reason=expired") == 1 })
+		audit("event=lease-given", 3)
 	})
 }

@@ -181,7 +181,7 @@ func NewServer(config ServerConfig) (*Server, error) {
 	}
 	s.lessor, err = lease.NewLessor(lease.Config{
 		Store: config.Store, Ports: config.Ports, HoldTime: config.LeaseTime,
-		MaxPerNode: config.MaxServices, Binder: s, Keep: s.keeps, Log: config.Log,
+		MaxPerNode: config.MaxServices, Binder: s, Keep: s.keeps, Observe: s.auditLease, Log: slog.New(naming{config.Log.Handler(), s.nameOf}),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)
