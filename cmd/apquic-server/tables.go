@@ -6,17 +6,17 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"apquic/admin"
 	"apquic/certs"
 )
 
-// table prints rows in columns, the last one as long as it is.
+// table prints rows in columns that are as wide as their widest cell.
 func table(w io.Writer, rows [][]string) {
-	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var widths []int
 	for _, row := range rows {
 		for i, cell := range row {
 			row[i] = strings.Map(func(r rune) rune {
@@ -25,10 +25,19 @@ func table(w io.Writer, rows [][]string) {
 				}
 				return -1
 			}, cell)
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
 		}
-		fmt.Fprintln(columns, strings.TrimRight(strings.Join(row, "\t"), "\t"))
 	}
-	columns.Flush()
+	for _, row := range rows {
+		var line strings.Builder
+		for i, cell := range row {
+			fmt.Fprintf(&line, "%-*s", widths[i]+2, cell)
+		}
+		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
+	}
 }
 
 func printInvitations(w io.Writer, list []certs.OpenInvitation) {
@@ -84,7 +93,7 @@ func printStatus(w io.Writer, s admin.Status, now time.Time) {
 	}
 	rows := [][]string{{"NODE", "SERVICE", "PORT", "STATE", "CONNS", "IN", "OUT", "FROM"}}
 	for _, v := range s.Services {
-		row := []string{shorten(cmp.Or(v.Name, v.Node.String()[:8]+"…"), 16), shorten(v.Service, 12), strconv.Itoa(int(v.Port)), stateOf(v.State, v.Since, now)}
+		row := []string{shorten(cmp.Or(v.Name, v.Node.String()[:8]+"…"), 14), shorten(v.Service, 10), strconv.Itoa(int(v.Port)), stateOf(v.State, v.Since, now)}
 		if v.State == admin.Online {
 			row = append(row, strconv.Itoa(v.Connections), bytesForPeople(v.In), bytesForPeople(v.Out), v.From)
 		}
@@ -96,27 +105,30 @@ func printStatus(w io.Writer, s admin.Status, now time.Time) {
 func stateOf(state string, since *time.Time, now time.Time) string {
 	switch {
 	case state == admin.Online && since != nil:
-		return state + " " + forPeople(now.Sub(*since))
-	case state == admin.Away:
-		return "away"
+		return state + " " + largest(now.Sub(*since))
 	}
 	return state
 }
 
-// forPeople is a duration in its largest unit, in two of them from days on.
-func forPeople(d time.Duration) string {
-	days, hours := int(d/(24*time.Hour)), int(d%(24*time.Hour)/time.Hour)
+// largest is a duration in its largest unit.
+func largest(d time.Duration) string {
 	switch {
-	case days > 0 && hours > 0 && days < 10:
-		return fmt.Sprintf("%d d %d h", days, hours)
-	case days > 0:
-		return fmt.Sprintf("%d d", days)
-	case hours > 0:
-		return fmt.Sprintf("%d h", hours)
+	case d >= 24*time.Hour:
+		return fmt.Sprintf("%d d", int(d/(24*time.Hour)))
+	case d >= time.Hour:
+		return fmt.Sprintf("%d h", int(d/time.Hour))
 	case d >= time.Minute:
 		return fmt.Sprintf("%d min", int(d/time.Minute))
 	}
 	return fmt.Sprintf("%d s", int(d/time.Second))
+}
+
+// forPeople is a duration in its largest unit, and the hours of the last day while it has few.
+func forPeople(d time.Duration) string {
+	if hours := int(d % (24 * time.Hour) / time.Hour); d >= 24*time.Hour && d < 10*24*time.Hour && hours > 0 {
+		return fmt.Sprintf("%s %d h", largest(d), hours)
+	}
+	return largest(d)
 }
 
 // bytesForPeople has two digits at least, in decimal units.

@@ -1,0 +1,242 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"apquic/certs"
+	"apquic/internal/control"
+	"apquic/lease"
+	"apquic/quicproxy"
+)
+
+// fakeCore is a Core whose status a test decides.
+type fakeCore struct {
+	mu           sync.Mutex
+	status       quicproxy.ServerStatus
+	disconnected []certs.NodeID
+	forgotten    []lease.Key
+}
+
+func (c *fakeCore) Status(context.Context) (quicproxy.ServerStatus, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.status, nil
+}
+
+func (c *fakeCore) Disconnect(_ context.Context, node certs.NodeID) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.disconnected = append(c.disconnected, node)
+	return nil
+}
+
+func (c *fakeCore) Forget(_ context.Context, key lease.Key) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range c.status.Leases {
+		if l.Key == key && l.Attached() {
+			return lease.ErrAttached
+		}
+	}
+	c.forgotten = append(c.forgotten, key)
+	return nil
+}
+
+func newID(t *testing.T) certs.NodeID {
+	t.Helper()
+	key, err := certs.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key.ID()
+}
+
+func newAuthority(t *testing.T, core Core, log io.Writer) *Authority {
+	t.Helper()
+	directory := t.TempDir()
+	ports, err := lease.ParsePortRange("20000-20009")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Authority{
+		Nodes:       certs.NewAuthorizedNodes(filepath.Join(directory, "authorized_nodes")),
+		Invitations: certs.NewInvitations(filepath.Join(directory, "invitations")),
+		Server:      newID(t), Core: core, Ports: ports, Log: slog.New(slog.NewTextHandler(log, nil)),
+		Address: func() (string, uint16, error) { return "tunnel.example.com", 8090, nil },
+	}
+}
+
+// both runs a test on an Authority, and on one behind a socket.
+func both(t *testing.T, test func(t *testing.T, operations Operations, core *fakeCore, log *strings.Builder)) {
+	t.Run("here", func(t *testing.T) {
+		t.Parallel()
+		core, log := new(fakeCore), new(strings.Builder)
+		test(t, newAuthority(t, core, log), core, log)
+	})
+	t.Run("socket", func(t *testing.T) {
+		t.Parallel()
+		core, log := new(fakeCore), new(strings.Builder)
+		directory := t.TempDir()
+		if _, err := Connect(t.Context(), directory); !errors.Is(err, ErrNotRunning) {
+			t.Fatalf("nobody there: %v", err)
+		}
+		listener, err := Listen(directory)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(filepath.Join(directory, SocketName))
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%v, %v", info, err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		var serving sync.WaitGroup
+		serving.Go(func() { control.Serve(ctx, listener, Handler(newAuthority(t, core, log))) })
+		t.Cleanup(func() { cancel(); serving.Wait() })
+		client, err := Connect(t.Context(), directory)
+		if err != nil {
+			t.Fatal(err)
+		}
+		test(t, client, core, log)
+	})
+}
+
+func hintOf(err error) string {
+	if hint, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err); ok {
+		return hint.Hint()
+	}
+	return ""
+}
+
+func TestOperations(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o Operations, core *fakeCore, log *strings.Builder) {
+		ctx := t.Context()
+		invited, err := o.Invite(ctx, InviteRequest{Name: "shed-pi", Port: 20005})
+		if err != nil || invited.Uses != 1 || time.Until(invited.Expires) < 6*24*time.Hour || invited.Port != 20005 {
+			t.Fatalf("%+v, %v", invited, err)
+		}
+		invitation, err := certs.ParseInvitation(invited.Invitation)
+		if err != nil || invitation.Address() != "tunnel.example.com:8090" || len(invitation.Secret) == 0 {
+			t.Errorf("%v, %v", invitation, err)
+		}
+		for _, wrong := range []InviteRequest{{Name: "shed-pi"}, {Port: 80}, {Uses: -1}, {Name: "a b"}, {Seconds: -5}, {Seconds: 1 << 40}} {
+			if _, err := o.Invite(ctx, wrong); err == nil {
+				t.Errorf("%+v: no error", wrong)
+			}
+		}
+		if list, err := o.ListInvitations(ctx); err != nil || len(list) != 1 || list[0].Name != "shed-pi" {
+			t.Errorf("%+v, %v", list, err)
+		}
+		if err := o.Withdraw(ctx, WithdrawRequest{Name: "shed-pi"}); err != nil {
+			t.Error(err)
+		}
+		if err := o.Withdraw(ctx, WithdrawRequest{Name: "shed-pi"}); err == nil || hintOf(err) == "" {
+			t.Errorf("withdrawn twice: %v", err)
+		}
+
+		id, other := newID(t), newID(t)
+		if node, err := o.Allow(ctx, AllowRequest{ID: id.String(), Name: "pi"}); err != nil || node.Name != "pi" || node.State != Away || !node.Known {
+			t.Errorf("%+v, %v", node, err)
+		}
+		if _, err := o.Allow(ctx, AllowRequest{ID: other.String(), Name: "pi"}); err == nil || hintOf(err) == "" {
+			t.Errorf("a name twice: %v", err)
+		}
+		if _, err := o.Invite(ctx, InviteRequest{Name: "pi"}); err == nil {
+			t.Error("an invitation under the name of a node")
+		}
+		core.mu.Lock()
+		core.status = quicproxy.ServerStatus{
+			Sessions: []quicproxy.SessionStatus{{Node: id, Address: "198.51.100.7:4711", Since: time.Now(), Primary: true, Relays: 3}, {Node: id, Lane: true, Relays: 2}},
+			Leases:   []lease.Lease{{Key: lease.Key{Node: id, Service: "web"}, Port: 20000}, {Key: lease.Key{Node: other, Service: "web"}, Port: 20001, HeldUntil: time.Now().Add(time.Hour)}},
+			Traffic:  map[uint16]quicproxy.Traffic{20000: {Clients: 5, ToNode: 10, FromNode: 20}},
+		}
+		core.mu.Unlock()
+		status, err := o.Status(ctx)
+		if err != nil || status.Used != 2 || status.Ports != 10 || status.Address != "tunnel.example.com:8090" {
+			t.Errorf("%+v, %v", status, err)
+		}
+		for _, s := range status.Services {
+			want := Service{Node: other, Service: "web", Port: 20001, State: Away, HeldUntil: s.HeldUntil}
+			if s.Node == id {
+				want = Service{Node: id, Name: "pi", Service: "web", Port: 20000, State: Online, Since: s.Since, Connections: 5, In: 10, Out: 20, From: "198.51.100.7"}
+			}
+			if s != want {
+				t.Errorf("%+v, want %+v", s, want)
+			}
+		}
+		if _, err := o.Release(ctx, ReleaseRequest{Node: "pi", Service: "web"}); err == nil || hintOf(err) == "" {
+			t.Errorf("released what is in use: %v", err)
+		}
+		if _, err := o.Release(ctx, ReleaseRequest{Port: 20009}); err == nil {
+			t.Error("released what nobody has")
+		}
+		if s, err := o.Release(ctx, ReleaseRequest{Port: 20001}); err != nil || s.Node != other || len(core.forgotten) != 1 {
+			t.Errorf("%+v, %v", s, err)
+		}
+		revoked, err := o.Revoke(ctx, RevokeRequest{Node: "pi"})
+		if err != nil || revoked.Connections != 5 || revoked.State != SentAway || len(core.disconnected) != 1 || core.disconnected[0] != id {
+			t.Errorf("%+v, %v", revoked, err)
+		}
+		if _, err := o.Revoke(ctx, RevokeRequest{Node: "nobody"}); err == nil || hintOf(err) == "" {
+			t.Errorf("nobody: %v", err)
+		}
+		if nodes, err := o.ListNodes(ctx); err != nil || len(nodes) != 2 || nodes[1].Known == nodes[0].Known {
+			t.Errorf("%+v, %v", nodes, err)
+		}
+		for _, event := range []string{"invite", "withdraw", "allow", "lease-released", "revoke"} {
+			if n := strings.Count(log.String(), "msg=audit event="+event+" "); n != 1 {
+				t.Errorf("%d lines of %s in the log", n, event)
+			}
+		}
+		if strings.Contains(log.String(), "apquic://") {
+			t.Error("an invitation is in the log")
+		}
+	})
+}
+
+// TestBadRequests: each is answered with what is wrong, and costs little.
+func TestBadRequests(t *testing.T) {
+	t.Parallel()
+	handler := Handler(newAuthority(t, new(fakeCore), io.Discard))
+	for _, test := range []struct {
+		method, path, body string
+		status             int
+	}{
+		{"POST", "/v1/invite", "", http.StatusBadRequest},
+		{"POST", "/v1/invite", "{", http.StatusBadRequest},
+		{"POST", "/v1/invite", `{"nmae": "pi"}`, http.StatusBadRequest},
+		{"POST", "/v1/invite", `{"port": 70000}`, http.StatusBadRequest},
+		{"POST", "/v1/invite", `{"name": "` + strings.Repeat("x", 2*maxBody) + `"}`, http.StatusBadRequest},
+		{"POST", "/v1/allow", `{"id": "x"}`, http.StatusUnprocessableEntity},
+		{"GET", "/v1/invite", "", http.StatusMethodNotAllowed},
+		{"GET", "/v1/nothing", "", http.StatusNotFound},
+		{"GET", "/v1/nodes", "", http.StatusOK},
+	} {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest(test.method, test.path, strings.NewReader(test.body)))
+		if w.Code != test.status {
+			t.Errorf("%s %s %.40s: %d, want %d: %s", test.method, test.path, test.body, w.Code, test.status, w.Body)
+		}
+		if w.Code == http.StatusBadRequest || w.Code == http.StatusUnprocessableEntity {
+			var f failure
+			if err := json.Unmarshal(w.Body.Bytes(), &f); err != nil || f.Error == "" {
+				t.Errorf("%s: %s", test.path, w.Body)
+			}
+		}
+	}
+}
