@@ -1,15 +1,12 @@
 package e2e
 
 import (
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-
-	"apquic/certs"
 )
 
 // TestServiceUser: what root does beside a server of another user, or on its files, leaves these in that user's hands.
@@ -18,15 +15,13 @@ func TestServiceUser(t *testing.T) {
 		t.Skip("only root can act for another user")
 	}
 	t.Parallel()
-	const nobody = 65534
 	folder := t.TempDir()
-	for _, path := range []string{folder, filepath.Dir(folder)} { // the user can look for the program in it
+	for _, path := range []string{bin, folder, filepath.Dir(folder)} { // the user finds the program and its directory
 		if err := os.Chmod(path, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	data, program := filepath.Join(folder, "server"), filepath.Join(folder, "apquic-server")
-	copyProgram(t, filepath.Join(bin, "apquic-server"), program)
+	data := filepath.Join(folder, "server")
 	if err := os.Mkdir(data, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -35,15 +30,12 @@ func TestServiceUser(t *testing.T) {
 	}
 	n := &tunnel{udp: freePort(t), public: freePort(t), data: data}
 	serve := func() {
-		n.server = launch(t, func(c *exec.Cmd) {
-			c.Path = program
-			c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-		}, "apquic-server", n.serverArguments()...)
+		n.server = launch(t, asNobody, "apquic-server", n.serverArguments()...)
 		waitFor(t, n.server.stdout, `^(apquic-server invite)`)
 	}
 	command := func(args ...string) string {
 		t.Helper()
-		out, err := exec.Command(program, append(args, "--data-dir", data)...).CombinedOutput()
+		out, err := exec.Command(filepath.Join(bin, "apquic-server"), append(args, "--data-dir", data)...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%q: %v\n%s", args, err, out)
 		}
@@ -65,13 +57,14 @@ func TestServiceUser(t *testing.T) {
 			}
 		}
 	}
-	key, err := certs.GenerateKey()
+	out, err := exec.Command(filepath.Join(bin, "apquic-node"), "id", "--data-dir", t.TempDir()).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
+	id := strings.TrimSpace(string(out))
 	serve()
 	command("invite", "running")
-	command("allow", key.ID().String(), "shed-pi")
+	command("allow", id, "shed-pi")
 	command("revoke", "shed-pi")
 	check()
 	n.server.kill(t, syscall.SIGTERM)
@@ -83,7 +76,7 @@ func TestServiceUser(t *testing.T) {
 		}
 	}
 	n.invitation = command("invite", "stopped")
-	command("allow", key.ID().String(), "shed-pi")
+	command("allow", id, "shed-pi")
 	command("revoke", "shed-pi")
 	command("allow", "shed-pi")
 	command("nodes")
@@ -93,25 +86,6 @@ func TestServiceUser(t *testing.T) {
 	node := launch(t, nil, "apquic-node", "--server", n.invitation, "--upstream", echoServer(t), "--data-dir", t.TempDir())
 	waitFor(t, node.stdout, `tcp://`)
 	check()
-}
-
-func copyProgram(t *testing.T, from, to string) {
-	t.Helper()
-	source, err := os.Open(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer source.Close()
-	target, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY, 0o755)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.Copy(target, source); err != nil {
-		t.Fatal(err)
-	}
-	if err := target.Close(); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // TestFirstStart: on a terminal the first start prints an invitation, and later ones the command that makes one.
@@ -130,8 +104,8 @@ func TestFirstStart(t *testing.T) {
 		return strings.TrimSpace(string(line[:length]))
 	}
 	n.invitation = serve()
-	if _, err := certs.ParseInvitation(n.invitation); err != nil || !strings.Contains(n.invitation, "#") {
-		t.Fatalf("the first start printed %q: %v", n.invitation, err)
+	if !strings.HasPrefix(n.invitation, "apquic://") || !strings.Contains(n.invitation, "#") {
+		t.Fatalf("the first start printed %q", n.invitation)
 	}
 	n.node(t, nil)
 	n.server.kill(t, syscall.SIGTERM)
