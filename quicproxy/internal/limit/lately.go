@@ -1,0 +1,50 @@
+package limit
+
+import (
+	"net/netip"
+	"time"
+)
+
+// lately remembers the addresses of the last nodes, each for a time, and never more than most. In IPv6 a /64 counts as
+// one.
+type lately struct {
+	most int
+	last map[netip.Prefix]time.Time
+}
+
+// remembered is how long an address counts as that of a node after one was there.
+const remembered = 30 * 24 * time.Hour
+
+func newLately(most int) lately {
+	return lately{most: most, last: make(map[netip.Prefix]time.Time)}
+}
+
+func (l *lately) add(address netip.Addr, now time.Time) {
+	key := networksOf(address)[0].prefix
+	if _, known := l.last[key]; !known && len(l.last) >= l.most {
+		l.forget()
+	}
+	l.last[key] = now
+}
+
+func (l *lately) has(address netip.Addr, now time.Time) bool {
+	at, ok := l.last[networksOf(address)[0].prefix]
+	return ok && now.Sub(at) < remembered
+}
+
+// forget drops the eighth that was added longest ago, or about so many: the oldest of a few, several times.
+func (l *lately) forget() {
+	for range l.most/8 + 1 {
+		var oldest netip.Prefix
+		seen := 0
+		for key, at := range l.last { // in random order
+			if seen == 0 || at.Before(l.last[oldest]) {
+				oldest = key
+			}
+			if seen++; seen == 16 {
+				break
+			}
+		}
+		delete(l.last, oldest)
+	}
+}

@@ -1,0 +1,247 @@
+package limit
+
+import (
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// What strangers may cost. The figures in bytes are of quic-go v0.65 (docs/architecture.md); the heap that the garbage
+// collector keeps beside what lives doubles them.
+const (
+	// StrangersMemory is what all of them may cost.
+	StrangersMemory = 32 << 20
+	// handshakeCost is what a connection costs, with as much data as it may send before it is admitted.
+	handshakeCost = 80 << 10
+	// datagramCost is what a datagram costs while the beginning of its handshake is missing: it may hold 260 frames of
+	// a byte each, of which QUIC keeps every one.
+	datagramCost = 36 << 10
+
+	// A handshake needs two datagrams until the server can answer it, two more after a Retry, and some are lost. It may
+	// have one more every datagramEvery, and answeredDatagrams besides once it was answered.
+	firstDatagrams    = 4
+	datagramEvery     = 500 * time.Millisecond
+	answeredDatagrams = 16
+
+	// A handshake lasts no longer than handshakeTime.
+	handshakeTime = 10 * time.Second
+	// busyAfter is the age from which a handshake makes room for others.
+	busyAfter = 500 * time.Millisecond
+
+	// One address may be a whole village behind one NAT that comes back after a restart of the server.
+	addressEvery = time.Second / 128
+	addressBurst = 1024
+	maxAddresses = 1 << 14
+
+	// maxFlows bounds the flows without a handshake, which cost little, maxFlowsOf those of one address.
+	maxFlows   = 4096
+	maxFlowsOf = 4
+	maxKnown   = 1 << 14
+	// maxIDs bounds the ids of a flow: the first one, one for each Retry, and that of the connection.
+	maxIDs = 8
+)
+
+// Strangers is the account of all connections that have not been admitted. It sees what only connections at their
+// beginning send and receive, datagrams with a long header, and charges them before QUIC has them.
+type Strangers struct {
+	rates *Rates[netip.Prefix]
+
+	mu    sync.Mutex
+	spent networkShares // bytes
+	known lately
+	flows map[netip.AddrPort][]*flow
+	ids   map[string]*flow // connection ids that lead to a flow's connection
+	order []*flow          // oldest first
+}
+
+// flow is what the packets of one handshake have in common: the address and the client's own connection id.
+type flow struct {
+	from      netip.AddrPort
+	client    string // the client's connection id
+	ids       []string
+	since     time.Time
+	datagrams int
+	cost      int64
+	handshake *Handshake // nil: there is none yet, or it needs a Retry
+	over      bool
+}
+
+// Handshake is a connection that has not been admitted.
+type Handshake struct {
+	strangers *Strangers
+	flow      *flow
+	end       func() // nil: the server has not answered yet
+}
+
+// NewStrangers makes the account of one server, of so many bytes.
+func NewStrangers(memory int64) *Strangers {
+	return &Strangers{
+		rates: NewRates[netip.Prefix](addressEvery, addressBurst, maxAddresses),
+		spent: newNetworkShares(memory), known: newLately(maxKnown),
+		flows: make(map[netip.AddrPort][]*flow), ids: make(map[string]*flow),
+	}
+}
+
+// Know says that a node was at an address: a part of all places is kept for it.
+func (s *Strangers) Know(address netip.Addr, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known.add(address, now)
+}
+
+// Crowded reports whether half of what strangers may cost is spent.
+func (s *Strangers) Crowded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.spent.total > s.spent.most/2
+}
+
+// Arrived reports whether QUIC may have a datagram with a long header: to and client are its connection ids, initial
+// tells that it may begin a connection. An id belongs to the flow that used it first, so that nobody can feed a handshake
+// from elsewhere. One that nobody used may be another id of a running handshake, which only its two sides know.
+func (s *Strangers) Arrived(from netip.AddrPort, to, client []byte, initial bool, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	owner, f := s.ids[string(to)], s.flowLocked(from, client)
+	if f == nil {
+		if !initial || owner != nil {
+			return false
+		}
+		f = s.newFlowLocked(from, string(client), now)
+		s.nameLocked(f, string(to))
+	} else if owner != f && (owner != nil || f.handshake == nil) {
+		return false
+	}
+	most := firstDatagrams + int(now.Sub(f.since)/datagramEvery)
+	if f.handshake != nil && f.handshake.end != nil {
+		most += answeredDatagrams
+	}
+	if f.datagrams >= most || f.handshake != nil && !s.chargeLocked(f, datagramCost, now) {
+		return false
+	}
+	f.datagrams++
+	return true
+}
+
+// Sent notes a packet with a long header of the server: from then on the client uses the id of the server in it.
+func (s *Strangers) Sent(to netip.AddrPort, client, server []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.flowLocked(to, client); f != nil && s.ids[string(server)] == nil && len(f.ids) < maxIDs {
+		s.nameLocked(f, string(server))
+	}
+}
+
+// Begin counts a connection from an address; nil: there is no place for it. Done gives the place back.
+func (s *Strangers) Begin(from netip.AddrPort, now time.Time) *Handshake {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.flows[from], func(f *flow) bool { return f.handshake == nil })
+	if i < 0 || !s.rates.Allow(networksOf(from.Addr())[0].prefix, now) {
+		return nil
+	}
+	f := s.flows[from][i]
+	if !s.chargeLocked(f, handshakeCost+int64(f.datagrams)*datagramCost, now) {
+		return nil
+	}
+	f.since, f.handshake = now, &Handshake{strangers: s, flow: f}
+	return f.handshake
+}
+
+// Answered says that the server could answer the handshake, so that what came until now is done with; from now on end
+// ends the connection, without waiting for anything.
+func (h *Handshake) Answered(end func()) {
+	s := h.strangers
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h.end = end; !h.flow.over {
+		s.spent.add(h.flow.from.Addr(), handshakeCost-h.flow.cost)
+		h.flow.cost = handshakeCost
+	}
+}
+
+// Done says that the connection has ended, or is a node's. It may be called again.
+func (h *Handshake) Done() {
+	h.strangers.mu.Lock()
+	defer h.strangers.mu.Unlock()
+	h.strangers.dropLocked(h.flow)
+}
+
+// chargeLocked takes memory for a flow. Where it is short, the oldest connections of the network that has too much make
+// room, or of all.
+func (s *Strangers) chargeLocked(f *flow, cost int64, now time.Time) bool {
+	address, known := f.from.Addr(), s.known.has(f.from.Addr(), now)
+	for {
+		where, ok := s.spent.full(address, cost, known)
+		if ok {
+			break
+		}
+		oldest := slices.IndexFunc(s.order, func(o *flow) bool {
+			return o != f && o.handshake != nil && o.handshake.end != nil && now.Sub(o.since) > busyAfter &&
+				(where == netip.Prefix{} || where.Contains(o.from.Addr().Unmap()))
+		})
+		if oldest < 0 {
+			return false
+		}
+		o := s.order[oldest]
+		s.dropLocked(o)
+		o.handshake.end()
+	}
+	s.spent.add(address, cost)
+	f.cost += cost
+	return true
+}
+
+func (s *Strangers) flowLocked(from netip.AddrPort, client []byte) *flow {
+	for _, f := range s.flows[from] {
+		if f.client == string(client) {
+			return f
+		}
+	}
+	return nil
+}
+
+// newFlowLocked forgets flows that led to no connection: those that are too old, and the oldest where there are too many.
+func (s *Strangers) newFlowLocked(from netip.AddrPort, client string, now time.Time) *flow {
+	idle := func(f *flow) bool { return f.handshake == nil }
+	for len(s.order) > 0 && idle(s.order[0]) && now.Sub(s.order[0].since) > handshakeTime {
+		s.dropLocked(s.order[0])
+	}
+	if len(s.order) >= maxFlows {
+		if i := slices.IndexFunc(s.order, idle); i >= 0 {
+			s.dropLocked(s.order[i])
+		}
+	}
+	if of := s.flows[from]; len(of) >= maxFlowsOf {
+		if i := slices.IndexFunc(of, idle); i >= 0 {
+			s.dropLocked(of[i])
+		}
+	}
+	f := &flow{from: from, client: client, since: now}
+	s.flows[from] = append(s.flows[from], f)
+	s.order = append(s.order, f)
+	return f
+}
+
+func (s *Strangers) nameLocked(f *flow, id string) {
+	f.ids = append(f.ids, id)
+	s.ids[id] = f
+}
+
+// dropLocked forgets a flow and gives back what it cost.
+func (s *Strangers) dropLocked(f *flow) {
+	if f.over {
+		return
+	}
+	f.over = true
+	s.spent.add(f.from.Addr(), -f.cost)
+	for _, id := range f.ids {
+		delete(s.ids, id)
+	}
+	isF := func(other *flow) bool { return other == f }
+	s.order = slices.DeleteFunc(s.order, isF)
+	if s.flows[f.from] = slices.DeleteFunc(s.flows[f.from], isF); len(s.flows[f.from]) == 0 {
+		delete(s.flows, f.from)
+	}
+}

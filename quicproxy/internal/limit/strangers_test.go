@@ -1,0 +1,260 @@
+package limit
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// begin is the moment at which the histories of these tests begin.
+var begin = time.Unix(1_700_000_000, 0)
+
+// town plays strangers against an account. Each comes with connection ids of its own.
+type town struct {
+	t     *testing.T
+	s     *Strangers
+	now   time.Time
+	next  int
+	ended map[*Handshake]bool
+}
+
+func newTown(t *testing.T) *town {
+	return &town{t: t, s: NewStrangers(StrangersMemory), now: begin, ended: make(map[*Handshake]bool)}
+}
+
+// comes makes a handshake from an address as far as the server's answer; nil: it found no place.
+func (w *town) comes(from string) *Handshake {
+	h := w.halfway(from, 2)
+	if h != nil {
+		h.Answered(func() { w.ended[h] = true })
+	}
+	return h
+}
+
+// halfway sends so many datagrams of the beginning of a handshake.
+func (w *town) halfway(from string, datagrams int) *Handshake {
+	w.next++
+	address := netip.AddrPortFrom(netip.MustParseAddr(from), uint16(w.next))
+	to, client := fmt.Appendf(nil, "first %d", w.next), fmt.Append(nil, w.next)
+	var h *Handshake
+	for i := range datagrams {
+		if !w.s.Arrived(address, to, client, true, w.now) {
+			break
+		}
+		if i == 0 {
+			if h = w.s.Begin(address, w.now); h == nil {
+				return nil
+			}
+		}
+	}
+	return h
+}
+
+// fill has strangers come from addresses until so many in a row found no place.
+func (w *town) fill(from func(i int) string) (found []*Handshake) {
+	for i, failed := 0, 0; failed < 64 && i < 1<<16; i++ {
+		if h := w.comes(from(i)); h != nil {
+			found = append(found, h)
+		} else {
+			failed++
+		}
+	}
+	return found
+}
+
+// TestNetworks: whoever has one network, of whatever size, leaves places for everybody else.
+func TestNetworks(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		from   func(i int) string
+		others []string // who finds a place then
+	}{
+		{"one IPv4 address", func(int) string { return "192.0.2.1" }, []string{"192.0.2.2", "198.51.100.1", "2001:db8::1"}},
+		{"an IPv4 /24", func(i int) string { return fmt.Sprintf("192.0.2.%d", i%256) }, []string{"192.0.3.1", "2001:db8::1"}},
+		{"a /64", func(i int) string { return fmt.Sprintf("2001:db8:1:2::%x", i) }, []string{"2001:db8:1:3::1", "192.0.2.1"}},
+		{"a /56", func(i int) string { return fmt.Sprintf("2001:db8:1:%x::%x", i%256, i) }, []string{"2001:db8:1:100::1", "192.0.2.1"}},
+		{"a /48", func(i int) string { return fmt.Sprintf("2001:db8:1:%x::%x", i%65536, i) }, []string{"2001:db8:2::1", "192.0.2.1"}},
+		{"eight /64 of a /56", func(i int) string { return fmt.Sprintf("2001:db8:1:%x::%x", i%8, i) }, []string{"2001:db8:1:100::1", "2001:db8:2::1", "192.0.2.1"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newTown(t)
+			if n := len(w.fill(test.from)); n < 50 {
+				t.Errorf("only %d places for the network", n)
+			}
+			for _, other := range test.others {
+				if w.comes(other) == nil {
+					t.Errorf("no place for %s", other)
+				}
+			}
+			if w.s.spent.total > StrangersMemory {
+				t.Errorf("%d bytes are spent", w.s.spent.total)
+			}
+		})
+	}
+}
+
+// TestKnownAddresses: where nodes were lately there are places, whoever else comes.
+func TestKnownAddresses(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	w.s.Know(netip.MustParseAddr("203.0.113.7"), w.now)
+	w.s.Know(netip.MustParseAddr("2001:db8:5:5::1"), w.now)
+	w.fill(func(i int) string { return fmt.Sprintf("%d.%d.%d.1", 1+i%200, i/200%256, i/51200) })
+	w.fill(func(i int) string { return fmt.Sprintf("2001:db8:5:%x::1", 0x100+i%65000) })
+	if w.comes("198.51.100.1") != nil {
+		t.Error("there are places left, so that this shows nothing")
+	}
+	for _, node := range []string{"203.0.113.7", "2001:db8:5:5::99"} {
+		if w.comes(node) == nil {
+			t.Errorf("no place for %s, where a node was", node)
+		}
+	}
+	w.now = w.now.Add(remembered)
+	if w.s.known.has(netip.MustParseAddr("203.0.113.7"), w.now) {
+		t.Error("an address is known for ever")
+	}
+}
+
+// TestOldestMakesRoom: who has been there for long without Hello goes when somebody else comes, but nobody at once.
+func TestOldestMakesRoom(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	village := func(int) string { return "192.0.2.1" }
+	attackers := w.fill(village)
+	if w.comes(village(0)) != nil {
+		t.Fatal("more than its share")
+	}
+	w.now = w.now.Add(busyAfter + time.Millisecond)
+	for i := range 100 {
+		h := w.comes(village(0))
+		if h == nil {
+			t.Fatalf("the village is locked out by its attackers after %d of its nodes", i)
+		}
+		h.Done() // it was admitted
+	}
+	if !w.ended[attackers[0]] || w.ended[attackers[len(attackers)-1]] {
+		t.Error("another one than the oldest had to go")
+	}
+	if total := w.s.spent.total; total > StrangersMemory {
+		t.Errorf("%d bytes are spent", total)
+	}
+}
+
+// TestVillage: 600 nodes behind one NAT come back at once, are admitted within 200 ms each, and try again every 300 ms.
+func TestVillage(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	const all = 600
+	in, waiting := 0, []*Handshake(nil)
+	for range 20 {
+		for range all - in - len(waiting) {
+			if h := w.comes("192.0.2.1"); h != nil {
+				waiting = append(waiting, h)
+			}
+		}
+		w.now = w.now.Add(300 * time.Millisecond)
+		for _, h := range waiting {
+			h.Done()
+		}
+		in, waiting = in+len(waiting), nil
+		if in == all {
+			t.Logf("after %v", w.now.Sub(begin))
+			return
+		}
+	}
+	t.Errorf("%d of %d nodes are in after %v", in, all, w.now.Sub(begin))
+}
+
+// TestDatagrams: a handshake that does not come further gets few datagrams, and each is paid for.
+func TestDatagrams(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		after           time.Duration
+		answered        bool
+		more, datagrams int
+	}{
+		{0, false, 100, firstDatagrams - 1},
+		{2 * time.Second, false, 100, firstDatagrams - 1 + 4},
+		{0, true, 100, firstDatagrams - 1 + answeredDatagrams},
+	} {
+		w := newTown(t)
+		from := netip.MustParseAddrPort("192.0.2.1:7")
+		to, client, server := []byte("to"), []byte("client"), []byte("server")
+		if w.s.Arrived(from, to, client, false, w.now) {
+			t.Error("a connection begins in the middle")
+		}
+		if !w.s.Arrived(from, to, client, true, w.now) {
+			t.Fatal("the first datagram was refused")
+		}
+		h := w.s.Begin(from, w.now)
+		w.s.Sent(from, client, server)
+		if test.answered {
+			h.Answered(func() {})
+		}
+		w.now = w.now.Add(test.after)
+		passed := 0
+		for i := range test.more {
+			if w.s.Arrived(from, [][]byte{to, server}[i%2], client, false, w.now) {
+				passed++
+			}
+		}
+		if passed != test.datagrams {
+			t.Errorf("after %v, answered %v: %d datagrams passed, want %d", test.after, test.answered, passed, test.datagrams)
+		}
+		if want := handshakeCost + int64(passed)*datagramCost; w.s.spent.total < want {
+			t.Errorf("%d bytes are spent, want %d", w.s.spent.total, want)
+		}
+		for _, id := range [][]byte{to, server} {
+			if w.s.Arrived(netip.MustParseAddrPort("192.0.2.1:8"), id, client, true, w.now) {
+				t.Error("a handshake is fed from another address")
+			}
+		}
+		h.Done()
+		h.Done() // the second does not count
+		if w.s.spent.total != 0 || len(w.s.spent.of)+len(w.s.flows)+len(w.s.ids)+len(w.s.order) != 0 {
+			t.Errorf("something is left: %+v", w.s)
+		}
+	}
+}
+
+// TestForgedAddresses: datagrams that begin no connection cost nothing on the account, and a bounded number is
+// remembered.
+func TestForgedAddresses(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	for i := range 3 * maxFlows {
+		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 1)
+		w.s.Arrived(from, fmt.Append(nil, "to", i), []byte("c"), true, w.now)
+	}
+	if len(w.s.order) > maxFlows || len(w.s.flows) > maxFlows || len(w.s.ids) > maxFlows || w.s.spent.total != 0 {
+		t.Errorf("%d flows, %d ids, %d bytes", len(w.s.order), len(w.s.ids), w.s.spent.total)
+	}
+	if w.s.Crowded() || w.comes("192.0.2.1") == nil {
+		t.Error("forged addresses take places")
+	}
+}
+
+// TestAddressRate: one address cannot make handshakes without end, also if each is short.
+func TestAddressRate(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	allowed := 0
+	for range 2 * addressBurst {
+		if h := w.comes("2001:db8::1"); h != nil {
+			h.Done()
+			allowed++
+		}
+	}
+	if allowed != addressBurst {
+		t.Errorf("%d handshakes, want %d", allowed, addressBurst)
+	}
+	if w.comes("2001:db8::2") != nil {
+		t.Error("its neighbour in the same /64 has a burst of its own")
+	}
+	if w.comes("2001:db8:0:1::1") == nil {
+		t.Error("another network has no burst")
+	}
+}
