@@ -19,7 +19,7 @@ const (
 )
 
 // Knock is what a node sends before a QUIC packet that begins a connection: it shows that the node knows the id of the
-// server, which answers nobody else (docs/protocol.md section 2.6).
+// server, which answers nobody else (docs/protocol.md section 2.7).
 type Knock struct {
 	Time    time.Time      // by the node's clock, which may be wrong; to the millisecond
 	Address netip.AddrPort // where the node believes to send from; the zero value: it does not know

@@ -164,7 +164,7 @@ func explain(err error, peer string) error {
 		return say(peer+" was restarted", "")
 	}
 	if _, ok := errors.AsType[*quic.HandshakeTimeoutError](err); ok {
-		return say("no answer from "+peer, "check that it runs, that its UDP port is open in every firewall on the way, and that the address is right")
+		return say("no answer from "+peer, "check that it runs, that its UDP port is open in every firewall on the way, and that the invitation is its own: it answers only nodes that have its id")
 	}
 	if _, ok := errors.AsType[*quic.IdleTimeoutError](err); ok {
 		return say("nothing came from "+peer+" any more", "")

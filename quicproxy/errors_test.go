@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
-	"testing/synctest"
 
 	"github.com/quic-go/quic-go"
 
@@ -126,88 +124,6 @@ func TestPrintable(t *testing.T) {
 	} {
 		if got := printable(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
-		}
-	}
-}
-
-func udpAddress(address string) net.Addr {
-	return net.UDPAddrFromAddrPort(netip.MustParseAddrPort(address))
-}
-
-// TestHandshakeGuard: one address cannot have all handshakes, and all together are bounded.
-func TestHandshakeGuard(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, testHandshakeGuard) // in which no time passes, so that no limit recovers meanwhile
-}
-
-func testHandshakeGuard(t *testing.T) {
-	g := newHandshakeGuard()
-	begin := func(from string) (context.Context, context.CancelFunc, error) {
-		ctx, cancel := context.WithCancel(context.Background())
-		ctx, err := g.begin(ctx, &quic.ClientInfo{RemoteAddr: udpAddress(from)})
-		return ctx, cancel, err
-	}
-	allowed := 0
-	for range 2 * addressBurst {
-		ctx, _, err := begin("[2001:db8::1]:1")
-		if err != nil {
-			break
-		}
-		g.done(ctx)
-		g.done(ctx) // the second does not count
-		allowed++
-	}
-	if allowed != addressBurst {
-		t.Errorf("one address had %d handshakes, want %d", allowed, addressBurst)
-	}
-	if _, _, err := begin("[2001:db8::2]:9"); err == nil {
-		t.Error("its neighbour in the same /64 has a burst of its own")
-	}
-	if _, _, err := begin("[2001:db8:0:1::1]:9"); err != nil {
-		t.Errorf("another network: %v", err)
-	}
-
-	// Handshakes that stay open are bounded before their rate is.
-	held := 0
-	var cancels []context.CancelFunc
-	for ; ; held++ {
-		_, cancel, err := begin("192.0.2.1:1")
-		if err != nil {
-			break
-		}
-		cancels = append(cancels, cancel)
-	}
-	if held != maxOpenPerAddress {
-		t.Errorf("one address has %d handshakes open, want %d", held, maxOpenPerAddress)
-	}
-	for _, cancel := range cancels {
-		cancel()
-	}
-	cancels = nil
-	synctest.Wait() // until they are counted as ended
-	for i := range maxOpen - 1 {
-		_, cancel, err := begin(fmt.Sprintf("10.0.%d.%d:1", i>>8, i&255))
-		if err != nil {
-			t.Fatalf("handshake %d: %v", i, err)
-		}
-		cancels = append(cancels, cancel)
-	}
-	if _, _, err := begin("10.99.0.1:1"); err == nil {
-		t.Errorf("more than %d handshakes at once", maxOpen)
-	}
-	if !g.needsRetry(udpAddress("10.99.0.1:1")) {
-		t.Error("no Retry under load")
-	}
-	for _, cancel := range cancels {
-		cancel()
-	}
-	for i := range 2 * maxAddresses {
-		g.mu.Lock()
-		g.sourceLocked(udpAddress(fmt.Sprintf("11.%d.%d.1:1", i>>8, i&255)))
-		n := len(g.addresses)
-		g.mu.Unlock()
-		if n > maxAddresses {
-			t.Fatalf("%d addresses are remembered", n)
 		}
 	}
 }

@@ -17,6 +17,12 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 	deadline := time.Now().Add(helloTimeout)
 	ctx, cancel := context.WithDeadline(conn.Context(), deadline)
 	defer cancel()
+	select {
+	case <-conn.HandshakeComplete():
+		s.strange.secured(conn)
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for the end of the handshake: %w", context.Cause(ctx))
+	}
 	stream, err := conn.AcceptStream(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("waiting for the control stream: %w", err)
@@ -59,6 +65,7 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 		refuse(control, envelope, conn, err)
 		return nil, err
 	}
+	s.strange.admitted(conn)
 	c.account = s.openAccount(node)
 	control.slowDown = c.slowDown
 	c.log.Log(ctx, c.level(), "node connected", "version", c.version, "joined", c.admission.Joined, "lane", c.lane)

@@ -53,7 +53,7 @@ func (n *Node) connect(ctx, attempt context.Context, handshakeTimeout time.Durat
 	l := &link{
 		carrier: carrier{lane: lane},
 		node:    n, socket: socket, since: time.Now(), welcomed: make(chan struct{}),
-		transport: &quic.Transport{Conn: socket.PacketConn(), ConnectionIDLength: nodeConnectionIDLength},
+		transport: &quic.Transport{Conn: n.knocker().around(socket.PacketConn()), ConnectionIDLength: nodeConnectionIDLength},
 		wake:      make(chan struct{}, 1),
 		path:      newPathWatch(),
 		pace:      newPace(n),
@@ -92,6 +92,7 @@ func (l *link) hello(ctx context.Context) error {
 		return err
 	}
 	l.control.slowDown = l.slowDown
+	l.work.Go(func() { boundServer(l.quic, l.welcomed) })
 	l.work.Go(func() {
 		err := l.control.serve(l.handle)
 		l.err = err

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +39,8 @@ func dialServer(w *world) *peer {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	transport := &quic.Transport{Conn: socket}
+	unknown := func(netip.AddrPort) netip.Addr { return netip.Addr{} }
+	transport := &quic.Transport{Conn: newKnocker(unknown, w.key.ID()).around(socket)}
 	w.t.Cleanup(func() { transport.Close(); socket.Close() })
 	address := &net.UDPAddr{IP: net.ParseIP(serverIP), Port: serverUDP}
 	conn, err := transport.Dial(w.t.Context(), address, tlsConfig, nodeQUICConfig(time.Minute, nodeHandshakeTimeout, false))

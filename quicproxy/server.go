@@ -66,6 +66,8 @@ type ServerConfig struct {
 	Peers Peers
 	// NetID separates networks; both sides must have the same.
 	NetID uint32
+	// AnswerStrangers has the server answer also who does not know its id.
+	AnswerStrangers bool
 
 	// IdleTimeout ends a connection on which nothing arrived for so long.
 	IdleTimeout time.Duration
@@ -105,7 +107,8 @@ type Server struct {
 	successor *framing.Successor // that is announced to nodes; nil: none
 	instance  uint64             // tells this process from the one before it
 	lessor    *lease.Lessor
-	guard     *handshakeGuard
+	strange   *strangers
+	entrance  *entrance
 	memory    *memoryBudget
 	probes    probes
 	clients   *limit.Clients
@@ -164,7 +167,7 @@ func NewServer(config ServerConfig) (*Server, error) {
 		log:      config.Log,
 		instance: randomInstance(),
 		since:    time.Now(),
-		guard:    newHandshakeGuard(),
+		strange:  newStrangers(),
 		memory:   newMemoryBudget(cmp.Or(config.Memory, defaultMemory()), config.Log),
 		clients:  limit.NewClients(descriptorsForRelays(), cmp.Or(config.MaxClients, defaultMaxClients), cmp.Or(config.MaxClientsPerAddress, defaultMaxClientsPerAddress)),
 		limited:  limited,
@@ -175,6 +178,7 @@ func NewServer(config ServerConfig) (*Server, error) {
 		public:   make(map[uint16]*publicListener),
 		stopped:  make(chan struct{}),
 	}
+	s.entrance = newEntrance(s.strange.account, config.knownBy()...)
 	var err error
 	if s.successor, err = successor(config); err != nil {
 		return nil, fmt.Errorf("server: %w", err)

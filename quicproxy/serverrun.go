@@ -32,10 +32,12 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		socket = conn.PacketConn()
 	}
-	transport := s.transport(socket)
+	transport := s.transport(s.entrance.around(socket))
 	defer transport.Close()
 	s.probes.transport = transport
-	listener, err := transport.Listen(tlsConfig, serverQUICConfig(s.config.IdleTimeout))
+	config := serverQUICConfig(s.config.IdleTimeout)
+	config.GetConfigForClient = s.strange.config(config.Clone())
+	listener, err := transport.ListenEarly(tlsConfig, config) // so that a handshake can make room for others
 	if err != nil {
 		return fmt.Errorf("server: listening for nodes: %w", err)
 	}
@@ -56,6 +58,7 @@ func (s *Server) Run(ctx context.Context) error {
 			s.rememberPeers(ctx, func(peers []Peer) { s.wakeNodes(ctx, transport, peers) })
 		})
 	}
+	services.Go(func() { s.strange.watch(background) })
 	services.Go(func() { s.memory.run(background) })
 	services.Go(func() { s.watchLoss(background) })
 	services.Go(func() { s.watchSilence(background, transport) })
@@ -76,6 +79,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.work.Wait()
 	stop()
 	services.Wait()
+	s.strange.closing.Wait()
 	return err
 }
 
@@ -84,8 +88,8 @@ func (s *Server) transport(socket net.PacketConn) *quic.Transport {
 		Conn:                             socket,
 		ConnectionIDLength:               serverConnectionIDLength,
 		DisableVersionNegotiationPackets: true,
-		VerifySourceAddress:              s.guard.needsRetry,
-		ConnContext:                      s.guard.begin,
+		VerifySourceAddress:              s.strange.needsRetry,
+		ConnContext:                      s.strange.begin,
 	}
 	if s.config.ResetKey != [32]byte{} {
 		t.StatelessResetKey = (*quic.StatelessResetKey)(&s.config.ResetKey)
@@ -97,7 +101,7 @@ func (s *Server) transport(socket net.PacketConn) *quic.Transport {
 }
 
 // accept hands each connection over at once: quic-go refuses those that find its queue of 32 full.
-func (s *Server) accept(ctx context.Context, listener *quic.Listener) error {
+func (s *Server) accept(ctx context.Context, listener *quic.EarlyListener) error {
 	for {
 		conn, err := listener.Accept(ctx)
 		switch {

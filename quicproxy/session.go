@@ -76,8 +76,9 @@ type nodeConn struct {
 
 // serveNode owns a connection from its handshake to its end.
 func (s *Server) serveNode(conn *quic.Conn) {
+	s.strange.greet(conn)
 	c, err := s.admit(conn)
-	s.guard.done(conn.Context())
+	s.strange.leave(conn)
 	if err != nil {
 		s.log.Debug("connection refused", "from", conn.RemoteAddr(), "err", err)
 		conn.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))

@@ -24,6 +24,9 @@ const (
 
 // wakeNodes tells the nodes that were here before the server was restarted.
 func (s *Server) wakeNodes(ctx context.Context, transport *quic.Transport, peers []Peer) {
+	for _, peer := range peers {
+		s.strange.account.Know(peer.Address.Addr().Unmap(), time.Now())
+	}
 	for range wakeRounds {
 		for _, peer := range peers {
 			if sleep(ctx, wakeEvery); ctx.Err() != nil {

@@ -54,6 +54,7 @@ func bind(s *config.Server, settings *pflag.FlagSet) {
 	settings.StringVar(&s.PublicListen, "public-listen", s.PublicListen, "IP `ADDRESS` of this machine at which the lent ports are opened (default: all)")
 	settings.StringVar(&s.DataDir, "data-dir", s.DataDir, "`DIRECTORY` for the key, the leases and authorized_nodes")
 	settings.BoolVar(&s.Open, "open", s.Open, "lend ports to every node, also without an invitation")
+	settings.BoolVar(&s.Silent, "silent", s.Silent, "answer only nodes that know the server's id; off for debugging")
 	settings.DurationVar(&s.LeaseTime, "lease-time", s.LeaseTime, "how long a port is kept for a node that went away")
 	settings.IntVar(&s.MaxServices, "max-services", s.MaxServices, "how many ports a node may have")
 	settings.IntVar(&s.MaxLeasesPerAddress, "max-leases-per-address", s.MaxLeasesPerAddress, "with --open: how many ports the nodes of one address may have together")

@@ -197,6 +197,7 @@ func serverConfig(settings config.Server, log *slog.Logger) (quicproxy.ServerCon
 		TokenKey:             token,
 		Peers:                peerFile(filepath.Join(settings.DataDir, peersFile)),
 		NetID:                settings.NetID,
+		AnswerStrangers:      !settings.Silent,
 		IdleTimeout:          settings.IdleTimeout,
 		ResumeTime:           orNotAtAll(settings.ResumeTime),
 		Drain:                orNotAtAll(settings.Drain),

@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/ed25519"
-	"net"
 	"testing"
 	"time"
 
@@ -44,19 +43,11 @@ func dialQUIC(t *testing.T, invitation certs.Invitation, key certs.PrivateKey, c
 	if err != nil {
 		t.Fatal(err)
 	}
-	to, err := net.ResolveUDPAddr("udp", invitation.Address())
-	if err != nil {
-		t.Fatal(err)
-	}
-	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	transport := &quic.Transport{Conn: socket}
-	t.Cleanup(func() { transport.Close(); socket.Close() })
+	transport := &quic.Transport{Conn: knockingSocket(t, invitation)}
+	t.Cleanup(func() { transport.Close() })
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	conn, err := transport.Dial(ctx, to, tlsConfig, config)
+	conn, err := transport.Dial(ctx, serverAddress(t, invitation), tlsConfig, config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,6 +34,7 @@ type Server struct {
 	MaxClientsPerAddress int              // of those, from one address
 	Memory               Size             // that readers may cost that do not read; 0: an eighth of the machine's
 	Open                 bool             // any node may have ports
+	Silent               bool             // who does not know the server's id gets no answer
 	IPv4, IPv6           bool             // families that are listened on
 	IdleTimeout          time.Duration    // a node that is silent for so long is away
 	ResumeTime           time.Duration    // how long relays outlive their connection; 0: not at all
@@ -98,6 +99,7 @@ func DefaultServer() Server {
 		MaxLeasesPerAddress:  64,
 		MaxClients:           4096,
 		MaxClientsPerAddress: 1024,
+		Silent:               true,
 		IPv4:                 true,
 		IPv6:                 true,
 		IdleTimeout:          90 * time.Second,

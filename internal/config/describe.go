@@ -38,6 +38,7 @@ func (s Server) settings() []setting {
 		{"maxClientsPerAddress", fmt.Sprint(s.MaxClientsPerAddress)},
 		{"memory", describeMemory(s.Memory)},
 		{"open", fmt.Sprint(s.Open)},
+		{"silent", fmt.Sprint(s.Silent)},
 		{"ipv4", fmt.Sprint(s.IPv4)},
 		{"ipv6", fmt.Sprint(s.IPv6)},
 		{"idleTimeout", formatDuration(s.IdleTimeout)},

@@ -14,7 +14,7 @@ func TestParseServer(t *testing.T) {
 	got := DefaultServer()
 	err := ParseServer("server.json", []byte("\ufeff"+`{ // all of it
 		"listen": "[::1]:9000", "range": "40000-40010,50000", "publicHost": "Example.com", "publicListen": "::1", "dataDir": "/d",
-		"leaseTime": "1h30m", "maxServices": "3", "maxLeasesPerAddress": 9, "maxClients": 7, "maxClientsPerAddress": 5, "memory": "1GiB", "open": true, "ipv4": false, "ipv6": true, "idleTimeout": 60, "resumeTime": "2m",
+		"leaseTime": "1h30m", "maxServices": "3", "maxLeasesPerAddress": 9, "maxClients": 7, "maxClientsPerAddress": 5, "memory": "1GiB", "open": true, "silent": false, "ipv4": false, "ipv6": true, "idleTimeout": 60, "resumeTime": "2m",
 		"park": "0", "drain": "2s", "netId": 4294967295, "logLevel": "debug", "logFormat": "json", "debugAddress": "127.0.0.1:6060",
 	} // no newline at the end`), &got)
 	if err != nil {

@@ -46,6 +46,7 @@ func serverSettings(s *Server) form {
 		"maxClientsPerAddress": {want: "a number from 1 to 1000000", set: into(&s.MaxClientsPerAddress, whole(1, mostClients))},
 		"memory":               {want: wantSize, set: into(&s.Memory, parsed(parseSize))},
 		"open":                 {want: wantSwitch, set: into(&s.Open, boolean)},
+		"silent":               {want: wantSwitch, set: into(&s.Silent, boolean)},
 		"ipv4":                 {want: wantSwitch, set: into(&s.IPv4, boolean)},
 		"ipv6":                 {want: wantSwitch, set: into(&s.IPv6, boolean)},
 		"idleTimeout":          {want: wantDuration, set: into(&s.IdleTimeout, duration)},

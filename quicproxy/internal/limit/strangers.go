@@ -32,7 +32,7 @@ const (
 	// One address may be a whole village behind one NAT that comes back after a restart of the server.
 	addressEvery = time.Second / 128
 	addressBurst = 1024
-	maxAddresses = 1 << 14
+	maxNetworks  = 1 << 14
 
 	// maxFlows bounds the flows without a handshake, which cost little, maxFlowsOf those of one address.
 	maxFlows   = 4096
@@ -77,7 +77,7 @@ type Handshake struct {
 // NewStrangers makes the account of one server, of so many bytes.
 func NewStrangers(memory int64) *Strangers {
 	return &Strangers{
-		rates: NewRates[netip.Prefix](addressEvery, addressBurst, maxAddresses),
+		rates: NewRates[netip.Prefix](addressEvery, addressBurst, maxNetworks),
 		spent: newNetworkShares(memory), known: newLately(maxKnown),
 		flows: make(map[netip.AddrPort][]*flow), ids: make(map[string]*flow),
 	}

@@ -1,0 +1,221 @@
+package quicproxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"golang.org/x/time/rate"
+
+	"apquic/framing"
+	"apquic/quicproxy/internal/limit"
+)
+
+const (
+	// Above this rate clients must first show that they receive at their address (Retry, RFC 9000 section 8.1.2): a
+	// flood from forged addresses then costs nothing.
+	retryAboveRate  = 256 // per second
+	retryAboveBurst = 512
+	// crowdedTimeout is how long a handshake, and then Hello, may take while strangers have half of their memory.
+	crowdedTimeout = 2 * time.Second
+	// maxBeforeWelcome is how many bytes may come between the handshake and Welcome, those of packets: a Hello has 500.
+	maxBeforeWelcome = 4 << 10
+	// maxHandshake bounds how many bytes of a handshake do not count.
+	maxHandshake = 8 << 10
+	// maxAddresses is how many addresses a limit remembers.
+	maxAddresses = 1 << 14
+	// maxFromServer is how many bytes may come from a server before its Welcome, which may be late, on a lane also behind
+	// relays.
+	maxFromServer = 1 << 20
+	// watchEvery bounds how long more may come.
+	watchEvery = 10 * time.Millisecond
+)
+
+var (
+	errHandshakeLimit = errors.New("too many handshakes")
+	errTooMuch        = &framing.ProtocolError{Code: framing.ErrorTooLarge, Text: "too much came before Hello was answered"}
+	errStreamTooEarly = &framing.ProtocolError{Code: framing.ErrorUnexpectedMessage, Text: "a stream was opened before Hello was answered"}
+	errNoPlace        = &FailureError{Code: framing.ErrorBusy, Text: "the place is needed by others: no Hello came for long"}
+	errNoHello        = &FailureError{Code: framing.ErrorKeepaliveTimeout, Text: "no Hello came, and many connections wait"}
+)
+
+// strangers are the connections of a server that have not been admitted. What they cost is on limit.Strangers' account;
+// here is what can be seen of QUIC only: how much came, and on which streams.
+type strangers struct {
+	account  *limit.Strangers
+	arrivals *rate.Limiter
+	come     chan struct{} // has room for one: somebody is waiting
+	closing  sync.WaitGroup
+
+	mu      sync.Mutex
+	waiting map[*quic.Conn]*stranger
+}
+
+// stranger is a connection that has not been admitted.
+type stranger struct {
+	conn       *quic.Conn
+	since      time.Time
+	handshaken bool   // the handshake is complete; guarded by strangers.mu, as are the following
+	handshake  uint64 // the bytes of the handshake
+	closing    bool
+}
+
+func newStrangers() *strangers {
+	return &strangers{
+		account:  limit.NewStrangers(limit.StrangersMemory),
+		arrivals: rate.NewLimiter(retryAboveRate, retryAboveBurst),
+		come:     make(chan struct{}, 1),
+		waiting:  make(map[*quic.Conn]*stranger),
+	}
+}
+
+// needsRetry is for quic.Transport.VerifySourceAddress.
+func (s *strangers) needsRetry(net.Addr) bool {
+	return !s.arrivals.Allow() || s.account.Crowded()
+}
+
+// config is for quic.Config.GetConfigForClient: where many are, a handshake gets little time.
+func (s *strangers) config(config *quic.Config) func(*quic.ClientInfo) (*quic.Config, error) {
+	hurried := config.Clone()
+	hurried.HandshakeIdleTimeout = crowdedTimeout
+	return func(*quic.ClientInfo) (*quic.Config, error) {
+		if s.account.Crowded() {
+			return hurried, nil
+		}
+		return config, nil
+	}
+}
+
+type handshakeKey struct{}
+
+// begin is for quic.Transport.ConnContext: it refuses a connection or counts it until it ends or is admitted.
+func (s *strangers) begin(ctx context.Context, client *quic.ClientInfo) (context.Context, error) {
+	handshake := s.account.Begin(endpoint(client.RemoteAddr), time.Now())
+	if handshake == nil {
+		return nil, errHandshakeLimit
+	}
+	ctx = context.WithValue(ctx, handshakeKey{}, handshake)
+	context.AfterFunc(ctx, handshake.Done)
+	return ctx, nil
+}
+
+func handshakeOf(conn *quic.Conn) *limit.Handshake {
+	return conn.Context().Value(handshakeKey{}).(*limit.Handshake)
+}
+
+// greet watches a connection, whose handshake the server has just answered, until leave.
+func (s *strangers) greet(conn *quic.Conn) {
+	g := &stranger{conn: conn, since: time.Now()}
+	s.mu.Lock()
+	s.waiting[conn] = g
+	s.mu.Unlock()
+	signal(s.come)
+	handshakeOf(conn).Answered(func() { s.closing.Go(func() { closeWith(conn, errNoPlace) }) })
+}
+
+// secured says that the handshake of a connection is complete.
+func (s *strangers) secured(conn *quic.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g := s.waiting[conn]; g != nil {
+		g.handshaken, g.handshake = true, min(conn.ConnectionStats().BytesReceived, maxHandshake)
+	}
+}
+
+// leave stops to watch a connection: it was admitted, or has ended.
+func (s *strangers) leave(conn *quic.Conn) {
+	s.mu.Lock()
+	delete(s.waiting, conn)
+	s.mu.Unlock()
+	handshakeOf(conn).Done()
+}
+
+// admitted says that a connection is a node's. From then on places are kept for its address.
+func (s *strangers) admitted(conn *quic.Conn) {
+	s.leave(conn)
+	s.account.Know(endpoint(conn.RemoteAddr()).Addr(), time.Now())
+}
+
+// watch closes connections that want more than a stranger may, until ctx ends.
+func (s *strangers) watch(ctx context.Context) {
+	over, cancel := context.WithCancel(ctx) // with it AcceptUniStream only looks
+	cancel()
+	for {
+		select {
+		case <-s.come:
+		case <-ctx.Done():
+			return
+		}
+		for ctx.Err() == nil && s.look(over) {
+			sleep(ctx, watchEvery)
+		}
+	}
+}
+
+// look reports whether anybody is waiting.
+func (s *strangers) look(over context.Context) bool {
+	now, patience := time.Now(), helloTimeout
+	if s.account.Crowded() {
+		patience = crowdedTimeout
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for conn, g := range s.waiting {
+		err := g.wants(over)
+		if err == nil && now.Sub(g.since) > patience {
+			err = errNoHello
+		}
+		if err != nil && !g.closing {
+			g.closing = true
+			s.closing.Go(func() { closeWith(conn, err) })
+		}
+	}
+	return len(s.waiting) > 0
+}
+
+// wants returns why a stranger has to go.
+func (g *stranger) wants(over context.Context) error {
+	if _, err := g.conn.AcceptUniStream(over); err == nil {
+		return errStreamTooEarly
+	}
+	if g.handshaken && g.conn.ConnectionStats().BytesReceived > g.handshake+maxBeforeWelcome {
+		return errTooMuch
+	}
+	return nil
+}
+
+// boundServer closes a connection of a node on which much comes before welcomed is closed.
+func boundServer(conn *quic.Conn, welcomed <-chan struct{}) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-welcomed:
+			return
+		case <-conn.Context().Done():
+			return
+		case <-tick.C:
+		}
+		if conn.ConnectionStats().BytesReceived > maxFromServer {
+			closeWith(conn, errTooMuch)
+			return
+		}
+	}
+}
+
+func closeWith(conn *quic.Conn, err error) {
+	conn.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
+}
+
+// networkOf is what one client can choose addresses from: a /64 in IPv6.
+func networkOf(addr netip.Addr) netip.Addr {
+	if addr.Is6() {
+		prefix, _ := addr.Prefix(64)
+		return prefix.Addr()
+	}
+	return addr
+}
