@@ -2,6 +2,7 @@ package quicproxy
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -34,8 +35,10 @@ func (g *gate) Admit(_ context.Context, a Applicant) (Admission, error) {
 	switch {
 	case g.known[node]:
 		return Admission{}, nil
-	case len(secret) == 0, string(secret) != g.secret:
+	case len(secret) == 0:
 		return Admission{}, ErrNotAuthorized
+	case string(secret) != g.secret:
+		return Admission{}, fmt.Errorf("%w: %w", ErrNotAuthorized, certs.ErrNoInvitation)
 	}
 	g.known[node] = true
 	return Admission{Joined: true}, nil
