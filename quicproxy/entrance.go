@@ -156,5 +156,8 @@ func (c *ServerConfig) knownBy() []certs.NodeID {
 	if c.AnswerStrangers {
 		return nil
 	}
-	return []certs.NodeID{c.Key.ID()}
+	if c.Former.IsZero() {
+		return []certs.NodeID{c.Key.ID()}
+	}
+	return []certs.NodeID{c.Key.ID(), c.Former} // who missed a change of the key is told of it by the handshake
 }

@@ -178,7 +178,7 @@ func TestJoin(t *testing.T) {
 		if after := server.server.Status().Sessions; len(after) != 1 || after[0] != before[0] {
 			t.Errorf("the running node lost its place: %+v", after)
 		}
-		if _, err := join(func(c *NodeConfig) { c.Server = certs.NodeID{1} }); err == nil || !strings.Contains(err.Error(), "wrong server") {
+		if _, err := join(func(c *NodeConfig) { c.Server = certs.NodeID{1} }); err == nil || !strings.Contains(err.Error(), "no answer") {
 			t.Errorf("another server: %v", err)
 		}
 		server.stop()

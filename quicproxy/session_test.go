@@ -409,7 +409,7 @@ func TestDrainIsQuick(t *testing.T) {
 // TestWrongServer: somebody else answers at the address.
 func TestWrongServer(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
-		w.startServer()
+		w.startServer(func(c *ServerConfig) { c.AnswerStrangers = true })
 		node := w.startNode(expose("web", web), func(c *NodeConfig) { c.Server = newKey(t).ID() })
 		eventually(t, "told", func() bool { return w.logged.count("level=WARN") > 0 })
 		time.Sleep(time.Minute)
