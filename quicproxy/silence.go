@@ -43,7 +43,11 @@ func (m *silenceMeter) look(stats quic.ConnectionStats, now time.Time) (silent b
 }
 
 // rest is called instead of look while there are no relays.
-func (m *silenceMeter) rest() { *m = silenceMeter{} }
+func (m *silenceMeter) rest() {
+	if !m.looked.IsZero() {
+		*m = silenceMeter{}
+	}
+}
 
 // watchSilence finds the connections whose nodes do not answer, until ctx ends.
 func (s *Server) watchSilence(ctx context.Context, transport *quic.Transport) {

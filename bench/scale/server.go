@@ -36,7 +36,8 @@ func (m *measurement) startServer(ctx context.Context, address string) (*server,
 	}
 	ports := fmt.Sprintf("%d-%d", m.firstPort, m.firstPort+m.count+m.count/10)
 	p, err := proc.Place("").Start(m.data, program, "--open", "--max-leases-per-address", "65535", "--listen", address, "--public-host", "127.0.0.1",
-		"--range", ports, "--ipv6=false", "--data-dir", filepath.Join(m.data, "server"))
+		"--range", ports, "--ipv6=false", "--log-level", "debug", // what the limits of the log leave out is written there
+		"--data-dir", filepath.Join(m.data, "server"))
 	if err != nil {
 		return nil, err
 	}
