@@ -22,6 +22,7 @@ var allowed = map[string][]string{
 	"internal/cli":     {"internal/suggest"},
 	"internal/debug":   nil,
 	"internal/control": nil,
+	"internal/heap":    nil,
 	"internal/machine": nil,
 	"internal/netmon":  nil,
 	"internal/systemd": nil,
@@ -39,8 +40,8 @@ var allowed = map[string][]string{
 
 	"admin": {"certs", "internal/control", "lease", "quicproxy"},
 
-	"cmd/apquic-server": {"admin", "certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "internal/systemd", "lease", "lease/boltstore", "quicproxy"},
-	"cmd/apquic-node":   {"certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "quicproxy"},
+	"cmd/apquic-server": {"admin", "certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "internal/heap", "internal/systemd", "lease", "lease/boltstore", "quicproxy"},
+	"cmd/apquic-node":   {"certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "internal/heap", "quicproxy"},
 	"internal/demo":     nil,
 
 	"internal/minimalnode": nil, // nothing: it is written from docs/protocol.md alone

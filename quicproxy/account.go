@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"apquic/certs"
+	"apquic/quicproxy/internal/limit"
 )
 
 const (
@@ -17,7 +18,8 @@ const (
 // account is what one node may cost the server, over all its connections and processes: every allocation for the node
 // asks it first.
 type account struct {
-	node certs.NodeID
+	node   certs.NodeID
+	memory *limit.Account
 
 	traffic traffic
 
@@ -32,7 +34,7 @@ func (s *Server) openAccount(node certs.NodeID) *account {
 	a := s.accounts[node]
 	if a == nil {
 		s.forgetAccountsLocked()
-		a = &account{node: node, traffic: newTraffic(s.config.MaxServices)}
+		a = &account{node: node, memory: s.memory.Account(s.config.MemoryWeight(node)), traffic: newTraffic(s.config.MaxServices)}
 		s.accounts[node] = a
 	}
 	a.users++

@@ -56,9 +56,6 @@ func (a *association) join(c *carrier) {
 	if a.giveUp != nil {
 		a.giveUp.Stop()
 	}
-	if len(a.relays) > 0 {
-		c.acceptSegments(a)
-	}
 	relays := a.changedLocked(c)
 	a.mu.Unlock()
 	for _, r := range relays {
@@ -190,9 +187,6 @@ func (a *association) add(r *relay, id uint64) bool {
 		return false
 	}
 	a.relays[id] = r
-	for _, c := range a.carriers {
-		c.acceptSegments(a)
-	}
 	return true
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/segments"
 )
 
@@ -22,23 +23,41 @@ type carrier struct {
 	progress progressQueue
 	segments atomic.Uint64 // sent and received
 
-	accepting sync.Once
-	serving   sync.WaitGroup // of segments, and of progress; its users hold association.mu or serve a segment
+	serving sync.WaitGroup // of segments, and of progress; its users hold association.mu or serve a segment
+
+	// waits is what waits in streams that no relay has: those of segments, and those that are not read any more and that
+	// the other side did not end yet. The rest is what the memory budget saw last; look is its only user.
+	waits    *limit.Holding
+	streams  streamSet
+	waiting  int
+	received uint64 // bytes, over the connection
+	busy     bool   // there came many since the last look
 }
 
-// acceptSegments begins to take the segments of relays that moved. association.mu is held.
-func (c *carrier) acceptSegments(a *association) {
-	c.accepting.Do(func() {
-		c.serving.Go(func() {
-			for {
-				stream, err := c.quic.AcceptUniStream(c.quic.Context())
-				if err != nil {
-					return
-				}
-				c.segments.Add(1)
-				c.serving.Go(func() { c.serveSegment(a, stream) })
+// acceptSegments begins to take the segments of relays that moved. It is called once, before the connection is joined to
+// a; nil: nothing moves, and nothing is taken.
+func (c *carrier) acceptSegments(a *association, budget *memoryBudget, account *limit.Account) {
+	c.waits = account.Open(c)
+	budget.watch(c)
+	c.serving.Go(func() {
+		for {
+			stream, err := c.quic.AcceptUniStream(c.quic.Context())
+			if err != nil {
+				return
 			}
-		})
+			c.streams.add(stream)
+			signal(budget.busy)
+			if relays, _ := a.size(); relays == 0 {
+				stream.CancelRead(quic.StreamErrorCode(framing.ErrorUnknownRelay))
+				c.streams.ended(stream)
+				continue
+			}
+			c.segments.Add(1)
+			c.serving.Go(func() {
+				defer c.streams.ended(stream)
+				c.serveSegment(a, stream)
+			})
+		}
 	})
 }
 
@@ -68,6 +87,8 @@ func (c *carrier) serveSegment(a *association, stream *quic.ReceiveStream) {
 		r.tell(soon) // the other side does not know yet
 		return
 	}
+	r.waits.Add(s.Length)
+	defer r.waits.Add(-s.Length)
 	data := make([]byte, s.Length)
 	if _, err := io.ReadFull(stream, data); err != nil {
 		refuse(framing.ErrorBadHeader)
@@ -85,6 +106,8 @@ func (c *carrier) serveSegment(a *association, stream *quic.ReceiveStream) {
 
 // sendSegment sends a segment of r. It reports whether it has to be sent again.
 func (c *carrier) sendSegment(r *relay, s segments.Segment) (failed bool) {
+	r.keeps.Add(copySize)
+	defer r.keeps.Add(-copySize)
 	buffer := copyBuffers.Get().(*[copySize]byte)
 	defer copyBuffers.Put(buffer)
 	s, data, wanted := r.out.Read(s, buffer[:])

@@ -42,7 +42,7 @@ func (c *nodeConn) carry(p *publicListener, client *publicClient) error {
 		}
 		return fmt.Errorf("the node takes no more relays: %w", err)
 	}
-	r := newRelay(&c.carrier, stream, client.Conn, c.server.memory)
+	r := newRelay(&c.carrier, stream, client.Conn, c.server.memory, c.account.memory)
 	r.retriable, r.begun, r.heard = true, time.Now(), c.quic.ConnectionStats().PacketsReceived
 	if !r.begin(p.associationOf(c), c.server.lastRelay.Add(1)) {
 		resetStream(stream, framing.ErrorRelayShutdown)

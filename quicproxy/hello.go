@@ -57,16 +57,21 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 	}
 	if err != nil {
 		err = s.stranger(c, err)
-	} else if err = s.enter(c, hello.Standby); err == nil && s.sentAwaySince(ctx, c, before) {
-		s.leave(c)
-		err = notAuthorized(node, ErrNotAuthorized)
+	} else {
+		c.account = s.openAccount(node)
+		if err = s.enter(c, hello.Standby); err == nil && s.sentAwaySince(ctx, c, before) {
+			s.leave(c)
+			err = notAuthorized(node, ErrNotAuthorized)
+		}
 	}
 	if err != nil {
+		if c.account != nil {
+			s.closeAccount(c.account)
+		}
 		refuse(control, envelope, conn, err)
 		return nil, err
 	}
 	s.strange.admitted(conn)
-	c.account = s.openAccount(node)
 	control.slowDown = c.slowDown
 	c.log.Log(ctx, c.level(), "node connected", "version", c.version, "joined", c.admission.Joined, "lane", c.lane)
 	if c.admission.Joined {

@@ -117,6 +117,7 @@ func (l *link) hello(ctx context.Context) error {
 		welcome.Instance = 0
 	}
 	l.association = n.associate(welcome.Instance)
+	l.acceptSegments(l.association, n.memory, n.memory.peer)
 	l.association.join(&l.carrier)
 	close(l.welcomed)
 	l.pace.begin(welcome, l.source(), n.config.IdleTimeout)
@@ -185,6 +186,7 @@ func (l *link) run(ctx context.Context) {
 	l.relays.lose()
 	l.serving.Wait()
 	l.control.end()
+	l.node.memory.forget(&l.carrier)
 	l.closeSocket()
 }
 

@@ -1,16 +1,16 @@
 package quicproxy
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
-	"slices"
+	"net"
+	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"apquic/framing"
 	"apquic/internal/machine"
+	"apquic/quicproxy/internal/limit"
 )
 
 const (
@@ -19,41 +19,90 @@ const (
 	defaultMemoryShare = 8
 	minNodeMemory      = 64 << 20
 
-	// A relay counts once a write to its reader takes as long as waitingAfter: 64 KiB at 1.3 MB/s. It can be reset
-	// when one takes as long as stalledAfter.
+	// A write to a reader counts once it takes as long as waitingAfter: 64 KiB at 1.3 MB/s.
 	waitingAfter = 50 * time.Millisecond
-	stalledAfter = 250 * time.Millisecond
-	sweepEvery   = 500 * time.Millisecond
-	// keptUntold is for how long what was sent does not count: the other side does not tell at once that it has it.
-	keptUntold = 3 * lazily
+	// What waits in streams is looked at so often; under pressure also for somebody who has to go.
+	lookEvery, lookWhileBusy, lookUnderPressure = 500 * time.Millisecond, 100 * time.Millisecond, 50 * time.Millisecond
 )
 
-// memoryBudget bounds what readers cost that do not read: what came for them waits in their streams, and what was sent
-// to them is kept until they have it. When all of them together are above the limit, the one that has not read for
-// longest loses its relay.
+// memoryBudget has a program keep to its budget of memory. What it keeps for others, and what waits out of order, is
+// counted as it comes, and who wants to read more from a TCP connection asks first. What waits in streams, where
+// quic-go has put it, is found by looking.
 type memoryBudget struct {
-	limit int64 // bytes
-	log   *slog.Logger
-	begin time.Time
-	busy  chan struct{} // has room for one: there may be relays
+	*limit.Memory
+	budget int64
+	peer   *limit.Account // of the other side, for what it costs beside relays; nil: each has one
+	log    *slog.Logger
+	begin  time.Time
+	busy   chan struct{} // has room for one: there may be relays, or somebody waits
 
-	mu     sync.Mutex
-	relays map[*relay]relayName
-	reset  uint64 // how many were
+	mu       sync.Mutex
+	relays   map[*relay]relayName
+	carriers map[*carrier]struct{}
+	clients  map[netip.Addr]*clientAccount
+	reset    uint64 // how many relays were
 }
+
+// MemoryHeld is how many bytes the server holds for nodes and clients; ServerConfig.Memory is the limit.
+func (s *Server) MemoryHeld() int64 { return s.memory.Used() }
+
+// MemoryHeld is how many bytes the node holds for its server and clients; NodeConfig.Memory is the limit.
+func (n *Node) MemoryHeld() int64 { return n.memory.Used() }
 
 // relayName is what a relay is called in the log.
 type relayName struct{ service, client string }
 
-func newMemoryBudget(limit int64, log *slog.Logger) *memoryBudget {
-	return &memoryBudget{
-		limit: limit, log: log, begin: time.Now(),
-		busy: make(chan struct{}, 1), relays: make(map[*relay]relayName),
-	}
+// clientAccount is the account of a public client's address while it has relays.
+type clientAccount struct {
+	*limit.Account
+	users int
 }
+
+func newMemoryBudget(bytes int64, log *slog.Logger) *memoryBudget {
+	b := &memoryBudget{
+		Memory: limit.NewMemory(mayHold(bytes)), budget: bytes, log: log, begin: time.Now(), busy: make(chan struct{}, 1),
+		relays: make(map[*relay]relayName), carriers: make(map[*carrier]struct{}), clients: make(map[netip.Addr]*clientAccount),
+	}
+	b.peer = b.Account(1)
+	return b
+}
+
+// mayHold is how many bytes may be held for the process to grow by its budget: the collector needs the rest (package heap),
+// and buffers on their way.
+func mayHold(budget int64) int64 { return budget - budget/8 - min(budget/6, 3<<20) }
 
 // now is a monotonic time that fits into an atomic; never 0.
 func (b *memoryBudget) now() int64 { return int64(time.Since(b.begin)) + 1 }
+
+// client returns the account of a public client's address (a /64 in IPv6), and what gives it back.
+func (b *memoryBudget) client(hostPort string) (account *limit.Account, leave func()) {
+	network := networkOfHost(hostPort)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := b.clients[network]
+	if c == nil {
+		c = &clientAccount{Account: b.Account(1)}
+		b.clients[network] = c
+	}
+	c.users++
+	return c.Account, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if c.users--; c.users == 0 {
+			delete(b.clients, network)
+		}
+	}
+}
+
+// networkOfHost is the zero address if there is none in it.
+func networkOfHost(hostPort string) netip.Addr {
+	host, _, _ := net.SplitHostPort(hostPort)
+	address, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return networkOf(address.Unmap())
+}
 
 func (b *memoryBudget) add(r *relay, name relayName) {
 	b.mu.Lock()
@@ -64,8 +113,25 @@ func (b *memoryBudget) add(r *relay, name relayName) {
 
 func (b *memoryBudget) remove(r *relay) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	delete(b.relays, r)
+	b.mu.Unlock()
+	r.carrier.orphan(r.stream)
+	r.keeps.Close()
+	r.waits.Close()
+}
+
+// watch counts what a connection costs beside its relays, until forget.
+func (b *memoryBudget) watch(c *carrier) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.carriers[c] = struct{}{}
+}
+
+func (b *memoryBudget) forget(c *carrier) {
+	b.mu.Lock()
+	delete(b.carriers, c)
+	b.mu.Unlock()
+	c.waits.Close()
 }
 
 func (b *memoryBudget) resets() uint64 {
@@ -74,115 +140,100 @@ func (b *memoryBudget) resets() uint64 {
 	return b.reset
 }
 
-// run keeps to the budget until ctx ends.
+// run keeps to the budget until ctx ends. Who waits for room must not have it look more often than that.
 func (b *memoryBudget) run(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	due := time.Now().Add(time.Hour)
 	for {
+		pause := lookWhileBusy
 		select {
+		case <-timer.C:
+			due = time.Now().Add(time.Hour)
+			pause = b.look()
+			b.Retry()
 		case <-b.busy:
 		case <-ctx.Done():
 			return
 		}
-		for ctx.Err() == nil && b.sweep() {
-			sleep(ctx, sweepEvery)
+		if b.Pressure() {
+			pause = lookUnderPressure
+		}
+		if next := time.Now().Add(pause); next.Before(due) {
+			due = next
+			timer.Reset(pause)
 		}
 	}
 }
 
-// stalled is a relay whose reader does not read.
-type stalled struct {
-	*relay
-	name  relayName
-	held  int64         // bytes, at most
-	since time.Duration // how long it has not
-}
-
-// sweep resets what is too much and reports whether there are relays.
-func (b *memoryBudget) sweep() bool {
+// look finds what waits in streams, and ends what is too much. It returns when to look again.
+func (b *memoryBudget) look() (pause time.Duration) {
+	pause = time.Hour
 	b.mu.Lock()
-	now, running := b.now(), len(b.relays) > 0
-	var total int64
-	var worst []stalled
-	for r, name := range b.relays {
-		held, waits := r.held(now)
-		if waits < waitingAfter {
-			continue
+	if len(b.relays) > 0 {
+		pause = lookEvery
+	}
+	for c := range b.carriers {
+		if c.look() {
+			pause = lookWhileBusy
 		}
-		total += held
-		if waits >= stalledAfter {
-			worst = append(worst, stalled{r, name, held, waits})
+	}
+	now := b.now()
+	for r := range b.relays {
+		if r.look(now) {
+			pause = lookWhileBusy
 		}
 	}
 	b.mu.Unlock()
-	if total <= b.limit {
-		return running
-	}
-	slices.SortFunc(worst, func(a, b stalled) int { return cmp.Compare(b.since, a.since) })
-	for _, s := range worst {
-		if total <= b.limit {
-			break
+	for _, h := range b.Excess() {
+		switch owner := h.Owner.(type) {
+		case *relay:
+			b.end(owner, h)
+		case *carrier:
+			owner.endForMemory(h, b.log)
 		}
-		total -= s.held
-		b.log.Warn("a relay was reset because its reader does not read and the memory budget is used up",
-			"service", s.name.service, "client", s.name.client, "stalled", s.since.Round(time.Second), "budget", b.limit,
-			"hint", "a larger --memory lets more readers wait")
-		s.abort(framing.ErrorRelayStalled)
-		b.mu.Lock()
+	}
+	return pause
+}
+
+// end resets a relay, to which h belongs.
+func (b *memoryBudget) end(r *relay, h *limit.Holding) {
+	bytes, age := h.Held()
+	b.mu.Lock()
+	name, running := b.relays[r]
+	if running && !r.aborted.Load() {
 		b.reset++
-		b.mu.Unlock()
 	}
-	return running
-}
-
-// held is the most that may wait in a relay for a reader, on this side or on the other, and for how long. sweep is its
-// only user.
-func (r *relay) held(now int64) (bytes int64, waits time.Duration) {
-	if begun := r.writing.Load(); begun != 0 {
-		bytes, waits = r.window.size.Load()+copySize, time.Duration(now-begun)
-	}
-	if r.out == nil {
-		return bytes, waits
-	}
-	if position := r.in.Position(); position != r.seen || r.seenSince.IsZero() {
-		r.seen, r.seenSince = position, time.Now()
-	}
-	if waiting := r.in.Held(); waiting > 0 {
-		bytes, waits = bytes+int64(waiting), max(waits, time.Since(r.seenSince))
-	}
-	if kept, since := r.out.Unreceived(); kept > 0 && time.Since(since) > keptUntold {
-		bytes, waits = bytes+int64(kept), max(waits, time.Since(since))
-	}
-	return bytes, waits
-}
-
-// windowSize follows the size of a stream's receive window, which quic-go does not tell.
-type windowSize struct {
-	size atomic.Int64
-
-	// The copying goroutine's.
-	read  int64     // since the epoch began
-	epoch time.Time // zero: nothing was read yet
-}
-
-// add counts bytes read, as quic-go does (maybeAdjustWindowSize of its flow_controller_base.go), but allows twice
-// the time for the next larger window: the estimate must not be too low.
-func (w *windowSize) add(n int, rtt func() time.Duration) {
-	if w.epoch.IsZero() {
-		w.epoch = time.Now()
-	}
-	w.read += int64(n)
-	size := w.size.Load()
-	if w.read <= size/2 {
+	b.mu.Unlock()
+	if !running || r.aborted.Load() {
 		return
 	}
-	now, fraction := time.Now(), float64(w.read)/float64(size)
-	if now.Sub(w.epoch) < time.Duration(2*4*fraction*float64(rtt())) {
-		w.size.Store(min(2*size, maxStreamWindow))
+	what := "its reader does not read"
+	if h == r.keeps {
+		what = "the other side does not confirm what it was sent"
 	}
-	w.read, w.epoch = 0, now
+	b.log.Warn("a relay was reset because "+what+" and the memory budget is used up",
+		"service", name.service, "client", name.client, "bytes", bytes, "waiting", age.Round(100*time.Millisecond), "budget", b.budget,
+		"hint", "a larger --memory lets more readers wait")
+	r.abort(framing.ErrorRelayStalled)
 }
 
-// rtt is the round trip time of the relay's connection.
-func (r *relay) rtt() time.Duration { return r.carrier.quic.ConnectionStats().SmoothedRTT }
+// look notes what waits in the relay's stream and in the write to its TCP connection, and reports whether anything does.
+func (r *relay) look(now int64) bool {
+	waits := 0
+	if begun := r.writing.Load(); begun != 0 && time.Duration(now-begun) >= waitingAfter && !r.left.Load() {
+		waits = copySize
+	}
+	if r.carrier.busy || waits+r.waiting > 0 {
+		waits += unread(receivingHalf(r.stream))
+	}
+	written := r.toTCPBytes.Load()
+	if waits > 0 || r.waiting > 0 {
+		r.waits.Set(r.waiting, waits, int(written-r.written))
+	}
+	r.waiting, r.written = waits, written
+	return waits > 0
+}
 
 // defaultMemory is the budget if none is given.
 func defaultMemory() int64 { return machine.Memory() / defaultMemoryShare }

@@ -60,7 +60,7 @@ func TestMemoryBudget(t *testing.T) {
 		if stalled < 4 || stalled > 99 {
 			t.Errorf("%d relays reset", stalled)
 		}
-		if n := w.logged.count("its reader does not read"); n != int(stalled) {
+		if n := w.logged.count("its reader does not read"); n == 0 || n > int(stalled) {
 			t.Errorf("%d of %d are in the log", n, stalled)
 		}
 		for i, c := range first {
@@ -204,7 +204,7 @@ func readAll(clients []net.Conn, chunk int, pause func() time.Duration) (stop fu
 // TestMemoryOfSlowReaders: who reads slowly but always costs little, and keeps the relay.
 func TestMemoryOfSlowReaders(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
-		server := w.startServer(func(c *ServerConfig) { c.Memory = 4 << 20 })
+		server := w.startServer(func(c *ServerConfig) { c.Memory = 6 << 20 })
 		w.serveTCP(web, serveEndless)
 		w.startNode(expose("web", web)).leasesWait(t)
 		defer readAll(w.greedy(12, "20000"), 5<<10, func() time.Duration { return 100 * time.Millisecond })() // 50 kB/s

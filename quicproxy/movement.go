@@ -37,9 +37,6 @@ type movement struct {
 	looked  atomic.Uint64
 
 	untold int // bytes; copyToTCP is its only user
-	// How far the memory budget saw what is received, and since when; it is their only user.
-	seen      uint64
-	seenSince time.Time
 
 	retriable bool        // the relay may begin anew
 	begun     time.Time   // and since when it is there,
@@ -60,7 +57,9 @@ const notTelling = -1
 func (r *relay) mayMove(a *association, id uint64) {
 	r.association, r.id = a, id
 	r.out = segments.NewOutgoing[*carrier](recycle)
+	r.out.Count(r.keeps.Add)
 	r.in = segments.NewIncoming()
+	r.in.Count(r.waits.Add)
 	r.telling.Store(notTelling)
 }
 

@@ -11,11 +11,14 @@ import (
 // its buffer.
 type readyReader struct {
 	conn    net.Conn
+	gate    readGate
 	finSent atomic.Bool
 }
 
-func newReadyReader(conn net.Conn) *readyReader { return &readyReader{conn: conn} }
+func newReadyReader(conn net.Conn, g readGate) *readyReader { return &readyReader{conn: conn, gate: g} }
 
-func (r *readyReader) next() (buffer *[copySize]byte, n int, err error) { return readBlocking(r.conn) }
+func (r *readyReader) next() (buffer *[copySize]byte, n int, err error) {
+	return readBlocking(r.conn, r.gate)
+}
 
 func (r *readyReader) poll() (buffer *[copySize]byte, n int) { return nil, 0 }

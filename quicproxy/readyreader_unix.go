@@ -16,6 +16,7 @@ import (
 // attempt takes a buffer, tries, and gives the buffer back if the socket was empty.
 type readyReader struct {
 	conn    net.Conn
+	gate    readGate
 	raw     syscall.RawConn // nil: not a socket of the system
 	attempt func(fd uintptr) bool
 	finSent atomic.Bool // set before FIN goes out: both FINs leave a socket in the state of a reset one
@@ -24,10 +25,11 @@ type readyReader struct {
 	buffer *[copySize]byte
 	n      int
 	err    error
+	shut   bool // the gate was: nothing was tried
 }
 
-func newReadyReader(conn net.Conn) *readyReader {
-	r := &readyReader{conn: conn}
+func newReadyReader(conn net.Conn, g readGate) *readyReader {
+	r := &readyReader{conn: conn, gate: g}
 	if c, ok := conn.(syscall.Conn); ok {
 		if raw, err := c.SyscallConn(); err == nil {
 			r.raw, r.attempt = raw, r.tryRead
@@ -40,12 +42,16 @@ func newReadyReader(conn net.Conn) *readyReader {
 // data and an error never come together, and an error stays.
 func (r *readyReader) next() (buffer *[copySize]byte, n int, err error) {
 	if r.raw == nil {
-		return readBlocking(r.conn)
+		return readBlocking(r.conn, r.gate)
 	}
-	if r.err == nil {
+	for r.err == nil {
 		if err := r.raw.Read(r.attempt); err != nil {
 			return nil, 0, err // closed, or the deadline passed
 		}
+		if !r.shut {
+			break
+		}
+		r.gate.wait()
 	}
 	return r.buffer, r.n, r.err
 }
@@ -60,7 +66,7 @@ func (r *readyReader) poll() (buffer *[copySize]byte, n int) {
 		ready = r.tryRead(fd)
 		return true
 	})
-	if !ready || r.err != nil {
+	if !ready || r.err != nil || r.shut {
 		return nil, 0
 	}
 	return r.buffer, r.n
@@ -68,8 +74,13 @@ func (r *readyReader) poll() (buffer *[copySize]byte, n int) {
 
 // tryRead reports false when there is nothing to read yet.
 func (r *readyReader) tryRead(fd uintptr) bool {
+	room := r.gate.room()
+	if r.shut = room == 0; r.shut {
+		r.buffer, r.n = nil, 0
+		return true
+	}
 	buffer := copyBuffers.Get().(*[copySize]byte)
-	n, err := ignoringEINTR(func() (int, error) { return syscall.Read(int(fd), buffer[:]) })
+	n, err := ignoringEINTR(func() (int, error) { return syscall.Read(int(fd), buffer[:room]) })
 	if n > 0 {
 		r.buffer, r.n, r.err = buffer, n, nil
 		return true

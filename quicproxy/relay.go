@@ -35,9 +35,14 @@ type relay struct {
 	tcp     net.Conn
 	reader  *readyReader
 	budget  *memoryBudget
-	window  windowSize
 	place   *limit.Client // of the public connection; may be nil
 	movement
+
+	// What is kept until the other side has it, and what waits for the TCP connection. remove closes them.
+	keeps, waits *limit.Holding
+	// What the last look saw: bytes that wait, and toTCPBytes. look is their only user.
+	waiting int
+	written uint64
 
 	toStreamBytes, toTCPBytes atomic.Uint64
 	aborted                   atomic.Bool  // we reset it
@@ -46,10 +51,30 @@ type relay struct {
 	writing                   atomic.Int64 // since when a write to it waits, by the budget's clock; 0: none does
 }
 
-func newRelay(c *carrier, stream *quic.Stream, tcp net.Conn, budget *memoryBudget) *relay {
-	r := &relay{carrier: c, stream: stream, tcp: tcp, reader: newReadyReader(tcp), budget: budget}
-	r.window.size.Store(initialStreamWindow)
+func newRelay(c *carrier, stream *quic.Stream, tcp net.Conn, budget *memoryBudget, account *limit.Account) *relay {
+	r := &relay{carrier: c, stream: stream, tcp: tcp, budget: budget}
+	r.keeps, r.waits = account.Open(r), account.Open(r)
+	r.reader = newReadyReader(tcp, readGate{r})
 	return r
+}
+
+// readGate lets a relay read from its TCP connection while there is memory for it.
+type readGate struct{ *relay }
+
+// room is how many bytes it may read now; 0: it has to wait. Few are copied, so that they take no more than that.
+func (g readGate) room() int {
+	room := g.keeps.Room(copySize)
+	if room < copySize {
+		room = min(room, copySize/4)
+	}
+	return room
+}
+
+// wait returns when it is worth to ask again.
+func (g readGate) wait() {
+	freed := g.budget.Freed()
+	signal(g.budget.busy)
+	<-freed
 }
 
 // run copies in both directions until both have ended, and leaves nothing open.
@@ -141,7 +166,6 @@ func (r *relay) copyOnceToTCP() error {
 	defer copyBuffers.Put(buffer)
 	n, err := r.stream.Read(buffer[:])
 	if n > 0 {
-		r.window.add(n, r.rtt)
 		if err := r.writeTCP(buffer[:n]); err != nil {
 			return err
 		}
@@ -246,9 +270,16 @@ func resetCode(err error) (framing.ErrorCode, bool) {
 }
 
 // readBlocking is the read of connections whose readiness cannot be waited for.
-func readBlocking(conn net.Conn) (buffer *[copySize]byte, n int, err error) {
+func readBlocking(conn net.Conn, g readGate) (buffer *[copySize]byte, n int, err error) {
+	room := g.room()
+	for ; room == 0; room = g.room() {
+		if g.aborted.Load() || g.gone.Load() {
+			return nil, 0, net.ErrClosed
+		}
+		g.wait()
+	}
 	buffer = copyBuffers.Get().(*[copySize]byte)
-	n, err = conn.Read(buffer[:])
+	n, err = conn.Read(buffer[:room])
 	if n > 0 {
 		return buffer, n, nil // the error, if any, comes again
 	}

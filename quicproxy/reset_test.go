@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"apquic/quicproxy/internal/limit"
 )
 
 // TestResetBesideBlockedWrite: a client that does not read resets its connection, while a write and a read
@@ -32,7 +34,7 @@ func TestResetBesideBlockedWrite(t *testing.T) {
 		c := <-accepted
 		read := make(chan error)
 		go func() {
-			_, _, err := newReadyReader(c).next()
+			_, _, err := newReadyReader(c, openGate()).next()
 			read <- err
 		}()
 		var written atomic.Int64
@@ -127,4 +129,9 @@ func TestRealSockets(t *testing.T) {
 	if err := errors.Join(exchangeErr(c, "hello"), c.CloseWrite(), wantRead(c, "", nil)); err != nil {
 		t.Errorf("unix socket: %v", err)
 	}
+}
+
+// openGate is that of a relay with memory enough.
+func openGate() readGate {
+	return readGate{&relay{keeps: limit.NewMemory(1 << 30).Account(1).Open(nil)}}
 }

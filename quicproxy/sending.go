@@ -33,6 +33,8 @@ func (r *relay) keep(p []byte) {
 // send has the first n bytes of a buffer of copyBuffers sent, and keeps them until the other side has them.
 func (r *relay) send(buffer *[copySize]byte, n int) error {
 	if r.out == nil {
+		r.keeps.Add(copySize)
+		defer r.keeps.Add(-copySize)
 		defer copyBuffers.Put(buffer)
 		return r.writeStream(buffer[:n])
 	}

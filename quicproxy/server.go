@@ -81,8 +81,11 @@ type ServerConfig struct {
 	// Park is how long a public connection waits for a node that is away; negative: not at all.
 	Park time.Duration
 
-	// Memory is how many bytes readers may cost that do not read, an eighth of the machine's by default.
+	// Memory is how many bytes may be held for nodes and clients that do not receive or read, an eighth of the machine's
+	// by default.
 	Memory int64
+	// MemoryWeight is how large the share of a node is, beside others, while memory is short; 1 for each by default.
+	MemoryWeight func(node certs.NodeID) int
 	// MaxClients bounds the public connections to a service at once, 4096 by default, of which a node may have twice
 	// as many; and MaxClientsPerAddress those of one client address, 1024 by default.
 	MaxClients, MaxClientsPerAddress int
@@ -153,6 +156,9 @@ func NewServer(config ServerConfig) (*Server, error) {
 	}
 	if config.Restarting == nil {
 		config.Restarting = func() bool { return false }
+	}
+	if config.MemoryWeight == nil {
+		config.MemoryWeight = func(certs.NodeID) int { return 1 }
 	}
 	if config.ListenPublic == nil {
 		config.ListenPublic = listenEverywhere

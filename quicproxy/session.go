@@ -85,6 +85,7 @@ func (s *Server) serveNode(conn *quic.Conn) {
 		return
 	}
 	defer s.closeAccount(c.account)
+	c.acceptSegments(c.association, s.memory, c.account.memory)
 	c.association.join(&c.carrier)
 	s.tidy(c.session, c.node)
 	err = c.control.serve(c.handle)
@@ -98,6 +99,7 @@ func (s *Server) serveNode(conn *quic.Conn) {
 	c.requests.working.Wait()
 	c.serving.Wait()
 	c.control.end()
+	s.memory.forget(&c.carrier)
 	s.leave(c)
 	c.log.Log(context.Background(), c.level(), "node disconnected", "reason", explain(err, "the node").Error(), "after", time.Since(c.since).Round(time.Second))
 }

@@ -107,7 +107,9 @@ func (l *link) relay(stream *quic.Stream, service *exposed, header *framing.Stre
 	if upstream == nil {
 		return
 	}
-	r := newRelay(&l.carrier, stream, upstream, l.node.memory)
+	account, leave := l.node.memory.client(header.ClientAddress)
+	defer leave()
+	r := newRelay(&l.carrier, stream, upstream, l.node.memory, account)
 	r.place = place
 	client.relay.Store(r)
 	var association *association

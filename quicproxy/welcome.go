@@ -32,6 +32,8 @@ func (n *Node) Join(ctx context.Context) (Welcome, error) {
 	l.quic.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), "the node has joined")
 	l.work.Wait()
 	l.association.leave(&l.carrier)
+	l.serving.Wait()
+	n.memory.forget(&l.carrier)
 	n.associate(0)
 	l.closeSocket()
 	n.mu.Lock()

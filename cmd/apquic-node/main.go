@@ -14,6 +14,7 @@ import (
 	"apquic/internal/cli"
 	"apquic/internal/config"
 	"apquic/internal/debug"
+	"apquic/internal/heap"
 	"apquic/quicproxy"
 )
 
@@ -118,6 +119,7 @@ func serve(c *call) error {
 		log.Info("the invitation has no secret, which would follow a #: the server must know this node, or admit every node")
 	}
 	defer answer(node, settings.DataDir, "apquic-node "+cli.Version(), log)()
+	defer heap.Follow(node.MemoryHeld)()
 	return node.Run(stopping.Soon)
 }
 

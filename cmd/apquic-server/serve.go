@@ -21,6 +21,7 @@ import (
 	"apquic/internal/config"
 	"apquic/internal/control"
 	"apquic/internal/debug"
+	"apquic/internal/heap"
 	"apquic/internal/systemd"
 	"apquic/lease/boltstore"
 	"apquic/quicproxy"
@@ -113,6 +114,7 @@ func serve(c *call) error {
 			log.Error("commands cannot reach this server any more", "err", err)
 		}
 	})
+	defer heap.Follow(server.MemoryHeld)()
 	return server.Run(ctx)
 }
 

@@ -13,6 +13,7 @@ type fifo struct {
 	chunks     []chunk // the first one has begin in it
 	memory     int     // bytes that the chunks take
 	recycle    func(buffer []byte)
+	count      func(bytes int) // of memory: how many more are taken, or fewer; nil: nobody counts
 
 	// pinned is the buffer that was taken last, while the caller may read it. It must not be used for anything else as
 	// long, whatever the other side says that it has; dropped says that only the caller still needs it.
@@ -58,7 +59,14 @@ func (f *fifo) append(p []byte, give bool) (taken bool) {
 
 func (f *fifo) add(c chunk) {
 	f.chunks = append(f.chunks, c)
-	f.memory += cap(c.data)
+	f.countMore(cap(c.data))
+}
+
+func (f *fifo) countMore(bytes int) {
+	f.memory += bytes
+	if f.count != nil && bytes != 0 {
+		f.count(bytes)
+	}
 }
 
 // copyFrom fills p with the bytes from offset on, which must all be there.
@@ -75,18 +83,20 @@ func (f *fifo) copyFrom(offset uint64, p []byte) {
 // release forgets what is before offset.
 func (f *fifo) release(offset uint64) {
 	f.begin = offset
-	n := 0
+	n, freed := 0, 0
 	for ; n < len(f.chunks) && f.chunks[n].begin+uint64(len(f.chunks[n].data)) <= offset; n++ {
 		c := f.chunks[n]
-		f.memory -= cap(c.data)
+		freed += cap(c.data)
 		switch {
 		case !c.taken:
 		case f.pinned != nil && &f.pinned[0] == &c.data[0]:
 			f.dropped = true
+			freed -= cap(c.data) // it is there until unpin
 		default:
 			f.recycle(c.data)
 		}
 	}
+	f.countMore(-freed)
 	if n == len(f.chunks) {
 		f.chunks = nil
 		return
@@ -97,6 +107,7 @@ func (f *fifo) release(offset uint64) {
 // unpin says that the caller does not read the buffer any more that was taken last.
 func (f *fifo) unpin() {
 	if f.dropped {
+		f.countMore(-cap(f.pinned))
 		f.recycle(f.pinned)
 	}
 	f.pinned, f.dropped = nil, false

@@ -1,6 +1,7 @@
 package segments
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -62,6 +63,7 @@ func (o *Outgoing[C]) Take(carriers []C, patience time.Duration, now time.Time) 
 	for i := range o.flights {
 		o.flights[i].lost = o.flights[i].lost || !slices.Contains(carriers, o.flights[i].carrier)
 	}
+	maps.DeleteFunc(o.suspect, func(c C, until time.Time) bool { return !until.After(now) || !slices.Contains(carriers, c) })
 	again = o.doubtLocked(carriers, patience, now)
 	carrier, free, usable := o.freeLocked(carriers, now)
 	if !free {
@@ -131,7 +133,6 @@ func (o *Outgoing[C]) freeLocked(carriers []C, now time.Time) (free C, ok bool, 
 		}
 		until := o.suspect[c]
 		if !until.After(now) {
-			delete(o.suspect, c)
 			return c, true, time.Time{}
 		}
 		if !ok || until.Before(usable) {

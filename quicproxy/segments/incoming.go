@@ -17,6 +17,7 @@ type Incoming struct {
 	position uint64  // of what was taken; the end counts
 	pieces   []piece // what came and was not taken yet, by offset
 	held     int     // bytes of memory of pieces
+	count    func(bytes int)
 	closed   bool
 }
 
@@ -42,6 +43,17 @@ func NewIncoming() *Incoming {
 	in := new(Incoming)
 	in.arrived.L = &in.mu
 	return in
+}
+
+// Count has count called with each change of the memory that is taken, in bytes. It must not call back. It is to be set
+// first.
+func (in *Incoming) Count(count func(bytes int)) { in.count = count }
+
+func (in *Incoming) countLocked(bytes int) {
+	in.held += bytes
+	if in.count != nil && bytes != 0 {
+		in.count(bytes)
+	}
 }
 
 // Position is the number of what was taken so far; the end counts as one.
@@ -93,11 +105,12 @@ func (in *Incoming) Offer(s Segment, data []byte) (ready bool) {
 	if at > 0 && in.pieces[at-1].continues(s) {
 		// Small pieces would be many. What Next returned stays as it is: this goes behind it.
 		p := &in.pieces[at-1]
+		before := cap(p.data)
 		p.data, p.Length, p.End = append(p.data, data...), p.Length+s.Length, s.End
-		in.held += len(data)
+		in.countLocked(cap(p.data) - before)
 	} else {
 		in.pieces = slices.Insert(in.pieces, at, piece{s, data})
-		in.held += len(data) + pieceCost
+		in.countLocked(cap(data) + pieceCost)
 	}
 	for last := len(in.pieces) - 1; last > 0 && (in.held > 2*Window || last >= maxPieces); last-- {
 		in.dropLocked(last)
@@ -117,7 +130,7 @@ func (in *Incoming) readyLocked() bool {
 }
 
 func (in *Incoming) dropLocked(i int) {
-	in.held -= len(in.pieces[i].data) + pieceCost
+	in.countLocked(-cap(in.pieces[i].data) - pieceCost)
 	in.pieces = slices.Delete(in.pieces, i, i+1)
 }
 
@@ -158,6 +171,7 @@ func (in *Incoming) Advance(n int, end bool) {
 func (in *Incoming) Close() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.closed, in.pieces, in.held = true, nil, 0
+	in.countLocked(-in.held)
+	in.closed, in.pieces = true, nil
 	in.arrived.Broadcast()
 }

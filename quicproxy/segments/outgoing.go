@@ -44,6 +44,10 @@ func NewOutgoing[C comparable](recycle func(buffer []byte)) *Outgoing[C] {
 	return o
 }
 
+// Count has count called with each change of the memory that is taken, in bytes. It must not call back. It is to be set
+// first.
+func (o *Outgoing[C]) Count(count func(bytes int)) { o.kept.count = count }
+
 // Done is closed when the other side has received everything, or wants no more.
 func (o *Outgoing[C]) Done() <-chan struct{} {
 	o.mu.Lock()
@@ -142,7 +146,7 @@ func (o *Outgoing[C]) closeLocked() {
 	if o.closed {
 		return
 	}
-	o.closed, o.flights = true, nil
+	o.closed, o.flights, o.suspect = true, nil, nil
 	o.kept.release(o.kept.end)
 	o.room.Broadcast()
 	if o.done != nil {

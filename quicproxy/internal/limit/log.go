@@ -34,7 +34,7 @@ var subjectKeys = []string{"node", "port", "service"}
 const eventKey = "event"
 
 // changing are attributes that make no news of a line.
-var changing = []string{"from", "client", "after", "again_in", "stalled", "older"}
+var changing = []string{"from", "client", "after", "again_in", "bytes", "waiting", "older"}
 
 // Log is a slog.Handler that bounds what others can write into a log: whoever connects in a loop, or asks for
 // something wrong again and again. An event (a line below slog.LevelWarn) is news each time, a warning or an error only

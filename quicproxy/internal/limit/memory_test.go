@@ -1,0 +1,242 @@
+package limit
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// holds makes a holding of so many bytes.
+func holds(a *Account, owner string, bytes int) *Holding {
+	h := a.Open(owner)
+	h.Add(bytes)
+	return h
+}
+
+// gone are the owners of what has to go.
+func gone(m *Memory) (owners []string) {
+	for _, h := range m.Excess() {
+		owners = append(owners, h.Owner.(string))
+	}
+	return owners
+}
+
+func wantGone(t *testing.T, m *Memory, want ...string) {
+	t.Helper()
+	if got := gone(m); !slices.Equal(got, want) {
+		t.Errorf("%q have to go, want %q", got, want)
+	}
+}
+
+func wantRoom(t *testing.T, what string, h *Holding, want int) {
+	t.Helper()
+	if got := h.Room(1 << 20); got != want {
+		t.Errorf("%s: room for %d bytes, want %d", what, got, want)
+	}
+}
+
+// TestRoom: while there is room all may have it. When it is short each account has its share, and each holding its share of
+// that.
+func TestRoom(t *testing.T) {
+	t.Parallel()
+	m := NewMemory(1 << 20)
+	attacker, other := m.Account(1), m.Account(1)
+	first, small := holds(attacker, "first", 1<<19), holds(attacker, "small", 1<<10)
+	wantRoom(t, "half is used", first, 1<<19-1<<10)
+	holds(attacker, "second", 1<<19-1<<10)
+	wantRoom(t, "all is used", first, 0)
+	wantRoom(t, "who has little may have more", small, 1<<20/3-1<<10)
+	neighbour := other.Open("neighbour")
+	wantRoom(t, "another account", neighbour, 1<<19)
+	neighbour.Add(1 << 19)
+	wantRoom(t, "at its share", neighbour, 0)
+	wantRoom(t, "shares are smaller now", small, 1<<19/3-1<<10)
+	other.Weigh(3)
+	wantRoom(t, "a larger share", neighbour, 1<<18)
+	neighbour.Close()
+	if m.weights != 1 {
+		t.Errorf("the weights of active accounts are %d", m.weights)
+	}
+}
+
+// TestFreed: who waits hears of room as soon as there is some.
+func TestFreed(t *testing.T) {
+	t.Parallel()
+	m := NewMemory(1 << 20)
+	a := m.Account(1)
+	h := holds(a, "", 1<<20+1)
+	freed := m.Freed()
+	select {
+	case <-freed:
+		t.Error("room while more than all is used")
+	default:
+	}
+	if !m.Pressure() {
+		t.Error("no pressure")
+	}
+	h.Add(-4 << 10)
+	<-freed
+	if m.Pressure() != (m.Used() > m.Limit()/2) {
+		t.Error("somebody waits")
+	}
+}
+
+// TestExcess: who holds most for longest has to go, as soon as more than the budget was used for a while.
+func TestExcess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(1000 << 10)
+		a := m.Account(1)
+		holds(a, "little for long", 50<<10)
+		time.Sleep(time.Minute)
+		long := holds(a, "more for long", 350<<10)
+		time.Sleep(10 * time.Second)
+		holds(a, "most, but young", 620<<10)
+		wantGone(t, m)
+		time.Sleep(overdue)
+		wantGone(t, m, "more for long")
+		wantGone(t, m) // it goes
+		long.Close()
+		if m.Used() != 670<<10 || m.leaving != 0 || a.leaving != 0 {
+			t.Errorf("%d bytes are used, %d leave", m.Used(), m.leaving)
+		}
+		holds(a, "too much at once", 1500<<10)
+		wantGone(t, m, "too much at once")
+	})
+}
+
+// TestExcessOfAccounts: the account furthest above its share pays, and nobody who is below.
+func TestExcessOfAccounts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(1000 << 10)
+		old, heavy, more := m.Account(1), m.Account(1), m.Account(4)
+		holds(old, "old, within its share", 160<<10)
+		time.Sleep(time.Hour)
+		holds(heavy, "heavy", 190<<10)
+		holds(heavy, "lighter", 160<<10)
+		holds(more, "with a larger share", 550<<10)
+		time.Sleep(time.Minute)
+		wantGone(t, m, "heavy")
+	})
+}
+
+// TestTrickle: a byte that leaves and another one that comes change nothing; when all bytes are others, they are young.
+func TestTrickle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := NewMemory(1 << 30).Account(1)
+		kept, waits := holds(a, "", 1<<20), holds(a, "", 1<<20)
+		for range 100 {
+			time.Sleep(2 * time.Second)
+			kept.Add(-1)
+			kept.Add(1)
+			waits.Set(1<<20, 1<<20, 1)
+		}
+		for _, h := range []*Holding{kept, waits} {
+			if _, age := h.Held(); age < 199*time.Second {
+				t.Errorf("after 200 s of trickling the bytes count as %v old", age)
+			}
+		}
+		for range 64 {
+			kept.Add(-64 << 10)
+			kept.Add(64 << 10)
+		}
+		waits.Set(1<<20, 1<<20, 1<<21)
+		if _, age := waits.Held(); age != 0 {
+			t.Errorf("bytes that are all others count as %v old", age)
+		}
+		if _, age := kept.Held(); age > 10*time.Second {
+			t.Errorf("bytes that were replaced four times count as %v old", age)
+		}
+	})
+}
+
+// TestAccounts does what it likes and compares with plain sums, which must be 0 at the end.
+func TestAccounts(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(20) {
+		r := rand.New(rand.NewPCG(seed, 7))
+		m := NewMemory(1 << 20)
+		accounts := make([]*Account, 1+r.IntN(5))
+		for i := range accounts {
+			accounts[i] = m.Account(r.IntN(4))
+		}
+		held := map[*Holding]int{}
+		for range 3000 {
+			a := accounts[r.IntN(len(accounts))]
+			switch r.IntN(8) {
+			case 0:
+				held[a.Open("")] = 0
+			case 1:
+				a.Weigh(r.IntN(4))
+			case 2:
+				for _, h := range m.Excess() {
+					h.Close()
+					h.Add(5) // late news
+					delete(held, h)
+				}
+			default:
+				operate(t, r, m, held)
+			}
+			check(t, m, accounts, held)
+		}
+		for h := range held {
+			h.Close()
+		}
+		if m.used != 0 || m.leaving != 0 || m.weights != 0 || len(m.active) != 0 || m.over != 0 {
+			t.Fatalf("seed %d: something is left: %+v", seed, m)
+		}
+	}
+}
+
+// operate changes one of the holdings.
+func operate(t *testing.T, r *rand.Rand, m *Memory, held map[*Holding]int) {
+	t.Helper()
+	for h, bytes := range held {
+		switch n := 1 + r.IntN(64<<10); r.IntN(5) {
+		case 0, 1:
+			if room := h.Room(n); room > n || m.used+int64(n) <= m.limit && room < min(n, minRoom) && n >= minRoom {
+				t.Fatalf("room for %d of %d with %d in use", room, n, m.used)
+			}
+			h.Add(n)
+			held[h] += n
+		case 2:
+			n = min(n, bytes)
+			h.Add(-n)
+			held[h] -= n
+		case 3:
+			h.Set(bytes, n, r.IntN(1<<20))
+			held[h] = n
+		default:
+			h.Close()
+			delete(held, h)
+		}
+		return
+	}
+}
+
+func check(t *testing.T, m *Memory, accounts []*Account, held map[*Holding]int) {
+	t.Helper()
+	sums, all := map[*Account]int64{}, int64(0)
+	for h, bytes := range held {
+		if got, _ := h.Held(); got != int64(bytes) {
+			t.Fatalf("a holding has %d bytes, not %d", got, bytes)
+		}
+		sums[h.account] += int64(bytes)
+		all += int64(bytes)
+	}
+	if m.Used() != all {
+		t.Fatalf("%d bytes are used, not %d", m.Used(), all)
+	}
+	for _, a := range accounts {
+		if a.Used() != sums[a] {
+			t.Fatalf("an account has %d bytes, not %d", a.Used(), sums[a])
+		}
+	}
+	if all > m.limit == (m.over == 0) {
+		t.Fatalf("%d of %d bytes are used, over since %v", all, m.limit, m.over)
+	}
+}
