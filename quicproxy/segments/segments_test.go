@@ -373,3 +373,21 @@ func TestClose(t *testing.T) {
 		t.Errorf("wanted %v, %v", wanted, err)
 	}
 }
+
+// TestSuspectsAreForgotten: a carrier that brought nothing is no longer remembered when it is gone.
+func TestSuspectsAreForgotten(t *testing.T) {
+	t.Parallel()
+	o := outgoing(t, striped)
+	o.Move("a", true, start)
+	later := start.Add(time.Hour)
+	o.Take([]string{"a", "b"}, time.Second, start)
+	o.Take([]string{"a", "b"}, time.Second, start.Add(2*time.Second))
+	if len(o.suspect) == 0 {
+		t.Fatal("nobody is suspect")
+	}
+	o.Take([]string{"b"}, time.Second, start.Add(3*time.Second))
+	o.Take([]string{"c"}, time.Second, later)
+	if len(o.suspect) > 0 {
+		t.Errorf("still suspect: %v", o.suspect)
+	}
+}
