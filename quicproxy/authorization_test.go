@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -447,5 +448,31 @@ func TestAudit(t *testing.T) {
 		stranger.stop()
 		eventually(t, "lost", func() bool { return w.logged.count("event=lease-lost") == 1 && w.logged.count("reason=expired") == 1 })
 		audit("event=lease-given", 3)
+	})
+}
+
+// fickle admits a node once.
+type fickle struct{ asked, revision atomic.Uint64 }
+
+func (f *fickle) Revision(context.Context) uint64 { return f.revision.Add(1) }
+
+func (f *fickle) Admit(context.Context, Applicant) (Admission, error) {
+	if f.asked.Add(1) > 1 {
+		return Admission{}, ErrNotAuthorized
+	}
+	return Admission{}, nil
+}
+
+// TestSentAwayMeanwhile: a node whose line goes between its Hello and its Welcome does not slip in.
+func TestSentAwayMeanwhile(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer(func(c *ServerConfig) { c.Admit = new(fickle) })
+		p := dialServer(w)
+		p.write(seal(t, p.sealer(w.nodeKey, framing.RoleNode, 0), framing.OpHello, &framing.Hello{Instance: 1}, 1, false))
+		p.wantReply(1, framing.OpFailure, framing.ErrorNotAuthorized)
+		p.wantClose(framing.ErrorNotAuthorized)
+		if n := len(server.server.Status().Sessions); n != 0 {
+			t.Errorf("%d sessions", n)
+		}
 	})
 }

@@ -87,7 +87,7 @@ func (s *Server) authorize(ctx context.Context, c *nodeConn, secret []byte) (err
 	}
 	from := c.quic.RemoteAddr()
 	c.admission, err = s.config.Admit.Admit(ctx, Applicant{Node: c.node, JoinSecret: secret, From: addressOf(from)})
-	if err == nil {
+	if err == nil && c.admission.Name != "" {
 		c.log = s.log.With("node", c.node, "name", c.admission.Name, "from", from.String())
 	}
 	return err
