@@ -305,7 +305,7 @@ func TestClientWhileAway(t *testing.T) {
 			}
 			clients = append(clients, c)
 		}
-		time.Sleep(10 * time.Second)
+		time.Sleep(5 * time.Second) // longer than a dead connection is believed in, shorter than clients wait
 		w.nat.Restore()
 		for i, c := range clients {
 			io.WriteString(c, "?")

@@ -1,6 +1,7 @@
 package quicproxy
 
 import (
+	"context"
 	"syscall"
 	"testing"
 	"time"
@@ -71,22 +72,23 @@ func (p *peer) wantProgress(relay uint64) *framing.RelayProgress {
 	}
 }
 
-// TestSegmentBeforeRelays waits for the first relay with a number; then it is answered.
+// TestSegmentBeforeRelays is refused at once, and so is a later one of a relay that never was.
 func TestSegmentBeforeRelays(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startServer()
 		p, _ := movingPeer(w)
 		early := p.segment(4711, 0, "x", false)
-		time.Sleep(time.Minute)
-		if err := early.Context().Err(); err != nil {
-			t.Errorf("it was answered: %v", err)
+		eventually(t, "refused", func() bool { return early.Context().Err() != nil })
+		if code, remote := resetCode(context.Cause(early.Context())); !remote || code != framing.ErrorUnknownRelay {
+			t.Errorf("refused with %v", code)
 		}
 		w.visit("20000")
 		p.relay()
+		late := p.segment(4711, 0, "x", false)
 		if got := p.wantProgress(4711); got.ResetCode != uint32(framing.ErrorUnknownRelay) {
 			t.Errorf("answered by %v", got)
 		}
-		eventually(t, "stopped", func() bool { return early.Context().Err() != nil })
+		eventually(t, "stopped", func() bool { return late.Context().Err() != nil })
 	})
 }
 
