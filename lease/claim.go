@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 )
@@ -130,7 +131,11 @@ func (l *Lessor) establish(ctx context.Context, c change) (Lease, error) {
 func (l *Lessor) bind(lease Lease) error {
 	if err := l.binder.Bind(lease); err != nil {
 		if l.obstruct(lease.Port, err, bindPause) && !errors.Is(err, ErrExhausted) {
-			l.log.Info("a public port cannot be opened; it is tried again", "port", lease.Port, "err", err)
+			level := slog.LevelDebug // somebody gets another port; where a lease waits for this one, a person should know
+			if _, leased := l.get(lease.Key); leased {
+				level = slog.LevelInfo
+			}
+			l.log.Log(context.Background(), level, "a public port cannot be opened; it is tried again", "port", lease.Port, "err", err)
 		}
 		return err
 	}

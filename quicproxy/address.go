@@ -19,7 +19,11 @@ const (
 
 // publicAddress is what nodes are told of a public port.
 func (s *Server) publicAddress(port uint16) string {
-	return "tcp://" + net.JoinHostPort(s.config.PublicHost, strconv.Itoa(int(port)))
+	host := s.config.PublicHost
+	if host == "" && s.config.FindPublicHost != nil {
+		host = s.config.FindPublicHost()
+	}
+	return "tcp://" + net.JoinHostPort(host, strconv.Itoa(int(port)))
 }
 
 // checkServices checks the names of all services that a node says it has.

@@ -73,7 +73,14 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 	}
 	s.strange.admitted(conn)
 	control.slowDown = c.slowDown
-	c.log.Log(ctx, c.level(), "node connected", "version", c.version, "joined", c.admission.Joined, "lane", c.lane)
+	attributes := []any{"version", c.version}
+	if c.lane {
+		attributes = append(attributes, "lane", true)
+	}
+	if c.admission.Joined {
+		attributes = append(attributes, "joined", true)
+	}
+	c.log.Log(ctx, c.level(), "node connected", attributes...)
 	if c.admission.Joined {
 		c.audit("join")
 	}

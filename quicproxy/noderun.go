@@ -19,7 +19,9 @@ const (
 	lasting = 10 * time.Second
 	// For so long after a loss attempts are short and follow each other, so that a server that comes back is
 	// found within two seconds. Then they become rarer: somebody may pay for the traffic.
-	eager                 = 2 * time.Minute
+	eager = 2 * time.Minute
+	// sayAfter is how long a person looks at a line that says "connecting" before they wonder.
+	sayAfter              = 3 * time.Second
 	eagerHandshakeTimeout = 3 * time.Second
 )
 
@@ -124,7 +126,9 @@ func (r *reconnector) connect(running, attempt context.Context, pause time.Durat
 		if r.eager() {
 			timeout = eagerHandshakeTimeout
 		}
+		stopWaiting := r.story.wait()
 		l, err := r.node.connect(running, attempt, timeout, false)
+		stopWaiting()
 		if err == nil {
 			r.node.use(l)
 			r.links.Go(func() { l.run(running) })
@@ -285,6 +289,15 @@ type story struct {
 	begun bool   // it was connected once
 	told  string // the last reason; empty while connected
 	lost  time.Time
+}
+
+// wait tells, unless stop is called soon, that the first attempt has no answer yet.
+func (s *story) wait() (stop func() bool) {
+	if s.begun || s.told != "" {
+		return func() bool { return true }
+	}
+	log, peer := s.log, s.peer
+	return time.AfterFunc(sayAfter, func() { log.Info("no answer yet from " + peer) }).Stop
 }
 
 func (s *story) connected(l *link) {

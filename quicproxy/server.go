@@ -52,8 +52,10 @@ type ServerConfig struct {
 	// MaxLeasesPerAddress is how many leases the nodes of one address, or one /48, may have together that the Admitter
 	// does not know; no limit by default.
 	MaxLeasesPerAddress int
-	// PublicHost is the host in the public addresses that nodes are told.
-	PublicHost string
+	// PublicHost is the host in the public addresses that nodes are told; empty: FindPublicHost is asked for each, since a
+	// machine may get its address after its programs were started.
+	PublicHost     string
+	FindPublicHost func() string
 	// ListenPublic opens the public listener of a port; all addresses of the machine by default.
 	ListenPublic func(port uint16) (net.Listener, error)
 

@@ -120,6 +120,7 @@ func serve(c *call) error {
 	}
 	defer answer(node, settings.DataDir, "apquic-node "+cli.Version(), log)()
 	defer heap.Follow(node.MemoryHeld)()
+	defer tellSilentUpstreams(node, log)()
 	return node.Run(stopping.Soon)
 }
 

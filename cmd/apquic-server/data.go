@@ -91,6 +91,12 @@ func writePublicAddress(dataDir, host string, port uint16) error {
 	return cli.ReplaceFile(filepath.Join(dataDir, addressFile), []byte(address+"\n"))
 }
 
+// hasPublicAddress reports whether a server ever ran here.
+func hasPublicAddress(dataDir string) bool {
+	_, err := os.Stat(filepath.Join(dataDir, addressFile))
+	return err == nil
+}
+
 // readPublicAddress returns where nodes reached the server when it ran last.
 func readPublicAddress(dataDir string) (host string, port uint16, err error) {
 	path := filepath.Join(dataDir, addressFile)

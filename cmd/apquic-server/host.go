@@ -34,8 +34,11 @@ func publicHost(settings config.Server) string {
 	if best.IsValid() {
 		return best.String()
 	}
-	return "localhost"
+	return noHost
 }
+
+// noHost stands for a machine without an address.
+const noHost = "localhost"
 
 // rank says how well an address of this machine suits an invitation; 0: not at all.
 func rank(settings config.Server, ip netip.Addr) int {
@@ -60,10 +63,19 @@ func isPrivate(ip netip.Addr) bool { return ip.IsPrivate() || sharedAddresses.Co
 // wantedBuffer is the socket buffer that quic-go asks for.
 const wantedBuffer = 7 << 20
 
-// advise logs what will go wrong later although it works now.
-func advise(log *slog.Logger, settings config.Server, host string) {
-	if ip, err := netip.ParseAddr(host); err == nil && isPrivate(ip) && settings.PublicHost == "" {
+// advise logs what will go wrong later although it works now; what is for a person at leisure, at the first start only.
+func advise(log *slog.Logger, settings config.Server, host string, firstStart bool) {
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case settings.PublicHost != "":
+	case err == nil && isPrivate(ip):
 		log.Warn("the invitation carries a private address, which nodes elsewhere cannot reach; --public-host sets another", "host", host)
+	case host == noHost:
+		log.Warn("this machine has no address yet, so invitations and public addresses say "+noHost+" until it has one; --public-host sets another",
+			"host", host)
+	}
+	if !firstStart {
+		return
 	}
 	if runtime.GOOS != "linux" || os.Geteuid() == 0 {
 		return // others have no such limit, or it does not bind them

@@ -78,18 +78,19 @@ func serve(c *call) error {
 	parts.ListenPublic = kept.listenPublic()
 	parts.Restarting = kept.stops
 	port := uint16(conn.LocalAddr().(*net.UDPAddr).Port)
-	if err := writePublicAddress(settings.DataDir, parts.PublicHost, port); err != nil {
+	firstStart := !hasPublicAddress(settings.DataDir)
+	if err := writePublicAddress(settings.DataDir, publicHost(settings), port); err != nil {
 		return err
 	}
 	authority := authorityOf(settings, parts.Key)
 	authority.Ports, authority.Version, authority.Log = settings.Range, parts.Version, log
-	authority.Address = func() (string, uint16, error) { return parts.PublicHost, port, nil }
+	authority.Address = func() (string, uint16, error) { return publicHost(settings), port, nil }
 	parts.Admit = admission(settings, authority, log)
 	parts.PacketConn, parts.Store, parts.StopNow = conn, store, stopping.Now
 	parts.Ready = func() {
 		log.Info("listening for nodes", "udp", conn.LocalAddr().String(), "lends", settings.Range.String(),
 			"leases", len(leases), "admits", whoMay(settings))
-		advise(log, settings, parts.PublicHost)
+		advise(log, settings, publicHost(settings), firstStart)
 		if err := greet(ctx, c, authority); err != nil {
 			log.Error("no invitation could be made", "err", err)
 		}
@@ -193,7 +194,8 @@ func serverConfig(settings config.Server, log *slog.Logger) (quicproxy.ServerCon
 		MaxClients:           settings.MaxClients,
 		MaxClientsPerAddress: settings.MaxClientsPerAddress,
 		Memory:               int64(settings.Memory),
-		PublicHost:           publicHost(settings),
+		PublicHost:           settings.PublicHost,
+		FindPublicHost:       func() string { return publicHost(settings) },
 		ListenPublic:         publicListener(settings),
 		ResetKey:             reset,
 		TokenKey:             token,

@@ -50,7 +50,7 @@ func (w *tunnel) startServer() {
 
 // connected is what the server logs of a connection that is no lane: those come and go with the losses of a link, and
 // a busy machine loses packets.
-var connected = regexp.MustCompile(`(?m) msg="node connected".* lane=false`)
+var connected = regexp.MustCompile(`(?m) msg="node connected".* version=("[^"]*"|\S+)( joined=true)?$`)
 
 // checkOneConnection fails the test if the node has made a connection to the server more than once.
 func (w *tunnel) checkOneConnection() {
