@@ -25,6 +25,9 @@ func mover(w *world) (*peer, *framing.Sealer) {
 	return p, s
 }
 
+// slack is what a budget may be exceeded by for a moment, beside a fifth: what a few relays take between two looks.
+const slack = 8 * copySize
+
 // watchMemory looks often if a budget is kept; stop ends it and says whether.
 func watchMemory(t *testing.T, b *memoryBudget) (stop func()) {
 	ended, done := make(chan struct{}), make(chan struct{})
@@ -32,7 +35,7 @@ func watchMemory(t *testing.T, b *memoryBudget) (stop func()) {
 		defer close(done)
 		for most := int64(0); ; {
 			if used := b.Used(); used > most {
-				if most = used; most > b.budget+b.budget/5 {
+				if most = used; most > b.budget+b.budget/5+slack {
 					t.Errorf("%d KiB are held, the budget is %d KiB", most>>10, b.budget>>10)
 				}
 			}
