@@ -117,11 +117,27 @@ func (s *Strangers) Arrived(from netip.AddrPort, to, client []byte, initial bool
 	if f.handshake != nil && f.handshake.end != nil {
 		most += answeredDatagrams
 	}
-	if f.datagrams >= most || f.handshake != nil && !s.chargeLocked(f, datagramCost, now) {
+	if f.datagrams >= most {
+		return false
+	}
+	if payer := s.payerLocked(f); payer != nil && !s.chargeLocked(payer, datagramCost, now) {
 		return false
 	}
 	f.datagrams++
 	return true
+}
+
+// payerLocked is who is charged for a datagram of a flow; nil: nobody yet. Begin knows the address only, so that the
+// handshake of a flow may be noted at another flow of its address.
+func (s *Strangers) payerLocked(f *flow) *flow {
+	if f.handshake != nil {
+		return f
+	}
+	of := s.flows[f.from]
+	if i := slices.IndexFunc(of, func(other *flow) bool { return other.handshake != nil }); i >= 0 {
+		return of[i]
+	}
+	return nil
 }
 
 // Sent notes a packet with a long header of the server: from then on the client uses the id of the server in it.

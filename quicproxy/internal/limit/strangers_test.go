@@ -258,3 +258,28 @@ func TestAddressRate(t *testing.T) {
 		t.Error("another network has no burst")
 	}
 }
+
+// TestHandshakeOfAnotherFlow: QUIC tells of an address only, not of which of its flows has become a connection. Whoever
+// begins with a packet that leads to none must not have the next one for nothing.
+func TestHandshakeOfAnotherFlow(t *testing.T) {
+	w := newTown(t)
+	address := netip.MustParseAddrPort("192.0.2.1:1")
+	if !w.s.Arrived(address, []byte("short"), []byte("a"), true, w.now) {
+		t.Fatal("the first packet of an address was refused")
+	}
+	if !w.s.Arrived(address, []byte("long enough"), []byte("b"), true, w.now) {
+		t.Fatal("the first packet of another flow was refused")
+	}
+	h := w.s.Begin(address, w.now)
+	if h == nil {
+		t.Fatal("there is no place for a handshake")
+	}
+	defer h.Done()
+	before := w.s.spent.total
+	if !w.s.Arrived(address, []byte("long enough"), []byte("b"), true, w.now) {
+		t.Fatal("the second packet of a handshake was refused")
+	}
+	if cost := w.s.spent.total - before; cost != datagramCost {
+		t.Errorf("a packet of a handshake cost %d, want %d", cost, datagramCost)
+	}
+}
