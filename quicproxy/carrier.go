@@ -61,8 +61,8 @@ func (c *carrier) acceptSegments(a *association, budget *memoryBudget, account *
 	})
 }
 
-// serveSegment brings a segment to its relay. It has no deadline: an outage may last as long as the connection does, and
-// the sender does not look at a segment any more that it has sent.
+// serveSegment brings a segment to its relay. It has no deadline but the end of the relay: an outage may last as long
+// as the connection does, and the sender does not look at a segment any more that it has sent.
 func (c *carrier) serveSegment(a *association, stream *quic.ReceiveStream) {
 	refuse := func(code framing.ErrorCode) { stream.CancelRead(quic.StreamErrorCode(code)) }
 	header, err := framing.ReadSegmentHeader(stream)
@@ -89,6 +89,8 @@ func (c *carrier) serveSegment(a *association, stream *quic.ReceiveStream) {
 	}
 	r.waits.Add(s.Length)
 	defer r.waits.Add(-s.Length)
+	stop := context.AfterFunc(r.lifetime(), func() { refuse(framing.ErrorRelayMoved) }) // nobody counts it then
+	defer stop()
 	data := make([]byte, s.Length)
 	if _, err := io.ReadFull(stream, data); err != nil {
 		refuse(framing.ErrorBadHeader)

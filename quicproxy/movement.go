@@ -25,7 +25,8 @@ type movement struct {
 	out         *segments.Outgoing[*carrier]
 	in          *segments.Incoming
 	endStream   sync.Once
-	move        sync.Once       // sets the following, and begins to send segments
+	move        sync.Once       // begins to send segments
+	life        sync.Once       // sets the following: few relays need them
 	alive       context.Context // until the relay has ended
 	end         context.CancelFunc
 	sending     sync.WaitGroup
@@ -161,11 +162,16 @@ func (r *relay) endMovement() {
 	r.out.Close()
 	r.in.Close()
 	r.move.Do(func() {}) // nobody begins to send any more
-	if r.end != nil {
-		r.end()
-	}
+	r.lifetime()
+	r.end()
 	r.sending.Wait()
 	if r.left.Load() || r.out.Segmented() {
 		resetStream(r.stream, framing.ErrorRelayMoved)
 	}
+}
+
+// lifetime ends with the relay.
+func (r *relay) lifetime() context.Context {
+	r.life.Do(func() { r.alive, r.end = context.WithCancel(context.Background()) })
+	return r.alive
 }

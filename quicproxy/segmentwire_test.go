@@ -9,6 +9,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/segments"
 )
 
 // movingPeer is a node by hand that has the service web, of which relays move.
@@ -169,4 +170,31 @@ func TestEndsThatRelaysSurvive(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestSegmentOutlivesRelay: what a segment claims counts for its relay, so no room is kept for it any longer than the relay
+// is there.
+func TestSegmentOutlivesRelay(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer()
+		p, _ := movingPeer(w)
+		c := w.visit("20000")
+		stream, relay := p.relay()
+		segment, err := p.conn.OpenUniStream()
+		if err != nil {
+			t.Fatal(err)
+		}
+		header, err := framing.AppendSegmentHeader(nil, &framing.SegmentHeader{Relay: relay, Length: segments.Size})
+		if err != nil {
+			t.Fatal(err)
+		}
+		segment.Write(append(header, 'x'))
+		eventually(t, "counted", func() bool { return server.server.memory.Used() >= segments.Size })
+		stream.CancelRead(quic.StreamErrorCode(framing.ErrorRelayReset))
+		stream.CancelWrite(quic.StreamErrorCode(framing.ErrorRelayReset))
+		c.Close()
+		eventually(t, "ended", func() bool { return server.server.memory.Used() == 0 })
+		eventually(t, "refused", func() bool { return segment.Context().Err() != nil })
+		eventually(t, "not waited for", func() bool { return goroutines("serveSegment") == 0 })
+	})
 }

@@ -1,7 +1,6 @@
 package quicproxy
 
 import (
-	"context"
 	"errors"
 	"net"
 	"sync"
@@ -124,7 +123,7 @@ func (r *relay) sendsSegments(stopped error) bool {
 func (r *relay) moveSending(lost bool) {
 	r.out.Move(r.carrier, lost, time.Now())
 	r.move.Do(func() {
-		r.alive, r.end = context.WithCancel(context.Background())
+		r.lifetime()
 		r.sending.Go(r.sendSegments)
 	})
 	if lost {
