@@ -1,6 +1,7 @@
 package quicproxy
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"testing"
@@ -175,5 +176,60 @@ func TestClientOfNode(t *testing.T) {
 		if n := node.costs.clients.Open(); n != 16 {
 			t.Errorf("%d places are taken", n)
 		}
+	})
+}
+
+// TestStreamsWithoutUpstream: what comes on a stream counts while its upstream is dialed.
+func TestStreamsWithoutUpstream(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.startServer()
+		node := w.startNode(expose("web", web), func(c *NodeConfig) {
+			c.Memory = 1 << 20
+			c.DialUpstream = func(ctx context.Context, _, _ string) (net.Conn, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+		}).leasesWait(t)
+		stop := watchMemory(t, node.node.memory)
+		for range 12 {
+			go endless(w.visit("20000"))
+		}
+		time.Sleep(5 * time.Second)
+		if used := node.node.memory.Used(); used < initialStreamWindow {
+			t.Errorf("%d bytes count while upstreams are dialed", used)
+		}
+		if w.logged.count("its upstream does not answer") == 0 {
+			t.Error("no stream was reset")
+		}
+		stop()
+		wantNothingHeld(t, node.node.memory)
+	})
+}
+
+// TestRefusedStreams: what came on a stream counts until the server ends it, also if the node wants none of it.
+func TestRefusedStreams(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		next := monkeyServer(w)
+		node := w.startNode(expose("web", web))
+		p, s := next()
+		p.write(seal(t, s, framing.OpWelcome, &framing.Welcome{}, 1, true))
+		time.Sleep(time.Second)
+		stream, err := p.conn.OpenStreamSync(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		header, err := framing.AppendStreamHeader(nil, &framing.StreamHeader{Service: "other"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream.Write(append(header, make([]byte, 8<<10)...))
+		time.Sleep(15 * time.Millisecond)
+		w.nat.Cut() // the server does not hear that the stream is refused
+		time.Sleep(time.Second)
+		if used := node.node.memory.Used(); used < 8<<10 {
+			t.Errorf("%d bytes count, %d came", used, 8<<10)
+		}
+		w.nat.Restore()
+		wantNothingHeld(t, node.node.memory)
 	})
 }

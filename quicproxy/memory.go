@@ -39,6 +39,7 @@ type memoryBudget struct {
 	mu       sync.Mutex
 	relays   map[*relay]relayName
 	carriers map[*carrier]struct{}
+	dialing  map[*claimedClient]struct{} // whose upstream is
 	clients  map[netip.Addr]*clientAccount
 	reset    uint64 // how many relays were
 }
@@ -61,7 +62,8 @@ type clientAccount struct {
 func newMemoryBudget(bytes int64, log *slog.Logger) *memoryBudget {
 	b := &memoryBudget{
 		Memory: limit.NewMemory(mayHold(bytes)), budget: bytes, log: log, begin: time.Now(), busy: make(chan struct{}, 1),
-		relays: make(map[*relay]relayName), carriers: make(map[*carrier]struct{}), clients: make(map[netip.Addr]*clientAccount),
+		relays: make(map[*relay]relayName), carriers: make(map[*carrier]struct{}), dialing: make(map[*claimedClient]struct{}),
+		clients: make(map[netip.Addr]*clientAccount),
 	}
 	b.peer = b.Account(1)
 	return b
@@ -120,6 +122,21 @@ func (b *memoryBudget) remove(r *relay) {
 	r.waits.Close()
 }
 
+// await counts what a client sends before its upstream is there, until served.
+func (b *memoryBudget) await(c *claimedClient) {
+	b.mu.Lock()
+	b.dialing[c] = struct{}{}
+	b.mu.Unlock()
+	signal(b.busy)
+}
+
+func (b *memoryBudget) served(c *claimedClient) {
+	b.mu.Lock()
+	delete(b.dialing, c)
+	b.mu.Unlock()
+	c.waits.Close()
+}
+
 // watch counts what a connection costs beside its relays, until forget.
 func (b *memoryBudget) watch(c *carrier) {
 	b.mu.Lock()
@@ -170,13 +187,16 @@ func (b *memoryBudget) run(ctx context.Context) {
 func (b *memoryBudget) look() (pause time.Duration) {
 	pause = time.Hour
 	b.mu.Lock()
-	if len(b.relays) > 0 {
+	if len(b.relays)+len(b.dialing) > 0 {
 		pause = lookEvery
 	}
 	for c := range b.carriers {
 		if c.look() {
 			pause = lookWhileBusy
 		}
+	}
+	for c := range b.dialing {
+		c.look()
 	}
 	now := b.now()
 	for r := range b.relays {
@@ -191,6 +211,9 @@ func (b *memoryBudget) look() (pause time.Duration) {
 			b.end(owner, h)
 		case *carrier:
 			owner.endForMemory(h, b.log)
+		case *claimedClient:
+			b.log.Warn("a connection was reset because its upstream does not answer and the memory budget is used up", "budget", b.budget)
+			resetStream(owner.stream, framing.ErrorRelayStalled)
 		}
 	}
 	return pause

@@ -43,6 +43,17 @@ func claimedNetwork(clientAddress string) netip.Addr {
 type claimedClient struct {
 	stream *quic.Stream
 	relay  atomic.Pointer[relay]
+
+	// What waits in the stream while its upstream is dialed, and what the memory budget saw of it last; look is its only user.
+	waits   *limit.Holding
+	waiting int
+}
+
+// look notes what waits in the stream.
+func (c *claimedClient) look() {
+	waits := unread(receivingHalf(c.stream))
+	c.waits.Set(c.waiting, waits, 0)
+	c.waiting = waits
 }
 
 // evict ends the client's relay, or the dial that is to become one.

@@ -30,6 +30,12 @@ func (s *streamSet) add(stream *quic.ReceiveStream) {
 	s.streams[stream] = struct{}{}
 }
 
+func (s *streamSet) remove(stream *quic.ReceiveStream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.streams, stream)
+}
+
 // ended is told that the stream is not read any more: to its end, or since CancelRead.
 func (s *streamSet) ended(stream *quic.ReceiveStream) {
 	stream.SetReceiveFinalSizeCallback(func(int64) {

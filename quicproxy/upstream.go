@@ -30,7 +30,7 @@ func (l *link) acceptStreams(ctx context.Context) {
 			return
 		}
 		if !l.node.costs.streams.Take(maxStreams) {
-			resetStream(stream, framing.ErrorNodeBusy)
+			l.refuse(stream, framing.ErrorNodeBusy)
 			continue
 		}
 		l.node.relaying.Go(func() {
@@ -40,11 +40,18 @@ func (l *link) acceptStreams(ctx context.Context) {
 	}
 }
 
+// refuse resets a stream. What the server sent on it counts until the server ends it, too.
+func (l *link) refuse(stream *quic.Stream, code framing.ErrorCode) {
+	resetStream(stream, code)
+	l.orphan(stream)
+	signal(l.node.memory.busy)
+}
+
 // serveStream relays one stream to the service that its header names.
 func (l *link) serveStream(stream *quic.Stream) {
 	header, code := l.readHeader(stream)
 	if header == nil {
-		resetStream(stream, code)
+		l.refuse(stream, code)
 		return
 	}
 	if header.Relay != 0 {
@@ -53,7 +60,7 @@ func (l *link) serveStream(stream *quic.Stream) {
 	service := l.node.service(header.Service)
 	switch {
 	case service == nil:
-		resetStream(stream, framing.ErrorUnknownService)
+		l.refuse(stream, framing.ErrorUnknownService)
 	case service.listener != nil:
 		service.listener.deliver(l, stream, header)
 	default:
@@ -67,6 +74,11 @@ func (l *link) readHeader(stream *quic.Stream) (*framing.StreamHeader, framing.E
 		return nil, framing.ErrorNodeBusy
 	}
 	defer l.node.costs.unheard.Give()
+	if half := receivingHalf(stream); half != nil {
+		l.streams.add(half)
+		defer l.streams.remove(half)
+		signal(l.node.memory.busy)
+	}
 	stream.SetReadDeadline(time.Now().Add(headerTimeout))
 	header, err := framing.ReadStreamHeader(stream)
 	if err != nil {
@@ -79,7 +91,7 @@ func (l *link) readHeader(stream *quic.Stream) (*framing.StreamHeader, framing.E
 // dial connects to the upstream of a service, or resets the stream.
 func (l *link) dial(stream *quic.Stream, service *exposed) net.Conn {
 	if !l.node.costs.dials.Take(maxDials) {
-		resetStream(stream, framing.ErrorNodeBusy)
+		l.refuse(stream, framing.ErrorNodeBusy)
 		return nil
 	}
 	defer l.node.costs.dials.Give()
@@ -88,7 +100,7 @@ func (l *link) dial(stream *quic.Stream, service *exposed) net.Conn {
 	upstream, err := l.node.config.DialUpstream(ctx, service.network, service.address)
 	service.reached(l, err)
 	if err != nil {
-		resetStream(stream, upstreamCode(err))
+		l.refuse(stream, upstreamCode(err))
 		return nil
 	}
 	return upstream
@@ -99,16 +111,19 @@ func (l *link) relay(stream *quic.Stream, service *exposed, header *framing.Stre
 	place, err := l.node.costs.clients.Admit(limit.Service{Name: service.name}, claimedNetwork(header.ClientAddress), client.evict)
 	if err != nil {
 		l.node.log.Warn("a public connection was refused", "service", service.name, "client", header.ClientAddress, "err", err)
-		resetStream(stream, framing.ErrorNodeBusy)
+		l.refuse(stream, framing.ErrorNodeBusy)
 		return
 	}
 	defer place.Leave()
+	account, leave := l.node.memory.client(header.ClientAddress)
+	defer leave()
+	client.waits = account.Open(client)
+	l.node.memory.await(client)
 	upstream := l.dial(stream, service)
+	l.node.memory.served(client)
 	if upstream == nil {
 		return
 	}
-	account, leave := l.node.memory.client(header.ClientAddress)
-	defer leave()
 	r := newRelay(&l.carrier, stream, upstream, l.node.memory, account)
 	r.place = place
 	client.relay.Store(r)
