@@ -290,3 +290,23 @@ func TestOrphanLanes(t *testing.T) {
 		}
 	})
 }
+
+// TestUnreadControlStream: what a node sends faster than it is read counts on its account, also if it has no relay.
+func TestUnreadControlStream(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer()
+		a := newAttacker(w, 1, false)
+		go func() {
+			for range 3000 {
+				if a.request(framing.OpKeepalive, &framing.Keepalive{}) != nil {
+					return
+				}
+			}
+		}()
+		time.Sleep(2 * orphansEvery)
+		if used := server.server.memory.Used(); used < 32<<10 {
+			t.Errorf("%d bytes count", used)
+		}
+		wantNothingHeld(t, server.server.memory)
+	})
+}

@@ -30,6 +30,7 @@ func (s *Server) closeOrphans(ctx context.Context) {
 			}
 		}
 		s.mu.Unlock()
+		signal(s.memory.busy) // what nodes without relays send is looked at now and then
 	}
 }
 

@@ -55,18 +55,22 @@ func (s *streamSet) unread() (bytes int, any bool) {
 	return bytes, len(s.streams) > 0
 }
 
-// look notes what waits in streams that no relay has, and reports whether it is worth to look again soon.
+// look notes what waits in streams that no relay has, and in the control stream of a peer that sends much, and reports
+// whether it is worth to look again soon.
 func (c *carrier) look() bool {
 	received := c.quic.ConnectionStats().BytesReceived
 	if c.busy = received-c.received > busyAfter; c.busy {
 		c.received = received
 	}
 	waits, any := c.streams.unread()
+	if control := receivingHalf(c.control.stream); control != nil && (c.busy || c.waiting > 0) {
+		waits += unread(control)
+	}
 	if waits > 0 || c.waiting > 0 {
 		c.waits.Set(c.waiting, waits, 0)
 		c.waiting = waits
 	}
-	return c.busy || any
+	return c.busy || any || c.waiting > 0
 }
 
 // orphan counts what is left in the stream of a relay that has ended here before the other side ended it.
