@@ -270,21 +270,23 @@ func (h *Holding) Set(before, bytes, left int) {
 	h.addLocked(int64(bytes-before), now)
 }
 
-// Room is how many bytes may be taken now, want at most. 0: none until Memory.Freed.
+// Room is how many bytes may be taken now, want at most. 0: none until Memory.Freed. Who holds nothing has its share,
+// however little that is.
 func (h *Holding) Room(want int) int {
 	m := h.account.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	room := m.limit - m.used
+	room, least := m.limit-m.used, int64(minRoom)
 	if room < int64(want) {
 		share := h.account.shareLocked()
 		holdings := int64(len(h.account.holdings))
 		if h.bytes == 0 {
 			holdings++
+			least = max(min(least, share/holdings), 1)
 		}
 		room = max(room, share-h.account.used, share/holdings-h.bytes)
 	}
-	if room < minRoom {
+	if room < min(least, int64(want)) {
 		return 0
 	}
 	return int(min(room, int64(want)))

@@ -240,3 +240,36 @@ func check(t *testing.T, m *Memory, accounts []*Account, held map[*Holding]int) 
 		t.Fatalf("%d of %d bytes are used, over since %v", all, m.limit, m.over)
 	}
 }
+
+// TestRoomOfMany: where shares are less than what is worth to be read, who has nothing may read all the same. So the
+// budget is exceeded, and somebody who has more has to go: else all who hold something could wait for ever.
+func TestRoomOfMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 64 << 10
+		m := NewMemory(limit)
+		node := m.Account(1)
+		for range limit >> 10 {
+			holds(node, "attacker", 1<<10)
+		}
+		honest := node.Open("honest")
+		n := honest.Room(64 << 10)
+		if n == 0 {
+			t.Fatal("there is no room for who has nothing")
+		}
+		honest.Add(n)
+		time.Sleep(grown + overdue)
+		wantGone(t, m, "attacker")
+	})
+}
+
+// TestTinyBudget: a budget of less than is worth to be read still lets somebody read.
+func TestTinyBudget(t *testing.T) {
+	t.Parallel()
+	m := NewMemory(minRoom / 2)
+	h := m.Account(1).Open("alone")
+	wantRoom(t, "a tiny budget", h, minRoom/2)
+	h.Add(minRoom / 2)
+	wantRoom(t, "it is used", h, 0)
+	h.Add(-minRoom / 2)
+	wantRoom(t, "it was given back", h, minRoom/2)
+}
