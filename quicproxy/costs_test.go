@@ -297,13 +297,14 @@ func TestUnreadControlStream(t *testing.T) {
 		server := w.startServer()
 		a := newAttacker(w, 1, false)
 		go func() {
-			for range 3000 {
-				if a.request(framing.OpKeepalive, &framing.Keepalive{}) != nil {
+			for range 1200 {
+				message := &framing.ProxyRequest{Service: "other", OriginAddress: strings.Repeat("x", 2000)}
+				if a.request(framing.OpRelease, message) != nil {
 					return
 				}
 			}
 		}()
-		time.Sleep(2 * orphansEvery)
+		time.Sleep(orphansEvery + time.Second)
 		if used := server.server.memory.Used(); used < 32<<10 {
 			t.Errorf("%d bytes count", used)
 		}
