@@ -116,10 +116,11 @@ func TestTricklingNode(t *testing.T) {
 }
 
 // TestTricklingClients: 32 public clients that read 64 KiB every 1.5 s have neither side hold more than its budget, and a
-// neighbour at the same service is served all the time.
+// neighbour at the same service is served all the time. The budget is as large as what the windows of all let through before
+// anybody has looked.
 func TestTricklingClients(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
-		server := w.startServer(func(c *ServerConfig) { c.Memory = 4 << 20 })
+		server := w.startServer(func(c *ServerConfig) { c.Memory = 8 << 20 })
 		w.serveTCP(web, func(c net.Conn) {
 			first := make([]byte, 1)
 			if _, err := io.ReadFull(c, first); err == nil && first[0] == 'x' {
@@ -129,7 +130,7 @@ func TestTricklingClients(t *testing.T) {
 				echo(c)
 			}
 		})
-		node := w.startNode(expose("web", web), func(c *NodeConfig) { c.Memory = 4 << 20 }).leasesWait(t)
+		node := w.startNode(expose("web", web), func(c *NodeConfig) { c.Memory = 8 << 20 }).leasesWait(t)
 		neighbour := w.visit("20000")
 		stopServer, stopNode := watchMemory(t, server.server.memory), watchMemory(t, node.node.memory)
 		stop := readAll(w.greedy(32, "20000"), 64<<10, func() time.Duration { return 1500 * time.Millisecond })
