@@ -63,11 +63,11 @@ func (s *serviceListener) deliver(l *link, stream *quic.Stream, header *framing.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		c.abort(framing.ErrorUnknownService)
+		l.refuse(stream, framing.ErrorUnknownService)
 		return
 	}
 	if !l.relays.add(c) {
-		c.abort(framing.ErrorRelayShutdown)
+		l.refuse(stream, framing.ErrorRelayShutdown)
 		return
 	}
 	select {
@@ -75,7 +75,7 @@ func (s *serviceListener) deliver(l *link, stream *quic.Stream, header *framing.
 		l.relayBegan()
 	default:
 		l.relays.remove(c)
-		c.abort(framing.ErrorNodeBusy)
+		l.refuse(stream, framing.ErrorNodeBusy)
 	}
 }
 

@@ -133,6 +133,7 @@ func (l *link) relay(stream *quic.Stream, service *exposed, header *framing.Stre
 	}
 	if !r.begin(association, header.Relay) {
 		r.abort(framing.ErrorRelayShutdown)
+		l.refuse(stream, framing.ErrorRelayShutdown)
 		return
 	}
 	defer r.ended()
