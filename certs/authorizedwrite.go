@@ -173,7 +173,7 @@ func appendLine(path, line string) (info fs.FileInfo, written int, err error) {
 	if err = os.MkdirAll(directory, 0o700); err != nil {
 		return nil, 0, err
 	}
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	file, err := openToAppend(path)
 	if err != nil {
 		return nil, 0, err
 	}
