@@ -66,7 +66,7 @@ func (e *expiry) String() string {
 
 func (e *expiry) Set(s string) error {
 	if days, ok := strings.CutSuffix(s, "d"); ok {
-		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil && n > 0 {
 			*e = expiry(time.Duration(n) * 24 * time.Hour)
 			return nil
 		}

@@ -77,7 +77,7 @@ func TestExpiry(t *testing.T) {
 			t.Errorf("%s: %v, %v", s, time.Duration(e), err)
 		}
 	}
-	for _, s := range []string{"", "7", "d", "-1h", "-1d", "0s", "1.5d", "99999d", "never"} {
+	for _, s := range []string{"", "7", "d", "-1h", "-1d", "0s", "0d", "1.5d", "99999d", "never"} {
 		var e expiry
 		if err := e.Set(s); err == nil {
 			t.Errorf("%q: %v", s, time.Duration(e))
