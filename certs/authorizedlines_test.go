@@ -95,6 +95,24 @@ func TestAllowAndDeny(t *testing.T) {
 	wantFiles(t, filepath.Dir(path), "authorized_nodes")
 }
 
+// TestDenyIsNews: whoever is denied by a new line may be here already, on a server that is open or by a secret.
+func TestDenyIsNews(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	ids := newIDs(t, 2)
+	nodes, _ := nodesFile(t, ids[0].String()+"\n")
+	before, err := nodes.Revision(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nodes.Deny(ctx, ids[1]); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := nodes.Revision(ctx); err != nil || after == before {
+		t.Errorf("revision %d, and %d before: %v", after, before, err)
+	}
+}
+
 func TestFind(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()

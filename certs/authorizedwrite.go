@@ -67,6 +67,9 @@ func (a *AuthorizedNodes) append(node AuthorizedNode) error {
 	if info.Size() == before+int64(written) {
 		a.nodes[node.ID], _ = parseAuthorizedLine(line)
 		a.info, a.readAt, a.sum = info, time.Now(), [sha256.Size]byte{}
+		if node.Denied {
+			a.revision++ // it may be here already
+		}
 	}
 	return nil
 }
