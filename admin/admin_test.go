@@ -156,6 +156,9 @@ func TestOperations(t *testing.T) {
 		if _, err := o.Allow(ctx, AllowRequest{ID: other.String(), Name: "pi"}); err == nil || hintOf(err) == "" {
 			t.Errorf("a name twice: %v", err)
 		}
+		if node, err := o.Allow(ctx, AllowRequest{ID: "pi", Name: "pi"}); err != nil || node.ID != id {
+			t.Errorf("its own name: %+v, %v", node, err)
+		}
 		if _, err := o.Invite(ctx, InviteRequest{Name: "pi"}); err == nil {
 			t.Error("an invitation under the name of a node")
 		}
@@ -199,7 +202,11 @@ func TestOperations(t *testing.T) {
 			t.Errorf("%+v, %v", nodes, err)
 		}
 		for _, event := range []string{"invite", "withdraw", "allow", "lease-released", "revoke"} {
-			if n := strings.Count(log.String(), "msg=audit event="+event+" "); n != 1 {
+			want := 1
+			if event == "allow" {
+				want = 2
+			}
+			if n := strings.Count(log.String(), "msg=audit event="+event+" "); n != want {
 				t.Errorf("%d lines of %s in the log", n, event)
 			}
 		}

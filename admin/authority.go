@@ -101,13 +101,15 @@ func (a *Authority) Allow(ctx context.Context, r AllowRequest) (Node, error) {
 		if err := certs.CheckName(r.Name); err != nil {
 			return Node{}, err
 		}
-		if other, err := a.Nodes.Find(ctx, r.Name); err == nil && other.ID.String() != r.ID {
-			return Node{}, hinted{fmt.Errorf("another node is called %s: %v", r.Name, other.ID), "choose another name"}
-		}
 	}
 	node, err := a.Nodes.Find(ctx, r.ID)
 	if err != nil {
 		return Node{}, err
+	}
+	if r.Name != "" {
+		if other, err := a.Nodes.Find(ctx, r.Name); err == nil && other.ID != node.ID {
+			return Node{}, hinted{fmt.Errorf("another node is called %s: %v", r.Name, other.ID), "choose another name"}
+		}
 	}
 	node.Name = cmp.Or(r.Name, node.Name)
 	if err := a.Nodes.Allow(ctx, node); err != nil {
