@@ -51,10 +51,14 @@ func notAuthorized(node certs.NodeID, err error) error {
 	if !errors.Is(err, ErrNotAuthorized) {
 		return &FailureError{Code: framing.ErrorInternal, Text: "the server could not check who may use it"}
 	}
+	advice := "ask the server's owner for an invitation (apquic-server invite), or for this: apquic-server allow %v"
+	if errors.Is(err, errDenied) {
+		advice = "no invitation lets it in any more; ask the server's owner for this: apquic-server allow %v"
+	}
 	return &FailureError{
 		Code:   framing.ErrorNotAuthorized,
 		Text:   fmt.Sprintf("%v: %v", err, node),
-		Advice: fmt.Sprintf("ask the server's owner for an invitation (apquic-server invite), or for this: apquic-server allow %v", node),
+		Advice: fmt.Sprintf(advice, node),
 
 		RetryAfter: personRetry,
 	}
@@ -74,7 +78,7 @@ func withoutSecret(err error, known bool) error {
 	told := *failure
 	told.Advice = "the invitation had no secret: if there was a part after #, put quotes around the invitation; otherwise " + failure.Advice
 	if known {
-		told.Advice = "the server has admitted this node before: if it was removed, only its owner can let it in again, with a new invitation"
+		told.Advice = "the server has admitted this node before, so only its owner can let it in again: " + failure.Advice
 	}
 	return &told
 }

@@ -127,3 +127,16 @@ func TestPrintable(t *testing.T) {
 		}
 	}
 }
+
+// TestAdviceForDenied: no invitation lets a node in that was sent away, so that nobody is told to ask for one.
+func TestAdviceForDenied(t *testing.T) {
+	id := certs.NodeID{1}
+	told := notAuthorized(id, errDenied)
+	for _, err := range []error{told, withoutSecret(told, true)} {
+		failure, _ := errors.AsType[*FailureError](err)
+		if advice := failure.Hint(); strings.Contains(advice, "ask the server's owner for an invitation") || strings.Contains(advice, "with a new invitation") ||
+			!strings.Contains(advice, "apquic-server allow "+id.String()) {
+			t.Errorf("advice %q", advice)
+		}
+	}
+}
