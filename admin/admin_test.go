@@ -216,6 +216,35 @@ func TestOperations(t *testing.T) {
 	})
 }
 
+// TestRevokeTellsOfInvitation: who knows the secret of a shared invitation can come back with another key.
+func TestRevokeTellsOfInvitation(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t, new(fakeCore), io.Discard)
+	ctx := t.Context()
+	if _, err := a.Invite(ctx, InviteRequest{Name: "school", Uses: 3}); err != nil {
+		t.Fatal(err)
+	}
+	joined := time.Now()
+	for node, want := range map[certs.AuthorizedNode]string{
+		{Name: "school", Joined: joined}:     "school",
+		{Name: "school-2", Joined: joined}:   "school",
+		{Name: "school-2-b", Joined: joined}: "",
+		{Name: "schoolboy", Joined: joined}:  "",
+		{Name: "school"}:                     "", // written by hand
+	} {
+		if got := a.invitationOf(node); got != want {
+			t.Errorf("%s came by %q, want %q", node.Name, got, want)
+		}
+	}
+	node, err := a.Nodes.Add(ctx, certs.AuthorizedNode{ID: newID(t), Name: "school", Joined: joined})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if revoked, err := a.Revoke(ctx, RevokeRequest{Node: node.ID.String()}); err != nil || revoked.Invitation != "school" {
+		t.Errorf("%+v, %v", revoked, err)
+	}
+}
+
 // TestBadRequests: each is answered with what is wrong, and costs little.
 func TestBadRequests(t *testing.T) {
 	t.Parallel()

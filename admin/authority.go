@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
+	"strings"
 	"time"
 
 	"apquic/certs"
@@ -144,7 +146,19 @@ func (a *Authority) Revoke(ctx context.Context, r RevokeRequest) (Revoked, error
 	}
 	revoked, err := a.node(ctx, node.ID)
 	revoked.State = SentAway
-	return Revoked{revoked, connections}, err
+	return Revoked{revoked, connections, a.invitationOf(node)}, err
+}
+
+// invitationOf is the name of the open invitation by which a node came: it has the name, or the name with a number.
+func (a *Authority) invitationOf(node certs.AuthorizedNode) string {
+	open, _ := a.Invitations.Open() // if they cannot be read, they let nobody in
+	for _, o := range open {
+		number, shared := strings.CutPrefix(node.Name, o.Name+"-")
+		if _, err := strconv.Atoi(number); !node.Joined.IsZero() && (node.Name == o.Name || shared && err == nil) {
+			return o.Name
+		}
+	}
+	return ""
 }
 
 // Release implements Operations.

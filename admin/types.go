@@ -60,7 +60,8 @@ type RevokeRequest struct {
 // Revoked is what that did.
 type Revoked struct {
 	Node
-	Connections int `json:"connections"` // public connections that were ended
+	Connections int    `json:"connections"`          // public connections that were ended
+	Invitation  string `json:"invitation,omitempty"` // by which it came, if that still lets other nodes in
 }
 
 // ReleaseRequest names a service: its node and name, or its port.

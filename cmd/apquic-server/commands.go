@@ -102,7 +102,14 @@ func revoke(c *call, _ *options) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.Stdout, "%s is sent away (%d connections ended); nobody else gets its ports for 30 days.\n", nameOf(revoked.Node), revoked.Connections)
+		plural := "s"
+		if revoked.Connections == 1 {
+			plural = ""
+		}
+		fmt.Fprintf(c.Stdout, "%s is sent away (%d connection%s ended); nobody else gets its ports for 30 days.\n", nameOf(revoked.Node), revoked.Connections, plural)
+		if revoked.Invitation != "" {
+			fmt.Fprintf(c.Stdout, "Its invitation still lets in other nodes, so also its owner with a new key; apquic-server invitation --withdraw %s ends that.\n", revoked.Invitation)
+		}
 		return nil
 	})
 }

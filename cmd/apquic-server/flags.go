@@ -18,7 +18,7 @@ Usage:
   apquic-server invite [NAME]            print an invitation, which lets one node in within 7 days
   apquic-server invitation               list the open invitations, or withdraw one
   apquic-server allow ID [NAME]          let a node in by its id, also one that was revoked
-  apquic-server revoke ID|NAME           send a node away: its connections end, its invitation counts no more
+  apquic-server revoke ID|NAME           send a node away: its connections end, no invitation lets it in
   apquic-server nodes                    list the nodes
   apquic-server status                   list the services with their ports and traffic
   apquic-server release ID|NAME SERVICE  give up the port of a service whose node is away
