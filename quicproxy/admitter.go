@@ -50,6 +50,16 @@ type Admission struct {
 	Joined   bool   // its join secret let it in just now
 	Port     uint16 // public port for its first service, if the node wants none; 0: any
 	Services int    // how many it may have; 0: as many as any node
+
+	ServicesUntil time.Time // when that ends, while the node stays connected; zero: never
+}
+
+// services is how many the node may have now; 0: as many as any node.
+func (a Admission) services() int {
+	if !a.ServicesUntil.IsZero() && time.Now().After(a.ServicesUntil) {
+		return 0
+	}
+	return a.Services
 }
 
 // Admitter decides which nodes may use a server.
@@ -159,8 +169,8 @@ func (a *admission) join(ctx context.Context, applicant Applicant) (Admission, e
 
 func admissionOf(node certs.AuthorizedNode) Admission {
 	admitted := Admission{Name: node.Name, Known: true, Port: node.Port}
-	if !node.Joined.IsZero() && time.Since(node.Joined) < newcomerTime {
-		admitted.Services = newcomerServices
+	if !node.Joined.IsZero() {
+		admitted.Services, admitted.ServicesUntil = newcomerServices, node.Joined.Add(newcomerTime)
 	}
 	return admitted
 }

@@ -392,8 +392,15 @@ func TestNewcomer(t *testing.T) {
 			t.Errorf("%d leases, want %d", n, newcomerServices)
 		}
 		node.stop()
-		yesterday := time.Now().Add(-newcomerTime).Format(time.RFC3339)
-		g.write(w.nodeKey.ID().String() + " pi joined=" + yesterday)
+		joined := func(before time.Duration) {
+			g.write(w.nodeKey.ID().String() + " pi joined=" + time.Now().Add(-before).Format(time.RFC3339))
+		}
+		joined(newcomerTime - time.Minute)
+		node = w.startNode(services)
+		node.leases.wait(t, newcomerServices)
+		node.leases.wait(t, 12) // the day ends while it is connected
+		node.stop()
+		joined(newcomerTime)
 		w.startNode(services).leases.wait(t, 12)
 	})
 }

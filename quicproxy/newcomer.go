@@ -14,7 +14,8 @@ func (c *nodeConn) checkShare(r *lease.Request) error {
 	if !c.admission.Known {
 		return c.checkGuest(r.Key)
 	}
-	if c.admission.Services == 0 && c.admission.Port == 0 {
+	limit := c.admission.services()
+	if limit == 0 && c.admission.Port == 0 {
 		return nil
 	}
 	others, had := 0, false
@@ -29,7 +30,7 @@ func (c *nodeConn) checkShare(r *lease.Request) error {
 	if had {
 		return nil
 	}
-	if limit := c.admission.Services; limit > 0 && others >= limit {
+	if limit > 0 && others >= limit {
 		return fmt.Errorf("%w: this node has %d, and no more in its first day", lease.ErrTooManyServices, others)
 	}
 	if others == 0 && r.WantedPort == 0 && c.server.config.Ports.Contains(c.admission.Port) {
