@@ -167,6 +167,12 @@ func NewLessor(config Config) (*Lessor, error) {
 // HoldTime is how long a port is kept after its node has gone.
 func (l *Lessor) HoldTime() time.Duration { return l.holdTime }
 
+// Has reports whether a key has a lease.
+func (l *Lessor) Has(key Key) bool {
+	_, known := l.get(key)
+	return known
+}
+
 // Leases returns a snapshot of all leases by ascending port. It never waits for
 // the store or the binder.
 func (l *Lessor) Leases() []Lease {

@@ -430,6 +430,46 @@ func TestGuests(t *testing.T) {
 	})
 }
 
+// TestGuestsStayCounted: neither moving a lease, nor a request that is refused, nor a new name frees a place.
+func TestGuestsStayCounted(t *testing.T) {
+	ports := func(names string, ports ...uint16) func(*NodeConfig) {
+		return func(c *NodeConfig) {
+			for i, port := range ports {
+				c.Services = append(c.Services, Service{Name: names[i : i+1], Upstream: web, PublicPort: port})
+			}
+		}
+	}
+	for name, again := range map[string]func(*NodeConfig){
+		"moved":    ports("abc", 20004, 20005, 20006),
+		"refused":  ports("abc", 1, 2, 3),
+		"renamed":  ports("def", 20000, 20001, 20002),
+		"the same": ports("abc", 20000, 20001, 20002),
+	} {
+		t.Run(name, func(t *testing.T) {
+			simulate(t, func(t *testing.T, w *world) {
+				g := newGatekeeper(t)
+				server := w.startServer(g.admit(true), func(c *ServerConfig) { c.MaxLeasesPerAddress = 3 })
+				key := newKey(t)
+				guest := w.startNode(ports("abc", 20000, 20001, 20002), with(key, nil))
+				guest.leases.wait(t, 3)
+				guest.stop()
+				guest = w.startNode(again, with(key, nil))
+				time.Sleep(time.Minute)
+				w.startNode(expose("a", web), expose("b", web), with(newKey(t), nil))
+				time.Sleep(time.Minute)
+				if n := len(server.server.Status().Leases); n != 3 {
+					t.Errorf("%d leases, want 3", n)
+				}
+				if name == "refused" {
+					return
+				}
+				guest.stop()
+				w.startNode(ports("abc", 20000, 20001, 20002), with(key, nil)).leases.wait(t, 3) // all of them are its own
+			})
+		})
+	}
+}
+
 // TestAudit: each change of who has a port is a line with the node's name.
 func TestAudit(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {

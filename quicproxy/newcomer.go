@@ -11,7 +11,7 @@ import (
 // knows it and its address has many leases already. The first service of an invited node gets the port of the
 // invitation.
 func (c *nodeConn) checkShare(r *lease.Request) error {
-	if !c.admission.Known {
+	if c.countsAsGuest() {
 		return c.checkGuest(r.Key)
 	}
 	limit := c.admission.services()
@@ -39,10 +39,15 @@ func (c *nodeConn) checkShare(r *lease.Request) error {
 	return nil
 }
 
+// countsAsGuest reports whether the leases of the node count against its address.
+func (c *nodeConn) countsAsGuest() bool {
+	return !c.admission.Known && c.server.config.MaxLeasesPerAddress > 0
+}
+
 // checkGuest counts a lease of a node that nobody here knows against its address: new keys cost nothing.
 func (c *nodeConn) checkGuest(key lease.Key) error {
 	limit := c.server.config.MaxLeasesPerAddress
-	if limit <= 0 || c.server.guests.Take(customerOf(addressOf(c.quic.RemoteAddr())), key) {
+	if c.server.guests.Take(customerOf(addressOf(c.quic.RemoteAddr())), key) {
 		return nil
 	}
 	return fmt.Errorf("%w: the nodes of this address have %d, and no address may have more", lease.ErrTooManyServices, limit)

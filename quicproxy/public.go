@@ -83,7 +83,6 @@ func (s *Server) Unbind(l lease.Lease) {
 	p := s.public[l.Port]
 	delete(s.public, l.Port)
 	s.mu.Unlock()
-	s.guests.Give(l.Key)
 	if p != nil {
 		p.close()
 		s.clients.Lend(-1)

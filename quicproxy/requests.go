@@ -141,8 +141,10 @@ func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse,
 		return nil, leaseFailure(err)
 	}
 	granted, err := c.server.lessor.Grant(ctx, wanted)
+	if c.countsAsGuest() {
+		c.server.guests.Settle(wanted.Key)
+	}
 	if err != nil {
-		c.server.guests.Give(wanted.Key) // one that is there is counted when it is asked for again
 		return nil, leaseFailure(err)
 	}
 	p := c.server.publicListener(granted.Port)

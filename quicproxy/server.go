@@ -179,13 +179,13 @@ func NewServer(config ServerConfig) (*Server, error) {
 		memory:   newMemoryBudget(cmp.Or(config.Memory, defaultMemory()), config.Log),
 		clients:  limit.NewClients(descriptorsForRelays(), cmp.Or(config.MaxClients, defaultMaxClients), cmp.Or(config.MaxClientsPerAddress, defaultMaxClientsPerAddress)),
 		limited:  limited,
-		guests:   limit.NewShares[netip.Addr, lease.Key](config.MaxLeasesPerAddress),
 		probes:   probes{open: make(map[probeToken]*probe)},
 		sessions: make(map[certs.NodeID]*session),
 		accounts: make(map[certs.NodeID]*account),
 		public:   make(map[uint16]*publicListener),
 		stopped:  make(chan struct{}),
 	}
+	s.guests = limit.NewShares[netip.Addr](config.MaxLeasesPerAddress, func(key lease.Key) bool { return s.lessor.Has(key) })
 	s.entrance = newEntrance(s.strange.account, config.knownBy()...)
 	var err error
 	if s.successor, err = successor(config); err != nil {

@@ -2,51 +2,94 @@ package limit
 
 import "sync"
 
-// Shares counts which things, such as leases, belong to whom, and lets nobody have more than so many.
-type Shares[O, T comparable] struct {
-	max int
+// sweepFrom is how many things are kept before those that are no more are looked for.
+const sweepFrom = 1024
 
-	mu     sync.Mutex
-	owners map[T]O
-	counts map[O]int
+// Shares counts which things, such as leases, belong to whom, and lets nobody have more than so many. A thing counts
+// until it does not exist any more, which is asked when the place is needed: no order of events frees it before.
+type Shares[O, T comparable] struct {
+	max    int
+	exists func(T) bool // called with mu held
+
+	mu      sync.Mutex
+	things  map[T]*owned[O]
+	owners  map[O]map[T]struct{}
+	sweepAt int // so many things are looked through
+}
+
+// owned is a thing.
+type owned[O comparable] struct {
+	owner  O
+	making int // calls of Take without Settle: it may exist soon
 }
 
 // NewShares lets each owner have max things.
-func NewShares[O, T comparable](max int) *Shares[O, T] {
-	return &Shares[O, T]{max: max, owners: make(map[T]O), counts: make(map[O]int)}
+func NewShares[O, T comparable](max int, exists func(T) bool) *Shares[O, T] {
+	return &Shares[O, T]{
+		max: max, exists: exists, things: make(map[T]*owned[O]), owners: make(map[O]map[T]struct{}), sweepAt: sweepFrom,
+	}
 }
 
-// Take makes thing the owner's, and reports false if that has its share already. What another one had changes hands.
+// Take makes thing the owner's, which is to be made now, and reports false if that has its share already. What another
+// one had changes hands. Whoever gets true calls Settle.
 func (s *Shares[O, T]) Take(owner O, thing T) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before, had := s.owners[thing]
-	if had && before == owner {
-		return true
+	making := 1
+	if was := s.things[thing]; was != nil {
+		making += was.making
+		if was.owner == owner {
+			was.making = making
+			return true
+		}
 	}
-	if s.counts[owner] >= s.max {
+	if len(s.owners[owner]) >= s.max {
+		for other := range s.owners[owner] {
+			s.checkLocked(other)
+		}
+	}
+	if len(s.owners[owner]) >= s.max {
 		return false
 	}
-	if had {
-		s.dropLocked(before)
+	s.dropLocked(thing)
+	if len(s.things) >= s.sweepAt {
+		for other := range s.things {
+			s.checkLocked(other)
+		}
+		s.sweepAt = max(sweepFrom, 2*len(s.things))
 	}
-	s.owners[thing] = owner
-	s.counts[owner]++
+	s.things[thing] = &owned[O]{owner, making}
+	if s.owners[owner] == nil {
+		s.owners[owner] = make(map[T]struct{})
+	}
+	s.owners[owner][thing] = struct{}{}
 	return true
 }
 
-// Give frees the place of thing.
-func (s *Shares[O, T]) Give(thing T) {
+// Settle says that thing exists now, or could not be made.
+func (s *Shares[O, T]) Settle(thing T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if owner, had := s.owners[thing]; had {
-		delete(s.owners, thing)
-		s.dropLocked(owner)
+	if t := s.things[thing]; t != nil {
+		t.making--
+		s.checkLocked(thing)
 	}
 }
 
-func (s *Shares[O, T]) dropLocked(owner O) {
-	if s.counts[owner]--; s.counts[owner] == 0 {
-		delete(s.counts, owner)
+// checkLocked frees the place of a thing that is no more.
+func (s *Shares[O, T]) checkLocked(thing T) {
+	if s.things[thing].making == 0 && !s.exists(thing) {
+		s.dropLocked(thing)
+	}
+}
+
+func (s *Shares[O, T]) dropLocked(thing T) {
+	t := s.things[thing]
+	if t == nil {
+		return
+	}
+	delete(s.things, thing)
+	if delete(s.owners[t.owner], thing); len(s.owners[t.owner]) == 0 {
+		delete(s.owners, t.owner)
 	}
 }

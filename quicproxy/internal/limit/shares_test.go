@@ -4,31 +4,61 @@ import "testing"
 
 func TestShares(t *testing.T) {
 	t.Parallel()
-	s := NewShares[string, int](2)
+	exist := make(map[int]bool)
+	s := NewShares[string](2, func(thing int) bool { return exist[thing] })
 	take := func(owner string, thing int, want bool) {
 		t.Helper()
 		if got := s.Take(owner, thing); got != want {
 			t.Errorf("%s takes %d: %v, want %v", owner, thing, got, want)
 		}
 	}
-	take("a", 1, true)
-	take("a", 2, true)
-	take("a", 2, true) // again
-	take("a", 3, false)
-	take("b", 2, true) // it changed hands
-	take("a", 3, true)
-	take("a", 2, false)
-	s.Give(1)
-	s.Give(1)
-	s.Give(99)
-	take("a", 2, true)
-	take("b", 4, true)
-	take("b", 5, true)
-	take("b", 6, false)
-	for thing := range 10 {
-		s.Give(thing)
+	made := func(owner string, thing int, want bool) {
+		t.Helper()
+		if take(owner, thing, want); want {
+			exist[thing] = true
+			s.Settle(thing)
+		}
 	}
-	if len(s.owners)+len(s.counts) != 0 {
-		t.Errorf("%d things of %d owners are left", len(s.owners), len(s.counts))
+	made("a", 1, true)
+	made("a", 2, true)
+	made("a", 2, true) // again
+	made("a", 3, false)
+	made("b", 2, true) // it changed hands
+	take("a", 3, true)
+	take("a", 4, false) // while 3 is made
+	s.Settle(3)         // which failed
+	made("a", 4, true)
+	made("a", 2, false)
+	delete(exist, 1)
+	made("a", 2, true)
+	s.Settle(99)
+	take("b", 5, true)
+	take("b", 5, true)
+	s.Settle(5) // one of both
+	take("b", 6, true)
+	take("b", 7, false)
+	s.Settle(5)
+	s.Settle(6)
+	clear(exist)
+	for _, thing := range []int{2, 4} {
+		take("c", thing, true)
+		s.Settle(thing)
+	}
+	if len(s.owners)+len(s.things) != 0 {
+		t.Errorf("%d things of %d owners are left", len(s.things), len(s.owners))
+	}
+}
+
+// TestSharesForget: things that are no more cost nothing for long, whoever had them.
+func TestSharesForget(t *testing.T) {
+	t.Parallel()
+	last := 0
+	s := NewShares[int](2, func(thing int) bool { return thing > last-100 })
+	for last = range 100_000 {
+		s.Take(last, last)
+		s.Settle(last)
+	}
+	if len(s.things) > 2*sweepFrom || len(s.owners) > len(s.things) {
+		t.Errorf("%d things of %d owners", len(s.things), len(s.owners))
 	}
 }
