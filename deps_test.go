@@ -38,7 +38,7 @@ var allowed = map[string][]string{
 	"quicproxy":       {"certs", "framing", "internal/machine", "internal/netmon", "internal/udp", "lease", "quicproxy/internal/limit", "quicproxy/segments"},
 	"lease/boltstore": {"certs", "lease"},
 
-	"admin": {"certs", "internal/control", "lease", "quicproxy"},
+	"admin": {"certs", "internal/cli", "internal/control", "lease", "quicproxy"},
 
 	"cmd/apquic-server": {"admin", "certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "internal/heap", "internal/systemd", "lease", "lease/boltstore", "quicproxy"},
 	"cmd/apquic-node":   {"certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "internal/heap", "quicproxy"},

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -242,6 +243,21 @@ func TestRevokeTellsOfInvitation(t *testing.T) {
 	}
 	if revoked, err := a.Revoke(ctx, RevokeRequest{Node: node.ID.String()}); err != nil || revoked.Invitation != "school" {
 		t.Errorf("%+v, %v", revoked, err)
+	}
+}
+
+// TestHintsOfCauses: who asks through the socket is told what to do as well as who works on the files.
+func TestHintsOfCauses(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t, new(fakeCore), io.Discard)
+	a.Address = func() (string, uint16, error) {
+		return "", 0, &os.PathError{Op: "write", Path: "invitations", Err: syscall.ENOSPC}
+	}
+	w := httptest.NewRecorder()
+	Handler(a).ServeHTTP(w, httptest.NewRequest("POST", "/v1/invite", strings.NewReader("{}")))
+	var f failure
+	if err := json.Unmarshal(w.Body.Bytes(), &f); err != nil || !strings.Contains(f.Hint, "the disk is full") {
+		t.Errorf("%s, %v", w.Body, err)
 	}
 }
 

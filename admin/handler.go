@@ -3,10 +3,12 @@ package admin
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
+
+	"apquic/internal/cli"
 )
 
 const (
@@ -62,14 +64,7 @@ func respond[A any](w http.ResponseWriter, r *http.Request, do func(context.Cont
 		answer(w, http.StatusOK, result)
 		return
 	}
-	f := failure{Error: err.Error()}
-	if hint, ok := errors.AsType[interface {
-		error
-		Hint() string
-	}](err); ok {
-		f.Hint = hint.Hint()
-	}
-	answer(w, http.StatusUnprocessableEntity, f)
+	answer(w, http.StatusUnprocessableEntity, failure{Error: err.Error(), Hint: strings.Join(cli.Hints(err), "\n")})
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

@@ -24,14 +24,20 @@ func Report(w io.Writer, err error) {
 	for _, single := range split(err) {
 		writeLine(&b, "error: ", single.Error())
 	}
-	var hints []string
+	for _, hint := range Hints(err) {
+		writeLine(&b, "hint: ", hint)
+	}
+	io.WriteString(w, b.String()) // stderr: there is nobody left to tell
+}
+
+// Hints are the things to do about err, each once.
+func Hints(err error) (hints []string) {
 	for _, hint := range append(collectHints(err), commonHint(err)) {
 		if hint != "" && !slices.Contains(hints, hint) {
 			hints = append(hints, hint)
-			writeLine(&b, "hint: ", hint)
 		}
 	}
-	io.WriteString(w, b.String()) // stderr: there is nobody left to tell
+	return hints
 }
 
 // commonHint is what to do about causes that any program may meet; empty if the error is none of them, or says more
