@@ -31,7 +31,7 @@ var (
 	// ErrNoInvitation says that a secret belongs to no invitation: it was used up, withdrawn, has ended, or never was.
 	ErrNoInvitation = errors.New("its invitation was used, withdrawn or has ended")
 	// ErrInvitationName says that there is no invitation of this name, or one already.
-	ErrInvitationName = errors.New("the name of the invitation")
+	ErrInvitationName = errors.New("invitation name")
 )
 
 // OpenInvitation is an invitation that lets nodes in.
@@ -80,7 +80,7 @@ func (i *Invitations) Create(offer OpenInvitation, taken func(name string) bool)
 		return OpenInvitation{}, nil, err
 	}
 	if indexOf(all, offer.Name) >= 0 {
-		return OpenInvitation{}, nil, withHint(fmt.Errorf("%w %s is taken by another one", ErrInvitationName, offer.Name),
+		return OpenInvitation{}, nil, withHint(fmt.Errorf("%w %s: an open invitation has it already", ErrInvitationName, offer.Name),
 			"choose another name, or withdraw the old one: apquic-server invitation --withdraw %s", offer.Name)
 	}
 	if len(all) >= maxInvitations {
@@ -130,7 +130,7 @@ func (i *Invitations) Withdraw(name string) error {
 	}
 	n := indexOf(all, name)
 	if n < 0 {
-		return withHint(fmt.Errorf("%w %q is in no list", ErrInvitationName, printable(name)), "apquic-server invitation lists all of them")
+		return withHint(fmt.Errorf("%w %q: no open invitation has it", ErrInvitationName, printable(name)), "apquic-server invitation lists all of them")
 	}
 	return i.write(slices.Delete(all, n, n+1))
 }

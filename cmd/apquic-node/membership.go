@@ -28,6 +28,10 @@ func findServer(settings *config.Node) (*membership, error) {
 	if settings.DataDir == "" {
 		return &membership{}, nil // which is a mistake of its own
 	}
+	// Whoever may write the directory decides which server the node believes.
+	if err := certs.CheckDataDir(settings.DataDir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	m := &membership{path: filepath.Join(settings.DataDir, serverName)}
 	var err error
 	if m.stored, err = certs.LoadKnownServer(m.path); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -80,5 +81,23 @@ func TestNoMembership(t *testing.T) {
 	settings := config.Node{DataDir: t.TempDir()}
 	if _, err := findServer(&settings); err != nil || !settings.Server.Server.IsZero() {
 		t.Errorf("%+v, %v", settings.Server, err)
+	}
+}
+
+// TestLooseDataDir: whoever may write the node's directory decides which server it believes.
+func TestLooseDataDir(t *testing.T) {
+	t.Parallel()
+	settings := config.Node{DataDir: t.TempDir()}
+	for mode, refused := range map[os.FileMode]bool{0o777: true, 0o770: true, 0o755: false, 0o700: false} {
+		if err := os.Chmod(settings.DataDir, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := findServer(&settings); (err != nil) != refused {
+			t.Errorf("%o: %v", mode, err)
+		}
+	}
+	settings.DataDir = filepath.Join(settings.DataDir, "later")
+	if _, err := findServer(&settings); err != nil {
+		t.Errorf("without a directory: %v", err)
 	}
 }
