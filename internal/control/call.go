@@ -8,10 +8,15 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"time"
 )
 
-// maxAnswer bounds what is read of an answer, in bytes.
-const maxAnswer = 64 << 20
+const (
+	// maxAnswer bounds what is read of an answer, in bytes.
+	maxAnswer = 64 << 20
+	// patience bounds the whole of it: the process may be stopped, or hang.
+	patience = 10 * time.Second
+)
 
 // NotRunningError says that no process answers at a socket.
 type NotRunningError struct {
@@ -30,7 +35,7 @@ func (e *NotRunningError) Hint() string {
 // Get asks the process at the socket path for what is at target, such as /status, and decodes its answer, JSON, into
 // answer. Nobody there is a [*NotRunningError].
 func Get(ctx context.Context, path, target string, answer any) error {
-	client := &http.Client{Transport: &http.Transport{
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
