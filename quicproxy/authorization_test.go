@@ -405,6 +405,35 @@ func TestNewcomer(t *testing.T) {
 	})
 }
 
+// TestNewcomerRenames: new names, for the same upstream and with other ports, are more services, too.
+func TestNewcomerRenames(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		g := newGatekeeper(t)
+		server := w.startServer(g.admit(false))
+		secret := g.invite(certs.OpenInvitation{Name: "pi", Uses: 1})
+		services := func(prefix string, port uint16) func(*NodeConfig) {
+			return func(c *NodeConfig) {
+				for i := range newcomerServices {
+					c.Services = append(c.Services, Service{Name: fmt.Sprint(prefix, i), Upstream: web, PublicPort: port + uint16(i)})
+				}
+			}
+		}
+		node := w.startNode(services("a", 20000), with(w.nodeKey, secret))
+		node.leases.wait(t, newcomerServices)
+		node.stop()
+		node = w.startNode(services("b", 20040))
+		time.Sleep(time.Minute)
+		if n := len(server.server.Status().Leases); n != newcomerServices {
+			t.Errorf("%d leases, want %d", n, newcomerServices)
+		}
+		node.stop()
+		w.startNode(services("c", 20000)).leases.wait(t, newcomerServices) // these are the same
+		if n := len(server.server.Status().Leases); n != newcomerServices {
+			t.Errorf("%d leases, want %d", n, newcomerServices)
+		}
+	})
+}
+
 // TestGuests: the nodes of one address that nobody knows have a share of an open server's ports.
 func TestGuests(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {

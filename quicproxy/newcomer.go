@@ -18,18 +18,22 @@ func (c *nodeConn) checkShare(r *lease.Request) error {
 	if limit == 0 && c.admission.Port == 0 {
 		return nil
 	}
-	others, had := 0, false
+	others, had, takesOver := 0, false, 0
 	for _, l := range c.server.lessor.Leases() {
 		switch {
 		case l.Key == r.Key:
 			had = true
-		case l.Node == c.node && !r.Renames(l):
+		case l.Node == c.node:
 			others++
+			if r.Renames(l) && (r.WantedPort == 0 || r.WantedPort == l.Port) {
+				takesOver = 1 // of several the service has one
+			}
 		}
 	}
 	if had {
 		return nil
 	}
+	others -= takesOver
 	if limit > 0 && others >= limit {
 		return fmt.Errorf("%w: this node has %d, and no more in its first day", lease.ErrTooManyServices, others)
 	}
