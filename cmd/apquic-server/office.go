@@ -32,7 +32,15 @@ func operations(ctx context.Context, settings config.Server) (admin.Operations, 
 	if err := checkDataDir(settings.DataDir); err != nil {
 		return nil, nil, err
 	}
+	// The store is open for one process at a time. So commands that change a file come one after the other, and none
+	// changes what a server that starts just now has read.
 	leases := &leaseFile{path: filepath.Join(settings.DataDir, leasesFile)}
+	if _, err := leases.open(); err != nil {
+		if client, notRunning := admin.Connect(ctx, settings.DataDir); notRunning == nil {
+			return client, func() {}, nil // it has started meanwhile
+		}
+		return nil, nil, err
+	}
 	authority := authorityOf(settings, key)
 	authority.Core = leases
 	authority.Address = func() (string, uint16, error) { return readPublicAddress(settings.DataDir) }
