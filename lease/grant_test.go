@@ -136,8 +136,8 @@ func TestUnbindableIsTriedAgain(t *testing.T) {
 		w.grant(request(2, "web"), 20002)
 		time.Sleep(6 * time.Second)
 		w.grant(request(3, "web"), 20000)
-		if n := w.logged.count("cannot be opened"); n != 1 {
-			t.Errorf("logged %d times", n)
+		if n := w.logged.count("cannot be opened"); n != 0 {
+			t.Errorf("logged %d times, though no lease waits for the port", n)
 		}
 		w.stop()
 	})
