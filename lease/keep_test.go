@@ -221,3 +221,24 @@ func TestForget(t *testing.T) {
 		w.stop()
 	})
 }
+
+// TestAllowedLater: a node counts as known when its lease would end, also if it was not when it asked for it.
+func TestAllowedLater(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, known := newKeepingWorld(t)
+		w.grant(request(1, "web"), 20000)
+		w.grant(request(2, "web"), 20001)
+		known[1] = true
+		w.detach(request(1, "web"))
+		w.detach(request(2, "web"))
+		w.pass(2 * time.Hour)
+		w.wantState(1, 20000, lease.Lapsed)
+		w.wantStored(20000)
+		w.stop()
+		delete(known, 1)
+		w.start()
+		w.wantState(1, 20000, lease.Reserved) // it is one of those that were known
+		w.stop()
+	})
+}

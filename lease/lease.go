@@ -31,7 +31,7 @@ type Lease struct {
 	// HeldUntil is until when nobody else gets the port; zero while the lease is attached.
 	HeldUntil time.Time
 	// Kept says that the node was one of those whose leases outlast HeldUntil when it
-	// asked: see Config.Keep.
+	// asked, or when HeldUntil had passed: see Config.Keep.
 	Kept bool
 	// Reserved says that HoldNode made HeldUntil: the node may not come back, and the
 	// port is closed.

@@ -133,16 +133,16 @@ func (l *Lessor) tend(ctx context.Context, key Key) {
 // the turn.
 func (l *Lessor) outlast(e entry, now time.Time) entry {
 	switch {
+	case l.keep(e.Node): // perhaps only since it asked
+		e.Kept, e.lapsed = true, true
+		l.log.Info("lease lapsed; the port is kept while others are free", "node", e.Node, "service", e.Service, "port", e.Port)
 	case !e.Kept:
 		return e
-	case l.keep(e.Node):
-		e.lapsed = true
-		l.log.Info("lease lapsed; the port is kept while others are free", "node", e.Node, "service", e.Service, "port", e.Port)
 	case !e.Reserved: // its node was sent away without a word to the Lessor: while the server was down
 		e.HeldUntil, e.Reserved = now.Add(ReserveTime), true
 	}
 	l.update(e.Key, func(entry *entry) {
-		entry.lapsed, entry.HeldUntil, entry.Reserved = e.lapsed, e.HeldUntil, e.Reserved
+		entry.lapsed, entry.HeldUntil, entry.Kept, entry.Reserved = e.lapsed, e.HeldUntil, e.Kept, e.Reserved
 	})
 	return e
 }
