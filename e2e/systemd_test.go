@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,6 +23,7 @@ type manager struct {
 	t    *testing.T
 	conn *net.UnixConn
 	path string
+	slow time.Duration // between a message and what is done about it
 
 	mu     sync.Mutex
 	states []string
@@ -63,6 +65,7 @@ func (m *manager) read() {
 }
 
 func (m *manager) heed(text string, rights []byte) {
+	time.Sleep(m.slow)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	lines := strings.Split(text, "\n")
@@ -77,7 +80,11 @@ func (m *manager) heed(text string, rights []byte) {
 		fds, _ := syscall.ParseUnixRights(&message)
 		for _, fd := range fds {
 			syscall.CloseOnExec(fd)
-			m.kept[name] = os.NewFile(uintptr(fd), name)
+			if !slices.Contains(lines, "FDSTORE=1") {
+				syscall.Close(fd) // of a barrier
+				continue
+			}
+			m.keep(name, os.NewFile(uintptr(fd), name))
 		}
 	}
 	if slices.Contains(lines, "FDSTOREREMOVE=1") && m.kept[name] != nil {
@@ -85,6 +92,16 @@ func (m *manager) heed(text string, rights []byte) {
 		delete(m.kept, name)
 	}
 	m.states = append(m.states, lines[0])
+}
+
+// keep keeps a socket beside others of the same name, as systemd does: the first one stays the first.
+func (m *manager) keep(name string, file *os.File) {
+	if m.kept[name] != nil {
+		m.t.Errorf("two sockets have the name %s", name)
+		file.Close()
+		return
+	}
+	m.kept[name] = file
 }
 
 func (m *manager) wait(state string) {
@@ -189,6 +206,93 @@ func TestKeptSocketsOfEndedLeases(t *testing.T) {
 		t.Errorf("kept were %q before and %q after", before, after)
 	}
 	n.echo(t, "works")
+}
+
+// TestRenameUnderSystemd: a service that is renamed keeps its port, although systemd still has the socket of the former
+// name for a moment.
+func TestRenameUnderSystemd(t *testing.T) {
+	t.Parallel()
+	m := newManager(t)
+	m.slow = 100 * time.Millisecond
+	n := &tunnel{udp: freePort(t), public: freePort(t), data: filepath.Join(t.TempDir(), "server")}
+	n.launch(t, m.service, "--range", fmt.Sprintf("%d,%d", n.public, freePort(t)))
+	data, upstream := t.TempDir(), echoServer(t)
+	for _, name := range []string{"web", "site"} {
+		node := launch(t, nil, "apquic-node", "--server", n.invitation, "--upstream", name+"="+upstream, "--data-dir", data)
+		address := waitFor(t, node.stdout, `tcp://(\S+) ->`)
+		if name == "web" {
+			_, port, _ := net.SplitHostPort(address)
+			n.public, _ = strconv.Atoi(port)
+		}
+		if address != n.address() {
+			t.Errorf("the service %s has %s, want %s", name, address, n.address())
+		}
+		node.kill(t, syscall.SIGTERM)
+		node.status(t)
+	}
+	waitFor(t, n.server.stderr, `service renamed`)
+}
+
+// TestSettingsChangedUnderSystemd: sockets that were opened by other settings are not in the way.
+func TestSettingsChangedUnderSystemd(t *testing.T) {
+	t.Parallel()
+	m := newManager(t)
+	m.slow = 100 * time.Millisecond
+	n := &tunnel{udp: freePort(t), public: freePort(t), data: filepath.Join(t.TempDir(), "server")}
+	n.launch(t, m.service)
+	m.wait("READY=1")
+	n.node(t, nil)
+	for _, change := range [][]string{{"--ipv6=false"}, {"--public-listen", "127.0.0.1"}, {"--listen", "0.0.0.0:" + strconv.Itoa(n.udp)}} {
+		n.server.kill(t, syscall.SIGTERM)
+		m.wait("STOPPING=1")
+		n.server.status(t)
+		n.server = launch(t, m.service, "apquic-server", n.serverArguments(change...)...)
+		m.wait("READY=1")
+		n.echo(t, "works").Close()
+		if names := m.names(); len(names) != 2 {
+			t.Errorf("kept are %q", names)
+		}
+	}
+}
+
+// TestWrongSocketsInStore: a socket that is not what its name says is not used, and not kept.
+func TestWrongSocketsInStore(t *testing.T) {
+	t.Parallel()
+	m := newManager(t)
+	n := &tunnel{udp: freePort(t), public: freePort(t), data: filepath.Join(t.TempDir(), "server")}
+	n.launch(t, m.service)
+	m.wait("READY=1")
+	n.node(t, nil)
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	local, err := net.Listen("unix", filepath.Join(filepath.Dir(m.path), "socket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer local.Close()
+	for _, wrong := range []interface{ File() (*os.File, error) }{local.(*net.UnixListener), other.(*net.TCPListener), m.conn} {
+		n.server.kill(t, syscall.SIGTERM)
+		m.wait("STOPPING=1")
+		n.server.status(t)
+		names := m.names()
+		m.mu.Lock()
+		for _, name := range names {
+			m.kept[name].Close()
+			if m.kept[name], err = wrong.File(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m.mu.Unlock()
+		n.server = launch(t, m.service, "apquic-server", n.serverArguments()...)
+		m.wait("READY=1")
+		n.echo(t, "works").Close()
+		if now := m.names(); !slices.Equal(now, names) {
+			t.Errorf("kept are %q, want %q", now, names)
+		}
+	}
 }
 
 // TestVisitorWhileDraining: also without systemd the public ports stay open until the process ends: who comes is not

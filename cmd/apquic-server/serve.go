@@ -61,6 +61,7 @@ func serve(c *call) error {
 	if err != nil {
 		return err
 	}
+	kept.tidy()
 	conn, err := kept.listenUDP()
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"strconv"
@@ -21,16 +22,32 @@ type sockets struct {
 	log      *slog.Logger
 }
 
+// tidy closes sockets that were opened by other settings: they may have the very ports that are about to be opened.
+func (s *sockets) tidy() {
+	before := s.manager.Inherited()
+	udp, tcp := s.udpName(), s.tcpName("")
+	err := s.manager.CloseRest(func(name string) bool { return name == udp || strings.HasPrefix(name, tcp) })
+	if s.manager.Inherited() < before {
+		err = errors.Join(err, s.manager.Barrier())
+	}
+	if err != nil {
+		s.log.Debug("sockets of other settings", "err", err)
+	}
+}
+
 // listenUDP returns the socket that nodes connect to.
 func (s *sockets) listenUDP() (*net.UDPConn, error) {
-	name := socketName("udp", s.settings, s.settings.Listen)
+	name := s.udpName()
 	if file := s.manager.Take(name); file != nil {
 		defer file.Close()
 		conn, err := net.FilePacketConn(file)
 		if udp, ok := conn.(*net.UDPConn); ok {
 			return udp, nil
 		}
-		s.log.Warn("the socket of the process before cannot be used", "socket", name, "err", err)
+		if err == nil {
+			conn.Close()
+		}
+		s.discard(name)
 	}
 	conn, err := listenUDP(s.settings)
 	if err == nil {
@@ -46,27 +63,46 @@ func (s *sockets) listenPublic() func(port uint16) (net.Listener, error) {
 		return listen
 	}
 	return func(port uint16) (net.Listener, error) {
-		name := socketName("tcp", s.settings, s.settings.PublicListen, strconv.Itoa(int(port)))
-		listener, err := s.inherited(name)
-		if listener == nil {
-			if listener, err = listen(port); err == nil {
-				s.store(name, listener.(*net.TCPListener))
-			}
+		name := s.tcpName(strconv.Itoa(int(port)))
+		if listener := s.inherited(name, port); listener != nil {
+			return &keptListener{listener, s, name}, nil
+		}
+		listener, err := listen(port)
+		if errors.Is(err, syscall.EADDRINUSE) && s.manager.Barrier() == nil { // perhaps it was closed just now
+			listener, err = listen(port)
 		}
 		if err != nil {
 			return nil, err
 		}
+		s.store(name, listener.(*net.TCPListener))
 		return &keptListener{listener.(*net.TCPListener), s, name}, nil
 	}
 }
 
-func (s *sockets) inherited(name string) (net.Listener, error) {
+// inherited returns the listener at a port that the process before had; nil: there is none that is one.
+func (s *sockets) inherited(name string, port uint16) *net.TCPListener {
 	file := s.manager.Take(name)
 	if file == nil {
-		return nil, nil
+		return nil
 	}
 	defer file.Close()
-	return net.FileListener(file)
+	listener, err := net.FileListener(file)
+	if tcp, ok := listener.(*net.TCPListener); ok && tcp.Addr().(*net.TCPAddr).Port == int(port) {
+		return tcp
+	}
+	if err == nil {
+		listener.Close()
+	}
+	s.discard(name)
+	return nil
+}
+
+// discard takes a socket out of the store that is not what its name says, before another one gets that name.
+func (s *sockets) discard(name string) {
+	s.log.Warn("a socket of the process before cannot be used", "socket", name)
+	if err := s.manager.Remove(name); err != nil {
+		s.log.Debug("a socket stays in the store of systemd", "err", err)
+	}
 }
 
 // store keeps a socket. It is of use only at the next restart, so that a failure stops nothing.
@@ -78,7 +114,7 @@ func (s *sockets) store(name string, socket syscall.Conn) {
 
 // closeRest closes what the process before had and this one has no use for, such as the ports of leases that ended.
 func (s *sockets) closeRest() {
-	if err := s.manager.CloseRest(); err != nil {
+	if err := s.manager.CloseRest(nil); err != nil {
 		s.log.Debug("sockets of the process before", "err", err)
 	}
 }
@@ -94,6 +130,12 @@ func (s *sockets) notify(state string) {
 	if err := s.manager.Notify(state); err != nil {
 		s.log.Warn("systemd does not hear of the state of the service", "state", state, "err", err)
 	}
+}
+
+func (s *sockets) udpName() string { return socketName("udp", s.settings, s.settings.Listen) }
+
+func (s *sockets) tcpName(port string) string {
+	return socketName("tcp", s.settings, s.settings.PublicListen, port)
 }
 
 // socketName says all that a socket depends on: one that was opened by other settings has another name, and is closed.

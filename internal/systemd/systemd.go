@@ -8,6 +8,7 @@ package systemd
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strconv"
@@ -147,20 +148,51 @@ func (m *Manager) Inherited() int {
 	return len(m.inherited)
 }
 
-// CloseRest closes the sockets that nobody took, here and in the store.
-func (m *Manager) CloseRest() error {
+// CloseRest closes the sockets that nobody took, here and in the store, but for those whose names are of use; nil: none is.
+func (m *Manager) CloseRest(ofUse func(name string) bool) error {
 	if m == nil {
 		return nil
 	}
+	rest := make(map[string]*os.File)
 	m.mu.Lock()
-	rest := m.inherited
-	m.inherited = nil
+	for name, file := range m.inherited {
+		if ofUse == nil || !ofUse(name) {
+			rest[name] = file
+			delete(m.inherited, name)
+		}
+	}
 	m.mu.Unlock()
 	var failed error
 	for name, file := range rest {
 		failed = errors.Join(failed, file.Close(), m.Remove(name))
 	}
 	return failed
+}
+
+// Barrier waits until systemd has done what it was told before: only then a socket that was removed is closed, and its
+// port free (sd_notify_barrier(3)).
+func (m *Manager) Barrier() error {
+	if m == nil {
+		return nil
+	}
+	done, told, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("waiting for systemd: %w", err)
+	}
+	defer done.Close()
+	raw, err := told.SyscallConn()
+	var failed error
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { failed = m.send("BARRIER=1", rights(fd)) })
+	}
+	if err := errors.Join(err, failed, told.Close()); err != nil {
+		return fmt.Errorf("waiting for systemd: %w", err)
+	}
+	done.SetReadDeadline(time.Now().Add(sendTimeout))
+	if _, err := done.Read(make([]byte, 1)); !errors.Is(err, io.EOF) { // which comes when systemd closes its end
+		return fmt.Errorf("waiting for systemd: %w", err)
+	}
+	return nil
 }
 
 func (m *Manager) send(state string, rights []byte) error {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestInheritedNames(t *testing.T) {
@@ -32,8 +33,33 @@ func TestInheritedNames(t *testing.T) {
 func TestWithoutSystemd(t *testing.T) {
 	t.Parallel()
 	var m *Manager
-	if m.Notify(Ready) != nil || m.Store("x", nil) != nil || m.Remove("x") != nil || m.Take("x") != nil || m.CloseRest() != nil || m.Inherited() != 0 {
+	if m.Notify(Ready) != nil || m.Store("x", nil) != nil || m.Remove("x") != nil || m.Take("x") != nil || m.CloseRest(nil) != nil || m.Barrier() != nil || m.Inherited() != 0 {
 		t.Error("something was done")
+	}
+}
+
+// TestCloseRest: what is of use stays to be taken.
+func TestCloseRest(t *testing.T) {
+	t.Parallel()
+	m := &Manager{socket: filepath.Join(t.TempDir(), "none"), inherited: make(map[string]*os.File)}
+	for _, name := range []string{"a", "b", "c"} {
+		file, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.inherited[name] = file
+	}
+	m.CloseRest(func(name string) bool { return name != "b" })
+	if m.Inherited() != 2 || m.Take("b") != nil {
+		t.Errorf("%d are left", m.Inherited())
+	}
+	a := m.Take("a")
+	if a == nil || a.Close() != nil {
+		t.Error("a cannot be taken")
+	}
+	m.CloseRest(nil)
+	if m.Inherited() != 0 || m.Take("c") != nil {
+		t.Errorf("%d are left", m.Inherited())
 	}
 }
 
@@ -98,6 +124,21 @@ func TestStore(t *testing.T) {
 	}
 	if text, fds := receive(); text != "FDSTOREREMOVE=1\nFDNAME=tcp-1" || len(fds) != 0 {
 		t.Errorf("got %q with %d descriptors", text, len(fds))
+	}
+	barrier := make(chan error)
+	go func() { barrier <- m.Barrier() }()
+	text, fds = receive()
+	if text != "BARRIER=1" || len(fds) != 1 {
+		t.Fatalf("got %q with %d descriptors", text, len(fds))
+	}
+	select {
+	case err := <-barrier:
+		t.Errorf("it did not wait: %v", err)
+	case <-time.After(20 * time.Millisecond):
+	}
+	syscall.Close(fds[0])
+	if err := <-barrier; err != nil {
+		t.Error(err)
 	}
 	for _, bad := range []string{"", "a:b", "a\nREADY=1", "a b", strings.Repeat("x", 256)} {
 		if m.Store(bad, listener.(*net.TCPListener)) == nil || m.Remove(bad) == nil {
