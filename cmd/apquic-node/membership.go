@@ -4,6 +4,9 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"time"
+
+	"golang.org/x/time/rate"
 
 	"apquic/certs"
 	"apquic/internal/config"
@@ -13,6 +16,13 @@ import (
 // serverName is the file of the server that the node has joined.
 const serverName = "server"
 
+// A server that says something else in each Welcome gets one write in storeEvery, after a burst: it must not wear out a
+// memory card. A server that changes its key needs two.
+const (
+	storeEvery = 10 * time.Minute
+	storeBurst = 16
+)
+
 // membership is what the node knows of its server, and how it may get in.
 type membership struct {
 	path   string
@@ -20,6 +30,7 @@ type membership struct {
 	known  certs.KnownServer // as it is
 	secret []byte            // that may have to be shown; nil: none
 	member bool              // the server has admitted this node before
+	writes *rate.Limiter
 }
 
 // findServer makes one of the server in the settings and the one that was joined. Without one in the settings, they
@@ -32,7 +43,10 @@ func findServer(settings *config.Node) (*membership, error) {
 	if err := certs.CheckDataDir(settings.DataDir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	m := &membership{path: filepath.Join(settings.DataDir, serverName)}
+	m := &membership{
+		path:   filepath.Join(settings.DataDir, serverName),
+		writes: rate.NewLimiter(rate.Every(storeEvery), storeBurst),
+	}
 	var err error
 	if m.stored, err = certs.LoadKnownServer(m.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -62,13 +76,13 @@ func (m *membership) configure(c *quicproxy.NodeConfig) {
 	c.JoinSecret, c.Known = m.secret, m.member
 }
 
-// welcomed stores what has changed.
+// welcomed stores what has changed, now or with a later Welcome.
 func (m *membership) welcomed(w quicproxy.Welcome) error {
 	if err := m.known.Follow(w.Server, w.Next); err != nil {
 		return err
 	}
 	m.known.Spend(m.secret)
-	if m.known.Equal(m.stored) {
+	if m.known.Equal(m.stored) || !m.writes.Allow() {
 		return nil
 	}
 	if err := m.known.Save(m.path); err != nil {

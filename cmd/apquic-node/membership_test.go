@@ -75,6 +75,33 @@ func TestMembership(t *testing.T) {
 	}
 }
 
+// TestServerCannotWearOutDisk: a server that says something else each time has the node write seldom.
+func TestServerCannotWearOutDisk(t *testing.T) {
+	t.Parallel()
+	settings := config.Node{DataDir: t.TempDir(), Server: certs.Invitation{Server: certs.NodeID{1}, Host: "host", Port: 1}}
+	m, err := findServer(&settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes, last := 0, certs.KnownServer{}
+	for i := range 1000 {
+		if err := m.welcomed(quicproxy.Welcome{Server: certs.NodeID{1}, Next: certs.NodeID{2, byte(i), byte(i >> 8)}}); err != nil {
+			t.Fatal(err)
+		}
+		kept, err := certs.LoadKnownServer(m.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !kept.Equal(last) {
+			changes++
+		}
+		last = kept
+	}
+	if changes > 20 || m.known.Next != (certs.NodeID{2, 999 & 0xff, 999 >> 8}) {
+		t.Errorf("%d writes, and %v is next", changes, m.known.Next)
+	}
+}
+
 // TestNoMembership: without a server there is nothing to connect to, which is the settings' mistake to report.
 func TestNoMembership(t *testing.T) {
 	t.Parallel()
