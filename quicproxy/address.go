@@ -73,5 +73,5 @@ func (c *nodeConn) tellMoved(granted lease.Grant, response *framing.ProxyRespons
 		return
 	}
 	response.PreviousAddress, response.PreviousReason = c.server.publicAddress(granted.Previous), granted.Why
-	c.log.Warn("address changed "+response.PreviousAddress+" -> "+response.ProxyAddress, "service", granted.Service, "reason", granted.Why)
+	c.log.Warn("address changed", "change", response.PreviousAddress+" -> "+response.ProxyAddress, "service", granted.Service, "reason", granted.Why)
 }

@@ -102,9 +102,9 @@ func TestLastPortIsGivenAway(t *testing.T) {
 		last := h.start(3)
 		wantAddress(t, last, 1, "20000")
 		h.visitHome(t, 0, "20001") // that of the next one
-		const moved = `msg="address changed tcp://203.0.113.5:20000 -> tcp://203.0.113.5:20001"`
+		const moved = `change="tcp://203.0.113.5:20000 -> tcp://203.0.113.5:20001"`
 		const why = `reason="no other port was left for a new service while the node was away"`
-		if n := w.logged.count("level=WARN " + moved); n != 2 {
+		if n := w.logged.count(moved); n != 2 {
 			t.Errorf("told %d times, want by both sides", n)
 		}
 		if n := w.logged.count(why); n != 2 {
@@ -187,7 +187,7 @@ func TestRangeChangedIsTold(t *testing.T) {
 		h.server.stop()
 		h.server = w.startServer(h.settings(t, "30000-30010"))
 		wantAddress(t, node, 2, "30000")
-		const moved = `level=WARN msg="address changed tcp://203.0.113.5:20000 -> tcp://203.0.113.5:30000"`
+		const moved = `change="tcp://203.0.113.5:20000 -> tcp://203.0.113.5:30000"`
 		if n := w.logged.count(moved); n != 2 {
 			t.Errorf("told %d times, want by both sides", n)
 		}
@@ -233,4 +233,19 @@ func TestServiceNamesAreBounded(t *testing.T) {
 			t.Errorf("%d services: %d names", i, got)
 		}
 	}
+}
+
+// TestMovesDoNotFillTheLog: a node that wants another port again and again is told of as seldom as other news.
+func TestMovesDoNotFillTheLog(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.startServer()
+		a := newAsker(w, &framing.Hello{Instance: 1})
+		for i := range uint32(300) {
+			a.ask(framing.OpProxyRequest, &framing.ProxyRequest{Service: "web", WantedPort: 20000 + i}, framing.OpProxyResponse, 0)
+			time.Sleep(time.Second)
+		}
+		if n := w.logged.count(`level=WARN msg="address changed`); n < 2 || n > 20 {
+			t.Errorf("%d warnings", n)
+		}
+	})
 }

@@ -122,11 +122,11 @@ func (e *exposed) leased(l *link, response *framing.ProxyResponse) {
 		return
 	}
 	if before = cmp.Or(before, printable(response.PreviousAddress)); before != "" && before != public {
-		attributes := []any{"service", e.name}
+		attributes := []any{"change", before + " -> " + public, "service", e.name}
 		if response.PreviousReason != "" {
 			attributes = append(attributes, "reason", printable(response.PreviousReason))
 		}
-		l.node.log.Warn("address changed "+before+" -> "+public, attributes...)
+		l.node.log.Warn("address changed", attributes...)
 	}
 	if response.WantedPortTaken {
 		l.node.log.Warn("the wanted public port is taken", "service", e.name, "wanted", e.wantedPort, "given", public)

@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,9 +40,9 @@ var changing = []string{"from", "client", "after", "again_in", "bytes", "waiting
 // Log is a slog.Handler that bounds what others can write into a log: whoever connects in a loop, or asks for
 // something wrong again and again. An event (a line below slog.LevelWarn) is news each time, a warning or an error only
 // if its subject did not have the same one lately and nothing has happened to it since. What there is of news is
-// limited for each subject and in all, separately for each kind of line, that is for each message
-// and, of audit lines, each event. Lines that are left
-// out are written as debug lines instead, which pass as they are, and Summarize says how many there were.
+// limited for each subject and in all, separately for each kind of line, that is for each message up to a number in it,
+// and, of audit lines, each event. Lines that are left out are written as debug lines instead, which pass as they are, and
+// Summarize says how many there were.
 type Log struct {
 	next    slog.Handler
 	subject string    // among the attributes of this handler
@@ -97,6 +98,9 @@ func (l *Log) Handle(ctx context.Context, r slog.Record) error {
 		return l.next.Handle(ctx, r)
 	}
 	kind, subject, says := r.Message, l.subject, l.bound
+	if i := strings.IndexAny(kind, "0123456789"); i >= 0 {
+		kind = kind[:i] // "next try in 34s" and "next try in 35s" are of one kind
+	}
 	r.Attrs(func(a slog.Attr) bool {
 		subject, says = l.about(a, subject, says)
 		if a.Key == eventKey {
@@ -166,7 +170,7 @@ func (s *logLines) news(r slog.Record, name, subject string, says uint64) bool {
 		now = time.Now()
 	}
 	warning := r.Level >= slog.LevelWarn
-	says ^= s.hash(name)
+	says ^= s.hash(r.Message)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	about := s.subjectLocked(subject)

@@ -47,6 +47,18 @@ func TestLogFlood(t *testing.T) {
 	})
 }
 
+// TestLogNumbers: a number in a message makes no new kind of line.
+func TestLogNumbers(t *testing.T) {
+	t.Parallel()
+	log, _, written := limitedLog(slog.LevelInfo)
+	for i := range 3000 {
+		log.Warn(fmt.Sprintf("not connected, next try in %ds", i))
+	}
+	if n := lines(written); n != warningBurst {
+		t.Errorf("%d lines, want %d", n, warningBurst)
+	}
+}
+
 // TestLogNews: a warning is told again when something has happened to its subject since, or after a while; an event
 // each time.
 func TestLogNews(t *testing.T) {
