@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"apquic/certs"
 	"apquic/internal/cli"
 	"apquic/internal/config"
@@ -143,13 +145,24 @@ func newNode(settings config.Node, key certs.PrivateKey, server *membership, mor
 	return quicproxy.NewNode(c)
 }
 
+// A server that gives a service another address each time gets one line in lineEvery for each service, after a burst.
+const (
+	lineEvery = time.Minute
+	lineBurst = 16
+)
+
 // leaseLines prints a line for each lease, the addresses in one column.
 func leaseLines(to *stdlog.Logger, services []config.Service) func(quicproxy.Lease) {
-	width := 0
+	width, limits := 0, make(map[string]*rate.Limiter)
 	for _, s := range services {
 		width = max(width, len(s.Name))
+		limits[s.Name] = rate.NewLimiter(rate.Every(lineEvery), lineBurst)
 	}
-	return func(l quicproxy.Lease) { to.Printf("%-*s  %s -> %s", width, l.Service, l.PublicAddress, l.Origin) }
+	return func(l quicproxy.Lease) {
+		if limits[l.Service].Allow() {
+			to.Printf("%-*s  %s -> %s", width, l.Service, l.PublicAddress, l.Origin)
+		}
+	}
 }
 
 func services(configured []config.Service) (services []quicproxy.Service) {

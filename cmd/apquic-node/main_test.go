@@ -1,0 +1,30 @@
+package main
+
+import (
+	"fmt"
+	stdlog "log"
+	"strings"
+	"testing"
+
+	"apquic/internal/config"
+	"apquic/quicproxy"
+)
+
+// TestLeaseLines: each service has a line, and a server that changes its mind all the time does not fill a disk with them.
+func TestLeaseLines(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	services := []config.Service{{Name: "a"}, {Name: "web"}}
+	say := leaseLines(stdlog.New(&out, "", 0), services)
+	say(quicproxy.Lease{Service: "a", PublicAddress: "tcp://h:1", Origin: "tcp://o:1"})
+	say(quicproxy.Lease{Service: "web", PublicAddress: "tcp://h:2", Origin: "tcp://o:2"})
+	if want := "a    tcp://h:1 -> tcp://o:1\nweb  tcp://h:2 -> tcp://o:2\n"; out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+	for i := range 1000 {
+		say(quicproxy.Lease{Service: "a", PublicAddress: fmt.Sprint("tcp://h:", i), Origin: "tcp://o:1"})
+	}
+	if n := strings.Count(out.String(), "\n"); n > 20 {
+		t.Errorf("%d lines", n)
+	}
+}
