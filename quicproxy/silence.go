@@ -121,10 +121,10 @@ func (c *nodeConn) wake(transport *quic.Transport) {
 	}
 }
 
-// isUnheard reports that nothing at all has come over the connection of a relay since it began: its stream header was
-// never acknowledged.
+// isUnheard reports that nothing at all has come over the connection of a relay since it began, so that its stream header
+// was never acknowledged, and nothing of the relay over another one.
 func (r *relay) isUnheard() bool {
-	return r.retriable && r.carrier.quic.ConnectionStats().PacketsReceived == r.heard
+	return r.retriable && !r.known.Load() && r.carrier.quic.ConnectionStats().PacketsReceived == r.heard
 }
 
 // answers waits until something comes from the node; false: nothing came for silentAfter, or the connection ended.
