@@ -25,9 +25,10 @@ type manager struct {
 	path string
 	slow time.Duration // between a message and what is done about it
 
-	mu     sync.Mutex
-	states []string
-	kept   map[string]*os.File
+	closing sync.WaitGroup
+	mu      sync.Mutex
+	states  []string
+	kept    map[string]*os.File
 }
 
 func newManager(t *testing.T) *manager {
@@ -45,6 +46,7 @@ func newManager(t *testing.T) *manager {
 	t.Cleanup(func() {
 		m.conn.Close()
 		reading.Wait()
+		m.closing.Wait()
 		for _, file := range m.kept {
 			file.Close()
 		}
@@ -88,8 +90,12 @@ func (m *manager) heed(text string, rights []byte) {
 		}
 	}
 	if slices.Contains(lines, "FDSTOREREMOVE=1") && m.kept[name] != nil {
-		m.kept[name].Close()
+		file := m.kept[name]
 		delete(m.kept, name)
+		m.closing.Go(func() { // systemd closes in another thread
+			time.Sleep(m.slow * 3 / 2)
+			file.Close()
+		})
 	}
 	m.states = append(m.states, lines[0])
 }

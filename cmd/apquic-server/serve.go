@@ -42,7 +42,7 @@ func serve(c *call) error {
 	})
 	defer cancel()
 	ctx := stopping.Soon
-	kept := &sockets{settings: settings, manager: systemd.FromEnvironment(), stopping: ctx, log: log}
+	kept := &sockets{settings: settings, manager: systemd.FromEnvironment(), stopping: ctx, log: log, lately: make(map[string]time.Time)}
 
 	if err := makeDataDir(settings.DataDir); err != nil {
 		return err

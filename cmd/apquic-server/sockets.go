@@ -7,10 +7,19 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 
 	"apquic/internal/config"
 	"apquic/internal/systemd"
+)
+
+const (
+	// closing is how long systemd may take to close a socket after a barrier: it does so in another thread.
+	closing = 256 * time.Millisecond
+	// lately is how long a socket that was closed is remembered, and maxLately how many are.
+	lately, maxLately = 10 * time.Second, 1024
 )
 
 // sockets are those that outlive the process where systemd keeps them: who comes while the service restarts waits in
@@ -20,6 +29,9 @@ type sockets struct {
 	manager  *systemd.Manager // nil: there is none
 	stopping context.Context  // ends when the next process shall have them
 	log      *slog.Logger
+
+	mu     sync.Mutex
+	lately map[string]time.Time // when which socket was closed
 }
 
 // tidy closes sockets that were opened by other settings: they may have the very ports that are about to be opened.
@@ -29,6 +41,7 @@ func (s *sockets) tidy() {
 	err := s.manager.CloseRest(func(name string) bool { return name == udp || strings.HasPrefix(name, tcp) })
 	if s.manager.Inherited() < before {
 		err = errors.Join(err, s.manager.Barrier())
+		time.Sleep(closing)
 	}
 	if err != nil {
 		s.log.Debug("sockets of other settings", "err", err)
@@ -68,8 +81,11 @@ func (s *sockets) listenPublic() func(port uint16) (net.Listener, error) {
 			return &keptListener{listener, s, name}, nil
 		}
 		listener, err := listen(port)
-		if errors.Is(err, syscall.EADDRINUSE) && s.manager.Barrier() == nil { // perhaps it was closed just now
-			listener, err = listen(port)
+		if errors.Is(err, syscall.EADDRINUSE) && s.closedLately(name) && s.manager.Barrier() == nil {
+			for pause := time.Millisecond; pause <= closing && errors.Is(err, syscall.EADDRINUSE); pause *= 2 {
+				time.Sleep(pause)
+				listener, err = listen(port)
+			}
 		}
 		if err != nil {
 			return nil, err
@@ -132,6 +148,24 @@ func (s *sockets) notify(state string) {
 	}
 }
 
+// closed notes that systemd was told to close a socket.
+func (s *sockets) closed(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.lately) >= maxLately {
+		clear(s.lately)
+	}
+	s.lately[name] = time.Now()
+}
+
+// closedLately reports whether systemd may have a socket still that it was told to close.
+func (s *sockets) closedLately(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, ok := s.lately[name]
+	return ok && time.Since(at) < lately
+}
+
 func (s *sockets) udpName() string { return socketName("udp", s.settings, s.settings.Listen) }
 
 func (s *sockets) tcpName(port string) string {
@@ -158,6 +192,7 @@ type keptListener struct {
 
 func (l *keptListener) Close() error {
 	if l.sockets.stopping.Err() == nil {
+		l.sockets.closed(l.name)
 		if err := l.sockets.manager.Remove(l.name); err != nil {
 			l.sockets.log.Debug("a socket stays in the store of systemd", "err", err)
 		}
