@@ -126,6 +126,23 @@ func TestRangeFull(t *testing.T) {
 	w.grant(request(4, "web"), 20002)
 }
 
+// TestLeasedPortThatCannotBeOpenedIsTold: its node has no other.
+func TestLeasedPortThatCannotBeOpenedIsTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.grant(request(1, "web"), 20000)
+		w.stop()
+		w.ports.occupy(true, 20000)
+		w.start()
+		time.Sleep(time.Minute)
+		if n := w.logged.count("cannot be opened"); n != 1 {
+			t.Errorf("logged %d times", n)
+		}
+		w.stop()
+	})
+}
+
 func TestUnbindableIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
