@@ -50,7 +50,8 @@ type AuthorizedNodes struct {
 	revision uint64
 }
 
-// NewAuthorizedNodes returns the nodes in the file path, which is not opened yet. No such file means no nodes.
+// NewAuthorizedNodes returns the nodes in the file path, which is not opened yet. No such file means no nodes, as long as
+// there was none with nodes: one that goes is an error, like one that cannot be read.
 func NewAuthorizedNodes(path string) *AuthorizedNodes {
 	return &AuthorizedNodes{path: path, turn: make(chan struct{}, 1)}
 }
@@ -122,6 +123,10 @@ func (a *AuthorizedNodes) withTurn(ctx context.Context, use func() error) error 
 func (a *AuthorizedNodes) refresh(ctx context.Context) error {
 	info, err := os.Stat(a.path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if len(a.nodes) > 0 { // an accident, or a disk that is gone: it says nothing about the nodes
+			return withHint(fmt.Errorf("%s was there and is gone", a.path),
+				"bring %s back from a backup; an empty file is what sends every node away", a.path)
+		}
 		a.take(nil, nil, time.Time{})
 		return nil
 	}

@@ -125,10 +125,19 @@ func TestAuthorizedNodesMissingFile(t *testing.T) {
 	if got, want := readFile(t, path), id.String()+" made by the test\n"; got != want {
 		t.Errorf("file %q, want %q", got, want)
 	}
-	if err := os.Remove(path); err != nil {
+	if err := os.Rename(path, path+".lost"); err != nil {
 		t.Fatal(err)
 	}
-	wantContains(t, nodes, id, false)
+	if _, known, err := nodes.Lookup(t.Context(), id); known || err == nil || !strings.Contains(err.Error(), "is gone") {
+		t.Errorf("the file is gone: %v, %v", known, err)
+	}
+	if err := add(nodes, newIDs(t, 1)[0], "who would be the only one"); err == nil {
+		t.Error("a new list replaces the one that is gone")
+	}
+	if err := os.Rename(path+".lost", path); err != nil {
+		t.Fatal(err)
+	}
+	wantContains(t, nodes, id, true)
 }
 
 func TestAuthorizedNodesReadsAgain(t *testing.T) {

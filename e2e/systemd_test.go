@@ -31,13 +31,14 @@ type manager struct {
 	kept    map[string]*os.File
 }
 
-func newManager(t *testing.T) *manager {
+// newManager starts a manager that takes so long for each message.
+func newManager(t *testing.T, slow time.Duration) *manager {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "apquic") // t.TempDir may be too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &manager{t: t, path: filepath.Join(dir, "notify"), kept: make(map[string]*os.File)}
+	m := &manager{t: t, slow: slow, path: filepath.Join(dir, "notify"), kept: make(map[string]*os.File)}
 	if m.conn, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: m.path, Net: "unixgram"}); err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +158,7 @@ func (m *manager) service(cmd *exec.Cmd) {
 // TestRestartWithoutAHole: who comes while the service restarts waits, and is served by the next process.
 func TestRestartWithoutAHole(t *testing.T) {
 	t.Parallel()
-	m := newManager(t)
+	m := newManager(t, 0)
 	n := &tunnel{udp: freePort(t), public: freePort(t), data: filepath.Join(t.TempDir(), "server")}
 	n.launch(t, m.service)
 	m.wait("READY=1")
@@ -193,7 +194,7 @@ func TestRestartWithoutAHole(t *testing.T) {
 // TestKeptSocketsOfEndedLeases: what the next process has no use for is closed, also by systemd.
 func TestKeptSocketsOfEndedLeases(t *testing.T) {
 	t.Parallel()
-	m := newManager(t)
+	m := newManager(t, 0)
 	n := &tunnel{udp: freePort(t), public: freePort(t), data: filepath.Join(t.TempDir(), "server")}
 	n.launch(t, m.service)
 	n.node(t, nil)
@@ -218,8 +219,7 @@ func TestKeptSocketsOfEndedLeases(t *testing.T) {
 // name for a moment.
 func TestRenameUnderSystemd(t *testing.T) {
 	t.Parallel()
-	m := newManager(t)
-	m.slow = 100 * time.Millisecond
+	m := newManager(t, 100*time.Millisecond)
 	n := &tunnel{udp: freePort(t), public: freePort(t), data: filepath.Join(t.TempDir(), "server")}
 	n.launch(t, m.service, "--range", fmt.Sprintf("%d,%d", n.public, freePort(t)))
 	data, upstream := t.TempDir(), echoServer(t)
@@ -242,8 +242,7 @@ func TestRenameUnderSystemd(t *testing.T) {
 // TestSettingsChangedUnderSystemd: sockets that were opened by other settings are not in the way.
 func TestSettingsChangedUnderSystemd(t *testing.T) {
 	t.Parallel()
-	m := newManager(t)
-	m.slow = 100 * time.Millisecond
+	m := newManager(t, 100*time.Millisecond)
 	n := &tunnel{udp: freePort(t), public: freePort(t), data: filepath.Join(t.TempDir(), "server")}
 	n.launch(t, m.service)
 	m.wait("READY=1")
@@ -264,7 +263,7 @@ func TestSettingsChangedUnderSystemd(t *testing.T) {
 // TestWrongSocketsInStore: a socket that is not what its name says is not used, and not kept.
 func TestWrongSocketsInStore(t *testing.T) {
 	t.Parallel()
-	m := newManager(t)
+	m := newManager(t, 0)
 	n := &tunnel{udp: freePort(t), public: freePort(t), data: filepath.Join(t.TempDir(), "server")}
 	n.launch(t, m.service)
 	m.wait("READY=1")

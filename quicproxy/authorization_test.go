@@ -139,7 +139,7 @@ func TestSentAway(t *testing.T) {
 	for name, edit := range map[string]func(g *gatekeeper, gone, other string){
 		"removed": func(g *gatekeeper, _, other string) { g.write(other + " neighbour") },
 		"denied":  func(g *gatekeeper, gone, other string) { g.write(gone+" pi", other+" neighbour", "-"+gone+" sold") },
-		"no file": func(g *gatekeeper, _, _ string) { os.Remove(g.path) },
+		"empty":   func(g *gatekeeper, _, _ string) { g.write() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			simulate(t, func(t *testing.T, w *world) {
@@ -175,7 +175,7 @@ func TestSentAway(t *testing.T) {
 						t.Errorf("it is still there: %+v", s)
 					}
 				}
-				if name != "no file" {
+				if name != "empty" {
 					exchange(t, neighbour, "still here")
 				}
 				c, err := w.visitor.DialTCP(t.Context(), serverIP+":20000")
@@ -275,27 +275,39 @@ func TestEditorsPause(t *testing.T) {
 
 // TestUnreadableList: a list that cannot be read, or is not to be trusted, lets nobody in, and ends no session.
 func TestUnreadableList(t *testing.T) {
-	simulate(t, func(t *testing.T, w *world) {
-		g := newGatekeeper(t)
-		server := w.startServer(g.admit(true))
-		g.write(w.nodeKey.ID().String() + " pi")
-		w.startNode(expose("web", web)).leases.wait(t, 1)
-		if err := os.Chmod(g.path, 0o666); err != nil {
-			t.Fatal(err)
-		}
-		newcomer := w.startNode(expose("web", web), with(newKey(t), nil))
-		time.Sleep(10 * time.Minute)
-		if n := len(server.server.Status().Sessions); n != 1 {
-			t.Errorf("%d sessions, want that of the known node", n)
-		}
-		if n := w.logged.count("the list of authorized nodes has mistakes"); n != 1 {
-			t.Errorf("the operator was told %d times", n)
-		}
-		if err := os.Chmod(g.path, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		newcomer.leases.wait(t, 1) // the server is open
-	})
+	for name, change := range map[string]struct{ lose, mend func(path string) error }{
+		"others may write it": {
+			func(path string) error { return os.Chmod(path, 0o666) }, func(path string) error { return os.Chmod(path, 0o600) },
+		},
+		"it is gone": {
+			func(path string) error { return os.Rename(path, path+"~") }, func(path string) error { return os.Rename(path+"~", path) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			simulate(t, func(t *testing.T, w *world) {
+				g := newGatekeeper(t)
+				server := w.startServer(g.admit(true))
+				g.write(w.nodeKey.ID().String() + " pi")
+				w.startNode(expose("web", web)).leases.wait(t, 1)
+				time.Sleep(time.Minute)
+				if err := change.lose(g.path); err != nil {
+					t.Fatal(err)
+				}
+				newcomer := w.startNode(expose("web", web), with(newKey(t), nil))
+				time.Sleep(10 * time.Minute)
+				if n := len(server.server.Status().Sessions); n != 1 {
+					t.Errorf("%d sessions, want that of the known node", n)
+				}
+				if n := w.logged.count("the list of authorized nodes has mistakes"); n != 1 {
+					t.Errorf("the operator was told %d times", n)
+				}
+				if err := change.mend(g.path); err != nil {
+					t.Fatal(err)
+				}
+				newcomer.leases.wait(t, 1) // the server is open
+			})
+		})
+	}
 }
 
 // TestDeniedByOpenServer: a server for everybody sends away whom it is told to.
