@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"apquic/framing"
 )
 
@@ -18,6 +20,8 @@ const (
 	longRelay = 24 * time.Hour
 	// laneDial bounds the opening of a lane, and laneRetry is the pause after one that could not be opened.
 	laneDial, laneRetry = 10 * time.Second, 30 * time.Second
+	// laneEvery is the time in which a node may dial one lane more, after twice as many as it can have.
+	laneEvery = 4 * time.Second
 )
 
 // lanes opens further connections of a session while loss limits the ones that there are, and closes those that
@@ -27,6 +31,7 @@ type lanes struct {
 	wanted chan struct{} // has room for one: the server finds that loss limits what it sends
 	busy   chan struct{} // has room for one: a relay began
 	open   sync.WaitGroup
+	dials  *rate.Limiter
 
 	// run is the only user of the following.
 	lanes   []*lane
@@ -42,7 +47,7 @@ type lane struct {
 }
 
 func newLanes(n *Node) *lanes {
-	return &lanes{node: n, wanted: make(chan struct{}, 1), busy: make(chan struct{}, 1)}
+	return &lanes{node: n, wanted: make(chan struct{}, 1), busy: make(chan struct{}, 1), dials: rate.NewLimiter(rate.Every(laneEvery), 2*maxLanes)}
 }
 
 // run works until ctx ends; then the lanes let their relays finish, and it returns.
@@ -114,7 +119,10 @@ func (s *lanes) add(ctx context.Context) {
 		return
 	}
 	have := len(s.lanes)
-	more := min(max(have+1, 3), int(primary.maxLanes)-have) // with the primary connection: 4, 8, 16
+	more := s.mayDial(min(max(have+1, 3), int(primary.maxLanes)-have)) // with the primary connection: 4, 8, 16
+	if more <= 0 {
+		return
+	}
 	var (
 		dials  sync.WaitGroup
 		mu     sync.Mutex
@@ -137,6 +145,16 @@ func (s *lanes) add(ctx context.Context) {
 	if len(opened) > 0 {
 		s.node.log.Info("loss limits the connection; relays get further lanes", "lanes", len(s.lanes))
 	}
+}
+
+// mayDial is how many of so many lanes may be dialled now. A server that asks for lanes and closes them would have a node
+// on a battery dial for ever.
+func (s *lanes) mayDial(lanes int) int {
+	lanes = min(lanes, int(s.dials.Tokens()))
+	if lanes <= 0 || !s.dials.AllowN(time.Now(), lanes) {
+		return 0
+	}
+	return lanes
 }
 
 func (s *lanes) dial(ctx context.Context) *lane {
