@@ -18,11 +18,12 @@ type entrance struct {
 	keys      []framing.KnockKey // of the server's ids; none: everybody may begin connections
 	door      *limit.Door
 	strangers *limit.Strangers
+	passed    func(bytes int) // is told of what QUIC gets of running connections
 }
 
 // newEntrance opens for whoever knows one of the ids; without any it is open to all.
-func newEntrance(strangers *limit.Strangers, ids ...certs.NodeID) *entrance {
-	e := &entrance{door: limit.NewDoor(), strangers: strangers}
+func newEntrance(strangers *limit.Strangers, passed func(bytes int), ids ...certs.NodeID) *entrance {
+	e := &entrance{door: limit.NewDoor(), strangers: strangers, passed: passed}
 	for _, id := range ids {
 		e.keys = append(e.keys, framing.NewKnockKey(id))
 	}
@@ -43,6 +44,7 @@ func (e *entrance) received(datagram []byte, address net.Addr) bool {
 			e.knock(datagram, endpoint(address))
 			return false
 		}
+		e.passed(len(datagram))
 		return true
 	}
 	kind, to, client, ok := parseLongHeader(datagram)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"apquic/framing"
@@ -23,6 +24,9 @@ const (
 	waitingAfter = 50 * time.Millisecond
 	// What waits in streams is looked at so often; under pressure also for somebody who has to go.
 	lookEvery, lookWhileBusy, lookUnderPressure = 500 * time.Millisecond, 100 * time.Millisecond, 50 * time.Millisecond
+	// What arrives meanwhile may cost so many times its size (unread.go), and a quarter of the room that was left may fill up with
+	// it, but no less than leastAlarm, before the next look comes at once; not more often than each lookAtLeast.
+	worstCost, leastAlarm, lookAtLeast = 14, 64 << 10, 5 * time.Millisecond
 )
 
 // memoryBudget has a program keep to its budget of memory. What it keeps for others, and what waits out of order, is
@@ -35,6 +39,10 @@ type memoryBudget struct {
 	log    *slog.Logger
 	begin  time.Time
 	busy   chan struct{} // has room for one: there may be relays, or somebody waits
+
+	arrived atomic.Int64  // bytes since the last look
+	alarm   atomic.Int64  // how many of them there may be
+	flood   chan struct{} // has room for one: there are more
 
 	mu       sync.Mutex
 	relays   map[*relay]relayName
@@ -61,12 +69,20 @@ type clientAccount struct {
 
 func newMemoryBudget(bytes int64, log *slog.Logger) *memoryBudget {
 	b := &memoryBudget{
-		Memory: limit.NewMemory(mayHold(bytes)), budget: bytes, log: log, begin: time.Now(), busy: make(chan struct{}, 1),
+		Memory: limit.NewMemory(mayHold(bytes)), budget: bytes, log: log, begin: time.Now(), busy: make(chan struct{}, 1), flood: make(chan struct{}, 1),
 		relays: make(map[*relay]relayName), carriers: make(map[*carrier]struct{}), dialing: make(map[*claimedClient]struct{}),
 		clients: make(map[netip.Addr]*clientAccount),
 	}
 	b.peer = b.Account(1)
+	b.alarm.Store(leastAlarm)
 	return b
+}
+
+// receive notes bytes that came from the network.
+func (b *memoryBudget) receive(bytes int) {
+	if before := b.arrived.Add(int64(bytes)) - int64(bytes); before < b.alarm.Load() && before+int64(bytes) >= b.alarm.Load() {
+		signal(b.flood)
+	}
 }
 
 // mayHold is how many bytes may be held for the process to grow by its budget: the collector needs the rest (package heap),
@@ -161,20 +177,24 @@ func (b *memoryBudget) resets() uint64 {
 func (b *memoryBudget) run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	due := time.Now().Add(time.Hour)
+	due, last := time.Now().Add(time.Hour), time.Now()
 	for {
 		pause := lookWhileBusy
 		select {
 		case <-timer.C:
-			due = time.Now().Add(time.Hour)
+			due, last = time.Now().Add(time.Hour), time.Now()
 			pause = b.look()
 			b.Retry()
+			b.alarm.Store(max((b.Limit()-b.Used())/4/worstCost, leastAlarm))
+			b.arrived.Store(0)
+		case <-b.flood:
+			pause = max(lookAtLeast-time.Since(last), 0)
 		case <-b.busy:
 		case <-ctx.Done():
 			return
 		}
 		if b.Pressure() {
-			pause = lookUnderPressure
+			pause = min(pause, lookUnderPressure)
 		}
 		if next := time.Now().Add(pause); next.Before(due) {
 			due = next

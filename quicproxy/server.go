@@ -186,7 +186,7 @@ func NewServer(config ServerConfig) (*Server, error) {
 		stopped:  make(chan struct{}),
 	}
 	s.guests = limit.NewShares[netip.Addr](config.MaxLeasesPerAddress, func(key lease.Key) bool { return s.lessor.Has(key) })
-	s.entrance = newEntrance(s.strange.account, config.knownBy()...)
+	s.entrance = newEntrance(s.strange.account, s.memory.receive, config.knownBy()...)
 	var err error
 	if s.successor, err = successor(config); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
