@@ -20,7 +20,7 @@ func attacked(t *testing.T, arguments ...string) (server *program, attack func()
 	server, invitation := startServer(t, arguments...)
 	_, public := startNode(t, invitation, echoService(t))
 	n = newNeighbour(t, public)
-	second := invite(t, server, invitation, 1000)
+	second := invite(t, server, 1000)
 	key := newKey(t)
 	return server, func() *peer { return join(t, second, key, &framing.Hello{Instance: rand.Uint64()}) }, n
 }
@@ -88,7 +88,7 @@ func TestNodeOpensLanes(t *testing.T) {
 	server, invitation := startServer(t)
 	_, public := startNode(t, invitation, echoService(t))
 	neighbour := newNeighbour(t, public)
-	second, key := invite(t, server, invitation, 1000), newKey(t)
+	second, key := invite(t, server, 1000), newKey(t)
 	before := server.cost()
 	open := 0
 	var conns []*quic.Conn

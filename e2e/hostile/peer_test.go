@@ -129,15 +129,3 @@ func (p *peer) read() framing.Envelope {
 	}
 	return envelope
 }
-
-// closed waits until the server has closed the connection and returns why.
-func (p *peer) closed() error {
-	p.t.Helper()
-	select {
-	case <-p.conn.Context().Done():
-		return context.Cause(p.conn.Context())
-	case <-time.After(patience):
-		p.t.Fatal("the server did not close the connection")
-		return nil
-	}
-}

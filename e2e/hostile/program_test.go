@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -87,12 +86,6 @@ func (p *program) line(pattern string) string {
 	}
 }
 
-// logged waits for something in the log.
-func (p *program) logged(text string) {
-	p.t.Helper()
-	await(p.t, "the log says "+text, func() bool { return strings.Contains(p.log(), text) })
-}
-
 // await polls for what only shows from outside of a program.
 func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
@@ -110,11 +103,11 @@ func startServer(t *testing.T, arguments ...string) (*program, certs.Invitation)
 	t.Helper()
 	p := start(t, "apquic-server", append([]string{"--listen", "127.0.0.1:0", "--public-host", "127.0.0.1", "--range", "20000-20999"}, arguments...)...)
 	p.line(`(apquic)`) // the command that invites, or on an open server the invitation
-	return p, invite(t, p, certs.Invitation{}, 1)
+	return p, invite(t, p, 1)
 }
 
 // invite returns an invitation to a running server for so many further nodes.
-func invite(t *testing.T, server *program, _ certs.Invitation, uses int) certs.Invitation {
+func invite(t *testing.T, server *program, uses int) certs.Invitation {
 	t.Helper()
 	text, err := exec.Command(server.cmd.Path, "invite", "--uses", strconv.Itoa(uses), "--data-dir", server.folder).Output()
 	if err != nil {

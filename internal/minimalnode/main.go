@@ -50,7 +50,7 @@ type node struct {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) < 3 {
-		return errors.New("usage: minimalnode KEYFILE INVITATION NAME=HOST:PORT...")
+		return errors.New("usage: minimalnode KEYFILE INVITATION NAME=HOST:PORT [NAME=HOST:PORT]")
 	}
 	n := &node{instance: random.Uint64()}
 	var err error

@@ -153,7 +153,7 @@ func (l *Clients) admitLocked(c *Client, now time.Time) (evicted []*Client, err 
 		return nil, ErrAddressFast
 	}
 	for {
-		err, rivals := l.fullLocked(c.pair, from)
+		rivals, err := l.fullLocked(c.pair, from)
 		if err == nil {
 			break
 		}
@@ -174,19 +174,19 @@ func (l *Clients) admitLocked(c *Client, now time.Time) (evicted []*Client, err 
 }
 
 // fullLocked says which limit leaves no place, and who shares that limit.
-func (l *Clients) fullLocked(p pair, from *address) (err error, rivals func(pair) bool) {
+func (l *Clients) fullLocked(p pair, from *address) (rivals func(pair) bool, err error) {
 	known := p.address.IsValid()
 	switch {
 	case known && l.pairs[p] >= l.perAddress:
-		return ErrAddressFull, func(other pair) bool { return other == p }
+		return func(other pair) bool { return other == p }, ErrAddressFull
 	case known && from.open >= l.perAddressInAll:
-		return ErrAddressFull, func(other pair) bool { return other.address == p.address }
+		return func(other pair) bool { return other.address == p.address }, ErrAddressFull
 	case l.services[p.service] >= l.perService:
-		return ErrServiceFull, func(other pair) bool { return other.service == p.service }
+		return func(other pair) bool { return other.service == p.service }, ErrServiceFull
 	case l.nodes[p.service.Node] >= l.perNode:
-		return ErrNodeFull, func(other pair) bool { return other.service.Node == p.service.Node }
+		return func(other pair) bool { return other.service.Node == p.service.Node }, ErrNodeFull
 	case len(l.open) >= l.all-l.lent:
-		return ErrAllFull, func(pair) bool { return true }
+		return func(pair) bool { return true }, ErrAllFull
 	}
 	return nil, nil
 }
