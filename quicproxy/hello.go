@@ -17,17 +17,7 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 	deadline := time.Now().Add(helloTimeout)
 	ctx, cancel := context.WithDeadline(conn.Context(), deadline)
 	defer cancel()
-	select {
-	case <-conn.HandshakeComplete():
-		s.strange.secured(conn)
-	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for the end of the handshake: %w", context.Cause(ctx))
-	}
-	stream, err := conn.AcceptStream(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("waiting for the control stream: %w", err)
-	}
-	control, err := newControlStream(conn, stream, s.config.Key, framing.RoleServer, s.config.NetID, s.config.IdleTimeout)
+	control, err := s.acceptControl(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
@@ -44,35 +34,72 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 		log:      s.log.With("node", node, "from", conn.RemoteAddr().String()),
 		services: make(map[string]*publicListener),
 	}
+	envelope, err = s.letIn(ctx, c, envelope, hello, deadline)
+	if err != nil {
+		if c.account != nil {
+			s.closeAccount(c.account)
+		}
+		if envelope.RequestNonce != 0 {
+			refuse(control, envelope, conn, err)
+		}
+		return nil, err
+	}
+	s.strange.admitted(conn)
+	control.slowDown = c.slowDown
+	if err := s.welcome(ctx, c, envelope); err != nil {
+		control.end()
+		s.leave(c)
+		s.closeAccount(c.account)
+		return nil, err
+	}
+	return c, nil
+}
+
+// acceptControl waits for the control stream.
+func (s *Server) acceptControl(ctx context.Context, conn *quic.Conn) (*controlStream, error) {
+	select {
+	case <-conn.HandshakeComplete():
+		s.strange.secured(conn)
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for the end of the handshake: %w", context.Cause(ctx))
+	}
+	stream, err := conn.AcceptStream(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("waiting for the control stream: %w", err)
+	}
+	return newControlStream(conn, stream, s.config.Key, framing.RoleServer, s.config.NetID, s.config.IdleTimeout)
+}
+
+// letIn lets c into the session of its node, after a second Hello with the join secret if the node needs it. It returns
+// the Hello to answer; its zero value if that was done.
+func (s *Server) letIn(ctx context.Context, c *nodeConn, envelope framing.Envelope, hello *framing.Hello, deadline time.Time) (framing.Envelope, error) {
 	before := s.admissionRevision(ctx)
-	err = s.authorize(ctx, c, hello.JoinSecret)
+	err := s.authorize(ctx, c, hello.JoinSecret)
 	if errors.Is(err, ErrNotAuthorized) && len(hello.JoinSecret) == 0 {
-		control.reply(envelope, framing.OpFailure, failureMessage(notAuthorized(node, err)))
-		second, again, silence := readHello(control, deadline)
+		c.control.reply(envelope, framing.OpFailure, failureMessage(notAuthorized(c.node, err)))
+		second, again, silence := readHello(c.control, deadline)
 		if silence != nil {
-			return nil, s.stranger(c, err)
+			return framing.Envelope{}, s.stranger(c, err)
 		}
 		envelope = second
 		err = s.authorize(ctx, c, again.JoinSecret)
 	}
 	if err != nil {
-		err = s.stranger(c, err)
-	} else {
-		c.account = s.openAccount(node)
-		if err = s.enter(c, hello.Standby); err == nil && s.sentAwaySince(ctx, c, before) {
-			s.leave(c)
-			err = notAuthorized(node, ErrNotAuthorized)
-		}
+		return envelope, s.stranger(c, err)
 	}
-	if err != nil {
-		if c.account != nil {
-			s.closeAccount(c.account)
-		}
-		refuse(control, envelope, conn, err)
-		return nil, err
+	c.account = s.openAccount(c.node)
+	if err := s.enter(c, hello.Standby); err != nil {
+		return envelope, err
 	}
-	s.strange.admitted(conn)
-	control.slowDown = c.slowDown
+	if s.sentAwaySince(ctx, c, before) {
+		s.leave(c)
+		return envelope, notAuthorized(c.node, ErrNotAuthorized)
+	}
+	return envelope, nil
+}
+
+// welcome answers the Hello of a node that was let in.
+func (s *Server) welcome(ctx context.Context, c *nodeConn, envelope framing.Envelope) error {
 	attributes := []any{"version", c.version}
 	if c.lane {
 		attributes = append(attributes, "lane", true)
@@ -84,18 +111,11 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 	if c.admission.Joined {
 		c.audit("join")
 	}
-	welcome := &framing.Welcome{
-		Version: s.config.Version, ObservedAddress: conn.RemoteAddr().String(), Joined: c.admission.Joined, Name: c.admission.Name, MaxLanes: maxLanes, Instance: s.instance,
-		IdleTimeoutMilliseconds: uint64(s.config.IdleTimeout / time.Millisecond), Successor: s.successor,
-		Features: ownFeatures(s.config.ResumeTime).Numbers(), Limits: c.limits(),
-	}
-	if err := control.reply(envelope, framing.OpWelcome, welcome); err != nil {
-		control.end()
-		s.leave(c)
-		s.closeAccount(c.account)
-		return nil, err
-	}
-	return c, nil
+	return c.control.reply(envelope, framing.OpWelcome, &framing.Welcome{
+		Version: s.config.Version, ObservedAddress: c.quic.RemoteAddr().String(), Joined: c.admission.Joined, Name: c.admission.Name,
+		MaxLanes: maxLanes, Instance: s.instance, IdleTimeoutMilliseconds: uint64(s.config.IdleTimeout / time.Millisecond),
+		Successor: s.successor, Features: ownFeatures(s.config.ResumeTime).Numbers(), Limits: c.limits(),
+	})
 }
 
 // readHello reads the next message, which must be Hello.

@@ -140,34 +140,7 @@ func NewServer(config ServerConfig) (*Server, error) {
 	if config.PacketConn == nil {
 		return nil, errors.New("server: a packet connection is required")
 	}
-	if config.Ports.IsZero() {
-		config.Ports, _ = lease.ParsePortRange("20000-22000")
-	}
-	config.IdleTimeout = cmp.Or(config.IdleTimeout, DefaultIdleTimeout)
-	config.Drain = cmp.Or(config.Drain, DefaultDrain)
-	config.Park = cmp.Or(config.Park, DefaultPark)
-	config.ResumeTime = cmp.Or(config.ResumeTime, DefaultResumeTime)
-	if config.StopNow == nil {
-		config.StopNow = context.Background()
-	}
-	if config.Store == nil {
-		config.Store = lease.NewMemoryStore()
-	}
-	if config.Ready == nil {
-		config.Ready = func() {}
-	}
-	if config.Restarting == nil {
-		config.Restarting = func() bool { return false }
-	}
-	if config.MemoryWeight == nil {
-		config.MemoryWeight = func(certs.NodeID) int { return 1 }
-	}
-	if config.ListenPublic == nil {
-		config.ListenPublic = listenEverywhere
-	}
-	if config.Log == nil {
-		config.Log = slog.New(slog.DiscardHandler)
-	}
+	config.setDefaults()
 	var limited *limit.Log
 	config.Log, limited = limitLog(config.Log)
 	s := &Server{
@@ -199,6 +172,37 @@ func NewServer(config ServerConfig) (*Server, error) {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	return s, nil
+}
+
+func (config *ServerConfig) setDefaults() {
+	if config.Ports.IsZero() {
+		config.Ports, _ = lease.ParsePortRange("20000-22000")
+	}
+	config.IdleTimeout = cmp.Or(config.IdleTimeout, DefaultIdleTimeout)
+	config.Drain = cmp.Or(config.Drain, DefaultDrain)
+	config.Park = cmp.Or(config.Park, DefaultPark)
+	config.ResumeTime = cmp.Or(config.ResumeTime, DefaultResumeTime)
+	if config.StopNow == nil {
+		config.StopNow = context.Background()
+	}
+	if config.Store == nil {
+		config.Store = lease.NewMemoryStore()
+	}
+	if config.Ready == nil {
+		config.Ready = func() {}
+	}
+	if config.Restarting == nil {
+		config.Restarting = func() bool { return false }
+	}
+	if config.MemoryWeight == nil {
+		config.MemoryWeight = func(certs.NodeID) int { return 1 }
+	}
+	if config.ListenPublic == nil {
+		config.ListenPublic = listenEverywhere
+	}
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
 }
 
 func listenEverywhere(port uint16) (net.Listener, error) {

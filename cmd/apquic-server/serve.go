@@ -57,10 +57,6 @@ func serve(c *call) error {
 		return err
 	}
 	defer store.Close()
-	leases, err := store.List(context.WithoutCancel(ctx)) // a signal to stop is no error of the store
-	if err != nil {
-		return err
-	}
 	kept.tidy()
 	conn, err := kept.listenUDP()
 	if err != nil {
@@ -76,9 +72,19 @@ func serve(c *call) error {
 			return err
 		}
 	}
-	parts.ListenPublic = kept.listenPublic()
-	parts.Restarting = kept.stops
-	port := uint16(conn.LocalAddr().(*net.UDPAddr).Port)
+	parts.ListenPublic, parts.Restarting = kept.listenPublic(), kept.stops
+	parts.PacketConn, parts.Store, parts.StopNow = conn, store, stopping.Now
+	return serveNodes(ctx, c, parts, kept)
+}
+
+// serveNodes runs the server that the parts make, with the socket on which commands reach it.
+func serveNodes(ctx context.Context, c *call, parts quicproxy.ServerConfig, kept *sockets) error {
+	settings, log := c.Settings, parts.Log
+	leases, err := parts.Store.List(context.WithoutCancel(ctx)) // a signal to stop is no error of the store
+	if err != nil {
+		return err
+	}
+	port := uint16(parts.PacketConn.LocalAddr().(*net.UDPAddr).Port)
 	firstStart := !hasPublicAddress(settings.DataDir)
 	if err := writePublicAddress(settings.DataDir, publicHost(settings), port); err != nil {
 		return err
@@ -87,9 +93,8 @@ func serve(c *call) error {
 	authority.Ports, authority.Version, authority.Log = settings.Range, parts.Version, log
 	authority.Address = func() (string, uint16, error) { return publicHost(settings), port, nil }
 	parts.Admit = admission(settings, authority, log)
-	parts.PacketConn, parts.Store, parts.StopNow = conn, store, stopping.Now
 	parts.Ready = func() {
-		log.Info("listening for nodes", "udp", conn.LocalAddr().String(), "lends", settings.Range.String(),
+		log.Info("listening for nodes", "udp", parts.PacketConn.LocalAddr().String(), "lends", settings.Range.String(),
 			"leases", len(leases), "admits", whoMay(settings))
 		advise(log, settings, publicHost(settings), firstStart)
 		if err := greet(ctx, c, authority); err != nil {
