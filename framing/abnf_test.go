@@ -151,13 +151,13 @@ func with(g grammar, name, text string) grammar {
 // originGrammar judges origin addresses as the grammar of the specification does, with what stands in its comments.
 func originGrammar(t testing.TB) (valid func(string) bool) {
 	t.Helper()
-	whole := readGrammar(t).compile(t, "origin")
+	whole, unix := readGrammar(t).compile(t, "origin"), readGrammar(t).compile(t, "unix-origin")
 	return func(s string) bool {
 		if len(s) > 1024 || !whole.MatchString(s) || strings.ToValidUTF8(s, "") != s {
 			return false
 		}
 		if strings.HasPrefix(s, "unix:") {
-			return true
+			return unix.MatchString(s)
 		}
 		port, err := strconv.Atoi(s[strings.LastIndexByte(s, ':')+1:])
 		return err == nil && port <= 65535
