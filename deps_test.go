@@ -20,7 +20,7 @@ var allowed = map[string][]string{
 
 	"internal/suggest": nil,
 	"internal/cli":     {"internal/suggest"},
-	"internal/debug":   nil,
+	"internal/debug":   {"internal/cli"},
 	"internal/control": nil,
 	"internal/heap":    nil,
 	"internal/machine": nil,

@@ -13,7 +13,7 @@ type Operations interface {
 	Invite(ctx context.Context, request InviteRequest) (Invited, error)
 	// ListInvitations lists those that still let somebody in.
 	ListInvitations(ctx context.Context) ([]certs.OpenInvitation, error)
-	// Withdraw makes the invitation of this name let nobody in any more.
+	// Withdraw makes the invitation of this name count no longer.
 	Withdraw(ctx context.Context, request WithdrawRequest) error
 	// Allow lets a node in, also one that was revoked.
 	Allow(ctx context.Context, request AllowRequest) (Node, error)

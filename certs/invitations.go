@@ -120,7 +120,7 @@ func (i *Invitations) Open() ([]OpenInvitation, error) {
 	return open, err
 }
 
-// Withdraw makes an invitation let nobody in any more.
+// Withdraw ends an invitation: it lets nobody in from now on.
 func (i *Invitations) Withdraw(name string) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 const maxBefore = 16
 
 // KnownServer is what a node keeps of the server that has admitted it, in the manner of SSH's known hosts: with it the
-// node needs no invitation any more. The zero KnownServer is none.
+// node no longer needs an invitation. The zero KnownServer is none.
 type KnownServer struct {
 	// Invitation has the present id and the address, and no secret.
 	Invitation Invitation

@@ -102,7 +102,7 @@ func answer(node *quicproxy.Node, dataDir, version string, log *slog.Logger) (st
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		if err := control.Serve(ctx, listener, mux); err != nil {
-			log.Warn("apquic-node status does not work any more", "err", err)
+			log.Warn("apquic-node status no longer works", "err", err)
 		}
 	})
 	return func() { cancel(); serving.Wait() }

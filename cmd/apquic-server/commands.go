@@ -66,7 +66,7 @@ func invitations(c *call, o *options) error {
 			if err := operations.Withdraw(ctx, admin.WithdrawRequest{Name: o.withdraw}); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.Stdout, "The invitation %s lets nobody in any more.\n", o.withdraw)
+			fmt.Fprintf(c.Stdout, "The invitation %s no longer lets anybody in.\n", o.withdraw)
 			return nil
 		}
 		list, err := operations.ListInvitations(ctx)

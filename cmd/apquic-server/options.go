@@ -28,10 +28,10 @@ type options struct {
 func (o *options) bind(flags *pflag.FlagSet) {
 	*o = options{uses: 1, expires: expiry(7 * 24 * time.Hour), flags: flags}
 	flags.IntVar(&o.uses, "uses", o.uses, "invite: how many nodes the invitation lets in")
-	flags.Var(&o.expires, "expires", "invite: `TIME` after which it lets nobody in any more, such as 24h or 7d")
+	flags.Var(&o.expires, "expires", "invite: `TIME` after which it no longer lets anybody in, such as 24h or 7d")
 	flags.Uint16Var(&o.port, "port", 0, "invite: the public `PORT` for the node's first service (default: any)")
 	flags.BoolVar(&o.qr, "qr", false, "invite: show it as a QR code, too, on stderr")
-	flags.StringVar(&o.withdraw, "withdraw", "", "invitation: make the one of this `NAME` let nobody in any more")
+	flags.StringVar(&o.withdraw, "withdraw", "", "invitation: end the one of this `NAME`")
 	flags.BoolVar(&o.json, "json", false, "nodes, status, invitation: print JSON")
 }
 

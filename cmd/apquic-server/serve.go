@@ -118,7 +118,7 @@ func serveNodes(ctx context.Context, c *call, parts quicproxy.ServerConfig, kept
 	defer stopAsking()
 	serving.Go(func() {
 		if err := control.Serve(asking, socket, admin.Handler(authority)); err != nil {
-			log.Error("commands cannot reach this server any more", "err", err)
+			log.Error("commands can no longer reach this server", "err", err)
 		}
 	})
 	defer heap.Follow(server.MemoryHeld)()

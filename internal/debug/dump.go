@@ -3,10 +3,11 @@ package debug
 import (
 	"bytes"
 	"errors"
-	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
+
+	"apquic/internal/cli"
 )
 
 // The files of a dump. Each dump replaces the one before, so that they cannot fill the disk.
@@ -30,14 +31,5 @@ func writeProfile(path, name string, level int) error {
 	if err := pprof.Lookup(name).WriteTo(&profile, level); err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name()) // gone already when it was renamed
-	_, err = file.Write(profile.Bytes())
-	if err = errors.Join(err, file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), path)
+	return cli.ReplaceFile(path, profile.Bytes())
 }
