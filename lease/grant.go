@@ -27,6 +27,8 @@ type Request struct {
 	// Services are the names of all services that the node has, by which a service is
 	// known that was renamed. Empty: not told.
 	Services []string
+	// MayWrite is asked before anything changes; its error is that of Grant. Nil: it may.
+	MayWrite func() error
 }
 
 // Renames reports whether l may be a lease of the same service, under a name that it
@@ -53,8 +55,8 @@ type Grant struct {
 // else the lowest that nobody had; else the one that was given up longest ago; else
 // that of the lease that lapsed longest ago. A lease that there is moves to the wanted
 // port if that is free, and only then, unless its port is not in the range any more.
-// The lease is stored and its port is open when Grant returns. Nothing is written if
-// nothing changes.
+// The lease is stored and its port is open when Grant returns. Nothing is written, and
+// Request.MayWrite not asked, if nothing changes.
 //
 // A lease of the same node that is not attached, and whose service is not one of
 // Request.Services, counts as renamed if it has the wanted port, or the same origin
@@ -79,6 +81,14 @@ func (l *Lessor) Grant(ctx context.Context, r Request) (Grant, error) {
 	if !l.loaded {
 		return Grant{}, errNotLoaded
 	}
+	if same, ok := l.unchanged(r); ok {
+		return Grant{Lease: same, WantedTaken: r.WantedPort != 0 && r.WantedPort != same.Port}, nil
+	}
+	if r.MayWrite != nil {
+		if err := r.MayWrite(); err != nil {
+			return Grant{}, err
+		}
+	}
 	before, known := l.get(r.Key)
 	var former Ended
 	if !known {
@@ -96,6 +106,27 @@ func (l *Lessor) Grant(ctx context.Context, r Request) (Grant, error) {
 		g.Previous, g.Why = former.Port, l.whyMoved(r, former, granted.Port)
 	}
 	return g, nil
+}
+
+// unchanged returns the lease of the key of r if it is attached, and has all that r asks
+// for and may have. It needs the turn.
+func (l *Lessor) unchanged(r Request) (same Lease, ok bool) {
+	kept := l.keep(r.Node)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entries[r.Key]
+	if e == nil || !e.bound || !l.ports.Contains(e.Port) {
+		return Lease{}, false
+	}
+	if r.WantedPort != 0 && r.WantedPort != e.Port {
+		owner, owned := l.owners[r.WantedPort]
+		if !owned || r.Renames(l.entries[owner].Lease) {
+			return Lease{}, false
+		}
+	}
+	renewed := e.Lease
+	renewed.Origin, renewed.Kept, renewed.Reserved = r.Origin, kept, false
+	return e.Lease, e.Attached() && e.Lease == renewed && e.storeHas(renewed)
 }
 
 // whyMoved says why a service has another port than the one that it had last.

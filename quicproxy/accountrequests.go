@@ -18,7 +18,7 @@ func newTraffic(maxServices int) traffic {
 	return traffic{requests: limit.NewRequests(maxServices), messages: limit.NewMessages()}
 }
 
-// ask says whether a request that writes to the store may be fulfilled now.
+// ask is called for each request that writes to the store, before it does: whether it may now.
 func (a *account) ask() error {
 	wait := a.traffic.requests.Ask(time.Now())
 	if wait == 0 {

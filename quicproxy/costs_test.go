@@ -149,12 +149,11 @@ func TestRequestFlood(t *testing.T) {
 			t.Errorf("%d writes in %v", n, took)
 		}
 		time.Sleep(time.Minute)
-		for i, a := range attackers {
-			if a.busy.Load() == 0 || a.retry.Load() == 0 || a.retry.Load() > 1000 {
-				t.Errorf("connection %d: %d refused, asked to wait for %d ms", i, a.busy.Load(), a.retry.Load())
-			}
+		last := attackers[len(attackers)-1] // the others have been replaced, and get nothing
+		if last.busy.Load() == 0 || last.retry.Load() == 0 || last.retry.Load() > 1000 {
+			t.Errorf("%d refused, asked to wait for %d ms", last.busy.Load(), last.retry.Load())
 		}
-		if lines > 60 {
+		if lines > 100 {
 			t.Errorf("%d lines", lines)
 		}
 		// Another node does not suffer.

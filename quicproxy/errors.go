@@ -103,6 +103,9 @@ func unexpected(envelope framing.Envelope) error {
 
 // leaseFailure tells a node why it got no lease. What only the operator may know stays in the log.
 func leaseFailure(err error) error {
+	if refused, ok := errors.AsType[*FailureError](err); ok {
+		return refused
+	}
 	failure := func(code framing.ErrorCode, advice string) error {
 		return &FailureError{Code: code, Text: err.Error(), Advice: advice}
 	}

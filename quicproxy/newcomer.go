@@ -15,23 +15,18 @@ func (c *nodeConn) checkShare(r *lease.Request) error {
 		return c.checkGuest(r.Key)
 	}
 	limit := c.admission.services()
-	if limit == 0 && c.admission.Port == 0 {
+	if limit == 0 && c.admission.Port == 0 || c.server.lessor.Has(r.Key) {
 		return nil
 	}
-	others, had, takesOver := 0, false, 0
+	others, takesOver := 0, 0
 	for _, l := range c.server.lessor.Leases() {
-		switch {
-		case l.Key == r.Key:
-			had = true
-		case l.Node == c.node:
-			others++
-			if r.Renames(l) && (r.WantedPort == 0 || r.WantedPort == l.Port) {
-				takesOver = 1 // of several the service has one
-			}
+		if l.Node != c.node {
+			continue
 		}
-	}
-	if had {
-		return nil
+		others++
+		if r.Renames(l) && (r.WantedPort == 0 || r.WantedPort == l.Port) {
+			takesOver = 1 // of several the service has one
+		}
 	}
 	others -= takesOver
 	if limit > 0 && others >= limit {

@@ -232,12 +232,15 @@ func (p *publicListener) associationOf(c *nodeConn) *association {
 
 // ownerChanged has those who wait look at c again.
 func (p *publicListener) ownerChanged(c *nodeConn) {
-	p.mu.Lock()
-	owned := p.owner == c
-	p.mu.Unlock()
-	if owned {
+	if p.isOwner(c) {
 		p.change(func() {})
 	}
+}
+
+func (p *publicListener) isOwner(c *nodeConn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.owner == c
 }
 
 // suspend lets new clients wait, if c is still the owner: it is about to be followed by another one.

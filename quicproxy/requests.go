@@ -36,10 +36,6 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 	case framing.OpProbeSend:
 		return c.sendProbe(envelope)
 	case framing.OpProxyRequest, framing.OpRelease:
-		if err := c.account.ask(); err != nil {
-			c.log.Warn("the node asks for ports too often, and is refused until it asks less often")
-			return c.control.reply(envelope, framing.OpFailure, failureMessage(err))
-		}
 		if !c.requests.add(envelope, c.fulfil) {
 			return c.control.reply(envelope, framing.OpFailure, &framing.Failure{
 				Code: uint64(framing.ErrorBusy), Text: "too many requests wait already",
@@ -136,6 +132,7 @@ func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse,
 	wanted := lease.Request{
 		Key:    lease.Key{Node: c.node, Service: request.Service},
 		Origin: request.OriginAddress, WantedPort: uint16(request.WantedPort), Services: request.Services,
+		MayWrite: c.account.ask,
 	}
 	if err := c.checkShare(&wanted); err != nil {
 		return nil, leaseFailure(err)
@@ -171,6 +168,11 @@ func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) 
 	p := c.services[request.Service]
 	if p == nil {
 		return nil, badRequest(fmt.Errorf("this connection has no service %q", request.Service))
+	}
+	if p.isOwner(c) { // otherwise nothing is written
+		if err := c.account.ask(); err != nil {
+			return nil, err
+		}
 	}
 	delete(c.services, request.Service)
 	movable := p.associationOf(c) != nil

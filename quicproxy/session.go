@@ -25,6 +25,9 @@ const (
 	maxEnding = 8
 	// farewell is how long a node has to read why before its connection is closed.
 	farewell = time.Second
+	// takeover is how long the successor of a connection has to ask for its services before they count as left: a lease
+	// that is detached and attached again is written twice.
+	takeover = 30 * time.Second
 )
 
 var errConnectionEnded = errors.New("the connection to the node ended")
@@ -269,11 +272,23 @@ func (c *nodeConn) retire(successor *nodeConn) {
 		return
 	}
 	c.relays.closeWhenIdle(c.quic.Context())
-	select {
-	case <-c.quic.Context().Done():
-	case <-time.After(farewell):
+	sleep(c.quic.Context(), farewell)
+	for begin := time.Now(); !other && c.hasLeases() && time.Since(begin) < takeover && c.quic.Context().Err() == nil; {
+		sleep(c.quic.Context(), farewell)
 	}
 	c.quic.CloseWithError(quic.ApplicationErrorCode(code), text)
+}
+
+// hasLeases reports whether there are leases that no newer connection has asked for.
+func (c *nodeConn) hasLeases() bool {
+	c.session.leases.Lock()
+	defer c.session.leases.Unlock()
+	for _, p := range c.services {
+		if p.isOwner(c) {
+			return true
+		}
+	}
+	return false
 }
 
 // isFollowedInLife logs what it means that another process took over, and reports whether the one of c is alive.
