@@ -18,9 +18,15 @@ func newTraffic(maxServices int) traffic {
 	return traffic{requests: limit.NewRequests(maxServices), messages: limit.NewMessages()}
 }
 
-// ask is called for each request that writes to the store, before it does: whether it may now.
-func (a *account) ask() error {
-	wait := a.traffic.requests.Ask(time.Now())
+// mayWrite is asked for each request that writes to the store, before it does.
+func (c *nodeConn) mayWrite() error {
+	var wait time.Duration
+	if c.countsAsGuest() {
+		wait = c.server.writes.Ask(addressOf(c.quic.RemoteAddr()), time.Now())
+	}
+	if wait == 0 {
+		wait = c.account.traffic.requests.Ask(time.Now())
+	}
 	if wait == 0 {
 		return nil
 	}

@@ -15,6 +15,7 @@ import (
 
 const (
 	// Secrets that one address, or /64, may show: so many at once, and one more in that time. A household has few nodes.
+	// A larger network may show little more.
 	secretBurst = 16
 	secretEvery = 6 * time.Second
 	// Nodes that may join, whoever invited them: each writes two files.
@@ -88,7 +89,7 @@ func NewAdmission(config AdmissionConfig) Admitter {
 	}
 	return &admission{
 		AdmissionConfig: config,
-		secrets:         limit.NewRates[netip.Addr](secretEvery, secretBurst, maxAddresses),
+		secrets:         limit.NewNetworkRates(secretEvery, secretBurst, maxAddresses),
 		joins:           limit.NewRates[struct{}](joinEvery, joinBurst, 1),
 		joining:         make(chan struct{}, 1),
 	}
@@ -96,7 +97,7 @@ func NewAdmission(config AdmissionConfig) Admitter {
 
 type admission struct {
 	AdmissionConfig
-	secrets *limit.Rates[netip.Addr]
+	secrets *limit.NetworkRates
 	joins   *limit.Rates[struct{}]
 	joining chan struct{} // holds a token of the one node that joins now
 
@@ -125,7 +126,7 @@ func (a *admission) Admit(ctx context.Context, applicant Applicant) (Admission, 
 // join lets a node in by its secret.
 func (a *admission) join(ctx context.Context, applicant Applicant) (Admission, error) {
 	now := time.Now()
-	if !a.secrets.Allow(networkOf(applicant.From.Unmap()), now) {
+	if a.secrets.Ask(applicant.From, now) > 0 {
 		return Admission{}, ErrTooManyJoins
 	}
 	select {

@@ -349,7 +349,7 @@ func TestTooManyJoins(t *testing.T) {
 		g := newGatekeeper(t)
 		admitter := NewAdmission(AdmissionConfig{Nodes: g.nodes, Invitations: g.invitations})
 		secret := g.invite(certs.OpenInvitation{Name: "pi", Uses: 500})
-		from := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}) }
+		from := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 1}) }
 		try := func(secret []byte, from netip.Addr) error {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
@@ -363,6 +363,16 @@ func TestTooManyJoins(t *testing.T) {
 		}
 		if err := try(secret, from(0)); !errors.Is(err, ErrTooManyJoins) {
 			t.Errorf("one more secret from an address: %v", err)
+		}
+		tried := 0
+		for i := range 1000 { // one customer's
+			address := netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 6: byte(i >> 8), byte(i), 15: 1})
+			if errors.Is(try([]byte("guess"), address), ErrNotAuthorized) {
+				tried++
+			}
+		}
+		if tried != 2*secretBurst {
+			t.Errorf("%d guesses from a /48, want %d", tried, 2*secretBurst)
 		}
 		in := 0
 		for i := range 100 {

@@ -132,7 +132,7 @@ func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse,
 	wanted := lease.Request{
 		Key:    lease.Key{Node: c.node, Service: request.Service},
 		Origin: request.OriginAddress, WantedPort: uint16(request.WantedPort), Services: request.Services,
-		MayWrite: c.account.ask,
+		MayWrite: c.mayWrite,
 	}
 	if err := c.checkShare(&wanted); err != nil {
 		return nil, leaseFailure(err)
@@ -170,7 +170,7 @@ func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) 
 		return nil, badRequest(fmt.Errorf("this connection has no service %q", request.Service))
 	}
 	if p.isOwner(c) { // otherwise nothing is written
-		if err := c.account.ask(); err != nil {
+		if err := c.mayWrite(); err != nil {
 			return nil, err
 		}
 	}

@@ -119,6 +119,7 @@ type Server struct {
 	clients   *limit.Clients
 	limited   *limit.Log                           // what log writes to
 	guests    *limit.Shares[netip.Addr, lease.Key] // leases of nodes that nobody knows
+	writes    *limit.NetworkRates                  // to the store, caused by nodes that nobody knows
 
 	// listeners waits for the accept loops of the public listeners, work for everything else.
 	listeners, work sync.WaitGroup
@@ -126,7 +127,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	sessions map[certs.NodeID]*session
-	accounts map[certs.NodeID]*account
+	accounts accounts
 	public   map[uint16]*publicListener
 	draining bool
 	counters Counters
@@ -154,10 +155,11 @@ func NewServer(config ServerConfig) (*Server, error) {
 		limited:  limited,
 		probes:   probes{open: make(map[probeToken]*probe)},
 		sessions: make(map[certs.NodeID]*session),
-		accounts: make(map[certs.NodeID]*account),
+		accounts: accounts{of: make(map[certs.NodeID]*account)},
 		public:   make(map[uint16]*publicListener),
 		stopped:  make(chan struct{}),
 	}
+	s.writes = limit.NewGuestRequests(config.MaxLeasesPerAddress, maxAddresses)
 	s.guests = limit.NewShares[netip.Addr](config.MaxLeasesPerAddress, func(key lease.Key) bool { return s.lessor.Has(key) })
 	s.entrance = newEntrance(s.strange.account, s.memory.receive, config.knownBy()...)
 	var err error

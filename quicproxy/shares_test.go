@@ -3,6 +3,7 @@ package quicproxy
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -33,6 +34,19 @@ func (a *asker) ask(op framing.Opcode, message proto.Message, want framing.Opcod
 	a.nonce++
 	a.write(seal(a.t, a.sealer, op, message, a.nonce, false))
 	a.wantReply(a.nonce, want, code)
+}
+
+// request returns what the server answers with.
+func (a *asker) request(op framing.Opcode, message proto.Message) framing.Opcode {
+	a.t.Helper()
+	a.nonce++
+	a.write(seal(a.t, a.sealer, op, message, a.nonce, false))
+	a.stream.SetReadDeadline(time.Now().Add(time.Minute))
+	envelope, err := a.opener.Open(a.reader)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return envelope.Opcode
 }
 
 // TestGuestShareHolds: nothing that a guest asks for takes a lease that it has out of the count of its address.

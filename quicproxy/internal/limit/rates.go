@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 
@@ -9,42 +10,87 @@ import (
 
 // Rates is a token bucket for each key, such as an address, of a bounded number of keys.
 type Rates[K comparable] struct {
-	limit rate.Limit
+	every time.Duration
 	burst int
 	max   int // keys
 
 	mu      sync.Mutex
 	buckets map[K]*rate.Limiter
+	swept   time.Time // when full buckets were looked for last
 }
 
 // NewRates allows each key burst events at once and one more in every, of max keys at a time.
 func NewRates[K comparable](every time.Duration, burst, max int) *Rates[K] {
-	return &Rates[K]{limit: rate.Every(every), burst: burst, max: max, buckets: make(map[K]*rate.Limiter)}
+	return &Rates[K]{every: every, burst: burst, max: max, buckets: make(map[K]*rate.Limiter)}
 }
 
 // Allow reports whether key may do it once more now. While max keys are in use no other one may.
 func (r *Rates[K]) Allow(key K, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	bucket := r.bucketLocked(key, 1, now)
+	return bucket != nil && bucket.AllowN(now, 1)
+}
+
+// bucketLocked returns the bucket of a key, which has so many times what others have; nil: there is no room.
+func (r *Rates[K]) bucketLocked(key K, times float64, now time.Time) *rate.Limiter {
 	bucket := r.buckets[key]
 	if bucket == nil {
 		if len(r.buckets) >= r.max {
 			r.forgetFullLocked(now)
 		}
 		if len(r.buckets) >= r.max {
-			return false
+			return nil
 		}
-		bucket = rate.NewLimiter(r.limit, r.burst)
+		bucket = rate.NewLimiter(rate.Limit(times)*rate.Every(r.every), int(times*float64(r.burst)))
 		r.buckets[key] = bucket
 	}
-	return bucket.AllowN(now, 1)
+	return bucket
 }
 
-// forgetFullLocked drops the keys that have their whole burst again.
+// forgetFullLocked drops the keys that have their whole burst again. It looks at all of them, so not each time that
+// somebody comes.
 func (r *Rates[K]) forgetFullLocked(now time.Time) {
+	if now.Sub(r.swept) < r.every {
+		return
+	}
+	r.swept = now
 	for key, bucket := range r.buckets {
-		if bucket.TokensAt(now) >= float64(r.burst) {
+		if bucket.TokensAt(now) >= float64(bucket.Burst()) {
 			delete(r.buckets, key)
 		}
 	}
+}
+
+// NetworkRates are rates of addresses, and of the networks that they belong to: whoever has one address has others.
+type NetworkRates struct{ rates *Rates[netip.Prefix] }
+
+// NewNetworkRates allows each address, or /64, burst events at once and one more in every; a /56 half as many again, a /48
+// twice as many, and an IPv4 /24 a quarter more. It knows max networks at a time.
+func NewNetworkRates(every time.Duration, burst, max int) *NetworkRates {
+	return &NetworkRates{NewRates[netip.Prefix](every, burst, max)}
+}
+
+// Ask returns 0 if somebody at an address may do it once more now, or after how long they may. Who may not uses up
+// nothing of what their neighbours have.
+func (r *NetworkRates) Ask(address netip.Addr, now time.Time) (wait time.Duration) {
+	r.rates.mu.Lock()
+	defer r.rates.mu.Unlock()
+	networks := networksOf(address)
+	buckets := make([]*rate.Limiter, len(networks))
+	for i, n := range networks {
+		times := float64(n.part) / float64(networks[0].part)
+		if buckets[i] = r.rates.bucketLocked(n.prefix, times, now); buckets[i] == nil {
+			return r.rates.every
+		}
+		if missing := 1 - buckets[i].TokensAt(now); missing > 0 {
+			wait = max(wait, time.Duration(missing*float64(r.rates.every)/times), time.Millisecond)
+		}
+	}
+	if wait == 0 {
+		for _, bucket := range buckets {
+			bucket.AllowN(now, 1)
+		}
+	}
+	return wait
 }

@@ -31,6 +31,12 @@ func NewRequests(services int) *Requests {
 	return &Requests{rate.NewLimiter(rate.Every(requestEvery), RequestBurst(services))}
 }
 
+// NewGuestRequests bounds the same for all nodes of a network that nobody knows, whose nodes may have so many services
+// together: it is of no use to have many keys. It knows max networks at a time.
+func NewGuestRequests(services, max int) *NetworkRates {
+	return NewNetworkRates(requestEvery, RequestBurst(services), max)
+}
+
 // RequestBurst is how many requests a node with so many services may make at once.
 func RequestBurst(services int) int { return max(requestBurst, servicesBurst*services) }
 
