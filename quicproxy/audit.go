@@ -1,11 +1,13 @@
 package quicproxy
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 
 	"apquic/certs"
 	"apquic/lease"
+	"apquic/quicproxy/internal/limit"
 )
 
 // AuditMessage marks the lines of the log that say who may do what: one for each join, dismissal and change of a
@@ -20,7 +22,8 @@ func (c *nodeConn) audit(event string, attributes ...any) {
 
 // auditLease logs who has which port from now on.
 func (s *Server) auditLease(e lease.Event) {
-	attributes := []any{"event", "lease-given", "node", e.Node, "name", s.nameOf(e.Node), "service", e.Service, "port", e.Port}
+	admitted, from := s.whoIs(e.Node)
+	attributes := []any{"event", "lease-given", "node", e.Node, "name", admitted.Name, "service", e.Service, "port", e.Port}
 	switch {
 	case e.Ended != "":
 		attributes = append(attributes, "reason", string(e.Ended))
@@ -29,23 +32,32 @@ func (s *Server) auditLease(e lease.Event) {
 		attributes = append(attributes, "previous", e.Previous)
 		attributes[1] = "lease-moved"
 	}
+	if !admitted.Known && !e.Kept {
+		attributes = append(attributes, limit.GuestKey, cmp.Or(from, "away"))
+	}
 	s.log.Info(AuditMessage, attributes...)
+}
+
+// whoIs is what the operator says of a node, and the network that it is in, if it is here.
+func (s *Server) whoIs(node certs.NodeID) (admitted Admission, from string) {
+	s.mu.Lock()
+	if session := s.sessions[node]; session != nil && len(session.conns) > 0 {
+		defer s.mu.Unlock()
+		c := session.conns[len(session.conns)-1]
+		return c.admission, customerOf(addressOf(c.quic.RemoteAddr())).String()
+	}
+	s.mu.Unlock()
+	if s.config.Admit != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		defer cancel()
+		admitted, _ = s.config.Admit.Admit(ctx, Applicant{Node: node}) // of a refused one there is none
+	}
+	return admitted, ""
 }
 
 // nameOf is what the operator calls a node; empty if that is not known.
 func (s *Server) nameOf(node certs.NodeID) string {
-	if s.config.Admit == nil {
-		return ""
-	}
-	s.mu.Lock()
-	if session := s.sessions[node]; session != nil && len(session.conns) > 0 {
-		defer s.mu.Unlock()
-		return session.conns[len(session.conns)-1].admission.Name
-	}
-	s.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-	defer cancel()
-	admitted, _ := s.config.Admit.Admit(ctx, Applicant{Node: node}) // of a refused one there is none
+	admitted, _ := s.whoIs(node)
 	return admitted.Name
 }
 

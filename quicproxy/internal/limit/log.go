@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"cmp"
 	"context"
 	"hash/maphash"
 	"log/slog"
@@ -22,8 +23,13 @@ const (
 	// each line cannot fill the log either.
 	allEvents, allWarnings   = 256, 64
 	eventPause, warningPause = 2 * time.Second, 10 * time.Second
-	// maxSubjects and maxKinds bound what is remembered. Kinds are texts of the program.
-	maxSubjects, maxKinds = 1024, 256
+	// Lines that say who may do what are the last ones to be left out: one cause has so many of a kind at once, which is more
+	// than a node has services, and then one each auditPause. They have no limit in common, so that none silences another;
+	// but all guests together count as a cause, too, since whoever has an address has many.
+	auditBurst = 1024
+	auditPause = 30 * time.Second
+	// maxSubjects, maxKinds and maxCauses bound what is remembered. Kinds are texts of the program.
+	maxSubjects, maxKinds, maxCauses = 1024, 256, 4096
 	// maxTold is how many warnings of a subject are remembered.
 	maxTold = 32
 )
@@ -31,8 +37,13 @@ const (
 // subjectKeys are the attributes that say who or what a line is about, the first one that it has.
 var subjectKeys = []string{"node", "port", "service"}
 
-// eventKey is the attribute that tells kinds of lines apart which have the same message.
-const eventKey = "event"
+const (
+	// eventKey is the attribute of audit lines, which have the same message, that says what happened.
+	eventKey = "event"
+	// GuestKey is the attribute of audit lines about what a node did that nobody knows: its network, which is the cause
+	// then, since such a node may choose who it is. Otherwise the node is.
+	GuestKey = "guest"
+)
 
 // changing are attributes that make no news of a line.
 var changing = []string{"from", "client", "after", "again_in", "bytes", "waiting", "older"}
@@ -40,8 +51,8 @@ var changing = []string{"from", "client", "after", "again_in", "bytes", "waiting
 // Log is a slog.Handler that bounds what others can write into a log: whoever connects in a loop, or asks for
 // something wrong again and again. An event (a line below slog.LevelWarn) is news each time, a warning or an error only
 // if its subject did not have the same one lately and nothing has happened to it since. What there is of news is
-// limited for each subject and in all, separately for each kind of line, that is for each message up to a number in it,
-// and, of audit lines, each event. Lines that are left out are written as debug lines instead, which pass as they are, and
+// limited for each subject and in all, separately for each kind of line, that is for each message up to a number in it.
+// Audit lines are limited for each of their causes alone, and each event. Lines that are left out are written as debug lines instead, which pass as they are, and
 // Summarize says how many there were.
 type Log struct {
 	next    slog.Handler
@@ -55,6 +66,7 @@ type Log struct {
 func NewLog(next slog.Handler) *Log {
 	return &Log{next: next, lines: &logLines{
 		seed: maphash.MakeSeed(), kinds: make(map[string]*logKind), subjects: make(map[string]*logSubject),
+		causes: make(map[auditCause]*rate.Limiter),
 	}}
 }
 
@@ -97,18 +109,26 @@ func (l *Log) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level < slog.LevelInfo {
 		return l.next.Handle(ctx, r)
 	}
-	kind, subject, says := r.Message, l.subject, l.bound
+	kind, subject, says, guest, audit := r.Message, l.subject, l.bound, "", false
 	if i := strings.IndexAny(kind, "0123456789"); i >= 0 {
 		kind = kind[:i] // "next try in 34s" and "next try in 35s" are of one kind
 	}
 	r.Attrs(func(a slog.Attr) bool {
 		subject, says = l.about(a, subject, says)
-		if a.Key == eventKey {
+		switch a.Key {
+		case eventKey:
 			kind += " " + a.Value.String()
+			audit = true
+		case GuestKey:
+			guest = a.Key + "=" + a.Value.String()
 		}
 		return true
 	})
-	if l.lines.news(r, kind, subject, says) {
+	news := l.lines.news
+	if audit {
+		news = l.lines.audit(guest)
+	}
+	if news(r, kind, subject, says) {
 		return l.next.Handle(ctx, r)
 	}
 	if !l.next.Enabled(ctx, slog.LevelDebug) {
@@ -137,7 +157,11 @@ type logLines struct {
 	mu       sync.Mutex
 	kinds    map[string]*logKind    // by message
 	subjects map[string]*logSubject // by attribute
+	causes   map[auditCause]*rate.Limiter
 }
+
+// auditCause is who causes audit lines of a kind.
+type auditCause struct{ kind, who string }
 
 // logKind is a sort of lines: those with the same message.
 type logKind struct {
@@ -194,6 +218,45 @@ func (s *logLines) news(r slog.Record, name, subject string, says uint64) bool {
 		about.told[says] = now
 	}
 	return true
+}
+
+// audit is news for an audit line; guest is empty for one about a node that somebody knows.
+func (s *logLines) audit(guest string) func(r slog.Record, name, subject string, _ uint64) bool {
+	return func(r slog.Record, name, subject string, _ uint64) bool {
+		now := r.Time
+		if now.IsZero() {
+			now = time.Now()
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		allowed := s.causeLocked(auditCause{name, cmp.Or(guest, subject)}, auditPause).AllowN(now, 1)
+		if allowed && guest != "" {
+			allowed = s.causeLocked(auditCause{name, GuestKey}, eventPause).AllowN(now, 1)
+		}
+		if !allowed {
+			kind := s.kindLocked(name, false)
+			kind.left++
+			kind.level, kind.example = r.Level, cmp.Or(guest, subject)
+		}
+		return allowed
+	}
+}
+
+func (s *logLines) causeLocked(cause auditCause, pause time.Duration) *rate.Limiter {
+	limiter := s.causes[cause]
+	if limiter == nil {
+		if len(s.causes) >= maxCauses {
+			for other := range s.causes { // in random order
+				if other.who != GuestKey {
+					delete(s.causes, other) // its burst begins anew
+					break
+				}
+			}
+		}
+		limiter = rate.NewLimiter(rate.Every(pause), auditBurst)
+		s.causes[cause] = limiter
+	}
+	return limiter
 }
 
 func (s *logLines) subjectLocked(name string) *logSubject {

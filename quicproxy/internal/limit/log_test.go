@@ -121,6 +121,59 @@ func TestLogStrangers(t *testing.T) {
 	})
 }
 
+// TestLogAudit: no flood of other lines, nor of audit lines that somebody else causes, leaves out an audit line; but each
+// cause has a bound.
+func TestLogAudit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log, limited, written := limitedLog(slog.LevelInfo)
+		audit := func(event, node string, more ...any) (told bool) {
+			before := lines(written)
+			log.Info("audit", append([]any{"event", event, "node", node}, more...)...)
+			return lines(written) > before
+		}
+		events := []string{"join", "dismiss", "lease-given", "lease-moved", "lease-lost"}
+		flood := func(who string, node func(i int) string, guest func(i int) []any) {
+			written.Reset()
+			begin, n := time.Now(), 0
+			for i := range 3000 {
+				log.Info("node connected", "node", node(i))
+				log.Warn(fmt.Sprint("refused: ", string(rune('a'+i%26)), i), "node", node(i))
+				for _, event := range events {
+					if audit(event, node(i), guest(i)...) {
+						n++
+					}
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			if most := len(events) * (auditBurst + int(time.Since(begin)/eventPause) + 1); n > most {
+				t.Errorf("%d audit lines of %s, want %d at most", n, who, most)
+			}
+			for _, event := range events {
+				if !audit(event, "good") {
+					t.Errorf("after the flood of %s nobody is told of %s", who, event)
+				}
+			}
+			if len(limited.lines.causes) > maxCauses {
+				t.Errorf("%d causes are remembered", len(limited.lines.causes))
+			}
+			limited.Summarize(context.Background(), time.Now())
+			if !strings.Contains(written.String(), `line="audit lease-given"`) {
+				t.Errorf("nobody is told that lines of %s were left out", who)
+			}
+		}
+		ever := func(i int) string { return fmt.Sprint("new", i) }
+		flood("a node", func(int) string { return "bad" }, func(int) []any { return nil })
+		flood("a guest with many keys", ever, func(int) []any { return []any{GuestKey, "192.0.2.1"} })
+		flood("guests with many addresses", ever, func(i int) []any { return []any{GuestKey, i} })
+		for i := range 100 { // of one node that has so many services
+			if !audit("lease-given", "big") {
+				t.Fatalf("lease %d is not told", i)
+			}
+		}
+	})
+}
+
 // TestLogBoundKinds: messages that are not constant are bounded, too.
 func TestLogBoundKinds(t *testing.T) {
 	t.Parallel()
