@@ -34,6 +34,22 @@ func (l *Lessor) Detach(ctx context.Context, key Key) error {
 	return l.save(ctx, e)
 }
 
+// KeepNode is for a node that is known now, and had leases before: these outlast the
+// hold time, like those that Config.Keep was asked for. Run stores that.
+func (l *Lessor) KeepNode(ctx context.Context, node certs.NodeID) error {
+	if err := l.takeTurn(ctx); err != nil {
+		return fmt.Errorf("lease: waiting for the store: %w", err)
+	}
+	defer l.endTurn()
+	defer l.wakeRun()
+	for _, lease := range l.Leases() {
+		if lease.Node == node {
+			l.update(lease.Key, func(e *entry) { e.Kept = true })
+		}
+	}
+	return nil
+}
+
 // HoldNode is for a node that is sent away: all its leases, also an attached one,
 // are held until then at least, and nobody gets their ports. The ports are closed.
 // A restart does not shorten the time. If the node asks again it has them back.

@@ -343,6 +343,65 @@ func TestRemovedWhileDown(t *testing.T) {
 	})
 }
 
+// TestGuestThatWasAllowed: the port of a node that asked before it was allowed is kept from others as well when its line
+// goes, and that of a guest when it is denied, also when they are away.
+func TestGuestThatWasAllowed(t *testing.T) {
+	for name, sendAway := range map[string]func(w *world, g *gatekeeper, id string, server *running) *running{
+		"removed": func(w *world, g *gatekeeper, id string, server *running) *running {
+			g.write(id + " pi")
+			time.Sleep(10 * time.Second)
+			server.stop()
+			server = w.startServer(g.admit(false))
+			g.write("")
+			return server
+		},
+		"removed while down": func(w *world, g *gatekeeper, id string, server *running) *running {
+			g.write(id + " pi")
+			time.Sleep(10 * time.Second)
+			server.stop()
+			g.write("")
+			return w.startServer(g.admit(false))
+		},
+		"denied": func(w *world, g *gatekeeper, id string, server *running) *running {
+			g.write("-" + id)
+			return server
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			simulate(t, func(t *testing.T, w *world) {
+				g := newGatekeeper(t)
+				server := w.startServer(g.admit(true))
+				node := w.startNode(expose("web", web))
+				node.leases.wait(t, 1)
+				node.stop()
+				server = sendAway(w, g, w.nodeKey.ID().String(), server)
+				time.Sleep(5 * time.Second)
+				if l := leaseOn(t, server, 20000); l.State() != lease.Reserved || time.Until(l.HeldUntil) < lease.ReserveTime-time.Minute {
+					t.Errorf("%s: %+v", l.State(), l)
+				}
+			})
+		})
+	}
+}
+
+// TestClosedServer: who was a guest of a server that admits no guests any more has lost its port when its time is over.
+func TestClosedServer(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		g := newGatekeeper(t)
+		brief := func(c *ServerConfig) { c.LeaseTime = time.Minute }
+		server := w.startServer(g.admit(true), brief)
+		node := w.startNode(expose("web", web))
+		node.leases.wait(t, 1)
+		node.stop()
+		server.stop()
+		server = w.startServer(g.admit(false), brief)
+		time.Sleep(2 * time.Minute)
+		if leases := server.server.Status().Leases; len(leases) != 0 {
+			t.Errorf("%+v", leases)
+		}
+	})
+}
+
 // TestTooManyJoins: secrets have a rate for each address, joining has one for all.
 func TestTooManyJoins(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {

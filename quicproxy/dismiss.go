@@ -26,48 +26,67 @@ func (s *Server) watchAdmission(ctx context.Context) {
 		return
 	}
 	checked := s.admissionRevision(ctx)
-	s.dismissRefused(ctx) // lines that went while the server was down
+	s.heedAdmission(ctx) // lines that went while the server was down
 	for before := checked; ; {
 		if sleep(ctx, admissionPoll); ctx.Err() != nil {
 			return
 		}
 		now := s.admissionRevision(ctx)
-		if now == before && now != checked && s.dismissRefused(ctx) {
+		if now == before && now != checked && s.heedAdmission(ctx) {
 			checked = now
 		}
 		before = now
 	}
 }
 
-// dismissRefused ends what nodes have that the Admitter refuses now. It reports whether all is done.
-func (s *Server) dismissRefused(ctx context.Context) (done bool) {
+// heedAdmission ends what nodes have that the Admitter refuses now, and has the ports of those that it knows kept. It
+// reports whether all is done.
+func (s *Server) heedAdmission(ctx context.Context) (done bool) {
 	done = true
-	for _, node := range s.presentNodes() {
-		if s.isRefused(ctx, node) && s.Disconnect(ctx, node) != nil {
+	for node, present := range s.presentNodes() {
+		admitted, err := s.config.Admit.Admit(ctx, Applicant{Node: node})
+		switch {
+		case err == nil && admitted.Known && present.guest:
+			err = s.lessor.KeepNode(ctx, node)
+		case errors.Is(err, errDenied), errors.Is(err, ErrNotAuthorized) && !present.onlyGuest():
+			err = s.Disconnect(ctx, node)
+		default:
+			err = nil // that nobody could be asked is no refusal: a disk that fails ends no session
+		}
+		if err != nil {
 			done = false
 		}
 	}
 	return done && ctx.Err() == nil
 }
 
-// presentNodes are those with a session, and those with leases that somebody else could get.
-func (s *Server) presentNodes() []certs.NodeID {
-	nodes := make(map[certs.NodeID]bool)
+// presence is what a node has here.
+type presence struct {
+	session bool
+	kept    bool // leases that somebody else could get if it were sent away
+	guest   bool // leases from the time before it was known, if it is
+}
+
+// onlyGuest: nobody ever let it in, and it is not here.
+func (p presence) onlyGuest() bool { return !p.session && !p.kept }
+
+// presentNodes are those with a session, and those with leases that are not reserved.
+func (s *Server) presentNodes() map[certs.NodeID]presence {
+	nodes := make(map[certs.NodeID]presence)
 	for _, l := range s.lessor.Leases() {
-		if l.Kept && !l.Reserved {
-			nodes[l.Node] = true
+		if !l.Reserved {
+			was := nodes[l.Node]
+			nodes[l.Node] = presence{kept: was.kept || l.Kept, guest: was.guest || !l.Kept}
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for node := range s.sessions {
-		nodes[node] = true
+		was := nodes[node]
+		was.session = true
+		nodes[node] = was
 	}
-	all := make([]certs.NodeID, 0, len(nodes))
-	for node := range nodes {
-		all = append(all, node)
-	}
-	return all
+	return nodes
 }
 
 // isRefused reports whether a node may not use the server any more. That nobody could be asked is no refusal: a disk
