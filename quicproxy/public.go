@@ -73,6 +73,10 @@ func (s *Server) Bind(l lease.Lease) error {
 		return errPortClosed
 	}
 	s.public[l.Port] = p
+	if s.publicOf[l.Node] == nil {
+		s.publicOf[l.Node] = make(map[uint16]*publicListener)
+	}
+	s.publicOf[l.Node][l.Port] = p
 	s.listeners.Go(p.accept)
 	return nil
 }
@@ -82,6 +86,9 @@ func (s *Server) Unbind(l lease.Lease) {
 	s.mu.Lock()
 	p := s.public[l.Port]
 	delete(s.public, l.Port)
+	if delete(s.publicOf[l.Node], l.Port); len(s.publicOf[l.Node]) == 0 {
+		delete(s.publicOf, l.Node)
+	}
 	s.mu.Unlock()
 	if p != nil {
 		p.close()

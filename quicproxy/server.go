@@ -129,6 +129,7 @@ type Server struct {
 	sessions map[certs.NodeID]*session
 	accounts accounts
 	public   map[uint16]*publicListener
+	publicOf map[certs.NodeID]map[uint16]*publicListener // the same, by node
 	draining bool
 	counters Counters
 }
@@ -157,6 +158,7 @@ func NewServer(config ServerConfig) (*Server, error) {
 		sessions: make(map[certs.NodeID]*session),
 		accounts: accounts{of: make(map[certs.NodeID]*account)},
 		public:   make(map[uint16]*publicListener),
+		publicOf: make(map[certs.NodeID]map[uint16]*publicListener),
 		stopped:  make(chan struct{}),
 	}
 	s.writes = limit.NewGuestRequests(config.MaxLeasesPerAddress, maxAddresses)

@@ -2,6 +2,8 @@ package quicproxy
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -89,10 +91,7 @@ func (s *Server) tellSilence(c *nodeConn, silent bool) {
 		c.log.Warn("the node does not answer; new connections wait for it", "park", s.config.Park)
 	}
 	s.mu.Lock()
-	var listeners []*publicListener
-	for _, p := range s.public {
-		listeners = append(listeners, p)
-	}
+	listeners := slices.Collect(maps.Values(s.publicOf[c.node]))
 	s.mu.Unlock()
 	for _, p := range listeners {
 		p.ownerChanged(c)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/quic-go/quic-go"
+
+	"apquic/lease"
 )
 
 // kill ends a node as kill -9 or a power cut would: nothing of its farewell leaves the house.
@@ -191,4 +193,57 @@ func TestSilenceMeter(t *testing.T) {
 			t.Errorf("%s: silent %v", name, silent)
 		}
 	}
+}
+
+// TestSilenceOfOneNode: a node that goes silent costs the server no look at the ports of others.
+func TestSilenceOfOneNode(t *testing.T) {
+	t.Parallel()
+	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	server, err := NewServer(ServerConfig{
+		Key: newKey(t), PacketConn: socket,
+		ListenPublic: func(uint16) (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	leases := make([]lease.Lease, 3)
+	for i := range leases {
+		leases[i] = lease.Lease{Key: lease.Key{Node: newKey(t).ID(), Service: "web"}, Port: uint16(20000 + i)}
+		if err := server.Bind(leases[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	silent := &nodeConn{server: server, node: leases[0].Node, log: server.log}
+	own, other := server.publicListener(20000), server.publicListener(20001)
+	own.attach(silent, false)
+	changed := own.changed
+	other.mu.Lock() // whoever looks at it waits
+	told := make(chan struct{})
+	go func() {
+		server.tellSilence(silent, true)
+		close(told)
+	}()
+	select {
+	case <-told:
+	case <-time.After(10 * time.Second):
+		t.Error("the port of another node was looked at")
+	}
+	other.mu.Unlock()
+	<-told
+	select {
+	case <-changed:
+	default:
+		t.Error("its own clients were not told")
+	}
+	for _, l := range leases {
+		server.Unbind(l)
+	}
+	if n := len(server.public) + len(server.publicOf); n != 0 {
+		t.Errorf("%d ports or nodes are left", n)
+	}
+	server.listeners.Wait()
 }
