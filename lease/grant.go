@@ -186,7 +186,7 @@ func (l *Lessor) renamed(r Request) (from entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, known := l.entries[r.Key]
-	for _, e := range l.entries {
+	for _, e := range l.nodes[r.Node] {
 		newer := cmp.Or(e.HeldUntil.Compare(from.HeldUntil), byPort(from.Lease, e.Lease))
 		switch {
 		case !r.Renames(e.Lease):
@@ -205,11 +205,11 @@ func (l *Lessor) makeRoom(ctx context.Context, r Request, takenOver Key) error {
 	attached, known := 0, false
 	var held []entry
 	l.mu.Lock()
-	for _, e := range l.entries {
+	for _, e := range l.nodes[r.Node] {
 		switch {
 		case e.Key == r.Key:
 			known = true
-		case e.Key == takenOver || e.Node != r.Node:
+		case e.Key == takenOver:
 		case e.Attached():
 			attached++
 		default:

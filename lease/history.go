@@ -75,6 +75,7 @@ func (l *Lessor) remember(history ...Ended) {
 	defer l.mu.Unlock()
 	for _, e := range history {
 		l.history[e.Port] = e
+		l.unused.remove(e.Port)
 	}
 }
 
@@ -112,25 +113,16 @@ func (l *Lessor) candidates(own Ended) iter.Seq[uint16] {
 	}
 }
 
-// nextUnused returns the lowest port after that one that nobody has or had. A port that
-// was used stays so, so that those below unusedFrom need no look.
+// nextUnused returns the lowest port after that one that nobody has or had, and that
+// nothing speaks against.
 func (l *Lessor) nextUnused(after uint16) (port uint16, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for port := range l.ports.All() {
-		if port <= after || int(port) < l.unusedFrom {
-			continue
-		}
-		_, owned := l.owners[port]
-		_, known := l.history[port]
-		if !owned && !known {
-			return port, true
-		}
-		if int(after) < l.unusedFrom || after == 0 {
-			l.unusedFrom = int(port) + 1
-		}
+	now := time.Now()
+	for port, ok = l.unused.after(after); ok && l.avoid[port].until.After(now); {
+		port, ok = l.unused.after(port)
 	}
-	return 0, false
+	return port, ok
 }
 
 // givenUp returns the ports of the range that somebody had, the one given up first at

@@ -82,10 +82,10 @@ type Lessor struct {
 
 	mu      sync.Mutex
 	entries map[Key]*entry
+	nodes   map[certs.NodeID]map[string]*entry // the same, by node and service
 	owners  map[uint16]Key
 	history map[uint16]Ended // the last lease that each port had before, if it had one
-	// unusedFrom: somebody has or had each port of the range below.
-	unusedFrom int
+	unused  portSet          // ports of the range that nobody has or had
 	// stray has the ports of keys without an entry that the store may have a record
 	// of all the same, since a write failed.
 	stray map[Key]uint16
@@ -147,10 +147,14 @@ func NewLessor(config Config) (*Lessor, error) {
 		turn:       make(chan struct{}, 1),
 		wake:       make(chan struct{}, 1),
 		entries:    make(map[Key]*entry),
+		nodes:      make(map[certs.NodeID]map[string]*entry),
 		owners:     make(map[uint16]Key),
 		history:    make(map[uint16]Ended),
 		stray:      make(map[Key]uint16),
 		avoid:      make(map[uint16]obstacle),
+	}
+	for port := range l.ports.All() {
+		l.unused.add(port)
 	}
 	if l.keep == nil {
 		l.keep = func(certs.NodeID) bool { return false }

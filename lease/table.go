@@ -27,14 +27,27 @@ func (l *Lessor) set(e entry) {
 		delete(l.owners, old.Port)
 	}
 	delete(l.stray, e.Key)
+	l.unused.remove(e.Port)
 	l.entries[e.Key], l.owners[e.Port] = &e, e.Key
+	if l.nodes[e.Node] == nil {
+		l.nodes[e.Node] = make(map[string]*entry)
+	}
+	l.nodes[e.Node][e.Service] = &e
+}
+
+// deleteLocked forgets the entry of a key.
+func (l *Lessor) deleteLocked(key Key) {
+	delete(l.entries, key)
+	if delete(l.nodes[key.Node], key.Service); len(l.nodes[key.Node]) == 0 {
+		delete(l.nodes, key.Node)
+	}
 }
 
 // succeed makes e the entry of its key, and ends the one whose port it takes over, if
 // from is one. It needs the turn.
 func (l *Lessor) succeed(from Key, e entry) {
 	l.mu.Lock()
-	delete(l.entries, from)
+	l.deleteLocked(from)
 	l.mu.Unlock()
 	l.set(e)
 }
@@ -55,7 +68,7 @@ func (l *Lessor) remove(e entry) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.entries, e.Key)
+	l.deleteLocked(e.Key)
 	delete(l.owners, e.Port)
 }
 
