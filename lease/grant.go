@@ -199,6 +199,19 @@ func (l *Lessor) renamed(r Request) (from entry) {
 	return from
 }
 
+// TakesOver returns whose lease the key of r would take over with its port, since the
+// service was renamed.
+func (l *Lessor) TakesOver(r Request) (former Key, ok bool) {
+	from := l.renamed(r)
+	switch free, _ := l.available(r.WantedPort); {
+	case from.Port == 0, !l.ports.Contains(from.Port), l.Has(r.Key) && from.Port != r.WantedPort:
+		return Key{}, false
+	case r.WantedPort != 0 && r.WantedPort != from.Port && free: // it gets that one
+		return Key{}, false
+	}
+	return from.Key, true
+}
+
 // makeRoom enforces the number of leases per node, before the key of r gets one. The
 // lease that it takes over does not count.
 func (l *Lessor) makeRoom(ctx context.Context, r Request, takenOver Key) error {

@@ -177,6 +177,16 @@ func (l *Lessor) Has(key Key) bool {
 	return known
 }
 
+// LeasesOf returns the leases of a node.
+func (l *Lessor) LeasesOf(node certs.NodeID) (leases []Lease) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.nodes[node] {
+		leases = append(leases, e.Lease)
+	}
+	return leases
+}
+
 // Leases returns a snapshot of all leases by ascending port. It never waits for
 // the store or the binder.
 func (l *Lessor) Leases() []Lease {

@@ -12,23 +12,16 @@ import (
 // invitation.
 func (c *nodeConn) checkShare(r *lease.Request) error {
 	if c.countsAsGuest() {
-		return c.checkGuest(r.Key)
+		return c.checkGuest(*r)
 	}
 	limit := c.admission.services()
 	if limit == 0 && c.admission.Port == 0 || c.server.lessor.Has(r.Key) {
 		return nil
 	}
-	others, takesOver := 0, 0
-	for _, l := range c.server.lessor.Leases() {
-		if l.Node != c.node {
-			continue
-		}
-		others++
-		if r.Renames(l) && (r.WantedPort == 0 || r.WantedPort == l.Port) {
-			takesOver = 1 // of several the service has one
-		}
+	others := len(c.server.lessor.LeasesOf(c.node))
+	if _, takesOver := c.server.lessor.TakesOver(*r); takesOver {
+		others--
 	}
-	others -= takesOver
 	if limit > 0 && others >= limit {
 		return fmt.Errorf("%w: this node has %d, and no more in its first day", lease.ErrTooManyServices, others)
 	}
@@ -43,10 +36,12 @@ func (c *nodeConn) countsAsGuest() bool {
 	return !c.admission.Known && c.server.config.MaxLeasesPerAddress > 0
 }
 
-// checkGuest counts a lease of a node that nobody here knows against its address: new keys cost nothing.
-func (c *nodeConn) checkGuest(key lease.Key) error {
+// checkGuest counts a lease of a node that nobody here knows against its address: new keys cost nothing, and a new name is
+// no further lease.
+func (c *nodeConn) checkGuest(r lease.Request) error {
 	limit := c.server.config.MaxLeasesPerAddress
-	if c.server.guests.Take(customerOf(addressOf(c.quic.RemoteAddr())), key) {
+	former, _ := c.server.lessor.TakesOver(r)
+	if c.server.guests.Take(customerOf(addressOf(c.quic.RemoteAddr())), r.Key, former) {
 		return nil
 	}
 	return fmt.Errorf("%w: the nodes of this address have %d, and no address may have more", lease.ErrTooManyServices, limit)

@@ -31,8 +31,9 @@ func NewShares[O, T comparable](max int, exists func(T) bool) *Shares[O, T] {
 }
 
 // Take makes thing the owner's, which is to be made now, and reports false if that has its share already. What another
-// one had changes hands. Whoever gets true calls Settle.
-func (s *Shares[O, T]) Take(owner O, thing T) bool {
+// one had changes hands. Of what the owner has, instead ends when thing is made, and does not count; the zero value if
+// there is none. Whoever gets true calls Settle.
+func (s *Shares[O, T]) Take(owner O, thing, instead T) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	making := 1
@@ -48,7 +49,11 @@ func (s *Shares[O, T]) Take(owner O, thing T) bool {
 			s.checkLocked(other)
 		}
 	}
-	if len(s.owners[owner]) >= s.max {
+	most := s.max
+	if _, has := s.owners[owner][instead]; has {
+		most++
+	}
+	if len(s.owners[owner]) >= most {
 		return false
 	}
 	s.dropLocked(thing)

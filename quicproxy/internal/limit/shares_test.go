@@ -8,7 +8,7 @@ func TestShares(t *testing.T) {
 	s := NewShares[string](2, func(thing int) bool { return exist[thing] })
 	take := func(owner string, thing int, want bool) {
 		t.Helper()
-		if got := s.Take(owner, thing); got != want {
+		if got := s.Take(owner, thing, 0); got != want {
 			t.Errorf("%s takes %d: %v, want %v", owner, thing, got, want)
 		}
 	}
@@ -49,13 +49,39 @@ func TestShares(t *testing.T) {
 	}
 }
 
+// TestSharesInstead: what takes the place of something else needs none.
+func TestSharesInstead(t *testing.T) {
+	t.Parallel()
+	exist := map[int]bool{1: true, 2: true}
+	s := NewShares[string](2, func(thing int) bool { return exist[thing] })
+	for thing := range exist {
+		s.Take("a", thing, 0)
+		s.Settle(thing)
+	}
+	if s.Take("a", 3, 4) {
+		t.Error("it took the place of what it did not have")
+	}
+	if !s.Take("a", 3, 1) {
+		t.Fatal("it could not take the place of 1")
+	}
+	if s.Take("a", 4, 1) {
+		t.Error("two took the place of 1")
+	}
+	delete(exist, 1)
+	exist[3] = true
+	s.Settle(3)
+	if s.Take("a", 4, 0) {
+		t.Error("a third one")
+	}
+}
+
 // TestSharesForget: things that are no more cost nothing for long, whoever had them.
 func TestSharesForget(t *testing.T) {
 	t.Parallel()
 	last := 0
 	s := NewShares[int](2, func(thing int) bool { return thing > last-100 })
 	for last = range 100_000 {
-		s.Take(last, last)
+		s.Take(last, last, 0)
 		s.Settle(last)
 	}
 	if len(s.things) > 2*sweepFrom || len(s.owners) > len(s.things) {
