@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"regexp"
@@ -206,6 +207,69 @@ func TestSentAway(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSentAwayAtHome: the node's side of its relays ends, too, also of those that have moved, as soon as it hears of it: from
+// the close of its connection, or, if it was cut off, when it is refused.
+func TestSentAwayAtHome(t *testing.T) {
+	for name, cut := range map[string]time.Duration{"connected": 0, "cut off": 20 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			simulate(t, func(t *testing.T, w *world) {
+				g := newGatekeeper(t)
+				w.startServer(g.admit(false))
+				ended := make(chan time.Time, 2)
+				w.serveTCP(web, func(c net.Conn) {
+					echo(c)
+					ended <- time.Now()
+				})
+				g.write(w.nodeKey.ID().String() + " pi")
+				node := w.startNode(expose("web", web)).leasesWait(t)
+				visitor := w.visit("20000")
+				exchange(t, visitor, "hello")
+				for _, m := range node.node.association.relays {
+					m.lose() // it moves
+				}
+				exchange(t, visitor, "moved")
+				second := w.visit("20000")
+				exchange(t, second, "hello")
+				time.Sleep(time.Minute)
+				if cut > 0 {
+					w.home.Cut()
+				}
+				g.write("")
+				time.Sleep(cut)
+				w.home.Restore()
+				begin := time.Now()
+				for range 2 {
+					select {
+					case at := <-ended:
+						if took := at.Sub(begin); took > 5*time.Second {
+							t.Errorf("a service had its connection for %v", took)
+						}
+					case <-time.After(10 * time.Minute):
+						t.Fatal("a service has its connection for ever")
+					}
+				}
+				// Let in again, it is as before.
+				g.write(w.nodeKey.ID().String() + " pi")
+				exchange(t, w.visitPatiently("20000"), "back")
+			})
+		})
+	}
+}
+
+// visitPatiently tries until the port is open.
+func (w *world) visitPatiently(port string) (c net.Conn) {
+	w.t.Helper()
+	eventually(w.t, "open", func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		var err error
+		c, err = w.visitor.DialTCP(ctx, net.JoinHostPort(serverIP, port))
+		return err == nil
+	})
+	w.t.Cleanup(func() { c.Close() })
+	return c
 }
 
 // laneOf is a hand-made lane of a node's process.

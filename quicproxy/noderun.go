@@ -164,6 +164,9 @@ func (r *reconnector) sleep(ctx context.Context, pause time.Duration) {
 func (r *reconnector) missed(err error, pause time.Duration) {
 	r.story.disconnected(err, pause)
 	r.node.setTrouble(explain(err, r.story.peer))
+	if isSentAway(err) {
+		r.node.associate(0) // the server has ended all relays
+	}
 }
 
 func (r *reconnector) pauseAfter(err error) time.Duration {
@@ -198,6 +201,12 @@ func isRestart(err error) bool {
 func isShutdown(err error) bool {
 	end, ok := errors.AsType[*quic.ApplicationError](err)
 	return ok && end.Remote && framing.ErrorCode(end.ErrorCode) == framing.ErrorShutdown
+}
+
+// isSentAway reports whether the server does not want this node any more.
+func isSentAway(err error) bool {
+	end, ok := errors.AsType[*quic.ApplicationError](err)
+	return isNotAuthorized(err) || ok && end.Remote && framing.ErrorCode(end.ErrorCode) == framing.ErrorNotAuthorized
 }
 
 // isReplaced reports whether a connection ended because another process has the key of this node.
