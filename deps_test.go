@@ -19,7 +19,8 @@ var allowed = map[string][]string{
 	"certs":   nil,
 
 	"internal/suggest": nil,
-	"internal/cli":     {"internal/suggest"},
+	"internal/files":   nil,
+	"internal/cli":     {"internal/files", "internal/suggest"},
 	"internal/debug":   {"internal/cli"},
 	"internal/control": nil,
 	"internal/heap":    nil,
@@ -35,13 +36,13 @@ var allowed = map[string][]string{
 	"quicproxy/internal/limit": nil,
 
 	"internal/config": {"certs", "framing", "internal/debug", "internal/suggest", "lease"},
-	"quicproxy":       {"certs", "framing", "internal/machine", "internal/netmon", "internal/udp", "lease", "quicproxy/internal/limit", "quicproxy/segments"},
+	"quicproxy":       {"certs", "framing", "internal/files", "internal/machine", "internal/netmon", "internal/udp", "lease", "quicproxy/internal/limit", "quicproxy/segments"},
 	"lease/boltstore": {"certs", "lease"},
 
 	"admin": {"certs", "internal/cli", "internal/control", "lease", "quicproxy"},
 
-	"cmd/apquic-server": {"admin", "certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "internal/heap", "internal/systemd", "lease", "lease/boltstore", "quicproxy"},
-	"cmd/apquic-node":   {"certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "internal/heap", "quicproxy"},
+	"cmd/apquic-server": {"admin", "certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "internal/files", "internal/heap", "internal/systemd", "lease", "lease/boltstore", "quicproxy"},
+	"cmd/apquic-node":   {"certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "internal/files", "internal/heap", "quicproxy"},
 	"internal/demo":     nil,
 
 	"internal/minimalnode": nil, // nothing: it is written from docs/protocol.md alone

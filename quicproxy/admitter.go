@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"apquic/certs"
+	"apquic/internal/files"
 	"apquic/quicproxy/internal/limit"
 )
 
@@ -193,6 +194,10 @@ func (a *admission) complain(err error) {
 		a.complaint = ""
 	} else if text := err.Error(); text != a.complaint {
 		a.complaint = text
-		a.Log.Error("the list of authorized nodes has mistakes", "err", err)
+		attributes := []any{"err", err}
+		if hint := files.OwnerHint(err); hint != "" {
+			attributes = append(attributes, "hint", hint)
+		}
+		a.Log.Error("the list of authorized nodes has mistakes", attributes...)
 	}
 }

@@ -80,6 +80,7 @@ func nodeKey(settings config.Node) (certs.PrivateKey, error) {
 
 // serve runs the node until a signal to stop.
 func serve(c *call) error {
+	begun := time.Now()
 	server, err := findServer(&c.Settings)
 	if err != nil {
 		return err
@@ -95,6 +96,7 @@ func serve(c *call) error {
 	stopping, cancel := cli.NewStopping(func() { log.Info("SIGHUP: nothing is to be loaded again") })
 	defer cancel()
 
+	cli.RemoveLeftovers(settings.DataDir, begun, log)
 	key, err := nodeKey(settings)
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ import (
 
 // serve runs the server until a signal to stop.
 func serve(c *call) error {
+	begun := time.Now()
 	if err := c.Validate(); err != nil {
 		return err
 	}
@@ -47,6 +48,7 @@ func serve(c *call) error {
 	if err := makeDataDir(settings.DataDir); err != nil {
 		return err
 	}
+	cli.RemoveLeftovers(settings.DataDir, begun, log)
 	stopDebug, err := debug.Start(settings.DebugAddress, settings.DataDir, log)
 	if err != nil {
 		return err

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"unicode"
+
+	"apquic/internal/files"
 )
 
 // Report writes err for a person: a line "error: ..." for each error that is
@@ -32,7 +34,7 @@ func Report(w io.Writer, err error) {
 
 // Hints are the things to do about err, each once.
 func Hints(err error) (hints []string) {
-	for _, hint := range append(collectHints(err), commonHint(err)) {
+	for _, hint := range append(collectHints(err), files.OwnerHint(err), commonHint(err)) {
 		if hint != "" && !slices.Contains(hints, hint) {
 			hints = append(hints, hint)
 		}
@@ -46,7 +48,7 @@ func commonHint(err error) string {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return "the disk is full: make room on it"
-	case errors.Is(err, fs.ErrPermission) && len(collectHints(err)) == 0:
+	case errors.Is(err, fs.ErrPermission) && len(collectHints(err)) == 0 && files.OwnerHint(err) == "":
 		return "start the program as the user who owns the file, or give the file to the one who starts it"
 	}
 	return ""
