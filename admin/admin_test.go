@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -291,4 +292,49 @@ func TestBadRequests(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestBeginningOfID: a node is found by the beginning of its id, as a log shows it, if there is no other one; also a guest
+// that is in no list.
+func TestBeginningOfID(t *testing.T) {
+	both(t, func(t *testing.T, operations Operations, core *fakeCore, log *strings.Builder) {
+		id := func(last byte) certs.NodeID { return certs.NodeID{1, 2, 3, 4, 5, 6, 7, 8, 20: last, 31: 1} }
+		listed, guest, lessee, other := id(1), id(2), newID(t), newID(t)
+		core.mu.Lock()
+		core.status.Sessions = []quicproxy.SessionStatus{{Node: guest}}
+		core.status.Leases = []lease.Lease{{Key: lease.Key{Node: lessee, Service: "web"}, Port: 20000}}
+		core.mu.Unlock()
+		for node, name := range map[certs.NodeID]string{listed: "pi", other: "nas"} {
+			if _, err := operations.Allow(t.Context(), AllowRequest{ID: node.String(), Name: name}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		revoke := func(who string) error {
+			_, err := operations.Revoke(t.Context(), RevokeRequest{Node: who})
+			return err
+		}
+		err := revoke(listed.String()[:8] + "…")
+		if err == nil || !strings.Contains(err.Error(), listed.String()+" pi") || !strings.Contains(err.Error(), guest.String()) || hintOf(err) == "" {
+			t.Errorf("two nodes with one beginning: %v", err)
+		}
+		for _, who := range []string{"", other.String()[:3], "zzzzzzzz"} {
+			if err := revoke(who); err == nil {
+				t.Errorf("%q was somebody", who)
+			}
+		}
+		if len(core.disconnected) != 0 {
+			t.Fatal("somebody was sent away")
+		}
+		for _, who := range []string{other.String()[:8] + "…", lessee.String()[:8], guest.String()[:40]} {
+			if err := revoke(who); err != nil {
+				t.Errorf("%s: %v", who, err)
+			}
+		}
+		if want := []certs.NodeID{other, lessee, guest}; !slices.Equal(core.disconnected, want) {
+			t.Errorf("sent away: %v, want %v", core.disconnected, want)
+		}
+		if !strings.Contains(log.String(), "name=nas") {
+			t.Error("the name of a node is not in the log")
+		}
+	})
 }

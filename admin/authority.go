@@ -104,7 +104,7 @@ func (a *Authority) Allow(ctx context.Context, r AllowRequest) (Node, error) {
 			return Node{}, err
 		}
 	}
-	node, err := a.Nodes.Find(ctx, r.ID)
+	node, err := a.which(ctx, r.ID)
 	if err != nil {
 		return Node{}, err
 	}
@@ -123,7 +123,7 @@ func (a *Authority) Allow(ctx context.Context, r AllowRequest) (Node, error) {
 
 // Revoke implements Operations.
 func (a *Authority) Revoke(ctx context.Context, r RevokeRequest) (Revoked, error) {
-	node, err := a.Nodes.Find(ctx, r.Node)
+	node, err := a.which(ctx, r.Node)
 	if err != nil {
 		return Revoked{}, err
 	}
@@ -186,7 +186,7 @@ func (a *Authority) find(ctx context.Context, r ReleaseRequest) (Service, error)
 	}
 	var node certs.AuthorizedNode
 	if r.Port == 0 {
-		if node, err = a.Nodes.Find(ctx, r.Node); err != nil {
+		if node, err = a.which(ctx, r.Node); err != nil {
 			return Service{}, err
 		}
 	}

@@ -25,6 +25,9 @@ const (
 	settleTime = 2 * time.Second
 )
 
+// ErrNoNode says that a text is neither the name of a node nor an id.
+var ErrNoNode = errors.New("it is no node id either")
+
 // AuthorizedNode is what the operator of a server says of a node: a line of [AuthorizedNodes].
 type AuthorizedNode struct {
 	ID     NodeID

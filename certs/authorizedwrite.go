@@ -158,7 +158,7 @@ func (a *AuthorizedNodes) Find(ctx context.Context, who string) (AuthorizedNode,
 	case notID == nil:
 		return AuthorizedNode{ID: id}, nil
 	case len(found) == 0:
-		return AuthorizedNode{}, withHint(fmt.Errorf("no node is called %q, and it is no node id either", printable(who)),
+		return AuthorizedNode{}, withHint(fmt.Errorf("no node is called %q, and %w", printable(who), ErrNoNode),
 			"apquic-server nodes lists all nodes")
 	}
 	ids := make([]string, len(found))

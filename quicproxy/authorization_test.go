@@ -128,6 +128,11 @@ func TestInvited(t *testing.T) {
 				t.Errorf("%s is not called %s in\n%s", id, name, list)
 			}
 		}
+		for _, line := range []string{`msg="node connected" .* id=`, "msg=audit .*event=join id="} {
+			if !regexp.MustCompile(line + second.ID().String()).MatchString(w.logged.String()) {
+				t.Errorf("no line %s with the whole id", line)
+			}
+		}
 		if n := w.logged.count("msg=audit"); w.logged.count("event=join") != 2 {
 			t.Errorf("%d audit lines, and not 2 of them joins", n)
 		}

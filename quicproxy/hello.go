@@ -100,7 +100,7 @@ func (s *Server) letIn(ctx context.Context, c *nodeConn, envelope framing.Envelo
 
 // welcome answers the Hello of a node that was let in.
 func (s *Server) welcome(ctx context.Context, c *nodeConn, envelope framing.Envelope) error {
-	attributes := []any{"version", c.version}
+	attributes := []any{"id", c.node.String(), "version", c.version} // other lines have a part of the id
 	if c.lane {
 		attributes = append(attributes, "lane", true)
 	}
@@ -109,7 +109,7 @@ func (s *Server) welcome(ctx context.Context, c *nodeConn, envelope framing.Enve
 	}
 	c.log.Log(ctx, c.level(), "node connected", attributes...)
 	if c.admission.Joined {
-		c.audit("join")
+		c.audit("join", "id", c.node.String())
 	}
 	return c.control.reply(envelope, framing.OpWelcome, &framing.Welcome{
 		Version: s.config.Version, ObservedAddress: c.quic.RemoteAddr().String(), Joined: c.admission.Joined, Name: c.admission.Name,

@@ -1,0 +1,67 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"apquic/certs"
+)
+
+// minPrefix is how many characters of an id must be given, at least: a log has eight.
+const minPrefix = 4
+
+// which returns the node that a person means: by its name, its id, or the beginning of that, as a log shows it, of a node
+// that is in the list, or here, or has a port.
+func (a *Authority) which(ctx context.Context, who string) (certs.AuthorizedNode, error) {
+	node, err := a.Nodes.Find(ctx, who)
+	prefix := strings.TrimSuffix(who, "…")
+	if !errors.Is(err, certs.ErrNoNode) || len(prefix) < minPrefix {
+		return node, err
+	}
+	candidates, failed := a.candidates(ctx)
+	if failed != nil {
+		return node, failed
+	}
+	maps.DeleteFunc(candidates, func(id certs.NodeID, _ certs.AuthorizedNode) bool { return !strings.HasPrefix(id.String(), prefix) })
+	switch len(candidates) {
+	case 0:
+		return node, err
+	case 1:
+		for _, node = range candidates {
+		}
+		return node, nil
+	}
+	var texts []string
+	for id, node := range candidates {
+		texts = append(texts, strings.TrimSpace(id.String()+" "+node.Name))
+	}
+	slices.Sort(texts)
+	return node, hinted{fmt.Errorf("%d nodes have ids that begin with %s:\n%s", len(texts), prefix, strings.Join(texts, "\n")), "give more of the id"}
+}
+
+// candidates are all nodes that the server knows of.
+func (a *Authority) candidates(ctx context.Context) (map[certs.NodeID]certs.AuthorizedNode, error) {
+	nodes, err := a.all(ctx)
+	if err != nil {
+		return nil, err
+	}
+	status, err := a.Core.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[certs.NodeID]certs.AuthorizedNode)
+	for _, s := range status.Sessions {
+		known[s.Node] = certs.AuthorizedNode{ID: s.Node}
+	}
+	for _, l := range status.Leases {
+		known[l.Node] = certs.AuthorizedNode{ID: l.Node}
+	}
+	for _, node := range nodes {
+		known[node.ID] = node
+	}
+	return known, nil
+}
