@@ -16,15 +16,6 @@ const (
 	addressShare, nodeServices = 4, 2
 	// lendShare is the part of all places that is never lent.
 	lendShare = 4
-	// arrivalRate and arrivalBurst are what one client address may connect: more than any browser does, and any
-	// benchmark for some seconds.
-	arrivalRate, arrivalBurst = 512, 1 << 14 // per second
-	// maxAddresses is how many client addresses without a connection are remembered.
-	maxAddresses = 1 << 14
-	// idleLong is how long a connection must be idle to make room for one of an address that has as many.
-	idleLong = time.Minute
-	// searchRate and searchBurst bound the search for what can make room, in places that are looked at.
-	searchRate, searchBurst = 1 << 19, 1 << 21 // per second
 )
 
 // Why a client gets no place.
@@ -32,6 +23,7 @@ var (
 	ErrServiceFull = errors.New("the service has as many clients as it may have")
 	ErrNodeFull    = errors.New("the node has as many clients as it may have")
 	ErrAddressFull = errors.New("the address has as many connections as it may have")
+	ErrNetworkFull = errors.New("the network of the address has as many connections as it may have")
 	ErrAddressFast = errors.New("the address connects more often than it may")
 	ErrAllFull     = errors.New("there are as many public connections as open files allow")
 )
@@ -39,47 +31,37 @@ var (
 // Service is a service of a node.
 type Service struct{ Node, Name string }
 
-// Clients bounds the public connections of a program: those of a service, of a node, of a client's address at a service
-// and at all of them, and all together. At a limit a new connection is refused, unless another one can make room for it:
-// the one that was idle for longest of the address that has most, if that has more than the new one's, or if it was idle
-// for long.
+// Clients bounds the public connections of a program: those of a service, of a node, of a client's address or network at
+// a service and at all of them, and all together. At a limit a new connection is refused, unless another one makes room
+// for it (victimLocked).
 type Clients struct {
 	all, perService, perNode, perAddress, perAddressInAll int
 
 	begin  time.Time
 	search *rate.Limiter
 
-	mu        sync.Mutex
-	open      []*Client // in no order
-	services  map[Service]int
-	nodes     map[string]int
-	pairs     map[pair]int
-	addresses map[netip.Addr]*address
-	sweepAt   int // so many addresses, and those that nobody needs are forgotten
-	searches  uint64
-	lent      int // places that leases have
+	mu       sync.Mutex
+	open     []*Client // in no order
+	services map[Service]int
+	nodes    map[string]int
+	pairs    map[pair]int
+	origins  map[netip.Prefix]*origin
+	sweepAt  int // so many origins, and those that nobody needs are forgotten
+	searches uint64
+	lent     int // places that leases have
 }
 
-// pair is a client's address at a service.
+// pair is where clients come from, and to which service.
 type pair struct {
-	address netip.Addr
+	from    *origin
 	service Service
-}
-
-// address is an address, or a network, that clients come from.
-type address struct {
-	open     int
-	arrivals *rate.Limiter
-	// What the search with this number counted.
-	search  uint64
-	counted int
 }
 
 // Client is a place of a public connection.
 type Client struct {
 	clients *Clients
-	pair    pair
-	from    *address // of pair
+	service Service
+	from    *origin // the smallest
 	evict   func()
 	place   int          // in Clients.open; -1: it was given back; guarded by Clients.mu
 	active  atomic.Int64 // when bytes moved last, since Clients.begin
@@ -92,9 +74,9 @@ func NewClients(all, perService, perAddress int) *Clients {
 	return &Clients{
 		all: all, perService: perService, perNode: min(nodeServices*perService, half),
 		perAddress: perAddress, perAddressInAll: max(all/addressShare, 1),
-		begin: time.Now(), search: rate.NewLimiter(searchRate, searchBurst), sweepAt: maxAddresses,
+		begin: time.Now(), search: rate.NewLimiter(searchRate, searchBurst), sweepAt: maxOrigins,
 		services: make(map[Service]int), nodes: make(map[string]int),
-		pairs: make(map[pair]int), addresses: make(map[netip.Addr]*address),
+		pairs: make(map[pair]int), origins: make(map[netip.Prefix]*origin),
 	}
 }
 
@@ -133,10 +115,10 @@ func (l *Clients) Open() int {
 // own. evict is called, at most once and by anybody, when the place is taken away: it ends the connection and does not
 // wait for anything.
 func (l *Clients) Admit(service Service, from netip.Addr, evict func()) (*Client, error) {
-	c := &Client{clients: l, pair: pair{from, service}, evict: evict}
+	c := &Client{clients: l, service: service, evict: evict, place: -1}
 	c.Active()
 	l.mu.Lock()
-	evicted, err := l.admitLocked(c, time.Now())
+	evicted, err := l.admitLocked(c, from, time.Now())
 	l.mu.Unlock()
 	for _, victim := range evicted {
 		victim.evict()
@@ -147,105 +129,69 @@ func (l *Clients) Admit(service Service, from netip.Addr, evict func()) (*Client
 	return c, nil
 }
 
-func (l *Clients) admitLocked(c *Client, now time.Time) (evicted []*Client, err error) {
-	from := l.addressLocked(c.pair.address, now)
-	if c.pair.address.IsValid() && !from.arrivals.AllowN(now, 1) {
+// admitLocked takes a place away from nobody unless c gets one: several limits may be reached at once.
+func (l *Clients) admitLocked(c *Client, from netip.Addr, now time.Time) (evicted []*Client, err error) {
+	c.from = l.originLocked(from, now)
+	if !c.from.arrived(now) {
 		return nil, ErrAddressFast
 	}
 	for {
-		rivals, err := l.fullLocked(c.pair, from)
+		rivals, err := l.fullLocked(c)
 		if err == nil {
-			break
+			l.enterLocked(c)
+			return evicted, nil
 		}
-		victim := l.victimLocked(from, rivals)
+		victim := l.victimLocked(c.from, rivals, now)
 		if victim == nil {
-			return evicted, err
+			for _, spared := range evicted {
+				l.enterLocked(spared)
+			}
+			return nil, err
 		}
 		l.leaveLocked(victim)
 		evicted = append(evicted, victim)
 	}
-	c.place, c.from = len(l.open), from
-	l.open = append(l.open, c)
-	l.services[c.pair.service]++
-	l.nodes[c.pair.service.Node]++
-	l.pairs[c.pair]++
-	from.open++
-	return evicted, nil
 }
 
 // fullLocked says which limit leaves no place, and who shares that limit.
-func (l *Clients) fullLocked(p pair, from *address) (rivals func(pair) bool, err error) {
-	known := p.address.IsValid()
+func (l *Clients) fullLocked(c *Client) (rivals func(*Client) bool, err error) {
+	for o := range c.from.all() {
+		if !o.limited() {
+			break
+		}
+		if l.pairs[pair{o, c.service}] >= l.mostAtService(o) {
+			return func(other *Client) bool { return other.service == c.service && other.from.in(o) }, o.full()
+		}
+		if o.open >= l.mostInAll(o) {
+			return func(other *Client) bool { return other.from.in(o) }, o.full()
+		}
+	}
 	switch {
-	case known && l.pairs[p] >= l.perAddress:
-		return func(other pair) bool { return other == p }, ErrAddressFull
-	case known && from.open >= l.perAddressInAll:
-		return func(other pair) bool { return other.address == p.address }, ErrAddressFull
-	case l.services[p.service] >= l.perService:
-		return func(other pair) bool { return other.service == p.service }, ErrServiceFull
-	case l.nodes[p.service.Node] >= l.perNode:
-		return func(other pair) bool { return other.service.Node == p.service.Node }, ErrNodeFull
+	case l.services[c.service] >= l.perService:
+		return func(other *Client) bool { return other.service == c.service }, ErrServiceFull
+	case l.nodes[c.service.Node] >= l.perNode:
+		return func(other *Client) bool { return other.service.Node == c.service.Node }, ErrNodeFull
 	case len(l.open) >= l.all-l.lent:
-		return func(pair) bool { return true }, ErrAllFull
+		return func(*Client) bool { return true }, ErrAllFull
 	}
 	return nil, nil
 }
 
-// victimLocked is who makes room for a connection from an address; nil: nobody does.
-func (l *Clients) victimLocked(from *address, rivals func(pair) bool) (victim *Client) {
-	if !l.search.AllowN(time.Now(), min(len(l.open), searchBurst)) {
-		return nil
-	}
-	l.searches++
-	var most int
-	for _, c := range l.open {
-		if !rivals(c.pair) {
-			continue
-		}
-		a := c.from
-		if a.search != l.searches {
-			a.search, a.counted = l.searches, 0
-		}
-		a.counted++
-		most = max(most, a.counted)
-	}
-	if from.search != l.searches {
-		from.search, from.counted = l.searches, 0
-	}
-	for _, c := range l.open {
-		if rivals(c.pair) && c.from.counted == most &&
-			(victim == nil || c.active.Load() < victim.active.Load()) {
-			victim = c
-		}
-	}
-	if victim == nil || most <= from.counted+1 && victim.idle() < idleLong {
-		return nil
-	}
-	return victim
+func (l *Clients) mostAtService(o *origin) int { return o.weight * l.perAddress }
+
+// mostInAll leaves half of all places to others, whatever the network.
+func (l *Clients) mostInAll(o *origin) int {
+	return max(min(o.weight*l.perAddressInAll, l.all/2), l.perAddressInAll)
 }
 
-// addressLocked remembers an address, and forgets others where there are many.
-func (l *Clients) addressLocked(from netip.Addr, now time.Time) *address {
-	if a := l.addresses[from]; a != nil {
-		return a
-	}
-	if len(l.addresses) >= l.sweepAt {
-		l.forgetLocked(func(a *address) bool { return a.arrivals.TokensAt(now) >= arrivalBurst })
-		if len(l.addresses) >= l.sweepAt {
-			l.forgetLocked(func(*address) bool { return true })
-		}
-		l.sweepAt = max(maxAddresses, 2*len(l.addresses))
-	}
-	a := &address{arrivals: rate.NewLimiter(arrivalRate, arrivalBurst)}
-	l.addresses[from] = a
-	return a
-}
-
-func (l *Clients) forgetLocked(unneeded func(*address) bool) {
-	for from, a := range l.addresses {
-		if a.open == 0 && unneeded(a) {
-			delete(l.addresses, from)
-		}
+func (l *Clients) enterLocked(c *Client) {
+	c.place = len(l.open)
+	l.open = append(l.open, c)
+	l.services[c.service]++
+	l.nodes[c.service.Node]++
+	for o := range c.from.all() {
+		l.pairs[pair{o, c.service}]++
+		o.open++
 	}
 }
 
@@ -259,10 +205,12 @@ func (l *Clients) leaveLocked(c *Client) {
 	l.open[last] = nil
 	l.open = l.open[:last]
 	c.place = -1
-	decrease(l.services, c.pair.service)
-	decrease(l.nodes, c.pair.service.Node)
-	decrease(l.pairs, c.pair)
-	c.from.open--
+	decrease(l.services, c.service)
+	decrease(l.nodes, c.service.Node)
+	for o := range c.from.all() {
+		decrease(l.pairs, pair{o, c.service})
+		o.open--
+	}
 }
 
 func decrease[K comparable](counts map[K]int, key K) {
@@ -276,10 +224,6 @@ func (c *Client) Active() {
 	if c != nil {
 		c.active.Store(int64(time.Since(c.clients.begin)))
 	}
-}
-
-func (c *Client) idle() time.Duration {
-	return time.Since(c.clients.begin) - time.Duration(c.active.Load())
 }
 
 // Leave gives the place back; further calls do nothing.

@@ -8,17 +8,42 @@ type network struct {
 	part   int // of 8
 }
 
-// networksOf are the networks of an address, the smallest first: in IPv6 whoever has one address has a /64, and often a
-// /56 or a /48; in IPv4 a neighbour may have a /24.
-func networksOf(address netip.Addr) []network {
-	address = address.Unmap()
-	sizes, parts := []int{32, 24}, []int{4, 5}
-	if address.Is6() {
-		sizes, parts = []int{64, 56, 48}, []int{2, 3, 4}
+// prefixesOf are the networks of an address, the smallest first: in IPv6 whoever has one address has a /64, and often a
+// /56 or a /48; in IPv4 a neighbour may have a /24. What is no IP address has the zero prefix.
+func prefixesOf(address netip.Addr) []netip.Prefix {
+	address = address.Unmap().WithZone("")
+	sizes := []int{32, 24}
+	switch {
+	case !address.IsValid():
+		return []netip.Prefix{{}}
+	case address.Is6():
+		sizes = []int{64, 56, 48}
 	}
-	networks := make([]network, len(sizes))
+	prefixes := make([]netip.Prefix, len(sizes))
 	for i, bits := range sizes {
-		prefix, _ := address.Prefix(bits) // the zero value for what is no IP address
+		prefixes[i], _ = address.Prefix(bits) // they are never too long
+	}
+	return prefixes
+}
+
+// weightOf is how many times as much as an address the network at a place of prefixesOf may have: a /56 is one
+// household, a /48 may be a provider's village, a /24 some addresses that many people share.
+func weightOf(place, networks int) int {
+	if networks == 2 && place == 1 {
+		return heaviest
+	}
+	return 1 << place
+}
+
+// networksOf are the networks of an address with their parts, the smallest first.
+func networksOf(address netip.Addr) []network {
+	prefixes := prefixesOf(address)
+	parts := []int{4, 5}
+	if len(prefixes) == 3 {
+		parts = []int{2, 3, 4}
+	}
+	networks := make([]network, len(prefixes))
+	for i, prefix := range prefixes {
 		networks[i] = network{prefix, parts[i]}
 	}
 	return networks

@@ -1,0 +1,105 @@
+package limit
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestClientsModel: whatever happens, the counts are those of the connections that are there, no limit is exceeded, and
+// nobody loses a place for one who gets none.
+func TestClientsModel(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(10) {
+		synctest.Test(t, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 0))
+			clients := NewClients(40, 15, 8)
+			here := make(map[*Client]bool)
+			for step := range 1000 {
+				if random.IntN(3) > 0 {
+					from := netip.AddrFrom16([16]byte{32, 5: byte(random.IntN(2)), 6: byte(random.IntN(3)), 7: byte(random.IntN(3))})
+					if random.IntN(2) == 0 {
+						from = netip.AddrFrom4([4]byte{2: byte(random.IntN(2)), 3: byte(random.IntN(4))})
+					}
+					service := Service{fmt.Sprint(random.IntN(3)), fmt.Sprint(random.IntN(2))}
+					evicted := 0
+					c, err := clients.Admit(service, from, func() { evicted++ })
+					if err == nil {
+						here[c] = true
+					}
+				}
+				before := len(here)
+				for c := range here {
+					if c.place < 0 {
+						delete(here, c)
+					}
+				}
+				if before-len(here) > 3 {
+					t.Fatalf("%d made room for one", before-len(here))
+				}
+				for c := range here {
+					switch {
+					case random.IntN(30) == 0:
+						c.Leave()
+						delete(here, c)
+					case random.IntN(3) == 0:
+						c.Active()
+					}
+				}
+				time.Sleep(time.Duration(random.IntN(10)) * time.Second)
+				if step%10 == 0 {
+					checkCounts(t, clients, here)
+				}
+			}
+			for c := range here {
+				c.Leave()
+			}
+			clients.forgetLocked(func(*origin) bool { return true })
+			clients.forgetLocked(func(*origin) bool { return true })
+			clients.forgetLocked(func(*origin) bool { return true })
+			if n := clients.Open() + len(clients.services) + len(clients.nodes) + len(clients.pairs) + len(clients.origins); n != 0 {
+				t.Errorf("something is left: %+v", clients)
+			}
+		})
+	}
+}
+
+func checkCounts(t *testing.T, l *Clients, here map[*Client]bool) {
+	t.Helper()
+	services, nodes, pairs, origins := make(map[Service]int), make(map[string]int), make(map[pair]int), make(map[*origin]int)
+	for c := range here {
+		services[c.service]++
+		nodes[c.service.Node]++
+		for o := c.from; o != nil; o = o.parent {
+			pairs[pair{o, c.service}]++
+			origins[o]++
+			if l.origins[o.prefix] != o {
+				t.Fatalf("%v is twice", o.prefix)
+			}
+		}
+		if l.open[c.place] != c {
+			t.Fatal("a client is not in its place")
+		}
+	}
+	for s, n := range services {
+		if n != l.services[s] || n > l.perService || nodes[s.Node] != l.nodes[s.Node] || nodes[s.Node] > l.perNode {
+			t.Fatalf("%v: %d, counted %d", s, n, l.services[s])
+		}
+	}
+	for p, n := range pairs {
+		if n != l.pairs[p] || n > p.from.weight*l.perAddress {
+			t.Fatalf("%v: %d, counted %d", p, n, l.pairs[p])
+		}
+	}
+	for o, n := range origins {
+		if n != o.open || n > o.weight*l.perAddressInAll || n > l.all/2 {
+			t.Fatalf("%v: %d, counted %d", o.prefix, n, o.open)
+		}
+	}
+	if len(here) != len(l.open) || len(here) > l.all {
+		t.Fatalf("%d places are taken, counted %d", len(here), len(l.open))
+	}
+}

@@ -1,0 +1,135 @@
+package limit
+
+import (
+	"iter"
+	"net/netip"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+const (
+	// arrivalRate and arrivalBurst are what one client address may connect: more than any browser does, and any
+	// benchmark for some seconds.
+	arrivalRate, arrivalBurst = 512, 1 << 14 // per second
+	// maxOrigins is how many addresses and networks without a connection are remembered.
+	maxOrigins = 1 << 14
+	// heaviest is the greatest weight of a network.
+	heaviest = 4
+)
+
+// origin is an address, or a network, that clients come from. In IPv6 the smallest is a /64.
+type origin struct {
+	prefix netip.Prefix
+	parent *origin // the next larger network; nil: none counts
+	// weight is how many times as much as an address it may have: one person may have all of it, or many.
+	weight int
+
+	arrivals *rate.Limiter
+	search   *rate.Limiter // of the largest network; nil for others
+
+	open, children int
+	// What the search with this number counted: of an address also how it compares with the one that wants a place.
+	searched uint64
+	counted  int
+	has      size
+	wants    int
+}
+
+// originLocked remembers an address with its networks, and forgets others where there are many.
+func (l *Clients) originLocked(from netip.Addr, now time.Time) *origin {
+	prefixes := prefixesOf(from)
+	if o := l.origins[prefixes[0]]; o != nil {
+		return o
+	}
+	if len(l.origins) >= l.sweepAt {
+		l.forgetLocked(func(o *origin) bool { return o.arrivals.TokensAt(now) >= float64(o.arrivals.Burst()) })
+		if len(l.origins) >= l.sweepAt {
+			l.forgetLocked(func(o *origin) bool { return o.weight == 1 }) // its networks remember
+		}
+		if len(l.origins) >= l.sweepAt {
+			l.forgetLocked(func(*origin) bool { return true })
+		}
+		l.sweepAt = max(maxOrigins, 2*len(l.origins))
+	}
+	var parent *origin
+	for i := len(prefixes) - 1; i >= 0; i-- {
+		o := l.origins[prefixes[i]]
+		if o == nil {
+			o = newOrigin(prefixes[i], parent, weightOf(i, len(prefixes)))
+			if parent == nil {
+				o.search = rate.NewLimiter(l.search.Limit()/searchShare, l.search.Burst()/searchShare)
+			}
+			l.origins[prefixes[i]] = o
+		}
+		parent = o
+	}
+	return parent
+}
+
+func newOrigin(prefix netip.Prefix, parent *origin, weight int) *origin {
+	o := &origin{prefix: prefix, parent: parent, weight: weight}
+	o.arrivals = rate.NewLimiter(rate.Limit(weight*arrivalRate), weight*arrivalBurst)
+	if parent != nil {
+		parent.children++
+	}
+	return o
+}
+
+func (l *Clients) forgetLocked(unneeded func(*origin) bool) {
+	for prefix, o := range l.origins {
+		if o.open == 0 && o.children == 0 && unneeded(o) {
+			delete(l.origins, prefix)
+			if o.parent != nil {
+				o.parent.children--
+			}
+		}
+	}
+}
+
+// all are the address and its networks, the smallest first.
+func (o *origin) all() iter.Seq[*origin] {
+	return func(yield func(*origin) bool) {
+		for ; o != nil && yield(o); o = o.parent {
+		}
+	}
+}
+
+// in reports whether o is other, or in it.
+func (o *origin) in(other *origin) bool {
+	for ; o != nil; o = o.parent {
+		if o == other {
+			return true
+		}
+	}
+	return false
+}
+
+// largest is the largest network of o that counts.
+func (o *origin) largest() *origin {
+	for o.parent != nil {
+		o = o.parent
+	}
+	return o
+}
+
+// limited reports whether o has limits: it is an address at all.
+func (o *origin) limited() bool { return o.prefix.IsValid() }
+
+// full is the error when o has too much.
+func (o *origin) full() error {
+	if o.weight == 1 {
+		return ErrAddressFull
+	}
+	return ErrNetworkFull
+}
+
+// arrived reports whether one more connection may come now. What the address may not does not count for its networks.
+func (o *origin) arrived(now time.Time) bool {
+	for n := range o.all() {
+		if n.limited() && !n.arrivals.AllowN(now, 1) {
+			return false
+		}
+	}
+	return true
+}
