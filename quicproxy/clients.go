@@ -3,7 +3,6 @@ package quicproxy
 import (
 	"errors"
 	"net"
-	"net/netip"
 	"sync/atomic"
 
 	"apquic/framing"
@@ -31,7 +30,7 @@ func (s *Server) maxRelaysOfNode() int { return relayShare * s.clients.PerNode()
 // isLimit tells errors that an operator should know of, since something may be wrong with the clients.
 func isLimit(err error) bool {
 	for _, limit := range []error{
-		limit.ErrServiceFull, limit.ErrNodeFull, limit.ErrAddressFull, limit.ErrAddressFast, limit.ErrAllFull,
+		limit.ErrServiceFull, limit.ErrNodeFull, limit.ErrAddressFull, limit.ErrNetworkFull, limit.ErrAddressFast, limit.ErrAllFull,
 		errTooManyRelays, errTooManyWait, lease.ErrExhausted,
 	} {
 		if errors.Is(err, limit) {
@@ -46,29 +45,24 @@ func descriptorsForRelays() int {
 	return max(descriptors-max(descriptors/descriptorReserve, minDescriptorReserve), 1)
 }
 
-// clientNetwork is what one client can choose addresses from; invalid if it has no IP address.
-func clientNetwork(client net.Addr) netip.Addr {
-	tcp, ok := client.(*net.TCPAddr)
-	if !ok {
-		return netip.Addr{}
-	}
-	return networkOf(tcp.AddrPort().Addr().Unmap().WithZone(""))
-}
-
 // publicClient is a public connection that is to be relayed.
 type publicClient struct {
 	net.Conn
 	place *limit.Client // given back when the connection is closed
 	read  []byte        // what it sent to a relay of which the node never heard
 
-	evicted atomic.Bool           // its place was taken away
-	relay   atomic.Pointer[relay] // the last that it has had
+	evicted atomic.Bool            // its place was taken away
+	relay   atomic.Pointer[relay]  // the last that it has had
+	wait    atomic.Pointer[parked] // while it waits for its node
 }
 
 // evict ends the connection.
 func (c *publicClient) evict() {
 	c.evicted.Store(true)
 	resetTCP(c.Conn)
+	if w := c.wait.Load(); w != nil {
+		w.wake()
+	}
 	if r := c.relay.Load(); r != nil {
 		r.abort(framing.ErrorRelayReset)
 	}

@@ -3,8 +3,6 @@ package quicproxy
 import (
 	"context"
 	"log/slog"
-	"net"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,7 +33,8 @@ const (
 type memoryBudget struct {
 	*limit.Memory
 	budget int64
-	peer   *limit.Account // of the other side, for what it costs beside relays; nil: each has one
+	peer   *limit.Account         // of the other side, for what it costs beside relays; nil: each has one
+	from   *limit.NetworkAccounts // of public clients' addresses, at a node
 	log    *slog.Logger
 	begin  time.Time
 	busy   chan struct{} // has room for one: there may be relays, or somebody waits
@@ -48,8 +47,7 @@ type memoryBudget struct {
 	relays   map[*relay]relayName
 	carriers map[*carrier]struct{}
 	dialing  map[*claimedClient]struct{} // whose upstream is
-	clients  map[netip.Addr]*clientAccount
-	reset    uint64 // how many relays were
+	reset    uint64                      // how many relays were
 }
 
 // MemoryHeld is how many bytes the server holds for nodes and clients; ServerConfig.Memory is the limit.
@@ -61,19 +59,12 @@ func (n *Node) MemoryHeld() int64 { return n.memory.Used() }
 // relayName is what a relay is called in the log.
 type relayName struct{ service, client string }
 
-// clientAccount is the account of a public client's address while it has relays.
-type clientAccount struct {
-	*limit.Account
-	users int
-}
-
 func newMemoryBudget(bytes int64, log *slog.Logger) *memoryBudget {
 	b := &memoryBudget{
 		Memory: limit.NewMemory(mayHold(bytes)), budget: bytes, log: log, begin: time.Now(), busy: make(chan struct{}, 1), flood: make(chan struct{}, 1),
 		relays: make(map[*relay]relayName), carriers: make(map[*carrier]struct{}), dialing: make(map[*claimedClient]struct{}),
-		clients: make(map[netip.Addr]*clientAccount),
 	}
-	b.peer = b.Account(1)
+	b.peer, b.from = b.Account(1), limit.NewNetworkAccounts(b.Memory)
 	b.alarm.Store(leastAlarm)
 	return b
 }
@@ -91,36 +82,6 @@ func mayHold(budget int64) int64 { return budget - budget/8 - min(budget/6, 3<<2
 
 // now is a monotonic time that fits into an atomic; never 0.
 func (b *memoryBudget) now() int64 { return int64(time.Since(b.begin)) + 1 }
-
-// client returns the account of a public client's address (a /64 in IPv6), and what gives it back.
-func (b *memoryBudget) client(hostPort string) (account *limit.Account, leave func()) {
-	network := networkOfHost(hostPort)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	c := b.clients[network]
-	if c == nil {
-		c = &clientAccount{Account: b.Account(1)}
-		b.clients[network] = c
-	}
-	c.users++
-	return c.Account, func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if c.users--; c.users == 0 {
-			delete(b.clients, network)
-		}
-	}
-}
-
-// networkOfHost is the zero address if there is none in it.
-func networkOfHost(hostPort string) netip.Addr {
-	host, _, _ := net.SplitHostPort(hostPort)
-	address, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return networkOf(address.Unmap())
-}
 
 func (b *memoryBudget) add(r *relay, name relayName) {
 	b.mu.Lock()

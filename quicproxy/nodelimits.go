@@ -30,13 +30,13 @@ func newServerCosts() serverCosts {
 	return serverCosts{messages: limit.NewMessages(), clients: limit.NewClients(all, all, all).OfOneNode()}
 }
 
-// claimedNetwork is the network of a client as the server tells it; invalid if it does not.
-func claimedNetwork(clientAddress string) netip.Addr {
+// claimedAddress is that of a client as the server tells it; invalid if it does not.
+func claimedAddress(clientAddress string) netip.Addr {
 	address, err := netip.ParseAddrPort(clientAddress)
 	if err != nil {
 		return netip.Addr{}
 	}
-	return networkOf(address.Addr().Unmap().WithZone(""))
+	return address.Addr()
 }
 
 // claimedClient is a client of which the server tells.

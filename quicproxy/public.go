@@ -15,16 +15,12 @@ import (
 )
 
 const (
-	// maxParked bounds the connections of one lease that wait for their node.
-	maxParked = 256
 	// A failing accept, mostly for want of descriptors, is tried again after pauses that double.
 	minAcceptPause, maxAcceptPause = 5 * time.Millisecond, time.Second
 )
 
 var (
-	errNodeAway    = errors.New("the node did not come back in time")
-	errTooManyWait = errors.New("too many connections wait for the node already")
-
+	errNodeAway      = errors.New("the node did not come back in time")
 	errTooManyRelays = errors.New("the node has as many relays as it may have")
 	errPortClosed    = errors.New("the port was closed")
 )
@@ -39,13 +35,12 @@ type publicListener struct {
 	listener net.Listener
 
 	mu      sync.Mutex
-	owner   *nodeConn     // the connection that asked for the lease last
-	serving bool          // owner takes new relays
-	movable bool          // and its relays may move
-	closed  bool          // the lease ended
-	changed chan struct{} // closed and made anew when one of the above changes
-	parked  int
-	clients int // public connections now
+	owner   *nodeConn // the connection that asked for the lease last
+	serving bool      // owner takes new relays
+	movable bool      // and its relays may move
+	closed  bool      // the lease ended
+	parking parking   // of clients, to be woken when one of the above changes
+	clients int       // public connections now
 	relays  map[*relay]struct{}
 	ended   Traffic // of the relays that have ended
 }
@@ -63,7 +58,7 @@ func (s *Server) Bind(l lease.Lease) error {
 		}
 		return err
 	}
-	p := &publicListener{server: s, key: l.Key, port: l.Port, listener: listener, changed: make(chan struct{})}
+	p := &publicListener{server: s, key: l.Key, port: l.Port, listener: listener}
 	p.service = limit.Service{Node: l.Node.String(), Name: l.Service}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,7 +123,7 @@ func (p *publicListener) accept() {
 // admit serves a client, or resets it if there are too many.
 func (p *publicListener) admit(client net.Conn) {
 	c := &publicClient{Conn: client}
-	place, err := p.server.clients.Admit(p.service, clientNetwork(client.RemoteAddr()), func() {
+	place, err := p.server.clients.Admit(p.service, addressOf(client.RemoteAddr()), func() {
 		p.server.log.Warn("a public connection was reset to make room for another one", "port", p.port, "client", client.RemoteAddr())
 		c.evict()
 	})
@@ -163,7 +158,7 @@ func (p *publicListener) serve(client *publicClient) {
 	patience := time.Now().Add(max(p.server.config.Park, 0))
 	var tried *nodeConn
 	for {
-		c, err := p.route(patience, tried)
+		c, err := p.route(client, patience, tried)
 		if err == nil {
 			err = c.relay(p, client)
 		}
@@ -173,40 +168,39 @@ func (p *publicListener) serve(client *publicClient) {
 			}
 			continue // the next connection of the node may be here any moment
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, errClientLeft):
+			client.Close()
+		case err != nil:
 			p.refuse(client.Conn, err)
 		}
 		return
 	}
 }
 
-// route waits until a connection takes relays that is not the one tried already, no longer than patience lasts.
-func (p *publicListener) route(patience time.Time, tried *nodeConn) (*nodeConn, error) {
+// route waits until a connection takes relays that is not the one tried already, no longer than patience lasts, nor than
+// the client.
+func (p *publicListener) route(client *publicClient, patience time.Time, tried *nodeConn) (*nodeConn, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c, err := p.targetLocked(tried); c != nil || err != nil {
 		return c, err
 	}
-	if p.parked >= maxParked {
-		return nil, errTooManyWait
+	w, err := p.parking.enterLocked(client, patience)
+	if err != nil {
+		return nil, err
 	}
-	p.parked++
-	defer func() { p.parked-- }()
-	ctx, cancel := context.WithDeadline(context.Background(), patience)
-	defer cancel()
+	defer p.parking.leaveLocked(w)
 	for {
-		changed := p.changed
-		p.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
-		p.mu.Lock()
+		w.arm() // whatever changes from here on wakes it
 		if c, err := p.targetLocked(tried); c != nil || err != nil {
 			return c, err
 		}
-		if ctx.Err() != nil {
-			return nil, errNodeAway
+		p.mu.Unlock()
+		err := w.wait()
+		p.mu.Lock()
+		if err != nil {
+			return nil, err
 		}
 	}
 }
@@ -285,6 +279,5 @@ func (p *publicListener) change(set func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	set()
-	close(p.changed)
-	p.changed = make(chan struct{})
+	p.parking.wakeLocked()
 }

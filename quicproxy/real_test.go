@@ -20,6 +20,8 @@ type tunnel struct {
 	server  *Server
 	node    *Node
 	nodeCfg NodeConfig
+
+	stopNode func() // and wait for it
 }
 
 // newTunnel exposes the services through a server on loopback.
@@ -34,7 +36,7 @@ func newTunnel(tb testing.TB, services ...Service) *tunnel {
 	public := make(map[uint16]net.Listener) // the leased ports are names only: the system chooses real ones
 	var mu sync.Mutex
 	server, err := NewServer(ServerConfig{
-		Key: key, PacketConn: socket, Ports: ports, PublicHost: "127.0.0.1", Drain: -1,
+		Key: key, PacketConn: socket, Ports: ports, PublicHost: "127.0.0.1", Drain: -1, Park: time.Minute,
 		ListenPublic: func(port uint16) (net.Listener, error) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -58,7 +60,10 @@ func newTunnel(tb testing.TB, services ...Service) *tunnel {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { server.Run(ctx) })
-	running.Go(func() { node.Run(ctx) })
+	nodeCtx, cancelNode := context.WithCancel(ctx)
+	nodeEnded := make(chan struct{})
+	running.Go(func() { defer close(nodeEnded); node.Run(nodeCtx) })
+	stopNode := func() { cancelNode(); <-nodeEnded }
 	tb.Cleanup(func() { cancel(); running.Wait() })
 	for range services {
 		select {
@@ -67,7 +72,7 @@ func newTunnel(tb testing.TB, services ...Service) *tunnel {
 			tb.Fatal("no lease")
 		}
 	}
-	return &tunnel{tb: tb, server: server, node: node, nodeCfg: config}
+	return &tunnel{tb: tb, server: server, node: node, nodeCfg: config, stopNode: stopNode}
 }
 
 // dial connects to the public port of a service.

@@ -3,6 +3,7 @@ package quicproxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -46,10 +47,18 @@ func TestParkEnds(t *testing.T) {
 		eventually(t, "the node gone", func() bool { return len(server.server.Status().Sessions) == 0 })
 
 		begin := time.Now()
-		for range maxParked {
-			w.visit("20000")
+		visit := func(i int) net.Conn {
+			c, err := w.net.Host(fmt.Sprintf("198.51.%d.1", i)).DialTCP(t.Context(), serverIP+":20000")
+			if err != nil {
+				t.Fatal(err)
+			}
 			synctest.Wait() // until it is accepted
+			return c
 		}
+		for i := range maxParked {
+			visit(i)
+		}
+		w.visitor = w.net.Host("203.0.112.7")
 		one := w.visit("20000")
 		if err := wantRead(one, "", syscall.ECONNRESET); err != nil || time.Since(begin) > time.Second {
 			t.Errorf("one too many: %v after %v", err, time.Since(begin))

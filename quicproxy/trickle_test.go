@@ -55,7 +55,7 @@ func wantNothingHeld(t *testing.T, b *memoryBudget) {
 	eventually(t, "all given back", func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		return b.Used() == 0 && len(b.clients) == 0 && len(b.relays) == 0
+		return b.Used() == 0 && b.from.Len() == 0 && len(b.relays) == 0
 	})
 }
 

@@ -108,14 +108,15 @@ func (l *link) dial(stream *quic.Stream, service *exposed) net.Conn {
 
 func (l *link) relay(stream *quic.Stream, service *exposed, header *framing.StreamHeader) {
 	client := &claimedClient{stream: stream}
-	place, err := l.node.costs.clients.Admit(limit.Service{Name: service.name}, claimedNetwork(header.ClientAddress), client.evict)
+	from := claimedAddress(header.ClientAddress)
+	place, err := l.node.costs.clients.Admit(limit.Service{Name: service.name}, from, client.evict)
 	if err != nil {
 		l.node.log.Warn("a public connection was refused", "service", service.name, "client", header.ClientAddress, "err", err)
 		l.refuse(stream, framing.ErrorNodeBusy)
 		return
 	}
 	defer place.Leave()
-	account, leave := l.node.memory.client(header.ClientAddress)
+	account, leave := l.node.memory.from.Open(from)
 	defer leave()
 	client.waits = account.Open(client)
 	l.node.memory.await(client)

@@ -31,7 +31,7 @@ type Memory struct {
 	mu      sync.Mutex
 	used    int64 // by all accounts
 	leaving int64 // of that, by holdings that were told to go
-	weights int64 // of the active accounts
+	all     group // the accounts that have something, and the groups of some
 	active  map[*Account]struct{}
 	over    time.Duration // since when more than the limit is used; 0: it is not
 	room    chan struct{} // closed when it is worth to ask again; nil: nobody waits
@@ -44,7 +44,7 @@ func NewMemory(limit int64) *Memory {
 
 // Account makes an account. It needs not be closed. One of twice the weight has twice the share.
 func (m *Memory) Account(weight int) *Account {
-	return &Account{memory: m, weight: int64(max(weight, 1)), holdings: make(map[*Holding]struct{})}
+	return m.accountIn(&m.all, weight)
 }
 
 // Limit is the budget in bytes.
@@ -96,7 +96,7 @@ func (m *Memory) changeLocked(h *Holding, n int64) {
 	a := h.account
 	if a.used == 0 {
 		m.active[a] = struct{}{}
-		m.weights += a.weight
+		a.group.growLocked(a.weight)
 	}
 	if h.bytes == 0 {
 		a.holdings[h] = struct{}{}
@@ -110,7 +110,7 @@ func (m *Memory) changeLocked(h *Holding, n int64) {
 	}
 	if a.used == 0 {
 		delete(m.active, a)
-		m.weights -= a.weight
+		a.group.growLocked(-a.weight)
 	}
 	switch {
 	case m.used > m.limit && m.over == 0:
@@ -157,156 +157,4 @@ func (m *Memory) worstLocked(now time.Duration, young bool) (worst *Holding) {
 		}
 	}
 	return worst
-}
-
-// Account is what one owner of bytes holds: a node, or the address of a public client. Its fields belong to Memory.mu.
-type Account struct {
-	memory   *Memory
-	weight   int64
-	used     int64
-	leaving  int64                 // of that, by holdings that were told to go
-	holdings map[*Holding]struct{} // those with bytes
-}
-
-// Open makes a holding, which somebody closes, for owner.
-func (a *Account) Open(owner any) *Holding { return &Holding{Owner: owner, account: a} }
-
-// Weigh gives the account another weight.
-func (a *Account) Weigh(weight int) {
-	m := a.memory
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if a.used > 0 {
-		m.weights += int64(max(weight, 1)) - a.weight
-	}
-	a.weight = int64(max(weight, 1))
-}
-
-// Used is how many bytes the account holds.
-func (a *Account) Used() int64 {
-	a.memory.mu.Lock()
-	defer a.memory.mu.Unlock()
-	return a.used
-}
-
-// shareLocked is what the account has of the budget, if it is active or were.
-func (a *Account) shareLocked() int64 {
-	weights := a.memory.weights
-	if a.used == 0 {
-		weights += a.weight
-	}
-	return max(a.memory.limit*a.weight/weights, 1)
-}
-
-// worstLocked is the holding with the greatest product of bytes and age, of those above their share of the account. What has
-// come just now is not without any age, or few old bytes would weigh more than many new ones.
-func (a *Account) worstLocked(now time.Duration, young bool) (worst *Holding) {
-	var most float64
-	share := a.shareLocked() / int64(len(a.holdings))
-	for h := range a.holdings {
-		age := now - h.since
-		if h.leaving || h.bytes <= share || !young && age < grown {
-			continue
-		}
-		if product := float64(h.bytes) * (age + grown).Seconds(); product > most {
-			worst, most = h, product
-		}
-	}
-	return worst
-}
-
-// Holding is what one relay or connection holds for an account. Its other fields belong to Memory.mu.
-type Holding struct {
-	Owner any // who holds it
-
-	account *Account
-	bytes   int64
-	// since is when the bytes came, on average. It moves on as others take their place, in proportion: a byte that leaves
-	// a million says little.
-	since   time.Duration
-	leaving bool // it was told to go
-	closed  bool
-}
-
-// Add notes that n more bytes are held, or fewer if n is negative. After Close nothing is.
-func (h *Holding) Add(n int) {
-	m := h.account.memory
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if h.closed || n == 0 {
-		return
-	}
-	h.addLocked(int64(n), m.now())
-}
-
-func (h *Holding) addLocked(n int64, now time.Duration) {
-	if n = max(n, -h.bytes); n > 0 {
-		h.renewLocked(n, h.bytes+n, now)
-	}
-	if n != 0 {
-		h.account.memory.changeLocked(h, n)
-	}
-}
-
-// renewLocked has fresh bytes of all come now.
-func (h *Holding) renewLocked(fresh, all int64, now time.Duration) {
-	part := min(float64(fresh)/float64(all), 1)
-	h.since += time.Duration(part * float64(now-h.since))
-}
-
-// Set notes that bytes were found to be held where before bytes were, and that so many have left meanwhile, in whose
-// place others came.
-func (h *Holding) Set(before, bytes, left int) {
-	m := h.account.memory
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if h.closed {
-		return
-	}
-	now := m.now()
-	if left > 0 && h.bytes > 0 {
-		h.renewLocked(int64(left), h.bytes, now)
-	}
-	h.addLocked(int64(bytes-before), now)
-}
-
-// Room is how many bytes may be taken now, want at most. 0: none until Memory.Freed. Who holds nothing has its share,
-// however little that is.
-func (h *Holding) Room(want int) int {
-	m := h.account.memory
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	room, least := m.limit-m.used, int64(minRoom)
-	if room < int64(want) {
-		share := h.account.shareLocked()
-		holdings := int64(len(h.account.holdings))
-		if h.bytes == 0 {
-			holdings++
-			least = max(min(least, share/holdings), 1)
-		}
-		room = max(room, share-h.account.used, share/holdings-h.bytes)
-	}
-	if room < min(least, int64(want)) {
-		return 0
-	}
-	return int(min(room, int64(want)))
-}
-
-// Held is how many bytes are held, and for how long on average.
-func (h *Holding) Held() (bytes int64, age time.Duration) {
-	m := h.account.memory
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return h.bytes, m.now() - h.since
-}
-
-// Close gives everything back.
-func (h *Holding) Close() {
-	m := h.account.memory
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !h.closed {
-		h.addLocked(-h.bytes, m.now())
-		h.closed = true
-	}
 }

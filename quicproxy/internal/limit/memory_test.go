@@ -56,8 +56,8 @@ func TestRoom(t *testing.T) {
 	other.Weigh(3)
 	wantRoom(t, "a larger share", neighbour, 1<<18)
 	neighbour.Close()
-	if m.weights != 1 {
-		t.Errorf("the weights of active accounts are %d", m.weights)
+	if m.all.weights != 1 {
+		t.Errorf("the weights of active accounts are %d", m.all.weights)
 	}
 }
 
@@ -186,7 +186,7 @@ func TestAccounts(t *testing.T) {
 		for h := range held {
 			h.Close()
 		}
-		if m.used != 0 || m.leaving != 0 || m.weights != 0 || len(m.active) != 0 || m.over != 0 {
+		if m.used != 0 || m.leaving != 0 || m.all.weights != 0 || len(m.active) != 0 || m.over != 0 {
 			t.Fatalf("seed %d: something is left: %+v", seed, m)
 		}
 	}

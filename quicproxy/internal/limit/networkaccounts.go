@@ -1,0 +1,67 @@
+package limit
+
+import (
+	"net/netip"
+	"sync"
+)
+
+// NetworkAccounts are the accounts of the addresses that public clients come from; in IPv6 that is a /64. Whoever has a
+// larger network has more of them, but together they have no more than the weight of their network.
+type NetworkAccounts struct {
+	memory *Memory
+
+	mu sync.Mutex
+	of map[netip.Prefix]*networkAccount
+}
+
+// networkAccount is an address, or a network with some.
+type networkAccount struct {
+	*Account // of an address
+	group    *group
+	users    int
+}
+
+// NewNetworkAccounts makes accounts of a budget.
+func NewNetworkAccounts(m *Memory) *NetworkAccounts {
+	return &NetworkAccounts{memory: m, of: make(map[netip.Prefix]*networkAccount)}
+}
+
+// Open returns the account of an address, the same for all who have it at once, and what gives it back. Those without a
+// valid address share one.
+func (n *NetworkAccounts) Open(address netip.Addr) (account *Account, leave func()) {
+	prefixes := prefixesOf(address)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	outer := &n.memory.all
+	for i := len(prefixes) - 1; i >= 0; i-- {
+		a := n.of[prefixes[i]]
+		switch {
+		case a != nil:
+		case i > 0:
+			a = &networkAccount{group: &group{parent: outer, most: int64(weightOf(i, len(prefixes)))}}
+		default:
+			a = &networkAccount{Account: n.memory.accountIn(outer, 1)}
+		}
+		a.users++
+		n.of[prefixes[i]] = a
+		account, outer = a.Account, a.group
+	}
+	return account, func() { n.leave(prefixes) }
+}
+
+func (n *NetworkAccounts) leave(prefixes []netip.Prefix) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, prefix := range prefixes {
+		if n.of[prefix].users--; n.of[prefix].users == 0 {
+			delete(n.of, prefix)
+		}
+	}
+}
+
+// Len is how many addresses and networks have an account.
+func (n *NetworkAccounts) Len() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.of)
+}
