@@ -79,6 +79,43 @@ func TestIdleClients(t *testing.T) {
 	})
 }
 
+// TestBrowsersBesideNetwork: who has a /48 connects once from each of many addresses, again and again. Honest visitors, who
+// have some connections from one address, keep them, and new ones get in.
+func TestBrowsersBesideNetwork(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer(func(c *ServerConfig) { c.MaxClients = 60 })
+		w.serveTCP(web, echo)
+		w.startNode(expose("web", web)).leasesWait(t)
+		browse := func() (c []net.Conn) {
+			for range 6 {
+				c = append(c, w.visit("20000"))
+				exchange(t, c[len(c)-1], "let in")
+			}
+			return c
+		}
+		first := browse()
+		attack := func(round int) {
+			for i := range 100 {
+				host := w.net.Host(fmt.Sprintf("2001:db8:7:%x::%x", i<<8, round))
+				if _, err := host.DialTCP(t.Context(), serverIP+":20000"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(time.Second)
+		}
+		attack(1)
+		if n := server.server.clients.Open(); n != 60 {
+			t.Errorf("%d places are taken", n)
+		}
+		w.visitor = w.net.Host("2001:db8:8::7")
+		second := browse()
+		attack(2)
+		for _, c := range append(first, second...) {
+			exchange(t, c, "not thrown out")
+		}
+	})
+}
+
 // TestNodeOfManyServices: the limits of a service hold for its node, too.
 func TestNodeOfManyServices(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
@@ -157,7 +194,7 @@ func TestClientOfNode(t *testing.T) {
 		node.costs.clients = limit.NewClients(16, 16, 16).OfOneNode()
 		start(t, &running{node: node, leases: leases}, node.Run).leasesWait(t)
 		for i := range 4 {
-			greedy := w.net.Host(fmt.Sprintf("198.51.100.%d", 100+i))
+			greedy := w.net.Host(fmt.Sprintf("203.0.%d.9", i))
 			for range 8 {
 				c, err := greedy.DialTCP(t.Context(), serverIP+":20000")
 				if err != nil {

@@ -7,18 +7,16 @@ import (
 	"sync/atomic"
 )
 
-// readyReader reads from a connection. Where the system has no readiness to wait for, a waiting read holds
-// its buffer.
+// readyReader reads from a connection. The system has no readiness to wait for.
 type readyReader struct {
-	conn    net.Conn
-	gate    readGate
-	finSent atomic.Bool
+	blocking blockingReader
+	finSent  atomic.Bool
 }
 
-func newReadyReader(conn net.Conn, g readGate) *readyReader { return &readyReader{conn: conn, gate: g} }
-
-func (r *readyReader) next() (buffer *[copySize]byte, n int, err error) {
-	return readBlocking(r.conn, r.gate)
+func newReadyReader(conn net.Conn, g readGate) *readyReader {
+	return &readyReader{blocking: blockingReader{conn: conn, gate: g}}
 }
+
+func (r *readyReader) next() (buffer *[copySize]byte, n int, err error) { return r.blocking.next() }
 
 func (r *readyReader) poll() (buffer *[copySize]byte, n int) { return nil, 0 }

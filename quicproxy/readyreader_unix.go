@@ -15,11 +15,11 @@ import (
 // The runtime's poller tells when a socket becomes readable, but only after a read found nothing. So each
 // attempt takes a buffer, tries, and gives the buffer back if the socket was empty.
 type readyReader struct {
-	conn    net.Conn
-	gate    readGate
-	raw     syscall.RawConn // nil: not a socket of the system
-	attempt func(fd uintptr) bool
-	finSent atomic.Bool // set before FIN goes out: both FINs leave a socket in the state of a reset one
+	gate     readGate
+	raw      syscall.RawConn // nil: not a socket of the system
+	blocking blockingReader  // for those
+	attempt  func(fd uintptr) bool
+	finSent  atomic.Bool // set before FIN goes out: both FINs leave a socket in the state of a reset one
 
 	// What the last attempt brought; the kernel tells of a reset once only, so the error is kept.
 	buffer *[copySize]byte
@@ -29,7 +29,7 @@ type readyReader struct {
 }
 
 func newReadyReader(conn net.Conn, g readGate) *readyReader {
-	r := &readyReader{conn: conn, gate: g}
+	r := &readyReader{gate: g, blocking: blockingReader{conn: conn, gate: g}}
 	if c, ok := conn.(syscall.Conn); ok {
 		if raw, err := c.SyscallConn(); err == nil {
 			r.raw, r.attempt = raw, r.tryRead
@@ -42,7 +42,7 @@ func newReadyReader(conn net.Conn, g readGate) *readyReader {
 // data and an error never come together, and an error stays.
 func (r *readyReader) next() (buffer *[copySize]byte, n int, err error) {
 	if r.raw == nil {
-		return readBlocking(r.conn, r.gate)
+		return r.blocking.next()
 	}
 	for r.err == nil {
 		if err := r.raw.Read(r.attempt); err != nil {

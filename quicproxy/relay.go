@@ -268,21 +268,3 @@ func resetCode(err error) (framing.ErrorCode, bool) {
 	}
 	return 0, false
 }
-
-// readBlocking is the read of connections whose readiness cannot be waited for.
-func readBlocking(conn net.Conn, g readGate) (buffer *[copySize]byte, n int, err error) {
-	room := g.room()
-	for ; room == 0; room = g.room() {
-		if g.aborted.Load() || g.gone.Load() {
-			return nil, 0, net.ErrClosed
-		}
-		g.wait()
-	}
-	buffer = copyBuffers.Get().(*[copySize]byte)
-	n, err = conn.Read(buffer[:room])
-	if n > 0 {
-		return buffer, n, nil // the error, if any, comes again
-	}
-	copyBuffers.Put(buffer)
-	return nil, 0, err
-}

@@ -37,25 +37,24 @@ func (r *relay) send(buffer *[copySize]byte, n int) error {
 		defer copyBuffers.Put(buffer)
 		return r.writeStream(buffer[:n])
 	}
-	p := buffer[:n]
-	taken, segmented, err := r.out.KeepBuffer(p, time.Now())
-	if taken {
-		defer r.out.Sent()
-	} else {
-		defer copyBuffers.Put(buffer)
+	// What was copied needs no buffer any more, however long the stream takes none of it.
+	kept, taken, segmented, err := r.out.KeepBuffer(buffer[:n], time.Now())
+	if err == segments.ErrTaken {
+		r.late = append(r.late, buffer[:n]...)
+		err = segments.ErrClosed
+	}
+	if !taken {
+		copyBuffers.Put(buffer)
 	}
 	if err != nil {
-		if err == segments.ErrTaken {
-			r.late = append(r.late, p...)
-			return segments.ErrClosed
-		}
 		return err
 	}
+	defer r.out.Sent()
 	if segmented {
 		r.endSending()
 		return nil
 	}
-	return r.sent(r.writeStream(p))
+	return r.sent(r.writeStream(kept))
 }
 
 // sent makes nothing of an error that only says that what was written has to go another way.

@@ -1,7 +1,9 @@
 package segments
 
-// Few bytes are copied into chunks that double from minChunk on; a relay whose bytes were all received has none. Many
-// bytes stay in the buffer that they came in.
+import "slices"
+
+// Few bytes are copied into chunks that double from minChunk on, as long as four fit into one; others into chunks of
+// their size; a relay whose bytes were all received has none. Many bytes stay in the buffer that they came in.
 const (
 	minChunk = 256
 	maxChunk = 16 << 10
@@ -15,46 +17,60 @@ type fifo struct {
 	recycle    func(buffer []byte)
 	count      func(bytes int) // of memory: how many more are taken, or fewer; nil: nobody counts
 
-	// pinned is the buffer that was taken last, while the caller may read it. It must not be used for anything else as
-	// long, whatever the other side says that it has; dropped says that only the caller still needs it.
-	pinned  []byte
+	// pinned is the chunk that the caller may read. It counts, and must not be used for anything else, as long, whatever
+	// the other side says that it has; dropped says that only the caller still needs it.
+	pinned  chunk
 	dropped bool
 }
 
 type chunk struct {
 	begin uint64 // of data
 	data  []byte
-	taken bool // data is a buffer that was given to append
+	taken bool // data is a buffer that was given to give
 }
 
-// append adds p. With give it may take the buffer p instead of copying it, and reports that.
-func (f *fifo) append(p []byte, give bool) (taken bool) {
-	if give && f.pinned == nil && 2*len(p) >= cap(p) && len(p) >= maxChunk {
-		f.add(chunk{f.end, p, true})
-		f.pinned = p
-		f.end += uint64(len(p))
-		return true
-	}
+// append adds a copy of p.
+func (f *fifo) append(p []byte) {
 	for len(p) > 0 {
-		last := len(f.chunks) - 1
-		if last < 0 || f.chunks[last].taken || len(f.chunks[last].data) == cap(f.chunks[last].data) {
-			size := minChunk
-			if last >= 0 {
-				size = min(2*cap(f.chunks[last].data), maxChunk)
-			}
-			for size < min(len(p), maxChunk) {
-				size *= 2
-			}
-			f.add(chunk{begin: f.end, data: make([]byte, 0, size)})
-			last++
-		}
-		data := &f.chunks[last].data
-		n := min(len(p), cap(*data)-len(*data))
-		*data = append(*data, p[:n]...)
-		f.end += uint64(n)
+		n := min(len(p), maxChunk)
+		f.copyIn(p[:n])
 		p = p[n:]
 	}
-	return false
+}
+
+// give adds p, and pins it until unpin. It may take the buffer p instead of copying it, and reports that; kept is where the
+// bytes are.
+func (f *fifo) give(p []byte) (kept []byte, taken bool) {
+	if taken = 2*len(p) >= cap(p) && len(p) >= maxChunk; taken {
+		kept = p
+		f.add(chunk{f.end, p, true})
+		f.end += uint64(len(p))
+	} else {
+		kept = f.copyIn(p)
+	}
+	f.pinned, f.dropped = f.chunks[len(f.chunks)-1], false
+	return kept, taken
+}
+
+// copyIn adds a copy of p in one piece.
+func (f *fifo) copyIn(p []byte) (kept []byte) {
+	last := len(f.chunks) - 1
+	if last < 0 || f.chunks[last].taken || cap(f.chunks[last].data)-len(f.chunks[last].data) < len(p) {
+		size := minChunk
+		if last >= 0 {
+			size = min(2*cap(f.chunks[last].data), maxChunk)
+		}
+		if len(p) > size/4 {
+			size = len(p)
+		}
+		data := slices.Grow([]byte(nil), size) // as the allocator rounds it
+		f.add(chunk{begin: f.end, data: data})
+		last++
+	}
+	data := &f.chunks[last].data
+	*data = append(*data, p...)
+	f.end += uint64(len(p))
+	return (*data)[len(*data)-len(p):]
 }
 
 func (f *fifo) add(c chunk) {
@@ -86,15 +102,14 @@ func (f *fifo) release(offset uint64) {
 	n, freed := 0, 0
 	for ; n < len(f.chunks) && f.chunks[n].begin+uint64(len(f.chunks[n].data)) <= offset; n++ {
 		c := f.chunks[n]
-		freed += cap(c.data)
 		switch {
-		case !c.taken:
-		case f.pinned != nil && &f.pinned[0] == &c.data[0]:
+		case f.isPinned(c):
 			f.dropped = true
-			freed -= cap(c.data) // it is there until unpin
-		default:
+			continue // it is there until unpin
+		case c.taken:
 			f.recycle(c.data)
 		}
+		freed += cap(c.data)
 	}
 	f.countMore(-freed)
 	if n == len(f.chunks) {
@@ -104,11 +119,18 @@ func (f *fifo) release(offset uint64) {
 	f.chunks = append(f.chunks[:0], f.chunks[n:]...)
 }
 
-// unpin says that the caller does not read the buffer any more that was taken last.
+// isPinned reports whether c is what the caller reads.
+func (f *fifo) isPinned(c chunk) bool {
+	return f.pinned.data != nil && &f.pinned.data[:1][0] == &c.data[:1][0]
+}
+
+// unpin says that the caller reads no more what it gave last.
 func (f *fifo) unpin() {
 	if f.dropped {
-		f.countMore(-cap(f.pinned))
-		f.recycle(f.pinned)
+		f.countMore(-cap(f.pinned.data))
+		if f.pinned.taken {
+			f.recycle(f.pinned.data)
+		}
 	}
-	f.pinned, f.dropped = nil, false
+	f.pinned, f.dropped = chunk{}, false
 }

@@ -81,37 +81,47 @@ func (o *Outgoing[C]) changedLocked() {
 // Keep keeps a copy of p, and waits while the other side is too far behind. The caller sends p on the stream, unless it
 // will go in segments.
 func (o *Outgoing[C]) Keep(p []byte, now time.Time) (segmented bool, err error) {
-	_, segmented, err = o.keep(p, false, now)
-	return segmented, err
-}
-
-// KeepBuffer is Keep for a buffer that belongs to the caller. If it was taken instead of copied, the caller may still read
-// p, until it calls Sent, which must follow.
-func (o *Outgoing[C]) KeepBuffer(p []byte, now time.Time) (taken, segmented bool, err error) {
-	return o.keep(p, true, now)
-}
-
-func (o *Outgoing[C]) keep(p []byte, give bool, now time.Time) (taken, segmented bool, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for !o.closed && o.kept.end+uint64(len(p)) > o.received+Limit {
+	if err := o.waitLocked(len(p), now); err != nil {
+		return false, err
+	}
+	o.kept.append(p)
+	o.changedLocked()
+	return o.segmented, nil
+}
+
+// KeepBuffer is Keep for a buffer that belongs to the caller. It may be taken instead of copied; kept is where the bytes are,
+// for the caller to read until it calls Sent, which must follow.
+func (o *Outgoing[C]) KeepBuffer(p []byte, now time.Time) (kept []byte, taken, segmented bool, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err := o.waitLocked(len(p), now); err != nil {
+		return nil, false, false, err
+	}
+	kept, taken = o.kept.give(p)
+	o.changedLocked()
+	return kept, taken, o.segmented, nil
+}
+
+// waitLocked waits until there is room for n bytes more.
+func (o *Outgoing[C]) waitLocked(n int, now time.Time) error {
+	for !o.closed && o.kept.end+uint64(n) > o.received+Limit {
 		o.room.Wait()
 	}
-	if o.closed {
-		if o.takenBack {
-			return false, false, ErrTaken
-		}
-		return false, false, ErrClosed
+	switch {
+	case o.takenBack:
+		return ErrTaken
+	case o.closed:
+		return ErrClosed
 	}
 	if o.kept.begin == o.kept.end {
 		o.progress = now
 	}
-	taken = o.kept.append(p, give)
-	o.changedLocked()
-	return taken, o.segmented, nil
+	return nil
 }
 
-// Sent says that the caller does not need the buffer any more that KeepBuffer took.
+// Sent says that the caller does not read any more what KeepBuffer kept.
 func (o *Outgoing[C]) Sent() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

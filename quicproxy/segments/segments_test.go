@@ -3,6 +3,7 @@ package segments
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 )
@@ -103,7 +104,7 @@ func TestBufferInUse(t *testing.T) {
 	} {
 		recycled := 0
 		o := NewOutgoing[string](func([]byte) { recycled++ })
-		if taken, _, err := o.KeepBuffer(make([]byte, Size), start); !taken || err != nil {
+		if _, taken, _, err := o.KeepBuffer(make([]byte, Size), start); !taken || err != nil {
 			t.Fatal("the buffer was not taken", err)
 		}
 		drop(o)
@@ -114,6 +115,42 @@ func TestBufferInUse(t *testing.T) {
 		o.Close()
 		if recycled != 1 {
 			t.Errorf("%s: the buffer was recycled %d times", name, recycled)
+		}
+	}
+}
+
+// TestKeptInItsSize: what is kept takes little more memory than its bytes, also where little was read into a large
+// buffer; and what the caller still reads counts, whatever the other side says.
+func TestKeptInItsSize(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{100, 1400, 2048, 4200, 9 << 10, 16 << 10, 20 << 10, 31 << 10, Size} {
+		memory := 0
+		o := NewOutgoing[string](func([]byte) {})
+		o.Count(func(more int) { memory += more })
+		all := 0
+		for all < 1<<18 {
+			want := patternAt(uint64(all), n)
+			kept, _, _, err := o.KeepBuffer(append(make([]byte, 0, Size), want...), start)
+			if err != nil || !slices.Equal(kept, want) {
+				t.Fatalf("%d bytes: %v", n, err)
+			}
+			if all += n; all < 1<<18 {
+				o.Sent()
+			}
+		}
+		if memory < all || memory > all+all/4+maxChunk {
+			t.Errorf("%d bytes in pieces of %d take %d", all, n, memory)
+		}
+		data := make([]byte, all)
+		if o.kept.copyFrom(0, data); !slices.Equal(data, patternAt(0, all)) {
+			t.Errorf("pieces of %d bytes are not what was given", n)
+		}
+		o.Received(uint64(all), start)
+		if memory < n {
+			t.Errorf("%d bytes count as %d while they are read", n, memory)
+		}
+		if o.Sent(); memory != 0 {
+			t.Errorf("%d bytes count at the end", memory)
 		}
 	}
 }
@@ -194,7 +231,7 @@ func TestPinned(t *testing.T) {
 	}
 	o.Received(10, start)
 	for _, buffer := range [][]byte{first, second} {
-		if taken, _, _ := o.KeepBuffer(buffer, start); !taken {
+		if _, taken, _, _ := o.KeepBuffer(buffer, start); !taken {
 			t.Fatal("not taken")
 		}
 		o.Sent()

@@ -106,14 +106,14 @@ func (h *history) give() {
 		return
 	}
 	p := patternAt(uint64(h.given), n)
-	taken, segmented, err := h.out.KeepBuffer(slices.Clip(p), h.now)
+	_, taken, segmented, err := h.out.KeepBuffer(slices.Clip(p), h.now)
 	if err != nil {
 		panic(err)
 	}
 	if taken {
 		h.buffers++
-		h.out.Sent()
 	}
+	h.out.Sent()
 	if !segmented {
 		h.raw = append(h.raw, patternAt(uint64(h.given), n)...)
 	}
