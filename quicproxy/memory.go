@@ -78,7 +78,7 @@ func (b *memoryBudget) receive(bytes int) {
 
 // mayHold is how many bytes may be held for the process to grow by its budget: the collector needs the rest (package heap),
 // and buffers on their way.
-func mayHold(budget int64) int64 { return budget - budget/8 - min(budget/6, 3<<20) }
+func mayHold(budget int64) int64 { return budget - budget/8 - min(budget/4, 4<<20) }
 
 // now is a monotonic time that fits into an atomic; never 0.
 func (b *memoryBudget) now() int64 { return int64(time.Since(b.begin)) + 1 }

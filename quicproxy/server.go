@@ -89,7 +89,8 @@ type ServerConfig struct {
 	// MemoryWeight is how large the share of a node is, beside others, while memory is short; 1 for each by default.
 	MemoryWeight func(node certs.NodeID) int
 	// MaxClients bounds the public connections to a service at once, 4096 by default, of which a node may have twice
-	// as many; and MaxClientsPerAddress those of one client address, 1024 by default.
+	// as many; and MaxClientsPerAddress those of one client address, 1024 by default; its networks
+	// have up to four times as many.
 	MaxClients, MaxClientsPerAddress int
 
 	// Ready is called once nodes can connect and the ports of stored leases are open.

@@ -4,19 +4,39 @@ package hostile
 
 import (
 	"net"
-	"os"
 	"testing"
 	"time"
 )
 
-// The first burst of many readers that read nothing.
+// Many readers who come at once and never read have the programs grow by no more than the smallest budget and a fifth, beyond
+// what as many connections cost that are idle.
 func TestFirstBurst(t *testing.T) {
-	flag := os.Getenv("BURST_MEMORY")
-	server, invitation := startServer(t, "--memory", flag)
-	node, public := startNode(t, invitation, greedyService(t), "--memory", flag)
+	const readers, budget = 300, 16e6
+	server, invitation := startServer(t, "--memory", "16MB")
+	node, public := startNode(t, invitation, greedyService(t), "--memory", "16MB")
 	time.Sleep(time.Second)
-	stopServer, stopNode := server.watch(server.cost()), node.watch(node.cost())
-	clients(t, public, 500, func(c net.Conn) { c.(*net.TCPConn).SetReadBuffer(4 << 10); c.Write([]byte("x")) })
-	time.Sleep(trickling)
-	t.Logf("%s: server %d KiB, node %d KiB", flag, stopServer()>>10, stopNode()>>10)
+	programs := []*program{server, node}
+	var idle, greedy [2]int64
+	come := func(first string, grew *[2]int64) {
+		var stop [2]func() int64
+		for i, p := range programs {
+			stop[i] = p.watch(p.cost())
+		}
+		clients(t, public, readers, func(c net.Conn) {
+			c.(*net.TCPConn).SetReadBuffer(4 << 10)
+			c.Write([]byte(first))
+		})
+		time.Sleep(trickling)
+		for i := range programs {
+			grew[i] = stop[i]()
+		}
+	}
+	come("echo", &idle)
+	come("x", &greedy)
+	for i, name := range []string{"server", "node"} {
+		t.Logf("the %s took %d KiB for idle connections, %d KiB for greedy ones", name, idle[i]>>10, greedy[i]>>10)
+		if greedy[i]-idle[i] > budget+budget/5 {
+			t.Errorf("the %s took %d KiB for %d readers, and %d KiB for as many idle connections", name, greedy[i]>>10, readers, idle[i]>>10)
+		}
+	}
 }

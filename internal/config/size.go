@@ -64,12 +64,17 @@ func parseSize(text string) (s Size, err error) {
 	return s, err
 }
 
+// leastMemory is the smallest budget of memory that a program can keep to: what is on its way in its connections, and
+// the buffers in hand, are some megabytes whatever the budget is (TestFirstBurst in e2e/hostile).
+const leastMemory Size = 16e6
+
 // checkMemory bounds a memory budget; 0 is the default.
 func checkMemory(s Size) error {
-	if s != 0 && s < 1e6 {
-		return fmt.Errorf("%s is less than 1MB", s)
+	if s == 0 || s >= leastMemory {
+		return nil
 	}
-	return nil
+	return &hinted{fmt.Errorf("%s is less than 16MB, which the program needs to keep to it", s),
+		"allow 16MB or more, or leave it out: then it is " + describeMemory(0)}
 }
 
 // describeMemory says what a memory budget is; 0 is the default.
