@@ -215,6 +215,57 @@ func TestKeptSocketsOfEndedLeases(t *testing.T) {
 	n.echo(t, "works")
 }
 
+// TestPortOfEndedLeaseUnderSystemd: a port whose lease ended while nobody ran is lent at once, although systemd still has its
+// socket for a moment.
+func TestPortOfEndedLeaseUnderSystemd(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, 400*time.Millisecond)
+	n := &tunnel{udp: freePort(t), public: freePort(t), data: filepath.Join(t.TempDir(), "server")}
+	n.launch(t, m.service)
+	m.wait("READY=1")
+	n.node(t, nil)
+	n.server.kill(t, syscall.SIGTERM)
+	m.wait("STOPPING=1")
+	n.server.status(t)
+	if err := os.Remove(filepath.Join(n.data, "leases.db")); err != nil {
+		t.Fatal(err)
+	}
+	n.server = launch(t, m.service, "apquic-server", n.serverArguments()...)
+	waitFor(t, n.server.stderr, `lease .*service=web`)
+	if log := n.server.stderr.text(); strings.Contains(log, "cannot be opened") {
+		t.Errorf("the port was not free at once:\n%s", log)
+	}
+	n.echo(t, "works")
+}
+
+// TestSocketsWithoutSystemd: sockets that were handed over without a way to speak to systemd are closed: nobody would serve
+// who waits in them.
+func TestSocketsWithoutSystemd(t *testing.T) {
+	t.Parallel()
+	abandoned, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := abandoned.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &tunnel{udp: freePort(t), public: freePort(t), data: filepath.Join(t.TempDir(), "server")}
+	n.launch(t, func(cmd *exec.Cmd) {
+		detached(cmd)
+		cmd.ExtraFiles = []*os.File{file}
+		cmd.Env = append(cmd.Env, "LISTEN_FDS=1", "LISTEN_FDNAMES=tcp")
+		cmd.Args = append([]string{"sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
+		cmd.Path = "/bin/sh"
+	})
+	file.Close()
+	abandoned.Close()
+	if c, err := net.Dial("tcp", abandoned.Addr().String()); err == nil {
+		c.Close()
+		t.Error("a visitor waits in a socket that nobody serves")
+	}
+}
+
 // TestRenameUnderSystemd: a service that is renamed keeps its port, although systemd still has the socket of the former
 // name for a moment.
 func TestRenameUnderSystemd(t *testing.T) {

@@ -88,6 +88,7 @@ func (s *Server) Unbind(l lease.Lease) {
 	if p != nil {
 		p.close()
 		s.clients.Lend(-1)
+		s.config.LeaseEnded(l.Port)
 	}
 }
 

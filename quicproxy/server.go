@@ -58,6 +58,9 @@ type ServerConfig struct {
 	FindPublicHost func() string
 	// ListenPublic opens the public listener of a port; all addresses of the machine by default.
 	ListenPublic func(port uint16) (net.Listener, error)
+	// LeaseEnded is told of a port whose public listener was closed since nobody leases it any more; nil: nobody is. It must
+	// return soon.
+	LeaseEnded func(port uint16)
 
 	// Admit decides who may have a lease; nil admits every node.
 	Admit Admitter
@@ -195,6 +198,9 @@ func (config *ServerConfig) setDefaults() {
 	}
 	if config.Ready == nil {
 		config.Ready = func() {}
+	}
+	if config.LeaseEnded == nil {
+		config.LeaseEnded = func(uint16) {}
 	}
 	if config.Restarting == nil {
 		config.Restarting = func() bool { return false }

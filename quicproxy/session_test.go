@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -359,6 +360,28 @@ func TestWantedPort(t *testing.T) {
 		}
 		if w.logged.count("wanted public port is taken") != 1 {
 			t.Error("nothing was said about the taken port")
+		}
+	})
+}
+
+// TestLeaseEnded: whoever keeps listeners for the next process hears of the end of a lease, not of the end of this process.
+func TestLeaseEnded(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		var mu sync.Mutex
+		var ended []uint16
+		server := w.startServer(func(c *ServerConfig) {
+			c.LeaseEnded = func(port uint16) { mu.Lock(); ended = append(ended, port); mu.Unlock() }
+		})
+		node := w.startNode(expose("web", web), expose("ssh", web))
+		node.leases.wait(t, 2)
+		node.stop()
+		key := lease.Key{Node: w.nodeKey.ID(), Service: "web"}
+		eventually(t, "given up", func() bool { return server.server.Forget(t.Context(), key) == nil })
+		server.stop()
+		mu.Lock()
+		defer mu.Unlock()
+		if len(ended) != 1 || ended[0] != 20000 {
+			t.Errorf("the leases of %v ended, want that of 20000", ended)
 		}
 	})
 }

@@ -43,7 +43,7 @@ func serve(c *call) error {
 	})
 	defer cancel()
 	ctx := stopping.Soon
-	kept := &sockets{settings: settings, manager: systemd.FromEnvironment(), stopping: ctx, log: log, lately: make(map[string]time.Time)}
+	kept := &sockets{settings: settings, manager: systemd.FromEnvironment(), log: log, lately: make(map[string]time.Time)}
 
 	if err := makeDataDir(settings.DataDir); err != nil {
 		return err
@@ -74,7 +74,7 @@ func serve(c *call) error {
 			return err
 		}
 	}
-	parts.ListenPublic, parts.Restarting = kept.listenPublic(), kept.stops
+	parts.ListenPublic, parts.LeaseEnded, parts.Restarting = kept.listenPublic(), kept.leaseEnded, kept.stops
 	parts.PacketConn, parts.Store, parts.StopNow = conn, store, stopping.Now
 	return serveNodes(ctx, c, parts, kept)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -27,7 +26,6 @@ const (
 type sockets struct {
 	settings config.Server
 	manager  *systemd.Manager // nil: there is none
-	stopping context.Context  // ends when the next process shall have them
 	log      *slog.Logger
 
 	mu     sync.Mutex
@@ -36,10 +34,9 @@ type sockets struct {
 
 // tidy closes sockets that were opened by other settings: they may have the very ports that are about to be opened.
 func (s *sockets) tidy() {
-	before := s.manager.Inherited()
 	udp, tcp := s.udpName(), s.tcpName("")
-	err := s.manager.CloseRest(func(name string) bool { return name == udp || strings.HasPrefix(name, tcp) })
-	if s.manager.Inherited() < before {
+	names, err := s.manager.CloseRest(func(name string) bool { return name == udp || strings.HasPrefix(name, tcp) })
+	if len(names) > 0 {
 		err = errors.Join(err, s.manager.Barrier())
 		time.Sleep(closing)
 	}
@@ -78,7 +75,7 @@ func (s *sockets) listenPublic() func(port uint16) (net.Listener, error) {
 	return func(port uint16) (net.Listener, error) {
 		name := s.tcpName(strconv.Itoa(int(port)))
 		if listener := s.inherited(name, port); listener != nil {
-			return &keptListener{listener, s, name}, nil
+			return listener, nil
 		}
 		listener, err := listen(port)
 		if errors.Is(err, syscall.EADDRINUSE) && s.closedLately(name) && s.manager.Barrier() == nil {
@@ -91,7 +88,7 @@ func (s *sockets) listenPublic() func(port uint16) (net.Listener, error) {
 			return nil, err
 		}
 		s.store(name, listener.(*net.TCPListener))
-		return &keptListener{listener.(*net.TCPListener), s, name}, nil
+		return listener, nil
 	}
 }
 
@@ -116,6 +113,16 @@ func (s *sockets) inherited(name string, port uint16) *net.TCPListener {
 // discard takes a socket out of the store that is not what its name says, before another one gets that name.
 func (s *sockets) discard(name string) {
 	s.log.Warn("a socket of the process before cannot be used", "socket", name)
+	s.remove(name)
+}
+
+// leaseEnded takes the listener of a port out of the store, since its lease has ended. All others stay there, however this
+// process ends: the next one serves them.
+func (s *sockets) leaseEnded(port uint16) { s.remove(s.tcpName(strconv.Itoa(int(port)))) }
+
+// remove has systemd close a socket, and notes that: for a moment its port is not free yet.
+func (s *sockets) remove(name string) {
+	s.closed(name)
 	if err := s.manager.Remove(name); err != nil {
 		s.log.Debug("a socket stays in the store of systemd", "err", err)
 	}
@@ -130,7 +137,11 @@ func (s *sockets) store(name string, socket syscall.Conn) {
 
 // closeRest closes what the process before had and this one has no use for, such as the ports of leases that ended.
 func (s *sockets) closeRest() {
-	if err := s.manager.CloseRest(nil); err != nil {
+	names, err := s.manager.CloseRest(nil)
+	for _, name := range names {
+		s.closed(name)
+	}
+	if err != nil {
 		s.log.Debug("sockets of the process before", "err", err)
 	}
 }
@@ -181,21 +192,4 @@ func socketName(kind string, settings config.Server, parts ...string) string {
 		}
 		return r
 	}, name)
-}
-
-// keptListener is a listener that the next process gets, unless its lease ends before.
-type keptListener struct {
-	*net.TCPListener
-	sockets *sockets
-	name    string
-}
-
-func (l *keptListener) Close() error {
-	if l.sockets.stopping.Err() == nil {
-		l.sockets.closed(l.name)
-		if err := l.sockets.manager.Remove(l.name); err != nil {
-			l.sockets.log.Debug("a socket stays in the store of systemd", "err", err)
-		}
-	}
-	return l.TCPListener.Close()
 }

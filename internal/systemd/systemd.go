@@ -41,15 +41,13 @@ type Manager struct {
 }
 
 // FromEnvironment returns the systemd that the environment names, nil if there is none, and takes the variables away: they
-// are for this process alone. It may be called once.
+// are for this process alone. Sockets that came without a systemd to speak to are closed: visitors would wait in them for
+// ever. It may be called once.
 func FromEnvironment() *Manager {
 	socket := os.Getenv("NOTIFY_SOCKET")
 	pid, count, names := os.Getenv("LISTEN_PID"), os.Getenv("LISTEN_FDS"), os.Getenv("LISTEN_FDNAMES")
 	for _, name := range []string{"NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
 		os.Unsetenv(name)
-	}
-	if socket == "" {
-		return nil
 	}
 	m := &Manager{socket: socket, inherited: make(map[string]*os.File)}
 	if pid == strconv.Itoa(os.Getpid()) {
@@ -57,12 +55,15 @@ func FromEnvironment() *Manager {
 			fd := uintptr(firstInherited + i)
 			closeOnExec(fd)
 			file := os.NewFile(fd, name)
-			if m.inherited[name] != nil { // the same socket twice
+			if socket == "" || m.inherited[name] != nil { // or the same socket twice
 				file.Close()
 				continue
 			}
 			m.inherited[name] = file
 		}
+	}
+	if socket == "" {
+		return nil
 	}
 	return m
 }
@@ -149,24 +150,22 @@ func (m *Manager) Inherited() int {
 }
 
 // CloseRest closes the sockets that nobody took, here and in the store, but for those whose names are of use; nil: none is.
-func (m *Manager) CloseRest(ofUse func(name string) bool) error {
+// It returns the names of those that it closed.
+func (m *Manager) CloseRest(ofUse func(name string) bool) (names []string, err error) {
 	if m == nil {
-		return nil
+		return nil, nil
 	}
-	rest := make(map[string]*os.File)
 	m.mu.Lock()
-	for name, file := range m.inherited {
+	for name := range m.inherited {
 		if ofUse == nil || !ofUse(name) {
-			rest[name] = file
-			delete(m.inherited, name)
+			names = append(names, name)
 		}
 	}
 	m.mu.Unlock()
-	var failed error
-	for name, file := range rest {
-		failed = errors.Join(failed, file.Close(), m.Remove(name))
+	for _, name := range names {
+		err = errors.Join(err, m.Take(name).Close(), m.Remove(name))
 	}
-	return failed
+	return names, err
 }
 
 // Barrier waits until systemd has done what it was told before: only then a socket that was removed is closed, and its

@@ -33,8 +33,11 @@ func TestInheritedNames(t *testing.T) {
 func TestWithoutSystemd(t *testing.T) {
 	t.Parallel()
 	var m *Manager
-	if m.Notify(Ready) != nil || m.Store("x", nil) != nil || m.Remove("x") != nil || m.Take("x") != nil || m.CloseRest(nil) != nil || m.Barrier() != nil || m.Inherited() != 0 {
+	if m.Notify(Ready) != nil || m.Store("x", nil) != nil || m.Remove("x") != nil || m.Take("x") != nil || m.Barrier() != nil || m.Inherited() != 0 {
 		t.Error("something was done")
+	}
+	if names, err := m.CloseRest(nil); names != nil || err != nil {
+		t.Errorf("%q was closed, %v", names, err)
 	}
 }
 
