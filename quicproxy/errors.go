@@ -83,6 +83,17 @@ func withoutSecret(err error, known bool) error {
 	return &told
 }
 
+// notForSuccessor says why the node keeps its join secret from a server that has the next key.
+func notForSuccessor(server certs.NodeID) error {
+	return &FailureError{
+		Code:   framing.ErrorNotAuthorized,
+		Text:   fmt.Sprintf("this node is not authorized, and its invitation is for the key that the server had before %v", server),
+		Advice: "ask the server's owner for a new invitation (apquic-server invite)",
+
+		RetryAfter: personRetry,
+	}
+}
+
 func anotherProcess(at net.Addr) error {
 	return &FailureError{
 		Code:   framing.ErrorBusy,

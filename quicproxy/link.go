@@ -10,6 +10,7 @@ import (
 
 	"github.com/quic-go/quic-go"
 
+	"apquic/certs"
 	"apquic/framing"
 	"apquic/internal/udp"
 )
@@ -127,11 +128,12 @@ func (l *link) hello(ctx context.Context) error {
 	return nil
 }
 
-// introduce says Hello, and once more with the join secret if the server does not know the node.
+// introduce says Hello, and once more with the join secret if the server does not know the node. The secret is for the id
+// that the invitation named alone: an id that was only announced may have been withdrawn since, because somebody stole its key.
 func (l *link) introduce(ctx context.Context) (*framing.Welcome, error) {
 	n := l.node
 	n.mu.Lock()
-	standby, known, secret := n.standby, n.known, n.secret
+	standby, known, secret, invited := n.standby, n.known, n.secret, n.server
 	n.mu.Unlock()
 	hello := &framing.Hello{
 		Instance: n.instance, Version: n.config.Version, Standby: standby, Lane: l.lane,
@@ -144,6 +146,9 @@ func (l *link) introduce(ctx context.Context) (*framing.Welcome, error) {
 	}
 	if len(secret) == 0 {
 		return nil, withoutSecret(err, known)
+	}
+	if proved, err := certs.PeerID(l.quic.ConnectionState().TLS); err != nil || proved != invited {
+		return nil, errors.Join(err, notForSuccessor(proved))
 	}
 	hello.JoinSecret = secret
 	err = l.control.request(ctx, framing.OpHello, hello, framing.OpWelcome, welcome)

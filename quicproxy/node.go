@@ -30,10 +30,10 @@ type NodeConfig struct {
 	Server, Next certs.NodeID
 	// Address is where the server is, host:port over UDP; required. The host is resolved at every dial.
 	Address string
-	// JoinSecret lets a node in that the server does not know yet. It is sent only to a server that has said so, and
-	// never again once the node was admitted.
+	// JoinSecret lets a node in that the server does not know yet. It is sent only to a server that has said so and that
+	// has proved to be Server, not Next, and never again once the node was admitted.
 	JoinSecret []byte
-	// Known says that the server has admitted the node before. Then there is no need for JoinSecret.
+	// Known says that the server has admitted the node before. Then JoinSecret is not sent.
 	Known bool
 	// Services are exposed from the start; Listen adds more.
 	Services []Service
@@ -183,6 +183,9 @@ func NewNode(config NodeConfig) (*Node, error) {
 		memory:   newMemoryBudget(cmp.Or(config.Memory, max(defaultMemory(), minNodeMemory)), config.Log),
 		costs:    newServerCosts(),
 		networks: networks{store: config.Networks, log: config.Log}, trying: make(chan struct{}, 1),
+	}
+	if n.known {
+		n.secret = nil
 	}
 	n.lanes = newLanes(n)
 	for _, service := range config.Services {

@@ -123,6 +123,38 @@ func TestRotationRemembered(t *testing.T) {
 	})
 }
 
+// TestSecretIsNotForSuccessor: whoever has only the announced key is not shown the secret of an invitation to the present one,
+// and neither is a server that has admitted the node before.
+func TestSecretIsNotForSuccessor(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(c *NodeConfig, server certs.NodeID)
+		told   string
+	}{
+		"announced": {func(c *NodeConfig, server certs.NodeID) { c.Next = server }, "its invitation is for the key that the server had before"},
+		"known":     {func(c *NodeConfig, server certs.NodeID) { c.Server, c.Known = server, true }, "the server has admitted this node before"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			simulate(t, func(t *testing.T, w *world) {
+				g := newGate("secret")
+				before := w.key.ID()
+				w.key = newKey(t)
+				w.startServer(func(c *ServerConfig) { c.Admit = g })
+				w.startNode(expose("web", web), func(c *NodeConfig) {
+					c.Server, c.JoinSecret = before, []byte("secret")
+					test.change(c, w.key.ID())
+				})
+				eventually(t, "told", func() bool { return w.logged.count(test.told) > 0 })
+				time.Sleep(5 * time.Minute)
+				for _, shown := range g.take() {
+					if shown != "" {
+						t.Errorf("the server was shown %q", shown)
+					}
+				}
+			})
+		})
+	}
+}
+
 // TestFalseSuccessor: an announcement that the present key has not signed ends the connection and changes nothing.
 func TestFalseSuccessor(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
