@@ -15,14 +15,15 @@ import (
 // allowed lists, for each package of this module, the packages of this module that it may import. Layer
 // by layer, from the bottom up: whoever stands in a list has a line of its own above it.
 var allowed = map[string][]string{
-	"framing": nil,
-	"certs":   nil,
+	"internal/hint": nil,
+	"framing":       nil,
+	"certs":         {"internal/hint"},
 
 	"internal/suggest": nil,
 	"internal/files":   nil,
-	"internal/cli":     {"internal/files", "internal/suggest"},
+	"internal/cli":     {"internal/files", "internal/hint", "internal/suggest"},
 	"internal/debug":   {"internal/cli"},
-	"internal/control": nil,
+	"internal/control": {"internal/hint"},
 	"internal/heap":    nil,
 	"internal/machine": nil,
 	"internal/netmon":  nil,
@@ -35,14 +36,14 @@ var allowed = map[string][]string{
 	"quicproxy/segments":       nil,
 	"quicproxy/internal/limit": nil,
 
-	"internal/config": {"certs", "framing", "internal/debug", "internal/suggest", "lease"},
-	"quicproxy":       {"certs", "framing", "internal/files", "internal/machine", "internal/netmon", "internal/udp", "lease", "quicproxy/internal/limit", "quicproxy/segments"},
-	"lease/boltstore": {"certs", "lease"},
+	"internal/config": {"certs", "framing", "internal/debug", "internal/hint", "internal/suggest", "lease"},
+	"quicproxy":       {"certs", "framing", "internal/files", "internal/hint", "internal/machine", "internal/netmon", "internal/udp", "lease", "quicproxy/internal/limit", "quicproxy/segments"},
+	"lease/boltstore": {"certs", "internal/hint", "lease"},
 
-	"admin": {"certs", "internal/cli", "internal/control", "lease", "quicproxy"},
+	"admin": {"certs", "internal/cli", "internal/control", "internal/hint", "lease", "quicproxy"},
 
-	"cmd/apquic-server": {"admin", "certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "internal/files", "internal/heap", "internal/systemd", "lease", "lease/boltstore", "quicproxy"},
-	"cmd/apquic-node":   {"certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "internal/files", "internal/heap", "quicproxy"},
+	"cmd/apquic-server": {"admin", "certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "internal/files", "internal/heap", "internal/hint", "internal/systemd", "lease", "lease/boltstore", "quicproxy"},
+	"cmd/apquic-node":   {"certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "internal/files", "internal/heap", "internal/hint", "quicproxy"},
 	"internal/demo":     nil,
 
 	"internal/minimalnode": nil, // nothing: it is written from docs/protocol.md alone

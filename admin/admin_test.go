@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -19,6 +18,7 @@ import (
 
 	"apquic/certs"
 	"apquic/internal/control"
+	"apquic/internal/hint"
 	"apquic/lease"
 	"apquic/quicproxy"
 )
@@ -91,16 +91,9 @@ func both(t *testing.T, test func(t *testing.T, operations Operations, core *fak
 		t.Parallel()
 		core, log := new(fakeCore), new(strings.Builder)
 		directory := t.TempDir()
-		if _, err := Connect(t.Context(), directory); !errors.Is(err, ErrNotRunning) {
-			t.Fatalf("nobody there: %v", err)
-		}
-		listener, err := Listen(directory)
+		listener, err := control.Listen(directory)
 		if err != nil {
 			t.Fatal(err)
-		}
-		info, err := os.Stat(filepath.Join(directory, SocketName))
-		if err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("%v, %v", info, err)
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		var serving sync.WaitGroup
@@ -112,16 +105,6 @@ func both(t *testing.T, test func(t *testing.T, operations Operations, core *fak
 		}
 		test(t, client, core, log)
 	})
-}
-
-func hintOf(err error) string {
-	if hint, ok := errors.AsType[interface {
-		error
-		Hint() string
-	}](err); ok {
-		return hint.Hint()
-	}
-	return ""
 }
 
 func TestOperations(t *testing.T) {
@@ -147,7 +130,7 @@ func TestOperations(t *testing.T) {
 		if err := o.Withdraw(ctx, WithdrawRequest{Name: "shed-pi"}); err != nil {
 			t.Error(err)
 		}
-		if err := o.Withdraw(ctx, WithdrawRequest{Name: "shed-pi"}); err == nil || hintOf(err) == "" {
+		if err := o.Withdraw(ctx, WithdrawRequest{Name: "shed-pi"}); err == nil || hint.Of(err) == "" {
 			t.Errorf("withdrawn twice: %v", err)
 		}
 
@@ -155,7 +138,7 @@ func TestOperations(t *testing.T) {
 		if node, err := o.Allow(ctx, AllowRequest{ID: id.String(), Name: "pi"}); err != nil || node.Name != "pi" || node.State != Away || !node.Known {
 			t.Errorf("%+v, %v", node, err)
 		}
-		if _, err := o.Allow(ctx, AllowRequest{ID: other.String(), Name: "pi"}); err == nil || hintOf(err) == "" {
+		if _, err := o.Allow(ctx, AllowRequest{ID: other.String(), Name: "pi"}); err == nil || hint.Of(err) == "" {
 			t.Errorf("a name twice: %v", err)
 		}
 		if node, err := o.Allow(ctx, AllowRequest{ID: "pi", Name: "pi"}); err != nil || node.ID != id {
@@ -184,7 +167,7 @@ func TestOperations(t *testing.T) {
 				t.Errorf("%+v, want %+v", s, want)
 			}
 		}
-		if _, err := o.Release(ctx, ReleaseRequest{Node: "pi", Service: "web"}); err == nil || hintOf(err) == "" {
+		if _, err := o.Release(ctx, ReleaseRequest{Node: "pi", Service: "web"}); err == nil || hint.Of(err) == "" {
 			t.Errorf("released what is in use: %v", err)
 		}
 		if _, err := o.Release(ctx, ReleaseRequest{Port: 20009}); err == nil {
@@ -197,7 +180,7 @@ func TestOperations(t *testing.T) {
 		if err != nil || revoked.Connections != 5 || revoked.State != SentAway || len(core.disconnected) != 1 || core.disconnected[0] != id {
 			t.Errorf("%+v, %v", revoked, err)
 		}
-		if _, err := o.Revoke(ctx, RevokeRequest{Node: "nobody"}); err == nil || hintOf(err) == "" {
+		if _, err := o.Revoke(ctx, RevokeRequest{Node: "nobody"}); err == nil || hint.Of(err) == "" {
 			t.Errorf("nobody: %v", err)
 		}
 		if nodes, err := o.ListNodes(ctx); err != nil || len(nodes) != 2 || nodes[1].Known == nodes[0].Known {
@@ -314,7 +297,7 @@ func TestBeginningOfID(t *testing.T) {
 			return err
 		}
 		err := revoke(listed.String()[:8] + "…")
-		if err == nil || !strings.Contains(err.Error(), listed.String()+" pi") || !strings.Contains(err.Error(), guest.String()) || hintOf(err) == "" {
+		if err == nil || !strings.Contains(err.Error(), listed.String()+" pi") || !strings.Contains(err.Error(), guest.String()) || hint.Of(err) == "" {
 			t.Errorf("two nodes with one beginning: %v", err)
 		}
 		for _, who := range []string{"", other.String()[:3], "zzzzzzzz"} {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"apquic/certs"
+	"apquic/internal/hint"
 	"apquic/lease"
 	"apquic/quicproxy"
 )
@@ -59,7 +60,7 @@ func (a *Authority) Invite(ctx context.Context, r InviteRequest) (Invited, error
 		return Invited{}, err
 	}
 	if r.Port != 0 && !a.Ports.IsZero() && !a.Ports.Contains(r.Port) {
-		return Invited{}, hinted{fmt.Errorf("the public port %d is not one of this server's, which are %v", r.Port, a.Ports), "choose one of these, or none"}
+		return Invited{}, hint.Add(fmt.Errorf("the public port %d is not one of this server's, which are %v", r.Port, a.Ports), "choose one of these, or none")
 	}
 	nodes, err := a.all(ctx)
 	if err != nil {
@@ -70,7 +71,7 @@ func (a *Authority) Invite(ctx context.Context, r InviteRequest) (Invited, error
 		taken[node.Name] = true
 	}
 	if taken[r.Name] && r.Name != "" {
-		return Invited{}, hinted{fmt.Errorf("a node is called %s already", r.Name), "choose another name"}
+		return Invited{}, hint.Add(fmt.Errorf("a node is called %s already", r.Name), "choose another name")
 	}
 	lasts := cmp.Or(time.Duration(r.Seconds)*time.Second, defaultExpiry)
 	offer := certs.OpenInvitation{Name: r.Name, Uses: cmp.Or(r.Uses, defaultUses), Port: r.Port, Expires: time.Now().Add(lasts)}
@@ -110,7 +111,7 @@ func (a *Authority) Allow(ctx context.Context, r AllowRequest) (Node, error) {
 	}
 	if r.Name != "" {
 		if other, err := a.Nodes.Find(ctx, r.Name); err == nil && other.ID != node.ID {
-			return Node{}, hinted{fmt.Errorf("another node is called %s: %v", r.Name, other.ID), "choose another name"}
+			return Node{}, hint.Add(fmt.Errorf("another node is called %s: %v", r.Name, other.ID), "choose another name")
 		}
 	}
 	node.Name = cmp.Or(r.Name, node.Name)
@@ -169,8 +170,8 @@ func (a *Authority) Release(ctx context.Context, r ReleaseRequest) (Service, err
 	}
 	switch err := a.Core.Forget(ctx, lease.Key{Node: service.Node, Service: service.Service}); {
 	case errors.Is(err, lease.ErrAttached):
-		return Service{}, hinted{fmt.Errorf("%s has the port %d in use", nameOf(service.Name, service.Node), service.Port),
-			"stop the node first, or take the service out of its configuration"}
+		return Service{}, hint.Add(fmt.Errorf("%s has the port %d in use", nameOf(service.Name, service.Node), service.Port),
+			"stop the node first, or take the service out of its configuration")
 	case err != nil:
 		return Service{}, err
 	}
@@ -195,7 +196,7 @@ func (a *Authority) find(ctx context.Context, r ReleaseRequest) (Service, error)
 			return s, nil
 		}
 	}
-	return Service{}, hinted{errors.New("there is no such service with a port"), "apquic-server status lists them"}
+	return Service{}, hint.Add(errors.New("there is no such service with a port"), "apquic-server status lists them")
 }
 
 func (a *Authority) audit(event string, attributes ...any) {
@@ -204,12 +205,3 @@ func (a *Authority) audit(event string, attributes ...any) {
 
 // nameOf is what people call a node.
 func nameOf(name string, id certs.NodeID) string { return cmp.Or(name, id.String()) }
-
-// hinted is an error with the one thing to do about it.
-type hinted struct {
-	error
-	hint string
-}
-
-func (h hinted) Unwrap() error { return h.error }
-func (h hinted) Hint() string  { return h.hint }

@@ -6,49 +6,25 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"net"
 	"net/http"
-	"syscall"
-	"time"
 
 	"apquic/certs"
+	"apquic/internal/control"
+	"apquic/internal/hint"
 )
 
-// ErrNotRunning says that no server runs on a data directory.
-var ErrNotRunning = errors.New("no server runs on this data directory")
-
-// maxAnswer bounds what a client reads: a server has 65535 ports at most.
-const maxAnswer = 64 << 20
-
 // Client is the Operations of a running server.
-type Client struct{ http http.Client }
+type Client struct{ control *control.Client }
 
 var _ Operations = (*Client)(nil)
 
-// Connect returns a client of the server that runs on a data directory, or ErrNotRunning.
+// Connect returns a client of the server that runs on a data directory. Nobody there is a [*control.NotRunningError].
 func Connect(ctx context.Context, directory string) (*Client, error) {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		path, done, err := socketPath(directory)
-		if err != nil {
-			return nil, err
-		}
-		defer done()
-		return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "unix", path)
+	c, err := control.Connect(ctx, directory)
+	if err != nil {
+		return nil, err
 	}
-	conn, err := dial(ctx, "", "")
-	switch {
-	case err == nil:
-		conn.Close()
-	case errors.Is(err, fs.ErrPermission):
-		return nil, hinted{fmt.Errorf("the running server cannot be asked: %w", err), "use the account of the server, or root"}
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTDIR):
-		return nil, ErrNotRunning
-	default:
-		return nil, fmt.Errorf("the running server cannot be asked: %w", err)
-	}
-	return &Client{http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}, Timeout: 2 * requestTimeout}}, nil
+	return &Client{c}, nil
 }
 
 // Invite implements Operations.
@@ -92,29 +68,20 @@ func (c *Client) Release(ctx context.Context, r ReleaseRequest) (Service, error)
 	return call[Service](ctx, c, "release", r)
 }
 
-// call sends a request, nil for none, and reads the answer.
+// call sends a request, nil for none, and reads the answer. What changes something may wait for the disk.
 func call[A any](ctx context.Context, c *Client, name string, request any) (answer A, err error) {
-	method, body := http.MethodGet, []byte(nil)
+	method, body, within := http.MethodGet, []byte(nil), control.Patience
 	if request != nil {
-		method = http.MethodPost
+		method, within = http.MethodPost, 2*requestTimeout
 		if body, err = json.Marshal(request); err != nil {
 			return answer, err
 		}
 	}
-	q, err := http.NewRequestWithContext(ctx, method, "http://server/v1/"+name, bytes.NewReader(body))
+	status, content, err := c.control.Ask(ctx, method, "/v1/"+name, bytes.NewReader(body), within)
 	if err != nil {
 		return answer, err
 	}
-	response, err := c.http.Do(q)
-	if err != nil {
-		return answer, fmt.Errorf("asking the running server: %w", err)
-	}
-	defer response.Body.Close()
-	content, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	if err != nil {
-		return answer, fmt.Errorf("reading the answer of the running server: %w", err)
-	}
-	if response.StatusCode == http.StatusOK {
+	if status == http.StatusOK {
 		if err := json.Unmarshal(content, &answer); err != nil {
 			return answer, fmt.Errorf("reading the answer of the running server: %w", err)
 		}
@@ -122,7 +89,7 @@ func call[A any](ctx context.Context, c *Client, name string, request any) (answ
 	}
 	var f failure
 	if err := json.Unmarshal(content, &f); err != nil || f.Error == "" {
-		return answer, fmt.Errorf("the running server answers %s: is it of another version?", response.Status)
+		return answer, fmt.Errorf("the running server answers %d %s: is it of another version?", status, http.StatusText(status))
 	}
-	return answer, hinted{errors.New(f.Error), f.Hint}
+	return answer, hint.Add(errors.New(f.Error), "%s", f.Hint)
 }

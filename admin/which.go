@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"apquic/certs"
+	"apquic/internal/hint"
 )
 
 // minPrefix is how many characters of an id must be given, at least: a log has eight.
@@ -40,7 +41,7 @@ func (a *Authority) which(ctx context.Context, who string) (certs.AuthorizedNode
 		texts = append(texts, strings.TrimSpace(id.String()+" "+node.Name))
 	}
 	slices.Sort(texts)
-	return node, hinted{fmt.Errorf("%d nodes have ids that begin with %s:\n%s", len(texts), prefix, strings.Join(texts, "\n")), "give more of the id"}
+	return node, hint.Add(fmt.Errorf("%d nodes have ids that begin with %s:\n%s", len(texts), prefix, strings.Join(texts, "\n")), "give more of the id")
 }
 
 // candidates are all nodes that the server knows of.

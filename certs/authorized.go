@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"apquic/internal/hint"
 )
 
 const (
@@ -127,7 +129,7 @@ func (a *AuthorizedNodes) refresh(ctx context.Context) error {
 	info, err := os.Stat(a.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if len(a.nodes) > 0 { // an accident, or a disk that is gone: it says nothing about the nodes
-			return withHint(fmt.Errorf("%s was there and is gone", a.path),
+			return hint.Add(fmt.Errorf("%s was there and is gone", a.path),
 				"bring %s back from a backup; an empty file is what sends every node away", a.path)
 		}
 		a.take(nil, nil, time.Time{})

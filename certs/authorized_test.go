@@ -372,7 +372,7 @@ func FuzzAuthorizedNodes(f *testing.F) {
 				t.Fatalf("%q authorizes nobody", content)
 			}
 		}
-		text := printable(comment)
+		text := cleanName(comment)
 		if len(text) > maxName || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Fatalf("comment %q became %q", comment, text)
 		}

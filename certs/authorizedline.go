@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"apquic/internal/hint"
 )
 
 const (
@@ -88,10 +90,10 @@ func parseAuthorizedLine(line string) (node AuthorizedNode, err error) {
 			name = append(name, word)
 		}
 		if wrong != nil {
-			err = fmt.Errorf("this part does not count: %q", printable(word))
+			err = fmt.Errorf("this part does not count: %q", hint.Printable(word, maxName))
 		}
 	}
-	node.Name = printable(strings.Join(name, " "))
+	node.Name = cleanName(strings.Join(name, " "))
 	return node, err
 }
 
@@ -109,7 +111,7 @@ func (n AuthorizedNode) line() string {
 	if n.Denied {
 		words[0] = "-" + words[0]
 	}
-	if name := printable(n.Name); name != "" {
+	if name := cleanName(n.Name); name != "" {
 		words = append(words, name)
 	}
 	if !n.Joined.IsZero() {
@@ -121,11 +123,8 @@ func (n AuthorizedNode) line() string {
 	return strings.Join(words, " ") + "\n"
 }
 
-// printable makes one line of s: a name may come from outside, and must not smuggle in lines of its own.
-func printable(s string) string {
-	s = strings.ToValidUTF8(s[:min(len(s), maxName)], "")
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) }), " ")
-}
+// cleanName makes words of one line of s: a name may come from outside, and must not smuggle in lines of its own.
+func cleanName(s string) string { return strings.Join(strings.Fields(hint.Printable(s, maxName)), " ") }
 
 // CheckName returns why a node or an invitation cannot be called name: it stands in tables, files and commands.
 func CheckName(name string) error {
@@ -136,7 +135,7 @@ func CheckName(name string) error {
 	case name == "" || len(name) > 64:
 		return fmt.Errorf("a name has 1 to 64 bytes, not %d", len(name))
 	case strings.HasPrefix(name, "-"), strings.ContainsFunc(name, wrong):
-		return fmt.Errorf("the name %q: want letters, digits and . _ -, and no - at its beginning", printable(name))
+		return fmt.Errorf("the name %q: want letters, digits and . _ -, and no - at its beginning", hint.Printable(name, maxName))
 	case err == nil:
 		return errors.New("a node id is no name")
 	}

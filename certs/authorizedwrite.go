@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"apquic/internal/hint"
 )
 
 // Add writes node into the file, unless it is there already; the file is made if it is missing, mode 0600. The line
@@ -41,7 +43,7 @@ func (a *AuthorizedNodes) Add(ctx context.Context, node AuthorizedNode) (Authori
 
 // uniqueName is name, or name-2, name-3 and so on if nodes have that. It needs the turn.
 func (a *AuthorizedNodes) uniqueName(name string) string {
-	name = printable(name)
+	name = cleanName(name)
 	taken := make(map[string]bool)
 	for _, node := range a.nodes {
 		taken[node.Name] = true
@@ -158,14 +160,14 @@ func (a *AuthorizedNodes) Find(ctx context.Context, who string) (AuthorizedNode,
 	case notID == nil:
 		return AuthorizedNode{ID: id}, nil
 	case len(found) == 0:
-		return AuthorizedNode{}, withHint(fmt.Errorf("no node is called %q, and %w", printable(who), ErrNoNode),
+		return AuthorizedNode{}, hint.Add(fmt.Errorf("no node is called %q, and %w", hint.Printable(who, maxName), ErrNoNode),
 			"apquic-server nodes lists all nodes")
 	}
 	ids := make([]string, len(found))
 	for i, node := range found {
 		ids[i] = node.ID.String()
 	}
-	return AuthorizedNode{}, withHint(fmt.Errorf("%d nodes are called %q: %s", len(found), printable(who), strings.Join(ids, ", ")),
+	return AuthorizedNode{}, hint.Add(fmt.Errorf("%d nodes are called %q: %s", len(found), hint.Printable(who, maxName), strings.Join(ids, ", ")),
 		"say which one by its id")
 }
 
@@ -221,7 +223,7 @@ func endsWithNewline(file io.ReaderAt, size int64) (bool, error) {
 }
 
 func tooLarge(path string) error {
-	return withHint(fmt.Errorf("%s: more than %d bytes", path, maxAuthorizedFile), "remove lines from %s that nobody needs", path)
+	return hint.Add(fmt.Errorf("%s: more than %d bytes", path, maxAuthorizedFile), "remove lines from %s that nobody needs", path)
 }
 
 // joinedAt is a time as it comes back from a file.

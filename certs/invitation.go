@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"apquic/internal/hint"
 )
 
 // Invitation is all that a new node must know: who the server is, where it is,
@@ -41,11 +43,11 @@ func ParseInvitation(s string) (Invitation, error) {
 	if err == nil {
 		return invitation, nil
 	}
-	hint := copyWhole
+	advice := copyWhole
 	if errors.Is(err, errNoSecret) {
-		hint = useQuotes
+		advice = useQuotes
 	}
-	return Invitation{}, withHint(fmt.Errorf("invitation: %w", err), "%s", hint)
+	return Invitation{}, hint.Add(fmt.Errorf("invitation: %w", err), "%s", advice)
 }
 
 func parseInvitation(s string) (invitation Invitation, err error) {

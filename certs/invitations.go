@@ -16,6 +16,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"apquic/internal/hint"
 )
 
 const (
@@ -80,11 +82,11 @@ func (i *Invitations) Create(offer OpenInvitation, taken func(name string) bool)
 		return OpenInvitation{}, nil, err
 	}
 	if indexOf(all, offer.Name) >= 0 {
-		return OpenInvitation{}, nil, withHint(fmt.Errorf("%w %s: an open invitation has it already", ErrInvitationName, offer.Name),
+		return OpenInvitation{}, nil, hint.Add(fmt.Errorf("%w %s: an open invitation has it already", ErrInvitationName, offer.Name),
 			"choose another name, or withdraw the old one: apquic-server invitation --withdraw %s", offer.Name)
 	}
 	if len(all) >= maxInvitations {
-		return OpenInvitation{}, nil, withHint(fmt.Errorf("there are %d invitations already", len(all)), "withdraw some")
+		return OpenInvitation{}, nil, hint.Add(fmt.Errorf("there are %d invitations already", len(all)), "withdraw some")
 	}
 	secret := make([]byte, joinSecretSize)
 	rand.Read(secret) // never fails, as documented
@@ -130,7 +132,7 @@ func (i *Invitations) Withdraw(name string) error {
 	}
 	n := indexOf(all, name)
 	if n < 0 {
-		return withHint(fmt.Errorf("%w %q: no open invitation has it", ErrInvitationName, printable(name)), "apquic-server invitation lists all of them")
+		return hint.Add(fmt.Errorf("%w %q: no open invitation has it", ErrInvitationName, hint.Printable(name, maxName)), "apquic-server invitation lists all of them")
 	}
 	return i.write(slices.Delete(all, n, n+1))
 }
@@ -223,7 +225,7 @@ func (i *Invitations) read() ([]storedInvitation, error) {
 	}
 	all, err := parseInvitations(content)
 	if err != nil {
-		return nil, withHint(fmt.Errorf("invitations: %s: %w", i.path, err), "remove %s: nodes that are in stay in", i.path)
+		return nil, hint.Add(fmt.Errorf("invitations: %s: %w", i.path, err), "remove %s: nodes that are in stay in", i.path)
 	}
 	now := time.Now()
 	return slices.DeleteFunc(all, func(o storedInvitation) bool { return !o.Expires.After(now) }), nil

@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+
+	"apquic/internal/hint"
 )
 
 const (
@@ -94,7 +96,7 @@ func newSecret(size int) []byte {
 }
 
 func damaged(err error, path string) error {
-	return withHint(err, "bring %s back from a backup, or remove it: a new one is made at the next start", path)
+	return hint.Add(err, "bring %s back from a backup, or remove it: a new one is made at the next start", path)
 }
 
 // loadOrCreateLine returns the line in the file path; fresh makes it if there is
@@ -125,7 +127,7 @@ func readPrivateLine(path string) (string, error) {
 	}
 	// Windows keeps access lists instead, and reports 0666 for every file.
 	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o077 != 0 {
-		return "", withHint(fmt.Errorf("%s: mode %04o, so others than its owner may use it", path, mode), "chmod 600 %s", path)
+		return "", hint.Add(fmt.Errorf("%s: mode %04o, so others than its owner may use it", path, mode), "chmod 600 %s", path)
 	}
 	if info.Size() > maxPrivateFile {
 		return "", damaged(fmt.Errorf("%s: %d bytes, want one short line", path, info.Size()), path)

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
+
+	"apquic/internal/hint"
 )
 
 // maxBefore bounds the ids that are kept of a server that changed its key again and again.
@@ -42,7 +44,7 @@ func LoadKnownServer(path string) (KnownServer, error) {
 	}
 	known, err := parseKnownServer([]byte(line))
 	if err != nil {
-		return KnownServer{}, withHint(fmt.Errorf("the known server: %s: %w", path, err),
+		return KnownServer{}, hint.Add(fmt.Errorf("the known server: %s: %w", path, err),
 			"remove %s, and join again with an invitation of the server", path)
 	}
 	return known, nil

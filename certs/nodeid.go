@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/mr-tron/base58"
+
+	"apquic/internal/hint"
 )
 
 // NodeID is the identity of a node or a server: its raw ed25519 public key
@@ -25,7 +27,7 @@ const maxBase58ID = 44
 func ParseNodeID(s string) (NodeID, error) {
 	id, err := decodeNodeID(s)
 	if err != nil {
-		return NodeID{}, withHint(fmt.Errorf("node id: %w", err),
+		return NodeID{}, hint.Add(fmt.Errorf("node id: %w", err),
 			"a node id is 32 bytes in base58, 43 or 44 letters and digits: copy the line that the command `id` prints")
 	}
 	return id, nil

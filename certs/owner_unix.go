@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"apquic/internal/hint"
 )
 
 // giveTo makes the owner of the file or directory path that of file: a command of root must leave what the server
@@ -42,7 +44,7 @@ func openToAppend(path string) (*os.File, error) {
 	}
 	file, err := os.OpenFile(path, flags, 0o600)
 	if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.EMLINK) { // FreeBSD says the latter
-		return nil, withHint(fmt.Errorf("%s: root follows no symbolic link in the directory of another user", path),
+		return nil, hint.Add(fmt.Errorf("%s: root follows no symbolic link in the directory of another user", path),
 			"call the command as the user whom the directory belongs to")
 	}
 	return file, err

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"apquic/internal/hint"
 )
 
 // replaceFile puts content in the place of the file path, which keeps its owner and mode; a new one is for its owner
@@ -50,7 +52,7 @@ func takeAfter(file *os.File, path string) error {
 func checkWriters(path string, info fs.FileInfo) error {
 	// Windows keeps access lists instead, and reports 0666 for every file.
 	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o022 != 0 {
-		return withHint(fmt.Errorf("%s: mode %04o, so others than its owner may write it", path, mode), "chmod go-w %s", path)
+		return hint.Add(fmt.Errorf("%s: mode %04o, so others than its owner may write it", path, mode), "chmod go-w %s", path)
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"apquic/internal/hint"
 )
 
 // LoadKeyIfThere reads the key file path, which may be missing: then the key is none.
@@ -19,7 +21,7 @@ func LoadKeyIfThere(path string) (PrivateKey, error) {
 	}
 	key, err := ParsePrivateKey(line)
 	if err != nil {
-		return PrivateKey{}, withHint(fmt.Errorf("key file %s: %w", path, err), "bring %s back from a backup, or remove it: it is not the key in use", path)
+		return PrivateKey{}, hint.Add(fmt.Errorf("key file %s: %w", path, err), "bring %s back from a backup, or remove it: it is not the key in use", path)
 	}
 	return key, nil
 }

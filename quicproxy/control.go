@@ -16,6 +16,7 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
+	"apquic/internal/hint"
 )
 
 // controlBuffer is enough for several messages of the usual size: every idle node costs the server one.
@@ -183,7 +184,7 @@ func decodeReply(envelope framing.Envelope, want framing.Opcode, reply proto.Mes
 			return err
 		}
 		return &FailureError{
-			Code: framing.ErrorCode(failure.Code), Text: printable(failure.Text), Advice: printable(failure.Hint),
+			Code: framing.ErrorCode(failure.Code), Text: hint.Printable(failure.Text, maxText), Advice: hint.Printable(failure.Hint, maxText),
 			RetryAfter: boundedRetry(failure.RetryAfterMilliseconds),
 		}
 	}

@@ -6,16 +6,18 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/quic-go/quic-go"
 
 	"apquic/certs"
 	"apquic/framing"
+	"apquic/internal/hint"
 	"apquic/lease"
 )
+
+// maxText bounds what is shown of a text of the other side, in bytes.
+const maxText = 200
 
 // FailureError is the answer of the other side to a request that it could not fulfil.
 type FailureError struct {
@@ -200,7 +202,7 @@ func explain(err error, peer string) error {
 }
 
 func explainClose(e *quic.ApplicationError, peer string, say func(text, hint string) error) error {
-	code, reason := framing.ErrorCode(e.ErrorCode), printable(e.ErrorMessage)
+	code, reason := framing.ErrorCode(e.ErrorCode), hint.Printable(e.ErrorMessage, maxText)
 	switch {
 	case !e.Remote:
 		return say("the connection was closed: "+code.String(), "")
@@ -222,22 +224,7 @@ func explainTransport(e *quic.TransportError, peer string, say func(text, hint s
 	case e.ErrorCode == noApplicationProtocol:
 		return say(peer+" speaks another version of the protocol", "use the same version of apquic on both sides")
 	case e.ErrorCode.IsCryptoError():
-		return say(fmt.Sprintf("the handshake with %s failed: %s", peer, printable(e.Error())), "check that the address belongs to an apquic server")
+		return say(fmt.Sprintf("the handshake with %s failed: %s", peer, hint.Printable(e.Error(), maxText)), "check that the address belongs to an apquic server")
 	}
-	return say(fmt.Sprintf("the connection to %s failed: %s", peer, printable(e.Error())), "")
-}
-
-// printable makes text of the other side safe to show: one line, no control characters, not long.
-func printable(text string) string {
-	const limit = 200
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return -1
-	}, strings.ToValidUTF8(text, ""))
-	if len(text) > limit {
-		text = strings.ToValidUTF8(text[:limit], "")
-	}
-	return text
+	return say(fmt.Sprintf("the connection to %s failed: %s", peer, hint.Printable(e.Error(), maxText)), "")
 }

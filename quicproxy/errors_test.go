@@ -15,6 +15,7 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
+	"apquic/internal/hint"
 	"apquic/lease"
 )
 
@@ -122,7 +123,7 @@ func TestPrintable(t *testing.T) {
 		"bad \xff utf8":            "bad  utf8",
 		strings.Repeat("ä", 200):   strings.Repeat("ä", 100),
 	} {
-		if got := printable(in); got != want {
+		if got := hint.Printable(in, maxText); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
+	"apquic/internal/hint"
 )
 
 // admit reads the Hello of a new connection and answers it.
@@ -29,7 +30,7 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 	c := &nodeConn{
 		carrier: carrier{quic: conn, control: control, lane: hello.Lane},
 		server:  s, node: node, since: time.Now(),
-		instance: hello.Instance, version: printable(hello.Version),
+		instance: hello.Instance, version: hint.Printable(hello.Version, maxText),
 		features: ownFeatures(s.config.ResumeTime) & framing.NewFeatures(hello.Features),
 		log:      s.log.With("node", node, "from", conn.RemoteAddr().String()),
 		services: make(map[string]*publicListener),

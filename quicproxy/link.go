@@ -12,6 +12,7 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
+	"apquic/internal/hint"
 	"apquic/internal/udp"
 )
 
@@ -122,7 +123,7 @@ func (l *link) hello(ctx context.Context) error {
 	l.association.join(&l.carrier)
 	close(l.welcomed)
 	l.pace.begin(welcome, l.source(), n.config.IdleTimeout)
-	n.log.Debug("welcome", "server_version", printable(welcome.Version), "observed_address", printable(welcome.ObservedAddress),
+	n.log.Debug("welcome", "server_version", hint.Printable(welcome.Version, maxText), "observed_address", hint.Printable(welcome.ObservedAddress, maxText),
 		"joined", welcome.Joined, "features", l.features, "limits", welcome.Limits)
 	n.heedLimits(welcome.Limits)
 	return nil
@@ -285,7 +286,7 @@ func (l *link) handleReplaced(envelope framing.Envelope) error {
 		l.node.setStandby(true)
 		failure = &FailureError{
 			Code:   framing.ErrorReplaced,
-			Text:   "another process with the key of this node took over, from " + printable(message.Address),
+			Text:   "another process with the key of this node took over, from " + hint.Printable(message.Address, maxText),
 			Advice: "stop one of the two, or give one a data directory and so a key of its own",
 		}
 	}

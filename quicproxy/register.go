@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/internal/hint"
 )
 
 // requestTimeout bounds the wait for a lease. The path watch notices a dead connection long before.
@@ -61,7 +62,7 @@ func (l *link) requestLease(ctx context.Context, service *exposed) error {
 		return err
 	}
 	if response.Service != service.name {
-		return fmt.Errorf("the server answered for the service %q", printable(response.Service))
+		return fmt.Errorf("the server answered for the service %q", hint.Printable(response.Service, maxText))
 	}
 	service.leased(l, &response)
 	return nil
@@ -109,7 +110,7 @@ func (l *link) releaseWithdrawn(ctx context.Context, asks *schedule, registered 
 
 // leased takes note of the public address.
 func (e *exposed) leased(l *link, response *framing.ProxyResponse) {
-	public := printable(response.ProxyAddress)
+	public := hint.Printable(response.ProxyAddress, maxText)
 	e.mu.Lock()
 	before := e.public
 	changed := before != public
@@ -121,10 +122,10 @@ func (e *exposed) leased(l *link, response *framing.ProxyResponse) {
 	if !changed {
 		return
 	}
-	if before = cmp.Or(before, printable(response.PreviousAddress)); before != "" && before != public {
+	if before = cmp.Or(before, hint.Printable(response.PreviousAddress, maxText)); before != "" && before != public {
 		attributes := []any{"change", before + " -> " + public, "service", e.name}
 		if response.PreviousReason != "" {
-			attributes = append(attributes, "reason", printable(response.PreviousReason))
+			attributes = append(attributes, "reason", hint.Printable(response.PreviousReason, maxText))
 		}
 		l.node.log.Warn("address changed", attributes...)
 	}
@@ -152,7 +153,7 @@ func (e *exposed) refused(l *link, err error) {
 	}
 	attributes := []any{"service", e.name, "reason", err.Error()}
 	if failure, ok := errors.AsType[*FailureError](err); ok && failure.Advice != "" {
-		attributes = append(attributes, "hint", printable(failure.Advice))
+		attributes = append(attributes, "hint", hint.Printable(failure.Advice, maxText))
 	}
 	l.node.log.Warn("no public address, trying again", attributes...)
 }

@@ -220,7 +220,15 @@ func TestSilenceOfOneNode(t *testing.T) {
 	silent := &nodeConn{server: server, node: leases[0].Node, log: server.log}
 	own, other := server.publicListener(20000), server.publicListener(20001)
 	own.attach(silent, false)
-	changed := own.changed
+	visitor, far := net.Pipe()
+	defer visitor.Close()
+	defer far.Close()
+	own.mu.Lock()
+	waits, err := own.parking.enterLocked(&publicClient{Conn: visitor}, time.Now().Add(time.Minute))
+	own.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
 	other.mu.Lock() // whoever looks at it waits
 	told := make(chan struct{})
 	go func() {
@@ -235,10 +243,13 @@ func TestSilenceOfOneNode(t *testing.T) {
 	other.mu.Unlock()
 	<-told
 	select {
-	case <-changed:
+	case <-waits.woken:
 	default:
 		t.Error("its own clients were not told")
 	}
+	own.mu.Lock()
+	own.parking.leaveLocked(waits)
+	own.mu.Unlock()
 	for _, l := range leases {
 		server.Unbind(l)
 	}

@@ -1,10 +1,11 @@
 package quicproxy
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
+
+	"apquic/internal/hint"
 )
 
 // sayAfter is how long a person looks at a line that says "connecting" before they wonder.
@@ -52,11 +53,8 @@ func (s *story) disconnected(err error, pause time.Duration) {
 	}
 	s.told = err.Error()
 	attributes := []any{"reason", err.Error()}
-	if hinted, ok := errors.AsType[interface {
-		error
-		Hint() string
-	}](err); ok && hinted.Hint() != "" {
-		attributes = append(attributes, "hint", hinted.Hint())
+	if advice := hint.Of(err); advice != "" {
+		attributes = append(attributes, "hint", advice)
 	}
 	next := "trying again"
 	if pause = pause.Round(time.Second); pause > 0 {

@@ -9,6 +9,7 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
+	"apquic/internal/hint"
 )
 
 // Welcome is what a server says as it admits a node.
@@ -57,7 +58,7 @@ func (n *Node) welcomed(l *link, message *framing.Welcome) error {
 	if err != nil {
 		return err
 	}
-	welcome := Welcome{Server: server, Name: printable(message.Name), Joined: message.Joined}
+	welcome := Welcome{Server: server, Name: hint.Printable(message.Name, maxText), Joined: message.Joined}
 	if message.Successor != nil {
 		if welcome.Next, err = framing.OpenSuccessor(ed25519.PublicKey(server[:]), message.Successor); err != nil {
 			return &framing.ProtocolError{Code: framing.ErrorBadSignature, Text: err.Error()}

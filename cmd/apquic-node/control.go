@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -15,7 +14,6 @@ import (
 )
 
 const (
-	socketName = "control.sock" // in the data directory
 	statusPath = "/v1/status"
 	// upstreamPatience is how long a service may take to show that it answers.
 	upstreamPatience = 2 * time.Second
@@ -87,7 +85,7 @@ func answer(node *quicproxy.Node, dataDir, version string, log *slog.Logger) (st
 		log.Warn("apquic-node status will not work", "err", err)
 		return func() {}
 	}
-	listener, err := control.Listen(filepath.Join(dataDir, socketName))
+	listener, err := control.Listen(dataDir)
 	if err != nil {
 		log.Warn("apquic-node status will not work", "err", err)
 		return func() {}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -18,7 +17,7 @@ func printStatus(c *call, asJSON bool) error {
 	ctx, cancel := cli.UntilStopped()
 	defer cancel()
 	var s status
-	if err := control.Get(ctx, filepath.Join(c.Settings.DataDir, socketName), statusPath, &s); err != nil {
+	if err := control.Get(ctx, c.Settings.DataDir, statusPath, &s); err != nil {
 		return err
 	}
 	if asJSON {

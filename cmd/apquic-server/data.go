@@ -13,6 +13,7 @@ import (
 	"apquic/certs"
 	"apquic/internal/cli"
 	"apquic/internal/config"
+	"apquic/internal/hint"
 	"apquic/quicproxy"
 )
 
@@ -39,8 +40,8 @@ func makeDataDir(path string) error {
 		}
 	}
 	if err != nil {
-		return hinted{fmt.Errorf("the data directory cannot be used: %w", err),
-			"choose another one with --data-dir, or give this user the right to write it"}
+		return hint.Add(fmt.Errorf("the data directory cannot be used: %w", err),
+			"choose another one with --data-dir, or give this user the right to write it")
 	}
 	return checkDataDir(path)
 }
@@ -102,21 +103,12 @@ func readPublicAddress(dataDir string) (host string, port uint16, err error) {
 	path := filepath.Join(dataDir, addressFile)
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return "", 0, hinted{fmt.Errorf("where nodes reach this server is not known: %w", err), "start the server once"}
+		return "", 0, hint.Add(fmt.Errorf("where nodes reach this server is not known: %w", err), "start the server once")
 	}
 	host, digits, err := net.SplitHostPort(strings.TrimSpace(string(text)))
 	number, wrong := strconv.ParseUint(digits, 10, 16)
 	if err != nil || wrong != nil || number == 0 {
-		return "", 0, hinted{fmt.Errorf("%s: want one line with HOST:PORT", path), "remove it and start the server once"}
+		return "", 0, hint.Add(fmt.Errorf("%s: want one line with HOST:PORT", path), "remove it and start the server once")
 	}
 	return host, uint16(number), nil
 }
-
-// hinted is an error with the one thing to do about it.
-type hinted struct {
-	error
-	hint string
-}
-
-func (h hinted) Unwrap() error { return h.error }
-func (h hinted) Hint() string  { return h.hint }

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"apquic/internal/config"
+	"apquic/internal/hint"
 	"apquic/lease"
 )
 
@@ -20,11 +21,11 @@ func listenUDP(settings config.Server) (*net.UDPConn, error) {
 	err = fmt.Errorf("nodes cannot be listened for on UDP %s: %w", settings.Listen, err)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, hinted{err, "another program has this port, perhaps another apquic-server: stop it, or choose another with --listen"}
+		return nil, hint.Add(err, "another program has this port, perhaps another apquic-server: stop it, or choose another with --listen")
 	case errors.Is(err, syscall.EACCES):
-		return nil, hinted{err, "ports below 1024 need a privilege: choose a higher one with --listen"}
+		return nil, hint.Add(err, "ports below 1024 need a privilege: choose a higher one with --listen")
 	}
-	return nil, hinted{err, "--listen takes an address of this machine and a port, or just :8090"}
+	return nil, hint.Add(err, "--listen takes an address of this machine and a port, or just :8090")
 }
 
 // publicListener opens public listeners, at one address or at all of the families that are on.
@@ -61,10 +62,10 @@ func tryRange(ports lease.PortRange, listen func(port uint16) (net.Listener, err
 	}
 	err := fmt.Errorf("no port of the range %v can be opened: %w", ports, first)
 	if errors.Is(first, syscall.EADDRNOTAVAIL) {
-		return hinted{err, "--public-listen takes an address that this machine has"}
+		return hint.Add(err, "--public-listen takes an address that this machine has")
 	}
 	if errors.Is(first, syscall.EACCES) {
-		return hinted{err, "ports below 1024 need a privilege: choose higher ones with --range"}
+		return hint.Add(err, "ports below 1024 need a privilege: choose higher ones with --range")
 	}
-	return hinted{err, "other programs have them: choose other ports with --range"}
+	return hint.Add(err, "other programs have them: choose other ports with --range")
 }

@@ -11,6 +11,8 @@ import (
 	"apquic/admin"
 	"apquic/certs"
 	"apquic/internal/config"
+	"apquic/internal/control"
+	"apquic/internal/hint"
 	"apquic/lease"
 	"apquic/lease/boltstore"
 	"apquic/quicproxy"
@@ -22,7 +24,7 @@ func operations(ctx context.Context, settings config.Server) (admin.Operations, 
 	if err == nil {
 		return client, func() {}, nil
 	}
-	if !errors.Is(err, admin.ErrNotRunning) {
+	if _, free := errors.AsType[*control.NotRunningError](err); !free {
 		return nil, nil, err
 	}
 	key, err := existingKey(settings)
@@ -64,7 +66,7 @@ func existingKey(settings config.Server) (certs.PrivateKey, error) {
 	}
 	key, err := certs.LoadKey(filepath.Join(settings.DataDir, keyFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return key, hinted{err, "no server ever ran on this data directory: --data-dir says which one, and a server makes its key at its first start"}
+		return key, hint.Add(err, "no server ever ran on this data directory: --data-dir says which one, and a server makes its key at its first start")
 	}
 	return key, err
 }

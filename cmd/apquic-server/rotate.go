@@ -10,6 +10,7 @@ import (
 	"apquic/certs"
 	"apquic/internal/cli"
 	"apquic/internal/config"
+	"apquic/internal/hint"
 )
 
 const (
@@ -85,7 +86,7 @@ func switchKey(c *call, present certs.NodeID) error {
 		return err
 	}
 	if next.IsZero() {
-		return hinted{errors.New("no next key is announced: nodes would not know the server again"), "apquic-server rotate-key announce comes first"}
+		return hint.Add(errors.New("no next key is announced: nodes would not know the server again"), "apquic-server rotate-key announce comes first")
 	}
 	in := func(name string) string { return filepath.Join(c.Settings.DataDir, name) }
 	if _, err := certs.SucceedKey(in(keyFile), in(nextKeyFile), in(previousKeyFile)); err != nil {

@@ -110,7 +110,7 @@ func serveNodes(ctx context.Context, c *call, parts quicproxy.ServerConfig, kept
 		return err
 	}
 	authority.Core = admin.Running{Server: server}
-	socket, err := admin.Listen(settings.DataDir)
+	socket, err := control.Listen(settings.DataDir)
 	if err != nil {
 		return err
 	}

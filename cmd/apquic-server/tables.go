@@ -7,11 +7,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"apquic/admin"
 	"apquic/certs"
+	"apquic/internal/hint"
 )
 
 // table prints rows in columns that are as wide as their widest cell.
@@ -19,12 +19,7 @@ func table(w io.Writer, rows [][]string) {
 	var widths []int
 	for _, row := range rows {
 		for i, cell := range row {
-			row[i] = strings.Map(func(r rune) rune {
-				if unicode.IsPrint(r) {
-					return r
-				}
-				return -1
-			}, cell)
+			row[i] = hint.Printable(cell, 0)
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}

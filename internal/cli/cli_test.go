@@ -61,7 +61,7 @@ func TestReport(t *testing.T) {
 		"several lines": {errors.New("a\nb\n"), "error: a\n       b\n"},
 		"a far side that writes to the terminal": {
 			errors.New("said: \x1b[2J\u202eü\tx\r\u009b1m"),
-			"error: said: �[2J�ü x��1m\n",
+			"error: said:  [2J ü x  1m\n",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"apquic/internal/hint"
 	"apquic/internal/suggest"
 )
 
@@ -55,7 +56,7 @@ func misspelled(environ []string, prefix string, flags *pflag.FlagSet) (warnings
 			continue
 		}
 		if meant := suggest.Nearest(name, known); meant != "" && meant != name {
-			warnings = append(warnings, fmt.Sprintf("the environment variable %s sets nothing, did you mean %s?", strings.Map(printable, name), meant))
+			warnings = append(warnings, fmt.Sprintf("the environment variable %s sets nothing, did you mean %s?", hint.Printable(name, 0), meant))
 		}
 	}
 	return warnings

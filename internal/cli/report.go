@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"unicode"
 
 	"apquic/internal/files"
+	"apquic/internal/hint"
 )
 
 // Report writes err for a person: a line "error: ..." for each error that is
@@ -60,18 +60,8 @@ func writeLine(b *strings.Builder, label, text string) {
 		if i > 0 {
 			label = indent
 		}
-		fmt.Fprintf(b, "%s%s\n", label, strings.Map(printable, line))
+		fmt.Fprintf(b, "%s%s\n", label, hint.Printable(line, 0))
 	}
-}
-
-func printable(r rune) rune {
-	switch {
-	case r == '\t':
-		return ' '
-	case !unicode.IsGraphic(r):
-		return unicode.ReplacementChar
-	}
-	return r
 }
 
 // split takes joined errors apart. An error that adds words to those that it

@@ -70,12 +70,3 @@ func (e Errors) orNil() error {
 	})
 	return e
 }
-
-// hinted is an error with the one thing to do about it.
-type hinted struct {
-	error
-	hint string
-}
-
-func (h *hinted) Unwrap() error { return h.error }
-func (h *hinted) Hint() string  { return h.hint }

@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/tailscale/hujson"
+
+	"apquic/internal/hint"
 )
 
 const (
@@ -33,13 +35,13 @@ func readFile(path string) ([]byte, error) {
 	what := fmt.Errorf("the configuration file %s cannot be read: %w", path, err)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, &hinted{what, "check the path after -c: a relative one starts at the current directory"}
+		return nil, hint.Add(what, "check the path after -c: a relative one starts at the current directory")
 	case errors.Is(err, fs.ErrPermission):
-		return nil, &hinted{what, "let this user read the file, or start the program as its owner"}
+		return nil, hint.Add(what, "let this user read the file, or start the program as its owner")
 	case errors.Is(err, errDirectory):
-		return nil, &hinted{what, "name the file in it, such as " + path + string(os.PathSeparator) + "apquic.json"}
+		return nil, hint.Add(what, "name the file in it, such as %s%capquic.json", path, os.PathSeparator)
 	case errors.Is(err, errTooBig):
-		return nil, &hinted{what, "check the path after -c: a configuration has a few lines"}
+		return nil, hint.Add(what, "check the path after -c: a configuration has a few lines")
 	}
 	return nil, what
 }
@@ -76,7 +78,7 @@ func parseDocument(name string, data []byte) (value, error) {
 	// A comment in the last line may end without a newline, as it may elsewhere.
 	doc.data = append(bytes.Clone(data), '\n')
 	if at := firstInvalid(data); at >= 0 {
-		return value{}, Errors{doc.errorAt(at, "", &hinted{errNotText, "save the file as UTF-8 in the editor"})}
+		return value{}, Errors{doc.errorAt(at, "", hint.Add(errNotText, "save the file as UTF-8 in the editor"))}
 	}
 	if at := tooDeep(data); at >= 0 {
 		return value{}, Errors{doc.errorAt(at, "", fmt.Errorf("lists and objects are nested deeper than %d", maxNesting))}

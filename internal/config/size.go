@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"apquic/internal/hint"
 )
 
 // Size is a number of bytes, written such as "256MB" or "1GiB".
@@ -73,8 +75,8 @@ func checkMemory(s Size) error {
 	if s == 0 || s >= leastMemory {
 		return nil
 	}
-	return &hinted{fmt.Errorf("%s is less than 16MB, which the program needs to keep to it", s),
-		"allow 16MB or more, or leave it out: then it is " + describeMemory(0)}
+	return hint.Add(fmt.Errorf("%s is less than 16MB, which the program needs to keep to it", s),
+		"allow 16MB or more, or leave it out: then it is %s", describeMemory(0))
 }
 
 // describeMemory says what a memory budget is; 0 is the default.

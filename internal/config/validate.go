@@ -12,6 +12,7 @@ import (
 
 	"apquic/framing"
 	"apquic/internal/debug"
+	"apquic/internal/hint"
 	"apquic/internal/suggest"
 )
 
@@ -45,8 +46,8 @@ func (s Server) Validate() error { return s.faults().errors() }
 func (n Node) Validate() error {
 	all := n.joinFaults()
 	if len(n.Services) == 0 {
-		all.add(&hinted{errors.New("there is no service to make public"),
-			"give the address of one, such as 127.0.0.1:80, with --upstream or in services in the file"}, "services")
+		all.add(hint.Add(errors.New("there is no service to make public"),
+			"give the address of one, such as 127.0.0.1:80, with --upstream or in services in the file"), "services")
 	}
 	return all.errors()
 }
@@ -58,8 +59,8 @@ func (n Node) ValidateJoin() error { return n.joinFaults().errors() }
 func (n Node) joinFaults() faults {
 	all := n.faults()
 	if n.Server.Server.IsZero() {
-		all.add(&hinted{errors.New("there is no server to connect to"),
-			"join one with apquic-node join INVITATION, or give the invitation with --server or as server in the file"}, "server")
+		all.add(hint.Add(errors.New("there is no server to connect to"),
+			"join one with apquic-node join INVITATION, or give the invitation with --server or as server in the file"), "server")
 	}
 	return all
 }
@@ -106,8 +107,8 @@ func (n Node) faults() (all faults) {
 // common checks what both programs have.
 func (f *faults) common(dataDir string, drain time.Duration, logLevel, logFormat, debugAddress string) {
 	if dataDir == "" {
-		f.add(&hinted{errors.New("there is no data directory, since this user has no home directory"),
-			"name one with --data-dir or as dataDir in the file"}, "dataDir")
+		f.add(hint.Add(errors.New("there is no data directory, since this user has no home directory"),
+			"name one with --data-dir or as dataDir in the file"), "dataDir")
 	}
 	f.add(within(drain, 0, time.Hour), "drain")
 	f.oneOf("logLevel", logLevel, "debug", "info", "warn", "error")

@@ -6,17 +6,22 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
 	"time"
+
+	"apquic/internal/hint"
 )
 
-const (
-	// maxAnswer bounds what is read of an answer, in bytes.
-	maxAnswer = 64 << 20
-	// patience bounds the whole of it: the process may be stopped, or hang.
-	patience = 10 * time.Second
-)
+// Patience is how long a running program may take for an answer that costs it nothing: else it hangs, or was stopped.
+const Patience = 5 * time.Second
+
+// maxAnswer bounds what is read of an answer, in bytes.
+const maxAnswer = 64 << 20
 
 // NotRunningError says that no process answers at a socket.
 type NotRunningError struct {
@@ -29,39 +34,94 @@ func (e *NotRunningError) Unwrap() error { return e.cause }
 
 // Hint says what to look at.
 func (e *NotRunningError) Hint() string {
-	return "start the program, name its data directory with --data-dir, and ask as its user or root"
+	return "start the program, or name its data directory with --data-dir"
 }
 
-// Get asks the process at the socket path for what is at target, such as /status, and decodes its answer, JSON, into
-// answer. Nobody there is a [*NotRunningError].
-func Get(ctx context.Context, path, target string, answer any) error {
-	client := &http.Client{Timeout: patience, Transport: &http.Transport{
+// Client asks the program that runs on a data directory.
+type Client struct {
+	path string // to be shown
+	http http.Client
+}
+
+// Connect returns a client of the program that runs on a data directory, once that has shown that it answers. Nobody there
+// is a [*NotRunningError].
+func Connect(ctx context.Context, directory string) (*Client, error) {
+	c := &Client{path: filepath.Join(directory, SocketName)}
+	c.http.Transport = &http.Transport{
 		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
-			if err != nil {
-				return nil, &NotRunningError{path, err}
-			}
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, directory) },
+	}
+	_, _, err := c.Ask(ctx, http.MethodHead, "/", nil, Patience)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func dial(ctx context.Context, directory string) (net.Conn, error) {
+	shown := filepath.Join(directory, SocketName)
+	path, done, err := socketPath(directory)
+	if err == nil {
+		defer done()
+		var conn net.Conn
+		if conn, err = new(net.Dialer).DialContext(ctx, "unix", path); err == nil {
 			return conn, nil
-		},
-	}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://socket"+target, nil)
+		}
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTDIR):
+		return nil, &NotRunningError{shown, err}
+	case errors.Is(err, fs.ErrPermission):
+		return nil, hint.Add(err, "ask as the user of the program, or as root")
+	case errors.Is(err, syscall.EAGAIN): // many wait already
+		return nil, context.DeadlineExceeded
+	}
+	return nil, err
+}
+
+// Ask sends a request for target, such as /v1/status, and returns the status of the answer and its body. A program that
+// does not answer within the time is an error with a hint.
+func (c *Client) Ask(ctx context.Context, method, target string, body io.Reader, within time.Duration) (status int, content []byte, err error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, "http://socket"+target, body)
+	if err != nil {
+		return 0, nil, err
+	}
+	response, err := c.http.Do(request)
+	if err == nil {
+		defer response.Body.Close()
+		status = response.StatusCode
+		content, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	}
+	if e, ok := errors.AsType[*NotRunningError](err); ok {
+		return 0, nil, e
+	}
+	switch {
+	case err == nil:
+		return status, content, nil
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return 0, nil, hint.Add(fmt.Errorf("the program at %s runs, but does not answer within %v", c.path, within),
+			"it hangs, or was stopped: kill -CONT lets a stopped one go on; otherwise see its log, and start it again")
+	}
+	return 0, nil, fmt.Errorf("asking at %s: %w", c.path, err)
+}
+
+// Get asks the program that runs on a data directory for what is at target and decodes its answer, JSON, into answer.
+func Get(ctx context.Context, directory, target string, answer any) error {
+	c, err := Connect(ctx, directory)
 	if err != nil {
 		return err
 	}
-	response, err := client.Do(request)
-	if e, ok := errors.AsType[*NotRunningError](err); ok {
-		return e
-	}
+	status, content, err := c.Ask(ctx, http.MethodGet, target, nil, Patience)
 	if err != nil {
-		return fmt.Errorf("asking at %s: %w", path, err)
+		return err
 	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("asking at %s for %s: %s", path, target, response.Status)
+	if status != http.StatusOK {
+		return fmt.Errorf("asking at %s for %s: %s", c.path, target, http.StatusText(status))
 	}
-	if err := json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(answer); err != nil {
-		return fmt.Errorf("the answer at %s: %w", path, err)
+	if err := json.Unmarshal(content, answer); err != nil {
+		return fmt.Errorf("the answer at %s: %w", c.path, err)
 	}
 	return nil
 }

@@ -8,16 +8,20 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
+
+	"apquic/internal/hint"
 )
 
 type greeting struct{ Hello string }
 
-// start serves a greeting at path until the end of the test, or stop.
-func start(t *testing.T, path, hello string) (stop func()) {
+// start serves a greeting in directory until the end of the test, or stop.
+func start(t *testing.T, directory, hello string) (stop func()) {
 	t.Helper()
-	l, err := Listen(path)
+	l, err := Listen(directory)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,8 +48,9 @@ func start(t *testing.T, path, hello string) (stop func()) {
 
 func TestSocket(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "s")
-	stop := start(t, path, "you")
+	directory := t.TempDir()
+	path := filepath.Join(directory, SocketName)
+	stop := start(t, directory, "you")
 	if info, err := os.Lstat(path); err != nil || info.Mode().Perm() != 0o600 || info.Mode().Type() != fs.ModeSocket {
 		t.Errorf("%v, %v", info, err)
 	}
@@ -53,20 +58,20 @@ func TestSocket(t *testing.T) {
 		t.Errorf("beside the socket: %v, %v", entries, err)
 	}
 	var got greeting
-	if err := Get(t.Context(), path, "/hello", &got); err != nil || got.Hello != "you" {
+	if err := Get(t.Context(), directory, "/hello", &got); err != nil || got.Hello != "you" {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if err := Get(t.Context(), path, "/nothing", &got); err == nil {
+	if err := Get(t.Context(), directory, "/nothing", &got); err == nil {
 		t.Error("nothing was there, and no error")
 	}
-	if _, err := Listen(path); !errors.Is(err, ErrInUse) {
+	if _, err := Listen(directory); !errors.Is(err, ErrInUse) {
 		t.Errorf("twice at one path: %v", err)
 	}
 	stop()
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("after the end: %v", err)
 	}
-	err := Get(t.Context(), path, "/hello", &got)
+	err := Get(t.Context(), directory, "/hello", &got)
 	if gone, ok := errors.AsType[*NotRunningError](err); !ok || gone.Hint() == "" {
 		t.Errorf("nobody there: %v", err)
 	}
@@ -75,24 +80,25 @@ func TestSocket(t *testing.T) {
 // TestLeftBehind: a socket of a process that was killed is replaced, and one that replaced ours is left alone.
 func TestLeftBehind(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "s")
+	directory := t.TempDir()
+	path := filepath.Join(directory, SocketName)
 	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	dead.SetUnlinkOnClose(false)
 	dead.Close()
-	stop := start(t, path, "first")
+	stop := start(t, directory, "first")
 	var got greeting
-	if err := Get(t.Context(), path, "/hello", &got); err != nil || got.Hello != "first" {
+	if err := Get(t.Context(), directory, "/hello", &got); err != nil || got.Hello != "first" {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	start(t, path, "second")
+	start(t, directory, "second")
 	stop()
-	if err := Get(t.Context(), path, "/hello", &got); err != nil || got.Hello != "second" {
+	if err := Get(t.Context(), directory, "/hello", &got); err != nil || got.Hello != "second" {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -100,11 +106,11 @@ func TestLeftBehind(t *testing.T) {
 // TestServeEnds with an answer under way.
 func TestServeEnds(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "s")
-	stop := start(t, path, "late")
+	directory := t.TempDir()
+	stop := start(t, directory, "late")
 	answered := make(chan error, 1)
 	var got greeting
-	go func() { answered <- Get(context.Background(), path, "/slow", &got) }()
+	go func() { answered <- Get(context.Background(), directory, "/slow", &got) }()
 	time.Sleep(50 * time.Millisecond) // if it comes too late, it finds nobody, which is as well
 	stop()
 	if err := <-answered; err == nil && got.Hello != "late" {
@@ -112,20 +118,54 @@ func TestServeEnds(t *testing.T) {
 	}
 }
 
-// TestLongPath: a path that is too long for a socket is an error, not a crash, and leaves nothing behind.
+// TestLongPath: a directory with a path that is too long for a socket works all the same, where the system has a way.
 func TestLongPath(t *testing.T) {
 	t.Parallel()
-	folder := filepath.Join(t.TempDir(), "a-folder-with-a-name-that-is-longer-than-the-hundred-bytes-that-a-socket-may-have-in-all-together")
-	if err := os.Mkdir(folder, 0o700); err != nil {
+	directory := filepath.Join(t.TempDir(), "a-folder-with-a-name-that-is-longer-than-the-hundred-bytes-that-a-socket-may-have-in-all-together")
+	if _, err := Listen(directory); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without a directory: %v", err)
+	}
+	var got greeting
+	if _, missing := errors.AsType[*NotRunningError](Get(t.Context(), directory, "/hello", &got)); !missing {
+		t.Error("without a directory somebody answers")
+	}
+	if err := os.Mkdir(directory, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Listen(filepath.Join(folder, "s")); err == nil {
-		t.Error("no error")
+	if runtime.GOOS != "linux" {
+		if _, err := Listen(directory); err == nil || hint.Of(err) == "" {
+			t.Errorf("there is no way, and that is not said: %v", err)
+		}
+		return
 	}
-	if entries, err := os.ReadDir(folder); err != nil || len(entries) != 0 {
+	stop := start(t, directory, "from afar")
+	if err := Get(t.Context(), directory, "/hello", &got); err != nil || got.Hello != "from afar" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := Listen(directory); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), directory) {
+		t.Errorf("twice in one directory: %v", err)
+	}
+	stop()
+	if entries, err := os.ReadDir(directory); err != nil || len(entries) != 0 {
 		t.Errorf("left behind: %v, %v", entries, err)
 	}
-	if _, err := Listen(filepath.Join(folder, "missing", "s")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("without a directory: %v", err)
+}
+
+// TestSilentProgram: one that takes calls and does not answer, as when it is stopped, is told from one that does not run.
+func TestSilentProgram(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	l, err := Listen(directory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	begin := time.Now()
+	err = Get(t.Context(), directory, "/hello", new(greeting))
+	if _, gone := errors.AsType[*NotRunningError](err); gone || err == nil || !strings.Contains(err.Error(), "does not answer within") || hint.Of(err) == "" {
+		t.Errorf("%v", err)
+	}
+	if took := time.Since(begin); took > Patience+5*time.Second {
+		t.Errorf("after %v", took)
 	}
 }

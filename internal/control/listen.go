@@ -14,35 +14,46 @@ import (
 // ErrInUse says that another process answers at a socket.
 var ErrInUse = errors.New("another process answers there")
 
-// Listen opens the socket path, for this user alone from its first moment on, in a directory that exists. One that a
-// process left behind is replaced. The listener's Close removes it.
-func Listen(path string) (net.Listener, error) {
+// Listen opens the socket in a data directory that exists, for this user alone from its first moment on. One that a process
+// left behind is replaced. The listener's Close removes it.
+func Listen(directory string) (net.Listener, error) {
+	path, done, err := socketPath(directory)
+	if err != nil {
+		return nil, fmt.Errorf("the control socket: %w", err)
+	}
+	unix, own, err := listenAt(path)
+	if err != nil {
+		done()
+		return nil, fmt.Errorf("the control socket %s: %w", filepath.Join(directory, SocketName), err)
+	}
+	return &listener{unix, path, own, done}, nil
+}
+
+func listenAt(path string) (_ *net.UnixListener, own os.FileInfo, err error) {
 	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
 		conn.Close()
-		return nil, fmt.Errorf("%s: %w", path, ErrInUse)
+		return nil, nil, ErrInUse
 	}
 	// Bound in a directory that nobody else can enter, it gets its mode before its name.
 	private, err := os.MkdirTemp(filepath.Dir(path), ".s*")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer os.RemoveAll(private)
 	hidden := filepath.Join(private, "s")
 	unix, err := net.ListenUnix("unix", &net.UnixAddr{Name: hidden, Net: "unix"})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, nil, err
 	}
 	unix.SetUnlinkOnClose(false)
-	if err := errors.Join(os.Chmod(hidden, 0o600), os.Rename(hidden, path)); err != nil {
-		unix.Close()
-		return nil, err
+	if err = errors.Join(os.Chmod(hidden, 0o600), os.Rename(hidden, path)); err == nil {
+		own, err = os.Lstat(path)
 	}
-	own, err := os.Lstat(path)
 	if err != nil {
 		unix.Close()
-		return nil, err
+		return nil, nil, err
 	}
-	return &listener{unix, path, own}, nil
+	return unix, own, nil
 }
 
 // listener removes its socket when it closes, unless another process has replaced it.
@@ -50,9 +61,11 @@ type listener struct {
 	*net.UnixListener
 	path string
 	own  os.FileInfo
+	done func() // with the path
 }
 
 func (l *listener) Close() error {
+	defer l.done()
 	if now, err := os.Lstat(l.path); err == nil && os.SameFile(now, l.own) {
 		os.Remove(l.path)
 	}

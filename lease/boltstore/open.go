@@ -14,6 +14,7 @@ import (
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"apquic/internal/hint"
 	"apquic/lease"
 )
 
@@ -142,33 +143,22 @@ func (s *store) explain(doing string, err error) error {
 	if err == nil || errors.Is(err, lease.ErrConflict) || errors.Is(err, lease.ErrTaken) {
 		return err
 	}
-	hint := ""
+	advice := ""
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		err, hint = errors.New("another process has it open"), "another apquic-server uses this data directory: stop it, or choose another with --data-dir"
+		err, advice = errors.New("another process has it open"), "another apquic-server uses this data directory: stop it, or choose another with --data-dir"
 	case errors.Is(err, errFormat):
-		hint = "use the version of apquic-server that wrote the file, or choose another --data-dir"
+		advice = "use the version of apquic-server that wrote the file, or choose another --data-dir"
 	case errors.Is(err, errDamaged), errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
-		hint = "restore the file from a backup, or move it away: then every node gets a new port"
+		advice = "restore the file from a backup, or move it away: then every node gets a new port"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		hint = "the disk is full: make room on it"
+		advice = "the disk is full: make room on it"
 	case errors.Is(err, fs.ErrPermission):
-		hint = "let the user of apquic-server read and write the file and its folder"
+		advice = "let the user of apquic-server read and write the file and its folder"
 	}
 	err = fmt.Errorf("%s the lease file %s: %w", doing, s.path, err)
-	if hint == "" {
+	if advice == "" {
 		return err
 	}
-	return &hinted{err, hint}
+	return hint.Add(err, "%s", advice)
 }
-
-// hinted is an error that knows what the person who reads it should do.
-type hinted struct {
-	error
-	hint string
-}
-
-func (e *hinted) Unwrap() error { return e.error }
-
-// Hint says the one thing to do.
-func (e *hinted) Hint() string { return e.hint }

@@ -1,0 +1,54 @@
+// Package hint is what errors and logs need for people: an error that knows the one thing to do about it, and text of others
+// made fit for a terminal. It must not know what any error is about.
+//
+// An error has a hint if it, or one that it wraps, has a method Hint() string; types with more to say have one of their own.
+package hint
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+type hinted struct {
+	error
+	hint string
+}
+
+func (h *hinted) Unwrap() error { return h.error }
+func (h *hinted) Hint() string  { return h.hint }
+
+// Add returns err with the one thing to do about it, in the manner of fmt.Sprintf.
+func Add(err error, format string, args ...any) error {
+	return &hinted{err, fmt.Sprintf(format, args...)}
+}
+
+// Of returns the first hint in err's tree, from the outside; empty: there is none.
+func Of(err error) string {
+	if h, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err); ok {
+		return h.Hint()
+	}
+	return ""
+}
+
+// Printable makes one line of text that somebody else wrote, of limit bytes at most; 0: of any length. A space takes the place
+// of each character that could control a terminal or begin a line, and of bytes that are no UTF-8.
+func Printable(text string, limit int) string {
+	if limit > 0 && len(text) > limit {
+		for limit > 0 && !utf8.RuneStart(text[limit]) {
+			limit--
+		}
+		text = text[:limit]
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, strings.ToValidUTF8(text, " "))
+}
