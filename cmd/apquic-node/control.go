@@ -43,6 +43,10 @@ type serviceStatus struct {
 	Answers     bool   `json:"answers"`           // the upstream does
 	Trouble     string `json:"trouble,omitempty"` // why it does not
 	Connections int    `json:"connections"`       // public ones, now
+
+	// What the command saw that dialled the public address, one of the constants in dial.go; not there: it did not.
+	Dialled     string `json:"dialled,omitempty"`
+	DialTrouble string `json:"dialTrouble,omitempty"`
 }
 
 // States of a node, as the server calls them.

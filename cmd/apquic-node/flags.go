@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"apquic/certs"
+	"apquic/internal/cli"
 	"apquic/internal/config"
 )
 
@@ -21,7 +22,8 @@ Usage:
   apquic-node join INVITATION  be let in by a server and keep what it takes to find it; - reads the invitation from
                                stdin, FILE from a file, so that it stands in no list of processes
   apquic-node [flags]          run until SIGINT or SIGTERM
-  apquic-node status [--json]  how the running node is: its connection, its services, whether these answer
+  apquic-node status [--json]  how the running node is: its connection, its services, whether these answer;
+                               --dial also connects to the public addresses, as a visitor would
   apquic-node check -c FILE    say what a configuration file means, or every mistake in it
   apquic-node id               print this node's id; makes its key if there is none
 
@@ -42,7 +44,7 @@ Examples:
 
 Flags:
 %s
-Each flag but the last three can be set in the environment, --data-dir as APQUIC_DATA_DIR. A flag counts
+Each flag but the last five can be set in the environment, --data-dir as APQUIC_DATA_DIR. A flag counts
 more than the environment, the environment more than the file.
 
 Exit status: 0 fine, 1 failed while running, 2 wrong usage, 3 wrong configuration.
@@ -54,6 +56,8 @@ type flagValues struct {
 	upstreams []config.Service // instead of the file's services, if there are any
 	faults    []error          // of values that pflag must not repeat: an invitation has a secret
 	json      bool             // of the command status
+	dial      bool             // of the command status
+	replace   bool             // of the command join
 }
 
 func (f *flagValues) bind(s *config.Node, settings, others *pflag.FlagSet) {
@@ -73,6 +77,23 @@ func (f *flagValues) bind(s *config.Node, settings, others *pflag.FlagSet) {
 	settings.StringVar(&s.LogFormat, "log-format", s.LogFormat, "`FORMAT` of the log: text or json")
 	settings.StringVar(&s.DebugAddress, "debug-address", s.DebugAddress, "serve profiles at this `ADDRESS` of this machine alone, such as 127.0.0.1:6060 (default: nowhere)")
 	others.BoolVar(&f.json, "json", false, "with the command status: print JSON")
+	others.BoolVar(&f.dial, "dial", false, "with the command status: connect to each public address from here")
+	others.BoolVar(&f.replace, "replace", false, "with the command join: give up the server that was joined before")
+}
+
+// only is do, the work of a command, which refuses flags that belong to another one.
+func (f *flagValues) only(command string, do func(*call) error) func(*call) error {
+	return func(c *call) error {
+		for _, flag := range []struct {
+			given      bool
+			name, with string
+		}{{f.json, "--json", "status"}, {f.dial, "--dial", "status"}, {f.replace, "--replace", "join"}} {
+			if flag.given && flag.with != command {
+				return cli.UsageError("apquic-node", fmt.Errorf("%s belongs to the command %s", flag.name, flag.with))
+			}
+		}
+		return do(c)
+	}
 }
 
 // keepalive is a duration or auto.

@@ -12,6 +12,7 @@ import (
 	"apquic/certs"
 	"apquic/internal/cli"
 	"apquic/internal/config"
+	"apquic/internal/hint"
 	"apquic/quicproxy"
 )
 
@@ -22,8 +23,8 @@ const (
 	patience = 2 * time.Second
 )
 
-// join lets the node in at a server and keeps that for later.
-func join(c *call) error {
+// join lets the node in at a server and keeps that for later; replace: also if it has joined another one.
+func join(c *call, replace bool) error {
 	if len(c.Operands) == 1 {
 		invitation, err := readInvitation(c.Operands[0], os.Stdin)
 		if err != nil {
@@ -34,6 +35,11 @@ func join(c *call) error {
 	server, err := findServer(&c.Settings)
 	if err != nil {
 		return err
+	}
+	if server.replaces() && !replace {
+		before := server.stored.Invitation
+		return hint.Add(fmt.Errorf("not joined: this node has joined another server before, %s with the id %v", before.Address(), before.Server),
+			"give the new one a directory of its own with --data-dir, and run a node for each; or give the old one up with --replace")
 	}
 	if err := c.Settings.ValidateJoin(); err != nil {
 		return cli.UsageError("apquic-node", err)
@@ -111,5 +117,6 @@ func joined(settings config.Node, id certs.NodeID, welcome quicproxy.Welcome, se
 		fmt.Fprintf(&b, "--data-dir %s ", settings.DataDir)
 	}
 	fmt.Fprintln(&b, "--upstream 8080")
+	fmt.Fprintln(&b, "then apquic-node status --dial says whether visitors get through the server's firewall")
 	return b.String()
 }

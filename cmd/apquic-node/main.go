@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	stdlog "log"
 	"os"
@@ -35,14 +34,9 @@ func program() *cli.Program[config.Node] {
 		Defaults: config.DefaultNode, Load: config.LoadNode, Validate: config.Node.Validate,
 		Bind: values.bind, Complete: values.complete,
 		Commands: map[string]func(*call) error{
-			"": func(c *call) error {
-				if values.json {
-					return cli.UsageError("apquic-node", errors.New("--json belongs to the command status"))
-				}
-				return serve(c)
-			},
-			"check": check, "id": printID, "join": join,
-			"status": func(c *call) error { return printStatus(c, values.json) },
+			"": values.only("", serve), "check": values.only("check", check), "id": values.only("id", printID),
+			"join":   values.only("join", func(c *call) error { return join(c, values.replace) }),
+			"status": values.only("status", func(c *call) error { return printStatus(c, values.dial, values.json) }),
 		},
 		Operands: map[string]int{"join": 1},
 	}
@@ -114,6 +108,9 @@ func serve(c *call) error {
 			if err := server.welcomed(w); err != nil {
 				log.Warn("the server cannot be remembered; the node needs --server the next time", "err", err)
 			}
+			if w.Joined {
+				log.Info("the server has let this node in; apquic-node status --dial says whether its firewall lets visitors in, too")
+			}
 		}
 	})
 	if err != nil {
@@ -121,6 +118,10 @@ func serve(c *call) error {
 	}
 	if !server.member && len(server.secret) == 0 {
 		log.Info("the invitation has no secret, which would follow a #: the server must know this node, or admit every node")
+	}
+	if server.replaces() {
+		log.Warn("another server takes the place of the one that was joined, as soon as it admits the node",
+			"joined", server.stored.Invitation.Address())
 	}
 	defer answer(node, settings.DataDir, "apquic-node "+cli.Version(), log)()
 	defer heap.Follow(node.MemoryHeld)()

@@ -69,6 +69,12 @@ func findServer(settings *config.Node) (*membership, error) {
 	return m, nil
 }
 
+// replaces reports whether the server is another one than that in the file, whose place it takes once it admits the node.
+func (m *membership) replaces() bool {
+	id, stored := m.known.Invitation.Server, m.stored
+	return !stored.Invitation.Server.IsZero() && !stored.Is(id) && id != stored.Next
+}
+
 // configure tells the node of its server.
 func (m *membership) configure(c *quicproxy.NodeConfig) {
 	c.Server, c.Next = m.known.Invitation.Server, m.known.Next

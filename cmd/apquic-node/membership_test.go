@@ -53,6 +53,9 @@ func TestMembership(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		before := m.stored
+		if m.replaces() != (name == "another server") {
+			t.Errorf("%s: takes the place of the one before: %v", name, m.replaces())
+		}
 		var got quicproxy.NodeConfig
 		m.configure(&got)
 		if got.Server != test.want.Server || got.Next != test.want.Next || got.Address != test.want.Address ||

@@ -12,13 +12,16 @@ import (
 	"apquic/internal/control"
 )
 
-// printStatus asks the running node how it is.
-func printStatus(c *call, asJSON bool) error {
+// printStatus asks the running node how it is, and dials its public addresses if it shall.
+func printStatus(c *call, dial, asJSON bool) error {
 	ctx, cancel := cli.UntilStopped()
 	defer cancel()
 	var s status
 	if err := control.Get(ctx, c.Settings.DataDir, statusPath, &s); err != nil {
 		return err
+	}
+	if dial {
+		dialPublic(ctx, s.Services)
 	}
 	if asJSON {
 		text, err := json.MarshalIndent(s, "", "  ")
@@ -48,7 +51,11 @@ func writeStatus(w io.Writer, s status, now time.Time) {
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, service := range s.Services {
-		fmt.Fprintf(table, "%s\t%s -> %s\t%d open\t%s\n", service.Service, service.public(), bare(service.Origin), service.Connections, service.upstream())
+		fmt.Fprintf(table, "%s\t%s -> %s\t%d open\t%s", service.Service, service.public(), bare(service.Origin), service.Connections, service.upstream())
+		if dialled := service.dialled(); dialled != "" {
+			fmt.Fprintf(table, "\t%s", dialled)
+		}
+		fmt.Fprintln(table)
 	}
 	table.Flush() // its error is that of w, a terminal or a pipe
 }

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// dialPatience is how long a public address may take to answer.
+const dialPatience = 3 * time.Second
+
+// What comes of a connection to a public address.
+const (
+	reachable = "reachable"
+	refused   = "refused"
+	noAnswer  = "no answer"
+	failed    = "failed" // with the reason
+)
+
+// dialPublic connects to each public address from here, as a visitor would, and closes at once. The upstream may see that.
+func dialPublic(ctx context.Context, services []serviceStatus) {
+	var dialling sync.WaitGroup
+	for i := range services {
+		s := &services[i]
+		address, ok := strings.CutPrefix(s.Public, "tcp://")
+		if !ok {
+			continue
+		}
+		dialling.Go(func() { s.Dialled, s.DialTrouble = dialOne(ctx, address) })
+	}
+	dialling.Wait()
+}
+
+func dialOne(ctx context.Context, address string) (result, trouble string) {
+	ctx, cancel := context.WithTimeout(ctx, dialPatience)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	switch {
+	case err == nil:
+		conn.Close()
+		return reachable, ""
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return refused, ""
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+		return noAnswer, ""
+	}
+	return failed, err.Error()
+}
+
+// dialled says in words what came of it; empty: nothing was dialled.
+func (s serviceStatus) dialled() string {
+	switch s.Dialled {
+	case noAnswer:
+		_, port, _ := net.SplitHostPort(bare(s.Public))
+		return fmt.Sprintf("no answer: does a firewall in front of the server let TCP %s in?", port)
+	case failed:
+		return "cannot be dialled: " + s.DialTrouble
+	}
+	return s.Dialled
+}
