@@ -25,13 +25,14 @@ type tunnel struct {
 	server, node *process
 	serverArgs   []string
 	address      string // where the public finds the service
+	nodeData     string // the node's data directory
 }
 
 // newTunnel starts one; both programs get settings.
 func newTunnel(t testing.TB, settings ...string) *tunnel {
 	t.Helper()
 	data := t.TempDir()
-	w := &tunnel{internet: newInternet(t), serverArgs: []string{"--range", "20000-20009", "--public-host", serverIP,
+	w := &tunnel{internet: newInternet(t), nodeData: filepath.Join(data, "node"), serverArgs: []string{"--range", "20000-20009", "--public-host", serverIP,
 		"--data-dir", filepath.Join(data, "server"), "--log-level", "debug"}}
 	w.serverArgs = append(w.serverArgs, settings...)
 	w.service = newService(w.home)
@@ -39,7 +40,7 @@ func newTunnel(t testing.TB, settings ...string) *tunnel {
 	w.server.await(`^(apquic-server invite)`)
 	invitation := strings.TrimSpace(run(t, "", program("apquic-server"), "invite", "--data-dir", filepath.Join(data, "server")))
 	w.node = start(w.home, "the node", "apquic-node", append([]string{"--server", invitation, "--upstream", w.service.listener.Addr().String(),
-		"--data-dir", filepath.Join(data, "node"), "--keepalive", keepalive.String(), "--log-level", "debug"}, settings...)...)
+		"--data-dir", w.nodeData, "--keepalive", keepalive.String(), "--log-level", "debug"}, settings...)...)
 	w.address = w.node.await(`tcp://(.+) -> `)
 	return w
 }
