@@ -15,7 +15,6 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
-	"apquic/internal/hint"
 	"apquic/lease"
 )
 
@@ -32,7 +31,7 @@ func TestExplain(t *testing.T) {
 		{&quic.ApplicationError{Remote: true, ErrorCode: quic.ApplicationErrorCode(framing.ErrorShutdown)}, "X was stopped"},
 		{&quic.ApplicationError{Remote: true}, "X closed the connection"},
 		{&quic.ApplicationError{Remote: true, ErrorCode: 4}, "X closed the connection: bad signature"},
-		{&quic.ApplicationError{Remote: true, ErrorCode: 1, ErrorMessage: "a\nb\x1b[31m"}, "X closed the connection: ab[31m"},
+		{&quic.ApplicationError{Remote: true, ErrorCode: 1, ErrorMessage: "a\nb\x1b[31m"}, "X closed the connection: a b [31m"},
 		{&quic.ApplicationError{ErrorCode: quic.ApplicationErrorCode(framing.ErrorReplaced)}, "the connection was closed: replaced"},
 		{&quic.TransportError{Remote: true, ErrorCode: quic.ConnectionRefused}, "X takes no new connection now"},
 		{&quic.TransportError{Remote: true, ErrorCode: 0x100 + 120}, "X speaks another version of the protocol"},
@@ -111,20 +110,6 @@ func TestCodes(t *testing.T) {
 	} {
 		if got := closeCode(test.err); got != test.code {
 			t.Errorf("close %v: %v, want %v", test.err, got, test.code)
-		}
-	}
-}
-
-func TestPrintable(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"plain":                    "plain",
-		"bell\a and \x1b[2J \r\nx": "bell and [2J x",
-		"bad \xff utf8":            "bad  utf8",
-		strings.Repeat("ä", 200):   strings.Repeat("ä", 100),
-	} {
-		if got := hint.Printable(in, maxText); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}
 }
