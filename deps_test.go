@@ -33,11 +33,12 @@ var allowed = map[string][]string{
 	"lease":            {"certs"},
 	"lease/leasetest":  {"certs", "lease"},
 
-	"quicproxy/segments":       nil,
-	"quicproxy/internal/limit": nil,
+	"quicproxy/segments":         nil,
+	"quicproxy/internal/initial": nil,
+	"quicproxy/internal/limit":   nil,
 
 	"internal/config": {"certs", "framing", "internal/debug", "internal/hint", "internal/suggest", "lease"},
-	"quicproxy":       {"certs", "framing", "internal/files", "internal/hint", "internal/machine", "internal/netmon", "internal/udp", "lease", "quicproxy/internal/limit", "quicproxy/segments"},
+	"quicproxy":       {"certs", "framing", "internal/files", "internal/hint", "internal/machine", "internal/netmon", "internal/udp", "lease", "quicproxy/internal/initial", "quicproxy/internal/limit", "quicproxy/segments"},
 	"lease/boltstore": {"certs", "internal/hint", "lease"},
 
 	"admin": {"certs", "internal/cli", "internal/control", "internal/hint", "lease", "quicproxy"},
