@@ -9,11 +9,16 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/internal/udp"
+	"apquic/quicproxy/internal/initial"
 	"apquic/quicproxy/internal/limit"
 )
 
-// entrance decides which datagrams QUIC gets at a server. Those of running connections pass, with no more than a look at
-// their first byte; those with a long header, which begin connections, come from who has knocked, and are counted.
+// maxCryptoFrames is how many CRYPTO frames may be in a datagram: clients send one to five, and QUIC keeps each.
+const maxCryptoFrames = 16
+
+// entrance decides which datagrams QUIC gets at a server. Those of nodes pass, with no more than a look at their first
+// byte and whether anybody is a stranger; those with a long header, which begin connections, come from who has knocked.
+// What strangers send is counted.
 type entrance struct {
 	keys      []framing.KnockKey // of the server's ids; none: everybody may begin connections
 	door      *limit.Door
@@ -39,21 +44,39 @@ func (e *entrance) received(datagram []byte, address net.Addr) bool {
 	if len(datagram) == 0 {
 		return false
 	}
-	if !isLongHeader(datagram) {
-		if framing.IsKnock(datagram) {
-			e.knock(datagram, endpoint(address))
-			return false
-		}
-		e.passed(len(datagram))
-		return true
+	from, now := endpoint(address), time.Now()
+	if initial.IsLong(datagram) {
+		return e.begins(datagram, from, now)
 	}
-	kind, to, client, ok := parseLongHeader(datagram)
-	if !ok || kind != initialPacket && kind != handshakePacket {
+	if framing.IsKnock(datagram) {
+		e.knock(datagram, from)
 		return false
 	}
-	from, now := endpoint(address), time.Now()
-	begins := kind == initialPacket && len(datagram) >= minInitialSize && (len(e.keys) == 0 || e.door.Open(from, now))
-	return e.strangers.Arrived(from, to, client, begins, now)
+	if id := datagram[1:]; len(id) >= serverConnectionIDLength && !e.strangers.ArrivedShort(from, id[:serverConnectionIDLength], len(datagram), now) {
+		return false
+	}
+	e.passed(len(datagram))
+	return true
+}
+
+// begins decides on a datagram with a long header.
+func (e *entrance) begins(datagram []byte, from netip.AddrPort, now time.Time) bool {
+	d, ok := initial.Parse(datagram)
+	if !ok {
+		return false
+	}
+	begins := d.Initial && (len(e.keys) == 0 || e.door.Open(from, now))
+	ids := e.strangers.IDs(from, d.From)
+	if ids == nil && !begins {
+		return false
+	}
+	frames, ok := d.CryptoFrames(ids...)
+	if !ok || frames > maxCryptoFrames {
+		return false
+	}
+	return e.strangers.Arrived(from, limit.Datagram{
+		To: d.To, Client: d.From, Begins: begins, CryptoFrames: frames, Handshake: d.Handshake, Short: d.Short,
+	}, now)
 }
 
 func (e *entrance) knock(datagram []byte, from netip.AddrPort) {
@@ -66,8 +89,8 @@ func (e *entrance) knock(datagram []byte, from netip.AddrPort) {
 }
 
 func (e *entrance) sending(b []byte, to net.Addr) [][]byte {
-	if len(b) > 0 && isLongHeader(b) {
-		if _, client, server, ok := parseLongHeader(b); ok {
+	if len(b) > 0 && initial.IsLong(b) {
+		if client, server, ok := initial.ConnectionIDs(b); ok {
 			e.strangers.Sent(endpoint(to), client, server)
 		}
 	}
@@ -78,32 +101,6 @@ func (e *entrance) sending(b []byte, to net.Addr) [][]byte {
 func endpoint(address net.Addr) netip.AddrPort {
 	a := addrPort(address)
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
-}
-
-// Types of packets with a long header (RFC 9000 section 17.2).
-const (
-	initialPacket   = 0
-	handshakePacket = 2
-	// minInitialSize is that of a datagram with an Initial of a client (RFC 9000 section 14.1).
-	minInitialSize = 1200
-)
-
-func isLongHeader(datagram []byte) bool { return datagram[0]&0x80 != 0 }
-
-// parseLongHeader returns the type of the first packet in a datagram and its connection ids; false for what is no packet
-// of QUIC version 1 with a long header.
-func parseLongHeader(b []byte) (kind byte, to, from []byte, ok bool) {
-	if len(b) < 7 || b[0]&0xc0 != 0xc0 || string(b[1:5]) != "\x00\x00\x00\x01" {
-		return 0, nil, nil, false
-	}
-	kind, b = b[0]>>4&3, b[5:]
-	for _, id := range []*[]byte{&to, &from} {
-		if len(b) == 0 || b[0] > 20 || len(b) < 1+int(b[0]) {
-			return 0, nil, nil, false
-		}
-		*id, b = b[1:1+b[0]], b[1+b[0]:]
-	}
-	return kind, to, from, true
 }
 
 // knocker knocks at a server before each packet with which a connection may begin: so a knock that was lost costs no
@@ -127,10 +124,7 @@ func newKnocker(where func(to netip.AddrPort) netip.Addr, ids ...certs.NodeID) *
 }
 
 func (k *knocker) sending(b []byte, to net.Addr) (knocks [][]byte) {
-	if len(b) == 0 || !isLongHeader(b) {
-		return nil
-	}
-	if kind, _, _, ok := parseLongHeader(b); !ok || kind != initialPacket {
+	if !initial.Begins(b) {
 		return nil
 	}
 	for _, key := range k.keys {

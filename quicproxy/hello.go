@@ -26,6 +26,7 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 	if err != nil {
 		return nil, err
 	}
+	handshakeOf(conn).Read()
 	node, _ := certs.PeerID(conn.ConnectionState().TLS) // newControlStream had it, too
 	c := &nodeConn{
 		carrier: carrier{quic: conn, control: control, lane: hello.Lane},

@@ -7,49 +7,70 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"apquic/internal/testnet"
 )
 
 // TestStorm: more nodes than the server takes without a Retry come at once, and all get their ports.
 func TestStorm(t *testing.T) {
+	const nodes = retryAboveBurst + 88
 	simulate(t, func(t *testing.T, w *world) {
-		const nodes = retryAboveBurst + 88
-		server := w.startServer()
-		var (
-			mu   sync.Mutex
-			told = make(map[string]bool)
-		)
-		ctx, stop := context.WithCancel(t.Context())
-		var running sync.WaitGroup
-		for i := range nodes {
-			host := w.net.Host(fmt.Sprintf("10.1.%d.%d", i/200, i%200+1))
-			config := w.nodeConfig()
-			config.Key, config.Drain, config.Log = newKey(t), -1, nil
-			config.Services = []Service{{Name: "web", Upstream: web}}
-			config.ListenPacket = func() (net.PacketConn, error) { return host.ListenUDP(0) }
-			config.OnLease = func(l Lease) {
-				mu.Lock()
-				defer mu.Unlock()
-				told[l.PublicAddress] = true
-			}
-			node, err := NewNode(config)
-			if err != nil {
-				t.Fatal(err)
-			}
-			running.Go(func() { node.Run(ctx) })
-		}
-		begin := time.Now()
-		eventually(t, "all nodes in", func() bool {
+		w.storm(t, nodes, 20*time.Second, func(i int) *testnet.Host {
+			return w.net.Host(fmt.Sprintf("10.1.%d.%d", i/200, i%200+1))
+		})
+	})
+}
+
+// TestStormOfOneAddress: nodes that nobody knows, behind one NAT, which has a part of the places for strangers.
+func TestStormOfOneAddress(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.storm(t, 500, 4*time.Second, func(int) *testnet.Host { return w.home })
+	})
+}
+
+// storm starts nodes at once, and wants each to have its port in time.
+func (w *world) storm(t *testing.T, nodes int, within time.Duration, host func(i int) *testnet.Host) {
+	t.Helper()
+	server := w.startServer()
+	var (
+		mu   sync.Mutex
+		told = make(map[string]bool)
+		half time.Duration
+	)
+	begin := time.Now()
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	for i := range nodes {
+		host, config := host(i), w.nodeConfig()
+		config.Key, config.Drain, config.Log = newKey(t), -1, nil
+		config.Services = []Service{{Name: "web", Upstream: web}}
+		config.ListenPacket = func() (net.PacketConn, error) { return host.ListenUDP(0) }
+		config.OnLease = func(l Lease) {
 			mu.Lock()
 			defer mu.Unlock()
-			return len(told) == nodes
-		})
-		if took := time.Since(begin); took > 20*time.Second {
-			t.Errorf("it took %v", took)
+			if told[l.PublicAddress] = true; len(told) == nodes/2 {
+				half = time.Since(begin)
+			}
 		}
-		if got := len(server.server.Status().Leases); got != nodes {
-			t.Errorf("%d leases for %d nodes", got, nodes)
+		node, err := NewNode(config)
+		if err != nil {
+			t.Fatal(err)
 		}
-		stop()
-		running.Wait()
+		running.Go(func() { node.Run(ctx) })
+	}
+	eventually(t, "all nodes in", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(told) == nodes
 	})
+	took := time.Since(begin)
+	t.Logf("half of them after %v, all after %v", half, took)
+	if took > within {
+		t.Errorf("it took %v, want %v", took, within)
+	}
+	if got := len(server.server.Status().Leases); got != nodes {
+		t.Errorf("%d leases for %d nodes", got, nodes)
+	}
+	stop()
+	running.Wait()
 }

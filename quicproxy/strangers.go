@@ -124,6 +124,7 @@ func (s *strangers) secured(conn *quic.Conn) {
 	if g := s.waiting[conn]; g != nil {
 		g.handshaken, g.handshake = true, min(conn.ConnectionStats().BytesReceived, maxHandshake)
 	}
+	handshakeOf(conn).Read()
 }
 
 // leave stops to watch a connection: it was admitted, or has ended.
@@ -182,7 +183,10 @@ func (g *stranger) wants(over context.Context) error {
 	if _, err := g.conn.AcceptUniStream(over); err == nil {
 		return errStreamTooEarly
 	}
-	if g.handshaken && g.conn.ConnectionStats().BytesReceived > g.handshake+maxBeforeWelcome {
+	if !g.handshaken {
+		return nil
+	}
+	if g.conn.ConnectionStats().BytesReceived > g.handshake+maxBeforeWelcome || handshakeOf(g.conn).Overdrawn() {
 		return errTooMuch
 	}
 	return nil

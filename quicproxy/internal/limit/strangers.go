@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,11 +13,21 @@ import (
 const (
 	// StrangersMemory is what all of them may cost.
 	StrangersMemory = 32 << 20
-	// handshakeCost is what a connection costs, with as much data as it may send before it is admitted.
-	handshakeCost = 80 << 10
-	// datagramCost is what a datagram costs while the beginning of its handshake is missing: it may hold 260 frames of
-	// a byte each, of which QUIC keeps every one.
-	datagramCost = 36 << 10
+	// connectionCost is what a connection costs at its dearest moment, heap and stacks: the server has answered its
+	// handshake and waits for the rest.
+	connectionCost = 72 << 10
+	// honestlyKept is how much QUIC keeps of what a node sends at once. It is paid from the beginning on: whoever has a
+	// place comes to the end.
+	honestlyKept  = 16 << 10
+	handshakeCost = connectionCost + honestlyKept
+	// maxKept is how much QUIC may keep of what one sends. A datagram of the least size always fits, whatever is in it.
+	maxKept = 48 << 10
+	// A datagram costs its buffer while it waits for keys, and at worst a frame each few bytes, of which QUIC keeps every
+	// one: a byte of CRYPTO in a frame costs 96, in packets of five bytes for each frame, and one of a stream 220, in six.
+	datagramCost      = 1600
+	cryptoFrameCost   = 96
+	handshakeByteCost = 20
+	shortByteCost     = 40
 
 	// A handshake needs two datagrams until the server can answer it, two more after a Retry, and some are lost. It may
 	// have one more every datagramEvery, and answeredDatagrams besides once it was answered.
@@ -43,9 +54,10 @@ const (
 )
 
 // Strangers is the account of all connections that have not been admitted. It sees what only connections at their
-// beginning send and receive, datagrams with a long header, and charges them before QUIC has them.
+// beginning send and receive, and charges it before QUIC has it.
 type Strangers struct {
-	rates *Rates[netip.Prefix]
+	rates   *Rates[netip.Prefix]
+	flowing atomic.Int64 // how many flows there are
 
 	mu    sync.Mutex
 	spent networkShares // bytes
@@ -62,8 +74,10 @@ type flow struct {
 	ids       []string
 	since     time.Time
 	datagrams int
-	cost      int64
+	kept      int64 // what QUIC keeps at most of what came
+	charged   int64
 	handshake *Handshake // nil: there is none yet, or it needs a Retry
+	overdrawn bool       // it sent more than QUIC may keep
 	over      bool
 }
 
@@ -97,44 +111,106 @@ func (s *Strangers) Crowded() bool {
 	return s.spent.total > s.spent.most/2
 }
 
-// Arrived reports whether QUIC may have a datagram with a long header: to and client are its connection ids, initial
-// tells that it may begin a connection. An id belongs to the flow that used it first, so that nobody can feed a handshake
-// from elsewhere. One that nobody used may be another id of a running handshake, which only its two sides know.
-func (s *Strangers) Arrived(from netip.AddrPort, to, client []byte, initial bool, now time.Time) bool {
+// Datagram is what a stranger sends.
+type Datagram struct {
+	To, Client   []byte // connection ids: where it goes, and the client's own
+	Begins       bool   // it may begin a connection
+	CryptoFrames int    // in Initial packets
+	Handshake    int    // bytes of Handshake packets
+	Short        int    // bytes of packets with a short header
+}
+
+func (d Datagram) cost() int64 {
+	return datagramCost + cryptoFrameCost*int64(d.CryptoFrames) + handshakeByteCost*int64(d.Handshake) + shortByteCost*int64(d.Short)
+}
+
+// IDs are the connection ids that lead to the connection of a client that has begun one; nil: none has.
+func (s *Strangers) IDs(from netip.AddrPort, client []byte) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	owner, f := s.ids[string(to)], s.flowLocked(from, client)
+	if f := s.flowLocked(from, client); f != nil {
+		return slices.Clone(f.ids)
+	}
+	return nil
+}
+
+// Arrived reports whether QUIC may have a datagram with a long header. An id belongs to the flow that used it first, so
+// that nobody can feed a handshake from elsewhere. One that nobody used may be another id of a running handshake, which
+// only its two sides know.
+func (s *Strangers) Arrived(from netip.AddrPort, d Datagram, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	owner, f := s.ids[string(d.To)], s.flowLocked(from, d.Client)
 	if f == nil {
-		if !initial || owner != nil {
+		if !d.Begins || owner != nil {
 			return false
 		}
-		f = s.newFlowLocked(from, string(client), now)
-		s.nameLocked(f, string(to))
+		f = s.newFlowLocked(from, string(d.Client), now)
+		s.nameLocked(f, string(d.To))
 	} else if owner != f && (owner != nil || f.handshake == nil) {
 		return false
+	}
+	if f.handshake == nil && now.Sub(f.since) >= datagramEvery {
+		f.since, f.datagrams, f.kept = now, 0, 0 // QUIC has dropped what came before, or sent a Retry
 	}
 	most := firstDatagrams + int(now.Sub(f.since)/datagramEvery)
 	if f.handshake != nil && f.handshake.end != nil {
 		most += answeredDatagrams
 	}
-	if f.datagrams >= most {
-		return false
-	}
-	if payer := s.payerLocked(f); payer != nil && !s.chargeLocked(payer, datagramCost, now) {
+	if f.datagrams >= most || !s.keepLocked(s.payerLocked(f), d.cost(), now) {
 		return false
 	}
 	f.datagrams++
 	return true
 }
 
-// payerLocked is who is charged for a datagram of a flow; nil: nobody yet. Begin knows the address only, so that the
-// handshake of a flow may be noted at another flow of its address.
-func (s *Strangers) payerLocked(f *flow) *flow {
-	if f.handshake != nil {
-		return f
+// ArrivedShort reports whether QUIC may have a datagram with a short header: one of a stranger costs, too, any other one
+// passes. Strangers get ids of which nobody is told here, so where the id tells nothing the address does.
+func (s *Strangers) ArrivedShort(from netip.AddrPort, to []byte, size int, now time.Time) bool {
+	if s.flowing.Load() == 0 {
+		return true
 	}
-	of := s.flows[f.from]
-	if i := slices.IndexFunc(of, func(other *flow) bool { return other.handshake != nil }); i >= 0 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.ids[string(to)]
+	if f == nil {
+		f = s.beganLocked(from)
+	}
+	if f == nil || f.handshake == nil {
+		return true
+	}
+	return s.keepLocked(f, Datagram{Short: size}.cost(), now)
+}
+
+// keepLocked has a flow pay for what QUIC may keep, beyond what its handshake has paid for.
+func (s *Strangers) keepLocked(f *flow, cost int64, now time.Time) bool {
+	kept := f.kept + cost
+	if kept > maxKept {
+		f.overdrawn = true
+		return false
+	}
+	if f.handshake != nil && kept > honestlyKept && !s.chargeLocked(f, kept-max(f.kept, honestlyKept), now) {
+		return false
+	}
+	f.kept = kept
+	return true
+}
+
+// payerLocked is who is charged for a datagram of a flow. Begin knows the address only, so that the handshake of a flow
+// may be noted at another flow of its address.
+func (s *Strangers) payerLocked(f *flow) *flow {
+	if f.handshake == nil {
+		if began := s.beganLocked(f.from); began != nil {
+			return began
+		}
+	}
+	return f
+}
+
+// beganLocked is a flow of an address that has a handshake; nil: none has.
+func (s *Strangers) beganLocked(from netip.AddrPort) *flow {
+	of := s.flows[from]
+	if i := slices.IndexFunc(of, func(f *flow) bool { return f.handshake != nil }); i >= 0 {
 		return of[i]
 	}
 	return nil
@@ -154,27 +230,46 @@ func (s *Strangers) Begin(from netip.AddrPort, now time.Time) *Handshake {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := slices.IndexFunc(s.flows[from], func(f *flow) bool { return f.handshake == nil })
-	if i < 0 || !s.rates.Allow(networksOf(from.Addr())[0].prefix, now) {
+	if i < 0 {
 		return nil
 	}
 	f := s.flows[from][i]
-	if !s.chargeLocked(f, handshakeCost+int64(f.datagrams)*datagramCost, now) {
+	if !s.chargeLocked(f, handshakeCost+max(0, f.kept-honestlyKept), now) {
 		return nil
 	}
-	f.since, f.handshake = now, &Handshake{strangers: s, flow: f}
+	if !s.rates.Allow(networksOf(from.Addr())[0].prefix, now) { // asked last: who finds no place comes again soon
+		s.refundLocked(f, 0)
+		return nil
+	}
+	f.since, f.datagrams = now, 1
+	f.handshake = &Handshake{strangers: s, flow: f}
 	return f.handshake
 }
 
 // Answered says that the server could answer the handshake, so that what came until now is done with; from now on end
 // ends the connection, without waiting for anything.
 func (h *Handshake) Answered(end func()) {
-	s := h.strangers
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if h.end = end; !h.flow.over {
-		s.spent.add(h.flow.from.Addr(), handshakeCost-h.flow.cost)
-		h.flow.cost = handshakeCost
+	h.strangers.mu.Lock()
+	h.end = end
+	h.strangers.mu.Unlock()
+	h.Read()
+}
+
+// Read says that what came until now is done with: the handshake is complete, or a message was read.
+func (h *Handshake) Read() {
+	h.strangers.mu.Lock()
+	defer h.strangers.mu.Unlock()
+	if f := h.flow; !f.over {
+		h.strangers.refundLocked(f, handshakeCost)
+		f.kept, f.overdrawn = 0, false
 	}
+}
+
+// Overdrawn reports whether something was not let through because QUIC would keep too much.
+func (h *Handshake) Overdrawn() bool {
+	h.strangers.mu.Lock()
+	defer h.strangers.mu.Unlock()
+	return h.flow.overdrawn
 }
 
 // Done says that the connection has ended, or is a node's. It may be called again.
@@ -205,8 +300,14 @@ func (s *Strangers) chargeLocked(f *flow, cost int64, now time.Time) bool {
 		o.handshake.end()
 	}
 	s.spent.add(address, cost)
-	f.cost += cost
+	f.charged += cost
 	return true
+}
+
+// refundLocked gives back all but so much.
+func (s *Strangers) refundLocked(f *flow, left int64) {
+	s.spent.add(f.from.Addr(), left-f.charged)
+	f.charged = left
 }
 
 func (s *Strangers) flowLocked(from netip.AddrPort, client []byte) *flow {
@@ -237,6 +338,7 @@ func (s *Strangers) newFlowLocked(from netip.AddrPort, client string, now time.T
 	f := &flow{from: from, client: client, since: now}
 	s.flows[from] = append(s.flows[from], f)
 	s.order = append(s.order, f)
+	s.flowing.Add(1)
 	return f
 }
 
@@ -251,7 +353,8 @@ func (s *Strangers) dropLocked(f *flow) {
 		return
 	}
 	f.over = true
-	s.spent.add(f.from.Addr(), -f.cost)
+	s.refundLocked(f, 0)
+	s.flowing.Add(-1)
 	for _, id := range f.ids {
 		delete(s.ids, id)
 	}

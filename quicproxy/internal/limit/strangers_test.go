@@ -39,7 +39,7 @@ func (w *town) halfway(from string, datagrams int) *Handshake {
 	to, client := fmt.Appendf(nil, "first %d", w.next), fmt.Append(nil, w.next)
 	var h *Handshake
 	for i := range datagrams {
-		if !w.s.Arrived(address, to, client, true, w.now) {
+		if !w.s.Arrived(address, Datagram{To: to, Client: client, Begins: true, CryptoFrames: 4}, w.now) {
 			break
 		}
 		if i == 0 {
@@ -168,6 +168,44 @@ func TestVillage(t *testing.T) {
 	t.Errorf("%d of %d nodes are in after %v", in, all, w.now.Sub(begin))
 }
 
+// TestPlaceIsWhole: whoever found a place can end a handshake, also if no other place is left.
+func TestPlaceIsWhole(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	last := netip.MustParseAddrPort("192.0.2.1:7")
+	first := Datagram{To: []byte("to"), Client: []byte("client"), Begins: true, CryptoFrames: 4}
+	h := begun(t, w, last, first)
+	w.fill(func(int) string { return "192.0.2.1" })
+	first.CryptoFrames = 5
+	if !w.s.Arrived(last, first, w.now) {
+		t.Error("the rest of its ClientHello was refused")
+	}
+	h.Answered(func() {})
+	if !w.s.Arrived(last, Datagram{To: first.To, Client: first.Client, Handshake: 600}, w.now) {
+		t.Error("its certificate was refused")
+	}
+	h.Read()
+	if !w.s.ArrivedShort(last, []byte("untold"), 200, w.now) {
+		t.Error("its Hello was refused")
+	}
+}
+
+// TestDatagramsBeforePlace: who found no place, or was sent a Retry, has used up nothing of what a handshake may send.
+func TestDatagramsBeforePlace(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	from := netip.MustParseAddrPort("192.0.2.1:7")
+	first := Datagram{To: []byte("to"), Client: []byte("client"), Begins: true, CryptoFrames: 4}
+	for range 2 * firstDatagrams {
+		w.s.Arrived(from, first, w.now)
+	}
+	w.now = w.now.Add(datagramEvery)
+	begun(t, w, from, first)
+	if !w.s.Arrived(from, first, w.now) {
+		t.Error("the rest of its ClientHello was refused")
+	}
+}
+
 // TestDatagrams: a handshake that does not come further gets few datagrams, and each is paid for.
 func TestDatagrams(t *testing.T) {
 	t.Parallel()
@@ -183,10 +221,13 @@ func TestDatagrams(t *testing.T) {
 		w := newTown(t)
 		from := netip.MustParseAddrPort("192.0.2.1:7")
 		to, client, server := []byte("to"), []byte("client"), []byte("server")
-		if w.s.Arrived(from, to, client, false, w.now) {
+		arrives := func(from netip.AddrPort, to []byte, begins bool) bool {
+			return w.s.Arrived(from, Datagram{To: to, Client: client, Begins: begins, CryptoFrames: 1}, w.now)
+		}
+		if arrives(from, to, false) {
 			t.Error("a connection begins in the middle")
 		}
-		if !w.s.Arrived(from, to, client, true, w.now) {
+		if !arrives(from, to, true) {
 			t.Fatal("the first datagram was refused")
 		}
 		h := w.s.Begin(from, w.now)
@@ -197,27 +238,95 @@ func TestDatagrams(t *testing.T) {
 		w.now = w.now.Add(test.after)
 		passed := 0
 		for i := range test.more {
-			if w.s.Arrived(from, [][]byte{to, server}[i%2], client, false, w.now) {
+			if arrives(from, [][]byte{to, server}[i%2], false) {
 				passed++
 			}
 		}
 		if passed != test.datagrams {
 			t.Errorf("after %v, answered %v: %d datagrams passed, want %d", test.after, test.answered, passed, test.datagrams)
 		}
-		if want := handshakeCost + int64(passed)*datagramCost; w.s.spent.total < want {
+		if want := connectionCost + int64(passed)*(datagramCost+cryptoFrameCost); w.s.spent.total < want {
 			t.Errorf("%d bytes are spent, want %d", w.s.spent.total, want)
 		}
 		for _, id := range [][]byte{to, server} {
-			if w.s.Arrived(netip.MustParseAddrPort("192.0.2.1:8"), id, client, true, w.now) {
+			if arrives(netip.MustParseAddrPort("192.0.2.1:8"), id, true) {
 				t.Error("a handshake is fed from another address")
 			}
 		}
 		h.Done()
 		h.Done() // the second does not count
-		if w.s.spent.total != 0 || len(w.s.spent.of)+len(w.s.flows)+len(w.s.ids)+len(w.s.order) != 0 {
+		if w.s.spent.total != 0 || len(w.s.spent.of)+len(w.s.flows)+len(w.s.ids)+len(w.s.order) != 0 || w.s.flowing.Load() != 0 {
 			t.Errorf("something is left: %+v", w.s)
 		}
 	}
+}
+
+// TestOneStranger: whatever somebody sends until they are admitted, the account says what QUIC may keep of it, and there
+// is a bound. What a node sends always has room.
+func TestOneStranger(t *testing.T) {
+	t.Parallel()
+	const most = connectionCost + maxKept
+	from := netip.MustParseAddrPort("192.0.2.1:7")
+	for _, test := range []struct {
+		name   string
+		answer bool
+		send   Datagram
+		short  int // bytes of datagrams with a short header, to an id that the server told only the stranger
+		passed int // bytes that pass at least
+	}{
+		{"crumbs of a ClientHello", false, Datagram{CryptoFrames: 16}, 0, 3},
+		{"crumbs of what follows it", true, Datagram{Handshake: 600}, 0, 3 * 600},
+		{"a padded datagram", true, Datagram{Handshake: 1150}, 0, 1150},
+		{"a stream in crumbs", true, Datagram{}, 400, 800},
+		{"small packets", true, Datagram{}, 32, 512},
+		{"a large packet", true, Datagram{}, 1150, 1150},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newTown(t)
+			first := Datagram{To: []byte("to"), Client: []byte("client"), Begins: true, CryptoFrames: 4}
+			h := begun(t, w, from, first)
+			if test.answer {
+				h.Answered(func() {})
+			}
+			passed, send := 0, test.send
+			send.To, send.Client = first.To, first.Client
+			for range 1000 {
+				ok := test.short > 0 && w.s.ArrivedShort(from, []byte("untold"), test.short, w.now) ||
+					test.short == 0 && w.s.Arrived(from, send, w.now)
+				if ok {
+					passed += max(test.short, send.Handshake, 1)
+				}
+				if w.s.spent.total > most {
+					t.Fatalf("the account has %d bytes, want %d at most", w.s.spent.total, most)
+				}
+			}
+			if passed < test.passed {
+				t.Errorf("%d passed, want %d", passed, test.passed)
+			}
+			h.Read()
+			if w.s.spent.total != handshakeCost || h.Overdrawn() {
+				t.Errorf("what was read costs still: %d bytes", w.s.spent.total)
+			}
+			h.Done()
+			if !w.s.ArrivedShort(from, []byte("untold"), 1200, w.now) || w.s.spent.total != 0 {
+				t.Error("a node pays for what it sends")
+			}
+		})
+	}
+}
+
+// begun is a handshake of which the first datagram has come.
+func begun(t *testing.T, w *town, from netip.AddrPort, first Datagram) *Handshake {
+	t.Helper()
+	if !w.s.Arrived(from, first, w.now) {
+		t.Fatal("the first datagram was refused")
+	}
+	h := w.s.Begin(from, w.now)
+	if h == nil {
+		t.Fatal("there is no place for a handshake")
+	}
+	return h
 }
 
 // TestForgedAddresses: datagrams that begin no connection cost nothing on the account, and a bounded number is
@@ -227,7 +336,7 @@ func TestForgedAddresses(t *testing.T) {
 	w := newTown(t)
 	for i := range 3 * maxFlows {
 		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 1)
-		w.s.Arrived(from, fmt.Append(nil, "to", i), []byte("c"), true, w.now)
+		w.s.Arrived(from, Datagram{To: fmt.Append(nil, "to", i), Client: []byte("c"), Begins: true}, w.now)
 	}
 	if len(w.s.order) > maxFlows || len(w.s.flows) > maxFlows || len(w.s.ids) > maxFlows || w.s.spent.total != 0 {
 		t.Errorf("%d flows, %d ids, %d bytes", len(w.s.order), len(w.s.ids), w.s.spent.total)
@@ -264,10 +373,11 @@ func TestAddressRate(t *testing.T) {
 func TestHandshakeOfAnotherFlow(t *testing.T) {
 	w := newTown(t)
 	address := netip.MustParseAddrPort("192.0.2.1:1")
-	if !w.s.Arrived(address, []byte("short"), []byte("a"), true, w.now) {
+	short, long := Datagram{To: []byte("short"), Client: []byte("a"), Begins: true}, Datagram{To: []byte("long enough"), Client: []byte("b"), Begins: true}
+	if !w.s.Arrived(address, short, w.now) {
 		t.Fatal("the first packet of an address was refused")
 	}
-	if !w.s.Arrived(address, []byte("long enough"), []byte("b"), true, w.now) {
+	if !w.s.Arrived(address, long, w.now) {
 		t.Fatal("the first packet of another flow was refused")
 	}
 	h := w.s.Begin(address, w.now)
@@ -275,11 +385,11 @@ func TestHandshakeOfAnotherFlow(t *testing.T) {
 		t.Fatal("there is no place for a handshake")
 	}
 	defer h.Done()
-	before := w.s.spent.total
-	if !w.s.Arrived(address, []byte("long enough"), []byte("b"), true, w.now) {
+	before := h.flow.kept
+	if !w.s.Arrived(address, long, w.now) {
 		t.Fatal("the second packet of a handshake was refused")
 	}
-	if cost := w.s.spent.total - before; cost != datagramCost {
+	if cost := h.flow.kept - before; cost != datagramCost {
 		t.Errorf("a packet of a handshake cost %d, want %d", cost, datagramCost)
 	}
 }
