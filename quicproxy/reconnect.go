@@ -15,6 +15,8 @@ import (
 
 const (
 	minBackoff, maxBackoff = time.Second, time.Minute
+	// A place for a stranger is taken for a few round trips only.
+	minNoPlace = 250 * time.Millisecond
 	// A connection that lasted so long was no failure: the next attempt after it comes soon.
 	lasting = 10 * time.Second
 	// For so long after a loss attempts are short and follow each other, so that a server that comes back is
@@ -29,8 +31,13 @@ const (
 // lost their server come back spread out.
 type backoff struct{ limit time.Duration }
 
-func (b *backoff) next() time.Duration {
-	b.limit = min(max(2*b.limit, minBackoff), maxBackoff)
+func (b *backoff) next() time.Duration { return b.from(minBackoff) }
+
+// noPlace is the pause before a server is asked again that had no place: it doubles as others do, but begins shorter.
+func (b *backoff) noPlace() time.Duration { return b.from(minNoPlace) }
+
+func (b *backoff) from(least time.Duration) time.Duration {
+	b.limit = min(max(2*b.limit, least), maxBackoff)
 	return rand.N(b.limit)
 }
 
@@ -100,7 +107,11 @@ func (r *reconnector) connect(running, attempt context.Context, pause time.Durat
 			return l
 		}
 		if attempt.Err() == nil {
-			pause = r.pauseAfter(err, r.eager())
+			if hadNoPlace(err) {
+				r.slow, pause = false, r.retry.noPlace()
+			} else {
+				pause = r.pauseAfter(err, r.eager())
+			}
 			r.missed(err, pause)
 		}
 	}
@@ -181,6 +192,15 @@ func isReplaced(err error) bool {
 	}
 	end, ok := errors.AsType[*quic.ApplicationError](err)
 	return ok && end.Remote && framing.ErrorCode(end.ErrorCode) == framing.ErrorReplaced
+}
+
+// hadNoPlace reports whether a server that was dialed takes no connection of a stranger at the moment.
+func hadNoPlace(err error) bool {
+	if refused, ok := errors.AsType[*quic.TransportError](err); ok {
+		return refused.Remote && refused.ErrorCode == quic.ConnectionRefused
+	}
+	end, ok := errors.AsType[*quic.ApplicationError](err)
+	return ok && end.Remote && framing.ErrorCode(end.ErrorCode) == framing.ErrorBusy
 }
 
 func sleep(ctx context.Context, d time.Duration) {
