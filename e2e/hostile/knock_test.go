@@ -43,7 +43,11 @@ func plainSocket(t *testing.T) net.PacketConn {
 // knockingSocket is that of a stranger who knows the server's id.
 func knockingSocket(t *testing.T, invitation certs.Invitation) net.PacketConn {
 	t.Helper()
-	return knocking{plainSocket(t), framing.NewKnockKey(invitation.Server)}
+	return knockingOn(plainSocket(t), invitation)
+}
+
+func knockingOn(socket net.PacketConn, invitation certs.Invitation) net.PacketConn {
+	return knocking{socket, framing.NewKnockKey(invitation.Server)}
 }
 
 func serverAddress(t *testing.T, invitation certs.Invitation) net.Addr {
@@ -59,18 +63,25 @@ func serverAddress(t *testing.T, invitation certs.Invitation) net.Addr {
 // want one more.
 func tryDial(t *testing.T, invitation certs.Invitation, wrap func(net.PacketConn) net.PacketConn) *quic.Conn {
 	t.Helper()
+	conn, end := dialOver(t, invitation, wrap(knockingSocket(t, invitation)), serverAddress(t, invitation))
+	t.Cleanup(end)
+	return conn
+}
+
+// dialOver makes a handshake over a socket; nil: the server did not want one more. end leaves without a word.
+func dialOver(t *testing.T, invitation certs.Invitation, socket net.PacketConn, to net.Addr) (conn *quic.Conn, end func()) {
+	t.Helper()
 	tlsConfig, err := certs.NodeTLS(newKey(t), invitation.Server)
 	if err != nil {
 		t.Error(err)
-		return nil
+		return nil, func() {}
 	}
-	transport := &quic.Transport{Conn: wrap(knockingSocket(t, invitation))}
-	t.Cleanup(func() { transport.Close() })
+	transport := &quic.Transport{Conn: socket}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	conn, err := transport.Dial(ctx, serverAddress(t, invitation), tlsConfig, nil)
+	conn, err = transport.Dial(ctx, to, tlsConfig, nil)
 	if err != nil {
-		return nil
+		conn = nil
 	}
-	return conn
+	return conn, func() { transport.Close() }
 }

@@ -34,7 +34,13 @@ type program struct {
 // start starts a program with a data directory of its own, which ends with the test.
 func start(t *testing.T, name string, arguments ...string) *program {
 	t.Helper()
-	p := &program{t: t, folder: t.TempDir()}
+	return startIn(t, t.TempDir(), name, arguments...)
+}
+
+// startIn starts a program with a data directory that there is.
+func startIn(t *testing.T, folder, name string, arguments ...string) *program {
+	t.Helper()
+	p := &program{t: t, folder: folder}
 	p.cmd = exec.Command(filepath.Join(bin, name), append(arguments, "--data-dir", p.folder)...)
 	p.cmd.Stderr = p
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -47,13 +53,18 @@ func start(t *testing.T, name string, arguments ...string) *program {
 	}
 	p.stdout = bufio.NewReader(stdout)
 	t.Cleanup(func() {
-		p.cmd.Process.Kill()
-		p.cmd.Wait()
+		p.end()
 		if t.Failed() {
 			t.Logf("%s logged:\n%s", name, tail(p.log()))
 		}
 	})
 	return p
+}
+
+// end kills it, unless that was done.
+func (p *program) end() {
+	p.cmd.Process.Kill()
+	p.cmd.Wait()
 }
 
 // Write takes what the program logs.
