@@ -259,8 +259,13 @@ func TestRefusedStreams(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		stream.Write(append(header, make([]byte, 8<<10)...))
-		time.Sleep(15 * time.Millisecond)
+		// The header comes last, or the node may refuse the stream before the rest is there, and keep none of it.
+		w.machine.Cut()
+		stream.Write(header)
+		synctest.Wait()
+		w.machine.Restore()
+		stream.Write(make([]byte, 8<<10)) // its ack, at 20 ms, shows that the header was lost: the node has it at 30 ms
+		time.Sleep(35 * time.Millisecond)
 		w.nat.Cut() // the server does not hear that the stream is refused
 		time.Sleep(time.Second)
 		if used := node.node.memory.Used(); used < 8<<10 {
