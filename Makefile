@@ -8,7 +8,7 @@
 # make cover      how much of each package its tests run
 # make check      gofmt, go vet, staticcheck, generated code, known vulnerabilities
 # make bench      measures the programs, beside other tunnels if PEERS=dir has their programs, into
-#                 docs/benchmarks.md; RUNS=5 times. With ONLY=regexp or WHO=regexp it only prints.
+#                 docs/benchmarks.md; RUNS=6 times. With ONLY=regexp or WHO=regexp it only prints.
 #                 BEFORE=dir compares with the programs of another version of apquic
 #                 Through a bad network, too, when it runs as root on Linux with nft and conntrack
 # make bench-scale  one server with NODES=1000 nodes
@@ -69,7 +69,7 @@ BENCH_PROGRAMS = ./bench $(addprefix ./,$(wildcard internal/testlink))
 .PHONY: bench
 bench: build
 	$(GO) build -buildvcs=false -o bin/ $(BENCH_PROGRAMS)
-	bin/bench --runs $(or $(RUNS),5) $(if $(PEERS),--peers '$(PEERS)') $(if $(BEFORE),--before '$(BEFORE)') $(if $(ONLY),--only '$(ONLY)') \
+	bin/bench --runs $(or $(RUNS),6) $(if $(PEERS),--peers '$(PEERS)') $(if $(BEFORE),--before '$(BEFORE)') $(if $(ONLY),--only '$(ONLY)') \
 	  $(if $(WHO),--who '$(WHO)') $(if $(ONLY)$(WHO),,--write docs/benchmarks.md)
 
 .PHONY: bench-scale

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 )
@@ -25,7 +26,8 @@ type bench struct {
 var errBlocked = errors.New("nothing came through for 10 s")
 
 // run measures everything, runs times. Each run measures all contenders in turn, so that what else the
-// machine does hits all of them alike. It ends early, with what it has, when ctx ends.
+// machine does hits all of them alike, and in another order each time: see inOrder. It ends early, with what
+// it has, when ctx ends.
 func (b *bench) run(ctx context.Context) *results {
 	found := newResults()
 	for i := range b.runs {
@@ -33,14 +35,30 @@ func (b *bench) run(ctx context.Context) *results {
 			if ctx.Err() != nil {
 				return found
 			}
-			b.measure(ctx, m, found, fmt.Sprintf("run %d of %d: %s", i+1, b.runs, m.name))
+			b.measure(ctx, m, inOrder(b.contenders, i), found, fmt.Sprintf("run %d of %d: %s", i+1, b.runs, m.name))
 		}
 	}
 	return found
 }
 
-// measure measures one thing of all contenders.
-func (b *bench) measure(ctx context.Context, m measurement, found *results, title string) {
+// inOrder returns the contenders in the order of a run, which counts from 0. The place matters: the same
+// program is measured a few percent worse in the first place than behind another one. The order begins with
+// the next contender in every second run, and is turned round in the runs in between. So of two contenders
+// either one comes first in half of any even number of runs, and 2n runs give each of n every place twice.
+func inOrder(contenders []contender, run int) []contender {
+	if len(contenders) == 0 {
+		return nil
+	}
+	first := run / 2 % len(contenders)
+	order := slices.Concat(contenders[first:], contenders[:first])
+	if run%2 == 1 {
+		slices.Reverse(order)
+	}
+	return order
+}
+
+// measure measures one thing of all contenders, in the order given.
+func (b *bench) measure(ctx context.Context, m measurement, order []contender, found *results, title string) {
 	if m.link != nil {
 		if missing := linkMissing(b.linkProgram); missing != "" {
 			return
@@ -48,7 +66,7 @@ func (b *bench) measure(ctx context.Context, m measurement, found *results, titl
 	}
 	n, err := b.network(ctx, m)
 	if err != nil {
-		for _, c := range b.contenders {
+		for _, c := range order {
 			found.add(m, c.name, nil, err)
 		}
 		fmt.Fprintf(b.progress, "%s: failed: %v\n", title, err)
@@ -56,10 +74,10 @@ func (b *bench) measure(ctx context.Context, m measurement, found *results, titl
 	}
 	defer n.remove()
 	if m.event != nil {
-		b.together(ctx, m, n, found, title)
+		b.together(ctx, m, order, n, found, title)
 		return
 	}
-	for _, c := range b.contenders {
+	for _, c := range order {
 		if ctx.Err() != nil {
 			return
 		}
@@ -89,12 +107,13 @@ func (b *bench) one(ctx context.Context, m measurement, c contender, n *network)
 	return m.run(ctx, t)
 }
 
-// together measures all contenders at the same time, while the event happens once.
-func (b *bench) together(ctx context.Context, m measurement, n *network, found *results, title string) {
+// together measures all contenders at the same time, while the event happens once. The order is that in
+// which they start.
+func (b *bench) together(ctx context.Context, m measurement, order []contender, n *network, found *results, title string) {
 	ctx, cancel := context.WithTimeoutCause(ctx, m.limit, fmt.Errorf("it took longer than %v", m.limit))
 	defer cancel()
-	trials := make([]*trial, len(b.contenders))
-	for i, c := range b.contenders {
+	trials := make([]*trial, len(order))
+	for i, c := range order {
 		t, err := b.newTrial(ctx, c, n)
 		if err != nil {
 			found.add(m, c.name, nil, err)
@@ -111,8 +130,8 @@ func (b *bench) together(ctx context.Context, m measurement, n *network, found *
 		}
 		running.Go(func() {
 			one, err := m.run(ctx, t)
-			found.add(m, b.contenders[i].name, one, err)
-			b.tell(title, m, b.contenders[i], one, err)
+			found.add(m, order[i].name, one, err)
+			b.tell(title, m, order[i], one, err)
 		})
 	}
 	select {

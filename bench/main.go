@@ -66,7 +66,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	flags.StringVar(&o.peers, "peers", "", "folder with the programs of other tunnels: frps and frpc, chisel, rathole, bore")
 	flags.StringVar(&o.only, "only", "", "measure only what matches this regular expression")
 	flags.StringVar(&o.who, "who", "", "measure only the contenders that match this regular expression")
-	flags.IntVar(&o.runs, "runs", 5, "how often everything is measured")
+	flags.IntVar(&o.runs, "runs", defaultRuns, "how often everything is measured; an even number has each contender be first as often as another")
 	flags.BoolVar(&o.quick, "quick", false, "measure for fractions of a second: only whether it works")
 	flags.BoolVar(&o.list, "list", false, "list the measurements")
 	flags.StringVar(&o.write, "write", "", "document whose measured part is replaced")
@@ -106,6 +106,9 @@ func measureAll(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	return updateDocument(o.write, report)
 }
 
+// defaultRuns is even, so that of any two contenders each is measured in front of the other one as often as behind it.
+const defaultRuns = 6
+
 // newBench finds what there is to measure.
 func newBench(o options, progress io.Writer) (*bench, error) {
 	self, err := os.Executable()
@@ -143,7 +146,7 @@ func command(o options) string {
 	if o.before != "" {
 		text += " BEFORE=dir"
 	}
-	if o.runs != 5 {
+	if o.runs != defaultRuns {
 		text += fmt.Sprintf(" RUNS=%d", o.runs)
 	}
 	if o.only != "" {
