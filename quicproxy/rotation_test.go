@@ -56,7 +56,7 @@ func TestRotation(t *testing.T) {
 		server = w.startServer()
 		begin := time.Now()
 		eventually(t, "followed", func() bool { return told.last() == Welcome{Server: next.ID()} })
-		if took := time.Since(begin); took > 2*time.Second {
+		if took := time.Since(begin); took > 3*time.Second { // the second wait in a row is 2 s at most, a third would be 4 s
 			t.Errorf("followed after %v", took)
 		}
 		exchange(t, w.visit("20000"), "with the new key")
