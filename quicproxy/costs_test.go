@@ -98,11 +98,11 @@ func TestBadNames(t *testing.T) {
 		w.startServer()
 		a := newAttacker(w, 1, false)
 		before := w.logged.told()
-		for i := range 3000 {
+		for i := range 1000 {
 			a.request(framing.OpProxyRequest, &framing.ProxyRequest{Service: fmt.Sprint("BAD ", i)})
 		}
 		time.Sleep(10 * time.Minute)
-		if n := a.answers.Load(); n != 3000 {
+		if n := a.answers.Load(); n != 1000 {
 			t.Errorf("%d answers", n)
 		}
 		if n := w.logged.told() - before; n > 15 {
@@ -171,7 +171,7 @@ func TestKeepaliveFlood(t *testing.T) {
 		w.startServer()
 		a := newAttacker(w, 1, false)
 		go func() {
-			for range 5000 {
+			for range 2000 {
 				a.request(framing.OpKeepalive, &framing.Keepalive{})
 			}
 		}()
@@ -179,8 +179,8 @@ func TestKeepaliveFlood(t *testing.T) {
 		if n := a.answers.Load(); n < 500 || n > 1100 {
 			t.Errorf("%d answers in 10 s", n)
 		}
-		time.Sleep(2 * time.Minute)
-		if n := a.answers.Load(); n != 5000 {
+		time.Sleep(time.Minute)
+		if n := a.answers.Load(); n != 2000 {
 			t.Errorf("%d answers in all", n)
 		}
 		if n := w.logged.count("read more slowly"); n == 0 {

@@ -32,7 +32,7 @@ func BenchmarkIdleTraffic(b *testing.B) {
 			for b.Loop() {
 				// A bubble is for tests only, so one is run here.
 				testing.RunTests(func(_, _ string) (bool, error) { return true, nil }, []testing.InternalTest{{
-					Name: b.Name(), F: func(t *testing.T) { datagrams, bytes = idleDay(t, keepalive) },
+					Name: b.Name(), F: func(t *testing.T) { datagrams, bytes = idleTraffic(t, keepalive, 24*time.Hour) },
 				}})
 			}
 			b.ReportMetric(float64(datagrams), "datagrams/day")
@@ -48,8 +48,8 @@ func keepaliveName(keepalive time.Duration) string {
 	return keepalive.String()
 }
 
-// idleDay is the traffic of a day, without that of connecting.
-func idleDay(t *testing.T, keepalive time.Duration) (datagrams, bytes int64) {
+// idleTraffic is that of a node without clients for so long, without that of connecting.
+func idleTraffic(t *testing.T, keepalive, during time.Duration) (datagrams, bytes int64) {
 	var sentDatagrams, sentBytes atomic.Int64
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -64,7 +64,7 @@ func idleDay(t *testing.T, keepalive time.Duration) (datagrams, bytes int64) {
 		}).leases.wait(t, 1)
 		time.Sleep(5 * time.Second)
 		beforeDatagrams, beforeBytes := sentDatagrams.Load(), sentBytes.Load()
-		time.Sleep(24 * time.Hour)
+		time.Sleep(during)
 		datagrams, bytes = sentDatagrams.Load()-beforeDatagrams, sentBytes.Load()-beforeBytes
 	})
 	return datagrams, bytes
@@ -72,10 +72,11 @@ func idleDay(t *testing.T, keepalive time.Duration) (datagrams, bytes int64) {
 
 // TestIdleTraffic: the figures of docs/architecture.md stay what they are.
 func TestIdleTraffic(t *testing.T) {
+	day := whole(24*time.Hour, 4*time.Hour)
 	for keepalive, most := range map[time.Duration]int64{285 * time.Second: 150_000, AutoKeepalive: 180_000} {
 		t.Run(keepaliveName(keepalive), func(t *testing.T) {
 			t.Parallel()
-			datagrams, bytes := idleDay(t, keepalive)
+			datagrams, bytes := idleTraffic(t, keepalive, day)
 			t.Logf("%d datagrams, %d bytes", datagrams, bytes)
 			if bytes > most {
 				t.Errorf("%d bytes a day, want %d at most", bytes, most)

@@ -225,7 +225,7 @@ func TestMemoryOfReadersThatSlowDown(t *testing.T) {
 		node := w.startNode(expose("web", web)).leasesWait(t)
 		begin := time.Now()
 		defer readAll(w.greedy(8, "20000"), 64<<10, func() time.Duration {
-			if time.Since(begin) < 5*time.Second {
+			if time.Since(begin) < 2*time.Second {
 				return time.Millisecond
 			}
 			return 800 * time.Millisecond

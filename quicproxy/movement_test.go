@@ -259,7 +259,7 @@ func TestRelayWhileMoving(t *testing.T) {
 		if strings.Contains(test.name, "resets") {
 			continue
 		}
-		for seed := range uint64(10) {
+		for seed := range uint64(whole(10, 4)) {
 			t.Run(fmt.Sprint(test.name, " ", seed), func(t *testing.T) {
 				simulate(t, func(t *testing.T, w *world) {
 					test.run(t, w, func(server *Server) {

@@ -124,10 +124,7 @@ func upstream(tb testing.TB, handle func(net.Conn)) string {
 
 // TestIsolation: a thousand clients that ask for endless data and never read it stop nobody.
 func TestIsolation(t *testing.T) {
-	stalled := 1000
-	if raceDetector {
-		stalled = 100 // for the races; it is slow, and its times mean nothing
-	}
+	stalled := whole(1000, 100)
 	filled := make(chan struct{}, stalled)
 	over := make(chan struct{})
 	endless := upstream(t, func(c net.Conn) {
@@ -151,7 +148,7 @@ func TestIsolation(t *testing.T) {
 	finish := sync.OnceFunc(func() { close(over) })
 	t.Cleanup(finish) // before the services are waited for
 	c := tun.dial("echo")
-	const rounds = 5000
+	rounds := whole(5000, 100) // whose times mean nothing under the race detector
 	roundTrip(t, c, rounds)
 	alone := roundTrip(t, c, rounds)
 	clients := make([]*net.TCPConn, stalled)
