@@ -1,6 +1,8 @@
 module apquic
 
-go 1.26.8
+go 1.26.0
+
+toolchain go1.26.8
 
 require (
 	github.com/mdlayher/netlink v1.11.2
