@@ -20,13 +20,14 @@
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
-LDFLAGS  = -s -w -X apquic/internal/cli.version=$(VERSION)
+MODULE  := $(shell sed -n 's/^module //p' go.mod)
+LDFLAGS  = -s -w -X $(MODULE)/internal/cli.version=$(VERSION)
 DIST    ?= dist
+GENERATED ?= .
 TARGETS ?= linux-amd64 linux-arm64 linux-armv6 linux-armv7 linux-mipsle linux-riscv64 \
            darwin-arm64 darwin-amd64 windows-amd64 freebsd-amd64
 
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
-PROTOC      = protoc --plugin=protoc-gen-go=bin/protoc-gen-go --go_opt=paths=source_relative framing/apquic.proto
 
 .PHONY: build
 build:
@@ -84,6 +85,15 @@ bench-scale: build
 bench-go:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
+# Import lines are the only places with the module's path, besides go.mod.
+.PHONY: module-path
+module-path:
+	@test -n '$(TO)' || { echo "say which: make module-path TO=example.org/apquic" >&2; exit 1; }
+	$(GO) mod edit -module '$(TO)'
+	@files=$$(grep -rlE --include='*.go' '"$(subst .,\.,$(MODULE))[/"]' .); \
+	sed -E -i.before 's,^(import +)?([[:space:]]*[[:alnum:]_.]*[[:space:]]*)"$(subst .,\.,$(MODULE))(/[^"]*)?"([[:space:]]*(//.*)?)$$,\1\2"$(TO)\3"\4,' $$files && \
+	gofmt -w $$files && for file in $$files; do rm "$$file.before"; done && echo "$(MODULE) is now $(TO)"
+
 .PHONY: check
 check: check-format check-generated check-vulnerabilities
 	$(GO) vet ./...
@@ -104,8 +114,9 @@ check-vulnerabilities:
 	@.ci/vulnerabilities
 
 .PHONY: generate
-generate: bin/protoc-gen-go
-	$(PROTOC) --go_out=.
+generate: bin/protoc-gen-go # the module's path stands in go.mod, not in the .proto file
+	protoc --plugin=protoc-gen-go=bin/protoc-gen-go --go_opt=paths=source_relative \
+	  --go_opt=Mframing/apquic.proto=$(MODULE)/framing --go_out=$(GENERATED) framing/apquic.proto
 
 # Its version is the one of the protobuf module in go.mod.
 bin/protoc-gen-go: go.mod

@@ -3,6 +3,7 @@
 package apquic_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -70,50 +71,54 @@ var allowedInTests = map[string][]string{
 }
 
 // forbidden lists, for each package, the import paths that must not be linked into it, not even through
-// others. A path stands for all that is below it.
+// others. A path stands for all that is below it; "./" stands for this module.
 var forbidden = map[string][]string{
 	"framing":            {"github.com/quic-go/quic-go", "net/http"},
 	"certs":              {"github.com/quic-go/quic-go", "net/http"},
 	"lease":              {"github.com/quic-go/quic-go", "net/http", "go.etcd.io"},
 	"quicproxy/segments": {"github.com/quic-go/quic-go", "net"},
-	"quicproxy":          {"github.com/prometheus", "go.etcd.io", "golang.org/x/crypto/acme", "github.com/spf13/pflag", "apquic/internal/config"},
+	"quicproxy":          {"github.com/prometheus", "go.etcd.io", "golang.org/x/crypto/acme", "github.com/spf13/pflag", "./internal/config"},
 	"cmd/apquic-node": {
-		"apquic/lease/boltstore", "apquic/lease/etcdstore", "apquic/admin", "apquic/certs/acme",
+		"./lease/boltstore", "./lease/etcdstore", "./admin", "./certs/acme",
 		"github.com/prometheus", "go.etcd.io", "golang.org/x/crypto/acme", "testing",
 	},
 	"cmd/apquic-server": {"testing"},
 }
 
-const module = "apquic/"
-
 // goPackage is what go list tells of a package.
 type goPackage struct {
 	ImportPath                         string
+	Module                             struct{ Path string }
 	Imports, TestImports, XTestImports []string
 	Deps                               []string
 }
 
+// folder returns the folder of a package of this module, with slashes; "." is the module's root.
+func (p goPackage) folder() string {
+	return cmp.Or(strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, p.Module.Path), "/"), ".")
+}
+
 func TestImports(t *testing.T) {
 	for _, p := range listPackages(t) {
-		name := strings.TrimPrefix(p.ImportPath, module)
+		name := p.folder()
 		imports, known := allowed[name]
 		inTests, knownTests := allowedInTests[name]
-		if !known && !knownTests && p.ImportPath != "apquic" {
+		if !known && !knownTests && name != "." {
 			t.Errorf("%s is in no line of this test: give it its place among the layers", name)
 			continue
 		}
-		checkImports(t, name, "", p.Imports, imports)
+		checkImports(t, p, "", p.Imports, imports)
 		self := append(slices.Concat(imports, inTests), name)
-		checkImports(t, name, "in its tests ", p.TestImports, self)
-		checkImports(t, name, "in its tests ", p.XTestImports, self)
+		checkImports(t, p, "in its tests ", p.TestImports, self)
+		checkImports(t, p, "in its tests ", p.XTestImports, self)
 	}
 }
 
-func checkImports(t *testing.T, name, where string, imports, allowed []string) {
+func checkImports(t *testing.T, p goPackage, where string, imports, allowed []string) {
 	t.Helper()
 	for _, path := range imports {
-		if own, ok := strings.CutPrefix(path, module); ok && !slices.Contains(allowed, own) {
-			t.Errorf("%s %simports %s, which is not below it", name, where, own)
+		if own, ok := strings.CutPrefix(path, p.Module.Path+"/"); ok && !slices.Contains(allowed, own) {
+			t.Errorf("%s %simports %s, which is not below it", p.folder(), where, own)
 		}
 	}
 }
@@ -121,12 +126,15 @@ func checkImports(t *testing.T, name, where string, imports, allowed []string) {
 func TestForbidden(t *testing.T) {
 	seen := 0
 	for _, p := range listPackages(t) {
-		paths := forbidden[strings.TrimPrefix(p.ImportPath, module)]
+		paths := forbidden[p.folder()]
 		if paths != nil {
 			seen++
 		}
 		for _, dependency := range p.Deps {
 			for _, path := range paths {
+				if own, ok := strings.CutPrefix(path, "./"); ok {
+					path = p.Module.Path + "/" + own
+				}
 				if dependency == path || strings.HasPrefix(dependency, path+"/") {
 					t.Errorf("%s links %s", p.ImportPath, dependency)
 				}
@@ -140,7 +148,7 @@ func TestForbidden(t *testing.T) {
 
 func listPackages(t *testing.T) (packages []goPackage) {
 	t.Helper()
-	list := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports,Deps", "./...")
+	list := exec.Command("go", "list", "-json=ImportPath,Module,Imports,TestImports,XTestImports,Deps", "./...")
 	var complaint strings.Builder
 	list.Stderr = &complaint
 	out, err := list.Output()

@@ -1727,7 +1727,7 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\x05relay\x18\x01 \x01(\x04R\x05relay\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x16\n" +
 	"\x06length\x18\x03 \x01(\rR\x06length\x12\x10\n" +
-	"\x03end\x18\x04 \x01(\bR\x03endB\x10Z\x0eapquic/framingb\x06proto3"
+	"\x03end\x18\x04 \x01(\bR\x03endb\x06proto3"
 
 var (
 	file_framing_apquic_proto_rawDescOnce sync.Once
