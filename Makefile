@@ -1,22 +1,4 @@
-# make build      both programs into bin/                        make          the same
-# make demo       a server, a node and a web site on this machine, until Ctrl-C
-#                 make demo ONCE=1   fetches the page once and says whether it came
-# make test       every test: unit, race detector, fuzz seeds, end to end with the real programs
-# make test-net   what relays survive when the network changes, in network namespaces; needs root on Linux
-#                 make test-net TRIES=10   the median recovery from an outage of 5 seconds instead
-# make fuzz       tries every decoder with inputs that nobody thought of; FUZZTIME=30s each
-# make cover      how much of each package its tests run
-# make check      gofmt, go vet, staticcheck, generated code, known vulnerabilities
-# make bench      measures the programs, beside other tunnels if PEERS=dir has their programs, into
-#                 docs/benchmarks.md; RUNS=6 times. With ONLY=regexp or WHO=regexp it only prints.
-#                 BEFORE=dir compares with the programs of another version of apquic
-#                 Through a bad network, too, when it runs as root on Linux with nft and conntrack
-# make bench-scale  one server with NODES=1000 nodes
-# make bench-go   the benchmarks among the tests
-# make dist       release binaries for every platform into dist/, with SHA256SUMS
-# make test-arm   the ARMv6 node under qemu-user against a native server
-# make generate   framing/apquic.pb.go from framing/apquic.proto; needs protoc
-# make clean      removes bin/ and dist/
+# make help lists what can be made: the text behind ## of each target.
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -27,14 +9,22 @@ GENERATED ?= .
 TARGETS ?= linux-amd64 linux-arm64 linux-armv6 linux-armv7 linux-mipsle linux-riscv64 \
            darwin-arm64 darwin-amd64 windows-amd64 freebsd-amd64
 
+# Tools of the developers, not of the program: pinned here, so that go.mod has only what the program needs.
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+BENCHSTAT   = $(GO) run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
+
+.DEFAULT_GOAL = build
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: build
-build:
+build: ## both programs into bin/; make alone does the same
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 .PHONY: demo
-demo: build
+demo: build ## a server, a node and a web site on this machine, until Ctrl-C; ONCE=1 fetches the page once and says whether it came
 	$(GO) build -buildvcs=false -o bin/ ./internal/demo
 	@ONCE=$(ONCE) bin/demo
 
@@ -45,7 +35,7 @@ RACE ?= $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 WHOLE = (TestIsolation|TestIdleRelaysHoldNoBuffers|TestIdleTraffic|TestLanes|TestLossyTransfers|TestRelayWhileMoving)
 
 .PHONY: test
-test:
+test: ## every test: unit, race detector, fuzz seeds, end to end with the real programs
 	@test -n "$(RACE)" || echo "no C compiler here: the tests run without the race detector"
 	$(GO) test -count=1 $(RACE) -timeout 20m $$($(GO) list ./... | grep -v /e2e/hostile) # e2e builds the programs itself, so a cached result would be of older ones
 	$(GO) test -count=1 -timeout 10m ./e2e/hostile # alone: they measure memory and a neighbour's time
@@ -53,17 +43,17 @@ test:
 
 # Installs nothing and leaves nothing behind; says what is missing. Not under the race detector: it measures time.
 .PHONY: test-net
-test-net:
+test-net: ## what relays survive when the network changes, in network namespaces; root on Linux; TRIES=10 takes the median of an outage of 5 s instead
 	APQUIC_TEST_NET=1 APQUIC_TEST_NET_TRIES=$(TRIES) \
 	  $(GO) test -count=1 -v -timeout 10m -parallel 6 $(if $(TRIES),-run '^TestOutageMedian$$') ./e2e/netns
 
 .PHONY: fuzz
-fuzz:
+fuzz: ## every decoder with inputs that nobody thought of, FUZZTIME=30s each
 	@FUZZTIME='$(FUZZTIME)' .ci/fuzz
 
 # The share of statements that the tests of each package run, without generated code.
 .PHONY: cover
-cover:
+cover: ## how much of each package its tests run
 	@$(GO) test -coverprofile=cover.out ./certs ./framing ./internal/cli ./internal/config ./internal/testnet ./lease/... ./quicproxy >/dev/null
 	@awk '/^mode:|\.pb\.go:/ {next} {sub("/[^/]*:", " "); all[$$1] += $$3; if ($$4) hit[$$1] += $$3} \
 	  END {for (p in all) printf "%-24s %5.1f %%\n", p, 100*hit[p]/all[p]}' cover.out | sort
@@ -71,23 +61,27 @@ cover:
 BENCH_PROGRAMS = ./bench $(addprefix ./,$(wildcard internal/testlink))
 
 .PHONY: bench
-bench: build
+bench: build ## the programs measured, into docs/benchmarks.md: RUNS=6 times, with PEERS=dir of other tunnels, BEFORE=dir of another version; ONLY= or WHO=regexp only prints
 	$(GO) build -buildvcs=false -o bin/ $(BENCH_PROGRAMS)
 	bin/bench --runs $(or $(RUNS),6) $(if $(PEERS),--peers '$(PEERS)') $(if $(BEFORE),--before '$(BEFORE)') $(if $(ONLY),--only '$(ONLY)') \
 	  $(if $(WHO),--who '$(WHO)') $(if $(ONLY)$(WHO),,--write docs/benchmarks.md)
 
 .PHONY: bench-scale
-bench-scale: build
+bench-scale: build ## one server with NODES=1000 nodes
 	$(GO) build -buildvcs=false -o bin/ ./bench
 	bin/bench nodes --count $(or $(NODES),1000)
 
+# What was measured stays in bench.out: kept under another name, it is the BEFORE of the next change.
+BENCHMARKED = ./internal/udp ./quicproxy/...
+
 .PHONY: bench-go
-bench-go:
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+bench-go: ## the benchmarks among the tests, COUNT=6 times, with benchstat; BEFORE=old.out compares, ONLY=regexp selects
+	$(GO) test -run '^$$' -bench '$(or $(ONLY),.)' -benchmem -count $(or $(COUNT),6) $(BENCHMARKED) > bench.out || { cat bench.out; exit 1; }
+	$(BENCHSTAT) $(BEFORE) bench.out
 
 # Import lines are the only places with the module's path, besides go.mod.
 .PHONY: module-path
-module-path:
+module-path: ## gives the module another path everywhere: TO=example.org/apquic
 	@test -n '$(TO)' || { echo "say which: make module-path TO=example.org/apquic" >&2; exit 1; }
 	$(GO) mod edit -module '$(TO)'
 	@files=$$(grep -rlE --include='*.go' '"$(subst .,\.,$(MODULE))[/"]' .); \
@@ -95,7 +89,7 @@ module-path:
 	gofmt -w $$files && for file in $$files; do rm "$$file.before"; done && echo "$(MODULE) is now $(TO)"
 
 .PHONY: check
-check: check-format check-generated check-vulnerabilities
+check: check-format check-generated check-vulnerabilities ## gofmt, go vet, staticcheck, generated code, known vulnerabilities, imports and documents
 	$(GO) vet ./...
 	$(STATICCHECK) ./...
 	$(GO) test -count=1 .
@@ -113,8 +107,9 @@ check-generated:
 check-vulnerabilities:
 	@.ci/vulnerabilities
 
+# The path of the Go package comes from go.mod: in the .proto file it would stand a second time.
 .PHONY: generate
-generate: bin/protoc-gen-go # the module's path stands in go.mod, not in the .proto file
+generate: bin/protoc-gen-go ## framing/apquic.pb.go from framing/apquic.proto; needs protoc
 	protoc --plugin=protoc-gen-go=bin/protoc-gen-go --go_opt=paths=source_relative \
 	  --go_opt=Mframing/apquic.proto=$(MODULE)/framing --go_out=$(GENERATED) framing/apquic.proto
 
@@ -123,7 +118,7 @@ bin/protoc-gen-go: go.mod
 	$(GO) build -o $@ google.golang.org/protobuf/cmd/protoc-gen-go
 
 .PHONY: dist
-dist: $(TARGETS:%=dist-%)
+dist: $(TARGETS:%=dist-%) ## release binaries for every platform into dist/, with SHA256SUMS
 	cd $(DIST) && { command -v sha256sum >/dev/null && sha256sum apquic-* || shasum -a 256 apquic-*; } > SHA256SUMS
 
 # dist-linux-armv6 builds for GOOS=linux GOARCH=arm GOARM=6.
@@ -140,9 +135,9 @@ dist-%:
 	done
 
 .PHONY: test-arm
-test-arm: dist-linux-armv6
+test-arm: dist-linux-armv6 ## the ARMv6 node under qemu-user against a native server
 	APQUIC_ARM_NODE=$(abspath $(DIST))/apquic-node-linux-armv6 $(GO) test -count=1 -run '^TestARM$$' -v ./e2e
 
 .PHONY: clean
-clean:
-	rm -rf bin dist cover.out
+clean: ## removes bin/, dist/ and what tests and benchmarks wrote
+	rm -rf bin dist *.out
