@@ -40,7 +40,8 @@ func (w *world) bulk(n int, direction string, seconds int) float64 {
 }
 
 // TestLanes: on a link that loses packets a session opens lanes, several relays together get a multiple of what
-// one connection carries, and the lanes close when they are idle (issue 3, item 12).
+// one connection carries, and the lanes close when they are idle: each of them costs
+// memory and keepalives.
 func TestLanes(t *testing.T) {
 	for _, direction := range []string{"down", "up"} {
 		t.Run(direction, func(t *testing.T) {

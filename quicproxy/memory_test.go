@@ -34,7 +34,8 @@ func isOpen(c net.Conn) bool {
 }
 
 // TestMemoryBudget: when readers that do not read cost more than the budget, those that have not read for
-// longest lose their relays, are named, and nobody else suffers (issue 3, item 7).
+// longest lose their relays, are named, and nobody else suffers. Without a budget a few readers that stop take all
+// memory of the server.
 func TestMemoryBudget(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		const affordable = 5
@@ -133,7 +134,7 @@ func TestMemoryBudgetOfManyNodes(t *testing.T) {
 }
 
 // TestClientLimits: one client that opens as many connections as it can is refused above its limit, and
-// others are served (issue 3, item 8).
+// others are served: otherwise a single address could lock everybody out of a service.
 func TestClientLimits(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer(func(c *ServerConfig) { c.MaxClients, c.MaxClientsPerAddress = 50, 20 })

@@ -112,8 +112,9 @@ func mobile(t *testing.T, run func(t *testing.T, w *world, f *flows), change ...
 }
 
 // TestOutages: no relay is lost, and data flows again within a second after the path is back, whatever the
-// retransmission timers of QUIC say (issue 3, item 3). That outages follow one another is another matter than how long
-// they are: an hour is 7200 attempts to come through, so there is one of those.
+// retransmission timers of QUIC say: those double, and after a minute without a path the next one takes up to another. That
+// outages follow one another is another matter than how long they are: an hour is 7200 attempts to come through, so there is
+// one of those.
 func TestOutages(t *testing.T) {
 	for outage, times := range map[time.Duration]int{
 		time.Second: 3, 5 * time.Second: 3, 20 * time.Second: 3, time.Minute: 3, time.Hour: 1,

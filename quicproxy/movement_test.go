@@ -40,7 +40,8 @@ func (s *Server) killConnections() {
 	}
 }
 
-// TestKilledConnection: no relay is lost with its connection, whatever it carries (issue 3, item 13).
+// TestKilledConnection: no relay is lost with its connection, whatever it carries: a visitor cannot
+// know of the connection, and must not be cut off with it.
 func TestKilledConnection(t *testing.T) {
 	mobile(t, func(t *testing.T, w *world, f *flows) {
 		f.server.killConnections()

@@ -101,7 +101,8 @@ func TestPortSurvives(t *testing.T) {
 }
 
 // TestRestart: nodes with nothing to say are back within two seconds after the server listens again, however
-// long it was away: it wakes those that have not noticed, and the others keep trying (issue 3, item 4).
+// long it was away: it wakes those that have not noticed, and the others keep trying. With
+// nothing to say they would notice only after their next keepalive.
 func TestRestart(t *testing.T) {
 	for _, away := range []time.Duration{0, 3 * time.Second, 20 * time.Second, 2 * time.Minute} {
 		t.Run(away.String(), func(t *testing.T) {

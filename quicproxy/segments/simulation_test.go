@@ -254,7 +254,8 @@ func (h *history) play() error {
 	return fmt.Errorf("not done: %d of %d bytes arrived, end %v", len(h.got), h.total, h.gotEnd)
 }
 
-// TestSchedules cuts, opens and overtakes at random; every byte must arrive once and in order (issue 3, item 13).
+// TestSchedules cuts, opens and overtakes at random; every byte must arrive once and in order,
+// in histories that nobody would think of.
 func TestSchedules(t *testing.T) {
 	const parts = 8
 	for part := range parts {
