@@ -15,8 +15,23 @@ func TestThreatModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	exists := existingTests(t)
+	named := regexp.MustCompile("`(Test\\w+)`|e2e `([a-z-]+)`").FindAllSubmatch(document, -1)
+	if len(named) < 40 {
+		t.Errorf("the document names %d tests", len(named))
+	}
+	for _, match := range named {
+		if name := string(match[1]) + string(match[2]); !exists[name] {
+			t.Errorf("docs/threat-model.md names %s, which does not exist", name)
+		}
+	}
+}
+
+// existingTests returns the names of all tests of this module, and of all scripts that tests run.
+func existingTests(t *testing.T) map[string]bool {
+	t.Helper()
 	exists := make(map[string]bool)
-	err = filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
 		name, isScript := strings.CutSuffix(entry.Name(), ".txtar")
 		switch {
 		case err != nil:
@@ -35,13 +50,5 @@ func TestThreatModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := regexp.MustCompile("`(Test\\w+)`|e2e `([a-z-]+)`").FindAllSubmatch(document, -1)
-	if len(named) < 40 {
-		t.Errorf("the document names %d tests", len(named))
-	}
-	for _, match := range named {
-		if name := string(match[1]) + string(match[2]); !exists[name] {
-			t.Errorf("docs/threat-model.md names %s, which does not exist", name)
-		}
-	}
+	return exists
 }

@@ -12,11 +12,14 @@ import (
 // TestLinks: what the documents link to is there, and a link that is a number leads to the section of that number.
 func TestLinks(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("../docs/*.md")
-	if err != nil {
-		t.Fatal(err)
+	var files []string
+	for _, pattern := range []string{"../*.md", "../docs/*.md", "../docs/decisions/*.md"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
 	}
-	files = append(files, "../README.md")
 	known := make(map[string]map[string]string) // the headings of files
 	link := regexp.MustCompile(`\[([^\]\n]*(?:\n[^\]\n]*)?)\]\(([^)\s]+)\)`)
 	for _, file := range files {

@@ -70,7 +70,7 @@ func idleTraffic(t *testing.T, keepalive, during time.Duration) (datagrams, byte
 	return datagrams, bytes
 }
 
-// TestIdleTraffic: the figures of docs/architecture.md stay what they are.
+// TestIdleTraffic: the figures of docs/decisions/0025 stay what they are.
 func TestIdleTraffic(t *testing.T) {
 	day := whole(24*time.Hour, 4*time.Hour)
 	for keepalive, most := range map[time.Duration]int64{285 * time.Second: 150_000, AutoKeepalive: 180_000} {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// What strangers may cost. The figures in bytes are of quic-go v0.65 (docs/architecture.md); the heap that the garbage
+// What strangers may cost. The figures in bytes are of quic-go v0.65 (docs/decisions/0045); the heap that the garbage
 // collector keeps beside what lives doubles them.
 const (
 	// StrangersMemory is what all of them may cost.
