@@ -107,9 +107,12 @@ check-generated:
 check-vulnerabilities:
 	@.ci/vulnerabilities
 
-# The path of the Go package comes from go.mod: in the .proto file it would stand a second time.
 .PHONY: generate
-generate: bin/protoc-gen-go ## framing/apquic.pb.go from framing/apquic.proto; needs protoc
+generate: generate-proto ## framing/apquic.pb.go from framing/apquic.proto; needs protoc
+
+# The path of the Go package comes from go.mod: in the .proto file it would stand a second time.
+.PHONY: generate-proto
+generate-proto: bin/protoc-gen-go
 	protoc --plugin=protoc-gen-go=bin/protoc-gen-go --go_opt=paths=source_relative \
 	  --go_opt=Mframing/apquic.proto=$(MODULE)/framing --go_out=$(GENERATED) framing/apquic.proto
 
