@@ -25,7 +25,7 @@ build: ## both programs into bin/; make alone does the same
 
 .PHONY: demo
 demo: build ## a server, a node and a web site on this machine, until Ctrl-C; ONCE=1 fetches the page once and says whether it came
-	$(GO) build -buildvcs=false -o bin/ ./internal/demo
+	$(GO) build -buildvcs=false -o bin/ ./internal/cmd/demo
 	@ONCE=$(ONCE) bin/demo
 
 # The race detector needs a C compiler (not on macOS); a machine without one runs the same tests without it.
@@ -58,17 +58,15 @@ cover: ## how much of each package its tests run
 	@awk '/^mode:|\.pb\.go:/ {next} {sub("/[^/]*:", " "); all[$$1] += $$3; if ($$4) hit[$$1] += $$3} \
 	  END {for (p in all) printf "%-24s %5.1f %%\n", p, 100*hit[p]/all[p]}' cover.out | sort
 
-BENCH_PROGRAMS = ./bench $(addprefix ./,$(wildcard internal/testlink))
-
 .PHONY: bench
 bench: build ## the programs measured, into docs/benchmarks.md: RUNS=6 times, with PEERS=dir of other tunnels, BEFORE=dir of another version; ONLY= or WHO=regexp only prints
-	$(GO) build -buildvcs=false -o bin/ $(BENCH_PROGRAMS)
+	$(GO) build -buildvcs=false -o bin/ ./internal/cmd/bench ./internal/cmd/testlink
 	bin/bench --runs $(or $(RUNS),6) $(if $(PEERS),--peers '$(PEERS)') $(if $(BEFORE),--before '$(BEFORE)') $(if $(ONLY),--only '$(ONLY)') \
 	  $(if $(WHO),--who '$(WHO)') $(if $(ONLY)$(WHO),,--write docs/benchmarks.md)
 
 .PHONY: bench-scale
 bench-scale: build ## one server with NODES=1000 nodes
-	$(GO) build -buildvcs=false -o bin/ ./bench
+	$(GO) build -buildvcs=false -o bin/ ./internal/cmd/bench
 	bin/bench nodes --count $(or $(NODES),1000)
 
 # What was measured stays in bench.out: kept under another name, it is the BEFORE of the next change.

@@ -46,15 +46,15 @@ var allowed = map[string][]string{
 
 	"cmd/apquic-server": {"admin", "certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "internal/files", "internal/heap", "internal/hint", "internal/systemd", "lease", "lease/boltstore", "quicproxy"},
 	"cmd/apquic-node":   {"certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "internal/files", "internal/heap", "internal/hint", "quicproxy"},
-	"internal/demo":     nil,
+	"internal/cmd/demo": nil,
 
-	"internal/minimalnode": nil, // nothing: it is written from docs/protocol.md alone
-	"internal/testlink":    nil,
+	"internal/cmd/minimalnode": nil, // nothing: it is written from docs/protocol.md alone
+	"internal/cmd/testlink":    nil,
 
-	"bench/proc":  nil,
-	"bench/load":  nil,
-	"bench/scale": {"bench/proc", "certs", "quicproxy"},
-	"bench":       {"bench/load", "bench/proc", "bench/scale"},
+	"internal/cmd/bench/proc":  nil,
+	"internal/cmd/bench/load":  nil,
+	"internal/cmd/bench/scale": {"internal/cmd/bench/proc", "certs", "quicproxy"},
+	"internal/cmd/bench":       {"internal/cmd/bench/load", "internal/cmd/bench/proc", "internal/cmd/bench/scale"},
 
 	"e2e/hostile": nil,
 }

@@ -32,7 +32,7 @@ func buildAndRun(m *testing.M) int {
 	if raceDetector() {
 		arguments = append(arguments, "-race")
 	}
-	if out, err := exec.Command("go", append(arguments, "../cmd/...", "../internal/demo", "../internal/minimalnode")...).CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", append(arguments, "../cmd/...", "../internal/cmd/demo", "../internal/cmd/minimalnode")...).CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building the programs: %v\n%s", err, out)
 		return 1
 	}

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// link is a running internal/testlink.
+// link is a running internal/cmd/testlink.
 type link struct {
 	t        testing.TB
 	commands io.WriteCloser
@@ -56,7 +56,7 @@ func newLink(t testing.TB, from *namespace, device string, to *namespace, remote
 	return l
 }
 
-// set changes properties of the link, as internal/testlink has them.
+// set changes properties of the link, as internal/cmd/testlink has them.
 func (l *link) set(properties string) {
 	l.t.Helper()
 	if _, err := io.WriteString(l.commands, properties+"\n"); err != nil {

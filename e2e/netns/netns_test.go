@@ -47,7 +47,7 @@ func prepareAndRun(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "../../cmd/...", "../../internal/testlink")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "../../cmd/...", "../../internal/cmd/testlink")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "error: building the programs: %v\n%s", err, out)
 		return 1

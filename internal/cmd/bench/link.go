@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"apquic/bench/proc"
+	"apquic/internal/cmd/bench/proc"
 )
 
 // linkSettings are the properties of the link between server and home.

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"apquic/bench/load"
-	"apquic/bench/proc"
+	"apquic/internal/cmd/bench/load"
+	"apquic/internal/cmd/bench/proc"
 )
 
 // onLoopback are the measurements of what a tunnel costs when the network costs nothing.

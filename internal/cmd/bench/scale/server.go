@@ -7,8 +7,8 @@ import (
 	"regexp"
 	"time"
 
-	"apquic/bench/proc"
 	"apquic/certs"
+	"apquic/internal/cmd/bench/proc"
 )
 
 // serverTimeout is how long the server may take until it listens.

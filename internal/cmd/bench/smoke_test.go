@@ -15,7 +15,7 @@ func TestSmoke(t *testing.T) {
 		t.Skip("it reads /proc")
 	}
 	bin := t.TempDir()
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", bin, "../cmd/...", ".")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", bin, "../../../cmd/...", ".")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building the programs: %v\n%s", err, out)
 	}

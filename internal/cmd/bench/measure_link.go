@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"apquic/bench/load"
+	"apquic/internal/cmd/bench/load"
 )
 
 // wan is the link of all measurements: a long way, and a rate that no program has trouble with. Its TCP is

@@ -12,7 +12,7 @@ import (
 	"os"
 	"time"
 
-	"apquic/bench/proc"
+	"apquic/internal/cmd/bench/proc"
 )
 
 // options are the flags of bench nodes.

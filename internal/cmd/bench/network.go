@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"apquic/bench/proc"
+	"apquic/internal/cmd/bench/proc"
 )
 
 // network is where the programs of a trial run. The public client and the server of a tunnel are at one

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"time"
 
-	"apquic/bench/load"
-	"apquic/bench/proc"
+	"apquic/internal/cmd/bench/load"
+	"apquic/internal/cmd/bench/proc"
 )
 
 // trial is one contender, running in front of the service, for one measurement.

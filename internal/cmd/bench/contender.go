@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"apquic/bench/proc"
+	"apquic/internal/cmd/bench/proc"
 )
 
 // contender is a way to make a service public.

@@ -20,8 +20,8 @@ import (
 	"syscall"
 	"time"
 
-	"apquic/bench/load"
-	"apquic/bench/scale"
+	"apquic/internal/cmd/bench/load"
+	"apquic/internal/cmd/bench/scale"
 )
 
 func main() {
