@@ -107,7 +107,7 @@ func (r *reconnector) connect(running, attempt context.Context, pause time.Durat
 			return l
 		}
 		if attempt.Err() == nil {
-			if hadNoPlace(err) {
+			if hadNoPlace(err) && !r.eager() { // else the pause is short anyway
 				r.slow, pause = false, r.retry.noPlace()
 			} else {
 				pause = r.pauseAfter(err, r.eager())
