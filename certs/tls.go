@@ -27,7 +27,7 @@ func (e *WrongServerError) Error() string {
 
 // Hint says where to look.
 func (e *WrongServerError) Hint() string {
-	return "check the address; if the server got a new key while this node was away, get a new invitation from its owner and join again with it"
+	return "check the address; if the server got a new key while this node was away, get a new invitation from its owner and join with it and --replace"
 }
 
 // ServerTLS returns the configuration of a server that proves key: TLS 1.3 only,

@@ -82,7 +82,7 @@ func TestRotationMissed(t *testing.T) {
 		eventually(t, "told", func() bool {
 			text := w.logged.String()
 			return strings.Contains(text, "wrong server: wanted "+node.Server.String()+", but "+w.key.ID().String()+" answered") &&
-				strings.Contains(text, "get a new invitation from its owner and join again")
+				strings.Contains(text, "get a new invitation from its owner and join with it and --replace")
 		})
 		time.Sleep(5 * time.Minute)
 		if sessions := server.server.Status().Sessions; len(sessions) != 0 {
