@@ -34,12 +34,13 @@ var allowed = map[string][]string{
 	"lease":            {"certs"},
 	"lease/leasetest":  {"certs", "lease"},
 
-	"quicproxy/segments":         nil,
-	"quicproxy/internal/initial": nil,
-	"quicproxy/internal/limit":   nil,
+	"quicproxy/segments":           nil,
+	"quicproxy/internal/initial":   nil,
+	"quicproxy/internal/keepalive": nil,
+	"quicproxy/internal/limit":     nil,
 
 	"internal/config": {"certs", "framing", "internal/debug", "internal/hint", "internal/suggest", "lease"},
-	"quicproxy":       {"certs", "framing", "internal/files", "internal/hint", "internal/machine", "internal/netmon", "internal/udp", "lease", "quicproxy/internal/initial", "quicproxy/internal/limit", "quicproxy/segments"},
+	"quicproxy":       {"certs", "framing", "internal/files", "internal/hint", "internal/machine", "internal/netmon", "internal/udp", "lease", "quicproxy/internal/initial", "quicproxy/internal/keepalive", "quicproxy/internal/limit", "quicproxy/segments"},
 	"lease/boltstore": {"certs", "internal/hint", "lease"},
 
 	"admin": {"certs", "internal/cli", "internal/control", "internal/hint", "lease", "quicproxy"},
@@ -78,6 +79,9 @@ var forbidden = map[string][]string{
 	"lease":              {"github.com/quic-go/quic-go", "net/http", "go.etcd.io"},
 	"quicproxy/segments": {"github.com/quic-go/quic-go", "net"},
 	"quicproxy":          {"github.com/prometheus", "go.etcd.io", "golang.org/x/crypto/acme", "github.com/spf13/pflag", "./internal/config"},
+	"quicproxy/internal/keepalive": {
+		"github.com/quic-go/quic-go", "crypto/tls", // net/netip is welcome
+	},
 	"cmd/apquic-node": {
 		"./lease/boltstore", "./lease/etcdstore", "./admin", "./certs/acme",
 		"github.com/prometheus", "go.etcd.io", "golang.org/x/crypto/acme", "testing",

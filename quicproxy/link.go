@@ -14,6 +14,7 @@ import (
 	"apquic/framing"
 	"apquic/internal/hint"
 	"apquic/internal/udp"
+	"apquic/quicproxy/internal/keepalive"
 )
 
 var errInDoubt = errors.New("the server does not answer")
@@ -31,9 +32,9 @@ type link struct {
 	work        sync.WaitGroup   // of the goroutines that serve the connection
 	welcomed    chan struct{}    // closed when association is set
 	association *association     // nil: relays do not move
+	keepalives  *keepalive.Schedule
 
 	path     *pathWatch
-	pace     *pace
 	swaps    atomic.Uint64 // of the socket
 	wake     chan struct{} // has room for one: the node's services changed
 	replaced chan error    // has room for one: the server has a newer connection of this node
@@ -58,7 +59,6 @@ func (n *Node) connect(ctx, attempt context.Context, handshakeTimeout time.Durat
 		transport: &quic.Transport{Conn: n.knocker().around(socket.PacketConn()), ConnectionIDLength: nodeConnectionIDLength},
 		wake:      make(chan struct{}, 1),
 		path:      newPathWatch(),
-		pace:      newPace(n),
 		ended:     make(chan struct{}),
 		replaced:  make(chan error, 1),
 		retired:   make(chan struct{}, 1),
@@ -122,7 +122,7 @@ func (l *link) hello(ctx context.Context) error {
 	l.acceptSegments(l.association, n.memory, n.memory.peer)
 	l.association.join(&l.carrier)
 	close(l.welcomed)
-	l.pace.begin(welcome, l.source(), n.config.IdleTimeout)
+	l.keepalives = l.scheduleKeepalives(welcome)
 	n.log.Debug("welcome", "server_version", hint.Printable(welcome.Version, maxText), "observed_address", hint.Printable(welcome.ObservedAddress, maxText),
 		"joined", welcome.Joined, "features", l.features, "limits", welcome.Limits)
 	n.heedLimits(welcome.Limits)
@@ -165,7 +165,7 @@ func (l *link) run(ctx context.Context) {
 	}
 	l.work.Go(func() { l.watchPath(alive) })
 	l.work.Go(func() { l.heedWakes(alive) })
-	if l.pace.auto() && !l.lane && l.features.Has(framing.FeatureProbes) {
+	if l.keepalives.Learns() && !l.lane && l.features.Has(framing.FeatureProbes) {
 		l.work.Go(func() { l.learn(alive) })
 	}
 	l.work.Go(func() { l.acceptStreams(alive) })

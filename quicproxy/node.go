@@ -18,6 +18,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/internal/netmon"
+	"apquic/quicproxy/internal/keepalive"
 	"apquic/quicproxy/internal/limit"
 )
 
@@ -45,8 +46,8 @@ type NodeConfig struct {
 	// Keepalive is the time between two Keepalive messages, 15 s by default; negative, AutoKeepalive: as long
 	// as the network allows.
 	Keepalive time.Duration
-	// Networks remembers what AutoKeepalive finds out, across restarts; nil: it is found out anew.
-	Networks NetworkStore
+	// NATBindings remembers what AutoKeepalive learns, across restarts; nil: it is learned again.
+	NATBindings NATBindingStore
 	// IdleTimeout ends a connection on which nothing arrived for so long.
 	IdleTimeout time.Duration
 	// ResumeTime is how long relays outlive the last connection to the server, for the next one to carry them on;
@@ -113,9 +114,8 @@ type Node struct {
 	memory   *memoryBudget
 	costs    serverCosts
 
-	lanes    *lanes
-	networks networks
-	trying   chan struct{} // has room for one: whoever finds out how long a mapping lives
+	lanes   *lanes
+	learner *keepalive.Learner // of AutoKeepalive
 
 	relaying sync.WaitGroup // streams of the server, and the relays that came with them
 
@@ -180,9 +180,9 @@ func NewNode(config NodeConfig) (*Node, error) {
 	setSystemNetwork(&config)
 	n := &Node{
 		config: config, log: config.Log, limited: limited, instance: randomInstance(), server: config.Server, next: config.Next, known: config.Known, secret: config.JoinSecret,
-		memory:   newMemoryBudget(cmp.Or(config.Memory, max(defaultMemory(), minNodeMemory)), config.Log),
-		costs:    newServerCosts(),
-		networks: networks{store: config.Networks, log: config.Log}, trying: make(chan struct{}, 1),
+		memory:  newMemoryBudget(cmp.Or(config.Memory, max(defaultMemory(), minNodeMemory)), config.Log),
+		costs:   newServerCosts(),
+		learner: keepalive.NewLearner(config.NATBindings, config.Log),
 	}
 	if n.known {
 		n.secret = nil

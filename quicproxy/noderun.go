@@ -13,7 +13,7 @@ import (
 func (n *Node) Run(ctx context.Context) error {
 	var links sync.WaitGroup
 	if n.config.Keepalive < 0 {
-		n.networks.load()
+		n.learner.Load()
 	}
 	background, stop := context.WithCancel(context.Background())
 	var services sync.WaitGroup

@@ -97,7 +97,7 @@ func (l *link) whileInDoubt(ctx context.Context) (context.Context, context.Cance
 // watchPath keeps the NAT's mapping and the connection alive, and asks the server whether it is still there
 // when a keepalive is due, when traffic stopped, and when the network of this machine changed.
 func (l *link) watchPath(ctx context.Context) {
-	keepalive := time.NewTimer(l.pace.interval())
+	keepalive := time.NewTimer(l.keepalives.Interval())
 	defer keepalive.Stop()
 	changed := l.node.network.changed()
 	source := l.source()
@@ -139,7 +139,7 @@ func (l *link) watchPath(ctx context.Context) {
 		}
 		l.ping(ctx, limit)
 		seen, moving = l.packetsReceived(), false
-		keepalive.Reset(l.pace.interval())
+		keepalive.Reset(l.keepalives.Interval())
 	}
 }
 
@@ -163,7 +163,7 @@ func (l *link) ping(ctx context.Context, limit time.Duration) {
 		before, answer := l.quic.ConnectionStats(), new(framing.KeepaliveResponse)
 		wait, cancel := context.WithTimeout(ctx, limit)
 		stopWaiting := context.AfterFunc(something, cancel)
-		err := l.control.request(wait, framing.OpKeepalive, l.pace.question(), framing.OpKeepaliveResponse, answer)
+		err := l.control.request(wait, framing.OpKeepalive, &framing.Keepalive{Observe: l.keepalives.Learns()}, framing.OpKeepaliveResponse, answer)
 		stopWaiting()
 		cancel()
 		// An answer that waits behind a full queue is late, but what arrives before it proves the path. After an
@@ -171,9 +171,9 @@ func (l *link) ping(ctx context.Context, limit time.Duration) {
 		now := l.quic.ConnectionStats()
 		heard := now.PacketsReceived > before.PacketsReceived
 		if err != nil && heard {
-			l.pace.missed()
-		} else if err == nil && l.pace.auto() {
-			l.pace.observe(answer, l.source(), l.swaps.Load(), now.BytesReceived-before.BytesReceived)
+			l.keepalives.Late(time.Now())
+		} else if err == nil {
+			l.observe(answer, now.BytesReceived-before.BytesReceived)
 		}
 		if heard || err == nil {
 			l.path.answered()
@@ -189,7 +189,7 @@ func (l *link) ping(ctx context.Context, limit time.Duration) {
 			return
 		}
 		if first {
-			l.pace.unanswered()
+			l.keepalives.Unanswered(time.Now())
 			var stop func()
 			something, stop = l.rescue(ctx)
 			defer stop()

@@ -35,11 +35,12 @@ func TestAutoKeepaliveGarbage(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.nat.SetTimeout(20*time.Second, false)
 		w.startServer(patient, func(c *ServerConfig) { c.PacketConn = meddler{c.PacketConn} })
-		node := w.startNode(expose("web", web), auto)
+		store := new(bindingMemory)
+		node := w.startNode(expose("web", web), auto, func(c *NodeConfig) { c.NATBindings = store })
 		if got := node.learned(t); got != DefaultKeepalive {
 			t.Errorf("it settles at %v", got)
 		}
-		if known := node.node.networks.known; len(known) != 1 || known[0].Failed != idleSteps[0] {
+		if known, _ := store.Load(); len(known) != 1 || known[0].Failed != 30*time.Second {
 			t.Errorf("it learned %+v", known)
 		}
 		time.Sleep(time.Minute) // for what is late

@@ -15,6 +15,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/lease"
+	"apquic/quicproxy/internal/keepalive"
 	"apquic/quicproxy/internal/limit"
 )
 
@@ -23,7 +24,7 @@ const (
 	DefaultIdleTimeout = 90 * time.Second
 	DefaultDrain       = 10 * time.Second
 	DefaultPark        = 10 * time.Second
-	DefaultKeepalive   = 15 * time.Second
+	DefaultKeepalive   = keepalive.Default
 	DefaultResumeTime  = 5 * time.Minute
 )
 

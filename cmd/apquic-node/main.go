@@ -136,7 +136,7 @@ func newNode(settings config.Node, key certs.PrivateKey, server *membership, mor
 		Network:     network(settings),
 		NetID:       settings.NetID,
 		Keepalive:   settings.Keepalive,
-		Networks:    networksFile(filepath.Join(settings.DataDir, networksName)),
+		NATBindings: natBindingsFile(filepath.Join(settings.DataDir, natBindingsName)),
 		IdleTimeout: settings.IdleTimeout,
 		Memory:      int64(settings.Memory),
 		ResumeTime:  orNotAtAll(settings.ResumeTime),

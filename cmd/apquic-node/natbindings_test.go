@@ -10,15 +10,15 @@ import (
 	"apquic/quicproxy"
 )
 
-func TestNetworksFile(t *testing.T) {
+func TestNATBindingsFile(t *testing.T) {
 	t.Parallel()
-	file := networksFile(filepath.Join(t.TempDir(), "new", networksName))
+	file := natBindingsFile(filepath.Join(t.TempDir(), "new", natBindingsName))
 	if known, err := file.Load(); err != nil || len(known) != 0 {
 		t.Errorf("before there is a file: %v, %v", known, err)
 	}
-	want := []quicproxy.Network{
-		{Name: "192.0.2.1 192.168.1.2", Proven: 3 * time.Minute, Failed: 5 * time.Minute, Found: time.Unix(1e9, 0).UTC()},
-		{Name: "2001:db8:: 2001:db8::7", Losses: 2},
+	want := []quicproxy.NATBinding{
+		{Network: "192.0.2.1 192.168.1.2", Proven: 3 * time.Minute, Failed: 5 * time.Minute, Found: time.Unix(1e9, 0).UTC()},
+		{Network: "2001:db8:: 2001:db8::7", Losses: 2},
 	}
 	if err := file.Save(want); err != nil {
 		t.Fatal(err)

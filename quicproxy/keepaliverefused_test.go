@@ -27,10 +27,10 @@ func TestAutoKeepaliveRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			simulate(t, func(t *testing.T, w *world) {
 				requests := fakeServer(w, test.welcome)
-				store := &networkMemory{known: []Network{{Name: natIP + " invalid IP", Proven: 3 * time.Minute, Found: time.Now()}}}
+				store := &bindingMemory{bindings: []NATBinding{{Network: natIP + " invalid IP", Proven: 3 * time.Minute, Found: time.Now()}}}
 				w.startNode(auto, func(c *NodeConfig) {
 					if test.welcome.IdleTimeoutMilliseconds == 0 {
-						c.Networks = store
+						c.NATBindings = store
 					}
 				})
 				time.Sleep(time.Hour)

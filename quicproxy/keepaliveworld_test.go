@@ -5,27 +5,28 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"apquic/quicproxy/internal/keepalive"
 )
 
-// networkMemory is a NetworkStore in memory.
-type networkMemory struct {
-	mu    sync.Mutex
-	known []Network
-	saves int
-	err   error
+// bindingMemory is a NATBindingStore in memory.
+type bindingMemory struct {
+	mu       sync.Mutex
+	bindings []NATBinding
+	saves    int
 }
 
-func (m *networkMemory) Load() ([]Network, error) {
+func (m *bindingMemory) Load() ([]NATBinding, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Clone(m.known), m.err
+	return slices.Clone(m.bindings), nil
 }
 
-func (m *networkMemory) Save(known []Network) error {
+func (m *bindingMemory) Save(bindings []NATBinding) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.known, m.saves = known, m.saves+1
-	return m.err
+	m.bindings, m.saves = bindings, m.saves+1
+	return nil
 }
 
 // patient lets a server have long keepalives.
@@ -34,29 +35,21 @@ func patient(c *ServerConfig) { c.IdleTimeout = 15 * time.Minute }
 // auto makes a node learn its keepalive.
 func auto(c *NodeConfig) { c.Keepalive, c.IdleTimeout = AutoKeepalive, 15*time.Minute }
 
-// pace is that of the connection in use.
-func (r *running) pace() *pace {
+// keepalives are those of the connection in use; nil: there is none.
+func (r *running) keepalives() *keepalive.Schedule {
 	r.node.mu.Lock()
 	defer r.node.mu.Unlock()
 	if r.node.link == nil {
 		return nil
 	}
-	return r.node.link.pace
+	return r.node.link.keepalives
 }
 
 func (r *running) interval() time.Duration {
-	if p := r.pace(); p != nil {
-		return p.interval()
+	if s := r.keepalives(); s != nil {
+		return s.Interval()
 	}
 	return 0
-}
-
-// done reports whether all is known of the network that the node is in.
-func (p *pace) done() bool {
-	wait := p.next().wait
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.settled && !p.look && wait > 24*time.Hour
 }
 
 // learned waits until the node has nothing more to find out, and returns its interval.
@@ -64,8 +57,8 @@ func (r *running) learned(t *testing.T) time.Duration {
 	t.Helper()
 	for range 360 {
 		time.Sleep(10 * time.Second) // virtual
-		if p := r.pace(); p != nil && p.done() {
-			return p.interval()
+		if s := r.keepalives(); s != nil && s.Done(time.Now()) {
+			return s.Interval()
 		}
 	}
 	t.Fatal("after an hour the node still searches")
