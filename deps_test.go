@@ -35,12 +35,13 @@ var allowed = map[string][]string{
 	"lease/leasetest":  {"certs", "lease"},
 
 	"quicproxy/segments":           nil,
+	"quicproxy/internal/conn":      nil,
 	"quicproxy/internal/initial":   nil,
 	"quicproxy/internal/keepalive": nil,
 	"quicproxy/internal/limit":     nil,
 
 	"internal/config": {"certs", "framing", "internal/debug", "internal/hint", "internal/suggest", "lease"},
-	"quicproxy":       {"certs", "framing", "internal/files", "internal/hint", "internal/machine", "internal/netmon", "internal/udp", "lease", "quicproxy/internal/initial", "quicproxy/internal/keepalive", "quicproxy/internal/limit", "quicproxy/segments"},
+	"quicproxy":       {"certs", "framing", "internal/files", "internal/hint", "internal/machine", "internal/netmon", "internal/udp", "lease", "quicproxy/internal/conn", "quicproxy/internal/initial", "quicproxy/internal/keepalive", "quicproxy/internal/limit", "quicproxy/segments"},
 	"lease/boltstore": {"certs", "internal/hint", "lease"},
 
 	"admin": {"certs", "internal/cli", "internal/control", "internal/hint", "lease", "quicproxy"},

@@ -11,6 +11,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/limit"
 )
 
@@ -232,7 +233,7 @@ func TestStreamsWithoutUpstream(t *testing.T) {
 			go endless(w.visit("20000"))
 		}
 		time.Sleep(5 * time.Second)
-		if used := node.node.memory.Used(); used < initialStreamWindow {
+		if used := node.node.memory.Used(); used < conn.InitialStreamWindow {
 			t.Errorf("%d bytes count while upstreams are dialed", used)
 		}
 		if w.logged.count("its upstream does not answer") == 0 {

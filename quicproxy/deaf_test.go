@@ -12,6 +12,7 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
+	"apquic/quicproxy/internal/conn"
 )
 
 // sendUnknown sends segments of relays that the other side does not have, until n are sent or one cannot be.
@@ -48,7 +49,7 @@ func TestDeafNode(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if n := goroutines("serveSegment"); n > 2*maxSegments {
+		if n := goroutines("serveSegment"); n > 2*conn.MaxSegments {
 			t.Errorf("%d segments wait to be answered", n)
 		}
 		if n := goroutines("tellProgress"); n != 1 {
@@ -106,8 +107,8 @@ func monkeyServer(w *world) (next func() (*peer, *framing.Sealer)) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	transport := &quic.Transport{Conn: socket, ConnectionIDLength: serverConnectionIDLength}
-	listener, err := transport.Listen(tlsConfig, serverQUICConfig(time.Minute))
+	transport := &quic.Transport{Conn: socket, ConnectionIDLength: conn.ServerConnectionIDLength}
+	listener, err := transport.Listen(tlsConfig, conn.ServerQUICConfig(time.Minute))
 	if err != nil {
 		w.t.Fatal(err)
 	}

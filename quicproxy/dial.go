@@ -13,10 +13,13 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/certs"
+	"apquic/quicproxy/internal/conn"
 )
 
 const (
 	resolveTimeout = 10 * time.Second
+	// Mobile links can be slow to wake.
+	nodeHandshakeTimeout = 8 * time.Second
 	// A server with several addresses is tried at all of them, this far apart (RFC 8305 section 5).
 	dialStagger = 250 * time.Millisecond
 	maxDialed   = 4
@@ -43,8 +46,8 @@ func (n *Node) dial(ctx context.Context, transport *quic.Transport, timeout time
 	for i, to := range addresses {
 		dials.Go(func() {
 			sleep(ctx, time.Duration(i)*dialStagger)
-			config := nodeQUICConfig(n.config.IdleTimeout, timeout, to.Addr().Is6())
-			conn, err := transport.Dial(ctx, net.UDPAddrFromAddrPort(to), tlsConfig, config)
+			config := conn.NodeQUICConfig(n.config.IdleTimeout, timeout, to.Addr().Is6())
+			dialed, err := transport.Dial(ctx, net.UDPAddrFromAddrPort(to), tlsConfig, config)
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -53,9 +56,9 @@ func (n *Node) dial(ctx context.Context, transport *quic.Transport, timeout time
 			case err != nil:
 				errs = errors.Join(errs, err)
 			case won != nil:
-				conn.CloseWithError(0, "another address answered first")
+				dialed.CloseWithError(0, "another address answered first")
 			default:
-				won = conn
+				won = dialed
 				cancel()
 			}
 		})

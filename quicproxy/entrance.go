@@ -9,6 +9,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/internal/udp"
+	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/initial"
 	"apquic/quicproxy/internal/limit"
 )
@@ -52,7 +53,7 @@ func (e *entrance) received(datagram []byte, address net.Addr) bool {
 		e.knock(datagram, from)
 		return false
 	}
-	if id := datagram[1:]; len(id) >= serverConnectionIDLength && !e.strangers.ArrivedShort(from, id[:serverConnectionIDLength], len(datagram), now) {
+	if id := datagram[1:]; len(id) >= conn.ServerConnectionIDLength && !e.strangers.ArrivedShort(from, id[:conn.ServerConnectionIDLength], len(datagram), now) {
 		return false
 	}
 	e.passed(len(datagram))

@@ -12,6 +12,7 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
+	"apquic/quicproxy/internal/conn"
 )
 
 // opcode came.
@@ -25,8 +26,8 @@ func scriptedServer(w *world, answer func(*controlStream, framing.Envelope) erro
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	transport := &quic.Transport{Conn: socket, ConnectionIDLength: serverConnectionIDLength}
-	listener, err := transport.Listen(tlsConfig, serverQUICConfig(15*time.Minute))
+	transport := &quic.Transport{Conn: socket, ConnectionIDLength: conn.ServerConnectionIDLength}
+	listener, err := transport.Listen(tlsConfig, conn.ServerQUICConfig(15*time.Minute))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/lease"
+	"apquic/quicproxy/internal/conn"
 )
 
 // TestResetAtFullWindow: a client fills the stream's window to the byte and resets. The reset must not claim
@@ -242,8 +243,8 @@ func TestServerWithoutStreams(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		transport := &quic.Transport{Conn: socket, ConnectionIDLength: serverConnectionIDLength}
-		config := serverQUICConfig(time.Minute)
+		transport := &quic.Transport{Conn: socket, ConnectionIDLength: conn.ServerConnectionIDLength}
+		config := conn.ServerQUICConfig(time.Minute)
 		config.MaxIncomingStreams = -1
 		listener, err := transport.Listen(tlsConfig, config)
 		if err != nil {

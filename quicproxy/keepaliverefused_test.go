@@ -10,6 +10,7 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
+	"apquic/quicproxy/internal/conn"
 )
 
 // TestAutoKeepaliveRefused: a server that does not help, or knows nothing of it all, has a node that asks every
@@ -57,8 +58,8 @@ func fakeServer(w *world, welcome *framing.Welcome) (requests func(framing.Opcod
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	transport := &quic.Transport{Conn: socket, ConnectionIDLength: serverConnectionIDLength}
-	listener, err := transport.Listen(tlsConfig, serverQUICConfig(15*time.Minute))
+	transport := &quic.Transport{Conn: socket, ConnectionIDLength: conn.ServerConnectionIDLength}
+	listener, err := transport.Listen(tlsConfig, conn.ServerQUICConfig(15*time.Minute))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/conn"
 )
 
 const (
@@ -41,7 +42,7 @@ type lanes struct {
 // lane is an open lane, or the primary link.
 type lane struct {
 	*link
-	meter lossMeter
+	meter conn.LossMeter
 	idle  time.Time // since when; zero: it is not
 	began uint64    // relays and segments, at the last look
 }
@@ -58,7 +59,7 @@ func (s *lanes) run(ctx context.Context) {
 		var again <-chan time.Time
 		busy := s.busy
 		if s.look(ctx, &primary) {
-			again, busy = time.After(lossLook), nil
+			again, busy = time.After(conn.LossLook), nil
 		}
 		select {
 		case <-again:
@@ -92,8 +93,8 @@ func (l *lane) limited() bool {
 	if l.link == nil {
 		return false
 	}
-	limited := l.meter.look(l.quic.ConnectionStats())
-	if l.meter.limited() {
+	limited := l.meter.Look(time.Now(), l.quic.ConnectionStats())
+	if l.meter.Limited(time.Now()) {
 		l.association.stripe(&l.carrier)
 	}
 	return limited
@@ -211,12 +212,12 @@ func (c *nodeConn) giveBack() {
 
 // watchLoss asks the nodes for more lanes where loss limits what the server sends to them, until ctx ends.
 func (s *Server) watchLoss(ctx context.Context) {
-	for sleep(ctx, lossLook); ctx.Err() == nil; sleep(ctx, lossLook) {
+	for sleep(ctx, conn.LossLook); ctx.Err() == nil; sleep(ctx, conn.LossLook) {
 		for _, c := range s.busyConns() {
-			if c.meter.look(c.quic.ConnectionStats()) && c.features.Has(framing.FeatureLanes) {
+			if c.meter.Look(time.Now(), c.quic.ConnectionStats()) && c.features.Has(framing.FeatureLanes) {
 				c.control.post(framing.OpLanes, &framing.Lanes{}) // loss limits what c carries to the node
 			}
-			if c.meter.limited() {
+			if c.meter.Limited(time.Now()) {
 				c.association.stripe(&c.carrier)
 			}
 		}

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/quic-go/quic-go"
+	"apquic/quicproxy/internal/conn"
 )
 
 // bulk opens n relays that carry as much as they can and returns what comes through in so many seconds, in bytes per
@@ -139,37 +139,6 @@ func TestLaneWithoutSession(t *testing.T) {
 	})
 }
 
-func TestLossMeter(t *testing.T) {
-	t.Parallel()
-	const ms = time.Millisecond
-	for name, test := range map[string]struct {
-		sent, lost uint64 // each second
-		rtt        time.Duration
-		want       bool
-	}{
-		"radio":      {1000, 10, 51 * ms, true},
-		"clean":      {1000, 0, 51 * ms, false},
-		"full queue": {1000, 10, 120 * ms, false},
-		"idle":       {10, 5, 51 * ms, false},
-	} {
-		var m lossMeter
-		var stats quic.ConnectionStats
-		var got bool
-		for range lossyLooks {
-			if got {
-				t.Errorf("%s: too early", name)
-			}
-			stats.PacketsSent += test.sent
-			stats.PacketsLost += test.lost
-			stats.MinRTT, stats.SmoothedRTT = 50*ms, test.rtt
-			got = m.look(stats)
-		}
-		if got != test.want {
-			t.Errorf("%s: limited by loss: %v", name, got)
-		}
-	}
-}
-
 // TestClosingLane: relays that come while idle lanes close are not lost, whenever they come.
 func TestClosingLane(t *testing.T) {
 	for before := 4 * time.Millisecond; before < 60*time.Millisecond; before += 8 * time.Millisecond {
@@ -180,7 +149,7 @@ func TestClosingLane(t *testing.T) {
 				node := w.startNode(expose("web", web)).leasesWait(t)
 				signal(node.node.lanes.wanted)
 				eventually(t, "lanes", func() bool { return len(server.server.Status().Sessions) == 4 })
-				time.Sleep(laneIdle + 2*lossLook - before - 100*time.Millisecond) // eventually looks ten times a second
+				time.Sleep(laneIdle + 2*conn.LossLook - before - 100*time.Millisecond) // eventually looks ten times a second
 				var clients []net.Conn
 				visit := func() {
 					c := w.visit("20000")

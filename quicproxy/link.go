@@ -14,6 +14,7 @@ import (
 	"apquic/framing"
 	"apquic/internal/hint"
 	"apquic/internal/udp"
+	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/keepalive"
 )
 
@@ -56,7 +57,7 @@ func (n *Node) connect(ctx, attempt context.Context, handshakeTimeout time.Durat
 	l := &link{
 		carrier: carrier{lane: lane},
 		node:    n, socket: socket, since: time.Now(), welcomed: make(chan struct{}),
-		transport: &quic.Transport{Conn: n.knocker().around(socket.PacketConn()), ConnectionIDLength: nodeConnectionIDLength},
+		transport: &quic.Transport{Conn: n.knocker().around(socket.PacketConn()), ConnectionIDLength: conn.NodeConnectionIDLength},
 		wake:      make(chan struct{}, 1),
 		path:      newPathWatch(),
 		ended:     make(chan struct{}),

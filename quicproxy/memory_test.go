@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"apquic/quicproxy/internal/conn"
 )
 
 // greedy asks for endless data over n relays and reads none of it.
@@ -40,7 +42,7 @@ func TestMemoryBudget(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		const affordable = 5
 		server := w.startServer(func(c *ServerConfig) {
-			c.Memory = affordable * (maxStreamWindow/2 + copySize) // as much as so many relays may cost
+			c.Memory = affordable * (conn.MaxStreamWindow/2 + copySize) // as much as so many relays may cost
 		})
 		w.serveTCP(web, serveEndless)
 		w.serveTCP("192.168.1.101:81", echo)

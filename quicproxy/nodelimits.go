@@ -7,13 +7,14 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/limit"
 )
 
 const (
 	// maxStreams is how many relays a node has at once over all its connections, maxUnheard how many of their streams
 	// whose header has not come, and maxDials how many upstreams it dials at once.
-	maxStreams = maxRelays
+	maxStreams = conn.MaxRelays
 	maxUnheard = 1024
 	maxDials   = 1024
 )

@@ -3,7 +3,6 @@ package quicproxy
 import (
 	"context"
 	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
@@ -12,33 +11,8 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/conn"
 )
-
-// A probe datagram makes a mapping in a NAT, and shows that it is still there: this text, a token and a number.
-// Its first byte tells it from QUIC (docs/protocol.md section 5.9).
-const (
-	probeText = "\x3fapquic/1 probe"
-	probeSize = len(probeText) + len(probeToken{}) + 4
-)
-
-// probeToken makes a datagram that of one connection.
-type probeToken [16]byte
-
-func probeDatagram(token probeToken, number uint32) []byte {
-	b := make([]byte, 0, probeSize)
-	b = append(b, probeText...)
-	b = append(b, token[:]...)
-	return binary.BigEndian.AppendUint32(b, number)
-}
-
-func parseProbe(datagram []byte) (token probeToken, number uint32, ok bool) {
-	if len(datagram) != probeSize || string(datagram[:len(probeText)]) != probeText {
-		return token, 0, false
-	}
-	rest := datagram[len(probeText):]
-	copy(token[:], rest)
-	return token, binary.BigEndian.Uint32(rest[len(token):]), true
-}
 
 // probes is the part that a server takes in what nodes find out about their NATs. It sends nothing but to the
 // IP address that a node's connection comes from, and no more than it receives.
@@ -46,7 +20,7 @@ type probes struct {
 	transport *quic.Transport // set before there are connections
 
 	mu   sync.Mutex
-	open map[probeToken]*probe // of each connection one at most
+	open map[conn.ProbeToken]*probe // of each connection one at most
 }
 
 type probe struct {
@@ -55,7 +29,7 @@ type probe struct {
 }
 
 // begin gives a connection a token in the place of the one that it has.
-func (p *probes) begin(c *nodeConn) probeToken {
+func (p *probes) begin(c *nodeConn) conn.ProbeToken {
 	p.end(c)
 	rand.Read(c.probe[:])
 	p.mu.Lock()
@@ -72,7 +46,7 @@ func (p *probes) end(c *nodeConn) {
 }
 
 // came notes where a datagram came from and reports whether it is to be answered.
-func (p *probes) came(token probeToken, from netip.AddrPort) bool {
+func (p *probes) came(token conn.ProbeToken, from netip.AddrPort) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	probe := p.open[token]
@@ -97,12 +71,12 @@ func (p *probes) from(c *nodeConn) (netip.AddrPort, bool) {
 // answer returns probe datagrams as they came, until ctx ends or the transport is closed.
 func (p *probes) answer(ctx context.Context) {
 	for {
-		var datagram [probeSize + 1]byte
+		var datagram [conn.ProbeSize + 1]byte
 		n, from, err := p.transport.ReadNonQUICPacket(ctx, datagram[:])
 		if err != nil {
 			return
 		}
-		if token, _, ok := parseProbe(datagram[:n]); ok && p.came(token, addrPort(from)) {
+		if probe, ok := conn.ParseProbe(datagram[:n]); ok && p.came(probe.Token, addrPort(from)) {
 			p.transport.WriteTo(datagram[:n], from)
 		}
 	}
@@ -120,7 +94,7 @@ func (c *nodeConn) sendProbe(envelope framing.Envelope) error {
 		err := badRequest(errors.New("no probe datagram came from the address of this connection"))
 		return c.control.reply(envelope, framing.OpFailure, failureMessage(err))
 	}
-	p.transport.WriteTo(probeDatagram(c.probe, request.Number), net.UDPAddrFromAddrPort(to))
+	p.transport.WriteTo(conn.Probe{Token: c.probe, Number: request.Number}.Datagram(), net.UDPAddrFromAddrPort(to))
 	return c.control.reply(envelope, framing.OpProbeSent, &framing.ProbeSent{})
 }
 

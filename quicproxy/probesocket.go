@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/conn"
 )
 
 const (
@@ -28,7 +29,7 @@ var errProbe = errors.New("probe datagrams are not answered")
 type probeSocket struct {
 	net.PacketConn
 	link   *link
-	token  probeToken
+	token  conn.ProbeToken
 	number uint32 // of the last datagram
 }
 
@@ -70,14 +71,14 @@ func (l *link) openProbe(ctx context.Context) (*probeSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(response.Token) != len(probeToken{}) {
+	if len(response.Token) != len(conn.ProbeToken{}) {
 		return nil, fmt.Errorf("a token of %d bytes", len(response.Token))
 	}
 	socket, err := l.node.config.ListenPacket()
 	if err != nil {
 		return nil, fmt.Errorf("opening a UDP socket: %w", err)
 	}
-	return &probeSocket{PacketConn: socket, link: l, token: probeToken(response.Token)}, nil
+	return &probeSocket{PacketConn: socket, link: l, token: conn.ProbeToken(response.Token)}, nil
 }
 
 // echoed sends a datagram and reports whether the server returned it.
@@ -87,7 +88,7 @@ func (p *probeSocket) echoed(ctx context.Context) bool {
 			return false
 		}
 		p.number++
-		if _, err := p.WriteTo(probeDatagram(p.token, p.number), p.link.quic.RemoteAddr()); err != nil {
+		if _, err := p.WriteTo(conn.Probe{Token: p.token, Number: p.number}.Datagram(), p.link.quic.RemoteAddr()); err != nil {
 			sleep(ctx, probeWait)
 			continue
 		}
@@ -122,8 +123,8 @@ func (p *probeSocket) arrived() bool {
 		if err != nil {
 			return false
 		}
-		token, number, ok := parseProbe(datagram[:n])
-		if ok && token == p.token && number == p.number && sameAddress(addrPort(from), addrPort(p.link.quic.RemoteAddr())) {
+		probe, ok := conn.ParseProbe(datagram[:n])
+		if ok && probe == (conn.Probe{Token: p.token, Number: p.number}) && sameAddress(addrPort(from), addrPort(p.link.quic.RemoteAddr())) {
 			return true
 		}
 	}

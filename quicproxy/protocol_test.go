@@ -17,6 +17,7 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
+	"apquic/quicproxy/internal/conn"
 )
 
 // peer is an end of a connection that says what a test wants it to say.
@@ -43,7 +44,7 @@ func dialServer(w *world) *peer {
 	transport := &quic.Transport{Conn: newKnocker(unknown, w.key.ID()).around(socket)}
 	w.t.Cleanup(func() { transport.Close(); socket.Close() })
 	address := &net.UDPAddr{IP: net.ParseIP(serverIP), Port: serverUDP}
-	conn, err := transport.Dial(w.t.Context(), address, tlsConfig, nodeQUICConfig(time.Minute, nodeHandshakeTimeout, false))
+	conn, err := transport.Dial(w.t.Context(), address, tlsConfig, conn.NodeQUICConfig(time.Minute, nodeHandshakeTimeout, false))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -308,8 +309,8 @@ func TestNodeDistrustsServer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		transport := &quic.Transport{Conn: socket, ConnectionIDLength: serverConnectionIDLength}
-		listener, err := transport.Listen(tlsConfig, serverQUICConfig(time.Minute))
+		transport := &quic.Transport{Conn: socket, ConnectionIDLength: conn.ServerConnectionIDLength}
+		listener, err := transport.Listen(tlsConfig, conn.ServerQUICConfig(time.Minute))
 		if err != nil {
 			t.Fatal(err)
 		}

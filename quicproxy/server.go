@@ -15,6 +15,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/lease"
+	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/keepalive"
 	"apquic/quicproxy/internal/limit"
 )
@@ -159,7 +160,7 @@ func NewServer(config ServerConfig) (*Server, error) {
 		memory:   newMemoryBudget(cmp.Or(config.Memory, defaultMemory()), config.Log),
 		clients:  limit.NewClients(descriptorsForRelays(), cmp.Or(config.MaxClients, defaultMaxClients), cmp.Or(config.MaxClientsPerAddress, defaultMaxClientsPerAddress)),
 		limited:  limited,
-		probes:   probes{open: make(map[probeToken]*probe)},
+		probes:   probes{open: make(map[conn.ProbeToken]*probe)},
 		sessions: make(map[certs.NodeID]*session),
 		accounts: accounts{of: make(map[certs.NodeID]*account)},
 		public:   make(map[uint16]*publicListener),

@@ -14,6 +14,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/internal/udp"
+	"apquic/quicproxy/internal/conn"
 )
 
 // Run serves until ctx ends, lets running relays finish, and returns nil; or it returns why it cannot go
@@ -35,7 +36,7 @@ func (s *Server) Run(ctx context.Context) error {
 	transport := s.transport(s.entrance.around(socket))
 	defer transport.Close()
 	s.probes.transport = transport
-	config := serverQUICConfig(s.config.IdleTimeout)
+	config := conn.ServerQUICConfig(s.config.IdleTimeout)
 	config.GetConfigForClient = s.strange.config(config.Clone())
 	listener, err := transport.ListenEarly(tlsConfig, config) // so that a handshake can make room for others
 	if err != nil {
@@ -86,7 +87,7 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) transport(socket net.PacketConn) *quic.Transport {
 	t := &quic.Transport{
 		Conn:                             socket,
-		ConnectionIDLength:               serverConnectionIDLength,
+		ConnectionIDLength:               conn.ServerConnectionIDLength,
 		DisableVersionNegotiationPackets: true,
 		VerifySourceAddress:              s.strange.needsRetry,
 		ConnContext:                      s.strange.begin,

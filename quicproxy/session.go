@@ -13,6 +13,7 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
+	"apquic/quicproxy/internal/conn"
 )
 
 const (
@@ -67,9 +68,10 @@ type nodeConn struct {
 	turn        uint64       // how many connections of its session were primary when it became it; guarded by Server.mu
 	carried     int          // relays, also those about to begin; guarded by Server.mu
 	orphaned    time.Time    // when the lane lost its process; zero: it has one. Guarded by Server.mu
-	meter       lossMeter    // watchLoss is its only user
 	retiring    atomic.Bool  // it asked to be drained: no new relays
-	probe       probeToken   // zero: none; serveNode is its only user
+
+	meter conn.LossMeter  // watchLoss is its only user
+	probe conn.ProbeToken // zero: none; serveNode is its only user
 
 	// Guarded by session.leases.
 	services map[string]*publicListener

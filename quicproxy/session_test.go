@@ -16,6 +16,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/lease"
+	"apquic/quicproxy/internal/conn"
 )
 
 const web = "192.168.1.101:80"
@@ -140,7 +141,7 @@ func TestWakeIsNoOrder(t *testing.T) {
 		server.server.lookForPeers(known)
 		peer := known.peers()[0].Address
 		for range 1000 { // from the server's address: the NAT lets nobody else in
-			server.server.config.PacketConn.WriteTo([]byte(wakeDatagram), net.UDPAddrFromAddrPort(peer))
+			server.server.config.PacketConn.WriteTo([]byte(conn.WakeDatagram), net.UDPAddrFromAddrPort(peer))
 			time.Sleep(10 * time.Millisecond)
 		}
 		if sessions := server.server.Status().Sessions; len(sessions) != 1 || sessions[0] != before {

@@ -9,6 +9,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/conn"
 )
 
 const (
@@ -116,7 +117,7 @@ func (c *nodeConn) giveUpUnheard() {
 func (c *nodeConn) wake(transport *quic.Transport) {
 	if now := time.Now(); now.Sub(c.woken) >= wakePause {
 		c.woken = now
-		transport.WriteTo([]byte(wakeDatagram), c.quic.RemoteAddr())
+		transport.WriteTo([]byte(conn.WakeDatagram), c.quic.RemoteAddr())
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
+	"apquic/quicproxy/internal/conn"
 )
 
 // TestBeforeWelcome: who wants more than a stranger may is sent away, with a code, and leaves nothing on the account.
@@ -29,7 +30,7 @@ func TestBeforeWelcome(t *testing.T) {
 			s.Write([]byte("x"))
 		}, framing.ErrorUnexpectedMessage},
 		{"the last of all streams", func(t *testing.T, p *peer) {
-			for range maxSegments {
+			for range conn.MaxSegments {
 				s, err := p.conn.OpenUniStream()
 				if err != nil {
 					t.Fatal(err)
@@ -129,26 +130,26 @@ func TestServerBeforeWelcome(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		transport := &quic.Transport{Conn: socket, ConnectionIDLength: serverConnectionIDLength}
-		listener, err := transport.Listen(tlsConfig, serverQUICConfig(time.Minute))
+		transport := &quic.Transport{Conn: socket, ConnectionIDLength: conn.ServerConnectionIDLength}
+		listener, err := transport.Listen(tlsConfig, conn.ServerQUICConfig(time.Minute))
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { transport.Close(); socket.Close() })
 		w.startNode(expose("web", web))
-		conn, err := listener.Accept(t.Context())
+		accepted, err := listener.Accept(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range maxSegments {
-			s, err := conn.OpenUniStream()
+		for range conn.MaxSegments {
+			s, err := accepted.OpenUniStream()
 			if err != nil {
 				t.Fatal(err)
 			}
 			s.SetWriteDeadline(time.Now().Add(time.Second))
 			s.Write(bytes.Repeat([]byte("x"), 64<<10))
 		}
-		p := &peer{t: t, conn: conn}
+		p := &peer{t: t, conn: accepted}
 		p.wantClose(framing.ErrorTooLarge)
 	})
 }

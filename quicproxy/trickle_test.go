@@ -11,6 +11,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/conn"
 )
 
 // mover is a connection of w's node with the service web, whose relays may move.
@@ -156,7 +157,7 @@ func TestStreamsWithoutRelays(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()
 		p, _ := mover(w)
-		for range maxSegments {
+		for range conn.MaxSegments {
 			stream, err := p.conn.OpenUniStream()
 			if err != nil {
 				t.Fatal(err)
@@ -198,7 +199,7 @@ func TestUnread(t *testing.T) {
 		}()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		const pieces = initialStreamWindow / 128
+		const pieces = conn.InitialStreamWindow / 128
 		if used := server.server.memory.Used(); used < pieces*1452 {
 			t.Errorf("%d pieces count with %d bytes, which is less than their buffers", pieces, used)
 		}

@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"github.com/quic-go/quic-go"
+
+	"apquic/quicproxy/internal/conn"
 )
 
 // What a stream holds that nobody has read is what a peer can make a program hold, and quic-go does not tell it: neither how
@@ -84,7 +86,7 @@ func receivingHalf(stream *quic.Stream) *quic.ReceiveStream {
 func unread(stream *quic.ReceiveStream) int {
 	o := layout()
 	if !o.known || stream == nil {
-		return initialStreamWindow
+		return conn.InitialStreamWindow
 	}
 	mutex := (*sync.Mutex)(unsafe.Add(unsafe.Pointer(stream), o.mutex))
 	mutex.Lock()

@@ -6,14 +6,12 @@ import (
 	"time"
 
 	"github.com/quic-go/quic-go"
+
+	"apquic/quicproxy/internal/conn"
 )
 
-// wakeDatagram asks a node to say something: the server was restarted, and its next message finds that out. Its
-// first byte tells it from QUIC (docs/protocol.md section 9). Anybody may send it: all that it does is to make
-// a node send a Keepalive, once in wakePause at most.
-const wakeDatagram = "\x3fapquic/1 wake"
-
 const (
+	// wakePause is the time between two Keepalives of a node that is asked for them: anybody may send the datagram.
 	wakePause = time.Second
 	// wakeEvery spreads the nodes that come back over the time that their handshakes take a server.
 	wakeEvery = time.Millisecond
@@ -32,7 +30,7 @@ func (s *Server) wakeNodes(ctx context.Context, transport *quic.Transport, peers
 			if sleep(ctx, wakeEvery); ctx.Err() != nil {
 				return
 			}
-			transport.WriteTo([]byte(wakeDatagram), net.UDPAddrFromAddrPort(peer.Address))
+			transport.WriteTo([]byte(conn.WakeDatagram), net.UDPAddrFromAddrPort(peer.Address))
 		}
 		sleep(ctx, wakeRoundPause)
 	}
@@ -41,12 +39,12 @@ func (s *Server) wakeNodes(ctx context.Context, transport *quic.Transport, peers
 // heedWakes has the path watched at once when the server asks for it.
 func (l *link) heedWakes(ctx context.Context) {
 	for ctx.Err() == nil {
-		var datagram [len(wakeDatagram) + 1]byte
+		var datagram [len(conn.WakeDatagram) + 1]byte
 		n, _, err := l.transport.ReadNonQUICPacket(ctx, datagram[:])
 		if err != nil {
 			return
 		}
-		if string(datagram[:n]) == wakeDatagram {
+		if string(datagram[:n]) == conn.WakeDatagram {
 			signal(l.path.woken)
 			sleep(ctx, wakePause)
 		}

@@ -1,4 +1,4 @@
-package quicproxy
+package conn
 
 import (
 	"time"
@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// lossLook is the time between two looks at a connection with relays.
-	lossLook = time.Second
+	// LossLook is the time between two looks at a connection with relays.
+	LossLook = time.Second
 	// A look counts as lossy if at least so many packets were sent and so many of a thousand were lost.
 	lossMinSent, lossPerMille = 100, 1
 	// lossyLooks of the last looks, one after the other, say that loss limits the connection.
@@ -17,17 +17,18 @@ const (
 	stillLossy = 10 * time.Second
 )
 
-// lossMeter tells whether loss limits what a connection sends, as on radio links: packets are lost although no
+// LossMeter tells whether loss limits what a connection sends, as on radio links: packets are lost although no
 // queue builds up before the bottleneck. QUIC's congestion control takes each loss for a full queue and halves
 // its speed (NewReno, RFC 9002 section 7); several connections then carry more than one.
-type lossMeter struct {
+type LossMeter struct {
 	sent, lost uint64
 	lossy      int // looks in a row
 	found      time.Time
 }
 
-// look is called every lossLook.
-func (m *lossMeter) look(stats quic.ConnectionStats) (limited bool) {
+// Look is called every LossLook. It reports that loss has limited the connection for several looks; it then takes as many until
+// it does so again, as what is done about it takes a while to show.
+func (m *LossMeter) Look(now time.Time, stats quic.ConnectionStats) (limited bool) {
 	sent, lost := stats.PacketsSent-m.sent, stats.PacketsLost-m.lost
 	m.sent, m.lost = stats.PacketsSent, stats.PacketsLost
 	if sent < lossMinSent {
@@ -41,10 +42,12 @@ func (m *lossMeter) look(stats quic.ConnectionStats) (limited bool) {
 	if m.lossy++; m.lossy < lossyLooks {
 		return false
 	}
-	m.lossy = 0 // what is done about it takes a while to show
-	m.found = time.Now()
+	m.lossy = 0
+	m.found = now
 	return true
 }
 
-// limited reports whether loss limited the connection lately.
-func (m *lossMeter) limited() bool { return !m.found.IsZero() && time.Since(m.found) < stillLossy }
+// Limited reports whether loss limited the connection lately.
+func (m *LossMeter) Limited(now time.Time) bool {
+	return !m.found.IsZero() && now.Sub(m.found) < stillLossy
+}

@@ -1,4 +1,4 @@
-package quicproxy
+package conn
 
 import (
 	"time"
@@ -8,20 +8,20 @@ import (
 
 const (
 	// A relay whose reader does not read holds at most its stream window of memory at the receiver. It
-	// starts small, so that a thousand stalled relays are cheap, and quic-go doubles it only for relays that
-	// are read: 4 MiB is the bandwidth-delay product of 160 Mbit/s at 200 ms.
-	initialStreamWindow = 64 << 10
-	maxStreamWindow     = 4 << 20
+	// starts with InitialStreamWindow, so that a thousand stalled relays are cheap, and quic-go doubles it, up to
+	// MaxStreamWindow, only for relays that are read: 4 MiB is the bandwidth-delay product of 160 Mbit/s at 200 ms.
+	InitialStreamWindow = 64 << 10
+	MaxStreamWindow     = 4 << 20
 
 	// The connection window counts the unread bytes of all streams together. Were it ever the tighter
 	// limit, a few stalled relays would stop all others, so it is out of reach: flow control never couples
 	// relays. What protects the memory are the stream windows and the number of streams.
 	connectionWindow = 1 << 40
 
-	// maxSegments is how many segments of relays that moved may be under way at once on a connection.
-	maxSegments = 32
-	// maxRelays is how many relays a node accepts at once on a connection.
-	maxRelays = 1 << 14
+	// MaxSegments is how many segments of relays that moved may be under way at once on a connection.
+	MaxSegments = 32
+	// MaxRelays is how many relays a node accepts at once on a connection.
+	MaxRelays = 1 << 14
 
 	// A node never changes its packet size: path MTU discovery learned on one path would make the
 	// connection silent on the next one with a smaller MTU. 1252 fits everywhere but on IPv6 over a
@@ -29,13 +29,12 @@ const (
 	nodePacketSizeIPv4 = 1252
 	nodePacketSizeIPv6 = 1232
 
-	// The server's connection IDs have eight bytes for ever: a stateless reset finds its connection by them.
-	serverConnectionIDLength = 8
-	nodeConnectionIDLength   = 4
+	// ServerConnectionIDLength is eight bytes for ever: a stateless reset finds its connection by them.
+	ServerConnectionIDLength = 8
+	// NodeConnectionIDLength is enough for a node, which has few connections.
+	NodeConnectionIDLength = 4
 
 	serverHandshakeTimeout = 5 * time.Second
-	// Mobile links can be slow to wake.
-	nodeHandshakeTimeout = 8 * time.Second
 )
 
 // baseConfig has what both sides share. Tickets and 0-RTT stay off: replayed control messages have no use.
@@ -43,32 +42,32 @@ func baseConfig(idleTimeout time.Duration) *quic.Config {
 	return &quic.Config{
 		Versions:                       []quic.Version{quic.Version1},
 		MaxIdleTimeout:                 idleTimeout,
-		InitialStreamReceiveWindow:     initialStreamWindow,
-		MaxStreamReceiveWindow:         maxStreamWindow,
+		InitialStreamReceiveWindow:     InitialStreamWindow,
+		MaxStreamReceiveWindow:         MaxStreamWindow,
 		InitialConnectionReceiveWindow: connectionWindow,
 		MaxConnectionReceiveWindow:     connectionWindow,
-		MaxIncomingUniStreams:          maxSegments,
+		MaxIncomingUniStreams:          MaxSegments,
 		// A reset then delivers what was written before it, as TCP does.
 		EnableStreamResetPartialDelivery: true,
 	}
 }
 
-// serverQUICConfig allows one stream from the node, the control stream: relays are opened by the server.
-func serverQUICConfig(idleTimeout time.Duration) *quic.Config {
+// ServerQUICConfig allows one stream from the node, the control stream: relays are opened by the server.
+func ServerQUICConfig(idleTimeout time.Duration) *quic.Config {
 	c := baseConfig(idleTimeout)
 	c.HandshakeIdleTimeout = serverHandshakeTimeout
 	c.MaxIncomingStreams = 1
 	return c
 }
 
-// nodeQUICConfig has a keepalive of QUIC's own only as a safety net; the Keepalive message does the work. It
+// NodeQUICConfig has a keepalive of QUIC's own only as a safety net; the Keepalive message does the work. It
 // comes after half of the idle timeout, or of the server's if that is shorter: later than any Keepalive that is
 // learned.
-func nodeQUICConfig(idleTimeout, handshakeTimeout time.Duration, ipv6 bool) *quic.Config {
+func NodeQUICConfig(idleTimeout, handshakeTimeout time.Duration, ipv6 bool) *quic.Config {
 	c := baseConfig(idleTimeout)
 	c.HandshakeIdleTimeout = handshakeTimeout
 	c.KeepAlivePeriod = idleTimeout / 2
-	c.MaxIncomingStreams = maxRelays
+	c.MaxIncomingStreams = MaxRelays
 	c.DisablePathMTUDiscovery = true
 	c.InitialPacketSize = nodePacketSizeIPv4
 	if ipv6 {
