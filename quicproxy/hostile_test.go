@@ -220,14 +220,12 @@ func TestKeepaliveIsAnsweredAtOnce(t *testing.T) {
 		if took := time.Since(begin); took > time.Second {
 			t.Errorf("answered after %v", took)
 		}
-		// Requests that pile up meanwhile are refused, not kept.
-		const burst = 32
-		for i := range burst + 2 {
+		// Requests that pile up meanwhile are refused, not kept: one is being fulfilled, and so many wait.
+		for i := range maxRequests + 2 {
 			p.write(seal(t, s, framing.OpProxyRequest, &framing.ProxyRequest{Service: "web"}, uint64(4+i), false))
 		}
-		p.wantReply(burst+3, framing.OpFailure, framing.ErrorBusy)
-		p.wantReply(burst+4, framing.OpFailure, framing.ErrorBusy)
-		p.wantReply(burst+5, framing.OpFailure, framing.ErrorBusy)
+		p.wantReply(maxRequests+4, framing.OpFailure, framing.ErrorBusy)
+		p.wantReply(maxRequests+5, framing.OpFailure, framing.ErrorBusy)
 		p.wantReply(2, framing.OpProxyResponse, 0)
 	})
 }
