@@ -106,7 +106,8 @@ check-vulnerabilities:
 	@.ci/vulnerabilities
 
 .PHONY: generate
-generate: generate-proto ## framing/apquic.pb.go from framing/apquic.proto; needs protoc
+generate: generate-proto ## framing/apquic.pb.go from framing/apquic.proto, which needs protoc; the tables of docs/config.md
+	$(GO) test -count=1 ./internal/config -run '^TestDocTables$$' -update
 
 # The path of the Go package comes from go.mod: in the .proto file it would stand a second time.
 .PHONY: generate-proto

@@ -65,8 +65,9 @@ var allowed = map[string][]string{
 var allowedInTests = map[string][]string{
 	"lease":           {"lease/leasetest"},
 	"lease/boltstore": {"lease/leasetest"},
+	"internal/config": {"internal/cli"},
 	"internal/udp":    {"internal/testnet"},
-	"quicproxy":       {"internal/testnet"},
+	"quicproxy":       {"internal/config", "internal/testnet"},
 	"e2e":             nil,
 	"e2e/netns":       nil,
 	"e2e/hostile":     {"certs", "framing"},

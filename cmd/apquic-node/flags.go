@@ -1,15 +1,11 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/pflag"
 
-	"apquic/certs"
 	"apquic/internal/cli"
-	"apquic/internal/config"
 )
 
 const help = `apquic-node makes services of this network reachable from the public internet: an apquic-server lends it
@@ -50,39 +46,20 @@ more than the environment, the environment more than the file.
 Exit status: 0 fine, 1 failed while running, 2 wrong usage, 3 wrong configuration.
 `
 
-// flagValues are the values of flags that need more than a variable.
-type flagValues struct {
-	settings  *config.Node
-	upstreams []config.Service // instead of the file's services, if there are any
-	faults    []error          // of values that pflag must not repeat: an invitation has a secret
-	json      bool             // of the command status
-	dial      bool             // of the command status
-	replace   bool             // of the command join
+// commandFlags are the flags of single commands.
+type commandFlags struct {
+	json, dial bool // of status
+	replace    bool // of join
 }
 
-func (f *flagValues) bind(s *config.Node, settings, others *pflag.FlagSet) {
-	*f = flagValues{settings: s}
-	settings.Func("server", "the server's `INVITATION`, apquic://ID@HOST:PORT#SECRET (default: the server that was joined)", f.setServer)
-	settings.Func("upstream", "`SERVICE` to make reachable: a port of this machine, host:port or unix:/path, with name= before it; may be repeated", f.addUpstream)
-	settings.StringVar(&s.DataDir, "data-dir", s.DataDir, "`DIRECTORY` for the node's key and its server")
-	settings.Var((*keepalive)(&s.Keepalive), "keepalive", "how often to ask the server for a sign of life; auto: as rarely as this network allows")
-	settings.TextVar(&s.Memory, "memory", s.Memory, "`SIZE`, such as 256MB, that services may cost that do not read (default: an eighth of the machine's)")
-	settings.DurationVar(&s.IdleTimeout, "idle-timeout", s.IdleTimeout, "give the connection up when nothing came from the server for so long")
-	settings.DurationVar(&s.ResumeTime, "resume-time", s.ResumeTime, "how long running connections wait for a new connection to the server; 0: they end with the old one")
-	settings.DurationVar(&s.Drain, "drain", s.Drain, "how long running connections may go on after a signal to stop")
-	settings.Uint32Var(&s.NetID, "net-id", s.NetID, "`NUMBER` of the network; the server must have the same")
-	settings.BoolVar(&s.IPv4, "ipv4", s.IPv4, "reach the server over IPv4")
-	settings.BoolVar(&s.IPv6, "ipv6", s.IPv6, "reach the server over IPv6")
-	settings.StringVar(&s.LogLevel, "log-level", s.LogLevel, "`LEVEL` of the log: debug, info, warn or error")
-	settings.StringVar(&s.LogFormat, "log-format", s.LogFormat, "`FORMAT` of the log: text or json")
-	settings.StringVar(&s.DebugAddress, "debug-address", s.DebugAddress, "serve profiles at this `ADDRESS` of this machine alone, such as 127.0.0.1:6060 (default: nowhere)")
-	others.BoolVar(&f.json, "json", false, "with the command status: print JSON")
-	others.BoolVar(&f.dial, "dial", false, "with the command status: connect to each public address from here")
-	others.BoolVar(&f.replace, "replace", false, "with the command join: give up the server that was joined before")
+func (f *commandFlags) bind(flags *pflag.FlagSet) {
+	flags.BoolVar(&f.json, "json", false, "with the command status: print JSON")
+	flags.BoolVar(&f.dial, "dial", false, "with the command status: connect to each public address from here")
+	flags.BoolVar(&f.replace, "replace", false, "with the command join: give up the server that was joined before")
 }
 
 // only is do, the work of a command, which refuses flags that belong to another one.
-func (f *flagValues) only(command string, do func(*call) error) func(*call) error {
+func (f *commandFlags) only(command string, do func(*call) error) func(*call) error {
 	return func(c *call) error {
 		for _, flag := range []struct {
 			given      bool
@@ -94,40 +71,4 @@ func (f *flagValues) only(command string, do func(*call) error) func(*call) erro
 		}
 		return do(c)
 	}
-}
-
-// keepalive is a duration or auto.
-type keepalive time.Duration
-
-func (k *keepalive) Set(text string) (err error) {
-	*(*time.Duration)(k), err = config.ParseKeepalive(text)
-	return err
-}
-func (k *keepalive) String() string { return config.FormatKeepalive(time.Duration(*k)) }
-func (k *keepalive) Type() string   { return "duration" }
-
-func (f *flagValues) setServer(text string) error {
-	invitation, err := certs.ParseInvitation(text)
-	if err != nil {
-		f.faults = append(f.faults, fmt.Errorf("--server: %w", err))
-	}
-	f.settings.Server = invitation
-	return nil
-}
-
-func (f *flagValues) addUpstream(text string) error {
-	service, err := config.ParseService(text)
-	if err != nil {
-		f.faults = append(f.faults, fmt.Errorf("--upstream %s: %w", text, err))
-	}
-	f.upstreams = append(f.upstreams, service)
-	return nil
-}
-
-// complete puts the services of the command line in the place of those in the file.
-func (f *flagValues) complete(s *config.Node) error {
-	if len(f.upstreams) > 0 {
-		s.Services = config.NameServices(f.upstreams)
-	}
-	return errors.Join(f.faults...)
 }

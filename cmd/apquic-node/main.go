@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/spf13/pflag"
 	"golang.org/x/time/rate"
 
 	"apquic/certs"
@@ -28,11 +29,14 @@ func main() {
 type call = cli.Call[config.Node]
 
 func program() *cli.Program[config.Node] {
-	var values flagValues
+	var values commandFlags
 	return &cli.Program[config.Node]{
 		Name: "apquic-node", Help: help,
 		Defaults: config.DefaultNode, Load: config.LoadNode, Validate: config.Node.Validate,
-		Bind: values.bind, Complete: values.complete,
+		Bind: func(into *config.Node, settings, others *pflag.FlagSet) {
+			into.AddFlags(settings)
+			values.bind(others)
+		},
 		Commands: map[string]func(*call) error{
 			"": values.only("", serve), "check": values.only("check", check), "id": values.only("id", printID),
 			"join":   values.only("join", func(c *call) error { return join(c, values.replace) }),

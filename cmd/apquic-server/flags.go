@@ -1,11 +1,5 @@
 package main
 
-import (
-	"github.com/spf13/pflag"
-
-	"apquic/internal/config"
-)
-
 const help = `apquic-server lends public ports of this machine to nodes behind NAT: each connection to such a port
 travels through the node's QUIC connection to a service in the node's network.
 
@@ -46,29 +40,3 @@ more than the environment, the environment more than the file.
 
 Exit status: 0 fine, 1 failed while running, 2 wrong usage, 3 wrong configuration.
 `
-
-func bind(s *config.Server, settings *pflag.FlagSet) {
-	settings.StringVar(&s.Listen, "listen", s.Listen, "UDP `ADDRESS` that nodes connect to")
-	settings.TextVar(&s.Range, "range", s.Range, "public TCP `PORTS` to lend: a-b, or several with commas")
-	settings.StringVar(&s.PublicHost, "public-host", s.PublicHost, "`HOST` under which the public reaches this machine (default: its first public address)")
-	settings.StringVar(&s.PublicListen, "public-listen", s.PublicListen, "IP `ADDRESS` of this machine at which the lent ports are opened (default: all)")
-	settings.StringVar(&s.DataDir, "data-dir", s.DataDir, "`DIRECTORY` for the key, the leases and authorized_nodes")
-	settings.BoolVar(&s.Open, "open", s.Open, "lend ports to every node, also without an invitation")
-	settings.BoolVar(&s.Silent, "silent", s.Silent, "answer only nodes that know the server's id; off for debugging")
-	settings.DurationVar(&s.LeaseTime, "lease-time", s.LeaseTime, "how long a port is kept for a node that went away")
-	settings.IntVar(&s.MaxServices, "max-services", s.MaxServices, "how many ports a node may have")
-	settings.IntVar(&s.MaxLeasesPerAddress, "max-leases-per-address", s.MaxLeasesPerAddress, "with --open: how many ports the nodes of one address may have together")
-	settings.IntVar(&s.MaxClients, "max-clients", s.MaxClients, "how many public connections a service may have at once")
-	settings.IntVar(&s.MaxClientsPerAddress, "max-clients-per-address", s.MaxClientsPerAddress, "how many of them one client address may have")
-	settings.TextVar(&s.Memory, "memory", s.Memory, "`SIZE`, such as 256MB, that clients may cost who do not read (default: an eighth of the machine's)")
-	settings.DurationVar(&s.Park, "park", s.Park, "how long public connections wait for a node that is away")
-	settings.DurationVar(&s.IdleTimeout, "idle-timeout", s.IdleTimeout, "give a node up when nothing came from it for so long")
-	settings.DurationVar(&s.ResumeTime, "resume-time", s.ResumeTime, "how long running connections wait for a node that lost its own; 0: they end with it")
-	settings.DurationVar(&s.Drain, "drain", s.Drain, "how long running connections may go on after a signal to stop")
-	settings.Uint32Var(&s.NetID, "net-id", s.NetID, "`NUMBER` of the network; nodes must have the same")
-	settings.BoolVar(&s.IPv4, "ipv4", s.IPv4, "listen on IPv4")
-	settings.BoolVar(&s.IPv6, "ipv6", s.IPv6, "listen on IPv6")
-	settings.StringVar(&s.LogLevel, "log-level", s.LogLevel, "`LEVEL` of the log: debug, info, warn or error")
-	settings.StringVar(&s.LogFormat, "log-format", s.LogFormat, "`FORMAT` of the log: text or json")
-	settings.StringVar(&s.DebugAddress, "debug-address", s.DebugAddress, "serve profiles at this `ADDRESS` of this machine alone, such as 127.0.0.1:6060 (default: nowhere)")
-}

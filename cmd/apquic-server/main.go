@@ -26,7 +26,7 @@ func program() *cli.Program[config.Server] {
 		Name: "apquic-server", Help: help,
 		Defaults: config.DefaultServer, Load: config.LoadServer, Validate: config.Server.Validate,
 		Bind: func(into *config.Server, settings, others *pflag.FlagSet) {
-			bind(into, settings)
+			into.AddFlags(settings)
 			o.bind(others)
 		},
 		Commands: map[string]func(*call) error{

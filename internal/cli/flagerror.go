@@ -11,6 +11,16 @@ import (
 	"apquic/internal/suggest"
 )
 
+// parseFlags parses a command line. It reports every value that is wrong, not only the first.
+func parseFlags(flags *pflag.FlagSet, args []string) error {
+	var wrong []error
+	err := flags.ParseAll(args, func(flag *pflag.Flag, value string) error {
+		wrong = append(wrong, flagError(flags.Set(flag.Name, value), flags))
+		return nil
+	})
+	return errors.Join(append(wrong, flagError(err, flags))...)
+}
+
 // flagError says in plain words what pflag, or the parser of a value below it, found wrong on the command line.
 func flagError(err error, flags *pflag.FlagSet) error {
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {

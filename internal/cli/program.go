@@ -26,8 +26,6 @@ type Program[S any] struct {
 	// Bind declares the flags: settings can also be set in the environment, others cannot. It is called
 	// again when the settings of a file are underneath.
 	Bind func(into *S, settings, others *pflag.FlagSet)
-	// Complete finishes the settings after all sources were read; nil: nothing to do.
-	Complete func(*S) error
 	// Commands by their names. The one without a name is what the program does by itself.
 	Commands map[string]func(*Call[S]) error
 	// Operands says how many words may follow a command at most; not there: none.
@@ -84,8 +82,8 @@ func (p *Program[S]) parse(args, environ []string) (*Call[S], error) {
 func (p *Program[S]) parseOver(settings S, args, environ []string) (*Call[S], error) {
 	c := &Call[S]{Settings: settings, program: p}
 	environment, all := p.flags(c)
-	if err := all.Parse(args); err != nil {
-		return nil, UsageError(p.Name, flagError(err, all))
+	if err := parseFlags(all, args); err != nil {
+		return nil, UsageError(p.Name, err)
 	}
 	if err := c.setCommand(all.Args()); err != nil {
 		return nil, UsageError(p.Name, err)
@@ -97,12 +95,6 @@ func (p *Program[S]) parseOver(settings S, args, environ []string) (*Call[S], er
 		return nil, ConfigError(err)
 	}
 	c.warnings = misspelled(environ, environmentPrefix, environment)
-	if p.Complete == nil {
-		return c, nil
-	}
-	if err := p.Complete(&c.Settings); err != nil {
-		return nil, UsageError(p.Name, err)
-	}
 	return c, nil
 }
 

@@ -40,12 +40,6 @@ func painter() *Program[settings] {
 			environment.IntVar(new(int), "coats", 1, "how many there are")
 			others.BoolVar(&loud, "loud", false, "say it loudly")
 		},
-		Complete: func(s *settings) error {
-			if s.Color == "none" {
-				return errors.New("none is no color")
-			}
-			return nil
-		},
 		Commands: map[string]func(*Call[settings]) error{
 			"": func(c *Call[settings]) error {
 				if err := c.Validate(); err != nil {
@@ -103,6 +97,8 @@ func TestProgram(t *testing.T) {
 		{"--dry 180", nil, ExitUsage, "", "error: --dry: 180 has no unit, did you mean 180s or 180m?"},
 		{"--dry soon", nil, ExitUsage, "", `error: --dry: "soon" is not a duration, such as 90s, 15m or 1h30m`},
 		{"--coats many", nil, ExitUsage, "", `error: --coats: "many" is not a whole number`},
+		{"--dry soon --coats many --zzz", nil, ExitUsage, "", "error: --dry: \"soon\" is not a duration, such as 90s, 15m or 1h30m\n" +
+			"error: --coats: \"many\" is not a whole number that can stand here\nerror: unknown flag: --zzz\n"},
 		{"", map[string]string{"APQUIC_DRY": "5"}, ExitConfig, "", "APQUIC_DRY, for --dry: 5 has no unit"},
 		{"", map[string]string{"APQUIC_COLOUR": "red", "APQUIC_OTHER": "x", "XAPQUIC_COLOR": ""}, ExitOK, "{white 1} false",
 			"warning: the environment variable APQUIC_COLOUR sets nothing, did you mean APQUIC_COLOR?\n"},
@@ -113,7 +109,6 @@ func TestProgram(t *testing.T) {
 		{"hang --color red here now", nil, ExitOK, `["here" "now"]`, ""},
 		{"hang 1 2 3", nil, ExitUsage, "", "3 words follow the command hang, which takes 2 at most"},
 		{"--color", nil, ExitUsage, "", "painter --help"},
-		{"--color none", nil, ExitUsage, "", "none is no color"},
 		{"--paper-size 0", nil, ExitUsage, "", "no size"},
 		{"-c " + file + " --paper-size 0", nil, ExitConfig, "", "no size"},
 		{"-c nowhere", nil, ExitConfig, "", "nowhere"},

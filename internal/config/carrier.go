@@ -22,6 +22,35 @@ const (
 	wantName          = `"ActiveProxy"`
 )
 
+// Carrier is what can be set in that form only.
+type Carrier struct {
+	Key           certs.PrivateKey // zero: the key file in the data directory
+	Bootstraps    []Bootstrap      // kept for discovery, not used yet
+	DiscoveryPort uint16           // the same; 0: none
+}
+
+// Bootstrap is a node of a discovery network.
+type Bootstrap struct {
+	ID      certs.NodeID
+	Address string // name or IP address
+	Port    uint16 // UDP
+}
+
+// lines describe it.
+func (c Carrier) lines() []line {
+	all := []line{{"key", "in the data directory"}}
+	if !c.Key.IsZero() {
+		all[0].value = "from the file, of " + c.Key.ID().String()
+	}
+	for i, b := range c.Bootstraps {
+		all = append(all, line{fmt.Sprintf("bootstraps[%d]", i), fmt.Sprintf("%v at %s (not used yet)", b.ID, joinPort(b.Address, b.Port))})
+	}
+	if c.DiscoveryPort != 0 {
+		all = append(all, line{"port", fmt.Sprintf("%d (of discovery, not used yet)", c.DiscoveryPort)})
+	}
+	return all
+}
+
 // isCarrier tells the forms apart: only Carrier's has lists at the top, and keys
 // that only ours has decide for ours.
 func (v value) isCarrier(plain, carrier form) bool {
@@ -47,35 +76,38 @@ func (v value) isCarrier(plain, carrier form) bool {
 // carrierServer is Elastos Carrier's form of a server's file.
 func carrierServer(s *Server) form {
 	services := field{want: `a list such as [{"class": "...ActiveProxy", "configuration": {...}}]`, set: carrierServerServices(s)}
-	return withDiscovery(serverSettings(s), services, &s.Bootstraps, &s.DiscoveryPort)
+	return withDiscovery(without(s.rows().form(), "listen", "range"), services, &s.Carrier)
 }
 
 // carrierNode is Elastos Carrier's form of a node's file.
 func carrierNode(n *Node) form {
 	services := field{want: `a list such as [{"name": "ActiveProxy", "configuration": {...}}]`, set: carrierNodeServices(n)}
-	return withDiscovery(nodeSettings(n), services, &n.Bootstraps, &n.DiscoveryPort)
+	return withDiscovery(without(n.rows().form(), "server"), services, &n.Carrier)
 }
 
-func withDiscovery(f form, services field, bootstraps *[]Bootstrap, discovery *uint16) form {
-	f["services"] = services
-	services.same = "services"
-	f["addons"] = services
-	f["port"] = field{want: "the UDP port of discovery, such as 39001", set: into(discovery, port)}
-	f["bootstraps"] = field{want: "a list of {id, address, port}", set: carrierBootstraps(bootstraps)}
+func without(f form, keys ...string) form {
+	for _, key := range keys {
+		delete(f, key)
+	}
 	return f
 }
 
-func carrierBootstraps(target *[]Bootstrap) func(value) error {
-	return func(v value) error {
-		var all []Bootstrap
-		err := v.elements(func(v value) {
-			var one Bootstrap
-			v.apply(field{want: "{id, address, port}", set: func(v value) error { return v.decode(carrierBootstrap(&one)) }})
-			all = append(all, one)
-		})
-		*target = all
-		return err
-	}
+func withDiscovery(f form, services field, c *Carrier) form {
+	f["services"] = services
+	services.same = "services"
+	f["addons"] = services
+	f["port"] = field{want: "the UDP port of discovery, such as 39001", set: into(&c.DiscoveryPort, port)}
+	f["bootstraps"] = field{want: "a list of {id, address, port}", set: into(&c.Bootstraps, carrierBootstraps)}
+	return f
+}
+
+func carrierBootstraps(v value) (all []Bootstrap, err error) {
+	err = v.elements(func(v value) {
+		var one Bootstrap
+		v.apply(field{want: "{id, address, port}", set: func(v value) error { return v.decode(carrierBootstrap(&one)) }})
+		all = append(all, one)
+	})
+	return all, err
 }
 
 func carrierBootstrap(b *Bootstrap) form {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -10,9 +11,71 @@ import (
 	"testing"
 )
 
+const docsFile = "../../docs/config.md"
+
+var update = flag.Bool("update", false, "write the tables of docs/config.md from the rows")
+
+// TestDocTables: the tables of the plain forms are what the rows say. -update, or make generate, makes them so.
+func TestDocTables(t *testing.T) {
+	before := readDocs(t)
+	after := before
+	for name, all := range map[string]rows{"plainServer": new(Server).rows(), "plainNode": new(Node).rows()} {
+		marker := "<!-- keys: " + name + " -->\n"
+		table := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(marker) + `(\|.*\n)+`)
+		if !table.MatchString(before) {
+			t.Fatalf("there is no table behind %s", marker)
+		}
+		all.reset()
+		after = table.ReplaceAllLiteralString(after, marker+all.markdown())
+	}
+	switch {
+	case after == before:
+	case *update:
+		if err := os.WriteFile(docsFile, []byte(after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		t.Error("docs/config.md has other tables than the rows of the settings: run make generate")
+	}
+}
+
+// markdown is the table of the settings, which have their defaults.
+func (all rows) markdown() string {
+	var b strings.Builder
+	b.WriteString("| Key | Flag | Type | Default | Meaning |\n|---|---|---|---|---|\n")
+	for _, r := range all {
+		fmt.Fprintf(&b, "| `%s` | `--%s` | %s | %s | %s |\n", r.key, r.flagName(), r.typeName(), r.defaultText(), r.meaning())
+	}
+	return b.String()
+}
+
+// defaultText is the default as it would stand in a file, or what it is when nothing is given.
+func (r row) defaultText() string {
+	value := r.String()
+	if value == "" {
+		return r.unset
+	}
+	if kind := r.Type(); kind != "bool" && kind != "int" {
+		value = fmt.Sprintf("%q", value)
+	}
+	return "`" + value + "`"
+}
+
+var argument = regexp.MustCompile("`[A-Z]+`")
+
+// meaning is the help as a sentence, and what there is to say beyond it.
+func (r row) meaning() string {
+	help := argument.ReplaceAllStringFunc(r.help, func(name string) string { return strings.ToLower(strings.Trim(name, "`")) })
+	sentence := strings.ToUpper(help[:1]) + help[1:]
+	if r.docs != "" && strings.Contains(",:", r.docs[:1]) {
+		return sentence + r.docs
+	}
+	return strings.TrimSpace(sentence + ". " + r.docs)
+}
+
 func readDocs(t testing.TB) string {
 	t.Helper()
-	docs, err := os.ReadFile("../../docs/config.md")
+	docs, err := os.ReadFile(docsFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,12 +139,13 @@ func docKeys(t *testing.T) map[string]map[string]string {
 func TestDocKeys(t *testing.T) {
 	t.Parallel()
 	s, n := DefaultServer(), DefaultNode()
+	top := withDiscovery(form{}, field{}, &Carrier{})
 	known := map[string]form{
-		"plainServer":      plainServer(&s),
-		"plainNode":        plainNode(&n),
+		"plainServer":      s.rows().form(),
+		"plainNode":        n.rows().form(),
 		"plainService":     plainService(&Service{}),
-		"carrierServer":    without(carrierServer(&s), serverSettings(&s)),
-		"carrierNode":      without(carrierNode(&n), nodeSettings(&n)),
+		"carrierServer":    top,
+		"carrierNode":      top,
 		"carrierBootstrap": carrierBootstrap(&Bootstrap{}),
 		"carrierItem":      carrierItem("class", field{}, &item{}),
 		"carrierProxy":     carrierProxy(&s),
@@ -98,16 +162,6 @@ func TestDocKeys(t *testing.T) {
 	if len(documented) != len(known) {
 		t.Errorf("there are tables for %v", slices.Sorted(maps.Keys(documented)))
 	}
-}
-
-func without(all, some form) form {
-	return form(maps.Collect(func(yield func(string, field) bool) {
-		for key, field := range all {
-			if _, ok := some[key]; !ok && !yield(key, field) {
-				return
-			}
-		}
-	}))
 }
 
 // The defaults that the tables of the plain forms show are the defaults.

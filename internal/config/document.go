@@ -154,28 +154,27 @@ func (v value) mismatch() error {
 
 // reportUnknown returns the key that was probably meant, or "".
 func (v value) reportUnknown(name string, known []string) string {
-	suggestion, text := suggest.Nearest(name, known), "unknown key"
-	if suggestion == "" {
+	meant := suggest.Nearest(name, known)
+	text := "unknown key" + didYouMean(meant)
+	if meant == "" {
 		text += "; those here are " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
 	}
-	v.add(v.node.StartOffset, v.key, errors.New(text), suggestion)
-	return suggestion
+	v.report(errors.New(text))
+	return meant
 }
 
-func (v value) report(err error) { v.add(v.node.StartOffset, v.key, err, "") }
+func (v value) report(err error) { v.add(v.node.StartOffset, v.key, err) }
 
 // add notes a mistake. Finding a place takes a walk through the file, so there is a limit.
-func (d *document) add(offset int, key string, err error, suggestion string) {
+func (d *document) add(offset int, key string, err error) {
 	d.mistakes++
 	if d.mistakes > maxMistakes+1 {
 		return
 	}
 	if d.mistakes == maxMistakes+1 {
-		key, err, suggestion = "", errors.New("there are more mistakes, which are not shown"), ""
+		key, err = "", errors.New("there are more mistakes, which are not shown")
 	}
-	mistake := d.errorAt(offset, key, err)
-	mistake.Suggestion = suggestion
-	d.errors = append(d.errors, mistake)
+	d.errors = append(d.errors, d.errorAt(offset, key, err))
 }
 
 // errorAt is err at an offset of the file.

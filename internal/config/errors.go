@@ -13,7 +13,6 @@ type Error struct {
 	Line, Column int    // from 1, columns in characters; 0: of the file or the settings as a whole
 	Key          string // with those around it, such as services.web.upstream
 	Text         string // what is wrong, and what belongs there
-	Suggestion   string // what was probably meant, or empty
 
 	cause error // may know a hint
 }
@@ -31,9 +30,6 @@ func (e *Error) Error() string {
 		b.WriteString(e.Key + ": ")
 	}
 	b.WriteString(e.Text)
-	if e.Suggestion != "" {
-		b.WriteString(", did you mean " + e.Suggestion + "?")
-	}
 	return b.String()
 }
 

@@ -72,13 +72,13 @@ func FuzzParseService(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		service, err := ParseService(text)
+		service, err := parseService(text)
 		if err != nil {
 			return
 		}
 		// What comes out means the same when it is given in full.
-		named := NameServices([]Service{service})[0]
-		again, err := ParseService(named.Name + "=" + named.Upstream)
+		named := nameServices([]Service{service})[0]
+		again, err := parseService(named.Name + "=" + named.Upstream)
 		if err != nil || again != named {
 			t.Errorf("%q is %+v, and that is %+v, %v", text, named, again, err)
 		}

@@ -10,8 +10,24 @@ const AutoKeepalive time.Duration = -1
 
 const autoText = "auto"
 
-// ParseKeepalive reads a duration such as "15s", or "auto".
-func ParseKeepalive(s string) (time.Duration, error) {
+// keepaliveVar is a duration or auto.
+func keepaliveVar(field *time.Duration, standard time.Duration) setting {
+	k := durationKind(time.Second, 24*time.Hour)
+	inBounds := k.check
+	k.name += `, or "auto"`
+	k.want = `"auto", a duration such as "15s", or a number of seconds`
+	k.read, k.parse, k.show = keepalive, parseKeepalive, formatKeepalive
+	k.check = func(d time.Duration) error {
+		if d == AutoKeepalive {
+			return nil
+		}
+		return inBounds(d)
+	}
+	return k.bind(field, standard)
+}
+
+// parseKeepalive reads a duration such as "15s", or "auto".
+func parseKeepalive(s string) (time.Duration, error) {
 	if s == autoText {
 		return AutoKeepalive, nil
 	}
@@ -22,8 +38,8 @@ func ParseKeepalive(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// FormatKeepalive is the inverse of ParseKeepalive.
-func FormatKeepalive(d time.Duration) string {
+// formatKeepalive is the inverse of parseKeepalive.
+func formatKeepalive(d time.Duration) string {
 	if d == AutoKeepalive {
 		return autoText
 	}
@@ -43,13 +59,10 @@ func keepalive(v value) (time.Duration, error) {
 }
 
 // checkKeepalive checks that the server is asked before it is given up.
-func (f *faults) checkKeepalive(keepalive, idleTimeout time.Duration) {
-	if keepalive == AutoKeepalive {
-		return // it keeps below
+func checkKeepalive(keepalive, idleTimeout time.Duration) error {
+	if keepalive < idleTimeout { // AutoKeepalive is, and keeps below by itself
+		return nil
 	}
-	f.add(within(keepalive, time.Second, 24*time.Hour), "keepalive")
-	if keepalive >= idleTimeout {
-		f.add(fmt.Errorf("%s is not shorter than idleTimeout, %s: the connection would be given up before the server is asked",
-			formatDuration(keepalive), formatDuration(idleTimeout)), "keepalive", "idleTimeout")
-	}
+	return fmt.Errorf("%s is not shorter than idleTimeout, %s: the connection would be given up before the server is asked",
+		formatDuration(keepalive), formatDuration(idleTimeout))
 }

@@ -5,12 +5,85 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tailscale/hujson"
+
 	"apquic/framing"
 )
 
-// ParseService reads the value of --upstream: host:port, unix:/path or the port
-// alone, which is one of this machine; name= may stand before it. Without a name it is left empty, for [NameServices].
-func ParseService(s string) (Service, error) {
+// Service is something that a node makes public.
+type Service struct {
+	Name       string // see framing.CheckServiceName
+	Upstream   string // origin URI: tcp://host:port or unix:/path
+	PublicPort uint16 // wanted; 0: any
+}
+
+const wantUpstream = `the address of the service, such as "127.0.0.1:80" or "unix:/run/app.sock"`
+
+// servicesVar is the services of a node. Flags replace those of a file.
+func servicesVar(field *[]Service) setting {
+	var flags []Service
+	return kind[[]Service]{
+		name: "object", flag: "service",
+		read: readServices, show: func([]Service) string { return "" },
+		parse: func(s string) ([]Service, error) {
+			one, err := parseService(s)
+			if err != nil {
+				return nil, err
+			}
+			flags = append(flags, one)
+			return nameServices(flags), nil
+		},
+		lines: describeServices,
+	}.bind(field, nil)
+}
+
+func describeServices(services []Service) (all []line) {
+	for _, s := range services {
+		where := s.Upstream + " at any public port"
+		if s.PublicPort != 0 {
+			where = fmt.Sprintf("%s at public port %d if it is free", s.Upstream, s.PublicPort)
+		}
+		all = append(all, line{"." + readable(s.Name), where})
+	}
+	return all
+}
+
+// readServices reads {"NAME": "UPSTREAM" or {...}, ...}.
+func readServices(v value) (all []Service, err error) {
+	err = v.members(func(name string, at, member value) {
+		service := Service{Name: name}
+		if err := framing.CheckServiceName(name); err != nil {
+			at.report(err)
+			return
+		}
+		before := v.mistakes
+		member.apply(field{want: wantUpstream, set: func(v value) error { return plainUpstream(v, &service) }})
+		if v.mistakes == before {
+			all = append(all, service)
+		}
+	})
+	return all, err
+}
+
+// plainUpstream reads "UPSTREAM" or {"upstream": "UPSTREAM", "publicPort": 20022}.
+func plainUpstream(v value, s *Service) error {
+	if _, short := v.node.Value.(hujson.Literal); short {
+		return into(&s.Upstream, parsed(parseUpstream))(v)
+	}
+	return v.decode(plainService(s))
+}
+
+// plainService is the long form of a service.
+func plainService(s *Service) form {
+	return form{
+		"upstream":   {want: wantUpstream, set: into(&s.Upstream, parsed(parseUpstream)), required: true},
+		"publicPort": {want: "a port from 1 to 65535 in the server's range", set: into(&s.PublicPort, port)},
+	}
+}
+
+// parseService reads the value of --upstream: host:port, unix:/path or the port
+// alone, which is one of this machine; name= may stand before it. Without a name it is left empty, for [nameServices].
+func parseService(s string) (Service, error) {
 	var service Service
 	upstream := s
 	// A path may have a = too; in it, there is a : or a / before.
@@ -31,10 +104,10 @@ func ParseService(s string) (Service, error) {
 	return service, nil
 }
 
-// NameServices returns services with a name for those that have none: web,
+// nameServices returns services with a name for those that have none: web,
 // then web-2, web-3 and so on, without those that are taken. A name is what the
 // server knows a service by: with other names it gets other ports.
-func NameServices(services []Service) []Service {
+func nameServices(services []Service) []Service {
 	taken := map[string]bool{}
 	for _, s := range services {
 		taken[s.Name] = true

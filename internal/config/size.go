@@ -76,13 +76,5 @@ func checkMemory(s Size) error {
 		return nil
 	}
 	return hint.Add(fmt.Errorf("%s is less than 16MB, which the program needs to keep to it", s),
-		"allow 16MB or more, or leave it out: then it is %s", describeMemory(0))
-}
-
-// describeMemory says what a memory budget is; 0 is the default.
-func describeMemory(s Size) string {
-	if s == 0 {
-		return "an eighth of the machine's"
-	}
-	return s.String()
+		"allow 16MB or more, or leave it out: then it is an eighth of the machine's")
 }

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -22,7 +21,7 @@ func parseUpstream(s string) (string, error) {
 		return framing.FormatOrigin(network, address), nil
 	}
 	if scheme, _, found := strings.Cut(s, "://"); found && strings.EqualFold(scheme, "udp") {
-		return "", errors.New("apquic carries TCP only, so a UDP service cannot be made public")
+		return "", fmt.Errorf("apquic carries TCP only, so the UDP service %s cannot be made public", readable(s))
 	}
 	for _, meant := range []string{withoutScheme(s), withHost(s), withBrackets(s), withPort(s), withEqualsSign(s)} {
 		if meant != "" {

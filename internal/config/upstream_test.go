@@ -20,18 +20,18 @@ func TestUpstreamForms(t *testing.T) {
 		"web:127.0.0.1:80":          "web=127.0.0.1:80",
 		"Web=127.0.0.1:80":          "web=127.0.0.1:80",
 	} {
-		_, err := ParseService(given)
+		_, err := parseService(given)
 		if err == nil || !strings.HasSuffix(err.Error(), "did you mean "+meant+"?") {
 			t.Errorf("%s: %v, want a hint at %s", given, err, meant)
 		}
 	}
 	for _, given := range []string{"udp://127.0.0.1:53", "UDP://x"} {
-		if _, err := ParseService(given); err == nil || !strings.Contains(err.Error(), "TCP only") {
+		if _, err := parseService(given); err == nil || !strings.Contains(err.Error(), "TCP only") {
 			t.Errorf("%s: %v", given, err)
 		}
 	}
 	for _, given := range []string{"nonsense", "http://", "http://host:x", "web:", "ftp://host", "1.2.3", ":0", "::::"} {
-		if _, err := ParseService(given); err == nil || strings.Contains(err.Error(), "did you mean") {
+		if _, err := parseService(given); err == nil || strings.Contains(err.Error(), "did you mean") {
 			t.Errorf("%s: %v, want an error without a guess", given, err)
 		}
 	}

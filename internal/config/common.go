@@ -1,0 +1,79 @@
+package config
+
+import (
+	"errors"
+	"math"
+	"time"
+
+	"apquic/internal/debug"
+	"apquic/internal/hint"
+)
+
+// Bounds that several settings have.
+const (
+	longest   = 10 * 365 * 24 * time.Hour
+	million   = 1_000_000
+	anyNumber = math.MaxUint32
+)
+
+const wantNetID = "a number from 0 to 4294967295; nodes and server have the same"
+
+const memoryDocs = "What is on its way takes some megabytes whatever is said here. The connections themselves, about 16 KiB each in either program, are not counted."
+
+// Rows that both programs have.
+
+func dataDirRow(field *string, help string) row {
+	return row{
+		key: "dataDir", setting: textVar(field, "", checkDataDir), unset: "a directory of the user",
+		want: `the path of a directory, such as "/var/lib/apquic"`,
+		help: help,
+		docs: "[The data directory](#the-data-directory) has the defaults. A relative path starts at the current directory.",
+	}
+}
+
+func checkDataDir(path string) error {
+	if path != "" {
+		return nil
+	}
+	return hint.Add(errors.New("there is no data directory, since this user has no home directory"),
+		"name one with --data-dir or as dataDir in the file")
+}
+
+func drainRow(field *time.Duration) row {
+	return row{
+		key: "drain", setting: durationVar(field, 10*time.Second, 0, time.Hour),
+		help: "how long running connections may go on after a signal to stop",
+		docs: ", which is SIGTERM or SIGINT; a second one ends them at once. 0: they end with the first.",
+	}
+}
+
+func logLevelRow(field *string) row {
+	return row{
+		key: "logLevel", setting: wordVar(field, "info", "debug", "info", "warn", "error"),
+		help: "`LEVEL` of the log: debug, info, warn or error",
+		docs: "Messages of this level and graver ones go to stderr.",
+	}
+}
+
+func logFormatRow(field *string) row {
+	return row{
+		key: "logFormat", setting: wordVar(field, "text", "text", "json"),
+		help: "`FORMAT` of the log: text or json",
+	}
+}
+
+func debugAddressRow(field *string) row {
+	return row{
+		key: "debugAddress", setting: textVar(field, "", checkDebugAddress), unset: "none",
+		want: `an address of this machine alone, such as "127.0.0.1:6060"`,
+		help: "serve profiles at this `ADDRESS` of this machine alone, such as 127.0.0.1:6060",
+		docs: "Profiles are at `/debug/pprof/`, counters at `/debug/vars`, over HTTP.",
+	}
+}
+
+func checkDebugAddress(address string) error {
+	if address == "" {
+		return nil
+	}
+	return debug.CheckAddress(address)
+}

@@ -1,0 +1,131 @@
+package config
+
+import (
+	"errors"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"apquic/certs"
+	"apquic/internal/hint"
+)
+
+// Node is the settings of apquic-node. What each means is in its row.
+type Node struct {
+	Server              certs.Invitation
+	Services            []Service
+	DataDir             string
+	Keepalive           time.Duration // or AutoKeepalive
+	Memory              Size          // 0: a share of the machine's
+	IdleTimeout         time.Duration
+	ResumeTime          time.Duration
+	Drain               time.Duration
+	NetID               uint32
+	IPv4, IPv6          bool
+	LogLevel, LogFormat string
+	DebugAddress        string // empty: none
+
+	Carrier
+}
+
+func (n *Node) rows() rows {
+	return rows{
+		{
+			key: "server", setting: invitationVar(&n.Server), unset: "the server that was joined",
+			want: `the line that apquic-server prints, "apquic://SERVERID@HOST:PORT#SECRET"`,
+			help: "the server's `INVITATION`, apquic://SERVERID@HOST:PORT#SECRET",
+			docs: "SERVERID is the key that the server must prove. `#SECRET` may be left out for a node that the server knows, and is not sent to a server that does. An IPv6 address is in brackets. See [Joining](#joining).",
+		}, {
+			key: "services", flag: "upstream", setting: servicesVar(&n.Services), unset: "none",
+			want: `names and addresses such as {"web": "127.0.0.1:80"}`,
+			help: "`SERVICE` to make reachable: a port of this machine, host:port or unix:/path, with name= before it; may be repeated",
+			docs: "At least one is needed. In a file: a name for each, and its address or an object ([below](#services)). Names have 1 to 64 of `a-z 0-9 . _ -` and begin with a letter or digit. The server knows a service by its name; one that was renamed, and has the same address, keeps its port.",
+		},
+		dataDirRow(&n.DataDir, "`DIRECTORY` for the node's key and what it knows of its server"),
+		{
+			key: "keepalive", setting: keepaliveVar(&n.Keepalive, 15*time.Second),
+			help: "how often to ask the server for a sign of life; auto: as rarely as this network allows",
+			docs: "Shorter than `idleTimeout`. [More on `\"auto\"`](#keepalive-auto).",
+		}, {
+			key: "memory", setting: memoryVar(&n.Memory), unset: "an eighth of the machine's, at least 64MiB",
+			help: "memory for services and clients that stop reading: a `SIZE` such as 256MB",
+			docs: "By so much the program may grow for what it holds for them and for the server: bytes that were not confirmed, bytes that a service does not read. " +
+				"While it is used up nothing more is read from services for clients that have more than their share, and of the client address furthest above its share the relay with most bytes for longest is reset. " +
+				memoryDocs,
+		}, {
+			key: "idleTimeout", setting: durationVar(&n.IdleTimeout, 90*time.Second, 5*time.Second, 24*time.Hour),
+			help: "give the connection up when nothing came from the server for so long",
+		}, {
+			key: "resumeTime", setting: durationVar(&n.ResumeTime, 5*time.Minute, 0, 24*time.Hour),
+			help: "how long running connections wait for a new connection to the server; 0: they end with the old one",
+			docs: "The new connection carries them on, so an outage that is shorter than this and `idleTimeout` together loses nothing.",
+		},
+		drainRow(&n.Drain),
+		{
+			key: "netId", setting: numberVar(&n.NetID, 0, 0, anyNumber), want: wantNetID,
+			help: "`NUMBER` of the network; the server must have the same",
+		}, {
+			key: "ipv4", setting: boolVar(&n.IPv4, true), help: "reach the server over IPv4",
+		}, {
+			key: "ipv6", setting: boolVar(&n.IPv6, true), help: "reach the server over IPv6",
+		},
+		logLevelRow(&n.LogLevel), logFormatRow(&n.LogFormat), debugAddressRow(&n.DebugAddress),
+	}
+}
+
+// DefaultNode returns the settings of a node without file and flags. It lacks a server and services.
+func DefaultNode() (n Node) {
+	n.rows().reset()
+	n.DataDir = DefaultDataDir("apquic-node")
+	return n
+}
+
+// LoadNode is LoadServer for a node's file.
+func LoadNode(path string, into *Node) error { return load(path, into, ParseNode) }
+
+// ParseNode is LoadNode for the content of a file called name.
+func ParseNode(name string, data []byte, into *Node) error {
+	return parse(name, data, into, func(n *Node) form { return n.rows().form() }, carrierNode)
+}
+
+// AddFlags declares a flag for each setting. Its default is what n has.
+func (n *Node) AddFlags(flags *pflag.FlagSet) { n.rows().addFlags(flags) }
+
+// Describe says what the settings are, one per line, with the defaults marked and without secrets.
+func (n Node) Describe() string {
+	standard := DefaultNode()
+	return table(append(n.rows().lines(), n.Carrier.lines()...), append(standard.rows().lines(), standard.Carrier.lines()...))
+}
+
+// Validate checks the settings as a whole, after the flags were applied, and
+// returns everything that is wrong as [Errors].
+func (n Node) Validate() error {
+	all := n.joinFaults()
+	if len(n.Services) == 0 {
+		all.add(hint.Add(errors.New("there is no service to make public"),
+			"give the address of one, such as 127.0.0.1:80, with --upstream or in services in the file"), "services")
+	}
+	return all.errors()
+}
+
+// ValidateJoin is Validate for a node that joins a server and may have no service yet.
+func (n Node) ValidateJoin() error { return n.joinFaults().errors() }
+
+// joinFaults adds what may be missing in a file, since there is another way to give it.
+func (n Node) joinFaults() faults {
+	all := n.faults()
+	if n.Server.Server.IsZero() {
+		all.add(hint.Add(errors.New("there is no server to connect to"),
+			"join one with apquic-node join INVITATION, or give the invitation with --server or as server in the file"), "server")
+	}
+	return all
+}
+
+func (n Node) faults() faults {
+	all := n.rows().faults()
+	all.add(checkFamilies(n.IPv4, n.IPv6), "ipv4", "ipv6")
+	all.add(checkReachable(n.Server.Host, n.IPv4, n.IPv6), "server", offFamily(n.IPv4))
+	all.add(checkKeepalive(n.Keepalive, n.IdleTimeout), "keepalive", "idleTimeout")
+	all.services(n.Services)
+	return all
+}

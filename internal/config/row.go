@@ -1,0 +1,121 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+
+	"github.com/spf13/pflag"
+)
+
+// row is one setting, and all that is said of it anywhere: its key in a file, its flag and environment variable, the
+// help, the line that `check` prints and the row of docs/config.md come from here. A new setting is a field of Server or
+// Node, a row, and the code that uses it; make generate brings docs/config.md up to date.
+type row struct {
+	key     string // in a file; the flag --max-clients and the variable APQUIC_MAX_CLIENTS follow from maxClients
+	flag    string // the flag, where it has another name
+	setting        // its field, type, bounds and default
+	want    string // what belongs there, with an example, for messages; empty: the type says it
+	unset   string // what it is when nothing is given; empty: there is a default
+	help    string // in one line, with the flag's `ARGUMENT`; begins the text of docs/config.md
+	docs    string // what docs/config.md says more, in Markdown; a comma or colon continues the sentence
+}
+
+// setting is a field of the settings with what depends on its type. A kind makes it.
+type setting interface {
+	pflag.Value       // as a flag
+	reset()           // to the default
+	read(value) error // from a file
+	check() error     // that it is within its bounds
+	describe() []line // without secrets
+	typeName() string // with the bounds
+	wanted() string   // what belongs there
+}
+
+// line is one line of a description.
+type line struct{ key, value string }
+
+// rows are the settings of a program, in the order in which it shows them.
+type rows []row
+
+func (all rows) reset() {
+	for _, r := range all {
+		r.reset()
+	}
+}
+
+// form is how they are written in a file.
+func (all rows) form() form {
+	f := form{}
+	for _, r := range all {
+		f[r.key] = field{want: cmp.Or(r.want, r.wanted()), set: r.read}
+	}
+	return f
+}
+
+// faults checks each setting by itself.
+func (all rows) faults() (found faults) {
+	for _, r := range all {
+		found.add(r.check(), r.key)
+	}
+	return found
+}
+
+func (all rows) addFlags(flags *pflag.FlagSet) {
+	for _, r := range all {
+		usage := r.help
+		if r.unset != "" && r.String() == "" {
+			usage += " (default: " + r.unset + ")"
+		}
+		flag := flags.VarPF(r, r.flagName(), "", usage)
+		if r.Type() == "bool" {
+			flag.NoOptDefVal = "true"
+		}
+	}
+}
+
+// flagName is the key with hyphens for its capitals, or the name that the row has for it.
+func (r row) flagName() string {
+	if r.flag != "" {
+		return r.flag
+	}
+	var b strings.Builder
+	for _, letter := range r.key {
+		if unicode.IsUpper(letter) {
+			b.WriteByte('-')
+		}
+		b.WriteRune(unicode.ToLower(letter))
+	}
+	return b.String()
+}
+
+// lines describe all settings.
+func (all rows) lines() (described []line) {
+	for _, r := range all {
+		for _, l := range r.describe() {
+			described = append(described, line{r.key + l.key, cmp.Or(l.value, r.unset)})
+		}
+	}
+	return described
+}
+
+// table sets lines in two columns, those marked that are among the defaults.
+func table(lines, defaults []line) string {
+	isDefault := map[line]bool{}
+	for _, d := range defaults {
+		isDefault[d] = true
+	}
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, l := range lines {
+		mark := ""
+		if isDefault[l] {
+			mark = "  (default)"
+		}
+		fmt.Fprintf(w, "%s\t%s%s\n", l.key, l.value, mark)
+	}
+	w.Flush() // into memory: it cannot fail
+	return b.String()
+}

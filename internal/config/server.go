@@ -1,0 +1,159 @@
+package config
+
+import (
+	"net"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"apquic/lease"
+)
+
+// Server is the settings of apquic-server. What each means is in its row.
+type Server struct {
+	Listen               string
+	Range                lease.PortRange
+	PublicHost           string // empty: the server finds one
+	PublicListen         string // empty: all addresses
+	DataDir              string
+	Open                 bool
+	Silent               bool
+	LeaseTime            time.Duration
+	MaxServices          int
+	MaxLeasesPerAddress  int
+	MaxClients           int
+	MaxClientsPerAddress int
+	Memory               Size // 0: a share of the machine's
+	Park                 time.Duration
+	IdleTimeout          time.Duration
+	ResumeTime           time.Duration
+	Drain                time.Duration
+	NetID                uint32
+	IPv4, IPv6           bool
+	LogLevel, LogFormat  string
+	DebugAddress         string // empty: none
+
+	Carrier
+}
+
+func (s *Server) rows() rows {
+	return rows{
+		{
+			key: "listen", setting: textVar(&s.Listen, ":8090", checkListen),
+			want: `an address and a UDP port for nodes, such as ":8090"`,
+			help: "UDP `ADDRESS` that nodes connect to",
+			docs: ", such as `\"203.0.113.5:8090\"`. Without the IP address: all that the machine has. Port 0: any.",
+		}, {
+			key: "range", setting: portsVar(&s.Range, "20000-22000"),
+			help: "public TCP `PORTS` to lend: a-b, or several with commas",
+			docs: "Both ends belong to it; `\"20000-20010,30000\"` are twelve ports. The lowest one that nobody ever had is lent first, then those that were given up longest ago.",
+		}, {
+			key: "publicHost", setting: hostVar(&s.PublicHost), unset: "the machine's first public address",
+			want: `the name or IP address under which the public reaches the server, such as "tunnel.example.com"`,
+			help: "`HOST` under which the public reaches this machine",
+			docs: ": a name or an IP address. It is in the invitation and in the public addresses that nodes print.",
+		}, {
+			key: "publicListen", setting: textVar(&s.PublicListen, "", checkPublicListen), unset: "all addresses of the machine",
+			want: `an IP address of this machine, such as "203.0.113.5"`,
+			help: "IP `ADDRESS` of this machine at which the lent ports are opened",
+			docs: ", for instance `\"127.0.0.1\"` behind a proxy of one's own.",
+		},
+		dataDirRow(&s.DataDir, "`DIRECTORY` for the key, the leases and authorized_nodes"),
+		{
+			key: "open", setting: boolVar(&s.Open, false),
+			help: "lend ports to every node, also without an invitation",
+			docs: "Otherwise only to the nodes in `authorized_nodes` and [invited ones](#who-may-use-the-server). A line that denies a node counts here, too.",
+		}, {
+			key: "silent", setting: boolVar(&s.Silent, true),
+			help: "answer only nodes that know the server's id; off for debugging",
+			docs: "The id is in the invitation, so whoever scans the network finds no server. `--silent=false` is for programs that cannot knock ([protocol.md](protocol.md#27-knocks)).",
+		}, {
+			key: "leaseTime", setting: durationVar(&s.LeaseTime, 180*time.Minute, time.Second, longest),
+			help: "how long a port is kept for a node that went away",
+			docs: "It stays open meanwhile. Ports of nodes in `authorized_nodes` are kept longer: closed, and until a new service finds no other port. With `--open` they are free.",
+		}, {
+			key: "maxServices", setting: numberVar(&s.MaxServices, 16, 1, 65535),
+			help: "how many ports a node may have",
+		}, {
+			key: "maxLeasesPerAddress", setting: numberVar(&s.MaxLeasesPerAddress, 64, 1, million),
+			help: "with --open: how many ports the nodes of one address may have together",
+			docs: ", or those of one /48 in IPv6. Nodes in `authorized_nodes` do not count.",
+		}, {
+			key: "maxClients", setting: numberVar(&s.MaxClients, 4096, 1, million),
+			help: "how many public connections a service may have at once",
+			docs: "A node may have twice as many over all its services; none of them ever has more than half of the files that the server may have open. " +
+				"At the limit the connection that was idle for longest, of the address that has most, is reset to make room for a client of another address; where nothing can make room the new one is reset.",
+		}, {
+			key: "maxClientsPerAddress", setting: numberVar(&s.MaxClientsPerAddress, 1024, 1, million),
+			help: "how many of them may come from one client address",
+			docs: ", or one /64 in IPv6; twice as many from a /56, four times as many from a /48, or a /24 in IPv4. " +
+				"All services together: from an address a quarter of the files that the server may have open, from a network half. One address may connect 512 times a second, after 16384 times at once; a network in proportion.",
+		}, {
+			key: "memory", setting: memoryVar(&s.Memory), unset: "an eighth of the machine's",
+			help: "memory for nodes and clients that stop reading: a `SIZE` such as 256MB",
+			docs: "By so much the program may grow for what it holds for them: bytes that a node has not confirmed, bytes that a client does not read. " +
+				"While it is used up nothing more is read from clients that have more than their share, and of the node furthest above its share the relay with most bytes for longest is reset. " +
+				memoryDocs,
+		}, {
+			key: "park", setting: durationVar(&s.Park, 10*time.Second, 0, time.Hour),
+			help: "how long public connections wait for a node that is away",
+			docs: ", or for one that has left something unacknowledged for 3 s. After that they are reset. 0: they do not wait.",
+		}, {
+			key: "idleTimeout", setting: durationVar(&s.IdleTimeout, 90*time.Second, 5*time.Second, 24*time.Hour),
+			help: "give a node up when nothing came from it for so long",
+		}, {
+			key: "resumeTime", setting: durationVar(&s.ResumeTime, 5*time.Minute, 0, 24*time.Hour),
+			help: "how long running connections wait for a node that lost its own; 0: they end with it",
+			docs: "The next connection of the node carries them on.",
+		},
+		drainRow(&s.Drain),
+		{
+			key: "netId", setting: numberVar(&s.NetID, 0, 0, anyNumber), want: wantNetID,
+			help: "`NUMBER` of the network; nodes must have the same",
+			docs: "Others are refused.",
+		}, {
+			key: "ipv4", setting: boolVar(&s.IPv4, true), help: "listen on IPv4", docs: ", for nodes and for the public.",
+		}, {
+			key: "ipv6", setting: boolVar(&s.IPv6, true), help: "listen on IPv6", docs: ", for nodes and for the public.",
+		},
+		logLevelRow(&s.LogLevel), logFormatRow(&s.LogFormat), debugAddressRow(&s.DebugAddress),
+	}
+}
+
+// DefaultServer returns the settings of a server without file and flags.
+func DefaultServer() (s Server) {
+	s.rows().reset()
+	s.DataDir = DefaultDataDir("apquic-server")
+	return s
+}
+
+// LoadServer reads the file at path over what into has. All mistakes in it are
+// reported at once, as [Errors]; into is unchanged then.
+func LoadServer(path string, into *Server) error { return load(path, into, ParseServer) }
+
+// ParseServer is LoadServer for the content of a file called name.
+func ParseServer(name string, data []byte, into *Server) error {
+	return parse(name, data, into, func(s *Server) form { return s.rows().form() }, carrierServer)
+}
+
+// AddFlags declares a flag for each setting. Its default is what s has.
+func (s *Server) AddFlags(flags *pflag.FlagSet) { s.rows().addFlags(flags) }
+
+// Describe says what the settings are, one per line, with the defaults marked and without secrets.
+func (s Server) Describe() string {
+	standard := DefaultServer()
+	return table(append(s.rows().lines(), s.Carrier.lines()...), append(standard.rows().lines(), standard.Carrier.lines()...))
+}
+
+// Validate checks the settings as a whole, after the flags were applied, and
+// returns everything that is wrong as [Errors].
+func (s Server) Validate() error { return s.faults().errors() }
+
+func (s Server) faults() faults {
+	all := s.rows().faults()
+	all.add(checkFamilies(s.IPv4, s.IPv6), "ipv4", "ipv6")
+	listenHost, _, _ := net.SplitHostPort(s.Listen)
+	all.add(checkReachable(listenHost, s.IPv4, s.IPv6), "listen", offFamily(s.IPv4))
+	all.add(checkReachable(s.PublicListen, s.IPv4, s.IPv6), "publicListen", offFamily(s.IPv4))
+	return all
+}
