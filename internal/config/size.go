@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,57 +14,42 @@ import (
 // Size is a number of bytes, written such as "256MB" or "1GiB".
 type Size int64
 
-// units are those of a Size, the larger ones first. Without a unit it is bytes.
-var units = []struct {
+type unit struct {
 	name  string
 	bytes Size
-}{
-	{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
-	{"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3}, {"B", 1}, {"", 1},
 }
 
-// UnmarshalText reads a Size.
-func (s *Size) UnmarshalText(text []byte) error {
+// units are those of a Size, the larger ones first. Without a unit it is bytes.
+var units = []unit{
+	{"GiB", 1 << 30}, {"GB", 1e9}, {"MiB", 1 << 20}, {"MB", 1e6}, {"KiB", 1 << 10}, {"KB", 1e3}, {"B", 1}, {"", 1},
+}
+
+// parseSize reads a Size.
+func parseSize(text string) (Size, error) {
 	for _, unit := range units {
-		digits, found := strings.CutSuffix(string(text), unit.name)
+		digits, found := strings.CutSuffix(text, unit.name)
 		if !found {
 			continue
 		}
 		n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
 		switch {
 		case err != nil || n < 0:
-			return fmt.Errorf("%s is no size", readable(string(text)))
+			return 0, fmt.Errorf("%s is no size, such as 256MB or 1GiB", readable(text))
 		case n > math.MaxInt64/int64(unit.bytes):
-			return errors.New("the size is too large")
+			return 0, errors.New("the size is too large")
 		}
-		*s = Size(n) * unit.bytes
-		return nil
+		return Size(n) * unit.bytes, nil
 	}
-	return nil // not reached: the last unit is always found
+	return 0, nil // not reached: the last unit is always found
 }
 
-// MarshalText writes a Size with the largest unit that it is a whole number of.
-func (s Size) MarshalText() ([]byte, error) {
-	if s == 0 {
-		return nil, nil // the default
-	}
-	for _, unit := range units {
-		if s%unit.bytes == 0 {
-			return fmt.Appendf(nil, "%d%s", s/unit.bytes, unit.name), nil
-		}
-	}
-	return nil, nil // not reached
-}
-
+// String writes a Size with the largest unit that it is a whole number of, and 0, which stands for none, as nothing.
 func (s Size) String() string {
-	text, _ := s.MarshalText()
-	return string(text)
-}
-
-// parseSize is for keys of files.
-func parseSize(text string) (s Size, err error) {
-	err = s.UnmarshalText([]byte(text))
-	return s, err
+	if s == 0 {
+		return ""
+	}
+	i := slices.IndexFunc(units, func(u unit) bool { return s%u.bytes == 0 })
+	return fmt.Sprintf("%d%s", s/units[i].bytes, units[i].name)
 }
 
 // leastMemory is the smallest budget of memory that a program can keep to: what is on its way in its connections, and

@@ -10,18 +10,27 @@ func TestSize(t *testing.T) {
 	for text, want := range map[string]Size{
 		"256MB": 256e6, "1GiB": 1 << 30, "64 MiB": 64 << 20, "1000": 1000, "12B": 12, "3KB": 3000, "7KiB": 7168, "9GB": 9e9,
 	} {
-		var got Size
-		if err := got.UnmarshalText([]byte(text)); err != nil || got != want {
+		got, err := parseSize(text)
+		if err != nil || got != want {
 			t.Errorf("%q: %d, %v", text, got, err)
 		}
-		var again Size
-		if err := again.UnmarshalText([]byte(got.String())); err != nil || again != got {
+		if again, err := parseSize(got.String()); err != nil || again != got {
 			t.Errorf("%q is written as %q", text, got)
 		}
 	}
 	for _, text := range []string{"", "MB", "-1MB", "1.5GB", "1TB", "9223372036854775807GB", "x"} {
-		if err := new(Size).UnmarshalText([]byte(text)); err == nil {
+		if _, err := parseSize(text); err == nil {
 			t.Errorf("%q is a size", text)
+		}
+	}
+}
+
+// TestSizeIsShownAsGiven: 16 MB, which are also 15625 KiB, are not shown as those.
+func TestSizeIsShownAsGiven(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"16MB", "256MB", "64MiB", "1GiB", "1GB", "3KB", "7KiB", "12B"} {
+		if size, err := parseSize(text); err != nil || size.String() != text {
+			t.Errorf("%s is shown as %v, %v", text, size, err)
 		}
 	}
 }
