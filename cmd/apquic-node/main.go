@@ -33,8 +33,8 @@ func program() *cli.Program[config.Node] {
 	return &cli.Program[config.Node]{
 		Name: "apquic-node", Help: help,
 		Defaults: config.DefaultNode, Load: config.LoadNode, Validate: config.Node.Validate,
-		Bind: func(into *config.Node, settings, others *pflag.FlagSet) {
-			into.AddFlags(settings)
+		Bind: func(into *config.Node, flags, others *pflag.FlagSet) {
+			into.AddFlags(flags)
 			values.bind(others)
 		},
 		Commands: map[string]func(*call) error{
@@ -143,8 +143,8 @@ func newNode(settings config.Node, key certs.PrivateKey, server *membership, mor
 		NATBindings: natBindingsFile(filepath.Join(settings.DataDir, natBindingsName)),
 		IdleTimeout: settings.IdleTimeout,
 		Memory:      int64(settings.Memory),
-		ResumeTime:  orNotAtAll(settings.ResumeTime),
-		Drain:       orNotAtAll(settings.Drain),
+		ResumeTime:  config.OrNotAtAll(settings.ResumeTime),
+		Drain:       config.OrNotAtAll(settings.Drain),
 		Version:     "apquic-node " + cli.Version(),
 	}
 	server.configure(&c)
@@ -188,12 +188,4 @@ func network(settings config.Node) string {
 		return "udp6"
 	}
 	return "udp"
-}
-
-// orNotAtAll turns a duration in which 0 means not at all into one in which 0 means the default.
-func orNotAtAll(d time.Duration) time.Duration {
-	if d == 0 {
-		return -1
-	}
-	return d
 }

@@ -25,8 +25,8 @@ func program() *cli.Program[config.Server] {
 	return &cli.Program[config.Server]{
 		Name: "apquic-server", Help: help,
 		Defaults: config.DefaultServer, Load: config.LoadServer, Validate: config.Server.Validate,
-		Bind: func(into *config.Server, settings, others *pflag.FlagSet) {
-			into.AddFlags(settings)
+		Bind: func(into *config.Server, flags, others *pflag.FlagSet) {
+			into.AddFlags(flags)
 			o.bind(others)
 		},
 		Commands: map[string]func(*call) error{

@@ -211,18 +211,10 @@ func serverConfig(settings config.Server, log *slog.Logger) (quicproxy.ServerCon
 		NetID:                settings.NetID,
 		AnswerStrangers:      !settings.Silent,
 		IdleTimeout:          settings.IdleTimeout,
-		ResumeTime:           orNotAtAll(settings.ResumeTime),
-		Drain:                orNotAtAll(settings.Drain),
-		Park:                 orNotAtAll(settings.Park),
+		ResumeTime:           config.OrNotAtAll(settings.ResumeTime),
+		Drain:                config.OrNotAtAll(settings.Drain),
+		Park:                 config.OrNotAtAll(settings.Park),
 		Version:              "apquic-server " + cli.Version(),
 		Log:                  log,
 	}, nil
-}
-
-// orNotAtAll turns a duration in which 0 means not at all into one in which 0 means the default.
-func orNotAtAll(d time.Duration) time.Duration {
-	if d == 0 {
-		return -1
-	}
-	return d
 }
