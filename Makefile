@@ -54,7 +54,7 @@ fuzz: ## every decoder with inputs that nobody thought of, FUZZTIME=30s each
 # The share of statements that the tests of each package run, without generated code.
 .PHONY: cover
 cover: ## how much of each package its tests run
-	@$(GO) test -coverprofile=cover.out ./certs ./framing ./internal/cli ./internal/config ./internal/testnet ./lease/... ./quicproxy >/dev/null
+	@$(GO) test -coverprofile=cover.out ./certs ./framing ./internal/cli ./internal/settings ./internal/testnet ./lease/... ./quicproxy >/dev/null
 	@awk '/^mode:|\.pb\.go:/ {next} {sub("/[^/]*:", " "); all[$$1] += $$3; if ($$4) hit[$$1] += $$3} \
 	  END {for (p in all) printf "%-24s %5.1f %%\n", p, 100*hit[p]/all[p]}' cover.out | sort
 
@@ -107,7 +107,7 @@ check-vulnerabilities:
 
 .PHONY: generate
 generate: generate-proto ## framing/apquic.pb.go from framing/apquic.proto, which needs protoc; the tables of docs/config.md
-	$(GO) test -count=1 ./internal/config -run '^TestDocTables$$' -update
+	$(GO) test -count=1 ./internal/settings -run '^TestDocTables$$' -update
 
 # The path of the Go package comes from go.mod: in the .proto file it would stand a second time.
 .PHONY: generate-proto

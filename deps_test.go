@@ -40,14 +40,15 @@ var allowed = map[string][]string{
 	"quicproxy/internal/keepalive": nil,
 	"quicproxy/internal/limit":     nil,
 
-	"internal/config": {"certs", "framing", "internal/debug", "internal/hint", "internal/suggest", "lease"},
+	"internal/settings": {"certs", "framing", "internal/debug", "internal/hint", "internal/suggest", "lease"},
+
 	"quicproxy":       {"certs", "framing", "internal/files", "internal/hint", "internal/machine", "internal/netmon", "internal/udp", "lease", "quicproxy/internal/conn", "quicproxy/internal/initial", "quicproxy/internal/keepalive", "quicproxy/internal/limit", "quicproxy/segments"},
 	"lease/boltstore": {"certs", "internal/hint", "lease"},
 
 	"admin": {"certs", "internal/cli", "internal/control", "internal/hint", "lease", "quicproxy"},
 
-	"cmd/apquic-server": {"admin", "certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "internal/files", "internal/heap", "internal/hint", "internal/systemd", "lease", "lease/boltstore", "quicproxy"},
-	"cmd/apquic-node":   {"certs", "internal/cli", "internal/config", "internal/control", "internal/debug", "internal/files", "internal/heap", "internal/hint", "quicproxy"},
+	"cmd/apquic-server": {"admin", "certs", "internal/cli", "internal/control", "internal/debug", "internal/files", "internal/heap", "internal/hint", "internal/settings", "internal/systemd", "lease", "lease/boltstore", "quicproxy"},
+	"cmd/apquic-node":   {"certs", "internal/cli", "internal/control", "internal/debug", "internal/files", "internal/heap", "internal/hint", "internal/settings", "quicproxy"},
 	"internal/cmd/demo": nil,
 
 	"internal/cmd/minimalnode": nil, // nothing: it is written from docs/protocol.md alone
@@ -65,12 +66,13 @@ var allowed = map[string][]string{
 var allowedInTests = map[string][]string{
 	"lease":           {"lease/leasetest"},
 	"lease/boltstore": {"lease/leasetest"},
-	"internal/config": {"internal/cli"},
 	"internal/udp":    {"internal/testnet"},
-	"quicproxy":       {"internal/config", "internal/testnet"},
+	"quicproxy":       {"internal/settings", "internal/testnet"},
 	"e2e":             nil,
 	"e2e/netns":       nil,
 	"e2e/hostile":     {"certs", "framing"},
+
+	"internal/settings": {"internal/cli"},
 }
 
 // forbidden lists, for each package, the import paths that must not be linked into it, not even through
@@ -80,7 +82,7 @@ var forbidden = map[string][]string{
 	"certs":              {"github.com/quic-go/quic-go", "net/http"},
 	"lease":              {"github.com/quic-go/quic-go", "net/http", "go.etcd.io"},
 	"quicproxy/segments": {"github.com/quic-go/quic-go", "net"},
-	"quicproxy":          {"github.com/prometheus", "go.etcd.io", "golang.org/x/crypto/acme", "github.com/spf13/pflag", "./internal/config"},
+	"quicproxy":          {"github.com/prometheus", "go.etcd.io", "golang.org/x/crypto/acme", "github.com/spf13/pflag", "./internal/settings"},
 	"quicproxy/internal/keepalive": {
 		"github.com/quic-go/quic-go", "crypto/tls", // net/netip is welcome
 	},

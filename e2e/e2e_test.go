@@ -86,7 +86,7 @@ func TestARM(t *testing.T) {
 func setup(env *testscript.Env) error {
 	env.Setenv("PATH", bin+string(filepath.ListSeparator)+env.Getenv("PATH"))
 	env.Setenv("GORACE", "atexit_sleep_ms=0") // a program under the race detector lingers for a second else
-	seeds, err := filepath.Abs("../internal/config/testdata/seeds")
+	seeds, err := filepath.Abs("../internal/settings/testdata/seeds")
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"apquic/certs"
-	"apquic/internal/config"
+	"apquic/internal/settings"
 )
 
 // TestNodeDefaults: apquic-node has the defaults that the library has for programs of others.
@@ -19,7 +19,7 @@ func TestNodeDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	library, program := node.config, config.DefaultNode()
+	library, program := node.config, settings.DefaultNode()
 	for name, pair := range map[string][2]time.Duration{
 		"keepalive":   {program.Keepalive, library.Keepalive},
 		"idleTimeout": {program.IdleTimeout, library.IdleTimeout},
@@ -36,7 +36,7 @@ func TestNodeDefaults(t *testing.T) {
 	if int64(program.Memory) != library.Memory || program.NetID != library.NetID {
 		t.Errorf("memory %v, netId %d, the library has %d, %d", program.Memory, program.NetID, library.Memory, library.NetID)
 	}
-	if config.AutoKeepalive != AutoKeepalive {
-		t.Errorf("auto is %v, the library has %v", config.AutoKeepalive, AutoKeepalive)
+	if settings.AutoKeepalive != AutoKeepalive {
+		t.Errorf("auto is %v, the library has %v", settings.AutoKeepalive, AutoKeepalive)
 	}
 }

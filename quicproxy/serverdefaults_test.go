@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"apquic/internal/config"
+	"apquic/internal/settings"
 	"apquic/lease"
 )
 
@@ -13,7 +13,7 @@ func TestServerDefaults(t *testing.T) {
 	t.Parallel()
 	var library ServerConfig
 	library.setDefaults()
-	program := config.DefaultServer()
+	program := settings.DefaultServer()
 	if got, want := program.Range.String(), library.Ports.String(); got != want {
 		t.Errorf("range %s, the library has %s", got, want)
 	}

@@ -11,8 +11,8 @@ import (
 
 	"apquic/certs"
 	"apquic/internal/cli"
-	"apquic/internal/config"
 	"apquic/internal/hint"
+	"apquic/internal/settings"
 	"apquic/quicproxy"
 )
 
@@ -102,7 +102,7 @@ func readInvitation(operand string, stdin io.Reader) (certs.Invitation, error) {
 }
 
 // joined says what was done, and what comes next.
-func joined(settings config.Node, id certs.NodeID, welcome quicproxy.Welcome, server *membership) string {
+func joined(config settings.Node, id certs.NodeID, welcome quicproxy.Welcome, server *membership) string {
 	var b strings.Builder
 	how := "was admitted before"
 	if welcome.Joined {
@@ -113,8 +113,8 @@ func joined(settings config.Node, id certs.NodeID, welcome quicproxy.Welcome, se
 		fmt.Fprintf(&b, ", called %s there,", welcome.Name)
 	}
 	fmt.Fprintf(&b, " %s\nthe server is kept in %s; next, without an invitation: apquic-node ", how, server.path)
-	if settings.DataDir != config.DefaultNode().DataDir {
-		fmt.Fprintf(&b, "--data-dir %s ", settings.DataDir)
+	if config.DataDir != settings.DefaultNode().DataDir {
+		fmt.Fprintf(&b, "--data-dir %s ", config.DataDir)
 	}
 	fmt.Fprintln(&b, "--upstream 8080")
 	fmt.Fprintln(&b, "then apquic-node status --dial says whether visitors get through the server's firewall")

@@ -14,9 +14,9 @@ import (
 
 	"apquic/certs"
 	"apquic/internal/cli"
-	"apquic/internal/config"
 	"apquic/internal/debug"
 	"apquic/internal/heap"
+	"apquic/internal/settings"
 	"apquic/quicproxy"
 )
 
@@ -26,14 +26,14 @@ func main() {
 	os.Exit(program().Main(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
-type call = cli.Call[config.Node]
+type call = cli.Call[settings.Node]
 
-func program() *cli.Program[config.Node] {
+func program() *cli.Program[settings.Node] {
 	var values commandFlags
-	return &cli.Program[config.Node]{
+	return &cli.Program[settings.Node]{
 		Name: "apquic-node", Help: help,
-		Defaults: config.DefaultNode, Load: config.LoadNode, Validate: config.Node.Validate,
-		Bind: func(into *config.Node, flags, others *pflag.FlagSet) {
+		Defaults: settings.DefaultNode, Load: settings.LoadNode, Validate: settings.Node.Validate,
+		Bind: func(into *settings.Node, flags, others *pflag.FlagSet) {
 			into.AddFlags(flags)
 			values.bind(others)
 		},
@@ -69,11 +69,11 @@ func printID(c *call) error {
 }
 
 // nodeKey is the key of the configuration, or else the one in the data directory.
-func nodeKey(settings config.Node) (certs.PrivateKey, error) {
-	if !settings.Key.IsZero() {
-		return settings.Key, nil
+func nodeKey(config settings.Node) (certs.PrivateKey, error) {
+	if !config.Key.IsZero() {
+		return config.Key, nil
 	}
-	return certs.LoadOrCreateKey(filepath.Join(settings.DataDir, "key"))
+	return certs.LoadOrCreateKey(filepath.Join(config.DataDir, "key"))
 }
 
 // serve runs the node until a signal to stop.
@@ -86,28 +86,28 @@ func serve(c *call) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	settings := c.Settings
-	log, err := cli.Logger(c.Stderr, settings.LogLevel, settings.LogFormat)
+	config := c.Settings
+	log, err := cli.Logger(c.Stderr, config.LogLevel, config.LogFormat)
 	if err != nil {
 		return cli.UsageError("apquic-node", err)
 	}
 	stopping, cancel := cli.NewStopping(func() { log.Info("SIGHUP: nothing is to be loaded again") })
 	defer cancel()
 
-	cli.RemoveLeftovers(settings.DataDir, begun, log)
-	key, err := nodeKey(settings)
+	cli.RemoveLeftovers(config.DataDir, begun, log)
+	key, err := nodeKey(config)
 	if err != nil {
 		return err
 	}
-	stopDebug, err := debug.Start(settings.DebugAddress, settings.DataDir, log)
+	stopDebug, err := debug.Start(config.DebugAddress, config.DataDir, log)
 	if err != nil {
 		return err
 	}
 	defer stopDebug()
 	results := stdlog.New(c.Stdout, "", 0) // whole lines, whoever writes them
-	node, err := newNode(settings, key, server, func(c *quicproxy.NodeConfig) {
+	node, err := newNode(config, key, server, func(c *quicproxy.NodeConfig) {
 		c.StopNow = stopping.Now
-		c.Services, c.Log, c.OnLease = services(settings.Services), log, leaseLines(results, settings.Services)
+		c.Services, c.Log, c.OnLease = services(config.Services), log, leaseLines(results, config.Services)
 		c.OnWelcome = func(w quicproxy.Welcome) {
 			if err := server.welcomed(w); err != nil {
 				log.Warn("the server cannot be remembered; the node needs --server the next time", "err", err)
@@ -127,24 +127,24 @@ func serve(c *call) error {
 		log.Warn("another server takes the place of the one that was joined, as soon as it admits the node",
 			"joined", server.stored.Invitation.Address())
 	}
-	defer answer(node, settings.DataDir, "apquic-node "+cli.Version(), log)()
+	defer answer(node, config.DataDir, "apquic-node "+cli.Version(), log)()
 	defer heap.Follow(node.MemoryHeld)()
 	defer tellSilentUpstreams(node, log)()
 	return node.Run(stopping.Soon)
 }
 
 // newNode makes a node of the settings; more adds what not every command needs.
-func newNode(settings config.Node, key certs.PrivateKey, server *membership, more func(*quicproxy.NodeConfig)) (*quicproxy.Node, error) {
+func newNode(config settings.Node, key certs.PrivateKey, server *membership, more func(*quicproxy.NodeConfig)) (*quicproxy.Node, error) {
 	c := quicproxy.NodeConfig{
 		Key:         key,
-		Network:     network(settings),
-		NetID:       settings.NetID,
-		Keepalive:   settings.Keepalive,
-		NATBindings: natBindingsFile(filepath.Join(settings.DataDir, natBindingsName)),
-		IdleTimeout: settings.IdleTimeout,
-		Memory:      int64(settings.Memory),
-		ResumeTime:  config.OrNotAtAll(settings.ResumeTime),
-		Drain:       config.OrNotAtAll(settings.Drain),
+		Network:     network(config),
+		NetID:       config.NetID,
+		Keepalive:   config.Keepalive,
+		NATBindings: natBindingsFile(filepath.Join(config.DataDir, natBindingsName)),
+		IdleTimeout: config.IdleTimeout,
+		Memory:      int64(config.Memory),
+		ResumeTime:  settings.OrNotAtAll(config.ResumeTime),
+		Drain:       settings.OrNotAtAll(config.Drain),
 		Version:     "apquic-node " + cli.Version(),
 	}
 	server.configure(&c)
@@ -159,7 +159,7 @@ const (
 )
 
 // leaseLines prints a line for each lease, the addresses in one column.
-func leaseLines(to *stdlog.Logger, services []config.Service) func(quicproxy.Lease) {
+func leaseLines(to *stdlog.Logger, services []settings.Service) func(quicproxy.Lease) {
 	width, limits := 0, make(map[string]*rate.Limiter)
 	for _, s := range services {
 		width = max(width, len(s.Name))
@@ -172,7 +172,7 @@ func leaseLines(to *stdlog.Logger, services []config.Service) func(quicproxy.Lea
 	}
 }
 
-func services(configured []config.Service) (services []quicproxy.Service) {
+func services(configured []settings.Service) (services []quicproxy.Service) {
 	for _, s := range configured {
 		services = append(services, quicproxy.Service(s))
 	}
@@ -180,11 +180,11 @@ func services(configured []config.Service) (services []quicproxy.Service) {
 }
 
 // network names the address families that are on.
-func network(settings config.Node) string {
+func network(config settings.Node) string {
 	switch {
-	case !settings.IPv6:
+	case !config.IPv6:
 		return "udp4"
-	case !settings.IPv4:
+	case !config.IPv4:
 		return "udp6"
 	}
 	return "udp"

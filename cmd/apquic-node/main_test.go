@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"apquic/internal/config"
+	"apquic/internal/settings"
 	"apquic/quicproxy"
 )
 
@@ -14,7 +14,7 @@ import (
 func TestLeaseLines(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	services := []config.Service{{Name: "a"}, {Name: "web"}}
+	services := []settings.Service{{Name: "a"}, {Name: "web"}}
 	say := leaseLines(stdlog.New(&out, "", 0), services)
 	say(quicproxy.Lease{Service: "a", PublicAddress: "tcp://h:1", Origin: "tcp://o:1"})
 	say(quicproxy.Lease{Service: "web", PublicAddress: "tcp://h:2", Origin: "tcp://o:2"})

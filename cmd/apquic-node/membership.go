@@ -9,7 +9,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"apquic/certs"
-	"apquic/internal/config"
+	"apquic/internal/settings"
 	"apquic/quicproxy"
 )
 
@@ -35,27 +35,27 @@ type membership struct {
 
 // findServer makes one of the server in the settings and the one that was joined. Without one in the settings, they
 // get the other.
-func findServer(settings *config.Node) (*membership, error) {
-	if settings.DataDir == "" {
+func findServer(config *settings.Node) (*membership, error) {
+	if config.DataDir == "" {
 		return &membership{}, nil // which is a mistake of its own
 	}
 	// Whoever may write the directory decides which server the node believes.
-	if err := certs.CheckDataDir(settings.DataDir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := certs.CheckDataDir(config.DataDir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	m := &membership{
-		path:   filepath.Join(settings.DataDir, serverName),
+		path:   filepath.Join(config.DataDir, serverName),
 		writes: rate.NewLimiter(rate.Every(storeEvery), storeBurst),
 	}
 	var err error
 	if m.stored, err = certs.LoadKnownServer(m.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	given := settings.Server
+	given := config.Server
 	switch {
 	case given.Server.IsZero():
 		m.known, m.member = m.stored, true
-		settings.Server = m.stored.Invitation
+		config.Server = m.stored.Invitation
 	case m.stored.Is(given.Server): // perhaps by an id that it had when it invited
 		m.known = m.stored
 		m.known.Invitation.Host, m.known.Invitation.Port = given.Host, given.Port

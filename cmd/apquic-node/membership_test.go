@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"apquic/certs"
-	"apquic/internal/config"
+	"apquic/internal/settings"
 	"apquic/quicproxy"
 )
 
@@ -35,8 +35,8 @@ func TestMembership(t *testing.T) {
 		"the first, no secret":    {fresh: true, given: invitation(present, "kept", ""), want: quicproxy.NodeConfig{Server: present, Address: "kept:1"}, changes: true},
 		"the announced id itself": {given: invitation(next, "kept", "new"), want: quicproxy.NodeConfig{Server: next, Address: "kept:1", JoinSecret: []byte("new")}, changes: true},
 	} {
-		settings := config.Node{DataDir: t.TempDir(), Server: test.given}
-		path := filepath.Join(settings.DataDir, serverName)
+		config := settings.Node{DataDir: t.TempDir(), Server: test.given}
+		path := filepath.Join(config.DataDir, serverName)
 		if !test.fresh {
 			kept := certs.KnownServer{Invitation: invitation(old, "kept", "")}
 			kept.Spend([]byte("used"))
@@ -48,7 +48,7 @@ func TestMembership(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		m, err := findServer(&settings)
+		m, err := findServer(&config)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -62,7 +62,7 @@ func TestMembership(t *testing.T) {
 			string(got.JoinSecret) != string(test.want.JoinSecret) || got.Known != test.want.Known {
 			t.Errorf("%s: %+v, want %+v", name, got, test.want)
 		}
-		if settings.Server.Server.IsZero() {
+		if config.Server.Server.IsZero() {
 			t.Errorf("%s: the settings have no server", name)
 		}
 		if err := m.welcomed(quicproxy.Welcome{Server: got.Server, Next: got.Next}); err != nil {
@@ -81,8 +81,8 @@ func TestMembership(t *testing.T) {
 // TestServerCannotWearOutDisk: a server that says something else each time has the node write seldom.
 func TestServerCannotWearOutDisk(t *testing.T) {
 	t.Parallel()
-	settings := config.Node{DataDir: t.TempDir(), Server: certs.Invitation{Server: certs.NodeID{1}, Host: "host", Port: 1}}
-	m, err := findServer(&settings)
+	config := settings.Node{DataDir: t.TempDir(), Server: certs.Invitation{Server: certs.NodeID{1}, Host: "host", Port: 1}}
+	m, err := findServer(&config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,26 +108,26 @@ func TestServerCannotWearOutDisk(t *testing.T) {
 // TestNoMembership: without a server there is nothing to connect to, which is the settings' mistake to report.
 func TestNoMembership(t *testing.T) {
 	t.Parallel()
-	settings := config.Node{DataDir: t.TempDir()}
-	if _, err := findServer(&settings); err != nil || !settings.Server.Server.IsZero() {
-		t.Errorf("%+v, %v", settings.Server, err)
+	config := settings.Node{DataDir: t.TempDir()}
+	if _, err := findServer(&config); err != nil || !config.Server.Server.IsZero() {
+		t.Errorf("%+v, %v", config.Server, err)
 	}
 }
 
 // TestLooseDataDir: whoever may write the node's directory decides which server it believes.
 func TestLooseDataDir(t *testing.T) {
 	t.Parallel()
-	settings := config.Node{DataDir: t.TempDir()}
+	config := settings.Node{DataDir: t.TempDir()}
 	for mode, refused := range map[os.FileMode]bool{0o777: true, 0o770: true, 0o755: false, 0o700: false} {
-		if err := os.Chmod(settings.DataDir, mode); err != nil {
+		if err := os.Chmod(config.DataDir, mode); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := findServer(&settings); (err != nil) != refused {
+		if _, err := findServer(&config); (err != nil) != refused {
 			t.Errorf("%o: %v", mode, err)
 		}
 	}
-	settings.DataDir = filepath.Join(settings.DataDir, "later")
-	if _, err := findServer(&settings); err != nil {
+	config.DataDir = filepath.Join(config.DataDir, "later")
+	if _, err := findServer(&config); err != nil {
 		t.Errorf("without a directory: %v", err)
 	}
 }

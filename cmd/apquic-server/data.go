@@ -12,8 +12,8 @@ import (
 	"apquic/admin"
 	"apquic/certs"
 	"apquic/internal/cli"
-	"apquic/internal/config"
 	"apquic/internal/hint"
+	"apquic/internal/settings"
 	"apquic/quicproxy"
 )
 
@@ -52,11 +52,11 @@ func checkDataDir(path string) error {
 }
 
 // serverKey is the key of the configuration, or else the one in the data directory.
-func serverKey(settings config.Server) (certs.PrivateKey, error) {
-	if !settings.Key.IsZero() {
-		return settings.Key, nil
+func serverKey(config settings.Server) (certs.PrivateKey, error) {
+	if !config.Key.IsZero() {
+		return config.Key, nil
 	}
-	return certs.LoadOrCreateKey(filepath.Join(settings.DataDir, keyFile))
+	return certs.LoadOrCreateKey(filepath.Join(config.DataDir, keyFile))
 }
 
 // quicKeys are the secrets that must survive a restart for nodes to notice it at once.
@@ -72,18 +72,18 @@ func quicKeys(dataDir string) (reset, token [32]byte, err error) {
 }
 
 // admission decides who may have a port.
-func admission(settings config.Server, authority *admin.Authority, log *slog.Logger) quicproxy.Admitter {
+func admission(config settings.Server, authority *admin.Authority, log *slog.Logger) quicproxy.Admitter {
 	return quicproxy.NewAdmission(quicproxy.AdmissionConfig{
-		Nodes: authority.Nodes, Invitations: authority.Invitations, Open: settings.Open, Log: log,
+		Nodes: authority.Nodes, Invitations: authority.Invitations, Open: config.Open, Log: log,
 	})
 }
 
 // whoMay says in words what admission does.
-func whoMay(settings config.Server) string {
-	if settings.Open {
+func whoMay(config settings.Server) string {
+	if config.Open {
 		return "every node"
 	}
-	return "nodes in " + filepath.Join(settings.DataDir, authorizedFile) + " and invited ones"
+	return "nodes in " + filepath.Join(config.DataDir, authorizedFile) + " and invited ones"
 }
 
 // writePublicAddress keeps for the commands where nodes reach the server.

@@ -10,16 +10,16 @@ import (
 	"strconv"
 	"strings"
 
-	"apquic/internal/config"
+	"apquic/internal/settings"
 )
 
 // publicHost is the host for invitations and public addresses: the one that was given, the address that is
 // listened on if it is only one, the machine's first public address, or any that it has.
-func publicHost(settings config.Server) string {
-	if settings.PublicHost != "" {
-		return settings.PublicHost
+func publicHost(config settings.Server) string {
+	if config.PublicHost != "" {
+		return config.PublicHost
 	}
-	host, _, _ := net.SplitHostPort(settings.Listen)
+	host, _, _ := net.SplitHostPort(config.Listen)
 	if ip, err := netip.ParseAddr(host); host != "" && (err != nil || !ip.IsUnspecified()) {
 		return host
 	}
@@ -27,7 +27,7 @@ func publicHost(settings config.Server) string {
 	best := netip.Addr{}
 	for _, address := range addresses {
 		prefix, err := netip.ParsePrefix(address.String())
-		if ip := prefix.Addr().Unmap(); err == nil && rank(settings, ip) > rank(settings, best) {
+		if ip := prefix.Addr().Unmap(); err == nil && rank(config, ip) > rank(config, best) {
 			best = ip
 		}
 	}
@@ -41,9 +41,9 @@ func publicHost(settings config.Server) string {
 const noHost = "localhost"
 
 // rank says how well an address of this machine suits an invitation; 0: not at all.
-func rank(settings config.Server, ip netip.Addr) int {
+func rank(config settings.Server, ip netip.Addr) int {
 	switch {
-	case !ip.IsGlobalUnicast(), ip.Is4() && !settings.IPv4, ip.Is6() && !settings.IPv6:
+	case !ip.IsGlobalUnicast(), ip.Is4() && !config.IPv4, ip.Is6() && !config.IPv6:
 		return 0
 	case isPrivate(ip) && ip.Is6():
 		return 1
@@ -64,10 +64,10 @@ func isPrivate(ip netip.Addr) bool { return ip.IsPrivate() || sharedAddresses.Co
 const wantedBuffer = 7 << 20
 
 // advise logs what will go wrong later although it works now; what is for a person at leisure, at the first start only.
-func advise(log *slog.Logger, settings config.Server, host string, firstStart bool) {
+func advise(log *slog.Logger, config settings.Server, host string, firstStart bool) {
 	ip, err := netip.ParseAddr(host)
 	switch {
-	case settings.PublicHost != "":
+	case config.PublicHost != "":
 	case err == nil && isPrivate(ip):
 		log.Warn("the invitation carries a private address, which nodes elsewhere cannot reach; --public-host sets another", "host", host)
 	case host == noHost:

@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"apquic/internal/config"
+	"apquic/internal/settings"
 )
 
 func TestRank(t *testing.T) {
@@ -17,7 +17,7 @@ func TestRank(t *testing.T) {
 		{"fd00::5"},
 		{"127.0.0.1", "::1", "169.254.1.5", "fe80::5", "0.0.0.0", "224.0.0.1"},
 	}
-	both := config.Server{IPv4: true, IPv6: true}
+	both := settings.Server{IPv4: true, IPv6: true}
 	for i, line := range order {
 		for _, address := range line {
 			if got, want := rank(both, netip.MustParseAddr(address)), len(order)-1-i; got != want {
@@ -25,10 +25,10 @@ func TestRank(t *testing.T) {
 			}
 		}
 	}
-	if got := rank(config.Server{IPv6: true}, netip.MustParseAddr("203.0.113.5")); got != 0 {
+	if got := rank(settings.Server{IPv6: true}, netip.MustParseAddr("203.0.113.5")); got != 0 {
 		t.Errorf("an IPv4 address has rank %d without IPv4", got)
 	}
-	if got := rank(config.Server{IPv4: true}, netip.MustParseAddr("2001:db8::5")); got != 0 {
+	if got := rank(settings.Server{IPv4: true}, netip.MustParseAddr("2001:db8::5")); got != 0 {
 		t.Errorf("an IPv6 address has rank %d without IPv6", got)
 	}
 	if got := rank(both, netip.Addr{}); got != 0 {
@@ -45,14 +45,14 @@ func TestPublicHost(t *testing.T) {
 		{"[2001:db8::5]:8090", "", "2001:db8::5"},
 		{"localhost:8090", "", "localhost"},
 	} {
-		settings := config.Server{Listen: test.listen, PublicHost: test.given, IPv4: true, IPv6: true}
-		if got := publicHost(settings); got != test.want {
+		config := settings.Server{Listen: test.listen, PublicHost: test.given, IPv4: true, IPv6: true}
+		if got := publicHost(config); got != test.want {
 			t.Errorf("listening on %s with public host %q: %s, want %s", test.listen, test.given, got, test.want)
 		}
 	}
 	// On all addresses: whichever this machine has, but never one that only it can reach by.
 	for _, listen := range []string{":8090", "0.0.0.0:8090", "[::]:8090"} {
-		host := publicHost(config.Server{Listen: listen, IPv4: true, IPv6: true})
+		host := publicHost(settings.Server{Listen: listen, IPv4: true, IPv6: true})
 		ip, err := netip.ParseAddr(host)
 		if host != "localhost" && (err != nil || !ip.IsGlobalUnicast()) {
 			t.Errorf("listening on %s: %s", listen, host)

@@ -7,18 +7,18 @@ import (
 	"net/netip"
 	"syscall"
 
-	"apquic/internal/config"
 	"apquic/internal/hint"
+	"apquic/internal/settings"
 	"apquic/lease"
 )
 
 // listenUDP opens the socket that nodes connect to.
-func listenUDP(settings config.Server) (*net.UDPConn, error) {
-	conn, err := net.ListenPacket("udp"+family(settings), settings.Listen)
+func listenUDP(config settings.Server) (*net.UDPConn, error) {
+	conn, err := net.ListenPacket("udp"+family(config), config.Listen)
 	if err == nil {
 		return conn.(*net.UDPConn), nil
 	}
-	err = fmt.Errorf("nodes cannot be listened for on UDP %s: %w", settings.Listen, err)
+	err = fmt.Errorf("nodes cannot be listened for on UDP %s: %w", config.Listen, err)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, hint.Add(err, "another program has this port, perhaps another apquic-server: stop it, or choose another with --listen")
@@ -29,20 +29,20 @@ func listenUDP(settings config.Server) (*net.UDPConn, error) {
 }
 
 // publicListener opens public listeners, at one address or at all of the families that are on.
-func publicListener(settings config.Server) func(port uint16) (net.Listener, error) {
-	network := "tcp" + family(settings)
-	address, _ := netip.ParseAddr(settings.PublicListen) // valid, or not given
+func publicListener(config settings.Server) func(port uint16) (net.Listener, error) {
+	network := "tcp" + family(config)
+	address, _ := netip.ParseAddr(config.PublicListen) // valid, or not given
 	return func(port uint16) (net.Listener, error) {
 		return net.ListenTCP(network, net.TCPAddrFromAddrPort(netip.AddrPortFrom(address, port)))
 	}
 }
 
 // family is the ending of a network's name that goes with the address families that are on.
-func family(settings config.Server) string {
+func family(config settings.Server) string {
 	switch {
-	case !settings.IPv6:
+	case !config.IPv6:
 		return "4"
-	case !settings.IPv4:
+	case !config.IPv4:
 		return "6"
 	}
 	return ""

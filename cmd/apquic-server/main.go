@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"apquic/internal/cli"
-	"apquic/internal/config"
+	"apquic/internal/settings"
 )
 
 func main() {
@@ -18,14 +18,14 @@ func main() {
 	os.Exit(program().Main(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
-type call = cli.Call[config.Server]
+type call = cli.Call[settings.Server]
 
-func program() *cli.Program[config.Server] {
+func program() *cli.Program[settings.Server] {
 	o := new(options)
-	return &cli.Program[config.Server]{
+	return &cli.Program[settings.Server]{
 		Name: "apquic-server", Help: help,
-		Defaults: config.DefaultServer, Load: config.LoadServer, Validate: config.Server.Validate,
-		Bind: func(into *config.Server, flags, others *pflag.FlagSet) {
+		Defaults: settings.DefaultServer, Load: settings.LoadServer, Validate: settings.Server.Validate,
+		Bind: func(into *settings.Server, flags, others *pflag.FlagSet) {
 			into.AddFlags(flags)
 			o.bind(others)
 		},

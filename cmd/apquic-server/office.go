@@ -10,61 +10,61 @@ import (
 
 	"apquic/admin"
 	"apquic/certs"
-	"apquic/internal/config"
 	"apquic/internal/control"
 	"apquic/internal/hint"
+	"apquic/internal/settings"
 	"apquic/lease"
 	"apquic/lease/boltstore"
 	"apquic/quicproxy"
 )
 
 // operations are those of the server that runs on the data directory, or else work on its files; done ends their use.
-func operations(ctx context.Context, settings config.Server) (admin.Operations, func(), error) {
-	client, err := admin.Connect(ctx, settings.DataDir)
+func operations(ctx context.Context, config settings.Server) (admin.Operations, func(), error) {
+	client, err := admin.Connect(ctx, config.DataDir)
 	if err == nil {
 		return client, func() {}, nil
 	}
 	if _, free := errors.AsType[*control.NotRunningError](err); !free {
 		return nil, nil, err
 	}
-	key, err := existingKey(settings)
+	key, err := existingKey(config)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := checkDataDir(settings.DataDir); err != nil {
+	if err := checkDataDir(config.DataDir); err != nil {
 		return nil, nil, err
 	}
 	// The store is open for one process at a time. So commands that change a file come one after the other, and none
 	// changes what a server that starts just now has read.
-	leases := &leaseFile{path: filepath.Join(settings.DataDir, leasesFile)}
+	leases := &leaseFile{path: filepath.Join(config.DataDir, leasesFile)}
 	if _, err := leases.open(); err != nil {
-		if client, notRunning := admin.Connect(ctx, settings.DataDir); notRunning == nil {
+		if client, notRunning := admin.Connect(ctx, config.DataDir); notRunning == nil {
 			return client, func() {}, nil // it has started meanwhile
 		}
 		return nil, nil, err
 	}
-	authority := authorityOf(settings, key)
+	authority := authorityOf(config, key)
 	authority.Core = leases
-	authority.Address = func() (string, uint16, error) { return readPublicAddress(settings.DataDir) }
+	authority.Address = func() (string, uint16, error) { return readPublicAddress(config.DataDir) }
 	return authority, leases.close, nil
 }
 
 // authorityOf lacks a core and an address.
-func authorityOf(settings config.Server, key certs.PrivateKey) *admin.Authority {
+func authorityOf(config settings.Server, key certs.PrivateKey) *admin.Authority {
 	return &admin.Authority{
-		Nodes:       certs.NewAuthorizedNodes(filepath.Join(settings.DataDir, authorizedFile)),
-		Invitations: certs.NewInvitations(filepath.Join(settings.DataDir, invitationsFile)),
+		Nodes:       certs.NewAuthorizedNodes(filepath.Join(config.DataDir, authorizedFile)),
+		Invitations: certs.NewInvitations(filepath.Join(config.DataDir, invitationsFile)),
 		Server:      key.ID(),
 		Log:         slog.New(slog.DiscardHandler),
 	}
 }
 
 // existingKey is the server's key; none is made: it would be another server's.
-func existingKey(settings config.Server) (certs.PrivateKey, error) {
-	if !settings.Key.IsZero() {
-		return settings.Key, nil
+func existingKey(config settings.Server) (certs.PrivateKey, error) {
+	if !config.Key.IsZero() {
+		return config.Key, nil
 	}
-	key, err := certs.LoadKey(filepath.Join(settings.DataDir, keyFile))
+	key, err := certs.LoadKey(filepath.Join(config.DataDir, keyFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return key, hint.Add(err, "no server ever ran on this data directory: --data-dir says which one, and a server makes its key at its first start")
 	}

@@ -9,8 +9,8 @@ import (
 
 	"apquic/certs"
 	"apquic/internal/cli"
-	"apquic/internal/config"
 	"apquic/internal/hint"
+	"apquic/internal/settings"
 )
 
 const (
@@ -20,11 +20,11 @@ const (
 
 // rotateKey does one step of the change to another key, or says which is next.
 func rotateKey(c *call) error {
-	settings := c.Settings
-	if !settings.Key.IsZero() {
+	config := c.Settings
+	if !config.Key.IsZero() {
 		return cli.UsageError("apquic-server", errors.New("the key of this server is in its configuration: remove it from there to have it in the data directory"))
 	}
-	key, err := existingKey(settings)
+	key, err := existingKey(config)
 	if err != nil {
 		return err
 	}
@@ -43,14 +43,14 @@ func rotateKey(c *call) error {
 }
 
 // nextID is nobody's if no key is announced.
-func nextID(settings config.Server) (certs.NodeID, error) { return idIn(settings, nextKeyFile) }
+func nextID(config settings.Server) (certs.NodeID, error) { return idIn(config, nextKeyFile) }
 
 // formerID is nobody's if the server had no other key before, or nobody shall know.
-func formerID(settings config.Server) (certs.NodeID, error) { return idIn(settings, previousKeyFile) }
+func formerID(config settings.Server) (certs.NodeID, error) { return idIn(config, previousKeyFile) }
 
 // idIn is the id of the key in a file of the data directory; nobody's if there is no file.
-func idIn(settings config.Server, file string) (certs.NodeID, error) {
-	key, err := certs.LoadKeyIfThere(filepath.Join(settings.DataDir, file))
+func idIn(config settings.Server, file string) (certs.NodeID, error) {
+	key, err := certs.LoadKeyIfThere(filepath.Join(config.DataDir, file))
 	return key.ID(), err
 }
 

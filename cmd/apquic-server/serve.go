@@ -18,10 +18,10 @@ import (
 	"apquic/admin"
 	"apquic/certs"
 	"apquic/internal/cli"
-	"apquic/internal/config"
 	"apquic/internal/control"
 	"apquic/internal/debug"
 	"apquic/internal/heap"
+	"apquic/internal/settings"
 	"apquic/internal/systemd"
 	"apquic/lease/boltstore"
 	"apquic/quicproxy"
@@ -33,8 +33,8 @@ func serve(c *call) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	settings := c.Settings
-	log, err := cli.Logger(c.Stderr, settings.LogLevel, settings.LogFormat)
+	config := c.Settings
+	log, err := cli.Logger(c.Stderr, config.LogLevel, config.LogFormat)
 	if err != nil {
 		return cli.UsageError("apquic-server", err)
 	}
@@ -43,18 +43,18 @@ func serve(c *call) error {
 	})
 	defer cancel()
 	ctx := stopping.Soon
-	kept := &sockets{settings: settings, manager: systemd.FromEnvironment(), log: log, lately: make(map[string]time.Time)}
+	kept := &sockets{config: config, manager: systemd.FromEnvironment(), log: log, lately: make(map[string]time.Time)}
 
-	if err := makeDataDir(settings.DataDir); err != nil {
+	if err := makeDataDir(config.DataDir); err != nil {
 		return err
 	}
-	cli.RemoveLeftovers(settings.DataDir, begun, log)
-	stopDebug, err := debug.Start(settings.DebugAddress, settings.DataDir, log)
+	cli.RemoveLeftovers(config.DataDir, begun, log)
+	stopDebug, err := debug.Start(config.DebugAddress, config.DataDir, log)
 	if err != nil {
 		return err
 	}
 	defer stopDebug()
-	store, err := boltstore.Open(filepath.Join(settings.DataDir, leasesFile))
+	store, err := boltstore.Open(filepath.Join(config.DataDir, leasesFile))
 	if err != nil {
 		return err
 	}
@@ -65,12 +65,12 @@ func serve(c *call) error {
 		return err
 	}
 	defer conn.Close()
-	parts, err := serverConfig(settings, log)
+	parts, err := serverConfig(config, log)
 	if err != nil {
 		return err
 	}
 	if kept.manager.Inherited() == 0 { // else it has some already
-		if err := tryRange(settings.Range, parts.ListenPublic); err != nil {
+		if err := tryRange(config.Range, parts.ListenPublic); err != nil {
 			return err
 		}
 	}
@@ -81,24 +81,24 @@ func serve(c *call) error {
 
 // serveNodes runs the server that the parts make, with the socket on which commands reach it.
 func serveNodes(ctx context.Context, c *call, parts quicproxy.ServerConfig, kept *sockets) error {
-	settings, log := c.Settings, parts.Log
+	config, log := c.Settings, parts.Log
 	leases, err := parts.Store.List(context.WithoutCancel(ctx)) // a signal to stop is no error of the store
 	if err != nil {
 		return err
 	}
 	port := uint16(parts.PacketConn.LocalAddr().(*net.UDPAddr).Port)
-	firstStart := !hasPublicAddress(settings.DataDir)
-	if err := writePublicAddress(settings.DataDir, publicHost(settings), port); err != nil {
+	firstStart := !hasPublicAddress(config.DataDir)
+	if err := writePublicAddress(config.DataDir, publicHost(config), port); err != nil {
 		return err
 	}
-	authority := authorityOf(settings, parts.Key)
-	authority.Ports, authority.Version, authority.Log = settings.Range, parts.Version, log
-	authority.Address = func() (string, uint16, error) { return publicHost(settings), port, nil }
-	parts.Admit = admission(settings, authority, log)
+	authority := authorityOf(config, parts.Key)
+	authority.Ports, authority.Version, authority.Log = config.Range, parts.Version, log
+	authority.Address = func() (string, uint16, error) { return publicHost(config), port, nil }
+	parts.Admit = admission(config, authority, log)
 	parts.Ready = func() {
-		log.Info("listening for nodes", "udp", parts.PacketConn.LocalAddr().String(), "lends", settings.Range.String(),
-			"leases", len(leases), "admits", whoMay(settings))
-		advise(log, settings, publicHost(settings), firstStart)
+		log.Info("listening for nodes", "udp", parts.PacketConn.LocalAddr().String(), "lends", config.Range.String(),
+			"leases", len(leases), "admits", whoMay(config))
+		advise(log, config, publicHost(config), firstStart)
 		if err := greet(ctx, c, authority); err != nil {
 			log.Error("no invitation could be made", "err", err)
 		}
@@ -110,7 +110,7 @@ func serveNodes(ctx context.Context, c *call, parts quicproxy.ServerConfig, kept
 		return err
 	}
 	authority.Core = admin.Running{Server: server}
-	socket, err := control.Listen(settings.DataDir)
+	socket, err := control.Listen(config.DataDir)
 	if err != nil {
 		return err
 	}
@@ -171,23 +171,23 @@ func quoted(s string) string {
 }
 
 // serverConfig is what the settings and the files of the data directory make of a server.
-func serverConfig(settings config.Server, log *slog.Logger) (quicproxy.ServerConfig, error) {
-	key, err := serverKey(settings)
+func serverConfig(config settings.Server, log *slog.Logger) (quicproxy.ServerConfig, error) {
+	key, err := serverKey(config)
 	if err != nil {
 		return quicproxy.ServerConfig{}, err
 	}
-	next, err := nextID(settings)
+	next, err := nextID(config)
 	if err != nil {
 		return quicproxy.ServerConfig{}, err
 	}
-	former, err := formerID(settings)
+	former, err := formerID(config)
 	if err != nil {
 		return quicproxy.ServerConfig{}, err
 	}
 	if !next.IsZero() {
 		log.Info("a next key is announced to nodes", "id", next.String())
 	}
-	reset, token, err := quicKeys(settings.DataDir)
+	reset, token, err := quicKeys(config.DataDir)
 	if err != nil {
 		return quicproxy.ServerConfig{}, err
 	}
@@ -195,25 +195,25 @@ func serverConfig(settings config.Server, log *slog.Logger) (quicproxy.ServerCon
 		Key:                  key,
 		Next:                 next,
 		Former:               former,
-		Ports:                settings.Range,
-		LeaseTime:            settings.LeaseTime,
-		MaxServices:          settings.MaxServices,
-		MaxLeasesPerAddress:  settings.MaxLeasesPerAddress,
-		MaxClients:           settings.MaxClients,
-		MaxClientsPerAddress: settings.MaxClientsPerAddress,
-		Memory:               int64(settings.Memory),
-		PublicHost:           settings.PublicHost,
-		FindPublicHost:       func() string { return publicHost(settings) },
-		ListenPublic:         publicListener(settings),
+		Ports:                config.Range,
+		LeaseTime:            config.LeaseTime,
+		MaxServices:          config.MaxServices,
+		MaxLeasesPerAddress:  config.MaxLeasesPerAddress,
+		MaxClients:           config.MaxClients,
+		MaxClientsPerAddress: config.MaxClientsPerAddress,
+		Memory:               int64(config.Memory),
+		PublicHost:           config.PublicHost,
+		FindPublicHost:       func() string { return publicHost(config) },
+		ListenPublic:         publicListener(config),
 		ResetKey:             reset,
 		TokenKey:             token,
-		Peers:                peerFile(filepath.Join(settings.DataDir, peersFile)),
-		NetID:                settings.NetID,
-		AnswerStrangers:      !settings.Silent,
-		IdleTimeout:          settings.IdleTimeout,
-		ResumeTime:           config.OrNotAtAll(settings.ResumeTime),
-		Drain:                config.OrNotAtAll(settings.Drain),
-		Park:                 config.OrNotAtAll(settings.Park),
+		Peers:                peerFile(filepath.Join(config.DataDir, peersFile)),
+		NetID:                config.NetID,
+		AnswerStrangers:      !config.Silent,
+		IdleTimeout:          config.IdleTimeout,
+		ResumeTime:           settings.OrNotAtAll(config.ResumeTime),
+		Drain:                settings.OrNotAtAll(config.Drain),
+		Park:                 settings.OrNotAtAll(config.Park),
 		Version:              "apquic-server " + cli.Version(),
 		Log:                  log,
 	}, nil

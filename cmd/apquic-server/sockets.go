@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"apquic/internal/config"
+	"apquic/internal/settings"
 	"apquic/internal/systemd"
 )
 
@@ -24,9 +24,9 @@ const (
 // sockets are those that outlive the process where systemd keeps them: who comes while the service restarts waits in
 // them, and is served by the next process.
 type sockets struct {
-	settings config.Server
-	manager  *systemd.Manager // nil: there is none
-	log      *slog.Logger
+	config  settings.Server
+	manager *systemd.Manager // nil: there is none
+	log     *slog.Logger
 
 	mu     sync.Mutex
 	lately map[string]time.Time // when which socket was closed
@@ -59,7 +59,7 @@ func (s *sockets) listenUDP() (*net.UDPConn, error) {
 		}
 		s.discard(name)
 	}
-	conn, err := listenUDP(s.settings)
+	conn, err := listenUDP(s.config)
 	if err == nil {
 		s.store(name, conn)
 	}
@@ -68,7 +68,7 @@ func (s *sockets) listenUDP() (*net.UDPConn, error) {
 
 // listenPublic returns how public listeners are opened.
 func (s *sockets) listenPublic() func(port uint16) (net.Listener, error) {
-	listen := publicListener(s.settings)
+	listen := publicListener(s.config)
 	if s.manager == nil {
 		return listen
 	}
@@ -177,15 +177,15 @@ func (s *sockets) closedLately(name string) bool {
 	return ok && time.Since(at) < lately
 }
 
-func (s *sockets) udpName() string { return socketName("udp", s.settings, s.settings.Listen) }
+func (s *sockets) udpName() string { return socketName("udp", s.config, s.config.Listen) }
 
 func (s *sockets) tcpName(port string) string {
-	return socketName("tcp", s.settings, s.settings.PublicListen, port)
+	return socketName("tcp", s.config, s.config.PublicListen, port)
 }
 
 // socketName says all that a socket depends on: one that was opened by other settings has another name, and is closed.
-func socketName(kind string, settings config.Server, parts ...string) string {
-	name := kind + family(settings) + "-" + strings.Join(parts, "-")
+func socketName(kind string, config settings.Server, parts ...string) string {
+	name := kind + family(config) + "-" + strings.Join(parts, "-")
 	return strings.Map(func(r rune) rune {
 		if r <= ' ' || r > '~' || r == ':' {
 			return '_'

@@ -1,4 +1,4 @@
-// Package config is what the two programs can be told. A setting is a row of [Server] or [Node]: its key in a file, its
+// Package settings is what the two programs can be told. A setting is a row of [Server] or [Node]: its key in a file, its
 // flag, its environment variable, its bounds and default, and what --help, check and docs/config.md say of it.
 //
 // Files are JSON with comments and trailing commas, in our own plain form or in
@@ -6,7 +6,7 @@
 // it reports all mistakes of a file at once, each with its place.
 //
 // The package reads no file but the one it is given, and no environment: package cli sets flags from it.
-package config
+package settings
 
 import (
 	"os"
