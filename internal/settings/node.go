@@ -49,15 +49,15 @@ func (n *Node) rows() rows {
 		}, {
 			key: "memory", setting: memoryVar(&n.Memory), unset: "an eighth of the machine's, at least 64MiB",
 			help: "memory for services and clients that stop reading: a `SIZE` such as 256MB",
-			docs: "By so much the program may grow for what it holds for them and for the server: bytes that were not confirmed, bytes that a service does not read. " +
+			docs: "The program may grow by this much for what it holds for them and for the server: bytes that were not confirmed, bytes that a service does not read. " +
 				"While it is used up nothing more is read from services for clients that have more than their share, and of the client address furthest above its share the relay with most bytes for longest is reset. " +
 				memoryDocs,
 		}, {
 			key: "idleTimeout", setting: durationVar(&n.IdleTimeout, 90*time.Second, 5*time.Second, 24*time.Hour),
-			help: "give the connection up when nothing came from the server for so long",
+			help: "how long the server may be silent before the connection is given up",
 		}, {
 			key: "resumeTime", setting: durationVar(&n.ResumeTime, 5*time.Minute, 0, 24*time.Hour),
-			help: "how long running connections wait for a new connection to the server; 0: they end with the old one",
+			help: "how long running connections wait for the node to reconnect; 0: not at all",
 			docs: "The new connection carries them on, so an outage that is shorter than this and `idleTimeout` together loses nothing.",
 		},
 		drainRow(&n.Drain),

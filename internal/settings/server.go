@@ -46,7 +46,7 @@ func (s *Server) rows() rows {
 		}, {
 			key: "range", setting: portsVar(&s.Range, "20000-22000"),
 			help: "public TCP `PORTS` to lend: a-b, or several with commas",
-			docs: "Both ends belong to it; `\"20000-20010,30000\"` are twelve ports. The lowest one that nobody ever had is lent first, then those that were given up longest ago.",
+			docs: "Both ends are included: `\"20000-20010,30000\"` is twelve ports. The lowest one that nobody ever had is lent first, then those that were given up longest ago.",
 		}, {
 			key: "publicHost", setting: hostVar(&s.PublicHost), unset: "the machine's first public address",
 			want: `the name or IP address under which the public reaches the server, such as "tunnel.example.com"`,
@@ -91,20 +91,20 @@ func (s *Server) rows() rows {
 		}, {
 			key: "memory", setting: memoryVar(&s.Memory), unset: "an eighth of the machine's",
 			help: "memory for nodes and clients that stop reading: a `SIZE` such as 256MB",
-			docs: "By so much the program may grow for what it holds for them: bytes that a node has not confirmed, bytes that a client does not read. " +
+			docs: "The program may grow by this much for what it holds for them: bytes that a node has not confirmed, bytes that a client does not read. " +
 				"While it is used up nothing more is read from clients that have more than their share, and of the node furthest above its share the relay with most bytes for longest is reset. " +
 				memoryDocs,
 		}, {
 			key: "park", setting: durationVar(&s.Park, 10*time.Second, 0, time.Hour),
 			help: "how long public connections wait for a node that is away",
-			docs: ", or for one that has left something unacknowledged for 3 s. After that they are reset. 0: they do not wait.",
+			docs: ", or for one that has left something unacknowledged for 3 s. After that they are reset. 0: at once.",
 		}, {
 			key: "idleTimeout", setting: durationVar(&s.IdleTimeout, 90*time.Second, 5*time.Second, 24*time.Hour),
-			help: "give a node up when nothing came from it for so long",
+			help: "how long a node may be silent before it counts as away",
 		}, {
 			key: "resumeTime", setting: durationVar(&s.ResumeTime, 5*time.Minute, 0, 24*time.Hour),
-			help: "how long running connections wait for a node that lost its own; 0: they end with it",
-			docs: "The next connection of the node carries them on.",
+			help: "how long running connections wait for their node to come back; 0: not at all",
+			docs: "The node's next connection carries them on.",
 		},
 		drainRow(&s.Drain),
 		{
