@@ -39,6 +39,7 @@ var allowed = map[string][]string{
 	"quicproxy/internal/initial":   nil,
 	"quicproxy/internal/keepalive": nil,
 	"quicproxy/internal/limit":     nil,
+	"quicproxy/internal/relay":     {"framing"},
 
 	"internal/settings": {"certs", "framing", "internal/debug", "internal/hint", "internal/suggest", "lease"},
 

@@ -1402,7 +1402,13 @@ type RelayProgress struct {
 	// The sender takes no more.
 	Stopped bool `protobuf:"varint,4,opt,name=stopped,proto3" json:"stopped,omitempty"`
 	// The relay was reset with this error code; 0: it was not.
-	ResetCode     uint32 `protobuf:"varint,5,opt,name=reset_code,json=resetCode,proto3" json:"reset_code,omitempty"`
+	ResetCode uint32 `protobuf:"varint,5,opt,name=reset_code,json=resetCode,proto3" json:"reset_code,omitempty"`
+	// With reset_code: how many bytes the sender had sent before, which the other side takes first.
+	Final uint64 `protobuf:"varint,6,opt,name=final,proto3" json:"final,omitempty"`
+	// The number of the relay's stream (its attempt) that the sender knows to be lost: the relay needs another one. 0: none is.
+	Lost uint64 `protobuf:"varint,7,opt,name=lost,proto3" json:"lost,omitempty"`
+	// So many bytes came without a gap, also those that were not taken yet; 0, or less than received: as many as received.
+	Arrived       uint64 `protobuf:"varint,8,opt,name=arrived,proto3" json:"arrived,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1472,6 +1478,27 @@ func (x *RelayProgress) GetResetCode() uint32 {
 	return 0
 }
 
+func (x *RelayProgress) GetFinal() uint64 {
+	if x != nil {
+		return x.Final
+	}
+	return 0
+}
+
+func (x *RelayProgress) GetLost() uint64 {
+	if x != nil {
+		return x.Lost
+	}
+	return 0
+}
+
+func (x *RelayProgress) GetArrived() uint64 {
+	if x != nil {
+		return x.Arrived
+	}
+	return 0
+}
+
 // StreamHeader precedes the bytes of every relay.
 type StreamHeader struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1480,8 +1507,12 @@ type StreamHeader struct {
 	ClientAddress string `protobuf:"bytes,2,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
 	// ip:port that the client connected to.
 	PublicAddress string `protobuf:"bytes,3,opt,name=public_address,json=publicAddress,proto3" json:"public_address,omitempty"`
-	// The number of a relay that may move to other connections of the same two processes; 0: it does not.
-	Relay         uint64 `protobuf:"varint,4,opt,name=relay,proto3" json:"relay,omitempty"`
+	// The number of a relay that resumes on another stream of the same two processes; 0: it does not.
+	Relay uint64 `protobuf:"varint,4,opt,name=relay,proto3" json:"relay,omitempty"`
+	// Which of the streams of the relay this is, from 1 on; 0 without relay.
+	Attempt uint64 `protobuf:"varint,5,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// Of an attempt above 1: so many bytes the server has received of the node's direction; its end counts as one.
+	Received      uint64 `protobuf:"varint,6,opt,name=received,proto3" json:"received,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1544,6 +1575,66 @@ func (x *StreamHeader) GetRelay() uint64 {
 	return 0
 }
 
+func (x *StreamHeader) GetAttempt() uint64 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *StreamHeader) GetReceived() uint64 {
+	if x != nil {
+		return x.Received
+	}
+	return 0
+}
+
+// StreamAnswer precedes the bytes that the node sends on a stream with an attempt above 1.
+type StreamAnswer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// So many bytes the node has received of the server's direction; its end counts as one.
+	Received      uint64 `protobuf:"varint,1,opt,name=received,proto3" json:"received,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamAnswer) Reset() {
+	*x = StreamAnswer{}
+	mi := &file_framing_apquic_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamAnswer) ProtoMessage() {}
+
+func (x *StreamAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_framing_apquic_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamAnswer.ProtoReflect.Descriptor instead.
+func (*StreamAnswer) Descriptor() ([]byte, []int) {
+	return file_framing_apquic_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *StreamAnswer) GetReceived() uint64 {
+	if x != nil {
+		return x.Received
+	}
+	return 0
+}
+
 // SegmentHeader precedes the bytes of a segment, on a unidirectional stream.
 type SegmentHeader struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1560,7 +1651,7 @@ type SegmentHeader struct {
 
 func (x *SegmentHeader) Reset() {
 	*x = SegmentHeader{}
-	mi := &file_framing_apquic_proto_msgTypes[24]
+	mi := &file_framing_apquic_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1572,7 +1663,7 @@ func (x *SegmentHeader) String() string {
 func (*SegmentHeader) ProtoMessage() {}
 
 func (x *SegmentHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[24]
+	mi := &file_framing_apquic_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1585,7 +1676,7 @@ func (x *SegmentHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SegmentHeader.ProtoReflect.Descriptor instead.
 func (*SegmentHeader) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{24}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SegmentHeader) GetRelay() uint64 {
@@ -1710,19 +1801,26 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\tProbeSent\"\a\n" +
 	"\x05Lanes\"<\n" +
 	"\bProgress\x120\n" +
-	"\x06relays\x18\x01 \x03(\v2\x18.apquic.v1.RelayProgressR\x06relays\"\x90\x01\n" +
+	"\x06relays\x18\x01 \x03(\v2\x18.apquic.v1.RelayProgressR\x06relays\"\xd4\x01\n" +
 	"\rRelayProgress\x12\x14\n" +
 	"\x05relay\x18\x01 \x01(\x04R\x05relay\x12\x1a\n" +
 	"\breceived\x18\x02 \x01(\x04R\breceived\x12\x14\n" +
 	"\x05moved\x18\x03 \x01(\bR\x05moved\x12\x18\n" +
 	"\astopped\x18\x04 \x01(\bR\astopped\x12\x1d\n" +
 	"\n" +
-	"reset_code\x18\x05 \x01(\rR\tresetCode\"\x8c\x01\n" +
+	"reset_code\x18\x05 \x01(\rR\tresetCode\x12\x14\n" +
+	"\x05final\x18\x06 \x01(\x04R\x05final\x12\x12\n" +
+	"\x04lost\x18\a \x01(\x04R\x04lost\x12\x18\n" +
+	"\aarrived\x18\b \x01(\x04R\aarrived\"\xc2\x01\n" +
 	"\fStreamHeader\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12%\n" +
 	"\x0eclient_address\x18\x02 \x01(\tR\rclientAddress\x12%\n" +
 	"\x0epublic_address\x18\x03 \x01(\tR\rpublicAddress\x12\x14\n" +
-	"\x05relay\x18\x04 \x01(\x04R\x05relay\"g\n" +
+	"\x05relay\x18\x04 \x01(\x04R\x05relay\x12\x18\n" +
+	"\aattempt\x18\x05 \x01(\x04R\aattempt\x12\x1a\n" +
+	"\breceived\x18\x06 \x01(\x04R\breceived\"*\n" +
+	"\fStreamAnswer\x12\x1a\n" +
+	"\breceived\x18\x01 \x01(\x04R\breceived\"g\n" +
 	"\rSegmentHeader\x12\x14\n" +
 	"\x05relay\x18\x01 \x01(\x04R\x05relay\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x16\n" +
@@ -1741,7 +1839,7 @@ func file_framing_apquic_proto_rawDescGZIP() []byte {
 	return file_framing_apquic_proto_rawDescData
 }
 
-var file_framing_apquic_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_framing_apquic_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_framing_apquic_proto_goTypes = []any{
 	(*ID)(nil),                // 0: apquic.v1.ID
 	(*Message)(nil),           // 1: apquic.v1.Message
@@ -1767,7 +1865,8 @@ var file_framing_apquic_proto_goTypes = []any{
 	(*Progress)(nil),          // 21: apquic.v1.Progress
 	(*RelayProgress)(nil),     // 22: apquic.v1.RelayProgress
 	(*StreamHeader)(nil),      // 23: apquic.v1.StreamHeader
-	(*SegmentHeader)(nil),     // 24: apquic.v1.SegmentHeader
+	(*StreamAnswer)(nil),      // 24: apquic.v1.StreamAnswer
+	(*SegmentHeader)(nil),     // 25: apquic.v1.SegmentHeader
 }
 var file_framing_apquic_proto_depIdxs = []int32{
 	0,  // 0: apquic.v1.Message.sender:type_name -> apquic.v1.ID
@@ -1792,7 +1891,7 @@ func file_framing_apquic_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_framing_apquic_proto_rawDesc), len(file_framing_apquic_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   25,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

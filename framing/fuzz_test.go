@@ -134,6 +134,33 @@ func FuzzReadStreamHeader(f *testing.F) {
 	})
 }
 
+// FuzzReadStreamAnswer: the same for the answers to reopened streams.
+func FuzzReadStreamAnswer(f *testing.F) {
+	for _, file := range []string{"stream-answers.txt", "bad-stream-answers.txt"} {
+		for _, v := range readVectors(f, file) {
+			f.Add(append(v.bytes(f, map[bool]string{true: "answer", false: "stream"}[v["answer"] != ""]), "payload"...))
+		}
+	}
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		r := bytes.NewReader(stream)
+		a, err := ReadStreamAnswer(r)
+		if read := len(stream) - r.Len(); read > 10+MaxAnswerSize {
+			t.Fatalf("%d bytes read", read)
+		}
+		if err != nil {
+			checkEnd(t, err)
+			return
+		}
+		frame, err := AppendStreamAnswer(nil, a)
+		if err != nil {
+			t.Fatalf("%v cannot be encoded: %v", a, err)
+		}
+		if again, err := ReadStreamAnswer(bytes.NewReader(frame)); err != nil || !proto.Equal(a, again) {
+			t.Fatalf("%v became %v, %v", a, again, err)
+		}
+	})
+}
+
 // FuzzReadSegmentHeader: the same for segments.
 func FuzzReadSegmentHeader(f *testing.F) {
 	for _, file := range []string{"segment-headers.txt", "bad-segment-headers.txt"} {

@@ -14,11 +14,18 @@ import (
 const (
 	// MaxHeaderSize bounds a stream header, in bytes, without the length before it.
 	MaxHeaderSize = 4 << 10
+	// MaxAnswerSize bounds the answer to the header of a reopened stream.
+	MaxAnswerSize = 64
 	// MaxSegmentSize bounds a segment, in bytes, without its header.
 	MaxSegmentSize = 64 << 10
 
+	// MaxOffset is the largest number of a byte of a relay.
+	MaxOffset = math.MaxInt64
+
 	maxAddressSize = 128
 )
+
+var errOffset = errors.New("a number of bytes of more than 63 bits")
 
 // AppendStreamHeader appends h to b, with its length before it.
 func AppendStreamHeader(b []byte, h *StreamHeader) ([]byte, error) {
@@ -37,13 +44,33 @@ func AppendStreamHeader(b []byte, h *StreamHeader) ([]byte, error) {
 // ErrorBadHeader if the header is not acceptable, and other errors of r as they are.
 func ReadStreamHeader(r io.Reader) (*StreamHeader, error) {
 	h := new(StreamHeader)
-	if err := readHeader(r, h); err != nil {
+	if err := readHeader(r, h, MaxHeaderSize); err != nil {
 		return nil, err
 	}
 	if err := checkHeader(h); err != nil {
 		return nil, badHeader(err)
 	}
 	return h, nil
+}
+
+// AppendStreamAnswer appends a to b, with its length before it.
+func AppendStreamAnswer(b []byte, a *StreamAnswer) ([]byte, error) {
+	if a.GetReceived() > MaxOffset {
+		return nil, fmt.Errorf("stream answer: %w", errOffset)
+	}
+	return proto.MarshalOptions{}.MarshalAppend(protowire.AppendVarint(b, uint64(proto.Size(a))), a)
+}
+
+// ReadStreamAnswer reads the answer to the header of a reopened stream, as ReadStreamHeader does.
+func ReadStreamAnswer(r io.Reader) (*StreamAnswer, error) {
+	a := new(StreamAnswer)
+	if err := readHeader(r, a, MaxAnswerSize); err != nil {
+		return nil, err
+	}
+	if a.Received > MaxOffset {
+		return nil, badHeader(errOffset)
+	}
+	return a, nil
 }
 
 // AppendSegmentHeader appends h to b, with its length before it.
@@ -57,7 +84,7 @@ func AppendSegmentHeader(b []byte, h *SegmentHeader) ([]byte, error) {
 // ReadSegmentHeader reads the header of a segment, as ReadStreamHeader does.
 func ReadSegmentHeader(r io.Reader) (*SegmentHeader, error) {
 	h := new(SegmentHeader)
-	if err := readHeader(r, h); err != nil {
+	if err := readHeader(r, h, MaxHeaderSize); err != nil {
 		return nil, err
 	}
 	if err := checkSegmentHeader(h); err != nil {
@@ -72,16 +99,16 @@ func checkSegmentHeader(h *SegmentHeader) error {
 		return errors.New("it is of no relay")
 	case h.GetLength() > MaxSegmentSize:
 		return fmt.Errorf("a segment of %d bytes, at most %d are allowed", h.GetLength(), MaxSegmentSize)
-	case h.GetOffset() > math.MaxInt64:
-		return errors.New("an offset of more than 63 bits")
+	case h.GetOffset() > MaxOffset:
+		return errOffset
 	case h.GetLength() == 0 && !h.GetEnd():
 		return errors.New("a segment of nothing")
 	}
 	return nil
 }
 
-func readHeader(r io.Reader, h proto.Message) error {
-	frame, err := readFrame(byteReader{r}, MaxHeaderSize)
+func readHeader(r io.Reader, h proto.Message, most uint64) error {
+	frame, err := readFrame(byteReader{r}, most)
 	if bad, ok := errors.AsType[*ProtocolError](err); ok {
 		return badHeader(bad)
 	}
@@ -105,7 +132,18 @@ func checkHeader(h *StreamHeader) error {
 	if err := checkAddress(h.GetClientAddress()); err != nil {
 		return err
 	}
-	return checkAddress(h.GetPublicAddress())
+	if err := checkAddress(h.GetPublicAddress()); err != nil {
+		return err
+	}
+	switch {
+	case h.GetRelay() == 0 && (h.GetAttempt() > 0 || h.GetReceived() > 0):
+		return errors.New("an attempt of a relay without a number")
+	case h.GetReceived() > 0 && h.GetAttempt() < 2:
+		return errors.New("something was received before the first attempt")
+	case h.GetReceived() > MaxOffset:
+		return errOffset
+	}
+	return nil
 }
 
 // checkAddress accepts ip:port, and nothing at all where there is no address to tell.

@@ -21,7 +21,8 @@ func TestStreamHeaderVectors(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if v["relay"] != "" && h.Relay != v.number(t, "relay") || h.Service != v.text(t, "service") || h.ClientAddress != v.text(t, "client_address") || h.PublicAddress != v.text(t, "public_address") {
+		numbers := v["relay"] == "" || h.Relay == v.number(t, "relay") && h.Attempt == v.number(t, "attempt") && h.Received == v.number(t, "received")
+		if !numbers || h.Service != v.text(t, "service") || h.ClientAddress != v.text(t, "client_address") || h.PublicAddress != v.text(t, "public_address") {
 			t.Errorf("%s: got %v", name, h)
 		}
 		if rest, _ := io.ReadAll(stream); !bytes.Equal(rest, payload) {
@@ -53,6 +54,44 @@ func TestBadStreamHeaderVectors(t *testing.T) {
 		} else if !cut && codeOf(err) != ErrorBadHeader {
 			t.Errorf("%s: %v has the code %v", name, err, codeOf(err))
 		}
+	}
+}
+
+func TestStreamAnswerVectors(t *testing.T) {
+	t.Parallel()
+	for _, v := range readVectors(t, "stream-answers.txt") {
+		name, answer, payload := v.text(t, "name"), v.bytes(t, "answer"), v.bytes(t, "payload")
+		stream := bytes.NewReader(append(bytes.Clone(answer), payload...))
+		a, err := ReadStreamAnswer(stream)
+		if err != nil || a.Received != v.number(t, "received") {
+			t.Errorf("%s: got %v, %v", name, a, err)
+			continue
+		}
+		if rest, _ := io.ReadAll(stream); !bytes.Equal(rest, payload) {
+			t.Errorf("%s: %q is left behind the answer, want %q", name, rest, payload)
+		}
+		if v["unusual"] == "yes" {
+			continue
+		}
+		if frame, err := AppendStreamAnswer(payload, a); err != nil || !bytes.Equal(frame, append(bytes.Clone(payload), answer...)) {
+			t.Errorf("%s: encoded as %x, %v", name, frame, err)
+		}
+	}
+}
+
+func TestBadStreamAnswerVectors(t *testing.T) {
+	t.Parallel()
+	for _, v := range readVectors(t, "bad-stream-answers.txt") {
+		name, stream := v.text(t, "name"), v.bytes(t, "stream")
+		a, err := ReadStreamAnswer(bytes.NewReader(stream))
+		if err == nil {
+			t.Errorf("%s: accepted as %v", name, a)
+		} else if cut := strings.HasPrefix(name, "the stream ends"); cut != errors.Is(err, io.ErrUnexpectedEOF) || !cut && codeOf(err) != ErrorBadHeader {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if frame, err := AppendStreamAnswer(nil, &StreamAnswer{Received: MaxOffset + 1}); err == nil {
+		t.Errorf("a number of 64 bits is encoded as %x", frame)
 	}
 }
 

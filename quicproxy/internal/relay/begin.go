@@ -1,0 +1,120 @@
+package relay
+
+import (
+	"errors"
+	"time"
+
+	"apquic/framing"
+)
+
+var (
+	// ErrClosed is the error of beginning a relay on a connection that takes none any more.
+	ErrClosed = errors.New("the connection takes no more relays")
+)
+
+// RefusedError is the error of a stream that is not to be served.
+type RefusedError struct{ Code framing.ErrorCode }
+
+func (e *RefusedError) Error() string { return e.Code.String() }
+
+// Begin makes a relay of a new stream of c, with the header, and with what the client has sent already in the same write.
+// count is told how many more bytes of memory are kept, or fewer. ErrClosed: c takes none any more.
+func (a *Association) Begin(c *Carrier, stream QUICStream, header *framing.StreamHeader, first []byte, count func(int)) (Stream, error) {
+	if a == nil {
+		return beginPlain(c, stream, header, first)
+	}
+	s := newResumable(a, 0, count)
+	s.header, s.service = header, header.Service
+	s.stream, s.carrier, s.attempt, s.began = stream, c, 1, time.Now()
+	s.out.kept.copy(first)
+	if err := a.enter(s); err != nil {
+		s.out.stop(err)
+		return nil, err
+	}
+	frame, err := framing.AppendStreamHeader(nil, &framing.StreamHeader{
+		Service: header.Service, ClientAddress: header.ClientAddress, PublicAddress: header.PublicAddress, Relay: s.number, Attempt: 1,
+	})
+	if err != nil {
+		s.Discard(framing.ErrorInternal)
+		s.Finish()
+		return nil, err
+	}
+	if err := write(stream, append(frame, first...)); err != nil {
+		s.writeFailed(stream, uint64(len(first)), err)
+	}
+	return s, nil
+}
+
+// enter gives a relay of the opener its number.
+func (a *Association) enter(s *resumable) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.over {
+		return ErrClosed
+	}
+	if !s.carrier.Relays.add(s) {
+		return ErrClosed
+	}
+	a.last++
+	s.number = a.last
+	a.relays[s.number] = s
+	return nil
+}
+
+// Accept takes a stream that the other side has opened, after its header. It returns a relay that begins; nil: the stream
+// belonged to one that was here, which has taken it, and needs it no more. *RefusedError: the stream is to be reset.
+func (a *Association) Accept(c *Carrier, stream QUICStream, header *framing.StreamHeader, count func(int)) (Stream, error) {
+	if a == nil || header.Relay == 0 {
+		return acceptPlain(c, stream)
+	}
+	s, begins, err := a.find(c, stream, header, count)
+	switch {
+	case err != nil:
+		return nil, err
+	case begins && header.Attempt > 1:
+		frame, err := framing.AppendStreamAnswer(nil, new(framing.StreamAnswer))
+		if err == nil {
+			s.resume(stream, frame)
+		}
+		return s, nil
+	case begins:
+		return s, nil
+	case s.service != header.Service:
+		s.Discard(framing.ErrorRelayReset)
+		return nil, &RefusedError{framing.ErrorBadHeader}
+	}
+	if code := s.accept(c, stream, header); code != framing.NoError {
+		return nil, &RefusedError{code}
+	}
+	return nil, nil
+}
+
+// find returns the relay of a header, which begins if its number is new.
+func (a *Association) find(c *Carrier, stream QUICStream, header *framing.StreamHeader, count func(int)) (s *resumable, begins bool, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s := a.relays[header.Relay]; s != nil {
+		return s, false, nil
+	}
+	switch {
+	case a.opens || header.Attempt == 0:
+		return nil, false, &RefusedError{framing.ErrorBadHeader}
+	case a.seen.has(header.Relay):
+		return nil, false, &RefusedError{framing.ErrorUnknownRelay}
+	case header.Received > 0:
+		return nil, false, &RefusedError{framing.ErrorBadHeader} // of what was never sent
+	case a.over:
+		return nil, false, &RefusedError{framing.ErrorRelayShutdown}
+	}
+	s = newResumable(a, header.Relay, count)
+	s.service, s.stream, s.carrier, s.attempt, s.heard = header.Service, stream, c, header.Attempt, true
+	if !c.Relays.add(s) {
+		return nil, false, &RefusedError{framing.ErrorRelayShutdown}
+	}
+	if header.Attempt > 1 {
+		s.in.state, s.out.state = resuming, resuming // until the answer is out
+	}
+	a.seen.add(header.Relay)
+	a.relays[header.Relay] = s
+	return s, true, nil
+}

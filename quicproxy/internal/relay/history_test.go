@@ -1,0 +1,388 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"apquic/framing"
+)
+
+// pattern makes every byte that is lost, doubled or misplaced show: its length is a prime.
+var pattern = func() []byte {
+	p := make([]byte, 65521)
+	rand.NewChaCha8([32]byte{}).Read(p)
+	return p
+}()
+
+func patternAt(offset, n int) []byte {
+	p := make([]byte, 0, n)
+	for len(p) < n {
+		at := (offset + len(p)) % len(pattern)
+		p = append(p, pattern[at:min(len(pattern), at+n-len(p))]...)
+	}
+	return p
+}
+
+// ends are two processes and what is between them.
+type ends struct {
+	t            *testing.T
+	random       *rand.Rand // the driver's
+	server, node *Association
+	window       int
+	latency      time.Duration
+	interrupts   bool         // of reads and writes that have just ended
+	kept         atomic.Int64 // bytes, at both
+
+	serve  func(Stream, *framing.StreamHeader) // at the node
+	answer atomic.Pointer[func(QUICStream)]    // instead of the node; nil: it does itself
+	began  sync.Map                            // of client addresses: how often the service was begun
+
+	mu      sync.Mutex
+	links   []*linked
+	serving sync.WaitGroup
+}
+
+// linked is a connection with its two carriers.
+type linked struct {
+	server, node *Carrier
+	s, n         *pairConn
+	done         sync.WaitGroup
+}
+
+func newEnds(t *testing.T, seed uint64) *ends {
+	return &ends{
+		t: t, random: rand.New(rand.NewPCG(seed, 2)), window: 64 << 10, latency: 10 * time.Millisecond,
+		server: NewAssociation(1, true, 5*time.Minute), node: NewAssociation(2, false, 5*time.Minute),
+	}
+}
+
+func (e *ends) count(n int) { e.kept.Add(int64(n)) }
+
+// connect opens a connection; lane: a further one.
+func (e *ends) connect(lane bool) *linked {
+	seed := e.random.Uint64()
+	latencies := rand.New(rand.NewPCG(seed, 3))
+	var mu sync.Mutex
+	latency := func() time.Duration {
+		mu.Lock()
+		defer mu.Unlock()
+		return e.latency + time.Duration(latencies.Int64N(int64(e.latency)+1))
+	}
+	l := new(linked)
+	l.s, l.n = newPair(e.t, e.window, latency)
+	if e.interrupts {
+		interrupts := func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return latencies.IntN(8) == 0
+		}
+		l.s.interrupts, l.n.interrupts = interrupts, interrupts
+	}
+	l.server, l.node = &Carrier{Conn: l.s, Lane: lane}, &Carrier{Conn: l.n, Lane: lane}
+	l.s.handle = func(p *framing.Progress) { e.server.Handle(l.server, p) }
+	l.n.handle = func(p *framing.Progress) { e.node.Handle(l.node, p) }
+	e.node.Join(l.node)
+	e.server.Join(l.server)
+	l.done.Go(func() {
+		for {
+			select {
+			case stream := <-l.n.accepted:
+				e.serving.Go(func() { e.accept(l.node, stream) })
+			case <-l.n.ctx.Done():
+				return
+			}
+		}
+	})
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.links = append(e.links, l)
+	return l
+}
+
+// open are the connections that have not ended.
+func (e *ends) open() []*linked {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.links[:len(e.links):len(e.links)]
+}
+
+func (e *ends) accept(c *Carrier, stream QUICStream) {
+	header, err := framing.ReadStreamHeader(stream)
+	if err != nil {
+		cancel(stream, framing.ErrorBadHeader)
+		return
+	}
+	if answer := e.answer.Load(); answer != nil {
+		(*answer)(stream)
+		return
+	}
+	s, err := e.node.Accept(c, stream, header, e.count)
+	if refused, ok := errors.AsType[*RefusedError](err); ok {
+		cancel(stream, refused.Code)
+		return
+	}
+	if s != nil {
+		times, _ := e.began.LoadOrStore(header.ClientAddress, new(atomic.Int32))
+		times.(*atomic.Int32).Add(1)
+		e.serve(s, header)
+	}
+}
+
+// disconnect ends a connection; the node notices so much later than the server, or earlier.
+func (e *ends) disconnect(l *linked, later time.Duration) {
+	e.mu.Lock()
+	for i, other := range e.links {
+		if other == l {
+			e.links = slices.Delete(slices.Clone(e.links), i, i+1)
+			break
+		}
+	}
+	e.mu.Unlock()
+	server := func() { l.s.kill(); e.server.Leave(l.server); l.server.Working.Wait() }
+	node := func() { l.n.kill(); e.node.Leave(l.node); l.node.Working.Wait() }
+	if later < 0 {
+		node()
+		time.Sleep(-later)
+		server()
+	} else {
+		server()
+		time.Sleep(later)
+		node()
+	}
+	l.done.Wait()
+	l.s.pumps.Wait()
+}
+
+// begin opens a relay as the server does for a client.
+func (e *ends) begin(l *linked, client string, first []byte) (Stream, error) {
+	stream, err := l.s.OpenStream(l.s.ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := e.server.Begin(l.server, stream, &framing.StreamHeader{Service: "web", ClientAddress: client}, first, e.count)
+	if err != nil {
+		cancel(stream, framing.ErrorRelayShutdown)
+	}
+	return s, err
+}
+
+// finish ends all connections and wants nothing left.
+func (e *ends) finish() error {
+	for _, l := range e.open() {
+		e.disconnect(l, 0)
+	}
+	e.serving.Wait()
+	for name, a := range map[string]*Association{"server": e.server, "node": e.node} {
+		if relays, carriers := a.Size(); relays+carriers > 0 {
+			return fmt.Errorf("%d relays and %d connections are left at the %s", relays, carriers, name)
+		}
+	}
+	if n := e.kept.Load(); n != 0 {
+		return fmt.Errorf("%d bytes are kept", n)
+	}
+	return nil
+}
+
+// talk is what a program does with one end of a relay.
+type talk struct {
+	*rand.Rand
+	total  int  // bytes to send
+	want   int  // bytes to receive
+	reset  bool // instead of the end
+	slow   bool
+	result error
+	got    int
+}
+
+// run writes and reads until both directions have ended.
+func (k *talk) run(s Stream, sent int) {
+	var writing sync.WaitGroup
+	chunks := rand.New(rand.NewPCG(k.Uint64(), 1))
+	writing.Go(func() {
+		for at := sent; at < k.total; {
+			n := min(k.total-at, 1+chunks.IntN(1<<chunks.IntN(17)))
+			buffer := Buffers.Get().(*Buffer)
+			n = min(n, Size)
+			copy(buffer[:], patternAt(at, n))
+			if s.WriteBuffer(buffer, n) != nil {
+				return
+			}
+			at += n
+			time.Sleep(time.Duration(chunks.IntN(1<<chunks.IntN(28))) / 4)
+		}
+		if k.reset {
+			s.Reset(framing.ErrorRelayReset)
+		} else {
+			s.CloseWrite()
+		}
+	})
+	b := make([]byte, 1<<k.IntN(17))
+	for k.result == nil {
+		if k.IntN(2) == 0 {
+			s.Wait()
+		}
+		n, err := s.Read(b)
+		if string(b[:n]) != string(patternAt(k.got, n)) {
+			k.result = fmt.Errorf("wrong bytes from %d on", k.got)
+			s.Discard(framing.ErrorInternal)
+			break
+		}
+		k.got += n
+		k.result = err
+		if k.slow {
+			time.Sleep(time.Duration(k.IntN(50)) * time.Millisecond)
+		}
+	}
+	writing.Wait()
+	s.Finish()
+}
+
+// disturb does something to the connections.
+func (e *ends) disturb() {
+	links := e.open()
+	var l *linked
+	if len(links) > 0 {
+		l = links[e.random.IntN(len(links))]
+	}
+	between := time.Duration(e.random.IntN(1<<e.random.IntN(33)) - 1<<e.random.IntN(31))
+	switch n := e.random.IntN(10); {
+	case l == nil:
+		e.connect(false)
+	case n < 3 && len(links) < 5:
+		e.connect(n > 0)
+	case n < 6:
+		e.serving.Go(func() { e.disconnect(l, between) })
+		time.Sleep(time.Microsecond) // it is not among links any more
+	case n < 7:
+		release := l.s.hold()
+		e.serving.Go(func() { time.Sleep(between.Abs()); release() })
+	case n < 8:
+		release := l.n.hold()
+		e.serving.Go(func() { time.Sleep(between.Abs()); release() })
+	default:
+		a, c := e.server, l.server
+		if e.random.IntN(2) == 0 {
+			a, c = e.node, l.node
+		}
+		a.Suspect(c, e.random.IntN(3) > 0)
+	}
+}
+
+// history plays relays while their connections come and go.
+func history(t *testing.T, seed uint64) (failed error) {
+	e := newEnds(t, seed)
+	e.interrupts = true
+	e.window = 1 << (10 + e.random.IntN(7))
+	e.latency = time.Duration(1+e.random.IntN(100)) * time.Millisecond
+	relays := 1 + e.random.IntN(6)
+	clients, services := make([]*talk, relays), make([]*talk, relays)
+	for i := range relays {
+		total := func() int { return e.random.IntN(1 << e.random.IntN(20)) }
+		side := func() *talk {
+			return &talk{Rand: rand.New(rand.NewPCG(e.random.Uint64(), 7)), total: total(), slow: e.random.IntN(4) == 0, reset: e.random.IntN(12) == 0}
+		}
+		clients[i], services[i] = side(), side()
+	}
+	e.serve = func(s Stream, h *framing.StreamHeader) {
+		var i int
+		fmt.Sscanf(h.ClientAddress, "10.0.0.1:%d", &i)
+		k := services[i-1]
+		time.Sleep(time.Duration(k.IntN(1 << k.IntN(30)))) // the upstream is dialed
+		k.run(s, 0)
+	}
+	e.connect(false)
+	var talking sync.WaitGroup
+	for i := range relays {
+		talking.Go(func() {
+			k := clients[i]
+			time.Sleep(time.Duration(k.IntN(1 << k.IntN(32))))
+			for {
+				links := e.open()
+				first := patternAt(0, min(k.total, 1000))
+				if len(links) > 0 {
+					if s, err := e.begin(links[k.IntN(len(links))], fmt.Sprintf("10.0.0.1:%d", i+1), first); err == nil {
+						k.run(s, len(first))
+						return
+					}
+				}
+				time.Sleep(time.Second)
+			}
+		})
+	}
+	for range e.random.IntN(30) {
+		time.Sleep(time.Duration(e.random.IntN(1 << e.random.IntN(32))))
+		e.disturb()
+	}
+	time.Sleep(10 * time.Second) // whoever is suspect for ever is closed in the end
+	for _, l := range e.open() {
+		e.server.Suspect(l.server, false)
+		e.node.Suspect(l.node, false)
+	}
+	e.connect(false)
+	talking.Wait()
+	time.Sleep(6 * time.Minute)
+	failed = e.finish()
+	for i := range relays {
+		failed = errors.Join(failed, e.check(i, clients[i], services[i]), e.check(i, services[i], clients[i]))
+	}
+	return failed
+}
+
+// check compares what one side got with what the other one sent.
+func (e *ends) check(i int, to, from *talk) error {
+	times, ok := e.began.Load(fmt.Sprintf("10.0.0.1:%d", i+1))
+	if !ok || times.(*atomic.Int32).Load() != 1 {
+		if from.reset || to.reset {
+			return nil // it may have been over before the node heard of it
+		}
+		return fmt.Errorf("relay %d: the service did not begin once", i+1)
+	}
+	if from.reset || to.reset {
+		if to.got > from.total || to.result == io.EOF && to.got != from.total {
+			return fmt.Errorf("relay %d: %d of %d bytes, and %w", i+1, to.got, from.total, to.result)
+		}
+		return nil
+	}
+	if to.got != from.total || to.result != io.EOF {
+		return fmt.Errorf("relay %d: %d of %d bytes, and %w", i+1, to.got, from.total, to.result)
+	}
+	return nil
+}
+
+// TestHistories opens, cuts and ends connections at random; every byte must arrive once and in order, every end be that of
+// the other side, the service begin once, and nothing be left.
+func TestHistories(t *testing.T) {
+	const parts = 8
+	histories := uint64(100)
+	if more, err := strconv.ParseUint(os.Getenv("APQUIC_HISTORIES"), 10, 64); err == nil {
+		histories = more
+	}
+	for part := range uint64(parts) {
+		t.Run(fmt.Sprint(part), func(t *testing.T) {
+			t.Parallel()
+			for seed := part; seed < histories; seed += parts {
+				if only := os.Getenv("SEED"); only != "" && only != fmt.Sprint(seed) {
+					continue
+				}
+				synctest.Test(t, func(t *testing.T) {
+					if err := history(t, seed); err != nil {
+						t.Fatalf("seed %d: %v", seed, err)
+					}
+				})
+				if t.Failed() {
+					return
+				}
+			}
+		})
+	}
+}

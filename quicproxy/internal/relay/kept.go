@@ -1,0 +1,110 @@
+package relay
+
+// Few bytes are copied into chunks that double from minChunk on; a stream whose bytes were all acked has none. Many bytes
+// stay in the buffer that they came in.
+const (
+	minChunk = 256
+	maxChunk = 16 << 10
+)
+
+// kept are the bytes from begin to end of a direction, which the peer does not have. Its owner's lock guards it.
+type kept struct {
+	begin, end uint64
+	chunks     []*chunk        // the first one has begin in it
+	count      func(bytes int) // how many more bytes of memory are taken, or fewer
+}
+
+type chunk struct {
+	begin  uint64 // of data
+	data   []byte
+	buffer *Buffer // that data is in; nil: its own
+	pins   int     // who still reads data without the lock
+	gone   bool    // it is not in kept any more, only pinned
+}
+
+func (c *chunk) end() uint64 { return c.begin + uint64(len(c.data)) }
+
+// add appends the first n bytes of buffer. It may take the buffer instead of copying it; then it returns its chunk, pinned.
+func (k *kept) add(buffer *Buffer, n int) (taken *chunk) {
+	if n < Size/2 {
+		k.copy(buffer[:n])
+		return nil
+	}
+	c := &chunk{begin: k.end, data: buffer[:n], buffer: buffer, pins: 1}
+	k.chunks = append(k.chunks, c)
+	k.end += uint64(n)
+	k.count(Size)
+	return c
+}
+
+// copy appends a copy of p.
+func (k *kept) copy(p []byte) {
+	for len(p) > 0 {
+		last := len(k.chunks) - 1
+		if last < 0 || k.chunks[last].buffer != nil || len(k.chunks[last].data) == cap(k.chunks[last].data) {
+			size := minChunk
+			if last >= 0 {
+				size = min(2*cap(k.chunks[last].data), maxChunk)
+			}
+			for size < min(len(p), maxChunk) {
+				size *= 2
+			}
+			k.chunks = append(k.chunks, &chunk{begin: k.end, data: make([]byte, 0, size)})
+			k.count(size)
+			last++
+		}
+		c := k.chunks[last]
+		n := min(len(p), cap(c.data)-len(c.data))
+		c.data = append(c.data, p[:n]...)
+		k.end += uint64(n)
+		p = p[n:]
+	}
+}
+
+// from returns bytes from offset on, and their chunk, pinned; none at the end.
+func (k *kept) from(offset uint64) ([]byte, *chunk) {
+	for _, c := range k.chunks {
+		if offset < c.end() {
+			c.pins++
+			return c.data[offset-c.begin:], c
+		}
+	}
+	return nil, nil
+}
+
+// unpin says that the caller reads c no more.
+func (k *kept) unpin(c *chunk) {
+	if c.pins--; c.pins == 0 && c.gone {
+		k.free(c)
+	}
+}
+
+// release forgets what is before offset. A buffer that somebody still reads will be somebody else's only after that,
+// whatever the peer says that it has.
+func (k *kept) release(offset uint64) {
+	k.begin = offset
+	n := 0
+	for ; n < len(k.chunks) && k.chunks[n].end() <= offset; n++ {
+		c := k.chunks[n]
+		if c.gone = true; c.pins == 0 {
+			k.free(c)
+		}
+	}
+	if n == len(k.chunks) {
+		k.chunks = nil
+		return
+	}
+	k.chunks = append(k.chunks[:0], k.chunks[n:]...)
+}
+
+func (k *kept) free(c *chunk) {
+	if c.buffer == nil {
+		k.count(-cap(c.data))
+		return
+	}
+	k.count(-Size)
+	Buffers.Put(c.buffer)
+}
+
+// size is how many bytes are kept.
+func (k *kept) size() int { return int(k.end - k.begin) }

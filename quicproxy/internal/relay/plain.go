@@ -1,0 +1,201 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/framing"
+)
+
+// plain is a Stream that ends with its QUIC stream.
+type plain struct {
+	stream  QUICStream
+	carrier *Carrier
+	closed  atomic.Bool // by this side
+	writing sync.Mutex  // a QUIC stream may not be closed while it is written to
+
+	mu      sync.Mutex
+	watcher func(reset bool)
+	ended   bool // watcher was called, or is to be called as soon as it is there
+	reset   bool // with this
+	stop    func() bool
+	fired   chan struct{}
+}
+
+func newPlain(c *Carrier, stream QUICStream) (*plain, error) {
+	p := &plain{stream: stream, carrier: c, fired: make(chan struct{})}
+	if !c.Relays.add(p) {
+		return nil, ErrClosed
+	}
+	p.stop = context.AfterFunc(stream.Context(), func() {
+		defer close(p.fired)
+		p.sendingEnded(context.Cause(stream.Context()))
+	})
+	return p, nil
+}
+
+func beginPlain(c *Carrier, stream QUICStream, header *framing.StreamHeader, first []byte) (Stream, error) {
+	frame, err := framing.AppendStreamHeader(nil, header)
+	if err != nil {
+		return nil, err
+	}
+	p, err := newPlain(c, stream)
+	if err != nil {
+		return nil, err
+	}
+	write(stream, append(frame, first...)) // its error comes again
+	return p, nil
+}
+
+func acceptPlain(c *Carrier, stream QUICStream) (Stream, error) {
+	p, err := newPlain(c, stream)
+	if err != nil {
+		return nil, &RefusedError{framing.ErrorRelayShutdown}
+	}
+	return p, nil
+}
+
+// sendingEnded is called once when the QUIC stream takes no more, whoever caused it.
+func (p *plain) sendingEnded(cause error) {
+	code, remote := remoteCode(cause)
+	if !remote {
+		return // this side, or the connection ended, which Lost tells
+	}
+	if code != framing.NoError {
+		p.stream.SetReadDeadline(time.Now().Add(ResetLinger))
+	}
+	p.notify(code != framing.NoError)
+}
+
+// Wait implements Stream.
+func (p *plain) Wait() {
+	var one [1]byte
+	p.stream.Peek(one[:]) // its error comes again from Read, which also tells quic-go that it was seen
+}
+
+// Read implements Stream.
+func (p *plain) Read(b []byte) (int, error) {
+	n, err := p.stream.Read(b)
+	if n > 0 || err == nil {
+		return n, nil
+	}
+	return 0, p.explain(err)
+}
+
+// explain gives an error of the QUIC stream the name that Stream has for it.
+func (p *plain) explain(err error) error {
+	code, remote := remoteCode(err)
+	switch {
+	case err == io.EOF || errors.Is(err, os.ErrDeadlineExceeded):
+		return err
+	case p.closed.Load():
+		return net.ErrClosed
+	case remote && code == framing.NoError:
+		return ErrStopped
+	case remote:
+		return &ResetError{code}
+	case errors.Is(err, net.ErrClosed):
+		return ErrLost
+	}
+	return err
+}
+
+// Write implements Stream.
+func (p *plain) Write(b []byte) (int, error) {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	n, err := p.stream.WriteWithLimit(b, noLimit)
+	if err != nil {
+		err = p.explain(err)
+	}
+	return n, err
+}
+
+// WriteBuffer implements Stream.
+func (p *plain) WriteBuffer(buffer *Buffer, n int) error {
+	defer Buffers.Put(buffer)
+	_, err := p.Write(buffer[:n])
+	return err
+}
+
+// CloseWrite implements Stream.
+func (p *plain) CloseWrite() error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	return p.stream.Close()
+}
+
+// CancelRead implements Stream.
+func (p *plain) CancelRead() { p.stream.CancelRead(quic.StreamErrorCode(framing.NoError)) }
+
+// Reset implements Stream.
+func (p *plain) Reset(code framing.ErrorCode) { p.Discard(code) }
+
+// Discard implements Stream. What is under way still arrives.
+func (p *plain) Discard(code framing.ErrorCode) {
+	if p.closed.Swap(true) {
+		return
+	}
+	p.stream.SetReliableBoundary()
+	cancel(p.stream, code)
+	p.notify(true)
+}
+
+// Watch implements Stream.
+func (p *plain) Watch(ended func(reset bool)) {
+	p.mu.Lock()
+	p.watcher = ended
+	now, reset := p.ended, p.reset
+	p.mu.Unlock()
+	if now {
+		ended(reset)
+	}
+}
+
+func (p *plain) notify(reset bool) {
+	p.mu.Lock()
+	watcher := p.watcher
+	if p.ended {
+		watcher = nil
+	}
+	p.ended, p.reset = true, p.reset || reset
+	p.mu.Unlock()
+	if watcher != nil {
+		watcher(reset)
+	}
+}
+
+// Finish implements Stream.
+func (p *plain) Finish() {
+	p.carrier.Relays.remove(p)
+	if !p.stop() {
+		<-p.fired
+	}
+	p.carrier.Abandoned(p.stream)
+}
+
+// Lost implements Member.
+func (p *plain) Lost(*Carrier) { p.Discard(framing.ErrorRelayReset) }
+
+// SetReadDeadline implements Stream.
+func (p *plain) SetReadDeadline(t time.Time) error { return p.stream.SetReadDeadline(t) }
+
+// SetWriteDeadline implements Stream.
+func (p *plain) SetWriteDeadline(t time.Time) error { return p.stream.SetWriteDeadline(t) }
+
+// Current implements Stream.
+func (p *plain) Current() (QUICStream, *Carrier) { return p.stream, p.carrier }
+
+// Heard implements Stream.
+func (p *plain) Heard() bool { return true }
+
+// TakeBack implements Stream.
+func (p *plain) TakeBack() ([]byte, bool) { return nil, false }

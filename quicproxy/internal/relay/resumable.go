@@ -1,0 +1,586 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/framing"
+)
+
+const (
+	// ResetLinger is how long a relay that was reset may still take to deliver what was sent before.
+	ResetLinger = 10 * time.Second
+	// maxKept is how many bytes a direction keeps that the peer does not ack; then writes wait.
+	maxKept = 8 << 20
+)
+
+// resumable is a Stream that goes on over another QUIC stream when one is lost.
+type resumable struct {
+	association *Association
+	number      uint64
+	service     string
+	header      *framing.StreamHeader // of the opener; nil: the other side opens
+	count       func(bytes int)       // of memory that is kept
+	working     sync.WaitGroup        // of the goroutines that reopen it
+
+	mu      sync.Mutex
+	changed sync.Cond // a state, what is kept, the stream, or a deadline
+	out     sending
+	in      receiving
+	stream  QUICStream         // of the current attempt; nil: none
+	carrier *Carrier           // of stream; of the opener also the one that a stream is being opened on
+	attempt uint64             // the number of the last one
+	left    *Carrier           // that the last one was lost on, until there is another
+	opening context.CancelFunc // ends the goroutine that opens the next attempt; nil: there is none
+
+	heard    bool              // the peer has said something
+	stopped  bool              // CancelRead was called
+	code     framing.ErrorCode // this side reset the relay
+	final    uint64            // after so many bytes
+	finished bool              // Finish returns
+
+	acked    time.Time    // when the peer had more last
+	began    time.Time    // when the last attempt began
+	failures int          // attempts in a row that were lost soon
+	untold   int          // bytes taken since the peer was told
+	telling  atomic.Int64 // within how long the peer will be told of it; notTelling: not
+
+	watcher func(reset bool)
+	ended   bool // watcher was called, or is to be called as soon as it is there
+	reset   bool // with this
+	*deadlines
+}
+
+// deadlines are those of callers who have some.
+type deadlines struct {
+	read, write           time.Time
+	readTimer, writeTimer *time.Timer
+}
+
+func newResumable(a *Association, number uint64, count func(int)) *resumable {
+	s := &resumable{association: a, number: number, count: count, acked: time.Now()}
+	s.out.kept.count = count
+	s.changed.L = &s.mu
+	s.telling.Store(notTelling)
+	return s
+}
+
+// changedLocked tells who waits that something is different.
+func (s *resumable) changedLocked() {
+	s.changed.Broadcast()
+	if s.opening != nil && s.overLocked() {
+		s.opening()
+	}
+}
+
+// overLocked reports whether no further attempt is of use.
+func (s *resumable) overLocked() bool {
+	return s.finished || s.in.state == over && s.out.state == over
+}
+
+// Wait implements Stream.
+func (s *resumable) Wait() {
+	for {
+		s.mu.Lock()
+		stream, err := s.readableLocked()
+		s.mu.Unlock()
+		if err != nil {
+			return
+		}
+		var one [1]byte
+		if _, err := stream.Peek(one[:]); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			return
+		}
+		// Read also tells quic-go that the error was seen.
+		if n, err := stream.Read(one[:]); n > 0 || !s.readFailed(stream, 0, err) {
+			return
+		}
+	}
+}
+
+// Read implements Stream.
+func (s *resumable) Read(b []byte) (int, error) {
+	for {
+		s.mu.Lock()
+		stream, err := s.readableLocked()
+		s.mu.Unlock()
+		if err != nil {
+			return 0, err
+		}
+		n, err := stream.Read(b)
+		if n, taken := s.took(stream, n); taken && n > 0 {
+			if err != nil {
+				s.readFailed(stream, n, err)
+			}
+			return n, nil
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return 0, err
+		}
+		if err != nil {
+			s.readFailed(stream, 0, err)
+		}
+	}
+}
+
+// readableLocked waits for a stream to read from.
+func (s *resumable) readableLocked() (QUICStream, error) {
+	for {
+		switch {
+		case s.in.state == over:
+			return nil, s.in.err
+		case s.in.state == onStream && s.stream != nil:
+			return s.stream, nil
+		case s.deadlines != nil && passed(s.read):
+			return nil, os.ErrDeadlineExceeded
+		}
+		s.changed.Wait()
+	}
+}
+
+// took counts n bytes that were read from stream. It reports false if they do not count: they come again over another one.
+func (s *resumable) took(stream QUICStream, n int) (int, bool) {
+	s.mu.Lock()
+	if s.stream != stream || s.in.state == over {
+		s.mu.Unlock()
+		return 0, false
+	}
+	s.heard = true
+	if n == 0 {
+		s.mu.Unlock()
+		return 0, true
+	}
+	s.in.advance(n)
+	s.untold += n
+	within := lazily
+	if s.untold >= tellAfter {
+		s.untold, within = 0, atOnce
+	}
+	if s.in.state == over {
+		within = soon
+		s.changedLocked()
+	}
+	s.mu.Unlock()
+	s.tell(within)
+	return n, true
+}
+
+// readFailed is told of the error of a read, after n bytes. It reports whether there is more to wait for.
+func (s *resumable) readFailed(stream QUICStream, n int, err error) (more bool) {
+	code, remote := remoteCode(err)
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return false
+	case err == io.EOF:
+		s.mu.Lock()
+		if s.stream == stream {
+			s.in.eof()
+			s.changedLocked()
+		}
+		s.mu.Unlock()
+		s.tell(soon)
+	case remote && code != framing.ErrorRelayMoved && code != framing.NoError:
+		s.mu.Lock()
+		current := s.stream == stream
+		s.mu.Unlock()
+		if current {
+			s.resetByPeer(&ResetError{code}, 0)
+		}
+	default:
+		s.lose(stream)
+	}
+	return true
+}
+
+// Write implements Stream.
+func (s *resumable) Write(b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		buffer := Buffers.Get().(*Buffer)
+		size := copy(buffer[:], b[n:])
+		if err = s.write(buffer, size, true); err == nil {
+			n += size
+		}
+	}
+	return n, err
+}
+
+// WriteBuffer implements Stream.
+func (s *resumable) WriteBuffer(buffer *Buffer, n int) error { return s.write(buffer, n, false) }
+
+// write keeps what it sends. It waits for a QUIC stream that takes it: before, for callers with a deadline, or after, so
+// that a relay that waits holds no more than it has to; but nobody reads on from TCP until then.
+func (s *resumable) write(buffer *Buffer, n int, before bool) error {
+	s.mu.Lock()
+	if err := s.waitToWriteLocked(n, before); err != nil {
+		s.mu.Unlock()
+		Buffers.Put(buffer)
+		return err
+	}
+	if s.out.kept.size() == 0 {
+		s.acked = time.Now() // nothing was to be acked
+	}
+	at := s.out.kept.end
+	taken := s.out.kept.add(buffer, n)
+	var stream QUICStream
+	if s.out.state == onStream {
+		stream = s.stream
+	}
+	s.mu.Unlock()
+	var err error
+	if stream != nil {
+		var written int
+		if written, err = stream.WriteWithLimit(buffer[:n], noLimit); err != nil {
+			err = s.writeFailed(stream, at+uint64(written), err)
+		}
+	}
+	s.mu.Lock()
+	if taken != nil {
+		s.out.kept.unpin(taken)
+	} else {
+		Buffers.Put(buffer)
+	}
+	for !before && err == nil && s.out.state == resuming {
+		s.changed.Wait()
+	}
+	s.mu.Unlock()
+	return err
+}
+
+// waitToWriteLocked waits for room for n bytes, and with stream also for a QUIC stream that takes them.
+func (s *resumable) waitToWriteLocked(n int, stream bool) error {
+	counted := 0
+	defer func() { s.count(-counted) }()
+	for {
+		switch {
+		case s.out.state == over:
+			return s.out.err
+		case s.out.ended:
+			return net.ErrClosed
+		case stream && s.deadlines != nil && passed(s.deadlines.write):
+			return os.ErrDeadlineExceeded
+		case s.out.kept.size()+n <= maxKept && (!stream || s.out.state == onStream):
+			return nil
+		}
+		if counted == 0 {
+			counted = Size // the buffer waits, too
+			s.count(counted)
+		}
+		s.changed.Wait()
+	}
+}
+
+// writeFailed is told of the error of a write, and from where on nothing was written. It makes nothing of an error that
+// only says that what is kept goes another way, or later.
+func (s *resumable) writeFailed(stream QUICStream, from uint64, err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		s.sendLater(stream, from)
+		return nil
+	}
+	code, remote := remoteCode(err)
+	s.mu.Lock()
+	if s.stream != stream || s.out.state == over {
+		defer s.mu.Unlock()
+		return s.out.err // none if it was lost meanwhile
+	}
+	s.mu.Unlock()
+	switch {
+	case remote && code == framing.NoError:
+		s.stoppedByPeer()
+		return ErrStopped
+	case remote && code != framing.ErrorRelayMoved:
+		reset := &ResetError{code}
+		s.resetByPeer(reset, unknownFinal)
+		return reset
+	}
+	s.lose(stream)
+	return nil
+}
+
+// CloseWrite implements Stream.
+func (s *resumable) CloseWrite() error {
+	s.end(framing.NoError)
+	return nil
+}
+
+// end ends this side's direction, on the stream if that is up to date.
+func (s *resumable) end(code framing.ErrorCode) {
+	s.mu.Lock()
+	var stream QUICStream
+	if s.out.state == onStream && !s.out.ended {
+		stream = s.stream
+	}
+	s.out.end(code)
+	s.acked = time.Now()
+	s.changedLocked()
+	s.mu.Unlock()
+	if stream != nil {
+		end(stream, code)
+	}
+}
+
+// CancelRead implements Stream.
+func (s *resumable) CancelRead() {
+	s.mu.Lock()
+	if s.in.state == over {
+		s.mu.Unlock()
+		return
+	}
+	stream, reads := s.stream, s.in.state == onStream
+	s.in.stop(net.ErrClosed)
+	s.stopped = true
+	s.changedLocked()
+	s.mu.Unlock()
+	if stream != nil && reads {
+		stream.CancelRead(quic.StreamErrorCode(framing.NoError))
+	}
+	s.tell(atOnce)
+}
+
+// Reset implements Stream.
+func (s *resumable) Reset(code framing.ErrorCode) {
+	s.mu.Lock()
+	if s.code == framing.NoError {
+		s.code, s.final = code, s.out.kept.end
+	}
+	stream, reads := s.stream, s.in.state == onStream
+	s.in.stop(net.ErrClosed)
+	s.mu.Unlock()
+	s.end(code)
+	if stream != nil && reads {
+		stream.CancelRead(quic.StreamErrorCode(code))
+	}
+	s.tell(atOnce)
+}
+
+// Discard implements Stream.
+func (s *resumable) Discard(code framing.ErrorCode) {
+	s.mu.Lock()
+	if s.finished || s.in.state == over && s.out.state == over {
+		s.mu.Unlock()
+		return
+	}
+	if s.code == framing.NoError {
+		s.code = code
+	}
+	s.final = 0
+	s.in.stop(net.ErrClosed)
+	s.out.stop(net.ErrClosed)
+	stream := s.stream
+	s.changedLocked()
+	s.mu.Unlock()
+	if stream != nil {
+		stream.SetReliableBoundary() // what is under way comes or does not
+		cancel(stream, code)
+	}
+	s.notify(true)
+	s.tell(atOnce)
+}
+
+// stoppedByPeer: the other side takes no more.
+func (s *resumable) stoppedByPeer() {
+	s.mu.Lock()
+	s.out.stop(ErrStopped)
+	stream := s.stream
+	s.changedLocked()
+	s.mu.Unlock()
+	if stream != nil {
+		stream.CancelWrite(quic.StreamErrorCode(framing.NoError))
+	}
+	s.notify(false)
+}
+
+// unknownFinal is the final of a reset of which only the stream tells where it comes.
+const unknownFinal = 1<<64 - 1
+
+// resetByPeer: the other side has reset the relay, after so many bytes.
+func (s *resumable) resetByPeer(err *ResetError, final uint64) {
+	s.mu.Lock()
+	whole := s.in.err == io.EOF && s.out.ended // a peer that has forgotten a relay that is complete cuts nothing
+	s.out.stop(err)
+	if s.in.state != over && (s.in.reset == nil || final < s.in.final) {
+		if s.in.reset == nil {
+			time.AfterFunc(ResetLinger, s.stopWaiting)
+		}
+		s.in.resetAt(final, err)
+	}
+	stream, ended := s.stream, s.in.state == over
+	s.changedLocked()
+	s.mu.Unlock()
+	if stream != nil {
+		stream.CancelWrite(quic.StreamErrorCode(framing.ErrorRelayReset))
+		if ended {
+			stream.CancelRead(quic.StreamErrorCode(framing.ErrorRelayReset))
+		}
+	}
+	if !whole {
+		s.notify(true)
+	}
+	s.tell(soon)
+}
+
+// stopWaiting ends a relay that was reset by the other side, whatever it still had to bring.
+func (s *resumable) stopWaiting() {
+	s.mu.Lock()
+	stream := s.stream
+	if s.in.state == resuming {
+		stream = nil
+	}
+	s.in.stop(s.in.reset)
+	s.changedLocked()
+	s.mu.Unlock()
+	if stream != nil {
+		stream.CancelRead(quic.StreamErrorCode(framing.ErrorRelayReset))
+	}
+}
+
+// Watch implements Stream.
+func (s *resumable) Watch(ended func(reset bool)) {
+	s.mu.Lock()
+	s.watcher = ended
+	now, reset := s.ended, s.reset
+	s.mu.Unlock()
+	if now {
+		ended(reset)
+	}
+}
+
+func (s *resumable) notify(reset bool) {
+	s.mu.Lock()
+	watcher := s.watcher
+	if s.ended {
+		watcher = nil
+	}
+	s.ended, s.reset = true, s.reset || reset
+	s.mu.Unlock()
+	if watcher != nil {
+		watcher(reset)
+	}
+}
+
+// Finish implements Stream.
+func (s *resumable) Finish() {
+	s.mu.Lock()
+	for s.out.state != over {
+		limit := s.association.resume
+		if s.code != framing.NoError || s.in.reset != nil {
+			limit = ResetLinger
+		}
+		rest := time.Until(s.acked.Add(limit))
+		if rest <= 0 {
+			break
+		}
+		timer := time.AfterFunc(rest, s.broadcast)
+		s.changed.Wait()
+		timer.Stop()
+	}
+	s.finished = true
+	delivered := s.out.state == over
+	if !delivered && s.code == framing.NoError {
+		s.code = framing.ErrorRelayReset // the peer may still wait for something
+	}
+	s.out.stop(net.ErrClosed)
+	s.in.stop(net.ErrClosed)
+	stream := s.stream
+	carrier := s.carrier
+	if carrier != nil {
+		carrier.Relays.remove(s)
+	}
+	s.changedLocked()
+	s.mu.Unlock()
+	if stream != nil && (!delivered || s.code != framing.NoError || s.stopped) {
+		cancel(stream, framing.ErrorRelayMoved) // halves that have ended do not mind
+		carrier.Abandoned(stream)
+	}
+	if !delivered {
+		s.tell(atOnce)
+	}
+	s.association.remove(s)
+	s.working.Wait()
+}
+
+func (s *resumable) broadcast() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changed.Broadcast()
+}
+
+// Current implements Stream.
+func (s *resumable) Current() (QUICStream, *Carrier) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stream, s.carrier
+}
+
+// Heard implements Stream.
+func (s *resumable) Heard() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.heard
+}
+
+// TakeBack implements Stream.
+func (s *resumable) TakeBack() (written []byte, ok bool) {
+	s.mu.Lock()
+	if s.heard || s.in.state == over || s.out.state == over || s.out.kept.begin > 0 {
+		s.mu.Unlock()
+		return nil, false
+	}
+	for _, c := range s.out.kept.chunks {
+		written = append(written, c.data...)
+	}
+	s.mu.Unlock()
+	s.Discard(framing.ErrorRelayMoved)
+	return written, true
+}
+
+func passed(deadline time.Time) bool { return !deadline.IsZero() && !time.Now().Before(deadline) }
+
+// SetReadDeadline implements Stream.
+func (s *resumable) SetReadDeadline(t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.deadlinesLocked()
+	d.read, d.readTimer = t, s.armLocked(d.readTimer, t)
+	if s.stream != nil {
+		s.stream.SetReadDeadline(t)
+	}
+	return nil
+}
+
+// SetWriteDeadline implements Stream.
+func (s *resumable) SetWriteDeadline(t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.deadlinesLocked()
+	d.write, d.writeTimer = t, s.armLocked(d.writeTimer, t)
+	if s.stream != nil && s.out.state == onStream {
+		s.stream.SetWriteDeadline(t)
+	}
+	return nil
+}
+
+func (s *resumable) deadlinesLocked() *deadlines {
+	if s.deadlines == nil {
+		s.deadlines = new(deadlines)
+	}
+	return s.deadlines
+}
+
+func (s *resumable) armLocked(timer *time.Timer, t time.Time) *time.Timer {
+	if timer != nil {
+		timer.Stop()
+	}
+	s.changed.Broadcast()
+	if t.IsZero() {
+		return nil
+	}
+	return time.AfterFunc(time.Until(t), s.broadcast)
+}

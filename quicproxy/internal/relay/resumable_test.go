@@ -1,0 +1,618 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"apquic/framing"
+)
+
+// relayTest plays one relay between two processes.
+type relayTest struct {
+	*ends
+	t       *testing.T
+	link    *linked
+	client  Stream // the server's end
+	service Stream // the node's
+}
+
+// inBubble has test begin with one connection, and one relay over it, of which first was sent with the header.
+func inBubble(t *testing.T, first string, test func(*relayTest)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := &relayTest{ends: newEnds(t, 1), t: t}
+		served := make(chan Stream, 10)
+		r.serve = func(s Stream, _ *framing.StreamHeader) { served <- s }
+		r.link = r.connect(false)
+		var err error
+		if r.client, err = r.begin(r.link, "", []byte(first)); err != nil {
+			t.Fatal(err)
+		}
+		r.service = <-served
+		test(r)
+		r.client.Discard(framing.ErrorRelayShutdown)
+		r.service.Discard(framing.ErrorRelayShutdown)
+		r.client.Finish()
+		r.service.Finish()
+		for len(served) > 0 {
+			s := <-served
+			s.Discard(framing.ErrorRelayShutdown)
+			s.Finish()
+		}
+		if err := r.finish(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// send writes all of p in the background.
+func send(s Stream, p []byte) (done chan error) {
+	done = make(chan error, 1)
+	go func() {
+		for len(p) > 0 {
+			buffer := Buffers.Get().(*Buffer)
+			n := copy(buffer[:], p)
+			if err := s.WriteBuffer(buffer, n); err != nil {
+				done <- err
+				return
+			}
+			p = p[n:]
+		}
+		done <- nil
+	}()
+	return done
+}
+
+// want reads so many bytes, which must be those of the pattern.
+func (r *relayTest) want(s Stream, from, n int) {
+	r.t.Helper()
+	got := make([]byte, n)
+	if _, err := io.ReadFull(s, got); err != nil || !bytes.Equal(got, patternAt(from, n)) {
+		r.t.Fatalf("reading %d bytes from %d: %v", n, from, err)
+	}
+}
+
+func (r *relayTest) wantEnd(s Stream, want error) {
+	r.t.Helper()
+	n, err := s.Read(make([]byte, 1))
+	if n > 0 || !errors.Is(err, want) {
+		r.t.Errorf("read %d bytes, %v; want %v", n, err, want)
+	}
+}
+
+func (r *relayTest) wantReset(s Stream, code framing.ErrorCode) {
+	r.t.Helper()
+	n, err := s.Read(make([]byte, 1))
+	if e, ok := errors.AsType[*ResetError](err); n > 0 || !ok || e.Code != code {
+		r.t.Errorf("read %d bytes, %v; want a reset with %v", n, err, code)
+	}
+}
+
+// TestReopened: bytes, ends and acks go on over the next connection, both ways.
+func TestReopened(t *testing.T) {
+	inBubble(t, string(patternAt(0, 100)), func(r *relayTest) {
+		up, down := send(r.client, patternAt(100, 900)), send(r.service, patternAt(0, 1000))
+		r.want(r.service, 0, 600)
+		r.disconnect(r.link, time.Second)
+		r.client.CloseWrite()
+		time.Sleep(time.Minute)
+		r.connect(false)
+		r.want(r.service, 600, 400)
+		r.want(r.client, 0, 1000)
+		r.wantEnd(r.service, io.EOF)
+		r.service.CloseWrite()
+		r.wantEnd(r.client, io.EOF)
+		if err := errors.Join(<-up, <-down); err != nil {
+			t.Error(err)
+		}
+		begin := time.Now()
+		r.client.Finish()
+		r.service.Finish()
+		if took := time.Since(begin); took > time.Second {
+			t.Errorf("the last acks came after %v", took)
+		}
+	})
+}
+
+// TestEndOfFullWindow: what filled the window, and the end behind it, are lost with the connection, and come over the next one.
+func TestEndOfFullWindow(t *testing.T) {
+	inBubble(t, "", func(r *relayTest) {
+		sent := send(r.client, patternAt(0, r.window))
+		if err := <-sent; err != nil {
+			t.Fatal(err)
+		}
+		r.client.CloseWrite()
+		time.Sleep(time.Second)
+		r.disconnect(r.link, 0)
+		r.connect(false)
+		r.want(r.service, 0, r.window)
+		r.wantEnd(r.service, io.EOF)
+	})
+}
+
+// TestPausedReader: a reader that does not read has its relay keep no more after a loss than before.
+func TestPausedReader(t *testing.T) {
+	inBubble(t, "", func(r *relayTest) {
+		send(r.service, patternAt(0, 32<<20))
+		time.Sleep(time.Minute)
+		before := r.kept.Load()
+		for range 5 {
+			r.disconnect(r.link, 0)
+			time.Sleep(time.Minute)
+			r.link = r.connect(false)
+			time.Sleep(time.Minute)
+		}
+		if after := r.kept.Load(); before == 0 || after > before+2*Size {
+			t.Errorf("%d KiB are kept, before the losses %d", after>>10, before>>10)
+		}
+	})
+}
+
+// TestManyWaiting: relays that wait for a connection hold little, however small what they send is.
+func TestManyWaiting(t *testing.T) {
+	inBubble(t, "", func(r *relayTest) {
+		r.disconnect(r.link, 0)
+		sent := send(r.service, []byte("hello"))
+		time.Sleep(time.Minute)
+		if n := r.kept.Load(); n == 0 || n > 4<<10 {
+			t.Errorf("%d bytes are held for a line", n)
+		}
+		r.connect(false)
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestResetAfterLoss: what was sent before a reset comes before it, also over another connection, and for a time only.
+func TestResetAfterLoss(t *testing.T) {
+	t.Run("in time", func(t *testing.T) {
+		inBubble(t, "", func(r *relayTest) {
+			send(r.client, patternAt(0, 30_000))
+			r.want(r.service, 0, 10_000)
+			r.disconnect(r.link, 0)
+			r.client.Reset(framing.ErrorRelayReset)
+			r.connect(false)
+			r.want(r.service, 10_000, 20_000)
+			r.wantReset(r.service, framing.ErrorRelayReset)
+		})
+	})
+	t.Run("too late", func(t *testing.T) {
+		inBubble(t, "", func(r *relayTest) {
+			send(r.client, patternAt(0, 30_000))
+			lane := r.connect(true)
+			r.link.s.hold() // neither side notices
+			r.client.Reset(framing.ErrorRelayReset)
+			time.Sleep(time.Second)
+			r.node.Handle(lane.node, &framing.Progress{Relays: []*framing.RelayProgress{{Relay: 1, ResetCode: 64, Final: 30_000}}})
+			begin := time.Now()
+			_, err := io.ReadAll(r.service)
+			if took := time.Since(begin); took > ResetLinger+time.Second || err == nil {
+				t.Errorf("after %v: %v", took, err)
+			}
+		})
+	})
+}
+
+// TestStopIsTold although the direction has ended already, whether the connection lives or not: nothing waits for its ack.
+func TestStopIsTold(t *testing.T) {
+	for name, lose := range map[string]bool{"at once": false, "after a loss": true} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, "", func(r *relayTest) {
+				send(r.service, patternAt(0, 1000))
+				r.service.CloseWrite()
+				time.Sleep(time.Second)
+				if lose {
+					r.disconnect(r.link, 0)
+				}
+				r.client.CancelRead()
+				if lose {
+					r.connect(false)
+				}
+				begin := time.Now()
+				r.client.CloseWrite()
+				r.wantEnd(r.service, io.EOF)
+				r.service.Finish()
+				r.client.Finish()
+				if took := time.Since(begin); took > 2*time.Second {
+					t.Errorf("over after %v", took)
+				}
+			})
+		})
+	}
+}
+
+// TestLostMessage: what was told over a connection that died is told again over another one, and what only one side knows is
+// asked for.
+func TestLostMessage(t *testing.T) {
+	inBubble(t, "", func(r *relayTest) {
+		lane := r.connect(true)
+		send(r.client, patternAt(0, 1000))
+		r.want(r.service, 0, 1000)
+		time.Sleep(2 * time.Second)
+		release := r.link.s.hold()
+		defer release()
+		r.client.(*resumable).Lost(r.link.server) // it goes on over the lane
+		time.Sleep(time.Second)
+		r.client.Discard(framing.ErrorRelayStalled) // told over the primary one, where nothing passes
+		if _, carrier := r.service.Current(); carrier != lane.node {
+			t.Fatal("not on the lane")
+		}
+		r.disconnect(r.link, 0)
+		time.Sleep(time.Second)
+		r.wantReset(r.service, framing.ErrorRelayStalled)
+	})
+}
+
+// TestSuspect: a relay leaves a connection that does not answer for one that does, and stays where there is none.
+func TestSuspect(t *testing.T) {
+	inBubble(t, "", func(r *relayTest) {
+		r.server.Suspect(r.link.server, true)
+		if _, carrier := r.client.Current(); carrier != r.link.server {
+			t.Error("it left the only connection")
+		}
+		r.connect(true)
+		r.link.s.hold()
+		r.link.n.hold()
+		r.server.Suspect(r.link.server, true)
+		begin := time.Now()
+		send(r.client, patternAt(0, 1000))
+		r.want(r.service, 0, 1000)
+		if took := time.Since(begin); took > 200*time.Millisecond {
+			t.Errorf("it went on after %v", took)
+		}
+		other, err := r.begin(r.link, "192.0.2.1:2", patternAt(0, 10))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.server.Suspect(r.link.server, true) // it is looked at again and again
+		time.Sleep(time.Second)
+		if !other.Heard() {
+			t.Error("the node never heard of a relay whose first connection does not answer")
+		}
+		other.Discard(framing.ErrorRelayReset)
+		other.Finish()
+	})
+}
+
+// TestNodeAsks: a stream that only the node knows to be lost is opened anew.
+func TestNodeAsks(t *testing.T) {
+	inBubble(t, "", func(r *relayTest) {
+		stream, _ := r.service.Current()
+		r.service.(*resumable).lose(stream)
+		send(r.client, patternAt(0, 1000))
+		r.want(r.service, 0, 1000)
+	})
+}
+
+// TestRetired: a lane that is given up carries nothing new, and what it carries when it dies goes on elsewhere.
+func TestRetired(t *testing.T) {
+	inBubble(t, "", func(r *relayTest) {
+		lane := r.connect(true)
+		r.client.(*resumable).Lost(r.link.server)
+		time.Sleep(time.Second)
+		if _, carrier := r.client.Current(); carrier != lane.server {
+			t.Fatal("not on the lane")
+		}
+		r.server.Retire(lane.server)
+		r.server.Retire(lane.server)
+		r.disconnect(lane, time.Second)
+		send(r.client, patternAt(0, 10))
+		r.want(r.service, 0, 10)
+	})
+}
+
+// TestLateHeader: a header that comes when its relay has begun anew, or is over, begins nothing.
+func TestLateHeader(t *testing.T) {
+	inBubble(t, "", func(r *relayTest) {
+		header := func(relay, attempt, received uint64) *framing.StreamHeader {
+			return &framing.StreamHeader{Service: "web", Relay: relay, Attempt: attempt, Received: received}
+		}
+		accept := func(h *framing.StreamHeader) (Stream, error) {
+			stream, _ := r.link.n.OpenStream(t.Context())
+			return r.node.Accept(r.link.node, stream, h, r.count)
+		}
+		refused := func(what string, want framing.ErrorCode, h *framing.StreamHeader) {
+			t.Helper()
+			s, err := accept(h)
+			if e, ok := errors.AsType[*RefusedError](err); s != nil || !ok || e.Code != want {
+				t.Errorf("%s: %v, want %v", what, err, want)
+			}
+		}
+		refused("the same attempt", framing.ErrorRelayMoved, header(1, 1, 0))
+		refused("of what was never sent", framing.ErrorBadHeader, header(9, 2, 5))
+		s, err := accept(header(2, 2, 0))
+		if s == nil || err != nil {
+			t.Fatal("a reopened stream of a relay that was never seen:", err)
+		}
+		refused("the first attempt comes late", framing.ErrorRelayMoved, header(2, 1, 0))
+		s.Discard(framing.ErrorRelayReset)
+		s.Finish()
+		refused("a relay that is over", framing.ErrorUnknownRelay, header(2, 3, 0))
+		s, err = accept(header(windowSize+100, 1, 0))
+		if s == nil || err != nil {
+			t.Fatal(err)
+		}
+		refused("a number that is far behind", framing.ErrorUnknownRelay, header(50, 1, 0))
+		s.Discard(framing.ErrorRelayReset)
+		s.Finish()
+	})
+}
+
+// TestHostileNumbers: a peer that says what cannot be loses the relay.
+func TestHostileNumbers(t *testing.T) {
+	ends := func(t *testing.T, do func(*relayTest)) {
+		inBubble(t, "", func(r *relayTest) {
+			send(r.client, patternAt(0, 1000))
+			send(r.service, patternAt(0, 1000))
+			r.want(r.service, 0, 1000)
+			time.Sleep(2 * time.Second) // it is acked
+			do(r)
+			time.Sleep(time.Minute)
+			if err := <-send(r.client, []byte("x")); err == nil {
+				t.Error("the relay goes on")
+			}
+		})
+	}
+	reopen := func(r *relayTest, h *framing.StreamHeader) {
+		stream, _ := r.link.s.OpenStream(context.Background())
+		frame, err := framing.AppendStreamHeader(nil, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(stream, frame)
+	}
+	t.Run("acked too much", func(t *testing.T) {
+		ends(t, func(r *relayTest) {
+			r.server.Handle(r.link.server, &framing.Progress{Relays: []*framing.RelayProgress{{Relay: 1, Received: 1002}}})
+		})
+	})
+	t.Run("received too much", func(t *testing.T) {
+		ends(t, func(r *relayTest) {
+			reopen(r, &framing.StreamHeader{Service: "web", Relay: 1, Attempt: 5, Received: 1002})
+		})
+	})
+	t.Run("another service", func(t *testing.T) {
+		ends(t, func(r *relayTest) {
+			reopen(r, &framing.StreamHeader{Service: "other", Relay: 1, Attempt: 5})
+		})
+	})
+	t.Run("a flood of attempts", func(t *testing.T) {
+		ends(t, func(r *relayTest) {
+			for i := range uint64(1000) {
+				reopen(r, &framing.StreamHeader{Service: "web", Relay: 1, Attempt: 5 + i})
+				time.Sleep(10 * time.Millisecond)
+			}
+		})
+	})
+	for name, answer := range map[string]string{
+		"an answer of 64 KiB": "\x80\x80\x04", "an answer too high": "\x03\x08\xff\x7f", "an answer too low": "\x00", "no protobuf": "\x02\xff\xff",
+	} {
+		t.Run(name, func(t *testing.T) {
+			ends(t, func(r *relayTest) {
+				hostile := func(stream QUICStream) { io.WriteString(writer{stream}, answer) }
+				r.answer.Store(&hostile)
+				stream, _ := r.client.Current()
+				r.client.(*resumable).lose(stream)
+			})
+		})
+	}
+}
+
+type writer struct{ QUICStream }
+
+func (w writer) Write(b []byte) (int, error) { return w.WriteWithLimit(b, nil) }
+
+// TestUnknownRelays: a peer that names relays that are not here is answered, and cannot fill the queue of answers; one that
+// names relays that have not begun yet is not.
+func TestUnknownRelays(t *testing.T) {
+	inBubble(t, "", func(r *relayTest) {
+		for i := range uint64(20_000) {
+			r.node.mu.Lock()
+			r.node.seen.add(100 + i)
+			r.node.mu.Unlock()
+		}
+		r.link.n.told.conn = r.link.n
+		var message framing.Progress
+		for i := range uint64(20_000) {
+			message.Relays = append(message.Relays, &framing.RelayProgress{Relay: 100 + i}, &framing.RelayProgress{Relay: 1_000_000 + i})
+		}
+		r.node.Handle(r.link.node, &message)
+		r.node.mu.Lock()
+		if n := len(r.node.news.last); n != maxLast {
+			t.Errorf("%d answers wait", n)
+		}
+		for number := range r.node.news.last {
+			if number >= 1_000_000 {
+				t.Error("a relay that has not begun is called over")
+				break
+			}
+		}
+		r.node.mu.Unlock()
+		time.Sleep(time.Second)
+		r.node.mu.Lock()
+		defer r.node.mu.Unlock()
+		if n := len(r.node.news.last); n != 0 {
+			t.Errorf("%d answers still wait", n)
+		}
+	})
+}
+
+// TestTakeBack: a relay of which the node never heard is begun anew with all that was written, and no other one is.
+func TestTakeBack(t *testing.T) {
+	inBubble(t, "", func(r *relayTest) {
+		if _, ok := r.client.TakeBack(); !ok { // nothing came of it
+			t.Error("a relay without any answer")
+		}
+		r.link.s.hold()
+		s, err := r.begin(r.link, "192.0.2.1:2", patternAt(0, 10))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := <-send(s, patternAt(10, 40_000)); err != nil {
+			t.Fatal(err)
+		}
+		written, ok := s.TakeBack()
+		if !ok || !bytes.Equal(written, patternAt(0, 40_010)) {
+			t.Errorf("%v, %d bytes", ok, len(written))
+		}
+		s.Finish()
+	})
+}
+
+// TestDeadlines: reads and writes end in time, also while there is no connection, and lose nothing.
+func TestDeadlines(t *testing.T) {
+	inBubble(t, "", func(r *relayTest) {
+		s := r.client
+		timesOut := func(what string, do func() error) {
+			t.Helper()
+			begin := time.Now()
+			if err := do(); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%s: %v", what, err)
+			}
+			if took := time.Since(begin); took > time.Second {
+				t.Errorf("%s: after %v", what, took)
+			}
+		}
+		read := func() error {
+			s.SetReadDeadline(time.Now().Add(time.Second))
+			_, err := s.Read(make([]byte, 1))
+			return err
+		}
+		sent := 0
+		write := func() error {
+			s.SetWriteDeadline(time.Now().Add(time.Second))
+			for {
+				n, err := s.Write(patternAt(sent, 10_000))
+				if sent += n; err != nil {
+					return err
+				}
+			}
+		}
+		timesOut("reading", read)
+		timesOut("writing", write)
+		r.disconnect(r.link, 0)
+		timesOut("reading without a connection", read)
+		timesOut("writing without a connection", write)
+		r.connect(false)
+		s.SetWriteDeadline(time.Time{})
+		s.SetReadDeadline(time.Time{})
+		got := 0
+		for ; got < sent; got += min(1000, sent-got) {
+			r.want(r.service, got, min(1000, sent-got))
+		}
+		done := send(s, patternAt(sent, 100))
+		r.want(r.service, sent, 100)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestAssociationEnds: relays do not wait for a process that ends, nor for ever for a connection.
+func TestAssociationEnds(t *testing.T) {
+	for name, test := range map[string]struct {
+		do    func(*relayTest)
+		after time.Duration
+	}{
+		"no connection":      {func(r *relayTest) { r.disconnect(r.link, 0) }, 5 * time.Minute},
+		"the other one ends": {func(r *relayTest) { r.server.Ends(); r.disconnect(r.link, 0) }, 0},
+		"ended":              {func(r *relayTest) { r.server.End(framing.ErrorRelayShutdown) }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, "", func(r *relayTest) {
+				begin := time.Now()
+				test.do(r)
+				r.wantEnd(r.client, net.ErrClosed)
+				if took := time.Since(begin); took < test.after || took > test.after+time.Second {
+					t.Errorf("reset after %v", took)
+				}
+				if _, err := r.begin(r.link, "", nil); test.after == 0 && err == nil {
+					t.Error("another relay begins")
+				}
+			})
+		})
+	}
+}
+
+// TestPlain: a stream without an association ends with its connection, and has the same ends before.
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, node := newPair(t, 1000, func() time.Duration { return time.Millisecond })
+		at := &Carrier{Conn: server}
+		from := &Carrier{Conn: node}
+		open := func() (client, service Stream) {
+			var none *Association
+			stream, _ := server.OpenStream(t.Context())
+			client, err := none.Begin(at, stream, &framing.StreamHeader{Service: "web"}, []byte("hello"), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			far := <-node.accepted
+			header, err := framing.ReadStreamHeader(far)
+			if err != nil {
+				t.Fatal(err)
+			}
+			service, err = none.Accept(from, far, header, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := io.ReadAll(io.LimitReader(service, 5)); string(got) != "hello" {
+				t.Fatalf("%q, %v", got, err)
+			}
+			return client, service
+		}
+		client, service := open()
+		client.Reset(framing.ErrorRelayStalled)
+		ended := make(chan bool, 1)
+		service.Watch(func(reset bool) { ended <- reset })
+		if reset := <-ended; !reset {
+			t.Error("a reset that is none")
+		}
+		if _, err := service.Read(make([]byte, 1)); fmt.Sprint(err) != (&ResetError{framing.ErrorRelayStalled}).Error() {
+			t.Error(err)
+		}
+		client.Finish()
+		service.Finish()
+		client, service = open()
+		service.CloseWrite()
+		if _, err := client.Read(make([]byte, 1)); err != io.EOF {
+			t.Error(err)
+		}
+		service.CancelRead()
+		client.Watch(func(reset bool) { ended <- reset })
+		if reset := <-ended; reset {
+			t.Error("a stop that is a reset")
+		}
+		if _, err := client.Write([]byte("x")); err != ErrStopped {
+			t.Error(err)
+		}
+		server.kill()
+		node.kill()
+		for _, s := range []Stream{client, service} {
+			s.Wait()
+			if _, err := s.Read(make([]byte, 1)); err == nil {
+				t.Error("read from a dead connection")
+			}
+			if _, err := s.Write([]byte("x")); err == nil {
+				t.Error("written to a dead connection")
+			}
+			s.(Member).Lost(nil)
+			s.Finish()
+		}
+		if at.Relays.Len()+from.Relays.Len() > 0 {
+			t.Error("something is left")
+		}
+		server.pumps.Wait()
+	})
+}

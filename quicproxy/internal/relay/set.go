@@ -1,0 +1,110 @@
+package relay
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"apquic/framing"
+)
+
+// Member is what a Set holds: a stream.
+type Member interface {
+	Stream
+	// Lost is told that c cannot carry the stream any more: it goes on over another connection, or ends.
+	Lost(c *Carrier)
+}
+
+// Set has the relays of a connection, or of several. When the connection or the process ends, Discard or Lost end them; a
+// draining one waits for them.
+type Set struct {
+	mu      sync.Mutex
+	relays  map[Member]struct{}
+	total   uint64        // that ever came
+	refused bool          // no relay may come any more
+	idle    chan struct{} // closed when there are no relays; nil until somebody waits
+}
+
+// add reports whether m may be carried; if not, the set has ended.
+func (s *Set) add(m Member) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refused {
+		return false
+	}
+	if s.relays == nil {
+		s.relays = make(map[Member]struct{})
+	}
+	s.relays[m] = struct{}{}
+	s.total++
+	return true
+}
+
+func (s *Set) remove(m Member) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.relays, m)
+	if len(s.relays) == 0 && s.idle != nil {
+		close(s.idle)
+		s.idle = nil
+	}
+}
+
+// All are the relays that are carried now.
+func (s *Set) All() []Member {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.relays))
+}
+
+// Len is how many there are.
+func (s *Set) Len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.relays)
+}
+
+// Total is how many ever came.
+func (s *Set) Total() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.total
+}
+
+// Discard resets all relays and refuses new ones.
+func (s *Set) Discard(code framing.ErrorCode) {
+	for _, m := range s.refuse() {
+		m.Discard(code)
+	}
+}
+
+// refuse lets no relay come any more and returns those that are there.
+func (s *Set) refuse() []Member {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused = true
+	return slices.Collect(maps.Keys(s.relays))
+}
+
+// CloseWhenIdle waits until there is no relay and refuses new ones from that moment on, or returns when ctx ends.
+func (s *Set) CloseWhenIdle(ctx context.Context) {
+	for {
+		s.mu.Lock()
+		if len(s.relays) == 0 {
+			s.refused = true
+			s.mu.Unlock()
+			return
+		}
+		if s.idle == nil {
+			s.idle = make(chan struct{})
+		}
+		idle := s.idle
+		s.mu.Unlock()
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/framing"
+)
+
+// Size is the size of a copy buffer, in bytes. A write to a stream returns when all of it is under way, so the size decides
+// how often a copying goroutine wakes up.
+const Size = 64 << 10
+
+// Buffer is what relays copy with.
+type Buffer [Size]byte
+
+// Buffers are taken only while there is data in hand: an idle relay has none.
+var Buffers = sync.Pool{New: func() any { return new(Buffer) }}
+
+var (
+	// ErrStopped is the error of writes when the other side takes no more. What it sends goes on.
+	ErrStopped = errors.New("the other side takes no more")
+	// ErrLost is the error of a plain stream whose connection ended.
+	ErrLost = errors.New("the connection of the relay ended")
+)
+
+// ResetError is the error of reads and writes of a stream that the other side reset.
+type ResetError struct{ Code framing.ErrorCode }
+
+func (e *ResetError) Error() string { return fmt.Sprintf("the other side reset the relay: %v", e.Code) }
+
+// Stream is one relay between a server and a node. Read and Wait are for one goroutine, the writing methods (Write,
+// WriteBuffer, CloseWrite, Reset) for one at a time; all others may be called at any time.
+type Stream interface {
+	// Wait returns when Read has something: bytes, the end, an error. Nothing is held meanwhile.
+	Wait()
+	// Read returns io.EOF at the end, *ResetError after a reset, net.ErrClosed after CancelRead or Reset of this side, and
+	// os.ErrDeadlineExceeded. Data and an error never come together.
+	Read(b []byte) (int, error)
+	// Write returns when b is under way, or kept for the next stream; without having taken anything with ErrStopped, with
+	// *ResetError, with net.ErrClosed after the end, and with os.ErrDeadlineExceeded.
+	Write(b []byte) (int, error)
+	// WriteBuffer is Write for the first n bytes of a buffer of Buffers, which it takes over. It knows no deadline.
+	WriteBuffer(buffer *Buffer, n int) error
+	// CloseWrite ends this side's direction.
+	CloseWrite() error
+	// CancelRead says that this side takes no more; what it sends goes on.
+	CancelRead()
+	// Reset ends both directions. What was written before still arrives if it can within ResetLinger.
+	Reset(code framing.ErrorCode)
+	// Discard ends both directions at once.
+	Discard(code framing.ErrorCode)
+	// Watch has ended called once when nothing more is to be written: the other side takes no more, or reset.
+	Watch(ended func(reset bool))
+	// Finish waits until the other side has all that it still wants, if it gets it in time, and ends the stream.
+	Finish()
+
+	SetReadDeadline(t time.Time) error
+	SetWriteDeadline(t time.Time) error
+	// Current is the QUIC stream in use and its connection; nil: there is none at the moment.
+	Current() (QUICStream, *Carrier)
+	// Heard reports whether the other side has ever said anything of this relay.
+	Heard() bool
+	// TakeBack ends a stream of which the other side never heard, and returns what was written to it. It reports false if
+	// the other side may have heard of it.
+	TakeBack() (written []byte, ok bool)
+}
+
+// QUICStream is what relays need of *quic.Stream.
+type QUICStream interface {
+	Read(b []byte) (int, error)
+	Peek(b []byte) (int, error)
+	WriteWithLimit(b []byte, limit func(maxBytes int) int) (int, error)
+	Close() error
+	CancelRead(quic.StreamErrorCode)
+	CancelWrite(quic.StreamErrorCode)
+	SetReliableBoundary()
+	SetReadDeadline(time.Time) error
+	SetWriteDeadline(time.Time) error
+	Context() context.Context // ends when the sending half does
+}
+
+// write is a write that returns when the last byte is under way. quic-go's Write keeps the last packet back, for which the
+// stream's window may have no room; the reliable reset of such a stream breaks the rules of flow control, and the other
+// side ends the connection with all its relays.
+func write(stream QUICStream, b []byte) error {
+	_, err := stream.WriteWithLimit(b, noLimit)
+	return err
+}
+
+func noLimit(maxBytes int) int { return maxBytes }
+
+// cancel ends both halves of a QUIC stream.
+func cancel(stream QUICStream, code framing.ErrorCode) {
+	stream.CancelWrite(quic.StreamErrorCode(code))
+	stream.CancelRead(quic.StreamErrorCode(code))
+}
+
+// end ends the sending half of a QUIC stream: with FIN, or with a reset that overtakes nothing.
+func end(stream QUICStream, code framing.ErrorCode) {
+	if code == framing.NoError {
+		stream.Close()
+		return
+	}
+	stream.SetReliableBoundary()
+	stream.CancelWrite(quic.StreamErrorCode(code))
+}
+
+// remoteCode is the code with which the other side ended a half of a QUIC stream, if it did.
+func remoteCode(err error) (framing.ErrorCode, bool) {
+	if e, ok := errors.AsType[*quic.StreamError](err); ok && e.Remote {
+		return framing.ErrorCode(e.ErrorCode), true
+	}
+	return 0, false
+}
