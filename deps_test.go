@@ -34,16 +34,15 @@ var allowed = map[string][]string{
 	"lease":            {"certs"},
 	"lease/leasetest":  {"certs", "lease"},
 
-	"quicproxy/segments":           nil,
 	"quicproxy/internal/conn":      nil,
 	"quicproxy/internal/initial":   nil,
 	"quicproxy/internal/keepalive": nil,
 	"quicproxy/internal/limit":     nil,
-	"quicproxy/internal/relay":     {"framing"},
+	"quicproxy/internal/relay":     {"framing", "quicproxy/internal/limit"},
 
 	"internal/settings": {"certs", "framing", "internal/debug", "internal/hint", "internal/suggest", "lease"},
 
-	"quicproxy":       {"certs", "framing", "internal/files", "internal/hint", "internal/machine", "internal/netmon", "internal/udp", "lease", "quicproxy/internal/conn", "quicproxy/internal/initial", "quicproxy/internal/keepalive", "quicproxy/internal/limit", "quicproxy/segments"},
+	"quicproxy":       {"certs", "framing", "internal/files", "internal/hint", "internal/machine", "internal/netmon", "internal/udp", "lease", "quicproxy/internal/conn", "quicproxy/internal/initial", "quicproxy/internal/keepalive", "quicproxy/internal/limit", "quicproxy/internal/relay"},
 	"lease/boltstore": {"certs", "internal/hint", "lease"},
 
 	"admin": {"certs", "internal/cli", "internal/control", "internal/hint", "lease", "quicproxy"},
@@ -79,11 +78,10 @@ var allowedInTests = map[string][]string{
 // forbidden lists, for each package, the import paths that must not be linked into it, not even through
 // others. A path stands for all that is below it; "./" stands for this module.
 var forbidden = map[string][]string{
-	"framing":            {"github.com/quic-go/quic-go", "net/http"},
-	"certs":              {"github.com/quic-go/quic-go", "net/http"},
-	"lease":              {"github.com/quic-go/quic-go", "net/http", "go.etcd.io"},
-	"quicproxy/segments": {"github.com/quic-go/quic-go", "net"},
-	"quicproxy":          {"github.com/prometheus", "go.etcd.io", "golang.org/x/crypto/acme", "github.com/spf13/pflag", "./internal/settings"},
+	"framing":   {"github.com/quic-go/quic-go", "net/http"},
+	"certs":     {"github.com/quic-go/quic-go", "net/http"},
+	"lease":     {"github.com/quic-go/quic-go", "net/http", "go.etcd.io"},
+	"quicproxy": {"github.com/prometheus", "go.etcd.io", "golang.org/x/crypto/acme", "github.com/spf13/pflag", "./internal/settings"},
 	"quicproxy/internal/keepalive": {
 		"github.com/quic-go/quic-go", "crypto/tls", // net/netip is welcome
 	},

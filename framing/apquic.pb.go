@@ -1397,8 +1397,6 @@ type RelayProgress struct {
 	Relay uint64 `protobuf:"varint,1,opt,name=relay,proto3" json:"relay,omitempty"`
 	// So many bytes were received, of the other side's direction; its end counts as one.
 	Received uint64 `protobuf:"varint,2,opt,name=received,proto3" json:"received,omitempty"`
-	// The sender does not use the relay's stream any more: what it has not received must come as segments.
-	Moved bool `protobuf:"varint,3,opt,name=moved,proto3" json:"moved,omitempty"`
 	// The sender takes no more.
 	Stopped bool `protobuf:"varint,4,opt,name=stopped,proto3" json:"stopped,omitempty"`
 	// The relay was reset with this error code; 0: it was not.
@@ -1455,13 +1453,6 @@ func (x *RelayProgress) GetReceived() uint64 {
 		return x.Received
 	}
 	return 0
-}
-
-func (x *RelayProgress) GetMoved() bool {
-	if x != nil {
-		return x.Moved
-	}
-	return false
 }
 
 func (x *RelayProgress) GetStopped() bool {
@@ -1635,78 +1626,6 @@ func (x *StreamAnswer) GetReceived() uint64 {
 	return 0
 }
 
-// SegmentHeader precedes the bytes of a segment, on a unidirectional stream.
-type SegmentHeader struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The number of the relay.
-	Relay uint64 `protobuf:"varint,1,opt,name=relay,proto3" json:"relay,omitempty"`
-	// The number of the first byte, and how many there are.
-	Offset uint64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
-	Length uint32 `protobuf:"varint,3,opt,name=length,proto3" json:"length,omitempty"`
-	// The direction ends after them.
-	End           bool `protobuf:"varint,4,opt,name=end,proto3" json:"end,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *SegmentHeader) Reset() {
-	*x = SegmentHeader{}
-	mi := &file_framing_apquic_proto_msgTypes[25]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *SegmentHeader) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*SegmentHeader) ProtoMessage() {}
-
-func (x *SegmentHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[25]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use SegmentHeader.ProtoReflect.Descriptor instead.
-func (*SegmentHeader) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{25}
-}
-
-func (x *SegmentHeader) GetRelay() uint64 {
-	if x != nil {
-		return x.Relay
-	}
-	return 0
-}
-
-func (x *SegmentHeader) GetOffset() uint64 {
-	if x != nil {
-		return x.Offset
-	}
-	return 0
-}
-
-func (x *SegmentHeader) GetLength() uint32 {
-	if x != nil {
-		return x.Length
-	}
-	return 0
-}
-
-func (x *SegmentHeader) GetEnd() bool {
-	if x != nil {
-		return x.End
-	}
-	return false
-}
-
 var File_framing_apquic_proto protoreflect.FileDescriptor
 
 const file_framing_apquic_proto_rawDesc = "" +
@@ -1801,17 +1720,16 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\tProbeSent\"\a\n" +
 	"\x05Lanes\"<\n" +
 	"\bProgress\x120\n" +
-	"\x06relays\x18\x01 \x03(\v2\x18.apquic.v1.RelayProgressR\x06relays\"\xd4\x01\n" +
+	"\x06relays\x18\x01 \x03(\v2\x18.apquic.v1.RelayProgressR\x06relays\"\xc4\x01\n" +
 	"\rRelayProgress\x12\x14\n" +
 	"\x05relay\x18\x01 \x01(\x04R\x05relay\x12\x1a\n" +
-	"\breceived\x18\x02 \x01(\x04R\breceived\x12\x14\n" +
-	"\x05moved\x18\x03 \x01(\bR\x05moved\x12\x18\n" +
+	"\breceived\x18\x02 \x01(\x04R\breceived\x12\x18\n" +
 	"\astopped\x18\x04 \x01(\bR\astopped\x12\x1d\n" +
 	"\n" +
 	"reset_code\x18\x05 \x01(\rR\tresetCode\x12\x14\n" +
 	"\x05final\x18\x06 \x01(\x04R\x05final\x12\x12\n" +
 	"\x04lost\x18\a \x01(\x04R\x04lost\x12\x18\n" +
-	"\aarrived\x18\b \x01(\x04R\aarrived\"\xc2\x01\n" +
+	"\aarrived\x18\b \x01(\x04R\aarrivedJ\x04\b\x03\x10\x04\"\xc2\x01\n" +
 	"\fStreamHeader\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12%\n" +
 	"\x0eclient_address\x18\x02 \x01(\tR\rclientAddress\x12%\n" +
@@ -1820,12 +1738,7 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\aattempt\x18\x05 \x01(\x04R\aattempt\x12\x1a\n" +
 	"\breceived\x18\x06 \x01(\x04R\breceived\"*\n" +
 	"\fStreamAnswer\x12\x1a\n" +
-	"\breceived\x18\x01 \x01(\x04R\breceived\"g\n" +
-	"\rSegmentHeader\x12\x14\n" +
-	"\x05relay\x18\x01 \x01(\x04R\x05relay\x12\x16\n" +
-	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x16\n" +
-	"\x06length\x18\x03 \x01(\rR\x06length\x12\x10\n" +
-	"\x03end\x18\x04 \x01(\bR\x03endb\x06proto3"
+	"\breceived\x18\x01 \x01(\x04R\breceivedb\x06proto3"
 
 var (
 	file_framing_apquic_proto_rawDescOnce sync.Once
@@ -1839,7 +1752,7 @@ func file_framing_apquic_proto_rawDescGZIP() []byte {
 	return file_framing_apquic_proto_rawDescData
 }
 
-var file_framing_apquic_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_framing_apquic_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_framing_apquic_proto_goTypes = []any{
 	(*ID)(nil),                // 0: apquic.v1.ID
 	(*Message)(nil),           // 1: apquic.v1.Message
@@ -1866,7 +1779,6 @@ var file_framing_apquic_proto_goTypes = []any{
 	(*RelayProgress)(nil),     // 22: apquic.v1.RelayProgress
 	(*StreamHeader)(nil),      // 23: apquic.v1.StreamHeader
 	(*StreamAnswer)(nil),      // 24: apquic.v1.StreamAnswer
-	(*SegmentHeader)(nil),     // 25: apquic.v1.SegmentHeader
 }
 var file_framing_apquic_proto_depIdxs = []int32{
 	0,  // 0: apquic.v1.Message.sender:type_name -> apquic.v1.ID
@@ -1891,7 +1803,7 @@ func file_framing_apquic_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_framing_apquic_proto_rawDesc), len(file_framing_apquic_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   26,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -161,29 +161,6 @@ func FuzzReadStreamAnswer(f *testing.F) {
 	})
 }
 
-// FuzzReadSegmentHeader: the same for segments.
-func FuzzReadSegmentHeader(f *testing.F) {
-	for _, file := range []string{"segment-headers.txt", "bad-segment-headers.txt"} {
-		for _, v := range readVectors(f, file) {
-			f.Add(append(v.bytes(f, map[bool]string{true: "header", false: "stream"}[v["header"] != ""]), "payload"...))
-		}
-	}
-	f.Fuzz(func(t *testing.T, stream []byte) {
-		h, err := ReadSegmentHeader(bytes.NewReader(stream))
-		if err != nil {
-			checkEnd(t, err)
-			return
-		}
-		frame, err := AppendSegmentHeader(nil, h)
-		if err != nil {
-			t.Fatalf("%v cannot be encoded: %v", h, err)
-		}
-		if again, err := ReadSegmentHeader(bytes.NewReader(frame)); err != nil || !proto.Equal(h, again) {
-			t.Fatalf("%v became %v, %v", h, again, err)
-		}
-	})
-}
-
 // FuzzParseOrigin: the grammar of the specification accepts the same, and an accepted address has one spelling, which
 // means the same.
 func FuzzParseOrigin(f *testing.F) {

@@ -16,8 +16,6 @@ const (
 	MaxHeaderSize = 4 << 10
 	// MaxAnswerSize bounds the answer to the header of a reopened stream.
 	MaxAnswerSize = 64
-	// MaxSegmentSize bounds a segment, in bytes, without its header.
-	MaxSegmentSize = 64 << 10
 
 	// MaxOffset is the largest number of a byte of a relay.
 	MaxOffset = math.MaxInt64
@@ -73,40 +71,6 @@ func ReadStreamAnswer(r io.Reader) (*StreamAnswer, error) {
 	return a, nil
 }
 
-// AppendSegmentHeader appends h to b, with its length before it.
-func AppendSegmentHeader(b []byte, h *SegmentHeader) ([]byte, error) {
-	if err := checkSegmentHeader(h); err != nil {
-		return nil, fmt.Errorf("segment header: %w", err)
-	}
-	return proto.MarshalOptions{}.MarshalAppend(protowire.AppendVarint(b, uint64(proto.Size(h))), h)
-}
-
-// ReadSegmentHeader reads the header of a segment, as ReadStreamHeader does.
-func ReadSegmentHeader(r io.Reader) (*SegmentHeader, error) {
-	h := new(SegmentHeader)
-	if err := readHeader(r, h, MaxHeaderSize); err != nil {
-		return nil, err
-	}
-	if err := checkSegmentHeader(h); err != nil {
-		return nil, badHeader(err)
-	}
-	return h, nil
-}
-
-func checkSegmentHeader(h *SegmentHeader) error {
-	switch {
-	case h.GetRelay() == 0:
-		return errors.New("it is of no relay")
-	case h.GetLength() > MaxSegmentSize:
-		return fmt.Errorf("a segment of %d bytes, at most %d are allowed", h.GetLength(), MaxSegmentSize)
-	case h.GetOffset() > MaxOffset:
-		return errOffset
-	case h.GetLength() == 0 && !h.GetEnd():
-		return errors.New("a segment of nothing")
-	}
-	return nil
-}
-
 func readHeader(r io.Reader, h proto.Message, most uint64) error {
 	frame, err := readFrame(byteReader{r}, most)
 	if bad, ok := errors.AsType[*ProtocolError](err); ok {
@@ -138,6 +102,8 @@ func checkHeader(h *StreamHeader) error {
 	switch {
 	case h.GetRelay() == 0 && (h.GetAttempt() > 0 || h.GetReceived() > 0):
 		return errors.New("an attempt of a relay without a number")
+	case h.GetRelay() != 0 && h.GetAttempt() == 0:
+		return errors.New("a relay with a number, but no attempt")
 	case h.GetReceived() > 0 && h.GetAttempt() < 2:
 		return errors.New("something was received before the first attempt")
 	case h.GetReceived() > MaxOffset:

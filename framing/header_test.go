@@ -95,49 +95,6 @@ func TestBadStreamAnswerVectors(t *testing.T) {
 	}
 }
 
-func TestSegmentHeaderVectors(t *testing.T) {
-	t.Parallel()
-	for _, v := range readVectors(t, "segment-headers.txt") {
-		name, header, payload := v.text(t, "name"), v.bytes(t, "header"), v.bytes(t, "payload")
-		stream := bytes.NewReader(append(bytes.Clone(header), payload...))
-		h, err := ReadSegmentHeader(stream)
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		if h.Relay != v.number(t, "relay") || h.Offset != v.number(t, "offset") || uint64(h.Length) != v.number(t, "length") || h.End != (v.number(t, "end") == 1) {
-			t.Errorf("%s: got %v", name, h)
-		}
-		if rest, _ := io.ReadAll(stream); !bytes.Equal(rest, payload) || len(rest) != int(h.Length) {
-			t.Errorf("%s: %q is left behind the header, want %q", name, rest, payload)
-		}
-		if v["unusual"] == "yes" {
-			continue
-		}
-		if frame, err := AppendSegmentHeader(payload, h); err != nil || !bytes.Equal(frame, append(bytes.Clone(payload), header...)) {
-			t.Errorf("%s: encoded as %x, %v", name, frame, err)
-		}
-	}
-}
-
-func TestBadSegmentHeaderVectors(t *testing.T) {
-	t.Parallel()
-	for _, v := range readVectors(t, "bad-segment-headers.txt") {
-		name, stream := v.text(t, "name"), v.bytes(t, "stream")
-		h, err := ReadSegmentHeader(bytes.NewReader(stream))
-		if err == nil {
-			t.Errorf("%s: accepted as %v", name, h)
-		} else if cut := strings.HasPrefix(name, "the stream ends"); cut != errors.Is(err, io.ErrUnexpectedEOF) || !cut && codeOf(err) != ErrorBadHeader {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	for _, h := range []*SegmentHeader{nil, {Relay: 1}, {Relay: 1, Length: MaxSegmentSize + 1}} {
-		if frame, err := AppendSegmentHeader(nil, h); err == nil {
-			t.Errorf("%v is encoded as %x", h, frame)
-		}
-	}
-}
-
 // TestReadStreamHeaderInPieces: the stream may hand out as little as it likes, and data with io.EOF.
 func TestReadStreamHeaderInPieces(t *testing.T) {
 	t.Parallel()

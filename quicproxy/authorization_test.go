@@ -231,8 +231,8 @@ func TestSentAwayAtHome(t *testing.T) {
 				node := w.startNode(expose("web", web)).leasesWait(t)
 				visitor := w.visit("20000")
 				exchange(t, visitor, "hello")
-				for _, m := range node.node.association.relays {
-					m.lose() // it moves
+				for _, m := range node.node.current().Relays.All() {
+					m.Lost(&node.node.current().Carrier) // it moves
 				}
 				exchange(t, visitor, "moved")
 				second := w.visit("20000")

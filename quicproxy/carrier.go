@@ -2,31 +2,25 @@ package quicproxy
 
 import (
 	"context"
-	"io"
-	"sync"
-	"sync/atomic"
+	"errors"
 
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/limit"
-	"apquic/quicproxy/segments"
+	"apquic/quicproxy/internal/relay"
 )
 
 // carrier is a connection between a node and a server as relays see it: the part that a node's link and a server's
-// nodeConn have in common.
+// nodeConn have in common. It is what relay.Conn is about.
 type carrier struct {
-	quic     *quic.Conn
-	control  *controlStream
-	lane     bool
-	relays   relaySet
-	progress progressQueue
-	segments atomic.Uint64 // sent and received
+	relay.Carrier
+	quic    *quic.Conn
+	control *controlStream
+	left    func() // is told that the other side left this connection for another one; nil: nobody is
 
-	serving sync.WaitGroup // of segments, and of progress; its users hold association.mu or serve a segment
-
-	// waits is what waits in streams that no relay has: those of segments, and those that are not read any more and that
-	// the other side did not end yet. The rest is what the memory budget saw last; look is its only user.
+	// waits is what waits in streams that no relay has: those that are not read any more and that the other side did not
+	// end yet. The rest is what the memory budget saw last; look is its only user.
 	waits    *limit.Holding
 	streams  streamSet
 	waiting  int
@@ -34,115 +28,80 @@ type carrier struct {
 	busy     bool   // there came many since the last look
 }
 
-// acceptSegments begins to take the segments of relays that moved. It is called once, before the connection is joined to
-// a; nil: nothing moves, and nothing is taken.
-func (c *carrier) acceptSegments(a *association, budget *memoryBudget, account *limit.Account) {
+// begin makes the carrier one of relays, for which account pays; it is called once, before the carrier joins an
+// association.
+func (c *carrier) begin(budget *memoryBudget, account *limit.Account) {
+	c.Conn = c
 	c.waits = account.Open(c)
 	budget.watch(c)
-	c.serving.Go(func() {
-		for {
-			stream, err := c.quic.AcceptUniStream(c.quic.Context())
-			if err != nil {
-				return
-			}
-			c.streams.add(stream)
-			signal(budget.busy)
-			if relays, _ := a.size(); relays == 0 {
-				stream.CancelRead(quic.StreamErrorCode(framing.ErrorUnknownRelay))
-				c.streams.ended(stream)
-				continue
-			}
-			c.segments.Add(1)
-			c.serving.Go(func() {
-				defer c.streams.ended(stream)
-				c.serveSegment(a, stream)
-			})
-		}
-	})
 }
 
-// serveSegment brings a segment to its relay. It has no deadline but the end of the relay: an outage may last as long
-// as the connection does, and the sender does not look at a segment any more that it has sent.
-func (c *carrier) serveSegment(a *association, stream *quic.ReceiveStream) {
-	refuse := func(code framing.ErrorCode) { stream.CancelRead(quic.StreamErrorCode(code)) }
-	header, err := framing.ReadSegmentHeader(stream)
+// OpenStream implements relay.Conn.
+func (c *carrier) OpenStream(ctx context.Context) (relay.QUICStream, error) {
+	stream, err := c.quic.OpenStreamSync(ctx)
 	if err != nil {
-		refuse(framing.ErrorBadHeader)
-		return
+		return nil, err
 	}
-	r := a.relay(header.Relay)
-	if r == nil {
-		refuse(framing.ErrorUnknownRelay)
-		c.tellUnknown(a.unknown(header.Relay))
-		return
-	}
-	s := segments.Segment{Offset: header.Offset, Length: int(header.Length), End: header.End}
-	switch wanted, err := r.in.Check(s); {
-	case err != nil:
-		refuse(framing.ErrorBadHeader)
-		r.abort(framing.ErrorRelayReset)
-		return
-	case !wanted:
-		refuse(framing.ErrorRelayMoved)
-		r.tell(soon) // the other side does not know yet
-		return
-	}
-	r.waits.Add(s.Length)
-	defer r.waits.Add(-s.Length)
-	stop := context.AfterFunc(r.lifetime(), func() { refuse(framing.ErrorRelayMoved) }) // nobody counts it then
-	defer stop()
-	data := make([]byte, s.Length)
-	if _, err := io.ReadFull(stream, data); err != nil {
-		refuse(framing.ErrorBadHeader)
-		return
-	}
-	var none [1]byte
-	if _, err := stream.Read(none[:]); err != io.EOF {
-		refuse(framing.ErrorBadHeader)
-		return
-	}
-	if r.in.Offer(s, data) {
-		r.leave()
+	return stream, nil
+}
+
+// Tell implements relay.Conn.
+func (c *carrier) Tell(progress *framing.Progress) error {
+	return c.control.send(framing.OpProgress, progress)
+}
+
+// Context implements relay.Conn.
+func (c *carrier) Context() context.Context { return c.quic.Context() }
+
+// Received implements relay.Conn.
+func (c *carrier) Received() uint64 { return c.quic.ConnectionStats().PacketsReceived }
+
+// Left implements relay.Conn.
+func (c *carrier) Left() {
+	if c.left != nil {
+		c.left()
 	}
 }
 
-// sendSegment sends a segment of r. It reports whether it has to be sent again.
-func (c *carrier) sendSegment(r *relay, s segments.Segment) (failed bool) {
-	r.keeps.Add(copySize)
-	defer r.keeps.Add(-copySize)
-	buffer := copyBuffers.Get().(*[copySize]byte)
-	defer copyBuffers.Put(buffer)
-	s, data, wanted := r.out.Read(s, buffer[:])
-	if !wanted {
-		return false
+// Abandoned implements relay.Conn.
+func (c *carrier) Abandoned(stream relay.QUICStream) {
+	if stream, ok := stream.(*quic.Stream); ok {
+		c.orphan(stream)
 	}
-	stream, err := c.quic.OpenUniStreamSync(r.alive)
-	if err != nil {
-		return true
+}
+
+// current is the QUIC stream of a relay, and the connection that it is on; nil: there is none at the moment.
+func current(s relay.Stream) (*quic.Stream, *carrier) {
+	stream, on := s.Current()
+	if stream == nil {
+		return nil, nil
 	}
-	stop := context.AfterFunc(r.alive, func() { stream.CancelWrite(quic.StreamErrorCode(framing.ErrorRelayMoved)) })
-	defer stop()
-	c.segments.Add(1)
-	header, err := framing.AppendSegmentHeader(nil, &framing.SegmentHeader{Relay: r.id, Offset: s.Offset, Length: uint32(s.Length), End: s.End})
-	if err == nil {
-		_, err = stream.Write(header)
+	return stream.(*quic.Stream), on.Conn.(*carrier)
+}
+
+// handleProgress is told how far relays are at the other side.
+func (c *carrier) handleProgress(a *relay.Association, envelope framing.Envelope) error {
+	var message framing.Progress
+	if err := envelope.Decode(&message); err != nil {
+		return err
 	}
-	if err == nil {
-		_, err = stream.Write(data)
+	if a == nil {
+		return unexpected(envelope)
 	}
-	if err == nil {
-		err = stream.Close()
+	a.Handle(&c.Carrier, &message)
+	return nil
+}
+
+// resetStream ends both halves of a stream.
+func resetStream(stream *quic.Stream, code framing.ErrorCode) {
+	stream.CancelWrite(quic.StreamErrorCode(code))
+	stream.CancelRead(quic.StreamErrorCode(code))
+}
+
+// resetCode is the code with which the other side ended a stream, if it did.
+func resetCode(err error) (framing.ErrorCode, bool) {
+	if e, ok := errors.AsType[*quic.StreamError](err); ok && e.Remote {
+		return framing.ErrorCode(e.ErrorCode), true
 	}
-	if err == nil {
-		return false
-	}
-	stream.CancelWrite(quic.StreamErrorCode(framing.ErrorRelayMoved))
-	switch code, remote := resetCode(err); {
-	case remote && code == framing.ErrorRelayMoved:
-		return false // it came another way
-	case remote && code == framing.ErrorUnknownRelay:
-		r.resetByPeer(code)
-		return false
-	}
-	return true
+	return 0, false
 }

@@ -4,13 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/relay"
 )
 
 // openTimeout bounds the wait for a stream of a node that has as many as it allows.
 const openTimeout = 10 * time.Second
+
+// publicRelay is a relay of a public connection.
+type publicRelay struct {
+	*relay.Relay
+	away atomic.Bool // it was given up, since the node did not answer
+}
 
 // relay carries one public connection to the node of c until both have ended. It takes client only if it
 // returns nil.
@@ -31,80 +39,71 @@ func (c *nodeConn) relay(p *publicListener, client *publicClient) error {
 	}
 }
 
-// carry is relay over a stream of c itself.
+// carry is relay over a stream of c itself, at first.
 func (c *nodeConn) carry(p *publicListener, client *publicClient) error {
+	r, err := c.begin(p, client)
+	if err != nil {
+		return err
+	}
+	defer c.ended(r)
+	client.carriedBy(r.Relay)
+	name := relayName{p.key.Service, client.RemoteAddr().String()}
+	c.server.memory.add(r.Relay, name)
+	defer c.server.memory.remove(r.Relay)
+	p.relayBegan(r.Relay)
+	defer p.relayEnded(r.Relay)
+	if client.read == nil { // else it was counted when it began for the first time
+		c.server.count(func(n *Counters) { n.Relays++ })
+	}
+	r.Run()
+	if written, again := r.Stream().TakenBack(); again {
+		client.read = written
+		return errConnectionEnded // as if it had never begun
+	}
+	c.server.relayEnded(r.Relay)
+	if r.away.Load() {
+		c.server.count(func(n *Counters) { n.Relays-- })
+		return errNodeAway
+	}
+	c.log.Debug("relay ended", "service", name.service, "client", name.client, "for", time.Since(r.Begun()),
+		"to_node", r.ToStream(), "from_node", r.ToTCP())
+	return nil
+}
+
+// begin opens a stream for a client, and sends the header with what the client has sent already.
+func (c *nodeConn) begin(p *publicListener, client *publicClient) (*publicRelay, error) {
 	ctx, cancel := context.WithTimeout(c.quic.Context(), openTimeout)
 	stream, err := c.quic.OpenStreamSync(ctx)
 	cancel()
 	if err != nil {
 		if c.quic.Context().Err() != nil {
-			return errConnectionEnded
+			return nil, errConnectionEnded
 		}
-		return fmt.Errorf("the node takes no more relays: %w", err)
+		return nil, fmt.Errorf("the node takes no more relays: %w", err)
 	}
-	r := newRelay(&c.carrier, stream, client.Conn, c.server.memory, c.account.memory)
-	r.retriable, r.begun, r.heard = true, time.Now(), c.quic.ConnectionStats().PacketsReceived
-	if !r.begin(p.associationOf(c), c.server.lastRelay.Add(1)) {
+	r := &publicRelay{Relay: relay.New(client.Conn, c.account.memory, client.place, c.server.memory.wait)}
+	header := &framing.StreamHeader{
+		Service: p.key.Service, ClientAddress: client.RemoteAddr().String(), PublicAddress: client.LocalAddr().String(),
+	}
+	first := r.First(client.read)
+	s, err := p.associationOf(c).Begin(&c.Carrier, stream, header, first)
+	if err != nil {
+		client.read = first
 		resetStream(stream, framing.ErrorRelayShutdown)
-		return errConnectionEnded
+		if errors.Is(err, relay.ErrClosed) {
+			err = errConnectionEnded
+		}
+		return nil, err
 	}
-	defer c.ended(r)
-	client.carriedBy(r)
-	c.server.memory.add(r, relayName{p.key.Service, client.RemoteAddr().String()})
-	defer c.server.memory.remove(r)
-	p.relayBegan(r)
-	defer p.relayEnded(r)
-	if client.read == nil { // else it was counted when it began for the first time
-		c.server.count(func(n *Counters) { n.Relays++ })
-	}
-	start := time.Now()
-	if err := r.sendHeader(p.key.Service, client.read); err != nil {
-		r.abort(framing.ErrorInternal)
-		r.endMovement()
-	} else {
-		r.run()
-	}
-	if client.read = r.unheard(); client.read != nil {
-		return errConnectionEnded // as if it had never begun
-	}
-	c.server.relayEnded(r)
-	if r.away.Load() {
-		c.server.count(func(n *Counters) { n.Relays-- })
-		return errNodeAway
-	}
-	c.log.Debug("relay ended", "service", p.key.Service, "client", client.RemoteAddr(), "for", time.Since(start),
-		"to_node", r.toStreamBytes.Load(), "from_node", r.toTCPBytes.Load())
-	return nil
+	r.Carry(s)
+	c.begun.add(r)
+	return r, nil
 }
 
 // ended forgets a relay, and what is left of its session if nothing is.
-func (c *nodeConn) ended(r *relay) {
-	r.ended()
+func (c *nodeConn) ended(r *publicRelay) {
+	c.begun.remove(r)
 	if c.quic.Context().Err() != nil {
 		c.server.tidy(c.session, c.node)
 	}
-}
-
-// sendHeader sends the stream header, with what the client has sent already in the same write: read, and what comes
-// after it.
-func (r *relay) sendHeader(service string, read []byte) error {
-	frame, err := framing.AppendStreamHeader(nil, &framing.StreamHeader{
-		Service:       service,
-		ClientAddress: r.tcp.RemoteAddr().String(),
-		PublicAddress: r.tcp.LocalAddr().String(),
-		Relay:         r.id,
-	})
-	if err != nil {
-		return err
-	}
-	r.keep(read)
-	frame = append(frame, read...)
-	buffer, n := r.reader.poll()
-	if n > 0 {
-		frame = append(frame, buffer[:n]...)
-		r.keep(buffer[:n])
-		copyBuffers.Put(buffer)
-	}
-	r.toStreamBytes.Add(uint64(len(read) + n))
-	return r.sent(r.writeStream(frame))
 }

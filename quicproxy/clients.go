@@ -9,6 +9,7 @@ import (
 	"apquic/internal/machine"
 	"apquic/lease"
 	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/relay"
 )
 
 const (
@@ -51,28 +52,27 @@ type publicClient struct {
 	place *limit.Client // given back when the connection is closed
 	read  []byte        // what it sent to a relay of which the node never heard
 
-	evicted atomic.Bool            // its place was taken away
-	relay   atomic.Pointer[relay]  // the last that it has had
-	wait    atomic.Pointer[parked] // while it waits for its node
+	evicted atomic.Bool                 // its place was taken away
+	relay   atomic.Pointer[relay.Relay] // the last that it has had
+	wait    atomic.Pointer[parked]      // while it waits for its node
 }
 
 // evict ends the connection.
 func (c *publicClient) evict() {
 	c.evicted.Store(true)
-	resetTCP(c.Conn)
+	relay.ResetTCP(c.Conn)
 	if w := c.wait.Load(); w != nil {
 		w.wake()
 	}
 	if r := c.relay.Load(); r != nil {
-		r.abort(framing.ErrorRelayReset)
+		r.Abort(framing.ErrorRelayReset)
 	}
 }
 
 // carriedBy notes which relay ends with the connection.
-func (c *publicClient) carriedBy(r *relay) {
-	r.place = c.place
+func (c *publicClient) carriedBy(r *relay.Relay) {
 	c.relay.Store(r)
 	if c.evicted.Load() {
-		r.abort(framing.ErrorRelayReset)
+		r.Abort(framing.ErrorRelayReset)
 	}
 }

@@ -40,7 +40,7 @@ func TestPlaceOfLeftClient(t *testing.T) {
 			eventually(t, fmt.Sprintf("the place of client %d", i), func() bool { return server.server.clients.Open() == 0 })
 		}
 		synctest.Wait()
-		if n := len(server.server.associations()[0].relays); n != 4*clients {
+		if n, _ := server.server.associations()[0].Size(); n != 4*clients {
 			t.Errorf("%d relays", n)
 		}
 		if n := w.logged.count("the node has as many relays as it may have"); n == 0 {

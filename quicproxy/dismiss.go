@@ -13,6 +13,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/lease"
+	"apquic/quicproxy/internal/relay"
 )
 
 // admissionPoll is how often the Admitter is asked whether its answers changed. A change counts when the next look
@@ -142,11 +143,11 @@ func (s *Server) keeps(node certs.NodeID) bool {
 func (s *Server) Disconnect(ctx context.Context, node certs.NodeID) error {
 	session, conns, associations := s.presenceOf(node)
 	for _, a := range associations {
-		a.end(framing.ErrorRelayShutdown)
+		a.End(framing.ErrorRelayShutdown)
 	}
 	for _, c := range conns {
 		c.retiring.Store(true)
-		c.relays.abort(framing.ErrorRelayShutdown)
+		c.Relays.Discard(framing.ErrorRelayShutdown)
 		c.quic.CloseWithError(quic.ApplicationErrorCode(framing.ErrorNotAuthorized), "this node is not authorized any more")
 	}
 	if len(conns) > 0 {
@@ -165,14 +166,14 @@ func (s *Server) Disconnect(ctx context.Context, node certs.NodeID) error {
 }
 
 // presenceOf returns all that a node has here.
-func (s *Server) presenceOf(node certs.NodeID) (session *session, conns []*nodeConn, associations []*association) {
+func (s *Server) presenceOf(node certs.NodeID) (session *session, conns []*nodeConn, associations []*relay.Association) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if session = s.sessions[node]; session == nil {
 		return nil, nil, nil
 	}
-	for _, a := range session.associations {
-		associations = append(associations, a)
+	for _, p := range session.processes {
+		associations = append(associations, p.Association)
 	}
 	return session, slices.Concat(session.conns, session.lanes), associations
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/relay"
 )
 
 // tellWaiting says why a program that was told to stop does not, and what to do about it.
@@ -24,7 +25,7 @@ func tellWaiting(log *slog.Logger, limit time.Duration, relays int) {
 
 // finish ends a connection in order: no new relays, running ones up to the limit, then codes. Closing a
 // connection drops what the other side has not received, so it is asked to say when its relays have ended.
-func finish(conn *quic.Conn, control *controlStream, relays *relaySet, limit time.Duration, code framing.DrainCode, reason string) {
+func finish(conn *quic.Conn, control *controlStream, relays *relay.Set, limit time.Duration, code framing.DrainCode, reason string) {
 	limit = max(limit, 0)
 	ctx, cancel := context.WithTimeout(conn.Context(), limit)
 	defer cancel()
@@ -38,8 +39,10 @@ func finish(conn *quic.Conn, control *controlStream, relays *relaySet, limit tim
 	case <-drained:
 	case <-ctx.Done(): // the request may hang in its write until the connection closes
 	}
-	relays.closeWhenIdle(ctx)
-	relays.abort(framing.ErrorRelayShutdown)
+	relays.CloseWhenIdle(ctx)
+	if conn.Context().Err() == nil { // else they go on elsewhere
+		relays.Discard(framing.ErrorRelayShutdown)
+	}
 	conn.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), reason)
 	<-drained
 }

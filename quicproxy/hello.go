@@ -11,6 +11,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/internal/hint"
+	"apquic/quicproxy/internal/relay"
 )
 
 // admit reads the Hello of a new connection and answers it.
@@ -29,7 +30,7 @@ func (s *Server) admit(conn *quic.Conn) (*nodeConn, error) {
 	handshakeOf(conn).Read()
 	node, _ := certs.PeerID(conn.ConnectionState().TLS) // newControlStream had it, too
 	c := &nodeConn{
-		carrier: carrier{quic: conn, control: control, lane: hello.Lane},
+		carrier: carrier{quic: conn, control: control, Carrier: relay.Carrier{Lane: hello.Lane}},
 		server:  s, node: node, since: time.Now(),
 		instance: hello.Instance, version: hint.Printable(hello.Version, maxText),
 		features: ownFeatures(s.config.ResumeTime) & framing.NewFeatures(hello.Features),
@@ -103,7 +104,7 @@ func (s *Server) letIn(ctx context.Context, c *nodeConn, envelope framing.Envelo
 // welcome answers the Hello of a node that was let in.
 func (s *Server) welcome(ctx context.Context, c *nodeConn, envelope framing.Envelope) error {
 	attributes := []any{"id", c.node.String(), "version", c.version} // other lines have a part of the id
-	if c.lane {
+	if c.Lane {
 		attributes = append(attributes, "lane", true)
 	}
 	if c.admission.Joined {

@@ -17,6 +17,7 @@ import (
 	"apquic/framing"
 	"apquic/lease"
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/relay"
 )
 
 // TestResetAtFullWindow: a client fills the stream's window to the byte and resets. The reset must not claim
@@ -171,7 +172,7 @@ func TestStopSendingAlone(t *testing.T) {
 		stream.CancelRead(quic.StreamErrorCode(framing.ErrorRelayReset))
 		begin := time.Now()
 		c.Read(make([]byte, 1))
-		if took := time.Since(begin); took > resetLinger+time.Second {
+		if took := time.Since(begin); took > relay.ResetLinger+time.Second {
 			t.Errorf("the relay went on for %v", took)
 		}
 	})

@@ -43,8 +43,9 @@ type lanes struct {
 type lane struct {
 	*link
 	meter conn.LossMeter
+	quiet silenceMeter
 	idle  time.Time // since when; zero: it is not
-	began uint64    // relays and segments, at the last look
+	began uint64    // relays, at the last look
 }
 
 func newLanes(n *Node) *lanes {
@@ -86,25 +87,21 @@ func (s *lanes) look(ctx context.Context, primary *lane) bool {
 	if limited {
 		s.add(ctx)
 	}
-	return len(s.lanes) > 0 || primary.link != nil && primary.relays.len() > 0
+	return len(s.lanes) > 0 || primary.link != nil && primary.Relays.Len() > 0
 }
 
 func (l *lane) limited() bool {
 	if l.link == nil {
 		return false
 	}
-	limited := l.meter.Look(time.Now(), l.quic.ConnectionStats())
-	if l.meter.Limited(time.Now()) {
-		l.association.stripe(&l.carrier)
-	}
-	return limited
+	return l.meter.Look(time.Now(), l.quic.ConnectionStats())
 }
 
 func (l *lane) closeIdle() {
 	began := l.began
-	l.began = l.relays.begun() + l.segments.Load()
+	l.began = l.Relays.Total()
 	switch {
-	case l.relays.len() > 0 || l.began != began:
+	case l.Relays.Len() > 0 || l.began != began:
 		l.idle = time.Time{}
 	case l.idle.IsZero():
 		l.idle = time.Now()
@@ -217,21 +214,18 @@ func (s *Server) watchLoss(ctx context.Context) {
 			if c.meter.Look(time.Now(), c.quic.ConnectionStats()) && c.features.Has(framing.FeatureLanes) {
 				c.control.post(framing.OpLanes, &framing.Lanes{}) // loss limits what c carries to the node
 			}
-			if c.meter.Limited(time.Now()) {
-				c.association.stripe(&c.carrier)
-			}
 		}
 	}
 }
 
-// busyConns are all connections with relays, or with segments of relays.
+// busyConns are all connections with relays.
 func (s *Server) busyConns() (busy []*nodeConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, session := range s.sessions {
 		for _, conns := range [][]*nodeConn{session.conns, session.lanes} {
 			for _, c := range conns {
-				if c.relays.len() > 0 || c.lane {
+				if c.Relays.Len() > 0 {
 					busy = append(busy, c)
 				}
 			}

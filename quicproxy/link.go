@@ -16,6 +16,7 @@ import (
 	"apquic/internal/udp"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/keepalive"
+	"apquic/quicproxy/internal/relay"
 )
 
 var errInDoubt = errors.New("the server does not answer")
@@ -27,12 +28,12 @@ type link struct {
 	socket      *udp.Conn
 	transport   *quic.Transport
 	since       time.Time
-	retired     chan struct{}    // has room for one: the lane is not needed any more
-	maxLanes    uint32           // that the server allows
-	features    framing.Features // that both sides have
-	work        sync.WaitGroup   // of the goroutines that serve the connection
-	welcomed    chan struct{}    // closed when association is set
-	association *association     // nil: relays do not move
+	retired     chan struct{}      // has room for one: the lane is not needed any more
+	maxLanes    uint32             // that the server allows
+	features    framing.Features   // that both sides have
+	work        sync.WaitGroup     // of the goroutines that serve the connection
+	welcomed    chan struct{}      // closed when association is set
+	association *relay.Association // nil: relays end with their connection
 	keepalives  *keepalive.Schedule
 
 	path     *pathWatch
@@ -55,7 +56,7 @@ func (n *Node) connect(ctx, attempt context.Context, handshakeTimeout time.Durat
 	}
 	socket.KeepLast()
 	l := &link{
-		carrier: carrier{lane: lane},
+		carrier: carrier{Carrier: relay.Carrier{Lane: lane}},
 		node:    n, socket: socket, since: time.Now(), welcomed: make(chan struct{}),
 		transport: &quic.Transport{Conn: n.knocker().around(socket.PacketConn()), ConnectionIDLength: conn.NodeConnectionIDLength},
 		wake:      make(chan struct{}, 1),
@@ -107,7 +108,7 @@ func (l *link) hello(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !l.lane {
+	if !l.Lane {
 		if err := n.welcomed(l, welcome); err != nil {
 			return err
 		}
@@ -120,8 +121,9 @@ func (l *link) hello(ctx context.Context) error {
 		welcome.Instance = 0
 	}
 	l.association = n.associate(welcome.Instance)
-	l.acceptSegments(l.association, n.memory, n.memory.peer)
-	l.association.join(&l.carrier)
+	l.left = func() { signal(l.path.woken) } // the way there may be gone
+	l.begin(n.memory, n.memory.peer)
+	l.association.Join(&l.Carrier)
 	close(l.welcomed)
 	l.keepalives = l.scheduleKeepalives(welcome)
 	n.log.Debug("welcome", "server_version", hint.Printable(welcome.Version, maxText), "observed_address", hint.Printable(welcome.ObservedAddress, maxText),
@@ -138,12 +140,12 @@ func (l *link) introduce(ctx context.Context) (*framing.Welcome, error) {
 	standby, known, secret, invited := n.standby, n.known, n.secret, n.server
 	n.mu.Unlock()
 	hello := &framing.Hello{
-		Instance: n.instance, Version: n.config.Version, Standby: standby, Lane: l.lane,
+		Instance: n.instance, Version: n.config.Version, Standby: standby, Lane: l.Lane,
 		Features: ownFeatures(n.config.ResumeTime).Numbers(),
 	}
 	welcome := new(framing.Welcome)
 	err := l.control.request(ctx, framing.OpHello, hello, framing.OpWelcome, welcome)
-	if !isNotAuthorized(err) || l.lane {
+	if !isNotAuthorized(err) || l.Lane {
 		return welcome, err
 	}
 	if len(secret) == 0 {
@@ -161,12 +163,12 @@ func (l *link) introduce(ctx context.Context) (*framing.Welcome, error) {
 func (l *link) run(ctx context.Context) {
 	defer close(l.ended)
 	alive := l.quic.Context()
-	if !l.lane {
+	if !l.Lane {
 		l.work.Go(func() { l.register(alive) })
 	}
 	l.work.Go(func() { l.watchPath(alive) })
 	l.work.Go(func() { l.heedWakes(alive) })
-	if l.keepalives.Learns() && !l.lane && l.features.Has(framing.FeatureProbes) {
+	if l.keepalives.Learns() && !l.Lane && l.features.Has(framing.FeatureProbes) {
 		l.work.Go(func() { l.learn(alive) })
 	}
 	l.work.Go(func() { l.acceptStreams(alive) })
@@ -175,23 +177,22 @@ func (l *link) run(ctx context.Context) {
 		defer context.AfterFunc(l.node.config.StopNow, func() {
 			l.quic.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), "the node was stopped")
 		})()
-		finish(l.quic, l.control, &l.relays, l.node.config.Drain, framing.DrainStopped, "the node was stopped")
+		finish(l.quic, l.control, &l.Relays, l.node.config.Drain, framing.DrainStopped, "the node was stopped")
 	case <-l.retired:
 		// A relay may have begun just now. It may take its time, unless the node stops.
 		stop := context.AfterFunc(ctx, func() {
 			l.quic.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), "the node was stopped")
 		})
-		finish(l.quic, l.control, &l.relays, longRelay, framing.DrainLaneIdle, "the lane is idle")
+		finish(l.quic, l.control, &l.Relays, longRelay, framing.DrainLaneIdle, "the lane is idle")
 		stop()
 	case <-alive.Done():
 	}
 	l.work.Wait()
-	if !l.lane && isShutdown(l.err) {
-		l.association.ends()
+	if !l.Lane && isShutdown(l.err) {
+		l.association.Ends()
 	}
-	l.association.leave(&l.carrier)
-	l.relays.lose()
-	l.serving.Wait()
+	l.association.Leave(&l.Carrier)
+	l.Working.Wait()
 	l.control.end()
 	l.node.memory.forget(&l.carrier)
 	l.closeSocket()
@@ -220,11 +221,10 @@ func (l *link) watch(ctx context.Context) error {
 // relaysNow is how many relays run over this connection and its lanes.
 func (l *link) relaysNow() (n int) {
 	if l.association == nil {
-		return l.relays.len()
+		return l.Relays.Len()
 	}
-	carriers, _ := l.association.live()
-	for _, c := range carriers {
-		n += c.relays.len()
+	for _, c := range l.association.Live() {
+		n += c.Relays.Len()
 	}
 	return n
 }
@@ -238,7 +238,7 @@ func (l *link) handle(envelope framing.Envelope) error {
 		}
 		select { // the Welcome that came is about to be read
 		case <-l.welcomed:
-			return l.association.handleProgress(&l.carrier, envelope)
+			return l.handleProgress(l.association, envelope)
 		case <-l.quic.Context().Done():
 			return nil
 		}
@@ -257,9 +257,9 @@ func (l *link) handle(envelope framing.Envelope) error {
 		}
 		l.draining = true
 		l.restarts.Store(framing.DrainCode(message.Code) == framing.DrainRestarting)
-		l.node.log.Info("the server is stopping", "reason", framing.DrainCode(message.Code), "relays", l.relays.len())
+		l.node.log.Info("the server is stopping", "reason", framing.DrainCode(message.Code), "relays", l.Relays.Len())
 		l.work.Go(func() {
-			l.relays.closeWhenIdle(l.quic.Context())
+			l.Relays.CloseWhenIdle(l.quic.Context())
 			l.control.reply(envelope, framing.OpDrained, &framing.Drained{})
 		})
 		return nil

@@ -8,9 +8,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/quic-go/quic-go"
-
 	"apquic/framing"
+	"apquic/quicproxy/internal/relay"
 )
 
 // acceptBacklog is how many connections wait for Accept; more are refused.
@@ -54,28 +53,35 @@ type serviceListener struct {
 	closed bool
 }
 
-// deliver queues a relay for Accept.
-func (s *serviceListener) deliver(l *link, stream *quic.Stream, header *framing.StreamHeader) {
-	c := &streamConn{
-		Stream: stream, relays: &l.relays,
-		local: publicAddress(header.PublicAddress), remote: publicAddress(header.ClientAddress),
+// serve queues a relay for Accept, and returns when the caller has closed it, or it was reset and nobody has to see that
+// any more.
+func (s *serviceListener) serve(l *link, stream relay.Stream, header *framing.StreamHeader) {
+	c := newStreamConn(stream, publicAddress(header.PublicAddress), publicAddress(header.ClientAddress))
+	account, leave := l.node.memory.from.Open(claimedAddress(header.ClientAddress))
+	defer leave()
+	keeps := account.Open(c)
+	defer keeps.Close()
+	stream.Count(keeps.Add)
+	if code := s.offer(c); code != framing.NoError {
+		stream.Discard(code)
+		return
 	}
+	l.relayBegan()
+	c.wait(l.node.over)
+}
+
+// offer reports why a connection does not wait for Accept.
+func (s *serviceListener) offer(c *streamConn) framing.ErrorCode {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		l.refuse(stream, framing.ErrorUnknownService)
-		return
-	}
-	if !l.relays.add(c) {
-		l.refuse(stream, framing.ErrorRelayShutdown)
-		return
+		return framing.ErrorUnknownService
 	}
 	select {
 	case s.accepted <- c:
-		l.relayBegan()
+		return framing.NoError
 	default:
-		l.relays.remove(c)
-		l.refuse(stream, framing.ErrorNodeBusy)
+		return framing.ErrorNodeBusy
 	}
 }
 
@@ -102,7 +108,6 @@ func (s *serviceListener) Close() error {
 	for {
 		select {
 		case c := <-s.accepted:
-			c.relays.remove(c)
 			c.abort(framing.ErrorUnknownService)
 		default:
 			return nil

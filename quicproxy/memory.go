@@ -10,6 +10,7 @@ import (
 	"apquic/framing"
 	"apquic/internal/machine"
 	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/relay"
 )
 
 const (
@@ -36,7 +37,6 @@ type memoryBudget struct {
 	peer   *limit.Account         // of the other side, for what it costs beside relays; nil: each has one
 	from   *limit.NetworkAccounts // of public clients' addresses, at a node
 	log    *slog.Logger
-	begin  time.Time
 	busy   chan struct{} // has room for one: there may be relays, or somebody waits
 
 	arrived atomic.Int64  // bytes since the last look
@@ -44,7 +44,7 @@ type memoryBudget struct {
 	flood   chan struct{} // has room for one: there are more
 
 	mu       sync.Mutex
-	relays   map[*relay]relayName
+	relays   map[*relay.Relay]*watchedRelay
 	carriers map[*carrier]struct{}
 	dialing  map[*claimedClient]struct{} // whose upstream is
 	reset    uint64                      // how many relays were
@@ -59,10 +59,18 @@ func (n *Node) MemoryHeld() int64 { return n.memory.Used() }
 // relayName is what a relay is called in the log.
 type relayName struct{ service, client string }
 
+// watchedRelay is what the last look at a relay saw: bytes that wait for its TCP connection, and how many have gone there.
+// look is its only user.
+type watchedRelay struct {
+	relayName
+	waiting int
+	written uint64
+}
+
 func newMemoryBudget(bytes int64, log *slog.Logger) *memoryBudget {
 	b := &memoryBudget{
-		Memory: limit.NewMemory(mayHold(bytes)), budget: bytes, log: log, begin: time.Now(), busy: make(chan struct{}, 1), flood: make(chan struct{}, 1),
-		relays: make(map[*relay]relayName), carriers: make(map[*carrier]struct{}), dialing: make(map[*claimedClient]struct{}),
+		Memory: limit.NewMemory(mayHold(bytes)), budget: bytes, log: log, busy: make(chan struct{}, 1), flood: make(chan struct{}, 1),
+		relays: make(map[*relay.Relay]*watchedRelay), carriers: make(map[*carrier]struct{}), dialing: make(map[*claimedClient]struct{}),
 	}
 	b.peer, b.from = b.Account(1), limit.NewNetworkAccounts(b.Memory)
 	b.alarm.Store(leastAlarm)
@@ -80,23 +88,26 @@ func (b *memoryBudget) receive(bytes int) {
 // and buffers on their way.
 func mayHold(budget int64) int64 { return budget - budget/8 - min(budget/4, 4<<20) }
 
-// now is a monotonic time that fits into an atomic; never 0.
-func (b *memoryBudget) now() int64 { return int64(time.Since(b.begin)) + 1 }
+// wait returns when it is worth to ask for room again.
+func (b *memoryBudget) wait() {
+	freed := b.Freed()
+	signal(b.busy)
+	<-freed
+}
 
-func (b *memoryBudget) add(r *relay, name relayName) {
+func (b *memoryBudget) add(r *relay.Relay, name relayName) {
 	b.mu.Lock()
-	b.relays[r] = name
+	b.relays[r] = &watchedRelay{relayName: name}
 	b.mu.Unlock()
 	signal(b.busy)
 }
 
-func (b *memoryBudget) remove(r *relay) {
+func (b *memoryBudget) remove(r *relay.Relay) {
 	b.mu.Lock()
 	delete(b.relays, r)
 	b.mu.Unlock()
-	r.carrier.orphan(r.stream)
-	r.keeps.Close()
-	r.waits.Close()
+	r.Keeps.Close()
+	r.Waits.Close()
 }
 
 // await counts what a client sends before its upstream is there, until served.
@@ -179,63 +190,66 @@ func (b *memoryBudget) look() (pause time.Duration) {
 	for c := range b.dialing {
 		c.look()
 	}
-	now := b.now()
-	for r := range b.relays {
-		if r.look(now) {
+	for r, watched := range b.relays {
+		if watched.look(r) {
 			pause = lookWhileBusy
 		}
 	}
 	b.mu.Unlock()
 	for _, h := range b.Excess() {
 		switch owner := h.Owner.(type) {
-		case *relay:
+		case *relay.Relay:
 			b.end(owner, h)
 		case *carrier:
 			owner.endForMemory(h, b.log)
+		case *streamConn:
+			b.log.Warn("a connection was reset because the other side does not ack what it was sent and the memory budget is used up",
+				"client", owner.remote, "budget", b.budget)
+			owner.Discard(framing.ErrorRelayStalled)
 		case *claimedClient:
 			b.log.Warn("a connection was reset because its upstream does not answer and the memory budget is used up", "budget", b.budget)
-			resetStream(owner.stream, framing.ErrorRelayStalled)
+			owner.stream.Discard(framing.ErrorRelayStalled)
 		}
 	}
 	return pause
 }
 
 // end resets a relay, to which h belongs.
-func (b *memoryBudget) end(r *relay, h *limit.Holding) {
+func (b *memoryBudget) end(r *relay.Relay, h *limit.Holding) {
 	bytes, age := h.Held()
 	b.mu.Lock()
-	name, running := b.relays[r]
-	if running && !r.aborted.Load() {
+	watched, running := b.relays[r]
+	if running && !r.Aborted() {
 		b.reset++
 	}
 	b.mu.Unlock()
-	if !running || r.aborted.Load() {
+	if !running || r.Aborted() {
 		return
 	}
 	what := "its reader does not read"
-	if h == r.keeps {
+	if h == r.Keeps {
 		what = "the other side does not confirm what it was sent"
 	}
 	b.log.Warn("a relay was reset because "+what+" and the memory budget is used up",
-		"service", name.service, "client", name.client, "bytes", bytes, "waiting", age.Round(100*time.Millisecond), "budget", b.budget,
+		"service", watched.service, "client", watched.client, "bytes", bytes, "waiting", age.Round(100*time.Millisecond), "budget", b.budget,
 		"hint", "a larger --memory lets more readers wait")
-	r.abort(framing.ErrorRelayStalled)
+	r.Abort(framing.ErrorRelayStalled)
 }
 
 // look notes what waits in the relay's stream and in the write to its TCP connection, and reports whether anything does.
-func (r *relay) look(now int64) bool {
+func (w *watchedRelay) look(r *relay.Relay) bool {
 	waits := 0
-	if begun := r.writing.Load(); begun != 0 && time.Duration(now-begun) >= waitingAfter && !r.left.Load() {
-		waits = copySize
+	if r.Writes() >= waitingAfter {
+		waits = relay.Size
 	}
-	if r.carrier.busy || waits+r.waiting > 0 {
-		waits += unread(receivingHalf(r.stream))
+	if stream, on := current(r.Stream()); stream != nil && (on.busy || waits+w.waiting > 0) {
+		waits += unread(receivingHalf(stream))
 	}
-	written := r.toTCPBytes.Load()
-	if waits > 0 || r.waiting > 0 {
-		r.waits.Set(r.waiting, waits, int(written-r.written))
+	written := r.ToTCP()
+	if waits > 0 || w.waiting > 0 {
+		r.Waits.Set(w.waiting, waits, int(written-w.written))
 	}
-	r.waiting, r.written = waits, written
+	w.waiting, w.written = waits, written
 	return waits > 0
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/relay"
 )
 
 // greedy asks for endless data over n relays and reads none of it.
@@ -42,7 +43,7 @@ func TestMemoryBudget(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		const affordable = 5
 		server := w.startServer(func(c *ServerConfig) {
-			c.Memory = affordable * (conn.MaxStreamWindow/2 + copySize) // as much as so many relays may cost
+			c.Memory = affordable * (conn.MaxStreamWindow/2 + relay.Size) // as much as so many relays may cost
 		})
 		w.serveTCP(web, serveEndless)
 		w.serveTCP("192.168.1.101:81", echo)
@@ -172,15 +173,15 @@ func TestClientLimits(t *testing.T) {
 
 // waiting is how many bytes services have sent that clients have not read: on the way, in streams, or in hand.
 func waiting(server, node *running) (bytes int64) {
-	sum := func(b *memoryBudget, count func(*relay) int64) {
+	sum := func(b *memoryBudget, count func(*relay.Relay) int64) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		for r := range b.relays {
 			bytes += count(r)
 		}
 	}
-	sum(node.node.memory, func(r *relay) int64 { return int64(r.toStreamBytes.Load()) })
-	sum(server.server.memory, func(r *relay) int64 { return -int64(r.toTCPBytes.Load()) })
+	sum(node.node.memory, func(r *relay.Relay) int64 { return int64(r.ToStream()) })
+	sum(server.server.memory, func(r *relay.Relay) int64 { return -int64(r.ToTCP()) })
 	return bytes
 }
 

@@ -18,7 +18,7 @@ import (
 // relaying counts the relays of all sessions, also of those that wait for a connection.
 func (s *Server) relaying() (n int) {
 	for _, a := range s.associations() {
-		relays, _ := a.size()
+		relays, _ := a.Size()
 		n += relays
 	}
 	for _, session := range s.Status().Sessions {

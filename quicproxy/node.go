@@ -20,6 +20,7 @@ import (
 	"apquic/internal/netmon"
 	"apquic/quicproxy/internal/keepalive"
 	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/relay"
 )
 
 // NodeConfig says what a Node is made of. The zero value of a field is its default unless noted.
@@ -118,18 +119,19 @@ type Node struct {
 	learner *keepalive.Learner // of AutoKeepalive
 
 	relaying sync.WaitGroup // streams of the server, and the relays that came with them
+	over     chan struct{}  // closed when no relay runs any more
 
 	mu          sync.Mutex
-	services    []*exposed   // in the order in which they were added
-	link        *link        // the connection in use, nil while there is none
-	association *association // with the server that runs now; nil: relays do not move
-	standby     bool         // another process with our key took over
-	server      certs.NodeID // that the server must prove
-	next        certs.NodeID // that it may prove as well, nobody: none
-	welcome     Welcome      // the last one
-	trouble     error        // why there is no connection; nil: there is one, or none was tried
-	known       bool         // the server has admitted us
-	secret      []byte       // lets us in; nil: there is none, or it is not needed any more
+	services    []*exposed         // in the order in which they were added
+	link        *link              // the connection in use, nil while there is none
+	association *relay.Association // with the server that runs now; nil: relays do not move
+	standby     bool               // another process with our key took over
+	server      certs.NodeID       // that the server must prove
+	next        certs.NodeID       // that it may prove as well, nobody: none
+	welcome     Welcome            // the last one
+	trouble     error              // why there is no connection; nil: there is one, or none was tried
+	known       bool               // the server has admitted us
+	secret      []byte             // lets us in; nil: there is none, or it is not needed any more
 
 	toldServices int // how many services the server allows
 }
@@ -183,6 +185,7 @@ func NewNode(config NodeConfig) (*Node, error) {
 		memory:  newMemoryBudget(cmp.Or(config.Memory, max(defaultMemory(), minNodeMemory)), config.Log),
 		costs:   newServerCosts(),
 		learner: keepalive.NewLearner(config.NATBindings, config.Log),
+		over:    make(chan struct{}),
 	}
 	if n.known {
 		n.secret = nil

@@ -4,11 +4,10 @@ import (
 	"net/netip"
 	"sync/atomic"
 
-	"github.com/quic-go/quic-go"
-
 	"apquic/framing"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/relay"
 )
 
 const (
@@ -42,8 +41,8 @@ func claimedAddress(clientAddress string) netip.Addr {
 
 // claimedClient is a client of which the server tells.
 type claimedClient struct {
-	stream *quic.Stream
-	relay  atomic.Pointer[relay]
+	stream relay.Stream
+	relay  atomic.Pointer[relay.Relay]
 
 	// What waits in the stream while its upstream is dialed, and what the memory budget saw of it last; look is its only user.
 	waits   *limit.Holding
@@ -52,15 +51,18 @@ type claimedClient struct {
 
 // look notes what waits in the stream.
 func (c *claimedClient) look() {
-	waits := unread(receivingHalf(c.stream))
+	waits := 0
+	if stream, _ := current(c.stream); stream != nil {
+		waits = unread(receivingHalf(stream))
+	}
 	c.waits.Set(c.waiting, waits, 0)
 	c.waiting = waits
 }
 
 // evict ends the client's relay, or the dial that is to become one.
 func (c *claimedClient) evict() {
-	resetStream(c.stream, framing.ErrorNodeBusy)
+	c.stream.Discard(framing.ErrorNodeBusy)
 	if r := c.relay.Load(); r != nil {
-		r.abort(framing.ErrorNodeBusy)
+		r.Abort(framing.ErrorNodeBusy)
 	}
 }

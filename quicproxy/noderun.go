@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/relay"
 )
 
 // Run keeps the node connected until ctx ends, then lets running relays finish and returns nil. Whatever
@@ -24,6 +25,7 @@ func (n *Node) Run(ctx context.Context) error {
 	defer func() {
 		links.Wait()
 		n.associate(0)
+		close(n.over)
 		n.relaying.Wait()
 		stop()
 		services.Wait()
@@ -85,23 +87,23 @@ func (n *Node) current() *link {
 
 // associate is what this process and that of the server have in common, whose instance is peer; 0: nothing. What it
 // had with another one is over.
-func (n *Node) associate(peer uint64) *association {
+func (n *Node) associate(peer uint64) *relay.Association {
 	if n.config.ResumeTime < 0 {
 		return nil
 	}
 	n.mu.Lock()
 	before := n.association
-	if before == nil && peer == 0 || before != nil && before.peer == peer {
+	if before == nil && peer == 0 || before != nil && before.Peer == peer {
 		n.mu.Unlock()
 		return before
 	}
 	n.association = nil
 	if peer != 0 {
-		n.association = newAssociation(peer, n.config.ResumeTime)
+		n.association = relay.NewAssociation(peer, n.config.ResumeTime)
 	}
 	now := n.association
 	n.mu.Unlock()
-	before.end(framing.ErrorRelayReset)
+	before.End(framing.ErrorRelayReset)
 	return now
 }
 
@@ -110,7 +112,7 @@ func (n *Node) relaysWait() bool {
 	n.mu.Lock()
 	a := n.association
 	n.mu.Unlock()
-	relays, carriers := a.size()
+	relays, carriers := a.Size()
 	return relays > 0 && carriers == 0
 }
 

@@ -50,7 +50,7 @@ func (s *session) orphanedLocked(lane *nodeConn, now time.Time) bool {
 // outstays reports whether an orphan has been here for too long. One that drains may finish what it carries.
 func (c *nodeConn) outstays(now time.Time) bool {
 	limit := orphanTime
-	if c.retiring.Load() && c.relays.len() > 0 {
+	if c.retiring.Load() && c.Relays.Len() > 0 {
 		limit = longRelay
 	}
 	return now.Sub(c.orphaned) >= limit

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/relay"
 )
 
 // maxParked bounds the connections of one lease that wait for their node. An address has a quarter of them, and a network
@@ -130,14 +131,14 @@ func (w *parked) waitForSocket() (left bool) {
 		return false
 	}
 	asked := len(w.client.read) > 0
-	err := w.socket.Read(func(fd uintptr) bool { return hasLeft(fd, asked) })
+	err := w.socket.Read(func(fd uintptr) bool { return relay.HasLeft(fd, asked) })
 	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // waitable is the socket of a connection, if it is one of which hasLeft can tell.
 func waitable(conn net.Conn) syscall.RawConn {
 	c, ok := conn.(syscall.Conn)
-	if !ok || !tellsLeft {
+	if !ok || !relay.TellsLeft {
 		return nil
 	}
 	raw, err := c.SyscallConn()

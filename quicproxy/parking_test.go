@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"apquic/quicproxy/internal/relay"
 )
 
 // TestParkingShares: one address, or one network, cannot take all places of those who wait for a node that is away.
@@ -75,7 +77,7 @@ func TestLargestParkedMakesRoom(t *testing.T) {
 // TestParkedClientLeaves: who waits for a node that is away and leaves gives the place back at once; who asked something
 // and waits for the answer, with the direction closed or not, keeps it and is served.
 func TestParkedClientLeaves(t *testing.T) {
-	if !tellsLeft {
+	if !relay.TellsLeft {
 		t.Skip("it cannot be told on this system")
 	}
 	for _, test := range []struct {
@@ -177,7 +179,7 @@ func tcpPair(t *testing.T) (dialed, accepted *net.TCPConn) {
 // TestPlaceOfParkedClient: the place at the server goes back, too, and a client that waited is served when its node is
 // back, with what it said meanwhile.
 func TestPlaceOfParkedClient(t *testing.T) {
-	if !tellsLeft {
+	if !relay.TellsLeft {
 		t.Skip("it cannot be told on this system")
 	}
 	tunnel := newTunnel(t, Service{Name: "web", Upstream: upstream(t, echo)})

@@ -106,7 +106,7 @@ func (l *link) watchPath(ctx context.Context) {
 	var look <-chan time.Time // while there are relays
 	for {
 		busy := l.path.busy
-		if look == nil && l.relays.len() > 0 {
+		if look == nil && l.Relays.Len() > 0 {
 			look = time.After(quiet)
 		}
 		if look != nil {
@@ -190,6 +190,7 @@ func (l *link) ping(ctx context.Context, limit time.Duration) {
 		}
 		if first {
 			l.keepalives.Unanswered(time.Now())
+			l.node.askAll(l) // what moved the way of one may have moved the others
 			var stop func()
 			something, stop = l.rescue(ctx)
 			defer stop()
@@ -198,5 +199,17 @@ func (l *link) ping(ctx context.Context, limit time.Duration) {
 			something, begin = ctx, time.Now() // the path is back: messages may come close together again
 		}
 		limit = min(max(time.Since(begin)/freshShare, kickEvery), maxFreshGap)
+	}
+}
+
+// askAll has all other connections ask whether the server is there.
+func (n *Node) askAll(but *link) {
+	n.mu.Lock()
+	association := n.association
+	n.mu.Unlock()
+	for _, c := range association.Live() {
+		if c != &but.Carrier {
+			c.Left()
+		}
 	}
 }

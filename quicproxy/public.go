@@ -12,6 +12,7 @@ import (
 	"apquic/internal/machine"
 	"apquic/lease"
 	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/relay"
 )
 
 const (
@@ -41,7 +42,7 @@ type publicListener struct {
 	closed  bool      // the lease ended
 	parking parking   // of clients, to be woken when one of the above changes
 	clients int       // public connections now
-	relays  map[*relay]struct{}
+	relays  map[*relay.Relay]struct{}
 	ended   Traffic // of the relays that have ended
 }
 
@@ -145,7 +146,7 @@ func (p *publicListener) admit(client net.Conn) {
 }
 
 func (p *publicListener) refuse(client net.Conn, err error) {
-	resetTCP(client)
+	relay.ResetTCP(client)
 	p.server.count(func(n *Counters) { n.Refused++ })
 	level := slog.LevelDebug
 	if isLimit(err) {
@@ -223,7 +224,7 @@ func (p *publicListener) attach(c *nodeConn, movable bool) {
 }
 
 // associationOf is where a relay over c may move to; nil: it may not.
-func (p *publicListener) associationOf(c *nodeConn) *association {
+func (p *publicListener) associationOf(c *nodeConn) *relay.Association {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.movable {

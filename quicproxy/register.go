@@ -55,7 +55,7 @@ func (l *link) requestLease(ctx context.Context, service *exposed) error {
 	request := &framing.ProxyRequest{
 		OriginAddress: service.origin, Service: service.name, WantedPort: uint32(service.wantedPort),
 		Services: l.serviceNames(service.name),
-		Movable:  l.association != nil && service.listener == nil,
+		Movable:  l.association != nil,
 	}
 	var response framing.ProxyResponse
 	if err := l.control.request(ctx, framing.OpProxyRequest, request, framing.OpProxyResponse, &response); err != nil {

@@ -25,7 +25,7 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 		if envelope.Opcode != framing.OpProgress {
 			return nil // news of a feature that this version does not know
 		}
-		return c.association.handleProgress(&c.carrier, envelope)
+		return c.handleProgress(c.association, envelope)
 	}
 	switch envelope.Opcode {
 	case framing.OpKeepalive:
@@ -119,7 +119,7 @@ func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse,
 	c.session.leases.Lock()
 	defer c.session.leases.Unlock()
 	switch {
-	case c.lane:
+	case c.Lane:
 		return nil, badRequest(errors.New("a lane has no services"))
 	case c.replaced:
 		return nil, &FailureError{Code: framing.ErrorReplaced, Text: "a newer connection of this node is in use"}
@@ -206,6 +206,7 @@ func (c *nodeConn) drain(envelope framing.Envelope) error {
 	again := c.draining
 	c.draining = true
 	c.retiring.Store(true)
+	c.association.Retire(&c.Carrier)
 	for _, p := range c.services {
 		p.suspend(c)
 	}
@@ -217,9 +218,9 @@ func (c *nodeConn) drain(envelope framing.Envelope) error {
 	if framing.DrainCode(message.Code) == framing.DrainLaneIdle {
 		level = slog.LevelDebug
 	}
-	c.log.Log(context.Background(), level, "node stops", "reason", framing.DrainCode(message.Code), "relays", c.relays.len())
+	c.log.Log(context.Background(), level, "node stops", "reason", framing.DrainCode(message.Code), "relays", c.Relays.Len())
 	c.server.work.Go(func() {
-		c.relays.closeWhenIdle(c.quic.Context())
+		c.Relays.CloseWhenIdle(c.quic.Context())
 		c.control.reply(envelope, framing.OpDrained, &framing.Drained{})
 	})
 	return nil

@@ -4,58 +4,9 @@ import (
 	"errors"
 	"io"
 	"net"
-	"runtime"
-	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
-
-	"apquic/quicproxy/internal/limit"
 )
-
-// TestResetBesideBlockedWrite: a client that does not read resets its connection, while a write and a read
-// of ours wait. The kernel tells only one of the two of the reset, mostly the write; the read must not take
-// it for a FIN, or cut-off data would look complete to the service.
-func TestResetBesideBlockedWrite(t *testing.T) {
-	t.Parallel()
-	if runtime.GOOS != "linux" {
-		t.Skip("only Linux tells a socket's state")
-	}
-	accepted := make(chan net.Conn)
-	address := upstream(t, func(c net.Conn) {
-		accepted <- c
-		<-accepted
-	})
-	for range 20 {
-		client, err := net.Dial("tcp4", address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := <-accepted
-		read := make(chan error)
-		go func() {
-			_, _, err := newReadyReader(c, openGate()).next()
-			read <- err
-		}()
-		var written atomic.Int64
-		go func() {
-			for chunk := make([]byte, 4<<10); ; written.Add(1) {
-				if _, err := c.Write(chunk); err != nil {
-					return
-				}
-			}
-		}()
-		for last := int64(-1); last != written.Load(); <-time.After(20 * time.Millisecond) {
-			last = written.Load() // until the write waits
-		}
-		client.(*net.TCPConn).SetLinger(0)
-		client.Close()
-		if err := <-read; !errors.Is(err, syscall.ECONNRESET) {
-			t.Errorf("the read returned %v", err)
-		}
-		accepted <- nil
-	}
-}
 
 // TestRealSockets repeats on the kernel's TCP what TestRelay shows in the simulation, where readiness, FIN
 // and RST take another way through the code.
@@ -129,9 +80,4 @@ func TestRealSockets(t *testing.T) {
 	if err := errors.Join(exchangeErr(c, "hello"), c.CloseWrite(), wantRead(c, "", nil)); err != nil {
 		t.Errorf("unix socket: %v", err)
 	}
-}
-
-// openGate is that of a relay with memory enough.
-func openGate() readGate {
-	return readGate{&relay{keeps: limit.NewMemory(1 << 30).Account(1).Open(nil)}}
 }

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"apquic/certs"
@@ -114,7 +113,6 @@ type Server struct {
 	config    ServerConfig
 	log       *slog.Logger
 	since     time.Time
-	lastRelay atomic.Uint64      // the number that a relay got last
 	successor *framing.Successor // that is announced to nodes; nil: none
 	instance  uint64             // tells this process from the one before it
 	lessor    *lease.Lessor
@@ -131,13 +129,14 @@ type Server struct {
 	listeners, work sync.WaitGroup
 	stopped         chan struct{} // closed when the public listeners close for good
 
-	mu       sync.Mutex
-	sessions map[certs.NodeID]*session
-	accounts accounts
-	public   map[uint16]*publicListener
-	publicOf map[certs.NodeID]map[uint16]*publicListener // the same, by node
-	draining bool
-	counters Counters
+	mu        sync.Mutex
+	sessions  map[certs.NodeID]*session
+	lastRelay uint64 // the highest number of a relay of a process of which nothing is left
+	accounts  accounts
+	public    map[uint16]*publicListener
+	publicOf  map[certs.NodeID]map[uint16]*publicListener // the same, by node
+	draining  bool
+	counters  Counters
 }
 
 // NewServer validates config and makes a server of it.

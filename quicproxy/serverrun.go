@@ -15,6 +15,7 @@ import (
 	"apquic/framing"
 	"apquic/internal/udp"
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/relay"
 )
 
 // Run serves until ctx ends, lets running relays finish, and returns nil; or it returns why it cannot go
@@ -129,7 +130,7 @@ func (s *Server) drain() {
 	}
 	relays := 0
 	for _, c := range conns {
-		relays += c.relays.len()
+		relays += c.Relays.Len()
 	}
 	tellWaiting(s.log, s.config.Drain, relays)
 	defer context.AfterFunc(s.config.StopNow, func() {
@@ -139,20 +140,22 @@ func (s *Server) drain() {
 	})()
 	var drained sync.WaitGroup
 	for _, c := range conns {
-		drained.Go(func() { finish(c.quic, c.control, &c.relays, s.config.Drain, code, reason) })
+		drained.Go(func() { finish(c.quic, c.control, &c.Relays, s.config.Drain, code, reason) })
 	}
 	drained.Wait()
 	for _, a := range s.associations() {
-		a.end(framing.ErrorRelayShutdown)
+		a.End(framing.ErrorRelayShutdown)
 	}
 }
 
 // associations are those of all sessions.
-func (s *Server) associations() (all []*association) {
+func (s *Server) associations() (all []*relay.Association) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, session := range s.sessions {
-		all = slices.AppendSeq(all, maps.Values(session.associations))
+		for _, p := range session.processes {
+			all = append(all, p.Association)
+		}
 	}
 	return all
 }

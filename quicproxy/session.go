@@ -14,6 +14,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/relay"
 )
 
 const (
@@ -41,10 +42,16 @@ type session struct {
 
 	// Guarded by Server.mu. A lane carries relays and nothing else; a session without conns may still have some.
 	conns, lanes []*nodeConn
-	// associations are those with the processes of the node, by their instance. One without connections has relays
-	// that wait for some.
-	associations map[uint64]*association
-	turns        uint64 // how many connections were primary
+	// processes are those of the node, by their instance. One without connections has relays that wait for some.
+	processes map[uint64]*process
+	turns     uint64 // how many connections were primary
+}
+
+// process is one of a node, of which relays go on over other connections. Its fields are guarded by Server.mu.
+type process struct {
+	*relay.Association
+	users int    // connections that belong to it
+	turn  uint64 // of its last primary connection, among those of the session
 }
 
 // nodeConn is one QUIC connection of a node, as the server sees it.
@@ -58,17 +65,20 @@ type nodeConn struct {
 	since       time.Time
 	log         *slog.Logger
 	session     *session
-	admission   Admission    // what the operator lets it do
-	account     *account     // of the node, from the moment that it is admitted
-	association *association // nil: relays do not move
-	silent      atomic.Bool  // the node leaves what was sent to it unacknowledged
-	silence     silenceMeter // watchSilence is its only user,
-	woken       time.Time    // and of this: when the node was asked last to say something
-	requests    requestQueue // those that need the lease store
-	turn        uint64       // how many connections of its session were primary when it became it; guarded by Server.mu
-	carried     int          // relays, also those about to begin; guarded by Server.mu
-	orphaned    time.Time    // when the lane lost its process; zero: it has one. Guarded by Server.mu
-	retiring    atomic.Bool  // it asked to be drained: no new relays
+	admission   Admission          // what the operator lets it do
+	account     *account           // of the node, from the moment that it is admitted
+	association *relay.Association // nil: relays end with their connection
+	process     *process           // that has it; nil: none
+	begun       begunRelays        // on this connection
+	silent      atomic.Bool        // the node leaves what was sent to it unacknowledged
+	silence     silenceMeter       // watchSilence is its only user,
+	suspect     bool               // of this, too,
+	woken       time.Time          // and of this: when the node was asked last to say something
+	requests    requestQueue       // those that need the lease store
+	turn        uint64             // how many connections of its session were primary when it became it; guarded by Server.mu
+	carried     int                // relays, also those about to begin; guarded by Server.mu
+	orphaned    time.Time          // when the lane lost its process; zero: it has one. Guarded by Server.mu
+	retiring    atomic.Bool        // it asked to be drained: no new relays
 
 	meter conn.LossMeter  // watchLoss is its only user
 	probe conn.ProbeToken // zero: none; serveNode is its only user
@@ -90,19 +100,18 @@ func (s *Server) serveNode(conn *quic.Conn) {
 		return
 	}
 	defer s.closeAccount(c.account)
-	c.acceptSegments(c.association, s.memory, c.account.memory)
-	c.association.join(&c.carrier)
+	c.carrier.begin(s.memory, c.account.memory)
+	c.association.Join(&c.Carrier)
 	s.tidy(c.session, c.node)
 	err = c.control.serve(c.handle)
 	conn.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
 	s.probes.end(c)
-	if !c.lane && isShutdown(err) {
-		c.association.ends()
+	if !c.Lane && isShutdown(err) {
+		c.association.Ends()
 	}
-	c.association.leave(&c.carrier)
-	c.relays.lose()
+	c.association.Leave(&c.Carrier)
 	c.requests.working.Wait()
-	c.serving.Wait()
+	c.Working.Wait()
 	c.control.end()
 	s.memory.forget(&c.carrier)
 	s.leave(c)
@@ -111,7 +120,7 @@ func (s *Server) serveNode(conn *quic.Conn) {
 
 // level is that of lines about the beginning and the end of c: of lanes there are many.
 func (c *nodeConn) level() slog.Level {
-	if c.lane {
+	if c.Lane {
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo
@@ -119,7 +128,7 @@ func (c *nodeConn) level() slog.Level {
 
 // enter lets c into the session of its node, and makes it primary.
 func (s *Server) enter(c *nodeConn, standby bool) error {
-	if c.lane {
+	if c.Lane {
 		return s.joinLane(c)
 	}
 	older, err := s.join(c, standby)
@@ -177,8 +186,8 @@ func (s *Server) join(c *nodeConn, standby bool) (older []*nodeConn, err error) 
 	s.associateLocked(c, existing)
 	existing.turns++
 	c.turn = existing.turns
-	if c.association != nil {
-		c.association.turn = c.turn
+	if c.process != nil {
+		c.process.turn = c.turn
 	}
 	return older, nil
 }
@@ -189,39 +198,42 @@ func (s *Server) associateLocked(c *nodeConn, session *session) {
 	if !c.features.Has(framing.FeatureMovingRelays) {
 		return
 	}
-	if session.associations == nil {
-		session.associations = make(map[uint64]*association)
+	if session.processes == nil {
+		session.processes = make(map[uint64]*process)
 	}
-	if session.associations[c.instance] == nil {
-		session.associations[c.instance] = newAssociation(c.instance, s.config.ResumeTime)
+	p := session.processes[c.instance]
+	if p == nil {
+		p = &process{Association: relay.NewServerAssociation(c.instance, s.lastRelay, s.config.ResumeTime)}
+		session.processes[c.instance] = p
 	}
-	c.association = session.associations[c.instance]
-	c.association.users++
+	p.users++
+	c.process, c.association = p, p.Association
 }
 
 // tidy forgets what is left of a session when nothing is, and ends the relays of processes that another one of the
 // node has followed.
 func (s *Server) tidy(session *session, node certs.NodeID) {
 	s.mu.Lock()
-	var over []*association
-	for instance, a := range session.associations {
+	var over []*process
+	for instance, p := range session.processes {
 		// An older connection of another process that lives on has not followed anybody.
-		followed := len(session.conns) > 0 && session.conns[len(session.conns)-1].turn > a.turn
-		switch relays, _ := a.size(); {
-		case a.users > 0:
+		followed := len(session.conns) > 0 && session.conns[len(session.conns)-1].turn > p.turn
+		switch relays, _ := p.Size(); {
+		case p.users > 0:
 		case followed:
-			over = append(over, a)
+			over = append(over, p)
 			fallthrough
 		case relays == 0:
-			delete(session.associations, instance)
+			delete(session.processes, instance)
+			s.lastRelay = max(s.lastRelay, p.Last()) // whoever comes again knows the numbers before
 		}
 	}
-	if len(session.conns)+len(session.lanes)+len(session.associations) == 0 && s.sessions[node] == session {
+	if len(session.conns)+len(session.lanes)+len(session.processes) == 0 && s.sessions[node] == session {
 		delete(s.sessions, node)
 	}
 	s.mu.Unlock()
-	for _, a := range over {
-		a.endAnew()
+	for _, p := range over {
+		p.EndAnew()
 	}
 }
 
@@ -240,8 +252,8 @@ func (s *Server) leave(c *nodeConn) {
 	isC := func(other *nodeConn) bool { return other == c }
 	c.session.conns = slices.DeleteFunc(c.session.conns, isC)
 	c.session.lanes = slices.DeleteFunc(c.session.lanes, isC)
-	if c.association != nil {
-		c.association.users--
+	if c.process != nil {
+		c.process.users--
 	}
 	s.mu.Unlock()
 	s.tidy(c.session, c.node)
@@ -273,7 +285,7 @@ func (c *nodeConn) retire(successor *nodeConn) {
 		c.server.closeProcess(c, code, text)
 		return
 	}
-	c.relays.closeWhenIdle(c.quic.Context())
+	c.Relays.CloseWhenIdle(c.quic.Context())
 	sleep(c.quic.Context(), farewell)
 	for begin := time.Now(); !other && c.hasLeases() && time.Since(begin) < takeover && c.quic.Context().Err() == nil; {
 		sleep(c.quic.Context(), farewell)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -17,7 +18,10 @@ const (
 	// clients wait for it. What runs goes on, since the node may only be cut off for a moment.
 	silentAfter = 3 * time.Second
 	// silenceLook is the time between two looks at a connection that carries relays.
-	silenceLook = 250 * time.Millisecond
+	silenceLook = 100 * time.Millisecond
+	// A connection that leaves something unacknowledged for suspectAfter, or so many round trips, is avoided as long as there
+	// is another one.
+	suspectAfter, suspectRoundTrips = 300 * time.Millisecond, 4
 )
 
 // silenceMeter tells whether a peer leaves something unacknowledged for long. QUIC does not say what is acknowledged, but
@@ -30,9 +34,9 @@ type silenceMeter struct {
 	since          time.Time // since when an answer is missing; zero: none is
 }
 
-// look is called every silenceLook while there are relays. It reports whether nothing came for silentAfter although
-// an answer is missing.
-func (m *silenceMeter) look(stats quic.ConnectionStats, now time.Time) (silent bool) {
+// look is called every silenceLook while there are relays. It returns for how long nothing came although an answer is
+// missing.
+func (m *silenceMeter) look(stats quic.ConnectionStats, now time.Time) (silence time.Duration) {
 	before := *m
 	m.sent, m.received, m.looked = stats.PacketsSent, stats.PacketsReceived, now
 	m.heard = !before.looked.IsZero() && m.received != before.received
@@ -42,7 +46,15 @@ func (m *silenceMeter) look(stats quic.ConnectionStats, now time.Time) (silent b
 	case m.since.IsZero() && m.sent != before.sent && !before.heard:
 		m.since = before.looked
 	}
-	return !m.since.IsZero() && now.Sub(m.since) >= silentAfter
+	if m.since.IsZero() {
+		return 0
+	}
+	return now.Sub(m.since)
+}
+
+// isSuspect reports whether a connection that was silent for so long is to be avoided.
+func isSuspect(silence time.Duration, stats quic.ConnectionStats) bool {
+	return silence >= max(suspectAfter, suspectRoundTrips*stats.SmoothedRTT)
 }
 
 // rest is called instead of look while there are no relays.
@@ -56,7 +68,11 @@ func (m *silenceMeter) rest() {
 func (s *Server) watchSilence(ctx context.Context, transport *quic.Transport) {
 	for sleep(ctx, silenceLook); ctx.Err() == nil; sleep(ctx, silenceLook) {
 		for _, c := range s.expectantConns() {
-			silent := c.silence.look(c.quic.ConnectionStats(), time.Now())
+			stats := c.quic.ConnectionStats()
+			silence := c.silence.look(stats, time.Now())
+			c.suspect = isSuspect(silence, stats)
+			c.association.Suspect(&c.Carrier, c.suspect)
+			silent := silence >= silentAfter
 			if silent != c.silent.Swap(silent) {
 				s.tellSilence(c, silent)
 			}
@@ -68,14 +84,14 @@ func (s *Server) watchSilence(ctx context.Context, transport *quic.Transport) {
 	}
 }
 
-// expectantConns are the connections with relays, and those that are silent.
+// expectantConns are the connections with relays, and those that do not answer.
 func (s *Server) expectantConns() (conns []*nodeConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, session := range s.sessions {
 		for _, all := range [][]*nodeConn{session.conns, session.lanes} {
 			for _, c := range all {
-				if c.relays.len() > 0 || c.silent.Load() {
+				if c.Relays.Len() > 0 || c.suspect || c.silent.Load() {
 					conns = append(conns, c)
 				} else {
 					c.silence.rest()
@@ -99,15 +115,36 @@ func (s *Server) tellSilence(c *nodeConn, silent bool) {
 	}
 }
 
+// begunRelays are the relays that have begun on a connection and run.
+type begunRelays struct {
+	mu     sync.Mutex
+	relays map[*publicRelay]struct{}
+}
+
+func (b *begunRelays) add(r *publicRelay) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.relays == nil {
+		b.relays = make(map[*publicRelay]struct{})
+	}
+	b.relays[r] = struct{}{}
+}
+
+func (b *begunRelays) remove(r *publicRelay) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.relays, r)
+}
+
 // giveUpUnheard refuses the clients whose relay began when c was dead already, and who have waited as long as those may
 // that came later.
 func (c *nodeConn) giveUpUnheard() {
-	for _, m := range c.relays.all() {
-		r, ok := m.(*relay)
-		if ok && r.isUnheard() && time.Since(r.begun) >= silentAfter+max(c.server.config.Park, 0) {
+	c.begun.mu.Lock()
+	defer c.begun.mu.Unlock()
+	for r := range c.begun.relays {
+		if !r.Stream().Heard() && time.Since(r.Begun()) >= silentAfter+max(c.server.config.Park, 0) {
 			r.away.Store(true)
-			resetStream(r.stream, framing.ErrorRelayReset) // at once: what the node has not seen it needs not see
-			r.abort(framing.ErrorRelayReset)
+			r.Abort(framing.ErrorRelayReset)
 		}
 	}
 }
@@ -119,12 +156,6 @@ func (c *nodeConn) wake(transport *quic.Transport) {
 		c.woken = now
 		transport.WriteTo([]byte(conn.WakeDatagram), c.quic.RemoteAddr())
 	}
-}
-
-// isUnheard reports that nothing at all has come over the connection of a relay since it began, so that its stream header
-// was never acknowledged, and nothing of the relay over another one.
-func (r *relay) isUnheard() bool {
-	return r.retriable && !r.known.Load() && r.carrier.quic.ConnectionStats().PacketsReceived == r.heard
 }
 
 // answers waits until something comes from the node; false: nothing came for silentAfter, or the connection ended.

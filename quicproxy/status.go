@@ -8,6 +8,7 @@ import (
 
 	"apquic/certs"
 	"apquic/lease"
+	"apquic/quicproxy/internal/relay"
 )
 
 // Counters only grow.
@@ -61,7 +62,7 @@ func (s *Server) Status() ServerStatus {
 		for i, c := range slices.Concat(session.conns, session.lanes) {
 			status.Sessions = append(status.Sessions, SessionStatus{
 				Node: c.node, Name: c.admission.Name, Address: c.quic.RemoteAddr().String(), Version: c.version, Instance: c.instance,
-				Since: c.since, Relays: c.relays.len(), Primary: i == len(session.conns)-1, Lane: c.lane,
+				Since: c.since, Relays: c.Relays.Len(), Primary: i == len(session.conns)-1, Lane: c.Lane,
 			})
 		}
 	}
@@ -79,27 +80,27 @@ func (p *publicListener) traffic() Traffic {
 	t := p.ended
 	t.Clients = p.clients
 	for r := range p.relays {
-		t.ToNode += r.toStreamBytes.Load()
-		t.FromNode += r.toTCPBytes.Load()
+		t.ToNode += r.ToStream()
+		t.FromNode += r.ToTCP()
 	}
 	return t
 }
 
-func (p *publicListener) relayBegan(r *relay) {
+func (p *publicListener) relayBegan(r *relay.Relay) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.relays == nil {
-		p.relays = make(map[*relay]struct{})
+		p.relays = make(map[*relay.Relay]struct{})
 	}
 	p.relays[r] = struct{}{}
 }
 
-func (p *publicListener) relayEnded(r *relay) {
+func (p *publicListener) relayEnded(r *relay.Relay) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.relays, r)
-	p.ended.ToNode += r.toStreamBytes.Load()
-	p.ended.FromNode += r.toTCPBytes.Load()
+	p.ended.ToNode += r.ToStream()
+	p.ended.FromNode += r.ToTCP()
 }
 
 func (p *publicListener) clientCame(n int) {
@@ -115,9 +116,9 @@ func (s *Server) count(change func(*Counters)) {
 	change(&s.counters)
 }
 
-func (s *Server) relayEnded(r *relay) {
+func (s *Server) relayEnded(r *relay.Relay) {
 	s.count(func(n *Counters) {
-		n.ToNode += r.toStreamBytes.Load()
-		n.FromNode += r.toTCPBytes.Load()
+		n.ToNode += r.ToStream()
+		n.FromNode += r.ToTCP()
 	})
 }

@@ -1,25 +1,53 @@
 package quicproxy
 
 import (
+	"errors"
 	"net"
 	"sync"
 	"syscall"
 	"time"
 
-	"github.com/quic-go/quic-go"
-
 	"apquic/framing"
+	"apquic/quicproxy/internal/relay"
 )
 
 // streamConn is a relay as a net.Conn, for callers of Node.Listen.
 type streamConn struct {
-	*quic.Stream // for its deadlines
-	relays       *relaySet
+	relay.Stream // for its deadlines
 	local        publicAddress
 	remote       publicAddress
 
 	writing sync.Mutex // a stream may not be closed while it is written to
 	closing sync.Once
+	closed  chan struct{} // by Close, or abort
+	reset   chan struct{} // closed when the stream was reset, or lost
+}
+
+func newStreamConn(s relay.Stream, local, remote publicAddress) *streamConn {
+	c := &streamConn{Stream: s, local: local, remote: remote, closed: make(chan struct{}), reset: make(chan struct{})}
+	s.Watch(func(reset bool) {
+		if reset {
+			close(c.reset)
+		}
+	})
+	return c
+}
+
+// wait returns when the connection needs its stream no more: it was closed, or what came before a reset could be read,
+// or over is closed.
+func (c *streamConn) wait(over <-chan struct{}) {
+	select {
+	case <-c.closed:
+	case <-over:
+	case <-c.reset:
+		timer := time.NewTimer(relay.ResetLinger)
+		defer timer.Stop()
+		select {
+		case <-c.closed:
+		case <-over:
+		case <-timer.C:
+		}
+	}
 }
 
 func (c *streamConn) LocalAddr() net.Addr  { return c.local }
@@ -37,11 +65,16 @@ func (c *streamConn) Write(b []byte) (int, error) {
 	return n, c.tcpError("write", err)
 }
 
+// SetDeadline is SetReadDeadline and SetWriteDeadline.
+func (c *streamConn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
 // CloseWrite sends FIN; reading goes on.
 func (c *streamConn) CloseWrite() error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	return c.Stream.Close()
+	return c.Stream.CloseWrite()
 }
 
 // Close ends both directions. What was written before still arrives, unless the client goes on sending: then
@@ -49,20 +82,24 @@ func (c *streamConn) CloseWrite() error {
 func (c *streamConn) Close() error {
 	err := net.ErrClosed
 	c.closing.Do(func() {
-		c.Stream.CancelRead(quic.StreamErrorCode(framing.NoError))
-		c.Stream.SetWriteDeadline(time.Unix(1, 0)) // frees a Write that waits
+		c.CancelRead()
+		c.SetWriteDeadline(time.Unix(1, 0)) // frees a Write that waits
 		err = c.CloseWrite()
-		c.relays.remove(c)
+		close(c.closed)
 	})
 	return err
 }
 
-func (c *streamConn) abort(code framing.ErrorCode) { resetStream(c.Stream, code) }
-func (c *streamConn) lose()                        { c.abort(framing.ErrorRelayReset) }
+// abort resets a connection that nobody has.
+func (c *streamConn) abort(code framing.ErrorCode) {
+	c.Discard(code)
+	c.closing.Do(func() { close(c.closed) })
+}
 
 // tcpError says connection reset where TCP would.
 func (c *streamConn) tcpError(op string, err error) error {
-	if _, ok := resetCode(err); ok {
+	_, reset := errors.AsType[*relay.ResetError](err)
+	if reset || errors.Is(err, relay.ErrStopped) || errors.Is(err, relay.ErrLost) {
 		return &net.OpError{Op: op, Net: "tcp", Source: c.local, Addr: c.remote, Err: syscall.ECONNRESET}
 	}
 	return err

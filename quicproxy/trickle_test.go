@@ -1,17 +1,15 @@
 package quicproxy
 
 import (
-	"errors"
 	"io"
 	"net"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/quic-go/quic-go"
-
 	"apquic/framing"
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/relay"
 )
 
 // mover is a connection of w's node with the service web, whose relays may move.
@@ -27,7 +25,7 @@ func mover(w *world) (*peer, *framing.Sealer) {
 }
 
 // slack is what a budget may be exceeded by for a moment, beside a fifth: what a few relays take between two looks.
-const slack = 8 * copySize
+const slack = 8 * relay.Size
 
 // watchMemory looks often if a budget is kept; stop ends it and says whether.
 func watchMemory(t *testing.T, b *memoryBudget) (stop func()) {
@@ -152,29 +150,6 @@ func TestTricklingClients(t *testing.T) {
 	})
 }
 
-// TestStreamsWithoutRelays: segments that no relay waits for are refused at once, and count until the node ends them.
-func TestStreamsWithoutRelays(t *testing.T) {
-	simulate(t, func(t *testing.T, w *world) {
-		server := w.startServer()
-		p, _ := mover(w)
-		for range conn.MaxSegments {
-			stream, err := p.conn.OpenUniStream()
-			if err != nil {
-				t.Fatal(err)
-			}
-			for range 100 {
-				stream.WriteWithLimit(make([]byte, 128), noLimit)
-			}
-			<-stream.Context().Done()
-			_, err = stream.Write(make([]byte, 1))
-			if end, ok := errors.AsType[*quic.StreamError](err); !ok || !end.Remote || framing.ErrorCode(end.ErrorCode) != framing.ErrorUnknownRelay {
-				t.Fatalf("the stream goes on, or ended with %v", err)
-			}
-		}
-		eventually(t, "given back", func() bool { return server.server.memory.Used() == 0 })
-	})
-}
-
 // TestUnread: what waits in a stream is counted with the buffers that it pins, also behind a gap. It fails when quic-go
 // has other fields than unread.go looks for.
 func TestUnread(t *testing.T) {
@@ -192,7 +167,7 @@ func TestUnread(t *testing.T) {
 		}
 		go func() {
 			for b := make([]byte, 128); ; time.Sleep(time.Millisecond) {
-				if _, err := stream.WriteWithLimit(b, noLimit); err != nil {
+				if _, err := stream.WriteWithLimit(b, func(n int) int { return n }); err != nil {
 					return
 				}
 			}

@@ -12,6 +12,7 @@ import (
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/relay"
 )
 
 const (
@@ -47,25 +48,31 @@ func (l *link) refuse(stream *quic.Stream, code framing.ErrorCode) {
 	signal(l.node.memory.busy)
 }
 
-// serveStream relays one stream to the service that its header names.
+// serveStream relays one stream to the service that its header names, or has the relay go on that it belongs to.
 func (l *link) serveStream(stream *quic.Stream) {
 	header, code := l.readHeader(stream)
 	if header == nil {
 		l.refuse(stream, code)
 		return
 	}
-	if header.Relay != 0 {
-		l.association.hear(header.Relay)
+	s, err := l.association.Accept(&l.Carrier, stream, header)
+	if refused, ok := errors.AsType[*relay.RefusedError](err); ok {
+		l.refuse(stream, refused.Code)
+	}
+	if s == nil {
+		return // it is refused, or another one's
 	}
 	service := l.node.service(header.Service)
 	switch {
 	case service == nil:
-		l.refuse(stream, framing.ErrorUnknownService)
+		s.Discard(framing.ErrorUnknownService)
 	case service.listener != nil:
-		service.listener.deliver(l, stream, header)
+		service.listener.serve(l, s, header)
 	default:
-		l.relay(stream, service, header)
+		l.relay(s, service, header)
 	}
+	s.Finish()
+	signal(l.node.memory.busy)
 }
 
 // readHeader returns the header of a stream, or why there is none.
@@ -88,31 +95,36 @@ func (l *link) readHeader(stream *quic.Stream) (*framing.StreamHeader, framing.E
 	return header, framing.NoError
 }
 
-// dial connects to the upstream of a service, or resets the stream.
-func (l *link) dial(stream *quic.Stream, service *exposed) net.Conn {
+// dial connects to the upstream of a service, or resets the relay.
+func (l *link) dial(s relay.Stream, service *exposed) net.Conn {
 	if !l.node.costs.dials.Take(maxDials) {
-		l.refuse(stream, framing.ErrorNodeBusy)
+		s.Discard(framing.ErrorNodeBusy)
 		return nil
 	}
 	defer l.node.costs.dials.Give()
-	ctx, cancel := context.WithTimeout(stream.Context(), upstreamTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), upstreamTimeout)
 	defer cancel()
+	s.Watch(func(reset bool) {
+		if reset {
+			cancel() // the client went away
+		}
+	})
 	upstream, err := l.node.config.DialUpstream(ctx, service.network, service.address)
 	service.reached(l, err)
 	if err != nil {
-		l.refuse(stream, upstreamCode(err))
+		s.Discard(upstreamCode(err))
 		return nil
 	}
 	return upstream
 }
 
-func (l *link) relay(stream *quic.Stream, service *exposed, header *framing.StreamHeader) {
-	client := &claimedClient{stream: stream}
+func (l *link) relay(s relay.Stream, service *exposed, header *framing.StreamHeader) {
+	client := &claimedClient{stream: s}
 	from := claimedAddress(header.ClientAddress)
 	place, err := l.node.costs.clients.Admit(limit.Service{Name: service.name}, from, client.evict)
 	if err != nil {
 		l.node.log.Warn("a public connection was refused", "service", service.name, "client", header.ClientAddress, "err", err)
-		l.refuse(stream, framing.ErrorNodeBusy)
+		s.Discard(framing.ErrorNodeBusy)
 		return
 	}
 	defer place.Leave()
@@ -120,32 +132,22 @@ func (l *link) relay(stream *quic.Stream, service *exposed, header *framing.Stre
 	defer leave()
 	client.waits = account.Open(client)
 	l.node.memory.await(client)
-	upstream := l.dial(stream, service)
+	upstream := l.dial(s, service)
 	l.node.memory.served(client)
 	if upstream == nil {
 		return
 	}
-	r := newRelay(&l.carrier, stream, upstream, l.node.memory, account)
-	r.place = place
+	r := relay.New(upstream, account, place, l.node.memory.wait)
+	r.Carry(s)
 	client.relay.Store(r)
-	var association *association
-	if header.Relay != 0 {
-		association = l.association
-	}
-	if !r.begin(association, header.Relay) {
-		r.abort(framing.ErrorRelayShutdown)
-		l.refuse(stream, framing.ErrorRelayShutdown)
-		return
-	}
-	defer r.ended()
 	l.node.memory.add(r, relayName{service.name, header.ClientAddress})
 	defer l.node.memory.remove(r)
 	l.relayBegan()
 	service.relays.Add(1)
 	defer service.relays.Add(-1)
-	r.run()
+	r.Run()
 	l.node.log.Debug("relay ended", "service", service.name, "client", header.ClientAddress,
-		"to_upstream", r.toTCPBytes.Load(), "from_upstream", r.toStreamBytes.Load())
+		"to_upstream", r.ToTCP(), "from_upstream", r.ToStream())
 }
 
 // upstreamCode says to the server why there is no relay.

@@ -32,8 +32,8 @@ func (n *Node) Join(ctx context.Context) (Welcome, error) {
 	}
 	l.quic.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), "the node has joined")
 	l.work.Wait()
-	l.association.leave(&l.carrier)
-	l.serving.Wait()
+	l.association.Leave(&l.Carrier)
+	l.Working.Wait()
 	n.memory.forget(&l.carrier)
 	n.associate(0)
 	l.closeSocket()

@@ -129,22 +129,18 @@ func monkeyMessage(p *peer, random *rand.Rand) {
 	}
 }
 
-// monkeyStreams opens a relay and a segment, which may be cut, wrong, or of each other's number.
+// monkeyStreams opens an attempt of a relay, which may be cut, wrong, or of another one's number.
 func monkeyStreams(p *peer, random *rand.Rand, i int) {
 	if stream, err := p.conn.OpenStream(); err == nil {
 		header, _ := framing.AppendStreamHeader(nil, &framing.StreamHeader{
 			Service: []string{"web", "none"}[random.IntN(2)], Relay: random.Uint64N(8),
+			Attempt: random.Uint64N(4), Received: random.Uint64N(2) * random.Uint64N(100),
 			ClientAddress: fmt.Sprintf("192.0.2.%d:%d", i%250, 1+i),
 		})
-		stream.Write(append(header, make([]byte, random.IntN(3000))...)[:random.IntN(40)+1])
+		frame := append(header, make([]byte, random.IntN(3000))...)
+		stream.Write(frame[:min(len(frame), random.IntN(80)+1)])
 		if random.IntN(2) == 0 {
 			stream.CancelWrite(quic.StreamErrorCode(random.Uint32()))
 		}
-	}
-	if stream, err := p.conn.OpenUniStream(); err == nil {
-		header, _ := framing.AppendSegmentHeader(nil, &framing.SegmentHeader{
-			Relay: random.Uint64N(8), Offset: random.Uint64(), Length: random.Uint32N(1 << 16), End: random.IntN(2) == 0,
-		})
-		stream.Write(append(header, make([]byte, random.IntN(100))...))
 	}
 }

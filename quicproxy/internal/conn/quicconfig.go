@@ -18,8 +18,6 @@ const (
 	// relays. What protects the memory are the stream windows and the number of streams.
 	connectionWindow = 1 << 40
 
-	// MaxSegments is how many segments of relays that moved may be under way at once on a connection.
-	MaxSegments = 32
 	// MaxRelays is how many relays a node accepts at once on a connection.
 	MaxRelays = 1 << 14
 
@@ -46,7 +44,7 @@ func baseConfig(idleTimeout time.Duration) *quic.Config {
 		MaxStreamReceiveWindow:         MaxStreamWindow,
 		InitialConnectionReceiveWindow: connectionWindow,
 		MaxConnectionReceiveWindow:     connectionWindow,
-		MaxIncomingUniStreams:          MaxSegments,
+		MaxIncomingUniStreams:          -1, // none
 		// A reset then delivers what was written before it, as TCP does.
 		EnableStreamResetPartialDelivery: true,
 	}

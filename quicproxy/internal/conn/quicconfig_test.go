@@ -10,7 +10,7 @@ func TestQUICConfig(t *testing.T) {
 	t.Parallel()
 	const idle = 90 * time.Second
 	server, node := ServerQUICConfig(idle), NodeQUICConfig(idle, time.Second, false)
-	if most := uint64(MaxRelays+MaxSegments) * MaxStreamWindow; most >= server.InitialConnectionReceiveWindow || most >= node.InitialConnectionReceiveWindow {
+	if most := uint64(MaxRelays) * MaxStreamWindow; most >= server.InitialConnectionReceiveWindow || most >= node.InitialConnectionReceiveWindow {
 		t.Errorf("streams with %d unread bytes stop all others", most)
 	}
 	if server.Allow0RTT || node.Allow0RTT {

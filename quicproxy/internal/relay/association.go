@@ -30,13 +30,27 @@ type Association struct {
 	news     news
 }
 
-// NewAssociation makes an association with the process peer, whose relays live for resume without a connection. The server
-// opens their streams.
-func NewAssociation(peer uint64, server bool, resume time.Duration) *Association {
+// NewAssociation makes a node's association with the server process peer, whose relays live for resume without a connection.
+func NewAssociation(peer uint64, resume time.Duration) *Association {
 	return &Association{
-		Peer: peer, opens: server, resume: resume,
+		Peer: peer, resume: resume,
 		changed: make(chan struct{}), relays: make(map[uint64]*resumable),
 	}
+}
+
+// NewServerAssociation makes the same for a server, which opens streams. Its relays get numbers above after, which none has
+// had that the two processes ever knew.
+func NewServerAssociation(peer, after uint64, resume time.Duration) *Association {
+	a := NewAssociation(peer, resume)
+	a.opens, a.last = true, after
+	return a
+}
+
+// Last is the number that a relay of a server got last.
+func (a *Association) Last() uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.last
 }
 
 // Join adds a connection. A primary one takes over what the primary one before it carried, which may be dead.
@@ -266,4 +280,15 @@ func (a *Association) remove(s *resumable) {
 		a.giveUp.Stop()
 	}
 	a.news.forget(s, last)
+}
+
+// EndAnew is End after another process has followed the one that did not say goodbye: relays of which that one never heard
+// are taken back, to begin anew.
+func (a *Association) EndAnew() {
+	a.Ends()
+	for _, s := range a.all() {
+		if !s.TakeBack() {
+			s.Discard(framing.ErrorRelayReset)
+		}
+	}
 }

@@ -47,6 +47,7 @@ func (s *resumable) Lost(c *Carrier) {
 }
 
 func (s *resumable) detachLocked() {
+	s.listenLocked()
 	if s.carrier != nil {
 		s.carrier.Relays.remove(s)
 	}
@@ -131,7 +132,7 @@ func (s *resumable) introduce(carrier *Carrier, stream QUICStream) bool {
 		return false
 	}
 	s.attempt++
-	s.stream, s.carrier = stream, carrier
+	s.stream, s.carrier, s.received = stream, carrier, carrier.Received()
 	frame, err := framing.AppendStreamHeader(nil, &framing.StreamHeader{
 		Service: s.header.Service, ClientAddress: s.header.ClientAddress, PublicAddress: s.header.PublicAddress,
 		Relay: s.number, Attempt: s.attempt, Received: s.in.position,
@@ -197,6 +198,9 @@ func (s *resumable) accept(carrier *Carrier, stream QUICStream, header *framing.
 	if old != nil {
 		cancel(old, framing.ErrorRelayMoved)
 		before.Abandoned(old)
+		if before != carrier && before.alive() {
+			before.Left()
+		}
 	}
 	if err = errors.Join(err, err2); err != nil {
 		s.Discard(framing.ErrorRelayReset)
@@ -261,41 +265,31 @@ func (s *resumable) catchUp(stream QUICStream) {
 }
 
 func (s *resumable) catchUpFrom(stream QUICStream, next uint64) {
-	for {
-		s.mu.Lock()
-		if s.stream != stream || s.out.state != resuming {
-			done := s.stream == stream && s.out.state == over
-			s.mu.Unlock()
-			if done {
-				stream.Close() // behind the header or the answer
-			}
-			return
+	s.mu.Lock()
+	for s.stream == stream && s.out.state == resuming && next < s.out.kept.end {
+		end := s.out.kept.end
+		if s.sendLocked(stream, next, end) != nil {
+			break
 		}
-		next = max(next, s.out.kept.begin)
-		p, pinned := s.out.kept.from(next)
-		if pinned == nil {
-			s.out.caughtUp()
-			if s.deadlines != nil {
-				stream.SetWriteDeadline(s.deadlines.write)
-			}
-			ended, code := s.out.ended, s.out.code
-			s.changedLocked()
-			s.mu.Unlock()
-			if ended {
-				end(stream, code)
-			}
-			return
-		}
+		next = end
+	}
+	if s.stream != stream {
 		s.mu.Unlock()
-		err := write(stream, p)
-		s.mu.Lock()
-		s.out.kept.unpin(pinned)
-		s.mu.Unlock()
-		if err != nil {
-			s.writeFailed(stream, next, err)
-			return
+		return
+	}
+	// What is over before, the peer has, or wants no more: FIN behind the header or the answer.
+	ended, code := s.out.state == over, framing.NoError
+	if s.out.state == resuming {
+		s.out.caughtUp()
+		if s.deadlines != nil {
+			stream.SetWriteDeadline(s.deadlines.write)
 		}
-		next += uint64(len(p))
+		ended, code = s.out.ended, s.out.code
+		s.changedLocked()
+	}
+	s.mu.Unlock()
+	if ended {
+		end(stream, code)
 	}
 }
 

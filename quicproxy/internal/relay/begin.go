@@ -18,14 +18,14 @@ type RefusedError struct{ Code framing.ErrorCode }
 func (e *RefusedError) Error() string { return e.Code.String() }
 
 // Begin makes a relay of a new stream of c, with the header, and with what the client has sent already in the same write.
-// count is told how many more bytes of memory are kept, or fewer. ErrClosed: c takes none any more.
-func (a *Association) Begin(c *Carrier, stream QUICStream, header *framing.StreamHeader, first []byte, count func(int)) (Stream, error) {
+// ErrClosed: c takes none any more.
+func (a *Association) Begin(c *Carrier, stream QUICStream, header *framing.StreamHeader, first []byte) (Stream, error) {
 	if a == nil {
 		return beginPlain(c, stream, header, first)
 	}
-	s := newResumable(a, 0, count)
+	s := newResumable(a, 0)
 	s.header, s.service = header, header.Service
-	s.stream, s.carrier, s.attempt, s.began = stream, c, 1, time.Now()
+	s.stream, s.carrier, s.attempt, s.began, s.received = stream, c, 1, time.Now(), c.Received()
 	s.out.kept.copy(first)
 	if err := a.enter(s); err != nil {
 		s.out.stop(err)
@@ -63,11 +63,11 @@ func (a *Association) enter(s *resumable) error {
 
 // Accept takes a stream that the other side has opened, after its header. It returns a relay that begins; nil: the stream
 // belonged to one that was here, which has taken it, and needs it no more. *RefusedError: the stream is to be reset.
-func (a *Association) Accept(c *Carrier, stream QUICStream, header *framing.StreamHeader, count func(int)) (Stream, error) {
+func (a *Association) Accept(c *Carrier, stream QUICStream, header *framing.StreamHeader) (Stream, error) {
 	if a == nil || header.Relay == 0 {
 		return acceptPlain(c, stream)
 	}
-	s, begins, err := a.find(c, stream, header, count)
+	s, begins, err := a.find(c, stream, header)
 	switch {
 	case err != nil:
 		return nil, err
@@ -90,7 +90,7 @@ func (a *Association) Accept(c *Carrier, stream QUICStream, header *framing.Stre
 }
 
 // find returns the relay of a header, which begins if its number is new.
-func (a *Association) find(c *Carrier, stream QUICStream, header *framing.StreamHeader, count func(int)) (s *resumable, begins bool, err error) {
+func (a *Association) find(c *Carrier, stream QUICStream, header *framing.StreamHeader) (s *resumable, begins bool, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if s := a.relays[header.Relay]; s != nil {
@@ -106,7 +106,7 @@ func (a *Association) find(c *Carrier, stream QUICStream, header *framing.Stream
 	case a.over:
 		return nil, false, &RefusedError{framing.ErrorRelayShutdown}
 	}
-	s = newResumable(a, header.Relay, count)
+	s = newResumable(a, header.Relay)
 	s.service, s.stream, s.carrier, s.attempt, s.heard = header.Service, stream, c, header.Attempt, true
 	if !c.Relays.add(s) {
 		return nil, false, &RefusedError{framing.ErrorRelayShutdown}

@@ -15,6 +15,10 @@ type Conn interface {
 	Tell(*framing.Progress) error
 	// Context ends with the connection.
 	Context() context.Context
+	// Received is how many packets came so far.
+	Received() uint64
+	// Left is told that the other side has a relay go on over another connection, though this one has not ended.
+	Left()
 	// Abandoned is told of a stream that is not read any more, though the peer may not have ended it yet.
 	Abandoned(QUICStream)
 }

@@ -62,7 +62,7 @@ type linked struct {
 func newEnds(t *testing.T, seed uint64) *ends {
 	return &ends{
 		t: t, random: rand.New(rand.NewPCG(seed, 2)), window: 64 << 10, latency: 10 * time.Millisecond,
-		server: NewAssociation(1, true, 5*time.Minute), node: NewAssociation(2, false, 5*time.Minute),
+		server: NewServerAssociation(1, 0, 5*time.Minute), node: NewAssociation(2, 5*time.Minute),
 	}
 }
 
@@ -126,12 +126,13 @@ func (e *ends) accept(c *Carrier, stream QUICStream) {
 		(*answer)(stream)
 		return
 	}
-	s, err := e.node.Accept(c, stream, header, e.count)
+	s, err := e.node.Accept(c, stream, header)
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		cancel(stream, refused.Code)
 		return
 	}
 	if s != nil {
+		s.Count(e.count)
 		times, _ := e.began.LoadOrStore(header.ClientAddress, new(atomic.Int32))
 		times.(*atomic.Int32).Add(1)
 		e.serve(s, header)
@@ -169,11 +170,13 @@ func (e *ends) begin(l *linked, client string, first []byte) (Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := e.server.Begin(l.server, stream, &framing.StreamHeader{Service: "web", ClientAddress: client}, first, e.count)
+	s, err := e.server.Begin(l.server, stream, &framing.StreamHeader{Service: "web", ClientAddress: client}, first)
 	if err != nil {
 		cancel(stream, framing.ErrorRelayShutdown)
+		return nil, err
 	}
-	return s, err
+	s.Count(e.count)
+	return s, nil
 }
 
 // finish ends all connections and wants nothing left.

@@ -11,7 +11,8 @@ const (
 type kept struct {
 	begin, end uint64
 	chunks     []*chunk        // the first one has begin in it
-	count      func(bytes int) // how many more bytes of memory are taken, or fewer
+	memory     int             // bytes that the chunks take, also those that are only pinned
+	count      func(bytes int) // how many more of them there are, or fewer; nil: nobody counts
 }
 
 type chunk struct {
@@ -24,17 +25,16 @@ type chunk struct {
 
 func (c *chunk) end() uint64 { return c.begin + uint64(len(c.data)) }
 
-// add appends the first n bytes of buffer. It may take the buffer instead of copying it; then it returns its chunk, pinned.
-func (k *kept) add(buffer *Buffer, n int) (taken *chunk) {
+// add appends the first n bytes of buffer, which it takes over: few bytes are copied, so that they take no more than that.
+func (k *kept) add(buffer *Buffer, n int) {
 	if n < Size/2 {
 		k.copy(buffer[:n])
-		return nil
+		Buffers.Put(buffer)
+		return
 	}
-	c := &chunk{begin: k.end, data: buffer[:n], buffer: buffer, pins: 1}
-	k.chunks = append(k.chunks, c)
+	k.chunks = append(k.chunks, &chunk{begin: k.end, data: buffer[:n], buffer: buffer})
 	k.end += uint64(n)
-	k.count(Size)
-	return c
+	k.more(Size)
 }
 
 // copy appends a copy of p.
@@ -50,7 +50,7 @@ func (k *kept) copy(p []byte) {
 				size *= 2
 			}
 			k.chunks = append(k.chunks, &chunk{begin: k.end, data: make([]byte, 0, size)})
-			k.count(size)
+			k.more(size)
 			last++
 		}
 		c := k.chunks[last]
@@ -99,11 +99,18 @@ func (k *kept) release(offset uint64) {
 
 func (k *kept) free(c *chunk) {
 	if c.buffer == nil {
-		k.count(-cap(c.data))
+		k.more(-cap(c.data))
 		return
 	}
-	k.count(-Size)
+	k.more(-Size)
 	Buffers.Put(c.buffer)
+}
+
+func (k *kept) more(bytes int) {
+	k.memory += bytes
+	if k.count != nil {
+		k.count(bytes)
+	}
 }
 
 // size is how many bytes are kept.

@@ -18,6 +18,7 @@ import (
 // plain is a Stream that ends with its QUIC stream.
 type plain struct {
 	stream  QUICStream
+	count   func(bytes int) // of memory that a write holds; nil: nobody counts
 	carrier *Carrier
 	closed  atomic.Bool // by this side
 	writing sync.Mutex  // a QUIC stream may not be closed while it is written to
@@ -28,6 +29,7 @@ type plain struct {
 	reset   bool // with this
 	stop    func() bool
 	fired   chan struct{}
+	finish  sync.Once
 }
 
 func newPlain(c *Carrier, stream QUICStream) (*plain, error) {
@@ -69,6 +71,7 @@ func (p *plain) sendingEnded(cause error) {
 	if !remote {
 		return // this side, or the connection ended, which Lost tells
 	}
+	p.stream.CancelWrite(quic.StreamErrorCode(framing.NoError)) // quic-go then knows that it was seen
 	if code != framing.NoError {
 		p.stream.SetReadDeadline(time.Now().Add(ResetLinger))
 	}
@@ -121,6 +124,10 @@ func (p *plain) Write(b []byte) (int, error) {
 
 // WriteBuffer implements Stream.
 func (p *plain) WriteBuffer(buffer *Buffer, n int) error {
+	if p.count != nil {
+		p.count(Size)
+		defer p.count(-Size)
+	}
 	defer Buffers.Put(buffer)
 	_, err := p.Write(buffer[:n])
 	return err
@@ -175,11 +182,13 @@ func (p *plain) notify(reset bool) {
 
 // Finish implements Stream.
 func (p *plain) Finish() {
-	p.carrier.Relays.remove(p)
-	if !p.stop() {
-		<-p.fired
-	}
-	p.carrier.Abandoned(p.stream)
+	p.finish.Do(func() {
+		p.carrier.Relays.remove(p)
+		if !p.stop() {
+			<-p.fired
+		}
+		p.carrier.Abandoned(p.stream)
+	})
 }
 
 // Lost implements Member.
@@ -194,8 +203,14 @@ func (p *plain) SetWriteDeadline(t time.Time) error { return p.stream.SetWriteDe
 // Current implements Stream.
 func (p *plain) Current() (QUICStream, *Carrier) { return p.stream, p.carrier }
 
+// Count implements Stream.
+func (p *plain) Count(count func(bytes int)) { p.count = count }
+
 // Heard implements Stream.
 func (p *plain) Heard() bool { return true }
 
 // TakeBack implements Stream.
-func (p *plain) TakeBack() ([]byte, bool) { return nil, false }
+func (p *plain) TakeBack() bool { return false }
+
+// TakenBack implements Stream.
+func (p *plain) TakenBack() ([]byte, bool) { return nil, false }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ type pairConn struct {
 	latency    func() time.Duration // of a stream
 	window     int
 	interrupts func() bool // nil: never
+	received   atomic.Uint64
 	accepted   chan *pairStream
 	handle     func(*framing.Progress)
 	pumps      *sync.WaitGroup
@@ -85,7 +87,9 @@ func (c *pairConn) interrupt() {
 }
 
 func (c *pairConn) Context() context.Context { return c.ctx }
+func (c *pairConn) Left()                    {}
 func (c *pairConn) Abandoned(QUICStream)     {}
+func (c *pairConn) Received() uint64         { return c.received.Load() }
 
 func (c *pairConn) Tell(p *framing.Progress) error {
 	if c.ctx.Err() != nil {
@@ -152,6 +156,7 @@ func (q *queue) pump() {
 		case <-q.conn.ctx.Done():
 		}
 		if q.conn.ctx.Err() == nil && q.conn.peer.ctx.Err() == nil {
+			q.conn.peer.received.Add(1)
 			next.do()
 		}
 	}

@@ -28,7 +28,6 @@ type resumable struct {
 	number      uint64
 	service     string
 	header      *framing.StreamHeader // of the opener; nil: the other side opens
-	count       func(bytes int)       // of memory that is kept
 	working     sync.WaitGroup        // of the goroutines that reopen it
 
 	mu      sync.Mutex
@@ -41,7 +40,8 @@ type resumable struct {
 	left    *Carrier           // that the last one was lost on, until there is another
 	opening context.CancelFunc // ends the goroutine that opens the next attempt; nil: there is none
 
-	heard    bool              // the peer has said something
+	heard    bool              // the peer may know of this relay
+	received uint64            // packets on carrier before the attempt
 	stopped  bool              // CancelRead was called
 	code     framing.ErrorCode // this side reset the relay
 	final    uint64            // after so many bytes
@@ -53,6 +53,7 @@ type resumable struct {
 	untold   int          // bytes taken since the peer was told
 	telling  atomic.Int64 // within how long the peer will be told of it; notTelling: not
 
+	back    []byte // what was written, if the stream was taken back
 	watcher func(reset bool)
 	ended   bool // watcher was called, or is to be called as soon as it is there
 	reset   bool // with this
@@ -65,9 +66,8 @@ type deadlines struct {
 	readTimer, writeTimer *time.Timer
 }
 
-func newResumable(a *Association, number uint64, count func(int)) *resumable {
-	s := &resumable{association: a, number: number, count: count, acked: time.Now()}
-	s.out.kept.count = count
+func newResumable(a *Association, number uint64) *resumable {
+	s := &resumable{association: a, number: number, acked: time.Now()}
 	s.changed.L = &s.mu
 	s.telling.Store(notTelling)
 	return s
@@ -219,8 +219,11 @@ func (s *resumable) WriteBuffer(buffer *Buffer, n int) error { return s.write(bu
 // that a relay that waits holds no more than it has to; but nobody reads on from TCP until then.
 func (s *resumable) write(buffer *Buffer, n int, before bool) error {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err := s.waitToWriteLocked(n, before); err != nil {
-		s.mu.Unlock()
+		if err == ErrTakenBack {
+			s.back = append(s.back, buffer[:n]...)
+		}
 		Buffers.Put(buffer)
 		return err
 	}
@@ -228,36 +231,49 @@ func (s *resumable) write(buffer *Buffer, n int, before bool) error {
 		s.acked = time.Now() // nothing was to be acked
 	}
 	at := s.out.kept.end
-	taken := s.out.kept.add(buffer, n)
-	var stream QUICStream
+	s.out.kept.add(buffer, n)
 	if s.out.state == onStream {
-		stream = s.stream
-	}
-	s.mu.Unlock()
-	var err error
-	if stream != nil {
-		var written int
-		if written, err = stream.WriteWithLimit(buffer[:n], noLimit); err != nil {
-			err = s.writeFailed(stream, at+uint64(written), err)
+		if err := s.sendLocked(s.stream, at, at+uint64(n)); err != nil {
+			return err
 		}
 	}
-	s.mu.Lock()
-	if taken != nil {
-		s.out.kept.unpin(taken)
-	} else {
-		Buffers.Put(buffer)
-	}
-	for !before && err == nil && s.out.state == resuming {
+	for !before && s.out.state == resuming {
 		s.changed.Wait()
 	}
-	s.mu.Unlock()
-	return err
+	return nil
+}
+
+// sendLocked writes what is kept from one offset to another to a QUIC stream, without the lock meanwhile. It returns
+// nothing of an error that only says that what is kept goes another way.
+func (s *resumable) sendLocked(stream QUICStream, from, to uint64) error {
+	for from = max(from, s.out.kept.begin); from < to; from = max(from, s.out.kept.begin) {
+		p, pinned := s.out.kept.from(from)
+		if pinned == nil {
+			return nil // it is over
+		}
+		p = p[:min(uint64(len(p)), to-from)]
+		s.mu.Unlock()
+		n, err := stream.WriteWithLimit(p, noLimit)
+		s.mu.Lock()
+		s.out.kept.unpin(pinned)
+		from += uint64(n)
+		if err != nil {
+			s.mu.Unlock()
+			err = s.writeFailed(stream, from, err)
+			s.mu.Lock()
+			if err == ErrTakenBack {
+				return nil // with all that was kept
+			}
+			return err
+		}
+	}
+	return nil
 }
 
 // waitToWriteLocked waits for room for n bytes, and with stream also for a QUIC stream that takes them.
 func (s *resumable) waitToWriteLocked(n int, stream bool) error {
 	counted := 0
-	defer func() { s.count(-counted) }()
+	defer func() { s.out.kept.more(-counted) }()
 	for {
 		switch {
 		case s.out.state == over:
@@ -271,7 +287,7 @@ func (s *resumable) waitToWriteLocked(n int, stream bool) error {
 		}
 		if counted == 0 {
 			counted = Size // the buffer waits, too
-			s.count(counted)
+			s.out.kept.more(counted)
 		}
 		s.changed.Wait()
 	}
@@ -374,10 +390,14 @@ func (s *resumable) Discard(code framing.ErrorCode) {
 	s.in.stop(net.ErrClosed)
 	s.out.stop(net.ErrClosed)
 	stream := s.stream
+	s.listenLocked()
+	heard := s.heard
 	s.changedLocked()
 	s.mu.Unlock()
 	if stream != nil {
-		stream.SetReliableBoundary() // what is under way comes or does not
+		if heard { // else the peer needs not even see the header
+			stream.SetReliableBoundary()
+		}
 		cancel(stream, code)
 	}
 	s.notify(true)
@@ -495,8 +515,10 @@ func (s *resumable) Finish() {
 	}
 	s.changedLocked()
 	s.mu.Unlock()
-	if stream != nil && (!delivered || s.code != framing.NoError || s.stopped) {
-		cancel(stream, framing.ErrorRelayMoved) // halves that have ended do not mind
+	if stream != nil {
+		if !delivered || s.code != framing.NoError || s.stopped {
+			cancel(stream, framing.ErrorRelayMoved) // halves that have ended do not mind
+		}
 		carrier.Abandoned(stream)
 	}
 	if !delivered {
@@ -523,22 +545,48 @@ func (s *resumable) Current() (QUICStream, *Carrier) {
 func (s *resumable) Heard() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.listenLocked()
 	return s.heard
 }
 
-// TakeBack implements Stream.
-func (s *resumable) TakeBack() (written []byte, ok bool) {
+// listenLocked notes that something came over the connection of the stream: the peer may know it.
+func (s *resumable) listenLocked() {
+	if s.stream != nil && s.carrier.Received() != s.received {
+		s.heard = true
+	}
+}
+
+// Count implements Stream.
+func (s *resumable) Count(count func(bytes int)) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.out.kept.count = count
+	count(s.out.kept.memory)
+}
+
+// TakeBack implements Stream.
+func (s *resumable) TakeBack() bool {
+	s.mu.Lock()
+	s.listenLocked()
 	if s.heard || s.in.state == over || s.out.state == over || s.out.kept.begin > 0 {
 		s.mu.Unlock()
-		return nil, false
+		return false
 	}
+	s.back = []byte{}
 	for _, c := range s.out.kept.chunks {
-		written = append(written, c.data...)
+		s.back = append(s.back, c.data...)
 	}
+	s.out.stop(ErrTakenBack)
 	s.mu.Unlock()
 	s.Discard(framing.ErrorRelayMoved)
-	return written, true
+	return true
+}
+
+// TakenBack implements Stream.
+func (s *resumable) TakenBack() ([]byte, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.back, s.back != nil
 }
 
 func passed(deadline time.Time) bool { return !deadline.IsZero() && !time.Now().Before(deadline) }

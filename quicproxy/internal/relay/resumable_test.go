@@ -319,7 +319,7 @@ func TestLateHeader(t *testing.T) {
 		}
 		accept := func(h *framing.StreamHeader) (Stream, error) {
 			stream, _ := r.link.n.OpenStream(t.Context())
-			return r.node.Accept(r.link.node, stream, h, r.count)
+			return r.node.Accept(r.link.node, stream, h)
 		}
 		refused := func(what string, want framing.ErrorCode, h *framing.StreamHeader) {
 			t.Helper()
@@ -450,7 +450,7 @@ func TestUnknownRelays(t *testing.T) {
 // TestTakeBack: a relay of which the node never heard is begun anew with all that was written, and no other one is.
 func TestTakeBack(t *testing.T) {
 	inBubble(t, "", func(r *relayTest) {
-		if _, ok := r.client.TakeBack(); !ok { // nothing came of it
+		if !r.client.TakeBack() { // nothing came of it
 			t.Error("a relay without any answer")
 		}
 		r.link.s.hold()
@@ -461,8 +461,14 @@ func TestTakeBack(t *testing.T) {
 		if err := <-send(s, patternAt(10, 40_000)); err != nil {
 			t.Fatal(err)
 		}
-		written, ok := s.TakeBack()
-		if !ok || !bytes.Equal(written, patternAt(0, 40_010)) {
+		if !s.TakeBack() {
+			t.Fatal("not taken back")
+		}
+		if err := <-send(s, patternAt(40_010, 100)); err != ErrTakenBack {
+			t.Error(err)
+		}
+		written, ok := s.TakenBack()
+		if !ok || !bytes.Equal(written, patternAt(0, 40_110)) {
 			t.Errorf("%v, %d bytes", ok, len(written))
 		}
 		s.Finish()
@@ -554,7 +560,7 @@ func TestPlain(t *testing.T) {
 		open := func() (client, service Stream) {
 			var none *Association
 			stream, _ := server.OpenStream(t.Context())
-			client, err := none.Begin(at, stream, &framing.StreamHeader{Service: "web"}, []byte("hello"), nil)
+			client, err := none.Begin(at, stream, &framing.StreamHeader{Service: "web"}, []byte("hello"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -563,7 +569,7 @@ func TestPlain(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			service, err = none.Accept(from, far, header, nil)
+			service, err = none.Accept(from, far, header)
 			if err != nil {
 				t.Fatal(err)
 			}

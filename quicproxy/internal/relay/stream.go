@@ -25,6 +25,8 @@ var Buffers = sync.Pool{New: func() any { return new(Buffer) }}
 var (
 	// ErrStopped is the error of writes when the other side takes no more. What it sends goes on.
 	ErrStopped = errors.New("the other side takes no more")
+	// ErrTakenBack is the error of writes to a stream that begins anew as another one.
+	ErrTakenBack = errors.New("the relay begins anew")
 	// ErrLost is the error of a plain stream whose connection ended.
 	ErrLost = errors.New("the connection of the relay ended")
 )
@@ -57,18 +59,24 @@ type Stream interface {
 	Discard(code framing.ErrorCode)
 	// Watch has ended called once when nothing more is to be written: the other side takes no more, or reset.
 	Watch(ended func(reset bool))
-	// Finish waits until the other side has all that it still wants, if it gets it in time, and ends the stream.
+	// Finish waits until the other side has all that it still wants, if it gets it in time, and ends the stream. It may be called again.
 	Finish()
 
 	SetReadDeadline(t time.Time) error
 	SetWriteDeadline(t time.Time) error
 	// Current is the QUIC stream in use and its connection; nil: there is none at the moment.
 	Current() (QUICStream, *Carrier)
-	// Heard reports whether the other side has ever said anything of this relay.
+	// Heard reports whether the other side may have heard of this relay: it said something of it, or anything came over its
+	// connection since it began.
 	Heard() bool
-	// TakeBack ends a stream of which the other side never heard, and returns what was written to it. It reports false if
-	// the other side may have heard of it.
-	TakeBack() (written []byte, ok bool)
+	// Count has count told of the memory that is kept until the other side has it: of what is kept now, and then how many
+	// bytes more, or fewer. It is to be called before anything is written.
+	Count(count func(bytes int))
+	// TakeBack ends a stream of which the other side never heard; writes then fail with ErrTakenBack, but no byte of them is
+	// lost. It reports false if the other side may have heard of it.
+	TakeBack() bool
+	// TakenBack returns all that was written to a stream that was taken back, when nobody writes to it any more.
+	TakenBack() (written []byte, ok bool)
 }
 
 // QUICStream is what relays need of *quic.Stream.

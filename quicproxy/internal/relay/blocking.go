@@ -1,4 +1,4 @@
-package quicproxy
+package relay
 
 import "net"
 
@@ -16,10 +16,10 @@ type blockingReader struct {
 }
 
 // next waits for data. With n > 0 the buffer belongs to the caller, as that of readyReader does.
-func (r *blockingReader) next() (buffer *[copySize]byte, n int, err error) {
+func (r *blockingReader) next() (buffer *Buffer, n int, err error) {
 	room := r.gate.room()
 	for ; room == 0; room = r.gate.room() {
-		if r.gate.aborted.Load() || r.gate.gone.Load() {
+		if r.gate.aborted.Load() || r.gate.reset.Load() {
 			return nil, 0, net.ErrClosed
 		}
 		r.gate.wait()
@@ -36,25 +36,25 @@ func (r *blockingReader) next() (buffer *[copySize]byte, n int, err error) {
 	return buffer, n, err
 }
 
-func (r *blockingReader) readSmall(room int) (buffer *[copySize]byte, n int, err error) {
+func (r *blockingReader) readSmall(room int) (buffer *Buffer, n int, err error) {
 	if r.small == nil {
 		r.small = make([]byte, smallRead)
 	}
 	n, err = r.conn.Read(r.small[:min(room, smallRead)])
 	if n > 0 {
-		buffer = copyBuffers.Get().(*[copySize]byte)
+		buffer = Buffers.Get().(*Buffer)
 		copy(buffer[:], r.small[:n])
 	}
 	return buffer, n, err
 }
 
-func (r *blockingReader) readLarge(room int) (buffer *[copySize]byte, n int, err error) {
-	r.gate.keeps.Add(copySize)
-	defer r.gate.keeps.Add(-copySize)
-	buffer = copyBuffers.Get().(*[copySize]byte)
+func (r *blockingReader) readLarge(room int) (buffer *Buffer, n int, err error) {
+	r.gate.Keeps.Add(Size)
+	defer r.gate.Keeps.Add(-Size)
+	buffer = Buffers.Get().(*Buffer)
 	n, err = r.conn.Read(buffer[:room])
 	if n == 0 {
-		copyBuffers.Put(buffer)
+		Buffers.Put(buffer)
 		buffer = nil
 	}
 	return buffer, n, err

@@ -1,6 +1,6 @@
 //go:build unix
 
-package quicproxy
+package relay
 
 import (
 	"io"
@@ -22,7 +22,7 @@ type readyReader struct {
 	finSent  atomic.Bool // set before FIN goes out: both FINs leave a socket in the state of a reset one
 
 	// What the last attempt brought; the kernel tells of a reset once only, so the error is kept.
-	buffer *[copySize]byte
+	buffer *Buffer
 	n      int
 	err    error
 	shut   bool // the gate was: nothing was tried
@@ -38,9 +38,9 @@ func newReadyReader(conn net.Conn, g readGate) *readyReader {
 	return r
 }
 
-// next waits for data. With n > 0 the buffer belongs to the caller, who puts it back into copyBuffers;
+// next waits for data. With n > 0 the buffer belongs to the caller, who puts it back into Buffers;
 // data and an error never come together, and an error stays.
-func (r *readyReader) next() (buffer *[copySize]byte, n int, err error) {
+func (r *readyReader) next() (buffer *Buffer, n int, err error) {
 	if r.raw == nil {
 		return r.blocking.next()
 	}
@@ -57,7 +57,7 @@ func (r *readyReader) next() (buffer *[copySize]byte, n int, err error) {
 }
 
 // poll is next for data that is there already; otherwise n is 0.
-func (r *readyReader) poll() (buffer *[copySize]byte, n int) {
+func (r *readyReader) poll() (buffer *Buffer, n int) {
 	if r.raw == nil {
 		return nil, 0
 	}
@@ -79,13 +79,13 @@ func (r *readyReader) tryRead(fd uintptr) bool {
 		r.buffer, r.n = nil, 0
 		return true
 	}
-	buffer := copyBuffers.Get().(*[copySize]byte)
+	buffer := Buffers.Get().(*Buffer)
 	n, err := ignoringEINTR(func() (int, error) { return syscall.Read(int(fd), buffer[:room]) })
 	if n > 0 {
 		r.buffer, r.n, r.err = buffer, n, nil
 		return true
 	}
-	copyBuffers.Put(buffer)
+	Buffers.Put(buffer)
 	if err == syscall.EAGAIN {
 		return false
 	}

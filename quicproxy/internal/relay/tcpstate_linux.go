@@ -1,4 +1,4 @@
-package quicproxy
+package relay
 
 import "golang.org/x/sys/unix"
 

@@ -1,4 +1,4 @@
-package quicproxy
+package relay
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"apquic/quicproxy/internal/limit"
 )
 
 // TestBlockingRead: a connection whose readiness cannot be waited for waits with a small buffer; a large one counts while
@@ -14,9 +16,9 @@ import (
 func TestBlockingRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		budget := newMemoryBudget(1<<30, nil)
-		relay := &relay{budget: budget}
-		relay.keeps = budget.Account(1).Open(relay)
+		budget := limit.NewMemory(1 << 30)
+		relay := new(Relay)
+		relay.Keeps = budget.Account(1).Open(relay)
 		near, far := net.Pipe()
 		defer near.Close()
 		reader := blockingReader{conn: near, gate: readGate{relay}}
@@ -30,7 +32,7 @@ func TestBlockingRead(t *testing.T) {
 					return
 				}
 				got = append(got, buffer[:n]...)
-				copyBuffers.Put(buffer)
+				Buffers.Put(buffer)
 			}
 		}()
 		holds := func(when string, want int64) {
@@ -45,9 +47,9 @@ func TestBlockingRead(t *testing.T) {
 		far.Write(sent[:10])
 		holds("after a little", 0)
 		far.Write(sent[10 : 10+smallRead])
-		holds("after as much as the small buffer takes", copySize)
+		holds("after as much as the small buffer takes", Size)
 		time.Sleep(time.Minute)
-		holds("it waits with the large one", copySize)
+		holds("it waits with the large one", Size)
 		far.Write(sent[10+smallRead : 20+smallRead])
 		holds("idle again", 0)
 		far.Write(sent[20+smallRead:])

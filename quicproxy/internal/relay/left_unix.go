@@ -1,15 +1,16 @@
 //go:build unix
 
-package quicproxy
+package relay
 
 import "syscall"
 
-const tellsLeft = true
+// TellsLeft says that this system can tell what HasLeft is about.
+const TellsLeft = true
 
-// hasLeft reports whether the other side of a socket left, and takes nothing from it: it sent a reset, or FIN before
+// HasLeft reports whether the other side of a socket left, and takes nothing from it: it sent a reset, or FIN before
 // anything else. After a question, in the socket or read before (asked), FIN may be a half-close, and the answer
 // is awaited.
-func hasLeft(fd uintptr, asked bool) bool {
+func HasLeft(fd uintptr, asked bool) bool {
 	var first [1]byte
 	n, err := ignoringEINTR(func() (int, error) {
 		n, _, err := syscall.Recvfrom(int(fd), first[:], syscall.MSG_PEEK)

@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package quicproxy
+package relay
 
 // wasReset cannot be told here: when a write that waits at the same time takes the error of a reset, the
 // relay sees a FIN.

@@ -1,0 +1,240 @@
+package relay
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"apquic/framing"
+	"apquic/quicproxy/internal/limit"
+)
+
+// Relay joins a Stream and a TCP (or unix) connection: bytes untouched, FIN for FIN in each direction on its own, RST for
+// reset (docs/protocol.md section 6). Both sides of the tunnel use the same type.
+type Relay struct {
+	// Keeps is what is kept until the other side has it, Waits what waits for the TCP connection. Their owner closes them.
+	Keeps, Waits *limit.Holding
+
+	tcp    net.Conn
+	reader *readyReader
+	place  *limit.Client // of the public connection; may be nil
+	wait   func()        // for memory
+	begun  time.Time
+	stream Stream // set before anything else happens
+
+	toStream, toTCP atomic.Uint64
+	aborted         atomic.Bool  // we reset it
+	reset           atomic.Bool  // the other side did
+	writeFailed     atomic.Bool  // the TCP connection takes no more
+	writing         atomic.Int64 // since when, after begun, a write to it waits; 0: none does
+}
+
+// New makes a relay of a connection, for which Carry brings the stream. account pays for what is held; wait returns when
+// it is worth to ask that again for room; place may be nil.
+func New(tcp net.Conn, account *limit.Account, place *limit.Client, wait func()) *Relay {
+	r := &Relay{tcp: tcp, place: place, wait: wait, begun: time.Now()}
+	r.Keeps, r.Waits = account.Open(r), account.Open(r)
+	r.reader = newReadyReader(tcp, readGate{r})
+	return r
+}
+
+// readGate lets a relay read from its TCP connection while there is memory for it.
+type readGate struct{ *Relay }
+
+// room is how many bytes it may read now; 0: it has to wait. Few are copied, so that they take no more than that.
+func (g readGate) room() int {
+	room := g.Keeps.Room(Size)
+	if room < Size {
+		room = min(room, Size/4)
+	}
+	return room
+}
+
+// First returns read, and what else waits in the connection already.
+func (r *Relay) First(read []byte) []byte {
+	if buffer, n := r.reader.poll(); n > 0 {
+		read = append(read[:len(read):len(read)], buffer[:n]...)
+		Buffers.Put(buffer)
+	}
+	r.toStream.Add(uint64(len(read)))
+	return read
+}
+
+// Carry gives the relay its stream.
+func (r *Relay) Carry(s Stream) {
+	r.stream = s
+	s.Count(r.Keeps.Add)
+}
+
+// Stream is what carries the relay.
+func (r *Relay) Stream() Stream { return r.stream }
+
+// Run copies in both directions until both have ended, and leaves nothing open: but for the connection, if the stream was
+// taken back.
+func (r *Relay) Run() {
+	r.stream.Watch(r.sendingEnded)
+	var other sync.WaitGroup
+	other.Go(r.copyToTCP)
+	r.copyToStream()
+	other.Wait()
+	switch _, again := r.stream.TakenBack(); {
+	case again:
+		r.tcp.SetDeadline(time.Time{})
+	case r.reset.Load():
+		ResetTCP(r.tcp)
+		r.place.Leave()
+	default:
+		r.tcp.Close()
+		r.place.Leave()
+	}
+	r.stream.Finish()
+}
+
+// sendingEnded is called once when the other side takes no more.
+func (r *Relay) sendingEnded(reset bool) {
+	if reset {
+		// The other end of the relay is gone. What it sent before is on its way; a reader that does not
+		// take it in time does not get it.
+		r.reset.Store(true)
+		r.tcp.SetWriteDeadline(time.Now().Add(ResetLinger))
+	}
+	r.tcp.SetReadDeadline(time.Unix(1, 0))
+}
+
+func (r *Relay) copyToStream() {
+	for {
+		buffer, n, err := r.reader.next()
+		if n > 0 {
+			err = r.stream.WriteBuffer(buffer, n)
+			r.toStream.Add(uint64(n))
+			r.place.Active()
+		}
+		switch {
+		case err == nil:
+			continue
+		case r.writeFailed.Load():
+			r.end() // all that the connection still had to say was read
+		case err == io.EOF:
+			r.stream.CloseWrite()
+		case isStop(err):
+			// What the other side sends goes on, and says how the relay ends.
+		default:
+			r.end()
+		}
+		return
+	}
+}
+
+// isStop reports whether reading from TCP or writing to the stream ended because the other side takes no more.
+func isStop(err error) bool {
+	_, reset := errors.AsType[*ResetError](err)
+	return reset || err == ErrStopped || err == ErrTakenBack || errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// end resets both sides. What was read from the TCP connection before is still delivered, as TCP does.
+func (r *Relay) end() {
+	if !r.aborted.Swap(true) {
+		r.stream.Reset(framing.ErrorRelayReset)
+		ResetTCP(r.tcp)
+	}
+}
+
+// Abort resets both sides at once.
+func (r *Relay) Abort(code framing.ErrorCode) {
+	if r.aborted.Swap(true) {
+		return
+	}
+	r.stream.Discard(code)
+	if _, again := r.stream.TakenBack(); !again {
+		ResetTCP(r.tcp)
+	}
+}
+
+func (r *Relay) copyToTCP() {
+	for {
+		err := r.copyOnceToTCP()
+		switch {
+		case err == nil:
+			continue
+		case err == io.EOF:
+			r.reader.finSent.Store(true)
+			closeWrite(r.tcp)
+		case isTCPWriteError(err) && !r.reset.Load() && !r.aborted.Load():
+			// A service may answer early and close: its answer still waits in the socket, and
+			// copyToStream ends the relay when it has read that.
+			r.writeFailed.Store(true)
+			r.stream.CancelRead()
+			r.tcp.SetReadDeadline(time.Now().Add(ResetLinger))
+		default:
+			r.Abort(framing.ErrorRelayReset)
+		}
+		return
+	}
+}
+
+// copyOnceToTCP waits for data without holding a buffer, then moves as much as fits into one.
+func (r *Relay) copyOnceToTCP() error {
+	r.stream.Wait()
+	buffer := Buffers.Get().(*Buffer)
+	defer Buffers.Put(buffer)
+	n, err := r.stream.Read(buffer[:])
+	if err != nil {
+		return err
+	}
+	r.writing.Store(int64(time.Since(r.begun)) + 1)
+	_, err = r.tcp.Write(buffer[:n])
+	r.writing.Store(0)
+	if err != nil {
+		return &tcpWriteError{err}
+	}
+	r.toTCP.Add(uint64(n))
+	r.place.Active()
+	return nil
+}
+
+// tcpWriteError tells a failed write to the TCP connection from a failed read of the stream.
+type tcpWriteError struct{ error }
+
+func isTCPWriteError(err error) bool {
+	_, ok := err.(*tcpWriteError)
+	return ok
+}
+
+// Aborted reports whether this side has reset the relay.
+func (r *Relay) Aborted() bool { return r.aborted.Load() }
+
+// Begun is when the relay began.
+func (r *Relay) Begun() time.Time { return r.begun }
+
+// Writes is how long a write to the TCP connection has waited; 0: none waits.
+func (r *Relay) Writes() time.Duration {
+	begun := r.writing.Load()
+	if begun == 0 {
+		return 0
+	}
+	return time.Since(r.begun) + 1 - time.Duration(begun)
+}
+
+// ToStream and ToTCP are how many bytes went there.
+func (r *Relay) ToStream() uint64 { return r.toStream.Load() }
+func (r *Relay) ToTCP() uint64    { return r.toTCP.Load() }
+
+// ResetTCP closes with RST where the kind of connection has one.
+func ResetTCP(c net.Conn) {
+	if l, ok := c.(interface{ SetLinger(seconds int) error }); ok {
+		l.SetLinger(0)
+	}
+	c.Close()
+}
+
+// closeWrite sends FIN. Connections that cannot (a listener's of the caller may not) are closed whole
+// when the relay ends.
+func closeWrite(c net.Conn) {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite()
+	}
+}

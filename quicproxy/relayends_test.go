@@ -1,0 +1,44 @@
+package quicproxy
+
+import (
+	"syscall"
+	"testing"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/framing"
+)
+
+// TestEndsThatRelaysSurvive: with whatever code a connection is closed, its relays go on, but for Shutdown, with which a
+// process says that it stops.
+func TestEndsThatRelaysSurvive(t *testing.T) {
+	for code, survives := range map[framing.ErrorCode]bool{
+		framing.NoError: true, framing.ErrorInternal: true, framing.ErrorMalformed: true, framing.ErrorUnexpectedMessage: true,
+		framing.ErrorKeepaliveTimeout: true, framing.ErrorSuperseded: true, framing.ErrorReplaced: true, 4711: true,
+		framing.ErrorShutdown: false,
+	} {
+		for _, by := range []string{"server", "node"} {
+			t.Run(by+" "+code.String(), func(t *testing.T) {
+				simulate(t, func(t *testing.T, w *world) {
+					server := w.startServer()
+					w.serveTCP(web, echo)
+					node := w.startNode(expose("web", web)).leasesWait(t)
+					client := w.visit("20000")
+					exchange(t, client, "before")
+					conn := node.node.current().quic
+					if by == "server" {
+						server.server.mu.Lock()
+						conn = server.server.sessions[w.nodeKey.ID()].conns[0].quic
+						server.server.mu.Unlock()
+					}
+					conn.CloseWithError(quic.ApplicationErrorCode(code), "for the test")
+					if survives {
+						exchange(t, client, "after")
+					} else if err := wantRead(client, "", syscall.ECONNRESET); err != nil {
+						t.Error(err)
+					}
+				})
+			})
+		}
+	}
+}
