@@ -94,7 +94,11 @@ func (l *lane) limited() bool {
 	if l.link == nil {
 		return false
 	}
-	return l.meter.Look(time.Now(), l.quic.ConnectionStats())
+	limited := l.meter.Look(time.Now(), l.quic.ConnectionStats())
+	if l.meter.Limited(time.Now()) {
+		l.association.Spread(&l.Carrier)
+	}
+	return limited
 }
 
 func (l *lane) closeIdle() {
@@ -213,6 +217,9 @@ func (s *Server) watchLoss(ctx context.Context) {
 		for _, c := range s.busyConns() {
 			if c.meter.Look(time.Now(), c.quic.ConnectionStats()) && c.features.Has(framing.FeatureLanes) {
 				c.control.post(framing.OpLanes, &framing.Lanes{}) // loss limits what c carries to the node
+			}
+			if c.meter.Limited(time.Now()) {
+				c.association.Spread(&c.Carrier)
 			}
 		}
 	}

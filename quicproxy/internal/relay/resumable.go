@@ -51,6 +51,7 @@ type resumable struct {
 	began    time.Time    // when the last attempt began
 	failures int          // attempts in a row that were lost soon
 	untold   int          // bytes taken since the peer was told
+	looked   uint64       // bytes of both directions, at the last look of Spread
 	telling  atomic.Int64 // within how long the peer will be told of it; notTelling: not
 
 	back    []byte // what was written, if the stream was taken back

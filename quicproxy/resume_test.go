@@ -1,0 +1,215 @@
+package quicproxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"apquic/framing"
+)
+
+// TestPausedReadersAfterLoss: readers that pause cost no more after a lost connection than before, and none is reset.
+func TestPausedReadersAfterLoss(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		const readers = 100
+		server := w.startServer(func(c *ServerConfig) { c.Memory = 128 << 20 })
+		w.serveTCP(web, serveEndless)
+		node := w.startNode(expose("web", web), func(c *NodeConfig) { c.Memory = 128 << 20 }).leasesWait(t)
+		clients := w.greedy(readers, "20000")
+		time.Sleep(time.Minute)
+		before := node.node.memory.Used()
+		for range 3 {
+			server.server.killConnections()
+			time.Sleep(time.Minute)
+		}
+		if after := node.node.memory.Used(); after > before*5/4+1<<20 {
+			t.Errorf("the node holds %d MB after the losses, %d before", after>>20, before>>20)
+		}
+		open := 0
+		for _, c := range clients {
+			if isOpen(c) {
+				open++
+			}
+		}
+		if open != readers {
+			t.Errorf("%d of %d relays are left", open, readers)
+		}
+	})
+}
+
+// TestManyRelaysAfterLoss: many relays that say a little now and then are as quick after a lost connection as before.
+func TestManyRelaysAfterLoss(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		const relays = 200
+		w.net.SetLatency(50 * time.Millisecond)
+		server := w.startServer()
+		w.serveTCP(web, echo)
+		w.startNode(expose("web", web)).leasesWait(t)
+		var clients []net.Conn
+		for range relays {
+			c := w.visit("20000")
+			exchange(t, c, "hello")
+			clients = append(clients, c)
+		}
+		round := func() (median, last time.Duration) {
+			var mu sync.Mutex
+			var took []time.Duration
+			var talks sync.WaitGroup
+			for _, c := range clients {
+				talks.Go(func() {
+					begin := time.Now()
+					if err := exchangeErr(c, "hello"); err != nil {
+						t.Error(err)
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					took = append(took, time.Since(begin))
+				})
+			}
+			talks.Wait()
+			slices.Sort(took)
+			return took[len(took)/2], took[len(took)-1]
+		}
+		before, _ := round()
+		server.server.killConnections()
+		time.Sleep(10 * time.Second)
+		if median, last := round(); median > before*5/4 || last > 3*before {
+			t.Errorf("median %v, last %v; before the loss %v", median, last, before)
+		}
+	})
+}
+
+// TestLossWhileDialing: a relay whose connection is lost while its upstream is dialled goes on, and the service is asked once.
+func TestLossWhileDialing(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		var asked atomic.Int32
+		server := w.startServer()
+		w.serveTCP(web, func(c net.Conn) { asked.Add(1); echo(c) })
+		w.startNode(expose("web", web), func(c *NodeConfig) {
+			dial := c.DialUpstream
+			c.DialUpstream = func(ctx context.Context, network, address string) (net.Conn, error) {
+				time.Sleep(time.Second)
+				return dial(ctx, network, address)
+			}
+		}).leasesWait(t)
+		for i := range 20 {
+			c := w.visit("20000")
+			writeErr(c, "a request that is larger than nothing")
+			time.Sleep(time.Duration(i) * 60 * time.Millisecond)
+			server.server.killConnections()
+			if err := wantPrefix(c, "a request that is larger than nothing"); err != nil {
+				t.Errorf("after %d ms: %v", 60*i, err)
+			}
+			c.Close()
+		}
+		if n := asked.Load(); n != 20 {
+			t.Errorf("the service was asked %d times", n)
+		}
+	})
+}
+
+// TestHalfClosedClientGivesUp: of a download that its client gives up, after it has sent all, nothing is left at either side,
+// whether a connection was lost before or not.
+func TestHalfClosedClientGivesUp(t *testing.T) {
+	for name, lose := range map[string]bool{"on its first stream": false, "after a loss": true} {
+		t.Run(name, func(t *testing.T) {
+			simulate(t, func(t *testing.T, w *world) {
+				server := w.startServer()
+				left := make(chan struct{}, 1)
+				w.serveTCP(web, func(c net.Conn) {
+					io.Copy(io.Discard, struct{ io.Reader }{c})
+					endless(c)
+					left <- struct{}{}
+				})
+				node := w.startNode(expose("web", web)).leasesWait(t)
+				c := w.visit("20000")
+				if err := errors.Join(writeErr(c, "GET"), closeWriteErr(c)); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := io.ReadFull(c, make([]byte, 100_000)); err != nil {
+					t.Fatal(err)
+				}
+				if lose {
+					server.server.killConnections()
+					if _, err := io.ReadFull(c, make([]byte, 10<<20)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				c.(lingerer).SetLinger(0)
+				c.Close()
+				begin := time.Now()
+				<-left
+				eventually(t, "nothing is left", func() bool {
+					relays, _ := node.node.association.Size()
+					return relays == 0 && server.server.relaying() == 0
+				})
+				if took := time.Since(begin); took > 15*time.Second {
+					t.Errorf("over after %v", took)
+				}
+			})
+		})
+	}
+}
+
+// TestRetiredLaneDies: the relays of a lane that is being given up go on when its connection dies.
+func TestRetiredLaneDies(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer()
+		w.serveTCP(web, echo)
+		node := w.startNode(expose("web", web)).leasesWait(t)
+		signal(node.node.lanes.wanted)
+		eventually(t, "lanes", func() bool { return len(server.server.Status().Sessions) == 4 })
+		var clients []net.Conn
+		for range 8 {
+			c := w.visit("20000")
+			exchange(t, c, "on some connection")
+			clients = append(clients, c)
+		}
+		for _, c := range node.node.association.Live() {
+			if lane := c.Conn.(*carrier); c.Lane {
+				go finish(lane.quic, lane.control, &c.Relays, longRelay, framing.DrainLaneIdle, "the lane is idle")
+			}
+		}
+		time.Sleep(time.Second)
+		server.server.killConnections()
+		for _, c := range clients {
+			exchange(t, c, "still there")
+		}
+	})
+}
+
+// TestListenedRelaysResume: connections of Node.Listen go on over the next connection, too.
+func TestListenedRelaysResume(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer()
+		node := w.startNode()
+		listener, err := node.node.Listen(t.Context(), "app")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		go func() {
+			for {
+				c, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				go func() { echo(c); c.Close() }()
+			}
+		}()
+		c := w.visit("20000")
+		exchange(t, c, "before")
+		server.server.killConnections()
+		exchange(t, c, "after")
+		if err := errors.Join(closeWriteErr(c), wantRead(c, "", nil)); err != nil {
+			t.Error(err)
+		}
+		eventually(t, "nothing is left", func() bool { return server.server.relaying() == 0 })
+	})
+}
