@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -28,11 +29,12 @@ const (
 // lanes opens further connections of a session while loss limits the ones that there are, and closes those that
 // are idle. A lane carries relays and nothing else; the server places new relays on the one with the fewest.
 type lanes struct {
-	node   *Node
-	wanted chan struct{} // has room for one: the server finds that loss limits what it sends
-	busy   chan struct{} // has room for one: a relay began
-	open   sync.WaitGroup
-	dials  *rate.Limiter
+	node    *Node
+	wanted  chan struct{} // has room for one: the server finds that loss limits what it sends
+	busy    chan struct{} // has room for one: a relay began
+	open    sync.WaitGroup
+	watched atomic.Bool // watchAnswers runs
+	dials   *rate.Limiter
 
 	// run is the only user of the following.
 	lanes   []*lane
@@ -43,7 +45,6 @@ type lanes struct {
 type lane struct {
 	*link
 	meter conn.LossMeter
-	quiet silenceMeter
 	idle  time.Time // since when; zero: it is not
 	began uint64    // relays, at the last look
 }
@@ -86,6 +87,12 @@ func (s *lanes) look(ctx context.Context, primary *lane) bool {
 	}
 	if limited {
 		s.add(ctx)
+	}
+	if len(s.lanes) > 0 && !s.watched.Swap(true) {
+		s.open.Go(func() {
+			defer s.watched.Store(false)
+			s.node.watchAnswers(ctx)
+		})
 	}
 	return len(s.lanes) > 0 || primary.link != nil && primary.Relays.Len() > 0
 }

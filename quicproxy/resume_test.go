@@ -99,6 +99,7 @@ func TestLossWhileDialing(t *testing.T) {
 			}
 		}).leasesWait(t)
 		for i := range 20 {
+			time.Sleep(lasting + time.Second) // the node comes back soon
 			c := w.visit("20000")
 			writeErr(c, "a request that is larger than nothing")
 			time.Sleep(time.Duration(i) * 60 * time.Millisecond)

@@ -1,0 +1,56 @@
+package relay
+
+import (
+	"time"
+
+	"apquic/framing"
+)
+
+// catchUp sends what is kept on a new stream, until writes go there directly.
+func (s *resumable) catchUp(stream QUICStream) {
+	s.mu.Lock()
+	next := s.out.kept.begin
+	s.mu.Unlock()
+	s.catchUpFrom(stream, next)
+}
+
+func (s *resumable) catchUpFrom(stream QUICStream, next uint64) {
+	s.mu.Lock()
+	for s.stream == stream && s.out.state == resuming && next < s.out.kept.end {
+		end := s.out.kept.end
+		if s.sendLocked(stream, next, end) != nil {
+			break
+		}
+		next = end
+	}
+	if s.stream != stream {
+		s.mu.Unlock()
+		return
+	}
+	// What is over before, the peer has, or wants no more: FIN behind the header or the answer.
+	ended, code := s.out.state == over, framing.NoError
+	if s.out.state == resuming {
+		s.out.caughtUp()
+		if s.deadlines != nil {
+			stream.SetWriteDeadline(s.deadlines.write)
+		}
+		ended, code = s.out.ended, s.out.code
+		s.changedLocked()
+	}
+	s.mu.Unlock()
+	if ended {
+		end(stream, code)
+	}
+}
+
+// sendLater has another goroutine send what is kept from an offset on: a write that had begun had to end.
+func (s *resumable) sendLater(stream QUICStream, from uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stream != stream || s.out.state != onStream || s.finished {
+		return
+	}
+	s.out.lost()
+	stream.SetWriteDeadline(time.Time{})
+	s.working.Go(func() { s.catchUpFrom(stream, from) })
+}

@@ -1,0 +1,152 @@
+package relay
+
+import (
+	"io"
+	"net"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/framing"
+)
+
+// CloseWrite implements Stream.
+func (s *resumable) CloseWrite() error {
+	s.end(framing.NoError)
+	return nil
+}
+
+// end ends this side's direction, on the stream if that is up to date.
+func (s *resumable) end(code framing.ErrorCode) {
+	s.mu.Lock()
+	var stream QUICStream
+	if s.out.state == onStream && !s.out.ended {
+		stream = s.stream
+	}
+	s.out.end(code)
+	s.acked = time.Now()
+	s.changedLocked()
+	s.mu.Unlock()
+	if stream != nil {
+		end(stream, code)
+	}
+}
+
+// CancelRead implements Stream.
+func (s *resumable) CancelRead() {
+	s.mu.Lock()
+	if s.in.state == over {
+		s.mu.Unlock()
+		return
+	}
+	stream, reads := s.stream, s.in.state == onStream
+	s.in.stop(net.ErrClosed)
+	s.stopped = true
+	s.changedLocked()
+	s.mu.Unlock()
+	if stream != nil && reads {
+		stream.CancelRead(quic.StreamErrorCode(framing.NoError))
+	}
+	s.tell(atOnce)
+}
+
+// Reset implements Stream.
+func (s *resumable) Reset(code framing.ErrorCode) {
+	s.mu.Lock()
+	if s.code == framing.NoError {
+		s.code, s.final = code, s.out.kept.end
+	}
+	stream, reads := s.stream, s.in.state == onStream
+	s.in.stop(net.ErrClosed)
+	s.mu.Unlock()
+	s.end(code)
+	if stream != nil && reads {
+		stream.CancelRead(quic.StreamErrorCode(code))
+	}
+	s.tell(atOnce)
+}
+
+// Discard implements Stream.
+func (s *resumable) Discard(code framing.ErrorCode) {
+	s.mu.Lock()
+	if s.finished || s.in.state == over && s.out.state == over {
+		s.mu.Unlock()
+		return
+	}
+	if s.code == framing.NoError {
+		s.code = code
+	}
+	s.final = 0
+	s.in.stop(net.ErrClosed)
+	s.out.stop(net.ErrClosed)
+	stream := s.stream
+	s.listenLocked()
+	heard := s.heard
+	s.changedLocked()
+	s.mu.Unlock()
+	if stream != nil {
+		if heard { // else the peer needs not even see the header
+			stream.SetReliableBoundary()
+		}
+		cancel(stream, code)
+	}
+	s.notify(true)
+	s.tell(atOnce)
+}
+
+// stoppedByPeer: the other side takes no more.
+func (s *resumable) stoppedByPeer() {
+	s.mu.Lock()
+	s.out.stop(ErrStopped)
+	stream := s.stream
+	s.changedLocked()
+	s.mu.Unlock()
+	if stream != nil {
+		stream.CancelWrite(quic.StreamErrorCode(framing.NoError))
+	}
+	s.notify(false)
+}
+
+// unknownFinal is the final of a reset of which only the stream tells where it comes.
+const unknownFinal = 1<<64 - 1
+
+// resetByPeer: the other side has reset the relay, after so many bytes.
+func (s *resumable) resetByPeer(err *ResetError, final uint64) {
+	s.mu.Lock()
+	whole := s.in.err == io.EOF && s.out.ended // a peer that has forgotten a relay that is complete cuts nothing
+	s.out.stop(err)
+	if s.in.state != over && (s.in.reset == nil || final < s.in.final) {
+		if s.in.reset == nil {
+			time.AfterFunc(ResetLinger, s.stopWaiting)
+		}
+		s.in.resetAt(final, err)
+	}
+	stream, ended := s.stream, s.in.state == over
+	s.changedLocked()
+	s.mu.Unlock()
+	if stream != nil {
+		stream.CancelWrite(quic.StreamErrorCode(framing.ErrorRelayReset))
+		if ended {
+			stream.CancelRead(quic.StreamErrorCode(framing.ErrorRelayReset))
+		}
+	}
+	if !whole {
+		s.notify(true)
+	}
+	s.tell(soon)
+}
+
+// stopWaiting ends a relay that was reset by the other side, whatever it still had to bring.
+func (s *resumable) stopWaiting() {
+	s.mu.Lock()
+	stream := s.stream
+	if s.in.state == resuming {
+		stream = nil
+	}
+	s.in.stop(s.in.reset)
+	s.changedLocked()
+	s.mu.Unlock()
+	if stream != nil {
+		stream.CancelRead(quic.StreamErrorCode(framing.ErrorRelayReset))
+	}
+}

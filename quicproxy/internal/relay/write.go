@@ -1,0 +1,130 @@
+package relay
+
+import (
+	"errors"
+	"net"
+	"os"
+	"time"
+
+	"apquic/framing"
+)
+
+// Write implements Stream.
+func (s *resumable) Write(b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		buffer := Buffers.Get().(*Buffer)
+		size := copy(buffer[:], b[n:])
+		if err = s.write(buffer, size, true); err == nil {
+			n += size
+		}
+	}
+	return n, err
+}
+
+// WriteBuffer implements Stream.
+func (s *resumable) WriteBuffer(buffer *Buffer, n int) error { return s.write(buffer, n, false) }
+
+// write keeps what it sends. It waits for a QUIC stream that takes it: before, for callers with a deadline, or after, so
+// that a relay that waits holds no more than it has to; but nobody reads on from TCP until then.
+func (s *resumable) write(buffer *Buffer, n int, before bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.waitToWriteLocked(n, before); err != nil {
+		if err == ErrTakenBack {
+			s.back = append(s.back, buffer[:n]...)
+		}
+		Buffers.Put(buffer)
+		return err
+	}
+	if s.out.kept.size() == 0 {
+		s.acked = time.Now() // nothing was to be acked
+	}
+	at := s.out.kept.end
+	s.out.kept.add(buffer, n)
+	if s.out.state == onStream {
+		if err := s.sendLocked(s.stream, at, at+uint64(n)); err != nil {
+			return err
+		}
+	}
+	for !before && s.out.state == resuming {
+		s.changed.Wait()
+	}
+	return nil
+}
+
+// sendLocked writes what is kept from one offset to another to a QUIC stream, without the lock meanwhile. It returns
+// nothing of an error that only says that what is kept goes another way.
+func (s *resumable) sendLocked(stream QUICStream, from, to uint64) error {
+	for from = max(from, s.out.kept.begin); from < to; from = max(from, s.out.kept.begin) {
+		p, pinned := s.out.kept.from(from)
+		if pinned == nil {
+			return nil // it is over
+		}
+		p = p[:min(uint64(len(p)), to-from)]
+		s.mu.Unlock()
+		n, err := stream.WriteWithLimit(p, noLimit)
+		s.mu.Lock()
+		s.out.kept.unpin(pinned)
+		from += uint64(n)
+		if err != nil {
+			s.mu.Unlock()
+			err = s.writeFailed(stream, from, err)
+			s.mu.Lock()
+			if err == ErrTakenBack {
+				return nil // with all that was kept
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// waitToWriteLocked waits for room for n bytes, and with stream also for a QUIC stream that takes them.
+func (s *resumable) waitToWriteLocked(n int, stream bool) error {
+	counted := 0
+	defer func() { s.out.kept.more(-counted) }()
+	for {
+		switch {
+		case s.out.state == over:
+			return s.out.err
+		case s.out.ended:
+			return net.ErrClosed
+		case stream && s.deadlines != nil && passed(s.deadlines.write):
+			return os.ErrDeadlineExceeded
+		case s.out.kept.size()+n <= maxKept && (!stream || s.out.state == onStream):
+			return nil
+		}
+		if counted == 0 {
+			counted = Size // the buffer waits, too
+			s.out.kept.more(counted)
+		}
+		s.changed.Wait()
+	}
+}
+
+// writeFailed is told of the error of a write, and from where on nothing was written. It makes nothing of an error that
+// only says that what is kept goes another way, or later.
+func (s *resumable) writeFailed(stream QUICStream, from uint64, err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		s.sendLater(stream, from)
+		return nil
+	}
+	code, remote := remoteCode(err)
+	s.mu.Lock()
+	if s.stream != stream || s.out.state == over {
+		defer s.mu.Unlock()
+		return s.out.err // none if it was lost meanwhile
+	}
+	s.mu.Unlock()
+	switch {
+	case remote && code == framing.NoError:
+		s.stoppedByPeer()
+		return ErrStopped
+	case remote && code != framing.ErrorRelayMoved:
+		reset := &ResetError{code}
+		s.resetByPeer(reset, unknownFinal)
+		return reset
+	}
+	s.lose(stream)
+	return nil
+}
