@@ -95,7 +95,10 @@ func (s *resumable) introduce(carrier *Carrier, stream QUICStream) bool {
 		return false
 	}
 	if err != nil {
-		s.readFailed(stream, 0, err)
+		if code, remote := remoteCode(err); remote && code != framing.ErrorRelayMoved && code != framing.NoError {
+			s.resetByPeer(&ResetError{code}, 0)
+		}
+		s.lose(stream)
 		return false
 	}
 	s.mu.Lock()

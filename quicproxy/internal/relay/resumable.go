@@ -93,7 +93,7 @@ func (s *resumable) Wait() {
 			return
 		}
 		// Read also tells quic-go that the error was seen.
-		if n, err := stream.Read(one[:]); n > 0 || !s.readFailed(stream, 0, err) {
+		if n, err := stream.Read(one[:]); n > 0 || !s.readFailed(stream, err) {
 			return
 		}
 	}
@@ -111,7 +111,7 @@ func (s *resumable) Read(b []byte) (int, error) {
 		n, err := stream.Read(b)
 		if n, taken := s.took(stream, n); taken && n > 0 {
 			if err != nil {
-				s.readFailed(stream, n, err)
+				s.readFailed(stream, err)
 			}
 			return n, nil
 		}
@@ -119,7 +119,7 @@ func (s *resumable) Read(b []byte) (int, error) {
 			return 0, err
 		}
 		if err != nil {
-			s.readFailed(stream, 0, err)
+			s.readFailed(stream, err)
 		}
 	}
 }
@@ -166,28 +166,27 @@ func (s *resumable) took(stream QUICStream, n int) (int, bool) {
 	return n, true
 }
 
-// readFailed is told of the error of a read, after n bytes. It reports whether there is more to wait for.
-func (s *resumable) readFailed(stream QUICStream, n int, err error) (more bool) {
-	code, remote := remoteCode(err)
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
+// readFailed is told of the error of a read. It reports whether there is more to wait for.
+func (s *resumable) readFailed(stream QUICStream, err error) (more bool) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return false
-	case err == io.EOF:
-		s.mu.Lock()
-		if s.stream == stream {
-			s.in.eof()
-			s.changedLocked()
-		}
+	}
+	s.mu.Lock()
+	if s.stream != stream || s.in.state == over {
+		s.mu.Unlock()
+		return true // this side does not read it any longer
+	}
+	if err == io.EOF {
+		s.in.eof()
+		s.changedLocked()
 		s.mu.Unlock()
 		s.tell(soon)
-	case remote && code != framing.ErrorRelayMoved && code != framing.NoError:
-		s.mu.Lock()
-		current := s.stream == stream
-		s.mu.Unlock()
-		if current {
-			s.resetByPeer(&ResetError{code}, 0)
-		}
-	default:
+		return true
+	}
+	s.mu.Unlock()
+	if code, remote := remoteCode(err); remote && code != framing.ErrorRelayMoved && code != framing.NoError {
+		s.resetByPeer(&ResetError{code}, 0)
+	} else {
 		s.lose(stream)
 	}
 	return true

@@ -203,6 +203,36 @@ func TestResetAfterLoss(t *testing.T) {
 	})
 }
 
+// TestOwnResetReopensNothing: the error that a reset or a stop of this side makes of a read that waits is no loss.
+func TestOwnResetReopensNothing(t *testing.T) {
+	for name, end := range map[string]func(Stream){
+		"reset": func(s Stream) { s.Reset(framing.ErrorRelayReset) }, "stop": func(s Stream) { s.CancelRead() },
+		"discard": func(s Stream) { s.Discard(framing.ErrorRelayReset) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, "", func(r *relayTest) {
+				send(r.client, patternAt(0, 1000))
+				time.Sleep(time.Second)
+				read := make(chan error)
+				go func() {
+					r.client.Wait()
+					_, err := r.client.Read(make([]byte, 1))
+					read <- err
+				}()
+				synctest.Wait()
+				end(r.client)
+				if err := <-read; !errors.Is(err, net.ErrClosed) {
+					t.Error(err)
+				}
+				time.Sleep(time.Second)
+				if n := r.client.(*resumable).attempt; n != 1 {
+					t.Errorf("%d attempts", n)
+				}
+			})
+		})
+	}
+}
+
 // TestStopIsTold although the direction has ended already, whether the connection lives or not: nothing waits for its ack.
 func TestStopIsTold(t *testing.T) {
 	for name, lose := range map[string]bool{"at once": false, "after a loss": true} {
