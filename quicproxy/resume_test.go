@@ -214,3 +214,67 @@ func TestListenedRelaysResume(t *testing.T) {
 		eventually(t, "nothing is left", func() bool { return server.server.relaying() == 0 })
 	})
 }
+
+// TestLanesWhileRebinding: while the NAT gives every connection another mapping every five seconds, and there are lanes, no new
+// client waits for long, and no running one.
+func TestLanesWhileRebinding(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.net.SetLatency(5 * time.Millisecond)
+		server := w.startServer()
+		w.serveTCP(web, echo)
+		node := w.startNode(expose("web", web)).leasesWait(t)
+		for range 3 {
+			signal(node.node.lanes.wanted)
+			time.Sleep(time.Second)
+		}
+		eventually(t, "lanes", func() bool { return len(server.server.Status().Sessions) >= 8 })
+		var running []net.Conn
+		for range 30 { // so that each connection has some
+			c := w.visit("20000")
+			exchange(t, c, "running")
+			running = append(running, c)
+		}
+		var talks sync.WaitGroup
+		var longest, newest atomic.Int64
+		note := func(longest *atomic.Int64, begin time.Time) {
+			took := int64(time.Since(begin))
+			for was := longest.Load(); took > was && !longest.CompareAndSwap(was, took); was = longest.Load() {
+			}
+		}
+		end := time.Now().Add(time.Minute)
+		for _, c := range running {
+			talks.Go(func() {
+				for ; time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+					begin := time.Now()
+					if err := exchangeErr(c, "running"); err != nil {
+						t.Error(err)
+						return
+					}
+					note(&longest, begin)
+				}
+			})
+		}
+		talks.Go(func() {
+			for ; time.Now().Before(end); time.Sleep(5 * time.Second) {
+				w.nat.Rebind()
+			}
+		})
+		for time.Now().Before(end) {
+			talks.Go(func() {
+				begin := time.Now()
+				c := w.visit("20000")
+				defer c.Close()
+				if err := exchangeErr(c, "new"); err != nil {
+					t.Error(err)
+				}
+				note(&newest, begin)
+			})
+			time.Sleep(100 * time.Millisecond)
+		}
+		talks.Wait()
+		t.Logf("a new client waited for %v at most, a running one for %v", time.Duration(newest.Load()), time.Duration(longest.Load()))
+		if time.Duration(newest.Load()) > 2*time.Second || time.Duration(longest.Load()) > 2*time.Second {
+			t.Error("that is too long")
+		}
+	})
+}
