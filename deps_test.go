@@ -73,6 +73,8 @@ var allowedInTests = map[string][]string{
 	"e2e/hostile":     {"certs", "framing"},
 
 	"internal/settings": {"internal/cli"},
+
+	"quicproxy/internal/relay": {"internal/testnet"},
 }
 
 // forbidden lists, for each package, the import paths that must not be linked into it, not even through

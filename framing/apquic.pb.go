@@ -1626,6 +1626,123 @@ func (x *StreamAnswer) GetReceived() uint64 {
 	return 0
 }
 
+// StripeHeader begins a stripe: a unidirectional stream with a part of the bytes of one direction of a relay.
+type StripeHeader struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of the relay, and which of its attempts is striped.
+	Relay         uint64 `protobuf:"varint,1,opt,name=relay,proto3" json:"relay,omitempty"`
+	Attempt       uint64 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StripeHeader) Reset() {
+	*x = StripeHeader{}
+	mi := &file_framing_apquic_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StripeHeader) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StripeHeader) ProtoMessage() {}
+
+func (x *StripeHeader) ProtoReflect() protoreflect.Message {
+	mi := &file_framing_apquic_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StripeHeader.ProtoReflect.Descriptor instead.
+func (*StripeHeader) Descriptor() ([]byte, []int) {
+	return file_framing_apquic_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *StripeHeader) GetRelay() uint64 {
+	if x != nil {
+		return x.Relay
+	}
+	return 0
+}
+
+func (x *StripeHeader) GetAttempt() uint64 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+// RecordHeader precedes the bytes of each record on a stripe.
+type RecordHeader struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of the first byte, and how many there are.
+	Offset uint64 `protobuf:"varint,1,opt,name=offset,proto3" json:"offset,omitempty"`
+	Length uint32 `protobuf:"varint,2,opt,name=length,proto3" json:"length,omitempty"`
+	// The direction ends behind them.
+	End           bool `protobuf:"varint,3,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordHeader) Reset() {
+	*x = RecordHeader{}
+	mi := &file_framing_apquic_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordHeader) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordHeader) ProtoMessage() {}
+
+func (x *RecordHeader) ProtoReflect() protoreflect.Message {
+	mi := &file_framing_apquic_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordHeader.ProtoReflect.Descriptor instead.
+func (*RecordHeader) Descriptor() ([]byte, []int) {
+	return file_framing_apquic_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *RecordHeader) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *RecordHeader) GetLength() uint32 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+func (x *RecordHeader) GetEnd() bool {
+	if x != nil {
+		return x.End
+	}
+	return false
+}
+
 var File_framing_apquic_proto protoreflect.FileDescriptor
 
 const file_framing_apquic_proto_rawDesc = "" +
@@ -1738,7 +1855,14 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\aattempt\x18\x05 \x01(\x04R\aattempt\x12\x1a\n" +
 	"\breceived\x18\x06 \x01(\x04R\breceived\"*\n" +
 	"\fStreamAnswer\x12\x1a\n" +
-	"\breceived\x18\x01 \x01(\x04R\breceivedb\x06proto3"
+	"\breceived\x18\x01 \x01(\x04R\breceived\">\n" +
+	"\fStripeHeader\x12\x14\n" +
+	"\x05relay\x18\x01 \x01(\x04R\x05relay\x12\x18\n" +
+	"\aattempt\x18\x02 \x01(\x04R\aattempt\"P\n" +
+	"\fRecordHeader\x12\x16\n" +
+	"\x06offset\x18\x01 \x01(\x04R\x06offset\x12\x16\n" +
+	"\x06length\x18\x02 \x01(\rR\x06length\x12\x10\n" +
+	"\x03end\x18\x03 \x01(\bR\x03endb\x06proto3"
 
 var (
 	file_framing_apquic_proto_rawDescOnce sync.Once
@@ -1752,7 +1876,7 @@ func file_framing_apquic_proto_rawDescGZIP() []byte {
 	return file_framing_apquic_proto_rawDescData
 }
 
-var file_framing_apquic_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_framing_apquic_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_framing_apquic_proto_goTypes = []any{
 	(*ID)(nil),                // 0: apquic.v1.ID
 	(*Message)(nil),           // 1: apquic.v1.Message
@@ -1779,6 +1903,8 @@ var file_framing_apquic_proto_goTypes = []any{
 	(*RelayProgress)(nil),     // 22: apquic.v1.RelayProgress
 	(*StreamHeader)(nil),      // 23: apquic.v1.StreamHeader
 	(*StreamAnswer)(nil),      // 24: apquic.v1.StreamAnswer
+	(*StripeHeader)(nil),      // 25: apquic.v1.StripeHeader
+	(*RecordHeader)(nil),      // 26: apquic.v1.RecordHeader
 }
 var file_framing_apquic_proto_depIdxs = []int32{
 	0,  // 0: apquic.v1.Message.sender:type_name -> apquic.v1.ID
@@ -1803,7 +1929,7 @@ func file_framing_apquic_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_framing_apquic_proto_rawDesc), len(file_framing_apquic_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   25,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

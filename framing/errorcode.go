@@ -41,6 +41,7 @@ const (
 	ErrorRelayStalled        ErrorCode = 72
 	ErrorRelayMoved          ErrorCode = 73
 	ErrorUnknownRelay        ErrorCode = 74
+	ErrorRelayStriped        ErrorCode = 75
 )
 
 var errorNames = map[ErrorCode]string{
@@ -55,6 +56,7 @@ var errorNames = map[ErrorCode]string{
 	ErrorUpstreamTimeout: "upstream timeout", ErrorUnknownService: "unknown service", ErrorBadHeader: "bad stream header",
 	ErrorNodeBusy: "node busy", ErrorRelayShutdown: "relay shut down",
 	ErrorRelayStalled: "relay stalled", ErrorRelayMoved: "relay moved", ErrorUnknownRelay: "unknown relay",
+	ErrorRelayStriped: "relay striped",
 }
 
 func (c ErrorCode) String() string {

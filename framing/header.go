@@ -1,6 +1,7 @@
 package framing
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,10 @@ const (
 	MaxHeaderSize = 4 << 10
 	// MaxAnswerSize bounds the answer to the header of a reopened stream.
 	MaxAnswerSize = 64
+	// MaxStripeSize bounds the headers of stripes and records, without the length before them.
+	MaxStripeSize = 64
+	// MaxRecordSize bounds a record, in bytes, without its header.
+	MaxRecordSize = 64 << 10
 
 	// MaxOffset is the largest number of a byte of a relay.
 	MaxOffset = math.MaxInt64
@@ -69,6 +74,69 @@ func ReadStreamAnswer(r io.Reader) (*StreamAnswer, error) {
 		return nil, badHeader(errOffset)
 	}
 	return a, nil
+}
+
+// AppendStripeHeader appends h to b, with its length before it.
+func AppendStripeHeader(b []byte, h *StripeHeader) ([]byte, error) {
+	if err := checkStripe(h); err != nil {
+		return nil, fmt.Errorf("stripe header: %w", err)
+	}
+	return proto.MarshalOptions{}.MarshalAppend(protowire.AppendVarint(b, uint64(proto.Size(h))), h)
+}
+
+// ReadStripeHeader reads the header of a stripe, as ReadStreamHeader does.
+func ReadStripeHeader(r io.Reader) (*StripeHeader, error) {
+	h := new(StripeHeader)
+	if err := readHeader(r, h, MaxStripeSize); err != nil {
+		return nil, err
+	}
+	if err := checkStripe(h); err != nil {
+		return nil, badHeader(err)
+	}
+	return h, nil
+}
+
+func checkStripe(h *StripeHeader) error {
+	if h.GetRelay() == 0 || h.GetAttempt() == 0 {
+		return errors.New("a stripe of no relay, or of no attempt")
+	}
+	return nil
+}
+
+// AppendRecordHeader appends h to b, with its length before it.
+func AppendRecordHeader(b []byte, h *RecordHeader) ([]byte, error) {
+	if err := checkRecord(h); err != nil {
+		return nil, fmt.Errorf("record: %w", err)
+	}
+	return proto.MarshalOptions{}.MarshalAppend(protowire.AppendVarint(b, uint64(proto.Size(h))), h)
+}
+
+// ReadRecordHeader reads the header of a record, as ReadStreamHeader does. It returns io.EOF where the stripe ends before it.
+func ReadRecordHeader(r io.Reader) (*RecordHeader, error) {
+	var first [1]byte
+	if _, err := io.ReadFull(r, first[:]); err != nil {
+		return nil, err
+	}
+	h := new(RecordHeader)
+	if err := readHeader(io.MultiReader(bytes.NewReader(first[:]), r), h, MaxStripeSize); err != nil {
+		return nil, err
+	}
+	if err := checkRecord(h); err != nil {
+		return nil, badHeader(err)
+	}
+	return h, nil
+}
+
+func checkRecord(h *RecordHeader) error {
+	switch {
+	case h.GetLength() > MaxRecordSize:
+		return fmt.Errorf("a record of %d bytes, at most %d are allowed", h.GetLength(), MaxRecordSize)
+	case h.GetOffset() > MaxOffset-MaxRecordSize:
+		return errOffset
+	case h.GetLength() == 0 && !h.GetEnd():
+		return errors.New("a record of nothing")
+	}
+	return nil
 }
 
 func readHeader(r io.Reader, h proto.Message, most uint64) error {

@@ -3,6 +3,7 @@ package quicproxy
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/quic-go/quic-go"
 
@@ -28,12 +29,33 @@ type carrier struct {
 	busy     bool   // there came many since the last look
 }
 
-// begin makes the carrier one of relays, for which account pays; it is called once, before the carrier joins an
-// association.
-func (c *carrier) begin(budget *memoryBudget, account *limit.Account) {
+// begin makes the carrier one of the relays of a, for which account pays; it is called once, before the carrier joins a.
+func (c *carrier) begin(a *relay.Association, budget *memoryBudget, account *limit.Account) {
 	c.Conn = c
 	c.waits = account.Open(c)
 	budget.watch(c)
+	c.Working.Go(func() { c.acceptStripes(a, budget) })
+}
+
+// stripeCost is what a stripe costs beside what waits in it: a goroutine and a stream.
+const stripeCost = 8 << 10
+
+// acceptStripes takes stripes of relays until the connection ends.
+func (c *carrier) acceptStripes(a *relay.Association, budget *memoryBudget) {
+	for {
+		stream, err := c.quic.AcceptUniStream(c.quic.Context())
+		if err != nil {
+			return
+		}
+		c.streams.add(stream)
+		c.waits.Add(stripeCost)
+		signal(budget.busy)
+		c.Working.Go(func() {
+			defer c.waits.Add(-stripeCost)
+			defer c.streams.ended(stream)
+			a.ServeStripe(&c.Carrier, stream)
+		})
+	}
 }
 
 // OpenStream implements relay.Conn.
@@ -44,6 +66,18 @@ func (c *carrier) OpenStream(ctx context.Context) (relay.QUICStream, error) {
 	}
 	return stream, nil
 }
+
+// OpenUniStream implements relay.Conn.
+func (c *carrier) OpenUniStream(ctx context.Context) (relay.SendStream, error) {
+	stream, err := c.quic.OpenUniStreamSync(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return stream, nil
+}
+
+// RTT implements relay.Conn.
+func (c *carrier) RTT() time.Duration { return c.quic.ConnectionStats().SmoothedRTT }
 
 // Tell implements relay.Conn.
 func (c *carrier) Tell(progress *framing.Progress) error {

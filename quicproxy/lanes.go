@@ -46,7 +46,7 @@ type lane struct {
 	*link
 	meter conn.LossMeter
 	idle  time.Time // since when; zero: it is not
-	began uint64    // relays, at the last look
+	began uint64    // relays and records, at the last look
 }
 
 func newLanes(n *Node) *lanes {
@@ -102,15 +102,13 @@ func (l *lane) limited() bool {
 		return false
 	}
 	limited := l.meter.Look(time.Now(), l.quic.ConnectionStats())
-	if l.meter.Limited(time.Now()) {
-		l.association.Spread(&l.Carrier)
-	}
+	l.association.Lossy(&l.Carrier, l.meter.Limited(time.Now()))
 	return limited
 }
 
 func (l *lane) closeIdle() {
 	began := l.began
-	l.began = l.Relays.Total()
+	l.began = l.Relays.Total() + l.Records.Load()
 	switch {
 	case l.Relays.Len() > 0 || l.began != began:
 		l.idle = time.Time{}
@@ -225,21 +223,19 @@ func (s *Server) watchLoss(ctx context.Context) {
 			if c.meter.Look(time.Now(), c.quic.ConnectionStats()) && c.features.Has(framing.FeatureLanes) {
 				c.control.post(framing.OpLanes, &framing.Lanes{}) // loss limits what c carries to the node
 			}
-			if c.meter.Limited(time.Now()) {
-				c.association.Spread(&c.Carrier)
-			}
+			c.association.Lossy(&c.Carrier, c.meter.Limited(time.Now()))
 		}
 	}
 }
 
-// busyConns are all connections with relays.
+// busyConns are all connections with relays, or with stripes of relays.
 func (s *Server) busyConns() (busy []*nodeConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, session := range s.sessions {
 		for _, conns := range [][]*nodeConn{session.conns, session.lanes} {
 			for _, c := range conns {
-				if c.Relays.Len() > 0 {
+				if c.Relays.Len() > 0 || c.Lane {
 					busy = append(busy, c)
 				}
 			}

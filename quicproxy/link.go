@@ -122,7 +122,7 @@ func (l *link) hello(ctx context.Context) error {
 	}
 	l.association = n.associate(welcome.Instance)
 	l.left = func() { signal(l.path.woken) } // the way there may be gone
-	l.begin(n.memory, n.memory.peer)
+	l.begin(l.association, n.memory, n.memory.peer)
 	l.association.Join(&l.Carrier)
 	close(l.welcomed)
 	l.keepalives = l.scheduleKeepalives(welcome)

@@ -100,7 +100,7 @@ func (s *Server) serveNode(conn *quic.Conn) {
 		return
 	}
 	defer s.closeAccount(c.account)
-	c.carrier.begin(s.memory, c.account.memory)
+	c.carrier.begin(c.association, s.memory, c.account.memory)
 	c.association.Join(&c.Carrier)
 	s.tidy(c.session, c.node)
 	err = c.control.serve(c.handle)

@@ -18,6 +18,8 @@ const (
 	// relays. What protects the memory are the stream windows and the number of streams.
 	connectionWindow = 1 << 40
 
+	// maxStripes is how many relays may be striped at once over a connection; others wait until one has nothing to send.
+	maxStripes = 256
 	// MaxRelays is how many relays a node accepts at once on a connection.
 	MaxRelays = 1 << 14
 
@@ -44,7 +46,7 @@ func baseConfig(idleTimeout time.Duration) *quic.Config {
 		MaxStreamReceiveWindow:         MaxStreamWindow,
 		InitialConnectionReceiveWindow: connectionWindow,
 		MaxConnectionReceiveWindow:     connectionWindow,
-		MaxIncomingUniStreams:          -1, // none
+		MaxIncomingUniStreams:          maxStripes,
 		// A reset then delivers what was written before it, as TCP does.
 		EnableStreamResetPartialDelivery: true,
 	}

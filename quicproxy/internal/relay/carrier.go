@@ -3,6 +3,8 @@ package relay
 import (
 	"context"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"apquic/framing"
 )
@@ -11,6 +13,10 @@ import (
 type Conn interface {
 	// OpenStream waits for a stream while the peer allows no more.
 	OpenStream(ctx context.Context) (QUICStream, error)
+	// OpenUniStream does the same for one that only this side writes to.
+	OpenUniStream(ctx context.Context) (SendStream, error)
+	// RTT is the smoothed round trip time.
+	RTT() time.Duration
 	// Tell sends a message about relays. It may wait for a peer that does not read; its error ends the connection.
 	Tell(*framing.Progress) error
 	// Context ends with the connection.
@@ -29,6 +35,9 @@ type Carrier struct {
 	Lane    bool           // it carries relays and nothing else
 	Relays  Set            // those whose stream is on it
 	Working sync.WaitGroup // of its goroutines; to be waited for after Association.Leave
+	Records atomic.Uint64  // that stripes carried over it, either way
+
+	lossy atomic.Bool // loss limits it, and there are others
 
 	// Guarded by Association.mu.
 	suspect  bool // it does not answer; others are better

@@ -13,7 +13,8 @@ type state uint8
 
 const (
 	onStream state = iota // bytes go over the current QUIC stream
-	resuming              // there is none, or not yet: the sender sends again what the peer does not have
+	striped               // they follow over stripes; the stream has ended
+	resuming              // there is no stream, or not yet: the sender sends again what the peer does not have
 	over                  // nothing comes any more
 )
 
@@ -41,7 +42,7 @@ func (s *sending) delivered(received uint64) bool {
 
 // lost: the QUIC stream cannot go on.
 func (s *sending) lost() {
-	if s.state == onStream {
+	if s.state == onStream || s.state == striped {
 		s.state = resuming
 	}
 }
@@ -70,6 +71,13 @@ func (s *sending) acked(received uint64) error {
 		s.stop(net.ErrClosed)
 	}
 	return nil
+}
+
+// stripe: what follows goes over stripes.
+func (s *sending) stripe() {
+	if s.state == onStream {
+		s.state = striped
+	}
 }
 
 // end: this side sends no more.
@@ -110,8 +118,15 @@ type receiving struct {
 }
 
 func (r *receiving) lost() {
-	if r.state == onStream {
+	if r.state == onStream || r.state == striped {
 		r.state = resuming
+	}
+}
+
+// stripe: the stream ended, and what follows comes over stripes.
+func (r *receiving) stripe() {
+	if r.state == onStream {
+		r.state = striped
 	}
 }
 

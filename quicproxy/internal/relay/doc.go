@@ -19,6 +19,10 @@
 //	sender is over:    the peer acked all and the end; or stopped, or reset; or this side gave up
 //	receiver is over:  the end came; or the reset of the peer, and all bytes before it; or this side takes no more
 //
+// While loss limits the connection, a direction that is on the stream may be striped (stripe.go): what follows goes over
+// stripes, many QUIC streams of which each connection carries one. A loss of the stream makes it resuming, as from
+// onStream; everything else is as there.
+//
 // A stream is forgotten when both directions are over. Which side opens streams (the server) does not matter to the
 // states, only to who acts on a loss: the opener opens the next attempt, the other side asks for it.
 //

@@ -14,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/quic-go/quic-go"
+
 	"apquic/framing"
 )
 
@@ -41,7 +43,9 @@ type ends struct {
 	window       int
 	latency      time.Duration
 	interrupts   bool         // of reads and writes that have just ended
+	much         bool         // is to be sent, and loss may limit the connections
 	kept         atomic.Int64 // bytes, at both
+	records      atomic.Uint64
 
 	serve  func(Stream, *framing.StreamHeader) // at the node
 	answer atomic.Pointer[func(QUICStream)]    // instead of the node; nil: it does itself
@@ -98,6 +102,14 @@ func (e *ends) connect(lane bool) *linked {
 			select {
 			case stream := <-l.n.accepted:
 				e.serving.Go(func() { e.accept(l.node, stream) })
+			case stripe := <-l.n.stripes:
+				if l.n.refuses.Load() {
+					stripe.CancelRead(quic.StreamErrorCode(framing.ErrorInternal))
+					continue
+				}
+				e.serving.Go(func() { e.node.ServeStripe(l.node, stripe) })
+			case stripe := <-l.s.stripes:
+				e.serving.Go(func() { e.server.ServeStripe(l.server, stripe) })
 			case <-l.n.ctx.Done():
 				return
 			}
@@ -132,7 +144,7 @@ func (e *ends) accept(c *Carrier, stream QUICStream) {
 		return
 	}
 	if s != nil {
-		s.Count(e.count)
+		s.Count(e.count, e.count)
 		times, _ := e.began.LoadOrStore(header.ClientAddress, new(atomic.Int32))
 		times.(*atomic.Int32).Add(1)
 		e.serve(s, header)
@@ -161,6 +173,7 @@ func (e *ends) disconnect(l *linked, later time.Duration) {
 		node()
 	}
 	l.done.Wait()
+	e.records.Add(l.server.Records.Load())
 	l.s.pumps.Wait()
 }
 
@@ -175,7 +188,7 @@ func (e *ends) begin(l *linked, client string, first []byte) (Stream, error) {
 		cancel(stream, framing.ErrorRelayShutdown)
 		return nil, err
 	}
-	s.Count(e.count)
+	s.Count(e.count, e.count)
 	return s, nil
 }
 
@@ -199,6 +212,7 @@ func (e *ends) finish() error {
 // talk is what a program does with one end of a relay.
 type talk struct {
 	*rand.Rand
+	least  int  // bits of the sizes of reads and writes
 	total  int  // bytes to send
 	want   int  // bytes to receive
 	reset  bool // instead of the end
@@ -213,7 +227,7 @@ func (k *talk) run(s Stream, sent int) {
 	chunks := rand.New(rand.NewPCG(k.Uint64(), 1))
 	writing.Go(func() {
 		for at := sent; at < k.total; {
-			n := min(k.total-at, 1+chunks.IntN(1<<chunks.IntN(17)))
+			n := min(k.total-at, 1+chunks.IntN(1<<max(chunks.IntN(17), k.least)))
 			buffer := Buffers.Get().(*Buffer)
 			n = min(n, Size)
 			copy(buffer[:], patternAt(at, n))
@@ -229,7 +243,7 @@ func (k *talk) run(s Stream, sent int) {
 			s.CloseWrite()
 		}
 	})
-	b := make([]byte, 1<<k.IntN(17))
+	b := make([]byte, 1<<max(k.IntN(17), k.least))
 	for k.result == nil {
 		if k.IntN(2) == 0 {
 			s.Wait()
@@ -261,6 +275,12 @@ func (e *ends) disturb() {
 	switch n := e.random.IntN(10); {
 	case l == nil:
 		e.connect(false)
+	case e.much && e.random.IntN(2) == 0:
+		for _, l := range links {
+			lossy := e.random.IntN(4) > 0
+			e.server.Lossy(l.server, lossy)
+			e.node.Lossy(l.node, lossy)
+		}
 	case n < 3 && len(links) < 5:
 		e.connect(n > 0)
 	case n < 6:
@@ -282,17 +302,25 @@ func (e *ends) disturb() {
 }
 
 // history plays relays while their connections come and go.
-func history(t *testing.T, seed uint64) (failed error) {
-	e := newEnds(t, seed)
+func (e *ends) history() (failed error) {
 	e.interrupts = true
 	e.window = 1 << (10 + e.random.IntN(7))
 	e.latency = time.Duration(1+e.random.IntN(100)) * time.Millisecond
 	relays := 1 + e.random.IntN(6)
 	clients, services := make([]*talk, relays), make([]*talk, relays)
 	for i := range relays {
-		total := func() int { return e.random.IntN(1 << e.random.IntN(20)) }
+		total := func() int {
+			if e.much {
+				return e.random.IntN(4 << 20)
+			}
+			return e.random.IntN(1 << e.random.IntN(20))
+		}
 		side := func() *talk {
-			return &talk{Rand: rand.New(rand.NewPCG(e.random.Uint64(), 7)), total: total(), slow: e.random.IntN(4) == 0, reset: e.random.IntN(12) == 0}
+			least := 0
+			if e.much {
+				least = 12
+			}
+			return &talk{Rand: rand.New(rand.NewPCG(e.random.Uint64(), 7)), least: least, total: total(), slow: e.random.IntN(4) == 0, reset: e.random.IntN(12) == 0}
 		}
 		clients[i], services[i] = side(), side()
 	}
@@ -362,23 +390,27 @@ func (e *ends) check(i int, to, from *talk) error {
 	return nil
 }
 
+// histories is how many are played.
+func histories() uint64 {
+	if more, err := strconv.ParseUint(os.Getenv("APQUIC_HISTORIES"), 10, 64); err == nil {
+		return more
+	}
+	return 100
+}
+
 // TestHistories opens, cuts and ends connections at random; every byte must arrive once and in order, every end be that of
 // the other side, the service begin once, and nothing be left.
 func TestHistories(t *testing.T) {
 	const parts = 8
-	histories := uint64(100)
-	if more, err := strconv.ParseUint(os.Getenv("APQUIC_HISTORIES"), 10, 64); err == nil {
-		histories = more
-	}
 	for part := range uint64(parts) {
 		t.Run(fmt.Sprint(part), func(t *testing.T) {
 			t.Parallel()
-			for seed := part; seed < histories; seed += parts {
+			for seed := part; seed < histories(); seed += parts {
 				if only := os.Getenv("SEED"); only != "" && only != fmt.Sprint(seed) {
 					continue
 				}
 				synctest.Test(t, func(t *testing.T) {
-					if err := history(t, seed); err != nil {
+					if err := newEnds(t, seed).history(); err != nil {
 						t.Fatalf("seed %d: %v", seed, err)
 					}
 				})

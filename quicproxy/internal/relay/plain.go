@@ -204,7 +204,7 @@ func (p *plain) SetWriteDeadline(t time.Time) error { return p.stream.SetWriteDe
 func (p *plain) Current() (QUICStream, *Carrier) { return p.stream, p.carrier }
 
 // Count implements Stream.
-func (p *plain) Count(count func(bytes int)) { p.count = count }
+func (p *plain) Count(kept, _ func(bytes int)) { p.count = kept }
 
 // Heard implements Stream.
 func (p *plain) Heard() bool { return true }

@@ -26,6 +26,8 @@ type pairConn struct {
 	interrupts func() bool // nil: never
 	received   atomic.Uint64
 	accepted   chan *pairStream
+	stripes    chan *pairStream
+	refuses    atomic.Bool // stripes
 	handle     func(*framing.Progress)
 	pumps      *sync.WaitGroup
 	ctx        context.Context
@@ -45,7 +47,7 @@ func newPair(t *testing.T, window int, latency func() time.Duration) (server, no
 	open := make(chan struct{})
 	close(open)
 	make := func() *pairConn {
-		c := &pairConn{t: t, latency: latency, window: window, accepted: make(chan *pairStream, 10_000), pumps: pumps, cut: open}
+		c := &pairConn{t: t, latency: latency, window: window, accepted: make(chan *pairStream, 10_000), stripes: make(chan *pairStream, 10_000), pumps: pumps, cut: open}
 		c.ctx, c.end = context.WithCancelCause(context.Background())
 		c.told = newQueue(c, latency())
 		return c
@@ -100,12 +102,22 @@ func (c *pairConn) Tell(p *framing.Progress) error {
 }
 
 func (c *pairConn) OpenStream(ctx context.Context) (QUICStream, error) {
+	return c.open(ctx, c.peer.accepted)
+}
+
+func (c *pairConn) OpenUniStream(ctx context.Context) (SendStream, error) {
+	return c.open(ctx, c.peer.stripes)
+}
+
+func (c *pairConn) RTT() time.Duration { return 2 * c.latency() }
+
+func (c *pairConn) open(ctx context.Context, accepted chan *pairStream) (*pairStream, error) {
 	if c.ctx.Err() != nil || ctx.Err() != nil {
 		return nil, errKilled
 	}
 	near, far := newPairStream(c), newPairStream(c.peer)
 	near.peer, far.peer = far, near
-	near.announce = func() { c.peer.accepted <- far }
+	near.announce = func() { accepted <- far }
 	return near, nil
 }
 

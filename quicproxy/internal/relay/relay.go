@@ -67,7 +67,7 @@ func (r *Relay) First(read []byte) []byte {
 // Carry gives the relay its stream.
 func (r *Relay) Carry(s Stream) {
 	r.stream = s
-	s.Count(r.Keeps.Add)
+	s.Count(r.Keeps.Add, r.Waits.Add)
 }
 
 // Stream is what carries the relay.

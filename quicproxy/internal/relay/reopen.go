@@ -106,7 +106,7 @@ func (s *resumable) introduce(carrier *Carrier, stream QUICStream) bool {
 		s.mu.Unlock()
 		return false
 	}
-	s.heard, s.left = true, nil
+	s.heard, s.known, s.left = true, true, nil
 	s.endOpeningLocked()
 	s.acked = time.Now()
 	err = s.out.resumed(answer.Received)

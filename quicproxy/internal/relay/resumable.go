@@ -49,10 +49,16 @@ type resumable struct {
 	began    time.Time    // when the last attempt began
 	failures int          // attempts in a row that were lost soon
 	untold   int          // bytes taken since the peer was told
-	looked   uint64       // bytes of both directions, at the last look of Spread
 	telling  atomic.Int64 // within how long the peer will be told of it; notTelling: not
 
-	back    []byte // what was written, if the stream was taken back
+	back []byte // what was written, if the stream was taken back
+
+	known    bool                       // the peer has said something of this relay
+	load     load                       // what was written lately
+	striping *striping                  // while this side's direction is striped
+	stripes  map[ReceiveStream]struct{} // of the other direction
+	held     reassembly                 // what they brought
+
 	watcher func(reset bool)
 	ended   bool // watcher was called, or is to be called as soon as it is there
 	reset   bool // with this
@@ -69,6 +75,7 @@ func newResumable(a *Association, number uint64) *resumable {
 // changedLocked tells who waits that something is different.
 func (s *resumable) changedLocked() {
 	s.changed.Broadcast()
+	s.tidyStripesLocked()
 	if s.opening != nil && s.overLocked() {
 		s.opening()
 	}
@@ -85,7 +92,7 @@ func (s *resumable) Wait() {
 		s.mu.Lock()
 		stream, err := s.readableLocked()
 		s.mu.Unlock()
-		if err != nil {
+		if err != nil || stream == nil {
 			return
 		}
 		var one [1]byte
@@ -104,11 +111,22 @@ func (s *resumable) Read(b []byte) (int, error) {
 	for {
 		s.mu.Lock()
 		stream, err := s.readableLocked()
+		n := 0
+		if err == nil && stream == nil {
+			n = s.takeStripedLocked(b)
+		}
 		s.mu.Unlock()
 		if err != nil {
 			return 0, err
 		}
-		n, err := stream.Read(b)
+		if stream == nil {
+			s.tell(soon)
+			if n > 0 {
+				return n, nil
+			}
+			continue
+		}
+		n, err = stream.Read(b)
 		if n, taken := s.took(stream, n); taken && n > 0 {
 			if err != nil {
 				s.readFailed(stream, err)
@@ -124,7 +142,7 @@ func (s *resumable) Read(b []byte) (int, error) {
 	}
 }
 
-// readableLocked waits for a stream to read from.
+// readableLocked waits for a stream to read from; nil: there is something of stripes to take.
 func (s *resumable) readableLocked() (QUICStream, error) {
 	for {
 		switch {
@@ -132,6 +150,8 @@ func (s *resumable) readableLocked() (QUICStream, error) {
 			return nil, s.in.err
 		case s.in.state == onStream && s.stream != nil:
 			return s.stream, nil
+		case s.in.state == striped && s.hasStripedLocked():
+			return nil, nil
 		case s.deadlines != nil && passed(s.read):
 			return nil, os.ErrDeadlineExceeded
 		}
@@ -151,6 +171,7 @@ func (s *resumable) took(stream QUICStream, n int) (int, bool) {
 		s.mu.Unlock()
 		return 0, true
 	}
+	s.known = true
 	s.in.advance(n)
 	s.untold += n
 	within := lazily
@@ -183,8 +204,15 @@ func (s *resumable) readFailed(stream QUICStream, err error) (more bool) {
 		s.tell(soon)
 		return true
 	}
+	code, remote := remoteCode(err)
+	if remote && code == framing.ErrorRelayStriped {
+		s.in.stripe()
+		s.changedLocked()
+		s.mu.Unlock()
+		return true
+	}
 	s.mu.Unlock()
-	if code, remote := remoteCode(err); remote && code != framing.ErrorRelayMoved && code != framing.NoError {
+	if remote && code != framing.ErrorRelayMoved && code != framing.NoError {
 		s.resetByPeer(&ResetError{code}, 0)
 	} else {
 		s.lose(stream)
@@ -288,11 +316,12 @@ func (s *resumable) listenLocked() {
 }
 
 // Count implements Stream.
-func (s *resumable) Count(count func(bytes int)) {
+func (s *resumable) Count(kept, held func(bytes int)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.out.kept.count = count
-	count(s.out.kept.memory)
+	s.out.kept.count, s.held.count = kept, held
+	kept(s.out.kept.memory)
+	held(s.held.memory)
 }
 
 // TakeBack implements Stream.

@@ -69,9 +69,10 @@ type Stream interface {
 	// Heard reports whether the other side may have heard of this relay: it said something of it, or anything came over its
 	// connection since it began.
 	Heard() bool
-	// Count has count told of the memory that is kept until the other side has it: of what is kept now, and then how many
-	// bytes more, or fewer. It is to be called before anything is written.
-	Count(count func(bytes int))
+	// Count has kept told of the memory that is kept until the other side has it, and held of what came over stripes and
+	// waits for the reader: of what there is now, and then how many bytes more, or fewer. It is to be called before
+	// anything is written.
+	Count(kept, held func(bytes int))
 	// TakeBack ends a stream of which the other side never heard; writes then fail with ErrTakenBack, but no byte of them is
 	// lost. It reports false if the other side may have heard of it.
 	TakeBack() bool
@@ -91,6 +92,21 @@ type QUICStream interface {
 	SetReadDeadline(time.Time) error
 	SetWriteDeadline(time.Time) error
 	Context() context.Context // ends when the sending half does
+}
+
+// SendStream is what relays need of *quic.SendStream.
+type SendStream interface {
+	WriteWithLimit(b []byte, limit func(maxBytes int) int) (int, error)
+	Close() error
+	CancelWrite(quic.StreamErrorCode)
+}
+
+// ReceiveStream is what relays need of *quic.ReceiveStream.
+type ReceiveStream interface {
+	Read(b []byte) (int, error)
+	Peek(b []byte) (int, error)
+	CancelRead(quic.StreamErrorCode)
+	SetReadDeadline(time.Time) error
 }
 
 // write is a write that returns when the last byte is under way. quic-go's Write keeps the last packet back, for which the

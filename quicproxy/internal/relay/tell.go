@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"time"
 
 	"apquic/framing"
@@ -195,7 +196,11 @@ func (s *resumable) progress() *framing.RelayProgress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.untold = 0
+	arrived := s.arrivedLocked()
 	p := &framing.RelayProgress{Relay: s.number, Received: s.in.position, Stopped: s.stopped, ResetCode: uint32(s.code), Final: s.final}
+	if arrived > p.Received {
+		p.Arrived = arrived
+	}
 	if s.code == framing.NoError {
 		p.Final = 0
 		if s.header == nil && s.stream == nil && !s.overLocked() {
@@ -234,9 +239,9 @@ func (a *Association) answer(number uint64) {
 // handle is told how far the other side is.
 func (s *resumable) handle(p *framing.RelayProgress) {
 	s.mu.Lock()
-	s.heard = true
+	s.heard, s.known = true, true
 	before := s.out.kept.begin
-	err := s.out.acked(p.Received)
+	err := errors.Join(s.out.acked(p.Received), s.arrivedAtPeerLocked(p, before))
 	if s.out.kept.begin != before || s.out.state == over {
 		s.acked = time.Now()
 		s.changedLocked()

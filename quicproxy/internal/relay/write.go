@@ -39,12 +39,16 @@ func (s *resumable) write(buffer *Buffer, n int, before bool) error {
 	if s.out.kept.size() == 0 {
 		s.acked = time.Now() // nothing was to be acked
 	}
+	s.stripeLocked()
 	at := s.out.kept.end
 	s.out.kept.add(buffer, n)
 	if s.out.state == onStream {
 		if err := s.sendLocked(s.stream, at, at+uint64(n)); err != nil {
 			return err
 		}
+	}
+	if s.out.state == striped {
+		s.changedLocked()
 	}
 	for !before && s.out.state == resuming {
 		s.changed.Wait()
@@ -91,7 +95,7 @@ func (s *resumable) waitToWriteLocked(n int, stream bool) error {
 			return net.ErrClosed
 		case stream && s.deadlines != nil && passed(s.deadlines.write):
 			return os.ErrDeadlineExceeded
-		case s.out.kept.size()+n <= maxKept && (!stream || s.out.state == onStream):
+		case s.out.kept.size()+n <= s.maxKeptLocked() && (!stream || s.out.state != resuming):
 			return nil
 		}
 		if counted == 0 {

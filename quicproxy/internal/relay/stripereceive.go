@@ -1,0 +1,174 @@
+package relay
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/framing"
+)
+
+const (
+	// maxStripes is how many stripes of one relay are read at once: one of each connection, and some that the sender has given up.
+	maxStripes = 64
+	// stripeHeaderTimeout bounds the wait for the header of a stripe.
+	stripeHeaderTimeout = 10 * time.Second
+)
+
+// ServeStripe takes a unidirectional stream that the other side has opened over c, and brings what is on it to its relay. It
+// returns when it is over, or is not wanted, and never waits for the reader of the relay.
+func (a *Association) ServeStripe(c *Carrier, stream ReceiveStream) {
+	code := a.serveStripe(c, stream)
+	stream.CancelRead(quic.StreamErrorCode(code)) // of one that has ended, it changes nothing
+}
+
+func (a *Association) serveStripe(c *Carrier, stream ReceiveStream) framing.ErrorCode {
+	if a == nil {
+		return framing.ErrorUnknownRelay
+	}
+	stream.SetReadDeadline(time.Now().Add(stripeHeaderTimeout))
+	header, err := framing.ReadStripeHeader(stream)
+	if err != nil {
+		return framing.ErrorBadHeader
+	}
+	stream.SetReadDeadline(time.Time{})
+	s := a.relay(header.Relay)
+	switch {
+	case s == nil:
+		a.answer(header.Relay)
+		return framing.ErrorUnknownRelay
+	case !s.addStripe(stream, header.Attempt):
+		return framing.ErrorRelayMoved
+	}
+	defer s.removeStripe(stream)
+	for err == nil {
+		var record *framing.RecordHeader
+		if record, err = framing.ReadRecordHeader(stream); err == nil {
+			c.Records.Add(1)
+			err = s.readRecord(stream, record)
+		}
+	}
+	if _, bad := errors.AsType[*framing.ProtocolError](err); bad {
+		s.Discard(framing.ErrorRelayReset)
+		return framing.ErrorBadHeader
+	}
+	return framing.ErrorRelayMoved
+}
+
+// addStripe reports whether a stripe of an attempt is wanted.
+func (s *resumable) addStripe(stream ReceiveStream, attempt uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stream == nil || attempt != s.attempt || s.in.state == over || s.finished || len(s.stripes) >= maxStripes {
+		return false
+	}
+	if s.stripes == nil {
+		s.stripes = make(map[ReceiveStream]struct{})
+	}
+	s.stripes[stream] = struct{}{}
+	return true
+}
+
+func (s *resumable) removeStripe(stream ReceiveStream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.stripes, stream)
+}
+
+// dropStripesLocked ends all stripes, and forgets what they brought and was not taken.
+func (s *resumable) dropStripesLocked() {
+	for stream := range s.stripes {
+		stream.CancelRead(quic.StreamErrorCode(framing.ErrorRelayMoved))
+	}
+	clear(s.stripes)
+	s.held.clear()
+}
+
+// readRecord reads the bytes of a record. It holds a buffer only while there is something in it.
+func (s *resumable) readRecord(stream ReceiveStream, record *framing.RecordHeader) error {
+	at, end := record.Offset, record.Offset+uint64(record.Length)
+	for at < end {
+		var one [1]byte
+		if _, err := stream.Peek(one[:]); err != nil {
+			return err
+		}
+		n, err := s.readPart(stream, at, end)
+		if at += uint64(n); err != nil && (n == 0 || err != io.EOF) {
+			return err
+		}
+	}
+	if record.End {
+		return s.store(stream, end, nil, true)
+	}
+	return nil
+}
+
+func (s *resumable) readPart(stream ReceiveStream, at, end uint64) (int, error) {
+	buffer := Buffers.Get().(*Buffer)
+	defer Buffers.Put(buffer)
+	n, err := stream.Read(buffer[:min(Size, end-at)])
+	if n == 0 {
+		return 0, err
+	}
+	if err := s.store(stream, at, buffer[:n], false); err != nil {
+		return n, err
+	}
+	return n, err
+}
+
+var errUnwanted = errors.New("the stripe is not wanted")
+
+// store takes bytes that came over a stripe, or the end.
+func (s *resumable) store(stream ReceiveStream, offset uint64, p []byte, end bool) error {
+	s.mu.Lock()
+	if _, wanted := s.stripes[stream]; !wanted {
+		s.mu.Unlock()
+		return errUnwanted
+	}
+	s.heard, s.known = true, true
+	s.held.dropBefore(s.in.position)
+	err := s.held.put(offset, p)
+	if err == nil && end {
+		err = s.held.endAt(offset)
+	}
+	if s.in.state == striped {
+		s.changed.Broadcast()
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return &framing.ProtocolError{Code: framing.ErrorBadHeader, Text: err.Error()}
+	}
+	s.tell(soon)
+	return nil
+}
+
+// hasStripedLocked reports whether there is something of stripes to take.
+func (s *resumable) hasStripedLocked() bool {
+	s.held.dropBefore(s.in.position)
+	return s.held.arrived() > s.in.position
+}
+
+// takeStripedLocked takes what comes next, or the end.
+func (s *resumable) takeStripedLocked(b []byte) (n int) {
+	if s.held.atEnd() {
+		s.in.eof()
+		s.changedLocked()
+		return 0
+	}
+	n = s.held.take(b)
+	if s.in.advance(n); s.in.state == over {
+		s.changedLocked()
+	}
+	return n
+}
+
+// arrivedLocked is how much came without a gap, also what was not taken.
+func (s *resumable) arrivedLocked() uint64 {
+	if s.in.state == over {
+		return s.in.position
+	}
+	s.held.dropBefore(s.in.position)
+	return s.held.arrived()
+}
