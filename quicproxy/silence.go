@@ -70,6 +70,9 @@ func (s *Server) watchSilence(ctx context.Context, transport *quic.Transport) {
 		for _, c := range s.expectantConns() {
 			stats := c.quic.ConnectionStats()
 			silence := c.silence.look(stats, time.Now())
+			if silence == 0 && c.suspect {
+				c.association.Renew(&c.Carrier)
+			}
 			c.suspect = isSuspect(silence, stats)
 			c.association.Suspect(&c.Carrier, c.suspect)
 			silent := silence >= silentAfter
