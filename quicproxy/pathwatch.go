@@ -159,6 +159,7 @@ func (l *link) source() netip.Addr {
 func (l *link) ping(ctx context.Context, limit time.Duration) {
 	begin, last := time.Now(), 1 // so many answers are wanted
 	something := ctx             // ends when something comes after a silence; ctx while nobody waits for that
+	renewed := false
 	for first := true; ctx.Err() == nil; first = false {
 		before, answer := l.quic.ConnectionStats(), new(framing.KeepaliveResponse)
 		wait, cancel := context.WithTimeout(ctx, limit)
@@ -177,6 +178,10 @@ func (l *link) ping(ctx context.Context, limit time.Duration) {
 		}
 		if heard || err == nil {
 			l.path.answered()
+		}
+		if heard && !first && !renewed {
+			renewed = true
+			l.association.Renew(&l.Carrier)
 		}
 		if err == nil {
 			if last--; last == 0 {
