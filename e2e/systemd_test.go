@@ -25,10 +25,12 @@ type manager struct {
 	path string
 	slow time.Duration // between a message and what is done about it
 
-	closing sync.WaitGroup
-	mu      sync.Mutex
-	states  []string
-	kept    map[string]*os.File
+	closing  sync.WaitGroup
+	starting sync.Mutex // held while a process with the kept sockets starts
+
+	mu     sync.Mutex
+	states []string
+	kept   map[string]*os.File
 }
 
 // newManager starts a manager that takes so long for each message.
@@ -95,6 +97,8 @@ func (m *manager) heed(text string, rights []byte) {
 		delete(m.kept, name)
 		m.closing.Go(func() { // systemd closes in another thread
 			time.Sleep(m.slow * 3 / 2)
+			m.starting.Lock() // the process that asked has started; the race detector must know, too
+			defer m.starting.Unlock()
 			file.Close()
 		})
 	}
@@ -155,6 +159,14 @@ func (m *manager) service(cmd *exec.Cmd) {
 	cmd.Path = "/bin/sh"
 }
 
+// launch starts a server with what was kept.
+func (m *manager) launch(t *testing.T, n *tunnel) *process {
+	t.Helper()
+	m.starting.Lock()
+	defer m.starting.Unlock()
+	return launch(t, m.service, "apquic-server", n.serverArguments()...)
+}
+
 // TestRestartWithoutAHole: who comes while the service restarts waits, and is served by the next process.
 func TestRestartWithoutAHole(t *testing.T) {
 	t.Parallel()
@@ -179,7 +191,7 @@ func TestRestartWithoutAHole(t *testing.T) {
 		}
 		io.WriteString(visitor, "meanwhile")
 		begin := time.Now()
-		n.server = launch(t, m.service, "apquic-server", n.serverArguments()...)
+		n.server = m.launch(t, n)
 		m.wait("READY=1")
 		answer := make([]byte, len("meanwhile"))
 		visitor.SetDeadline(time.Now().Add(patience))
@@ -205,7 +217,7 @@ func TestKeptSocketsOfEndedLeases(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.public = freePort(t)
-	n.server = launch(t, m.service, "apquic-server", n.serverArguments()...)
+	n.server = m.launch(t, n)
 	m.wait("READY=1")
 	waitFor(t, n.server.stderr, `lease .*service=web`)
 	after := m.names()
@@ -230,7 +242,7 @@ func TestPortOfEndedLeaseUnderSystemd(t *testing.T) {
 	if err := os.Remove(filepath.Join(n.data, "leases.db")); err != nil {
 		t.Fatal(err)
 	}
-	n.server = launch(t, m.service, "apquic-server", n.serverArguments()...)
+	n.server = m.launch(t, n)
 	waitFor(t, n.server.stderr, `lease .*service=web`)
 	if log := n.server.stderr.text(); strings.Contains(log, "cannot be opened") {
 		t.Errorf("the port was not free at once:\n%s", log)
@@ -342,7 +354,7 @@ func TestWrongSocketsInStore(t *testing.T) {
 			}
 		}
 		m.mu.Unlock()
-		n.server = launch(t, m.service, "apquic-server", n.serverArguments()...)
+		n.server = m.launch(t, n)
 		m.wait("READY=1")
 		n.echo(t, "works").Close()
 		if now := m.names(); !slices.Equal(now, names) {
