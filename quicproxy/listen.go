@@ -66,7 +66,6 @@ func (s *serviceListener) serve(l *link, stream relay.Stream, header *framing.St
 		stream.Discard(code)
 		return
 	}
-	l.relayBegan()
 	c.wait(l.node.over)
 }
 

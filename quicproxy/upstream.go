@@ -58,6 +58,8 @@ func (l *link) serveStream(stream *quic.Stream) {
 	s, err := l.association.Accept(&l.Carrier, stream, header)
 	if refused, ok := errors.AsType[*relay.RefusedError](err); ok {
 		l.refuse(stream, refused.Code)
+	} else {
+		l.relayBegan() // also one that goes on here
 	}
 	if s == nil {
 		return // it is refused, or another one's
@@ -142,7 +144,6 @@ func (l *link) relay(s relay.Stream, service *exposed, header *framing.StreamHea
 	client.relay.Store(r)
 	l.node.memory.add(r, relayName{service.name, header.ClientAddress})
 	defer l.node.memory.remove(r)
-	l.relayBegan()
 	service.relays.Add(1)
 	defer service.relays.Add(-1)
 	r.Run()
