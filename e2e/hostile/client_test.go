@@ -24,7 +24,7 @@ func TestClientsThatReset(t *testing.T) {
 		c.(*net.TCPConn).SetLinger(0)
 		c.Close()
 	}
-	neighbour.wasServed(100*time.Millisecond, 5*time.Second) // two cores are busy: 4000 clients come and go in a second
+	neighbour.wasServed(20*time.Millisecond, 5*time.Second)
 	for i, p := range []*program{server, node} {
 		took := p.cost().minus(before[i])
 		t.Logf("%s: %v", p.cmd.Args[0], took)
