@@ -15,7 +15,8 @@ func TestClientsThatReset(t *testing.T) {
 	node, public := startNode(t, invitation, echoService(t))
 	neighbour := newNeighbour(t, public)
 	before := [2]cost{server.cost(), node.cost()}
-	for range 2000 {
+	const clients = 8000 // for two seconds, or the neighbour has too few echoes for a median
+	for range clients {
 		c, err := net.DialTimeout("tcp", public, patience)
 		if err != nil {
 			t.Fatal(err)
@@ -28,8 +29,8 @@ func TestClientsThatReset(t *testing.T) {
 	for i, p := range []*program{server, node} {
 		took := p.cost().minus(before[i])
 		t.Logf("%s: %v", p.cmd.Args[0], took)
-		if took.memory > 64<<20 || took.log > 8<<10 {
-			t.Errorf("2000 resets cost %s %v", p.cmd.Args[0], took)
+		if took.memory > 32<<20 || took.log > 8<<10 {
+			t.Errorf("%d resets cost %s %v", clients, p.cmd.Args[0], took)
 		}
 		await(t, "the descriptors are given back", func() bool { return p.cost().descriptors <= before[i].descriptors+2 })
 	}

@@ -25,9 +25,11 @@ func (a *Association) Begin(c *Carrier, stream QUICStream, header *framing.Strea
 	}
 	s := newResumable(a, 0)
 	s.header, s.service = header, header.Service
-	s.stream, s.carrier, s.attempt, s.began, s.received = stream, c, 1, time.Now(), c.Received()
+	s.began, s.received = time.Now(), c.Received()
+	s.attachLocked(stream, c, 1) // nobody else has it yet
 	s.out.kept.copy(first)
 	if err := a.enter(s); err != nil {
+		s.unwatch()
 		s.out.stop(err)
 		return nil, err
 	}
@@ -107,8 +109,10 @@ func (a *Association) find(c *Carrier, stream QUICStream, header *framing.Stream
 		return nil, false, &RefusedError{framing.ErrorRelayShutdown}
 	}
 	s = newResumable(a, header.Relay)
-	s.service, s.stream, s.carrier, s.attempt, s.heard = header.Service, stream, c, header.Attempt, true
+	s.service, s.heard = header.Service, true
+	s.attachLocked(stream, c, header.Attempt) // nobody else has it yet
 	if !c.Relays.add(s) {
+		s.unwatch()
 		return nil, false, &RefusedError{framing.ErrorRelayShutdown}
 	}
 	if header.Attempt > 1 {

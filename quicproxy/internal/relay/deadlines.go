@@ -51,3 +51,16 @@ func (s *resumable) armLocked(timer *time.Timer, t time.Time) *time.Timer {
 	}
 	return time.AfterFunc(time.Until(t), s.broadcast)
 }
+
+// stopTimersLocked lets go of the stream: a timer keeps what it is for until it fires.
+func (s *resumable) stopTimersLocked() {
+	timers := []*time.Timer{s.lingering}
+	if s.deadlines != nil {
+		timers = append(timers, s.readTimer, s.writeTimer)
+	}
+	for _, timer := range timers {
+		if timer != nil {
+			timer.Stop()
+		}
+	}
+}

@@ -47,7 +47,7 @@ func (s *resumable) CancelRead() {
 	if stream != nil && reads {
 		stream.CancelRead(quic.StreamErrorCode(framing.NoError))
 	}
-	s.tell(atOnce)
+	s.tell(soon)
 }
 
 // Reset implements Stream.
@@ -63,7 +63,7 @@ func (s *resumable) Reset(code framing.ErrorCode) {
 	if stream != nil && reads {
 		stream.CancelRead(quic.StreamErrorCode(code))
 	}
-	s.tell(atOnce)
+	s.tell(soon)
 }
 
 // Discard implements Stream.
@@ -91,7 +91,38 @@ func (s *resumable) Discard(code framing.ErrorCode) {
 		cancel(stream, code)
 	}
 	s.notify(true)
-	s.tell(atOnce)
+	s.tell(soon)
+}
+
+// Watch implements Stream.
+func (s *resumable) Watch(ended func(reset bool)) {
+	if stream, _ := s.Current(); stream != nil {
+		s.look(stream)
+	}
+	s.watch(ended)
+}
+
+// look notices that the other side takes no more of what is sent on the current stream, while perhaps nothing is. That it only
+// moved is seen when something is.
+func (s *resumable) look(stream QUICStream) {
+	code, stopped := stoppedBy(stream)
+	s.mu.Lock()
+	current := s.stream == stream && s.out.state != over
+	s.mu.Unlock()
+	if stopped && current && code != framing.ErrorRelayMoved {
+		s.endedByPeer(code)
+	}
+}
+
+// endedByPeer has this side send no more, since the other side stopped it with a code. It returns the error of writes.
+func (s *resumable) endedByPeer(code framing.ErrorCode) error {
+	if code == framing.NoError {
+		s.stoppedByPeer()
+		return ErrStopped
+	}
+	reset := &ResetError{code}
+	s.resetByPeer(reset, unknownFinal)
+	return reset
 }
 
 // stoppedByPeer: the other side takes no more.
@@ -117,7 +148,7 @@ func (s *resumable) resetByPeer(err *ResetError, final uint64) {
 	s.out.stop(err)
 	if s.in.state != over && (s.in.reset == nil || final < s.in.final) {
 		if s.in.reset == nil {
-			time.AfterFunc(ResetLinger, s.stopWaiting)
+			s.lingering = time.AfterFunc(ResetLinger, s.stopWaiting)
 		}
 		s.in.resetAt(final, err)
 	}

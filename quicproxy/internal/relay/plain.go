@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -22,25 +21,18 @@ type plain struct {
 	carrier *Carrier
 	closed  atomic.Bool // by this side
 	writing sync.Mutex  // a QUIC stream may not be closed while it is written to
-
-	mu      sync.Mutex
-	watcher func(reset bool)
-	ended   bool // watcher was called, or is to be called as soon as it is there
-	reset   bool // with this
-	stop    func() bool
-	fired   chan struct{}
+	working sync.WaitGroup
+	unwatch func()
 	finish  sync.Once
+	ending
 }
 
 func newPlain(c *Carrier, stream QUICStream) (*plain, error) {
-	p := &plain{stream: stream, carrier: c, fired: make(chan struct{})}
+	p := &plain{stream: stream, carrier: c}
 	if !c.Relays.add(p) {
 		return nil, ErrClosed
 	}
-	p.stop = context.AfterFunc(stream.Context(), func() {
-		defer close(p.fired)
-		p.sendingEnded(context.Cause(stream.Context()))
-	})
+	p.unwatch = watchSending(stream, &p.working, p.look)
 	return p, nil
 }
 
@@ -65,11 +57,11 @@ func acceptPlain(c *Carrier, stream QUICStream) (Stream, error) {
 	return p, nil
 }
 
-// sendingEnded is called once when the QUIC stream takes no more, whoever caused it.
-func (p *plain) sendingEnded(cause error) {
-	code, remote := remoteCode(cause)
-	if !remote {
-		return // this side, or the connection ended, which Lost tells
+// look notices that the other side takes no more.
+func (p *plain) look() {
+	code, stopped := stoppedBy(p.stream)
+	if !stopped {
+		return // this side ended it; or the connection did, which Lost tells
 	}
 	p.stream.CancelWrite(quic.StreamErrorCode(framing.NoError)) // quic-go then knows that it was seen
 	if code != framing.NoError {
@@ -158,35 +150,16 @@ func (p *plain) Discard(code framing.ErrorCode) {
 
 // Watch implements Stream.
 func (p *plain) Watch(ended func(reset bool)) {
-	p.mu.Lock()
-	p.watcher = ended
-	now, reset := p.ended, p.reset
-	p.mu.Unlock()
-	if now {
-		ended(reset)
-	}
-}
-
-func (p *plain) notify(reset bool) {
-	p.mu.Lock()
-	watcher := p.watcher
-	if p.ended {
-		watcher = nil
-	}
-	p.ended, p.reset = true, p.reset || reset
-	p.mu.Unlock()
-	if watcher != nil {
-		watcher(reset)
-	}
+	p.look()
+	p.watch(ended)
 }
 
 // Finish implements Stream.
 func (p *plain) Finish() {
 	p.finish.Do(func() {
 		p.carrier.Relays.remove(p)
-		if !p.stop() {
-			<-p.fired
-		}
+		p.unwatch()
+		p.working.Wait()
 		p.carrier.Abandoned(p.stream)
 	})
 }

@@ -26,13 +26,14 @@ type resumable struct {
 	number      uint64
 	service     string
 	header      *framing.StreamHeader // of the opener; nil: the other side opens
-	working     sync.WaitGroup        // of the goroutines that reopen it
+	working     sync.WaitGroup        // of the goroutines that reopen it, and watch what the peer takes
 
 	mu      sync.Mutex
 	changed sync.Cond // a state, what is kept, the stream, or a deadline
 	out     sending
 	in      receiving
 	stream  QUICStream         // of the current attempt; nil: none
+	unwatch func()             // of stream
 	carrier *Carrier           // of stream; of the opener also the one that a stream is being opened on
 	attempt uint64             // the number of the last one
 	left    *Carrier           // that the last one was lost on, until there is another
@@ -44,6 +45,8 @@ type resumable struct {
 	code     framing.ErrorCode // this side reset the relay
 	final    uint64            // after so many bytes
 	finished bool              // Finish returns
+
+	lingering *time.Timer // ends the wait for what the peer sent before it reset the relay; nil: it did not
 
 	acked    time.Time    // when the peer had more last
 	began    time.Time    // when the last attempt began
@@ -59,10 +62,8 @@ type resumable struct {
 	stripes  map[ReceiveStream]struct{} // of the other direction
 	held     reassembly                 // what they brought
 
-	watcher func(reset bool)
-	ended   bool // watcher was called, or is to be called as soon as it is there
-	reset   bool // with this
 	*deadlines
+	ending // has a lock of its own
 }
 
 func newResumable(a *Association, number uint64) *resumable {
@@ -220,30 +221,6 @@ func (s *resumable) readFailed(stream QUICStream, err error) (more bool) {
 	return true
 }
 
-// Watch implements Stream.
-func (s *resumable) Watch(ended func(reset bool)) {
-	s.mu.Lock()
-	s.watcher = ended
-	now, reset := s.ended, s.reset
-	s.mu.Unlock()
-	if now {
-		ended(reset)
-	}
-}
-
-func (s *resumable) notify(reset bool) {
-	s.mu.Lock()
-	watcher := s.watcher
-	if s.ended {
-		watcher = nil
-	}
-	s.ended, s.reset = true, s.reset || reset
-	s.mu.Unlock()
-	if watcher != nil {
-		watcher(reset)
-	}
-}
-
 // Finish implements Stream.
 func (s *resumable) Finish() {
 	s.mu.Lock()
@@ -272,6 +249,10 @@ func (s *resumable) Finish() {
 	if carrier != nil {
 		carrier.Relays.remove(s)
 	}
+	if s.unwatch != nil {
+		s.unwatch()
+	}
+	s.stopTimersLocked()
 	s.changedLocked()
 	s.mu.Unlock()
 	if stream != nil {

@@ -120,14 +120,8 @@ func (s *resumable) writeFailed(stream QUICStream, from uint64, err error) error
 		return s.out.err // none if it was lost meanwhile
 	}
 	s.mu.Unlock()
-	switch {
-	case remote && code == framing.NoError:
-		s.stoppedByPeer()
-		return ErrStopped
-	case remote && code != framing.ErrorRelayMoved:
-		reset := &ResetError{code}
-		s.resetByPeer(reset, unknownFinal)
-		return reset
+	if remote && code != framing.ErrorRelayMoved {
+		return s.endedByPeer(code)
 	}
 	s.lose(stream)
 	return nil
