@@ -130,7 +130,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	// The network.
 	"freeports": freeports, // freeports VARIABLE N: a range a-b; its ports are VARIABLE1, VARIABLE2...
 	"occupy":    occupy,    // occupy PORT: another program listens on it
-	"leave":     leave,     // leave PORT: and does not any more
+	"leave":     leave,     // leave PORT: and no longer does
 	"garbage":   garbage,   // garbage ADDRESS N: N senseless datagrams
 	"datagram":  datagram,  // datagram PORT: waits for one
 }

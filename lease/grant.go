@@ -54,7 +54,7 @@ type Grant struct {
 // new lease gets the wanted port if that is free; else the port that the key had last;
 // else the lowest that nobody had; else the one that was given up longest ago; else
 // that of the lease that lapsed longest ago. A lease that there is moves to the wanted
-// port if that is free, and only then, unless its port is not in the range any more.
+// port if that is free, and only then, unless its port is no longer in the range.
 // The lease is stored and its port is open when Grant returns. Nothing is written, and
 // Request.MayWrite not asked, if nothing changes.
 //

@@ -90,7 +90,7 @@ func services(r lease.Request, names ...string) lease.Request {
 	return r
 }
 
-// TestRenamedService: a name that is not there any more hands its port on.
+// TestRenamedService: a name that is gone hands its port on.
 func TestRenamedService(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

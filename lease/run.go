@@ -162,7 +162,7 @@ func (l *Lessor) openOrClose(e entry) entry {
 	return e
 }
 
-// forgetStray notes that the store has no record of key any more.
+// forgetStray notes that the store no longer has a record of key.
 func (l *Lessor) forgetStray(key Key, port uint16) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -174,7 +174,7 @@ func (l *Lessor) forgetStray(key Key, port uint16) {
 // reports whether err is nil.
 func (l *Lessor) noteStore(ctx context.Context, err error) (ok bool) {
 	if errors.Is(err, ErrTaken) || errors.Is(ctx.Err(), context.Canceled) {
-		return err == nil // it works, or nobody waits for it any more
+		return err == nil // it works, or nobody waits for it
 	}
 	l.mu.Lock()
 	was := l.storeFailing

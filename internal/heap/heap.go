@@ -42,7 +42,7 @@ type follower struct {
 	stopped atomic.Bool
 }
 
-// again has adjust called after the next collection, which finds that nothing needs the cycle any more.
+// again has adjust called after the next collection, which finds that nothing needs the cycle.
 func (f *follower) again() {
 	cycle := &struct{ _ [16]byte }{}
 	runtime.AddCleanup(cycle, (*follower).adjust, f)

@@ -81,7 +81,7 @@ func (l *lastDatagrams) get() (all []datagram) {
 // KeepLast makes Repeat possible. It costs a copy of one datagram at each write.
 func (c *Conn) KeepLast() { c.last.wanted.Store(true) }
 
-// repeatLimit bounds a write to a socket that nobody needs any more.
+// repeatLimit bounds a write to a socket that is no longer needed.
 const repeatLimit = 100 * time.Millisecond
 
 // Repeat sends the datagram that was written last once more, and the last one that carried data, from every open

@@ -85,7 +85,7 @@ func handle(conn *net.TCPConn) {
 	}
 }
 
-// pour writes until nobody is there any more.
+// pour writes until nobody is left.
 func pour(conn *net.TCPConn, size int) {
 	for data := make([]byte, size); ; {
 		if _, err := conn.Write(data); err != nil {
