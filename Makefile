@@ -31,15 +31,15 @@ demo: build ## a server, a node and a web site on this machine, until Ctrl-C; ON
 # The race detector needs a C compiler (not on macOS); a machine without one runs the same tests without it.
 RACE ?= $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 
-# What the race detector distorts, or makes so slow that it does less under it (quicproxy/whole_test.go).
-WHOLE = (TestIsolation|TestIdleRelaysHoldNoBuffers|TestIdleTraffic|TestLanes|TestLossyTransfers|TestRelayWhileMoving)
+# What the race detector distorts, or makes so slow that it does less under it (internal/testrace).
+WHOLE = (TestLossyThroughput|TestIsolation|TestIdleRelaysHoldNoBuffers|TestIdleTraffic|TestLanes|TestLossyTransfers|TestRelayWhileMoving)
 
 .PHONY: test
 test: ## every test: unit, race detector, fuzz seeds, end to end with the real programs
 	@test -n "$(RACE)" || echo "no C compiler here: the tests run without the race detector"
 	$(GO) test -count=1 $(RACE) -timeout 20m $$($(GO) list ./... | grep -v /e2e/hostile) # e2e builds the programs itself, so a cached result would be of older ones
 	$(GO) test -count=1 -timeout 10m ./e2e/hostile # alone: they measure memory and a neighbour's time
-	$(GO) test -count=1 -run '^$(WHOLE)$$' ./quicproxy
+	$(GO) test -count=1 -run '^$(WHOLE)$$' ./quicproxy ./quicproxy/internal/relay
 
 # Installs nothing and leaves nothing behind; says what is missing. Not under the race detector: it measures time.
 .PHONY: test-net

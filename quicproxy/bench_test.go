@@ -5,6 +5,8 @@ import (
 	"net"
 	"runtime"
 	"testing"
+
+	"apquic/internal/testrace"
 )
 
 // BenchmarkBulk moves bytes through server and node in one process, in one direction.
@@ -128,7 +130,7 @@ func TestIdleRelaysHoldNoBuffers(t *testing.T) {
 	}
 	each := (int64(inUse()) - int64(before)) / relays
 	t.Logf("%d bytes per idle relay, with its client and its service", each)
-	if each > 40<<10 && !raceDetector {
+	if each > 40<<10 && !testrace.Detector {
 		t.Errorf("an idle relay costs %d bytes", each)
 	}
 }

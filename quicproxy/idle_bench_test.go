@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"apquic/internal/testrace"
 )
 
 // datagramOverhead is what the headers of IPv4 and UDP add to a datagram.
@@ -72,7 +74,7 @@ func idleTraffic(t *testing.T, keepalive, during time.Duration) (datagrams, byte
 
 // TestIdleTraffic: the figures of docs/decisions/0025 stay what they are.
 func TestIdleTraffic(t *testing.T) {
-	day := whole(24*time.Hour, 4*time.Hour)
+	day := testrace.Whole(24*time.Hour, 4*time.Hour)
 	for keepalive, most := range map[time.Duration]int64{285 * time.Second: 150_000, AutoKeepalive: 180_000} {
 		t.Run(keepaliveName(keepalive), func(t *testing.T) {
 			t.Parallel()

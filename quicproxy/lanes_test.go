@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"apquic/internal/testrace"
 	"apquic/quicproxy/internal/conn"
 )
 
@@ -52,14 +53,14 @@ func TestLanes(t *testing.T) {
 				w.serveTCP("192.168.1.101:81", func(c net.Conn) { io.Copy(counter{&w.uploaded}, c) })
 				w.startNode(expose("a", web), expose("b", "192.168.1.101:81")).leases.wait(t, 2)
 				w.net.SetLoss(0.01, 1)
-				first := w.bulk(8, direction, whole(8, 3))
+				first := w.bulk(8, direction, testrace.Whole(8, 3))
 				if n := len(server.server.Status().Sessions); n < 4 {
 					t.Errorf("%d connections after a lossy transfer", n)
 				}
-				second := w.bulk(8, direction, whole(2, 1))
+				second := w.bulk(8, direction, testrace.Whole(2, 1))
 				t.Logf("8 relays, 1 %% loss: %.2f MB/s at first, then %.2f MB/s", first/1e6, second/1e6)
 				// Lanes open after seconds of bulk, of which there are too few under the race detector to say what they bring.
-				if oneConnection := 0.5e6; !raceDetector && (first < 3*oneConnection || second < 6*oneConnection) {
+				if oneConnection := 0.5e6; !testrace.Detector && (first < 3*oneConnection || second < 6*oneConnection) {
 					t.Error("lanes bring too little")
 				}
 				w.net.SetLoss(0, 1)

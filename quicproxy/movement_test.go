@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"apquic/internal/testrace"
 )
 
 // relaying counts the relays of all sessions, also of those that wait for a connection.
@@ -255,7 +257,7 @@ func TestResetWhileAway(t *testing.T) {
 // TestRelayWhileMoving has the connections killed, at any moment, while everything happens that TCP does.
 func TestRelayWhileMoving(t *testing.T) {
 	for _, test := range relayCases() {
-		for seed := range uint64(whole(10, 4)) {
+		for seed := range uint64(testrace.Whole(10, 4)) {
 			t.Run(fmt.Sprint(test.name, " ", seed), func(t *testing.T) {
 				simulate(t, func(t *testing.T, w *world) {
 					test.run(t, w, func(server *Server) {

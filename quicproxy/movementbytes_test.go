@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/internal/testrace"
 )
 
 // someBytes are such that every one that is lost, doubled or misplaced shows.
@@ -49,7 +50,7 @@ func TestLossyTransfers(t *testing.T) {
 		t.Run(direction, func(t *testing.T) {
 			simulate(t, func(t *testing.T, w *world) {
 				const relays = 6
-				data := someBytes(whole(5<<20, 1<<20), 1)
+				data := someBytes(testrace.Whole(5<<20, 1<<20), 1)
 				w.net.SetLatency(75 * time.Millisecond)
 				w.startServer()
 				served := make(chan error, relays)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"apquic/internal/testrace"
 	"apquic/lease"
 )
 
@@ -124,7 +125,7 @@ func upstream(tb testing.TB, handle func(net.Conn)) string {
 
 // TestIsolation: a thousand clients that ask for endless data and never read it stop nobody.
 func TestIsolation(t *testing.T) {
-	stalled := whole(1000, 100)
+	stalled := testrace.Whole(1000, 100)
 	filled := make(chan struct{}, stalled)
 	over := make(chan struct{})
 	endless := upstream(t, func(c net.Conn) {
@@ -148,7 +149,7 @@ func TestIsolation(t *testing.T) {
 	finish := sync.OnceFunc(func() { close(over) })
 	t.Cleanup(finish) // before the services are waited for
 	c := tun.dial("echo")
-	rounds := whole(5000, 100) // whose times mean nothing under the race detector
+	rounds := testrace.Whole(5000, 100) // whose times mean nothing under the race detector
 	roundTrip(t, c, rounds)
 	alone := roundTrip(t, c, rounds)
 	clients := make([]*net.TCPConn, stalled)
@@ -175,7 +176,7 @@ func TestIsolation(t *testing.T) {
 	// The machine may be busier now than it was at the beginning.
 	alone = max(alone, roundTrip(t, c, rounds))
 	t.Logf("median echo alone %v, beside %d stalled readers %v", alone, stalled, beside)
-	if beside > 2*alone && !raceDetector {
+	if beside > 2*alone && !testrace.Detector {
 		t.Errorf("the stalled readers slow their neighbour down")
 	}
 }

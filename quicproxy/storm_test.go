@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"apquic/internal/testnet"
+	"apquic/internal/testrace"
 )
 
 // TestStorm: more nodes than the server takes without a Retry come at once, and all get their ports.
@@ -25,7 +26,7 @@ func TestStorm(t *testing.T) {
 func TestStormOfOneAddress(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		nodes := 500
-		if raceDetector {
+		if testrace.Detector {
 			nodes = 250 // are more than there are places, too
 		}
 		w.storm(t, nodes, 4*time.Second, func(int) *testnet.Host { return w.home })

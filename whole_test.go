@@ -1,4 +1,4 @@
-package quicproxy
+package apquic_test
 
 import (
 	"os"
@@ -6,27 +6,21 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 )
-
-// whole is how much of the same a test does: all of it, or enough to see races, under the race detector, where everything takes
-// ten times as long. make test runs the tests that ask for it a second time, without the race detector.
-func whole[N int | time.Duration](all, underRace N) N {
-	if raceDetector {
-		return underRace
-	}
-	return all
-}
 
 // TestWholeIsRun: what the race detector leaves out is in the list of what make test runs without it.
 func TestWholeIsRun(t *testing.T) {
-	makefile, err := os.ReadFile("../Makefile")
+	makefile, err := os.ReadFile("Makefile")
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := filepath.Glob("*_test.go")
-	if err != nil {
-		t.Fatal(err)
+	var files []string
+	for _, pattern := range []string{"quicproxy/*_test.go", "quicproxy/internal/*/*_test.go"} {
+		matches, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, matches...)
 	}
 	test, found := regexp.MustCompile(`^func (Test\w+)\(`), 0
 	for _, file := range files {
@@ -39,7 +33,7 @@ func TestWholeIsRun(t *testing.T) {
 			if match := test.FindStringSubmatch(line); match != nil {
 				name = match[1]
 			}
-			if !strings.Contains(line, "whole(") || name == "TestWholeIsRun" {
+			if !strings.Contains(line, "testrace.Whole(") {
 				continue
 			}
 			if found++; !regexp.MustCompile(`[(|]` + name + `[|)]`).Match(makefile) {
@@ -48,6 +42,6 @@ func TestWholeIsRun(t *testing.T) {
 		}
 	}
 	if found == 0 {
-		t.Error("no test uses whole")
+		t.Error("no test uses Whole")
 	}
 }

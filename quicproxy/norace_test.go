@@ -1,5 +1,0 @@
-//go:build !race
-
-package quicproxy
-
-const raceDetector = false
