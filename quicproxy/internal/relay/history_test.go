@@ -214,7 +214,6 @@ type talk struct {
 	*rand.Rand
 	least  int  // bits of the sizes of reads and writes
 	total  int  // bytes to send
-	want   int  // bytes to receive
 	reset  bool // instead of the end
 	slow   bool
 	result error
