@@ -18,7 +18,7 @@ func listenUDP(config settings.Server) (*net.UDPConn, error) {
 	if err == nil {
 		return conn.(*net.UDPConn), nil
 	}
-	err = fmt.Errorf("nodes cannot be listened for on UDP %s: %w", config.Listen, err)
+	err = fmt.Errorf("cannot listen for nodes on UDP %s: %w", config.Listen, err)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, hint.Add(err, "another program has this port, perhaps another apquic-server: stop it, or choose another with --listen")
