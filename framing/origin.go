@@ -13,6 +13,8 @@ const (
 	maxOriginSize      = 1024
 	maxHostSize        = 255
 	maxServiceNameSize = 64
+	// MaxServiceNames bounds the names of all services in a ProxyRequest.
+	MaxServiceNames = 1024
 )
 
 // ParseOrigin splits the address of a service into what net.Dial takes. It accepts tcp://host:port, the

@@ -44,8 +44,3 @@ func (c *nodeConn) slowDown(envelope framing.Envelope) time.Duration {
 	}
 	return wait
 }
-
-// slowDown is that of a server's messages.
-func (l *link) slowDown(envelope framing.Envelope) time.Duration {
-	return l.node.costs.messages.Came(time.Now(), len(envelope.Payload), envelope.Opcode == framing.OpProgress)
-}

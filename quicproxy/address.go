@@ -11,12 +11,6 @@ import (
 	"apquic/lease"
 )
 
-const (
-	// maxServiceNames and maxServiceNameBytes bound the names of all services in a ProxyRequest, which has 64 KiB.
-	maxServiceNames     = 1024
-	maxServiceNameBytes = 32 << 10
-)
-
 // publicAddress is what nodes are told of a public port.
 func (s *Server) publicAddress(port uint16) string {
 	host := s.config.PublicHost
@@ -28,8 +22,8 @@ func (s *Server) publicAddress(port uint16) string {
 
 // checkServices checks the names of all services that a node says it has.
 func checkServices(request *framing.ProxyRequest) error {
-	if len(request.Services) > maxServiceNames {
-		return fmt.Errorf("%d names of services are more than %d", len(request.Services), maxServiceNames)
+	if len(request.Services) > framing.MaxServiceNames {
+		return fmt.Errorf("%d names of services are more than %d", len(request.Services), framing.MaxServiceNames)
 	}
 	for _, name := range request.Services {
 		if err := framing.CheckServiceName(name); err != nil {

@@ -212,8 +212,8 @@ func TestServiceNamesAreBounded(t *testing.T) {
 	}{
 		"none":      {nil, true},
 		"itself":    {[]string{"s0"}, true},
-		"most":      {many(maxServiceNames), true},
-		"too many":  {many(maxServiceNames + 1), false},
+		"most":      {many(framing.MaxServiceNames), true},
+		"too many":  {many(framing.MaxServiceNames + 1), false},
 		"bad name":  {[]string{"s0", "S1"}, false},
 		"no name":   {[]string{"s0", ""}, false},
 		"others":    {[]string{"s1"}, false},
@@ -224,7 +224,7 @@ func TestServiceNamesAreBounded(t *testing.T) {
 		}
 	}
 	l := &link{node: new(Node)}
-	for i, want := range map[int]int{1: 2, maxServiceNames: 0} {
+	for i, want := range map[int]int{1: 2, framing.MaxServiceNames: 0} {
 		l.node.services = nil
 		for _, name := range many(i) {
 			l.node.services = append(l.node.services, &exposed{name: name})

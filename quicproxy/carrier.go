@@ -2,7 +2,6 @@ package quicproxy
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -124,18 +123,4 @@ func (c *carrier) handleProgress(a *relay.Association, envelope framing.Envelope
 	}
 	a.Handle(&c.Carrier, &message)
 	return nil
-}
-
-// resetStream ends both halves of a stream.
-func resetStream(stream *quic.Stream, code framing.ErrorCode) {
-	stream.CancelWrite(quic.StreamErrorCode(code))
-	stream.CancelRead(quic.StreamErrorCode(code))
-}
-
-// resetCode is the code with which the other side ended a stream, if it did.
-func resetCode(err error) (framing.ErrorCode, bool) {
-	if e, ok := errors.AsType[*quic.StreamError](err); ok && e.Remote {
-		return framing.ErrorCode(e.ErrorCode), true
-	}
-	return 0, false
 }

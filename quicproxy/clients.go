@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 
 	"apquic/framing"
-	"apquic/internal/machine"
 	"apquic/lease"
 	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/internal/relay"
@@ -17,9 +16,6 @@ const (
 	defaultMaxClients           = 4096
 	defaultMaxClientsPerAddress = 1024
 
-	// Relays leave some descriptors alone: for sockets of the session, public listeners, the files. It is a part
-	// of what there is and at least so many.
-	descriptorReserve, minDescriptorReserve = 16, 64
 	// relayShare is how many relays a node may have for each client that it may have: some wait for a confirmation
 	// after their client left.
 	relayShare = 2
@@ -39,11 +35,6 @@ func isLimit(err error) bool {
 		}
 	}
 	return false
-}
-
-func descriptorsForRelays() int {
-	descriptors := machine.Descriptors()
-	return max(descriptors-max(descriptors/descriptorReserve, minDescriptorReserve), 1)
 }
 
 // publicClient is a public connection that is to be relayed.

@@ -4,10 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/ed25519"
-	"errors"
 	"fmt"
-	"io"
-	"net"
 	"sync"
 	"time"
 
@@ -214,27 +211,4 @@ func (c *controlStream) write(ctx context.Context, op framing.Opcode, message pr
 		return fmt.Errorf("writing %v: %w", op, err)
 	}
 	return nil
-}
-
-// closeCode is the error code with which a connection ends whose control stream ended with err.
-func closeCode(err error) framing.ErrorCode {
-	if failure, ok := errors.AsType[*FailureError](err); ok {
-		return failure.Code
-	}
-	if protocol, ok := errors.AsType[*framing.ProtocolError](err); ok {
-		return protocol.Code
-	}
-	if _, ok := resetCode(err); ok { // the other side cut its control stream, or stopped ours
-		return framing.ErrorMalformed
-	}
-	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
-		return framing.ErrorKeepaliveTimeout
-	}
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return framing.ErrorMalformed
-	case errors.Is(err, io.EOF):
-		return framing.NoError
-	}
-	return framing.ErrorInternal
 }

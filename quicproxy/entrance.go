@@ -1,7 +1,6 @@
 package quicproxy
 
 import (
-	"crypto/rand"
 	"net"
 	"net/netip"
 	"time"
@@ -103,50 +102,6 @@ func endpoint(address net.Addr) netip.AddrPort {
 	a := addrPort(address)
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
-
-// knocker knocks at a server before each packet with which a connection may begin: so a knock that was lost costs no
-// more time than that packet.
-type knocker struct {
-	keys  []framing.KnockKey
-	where func(to netip.AddrPort) netip.Addr // from where it sends, as far as is known
-}
-
-// around makes a socket knock at the server with these ids.
-func (k *knocker) around(socket net.PacketConn) net.PacketConn {
-	return udp.Hook(socket, udp.Hooks{Sending: k.sending})
-}
-
-func newKnocker(where func(to netip.AddrPort) netip.Addr, ids ...certs.NodeID) *knocker {
-	k := &knocker{where: where}
-	for _, id := range ids {
-		k.keys = append(k.keys, framing.NewKnockKey(id))
-	}
-	return k
-}
-
-func (k *knocker) sending(b []byte, to net.Addr) (knocks [][]byte) {
-	if !initial.Begins(b) {
-		return nil
-	}
-	for _, key := range k.keys {
-		knock := framing.Knock{Time: time.Now(), Address: k.address(to)}
-		rand.Read(knock.Random[:])
-		knocks = append(knocks, key.Append(nil, knock))
-	}
-	return knocks
-}
-
-// address is from where the node sends, if nothing can translate it: the private address of a node behind a NAT says
-// nothing.
-func (k *knocker) address(to net.Addr) netip.AddrPort {
-	if from := k.where(addrPort(to)); from.IsGlobalUnicast() && !from.IsPrivate() {
-		return netip.AddrPortFrom(from, 0)
-	}
-	return netip.AddrPort{}
-}
-
-// knocker knocks at the server of this node, also if that has its next key already.
-func (n *Node) knocker() *knocker { return newKnocker(n.config.Source, n.servers()...) }
 
 // knownBy are the ids that a node has to know to be answered; none: it has to know nothing.
 func (c *ServerConfig) knownBy() []certs.NodeID {

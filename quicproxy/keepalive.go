@@ -13,6 +13,9 @@ import (
 // mapping, and send a Keepalive just before. Until that is proven it is DefaultKeepalive.
 const AutoKeepalive time.Duration = -1
 
+// DefaultKeepalive is the time between two keepalives if none is configured.
+const DefaultKeepalive = keepalive.Default
+
 // NATBinding is what a node has learned about the NAT of a network (AutoKeepalive).
 type NATBinding = keepalive.NATBinding
 

@@ -8,17 +8,11 @@ import (
 	"time"
 
 	"apquic/framing"
-	"apquic/internal/machine"
 	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/internal/relay"
 )
 
 const (
-	// defaultMemoryShare is the part of the machine's memory that is the budget by default, and minNodeMemory
-	// the least of it at a node.
-	defaultMemoryShare = 8
-	minNodeMemory      = 64 << 20
-
 	// A write to a reader counts once it takes as long as waitingAfter: 64 KiB at 1.3 MB/s.
 	waitingAfter = 50 * time.Millisecond
 	// What waits in streams is looked at so often; under pressure also for somebody who has to go.
@@ -46,15 +40,15 @@ type memoryBudget struct {
 	mu       sync.Mutex
 	relays   map[*relay.Relay]*watchedRelay
 	carriers map[*carrier]struct{}
-	dialing  map[*claimedClient]struct{} // whose upstream is
-	reset    uint64                      // how many relays were
+	dialing  map[*dialing]struct{}
+	reset    uint64 // how many relays were
 }
 
-// MemoryHeld is how many bytes the server holds for nodes and clients; ServerConfig.Memory is the limit.
-func (s *Server) MemoryHeld() int64 { return s.memory.Used() }
-
-// MemoryHeld is how many bytes the node holds for its server and clients; NodeConfig.Memory is the limit.
-func (n *Node) MemoryHeld() int64 { return n.memory.Used() }
+// holder is who holds memory beside relays.
+type holder interface {
+	// endForMemory gives up what h counts: the budget is used up.
+	endForMemory(h *limit.Holding, log *slog.Logger)
+}
 
 // relayName is what a relay is called in the log.
 type relayName struct{ service, client string }
@@ -70,7 +64,7 @@ type watchedRelay struct {
 func newMemoryBudget(bytes int64, log *slog.Logger) *memoryBudget {
 	b := &memoryBudget{
 		Memory: limit.NewMemory(mayHold(bytes)), budget: bytes, log: log, busy: make(chan struct{}, 1), flood: make(chan struct{}, 1),
-		relays: make(map[*relay.Relay]*watchedRelay), carriers: make(map[*carrier]struct{}), dialing: make(map[*claimedClient]struct{}),
+		relays: make(map[*relay.Relay]*watchedRelay), carriers: make(map[*carrier]struct{}), dialing: make(map[*dialing]struct{}),
 	}
 	b.peer, b.from = b.Account(1), limit.NewNetworkAccounts(b.Memory)
 	b.alarm.Store(leastAlarm)
@@ -108,21 +102,6 @@ func (b *memoryBudget) remove(r *relay.Relay) {
 	b.mu.Unlock()
 	r.Keeps.Close()
 	r.Waits.Close()
-}
-
-// await counts what a client sends before its upstream is there, until served.
-func (b *memoryBudget) await(c *claimedClient) {
-	b.mu.Lock()
-	b.dialing[c] = struct{}{}
-	b.mu.Unlock()
-	signal(b.busy)
-}
-
-func (b *memoryBudget) served(c *claimedClient) {
-	b.mu.Lock()
-	delete(b.dialing, c)
-	b.mu.Unlock()
-	c.waits.Close()
 }
 
 // watch counts what a connection costs beside its relays, until forget.
@@ -200,15 +179,8 @@ func (b *memoryBudget) look() (pause time.Duration) {
 		switch owner := h.Owner.(type) {
 		case *relay.Relay:
 			b.end(owner, h)
-		case *carrier:
-			owner.endForMemory(h, b.log)
-		case *streamConn:
-			b.log.Warn("a connection was reset because the other side does not ack what it was sent and the memory budget is used up",
-				"client", owner.remote, "budget", b.budget)
-			owner.Discard(framing.ErrorRelayStalled)
-		case *claimedClient:
-			b.log.Warn("a connection was reset because its upstream does not answer and the memory budget is used up", "budget", b.budget)
-			owner.stream.Discard(framing.ErrorRelayStalled)
+		case holder:
+			owner.endForMemory(h, b.log.With("budget", b.budget))
 		}
 	}
 	return pause
@@ -252,6 +224,3 @@ func (w *watchedRelay) look(r *relay.Relay) bool {
 	w.waiting, w.written = waits, written
 	return waits > 0
 }
-
-// defaultMemory is the budget if none is given.
-func defaultMemory() int64 { return machine.Memory() / defaultMemoryShare }

@@ -3,8 +3,6 @@ package quicproxy
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,6 +20,9 @@ import (
 	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/internal/relay"
 )
+
+// minNodeMemory is the least memory budget of a node by default.
+const minNodeMemory = 64 << 20
 
 // NodeConfig says what a Node is made of. The zero value of a field is its default unless noted.
 type NodeConfig struct {
@@ -177,8 +178,8 @@ func NewNode(config NodeConfig) (*Node, error) {
 	if config.OnWelcome == nil {
 		config.OnWelcome = func(Welcome) {}
 	}
-	var limited *limit.Log
-	config.Log, limited = limitLog(config.Log)
+	limited := limit.NewLog(config.Log.Handler()) // most of what is logged can be caused by somebody else
+	config.Log = slog.New(limited)
 	setSystemNetwork(&config)
 	n := &Node{
 		config: config, log: config.Log, limited: limited, instance: randomInstance(), server: config.Server, next: config.Next, known: config.Known, secret: config.JoinSecret,
@@ -205,13 +206,6 @@ func NewNode(config NodeConfig) (*Node, error) {
 		}
 	}
 	return n, nil
-}
-
-// randomInstance is the number that a process chooses at its start; not 0.
-func randomInstance() uint64 {
-	var b [8]byte
-	rand.Read(b[:])
-	return binary.BigEndian.Uint64(b[:]) | 1
 }
 
 func setSystemNetwork(config *NodeConfig) {
@@ -278,3 +272,6 @@ func (n *Node) serviceLocked(name string) *exposed {
 	}
 	return n.services[i]
 }
+
+// MemoryHeld is how many bytes the node holds for its server and clients; NodeConfig.Memory is the limit.
+func (n *Node) MemoryHeld() int64 { return n.memory.Used() }

@@ -3,6 +3,7 @@ package quicproxy
 import (
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/conn"
@@ -43,20 +44,6 @@ func claimedAddress(clientAddress string) netip.Addr {
 type claimedClient struct {
 	stream relay.Stream
 	relay  atomic.Pointer[relay.Relay]
-
-	// What waits in the stream while its upstream is dialed, and what the memory budget saw of it last; look is its only user.
-	waits   *limit.Holding
-	waiting int
-}
-
-// look notes what waits in the stream.
-func (c *claimedClient) look() {
-	waits := 0
-	if stream, _ := current(c.stream); stream != nil {
-		waits = unread(receivingHalf(stream))
-	}
-	c.waits.Set(c.waiting, waits, 0)
-	c.waiting = waits
 }
 
 // evict ends the client's relay, or the dial that is to become one.
@@ -65,4 +52,9 @@ func (c *claimedClient) evict() {
 	if r := c.relay.Load(); r != nil {
 		r.Abort(framing.ErrorNodeBusy)
 	}
+}
+
+// slowDown is that of a server's messages.
+func (l *link) slowDown(envelope framing.Envelope) time.Duration {
+	return l.node.costs.messages.Came(time.Now(), len(envelope.Payload), envelope.Opcode == framing.OpProgress)
 }

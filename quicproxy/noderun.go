@@ -20,7 +20,7 @@ func (n *Node) Run(ctx context.Context) error {
 	var services sync.WaitGroup
 	services.Go(func() { n.config.WatchNetwork(background, n.network.tell) })
 	services.Go(func() { n.memory.run(background) })
-	services.Go(func() { summarizeLog(background, n.limited) })
+	services.Go(func() { n.limited.Run(background) })
 	links.Go(func() { n.lanes.run(ctx) })
 	defer func() {
 		links.Wait()

@@ -71,14 +71,6 @@ func (l *link) relayBegan() {
 	signal(l.node.lanes.busy)
 }
 
-// signal wakes whoever waits for c, or is about to.
-func signal(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
-
 // whileInDoubt ends with ctx, as soon as the server answers, and when the connection ends.
 func (l *link) whileInDoubt(ctx context.Context) (context.Context, context.CancelFunc) {
 	attempt, cancel := context.WithCancel(ctx)

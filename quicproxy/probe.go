@@ -98,18 +98,5 @@ func (c *nodeConn) sendProbe(envelope framing.Envelope) error {
 	return c.control.reply(envelope, framing.OpProbeSent, &framing.ProbeSent{})
 }
 
-// addrPort is invalid for an address that is not of UDP.
-func addrPort(address net.Addr) netip.AddrPort {
-	if udp, ok := address.(*net.UDPAddr); ok {
-		return udp.AddrPort()
-	}
-	return netip.AddrPort{}
-}
-
 // siteOf is what the sockets of one machine share, seen from outside.
 func siteOf(address netip.AddrPort) netip.Addr { return networkOf(address.Addr().Unmap()) }
-
-// sameAddress compares addresses of which either may be an IPv4 address in the form of IPv6.
-func sameAddress(a, b netip.AddrPort) bool {
-	return a.Port() == b.Port() && a.Addr().Unmap() == b.Addr().Unmap()
-}

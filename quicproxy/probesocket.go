@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"time"
 
 	"apquic/framing"
@@ -128,4 +129,9 @@ func (p *probeSocket) arrived() bool {
 			return true
 		}
 	}
+}
+
+// sameAddress compares addresses of which either may be an IPv4 address in the form of IPv6.
+func sameAddress(a, b netip.AddrPort) bool {
+	return a.Port() == b.Port() && a.Addr().Unmap() == b.Addr().Unmap()
 }

@@ -173,12 +173,6 @@ func isRestart(err error) bool {
 	return ok
 }
 
-// isShutdown reports whether a connection ended because the other side's process stops.
-func isShutdown(err error) bool {
-	end, ok := errors.AsType[*quic.ApplicationError](err)
-	return ok && end.Remote && framing.ErrorCode(end.ErrorCode) == framing.ErrorShutdown
-}
-
 // isSentAway reports whether the server does not want this node any more.
 func isSentAway(err error) bool {
 	end, ok := errors.AsType[*quic.ApplicationError](err)
@@ -201,16 +195,4 @@ func hadNoPlace(err error) bool {
 	}
 	end, ok := errors.AsType[*quic.ApplicationError](err)
 	return ok && end.Remote && framing.ErrorCode(end.ErrorCode) == framing.ErrorBusy
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

@@ -68,6 +68,9 @@ func (l *link) requestLease(ctx context.Context, service *exposed) error {
 	return nil
 }
 
+// maxServiceNameBytes is how many bytes the names of all services may take of a ProxyRequest, which has 64 KiB.
+const maxServiceNameBytes = 32 << 10
+
 // serviceNames are asked and those of all other services of the node, by which the server knows a service that was
 // renamed; nil if they are too many to be told.
 func (l *link) serviceNames(asked string) []string {
@@ -81,7 +84,7 @@ func (l *link) serviceNames(asked string) []string {
 			size += len(service.name)
 		}
 	}
-	if len(names) > maxServiceNames || size > maxServiceNameBytes {
+	if len(names) > framing.MaxServiceNames || size > maxServiceNameBytes {
 		return nil
 	}
 	return names

@@ -15,18 +15,11 @@ import (
 	"apquic/framing"
 	"apquic/lease"
 	"apquic/quicproxy/internal/conn"
-	"apquic/quicproxy/internal/keepalive"
 	"apquic/quicproxy/internal/limit"
 )
 
-// Defaults of ServerConfig and NodeConfig.
-const (
-	DefaultIdleTimeout = 90 * time.Second
-	DefaultDrain       = 10 * time.Second
-	DefaultPark        = 10 * time.Second
-	DefaultKeepalive   = keepalive.Default
-	DefaultResumeTime  = 5 * time.Minute
-)
+// DefaultPark is that of ServerConfig.
+const DefaultPark = 10 * time.Second
 
 // ServerConfig says what a Server is made of. The zero value of a field is its default unless noted.
 type ServerConfig struct {
@@ -148,8 +141,8 @@ func NewServer(config ServerConfig) (*Server, error) {
 		return nil, errors.New("server: a packet connection is required")
 	}
 	config.setDefaults()
-	var limited *limit.Log
-	config.Log, limited = limitLog(config.Log)
+	limited := limit.NewLog(config.Log.Handler()) // most of what is logged can be caused by somebody else
+	config.Log = slog.New(limited)
 	s := &Server{
 		config:   config,
 		log:      config.Log,
@@ -220,3 +213,6 @@ func (config *ServerConfig) setDefaults() {
 func listenEverywhere(port uint16) (net.Listener, error) {
 	return net.ListenTCP("tcp", &net.TCPAddr{Port: int(port)})
 }
+
+// MemoryHeld is how many bytes the server holds for nodes and clients; ServerConfig.Memory is the limit.
+func (s *Server) MemoryHeld() int64 { return s.memory.Used() }

@@ -66,7 +66,7 @@ func (s *Server) Run(ctx context.Context) error {
 	services.Go(func() { s.watchSilence(background, transport) })
 	services.Go(func() { s.watchAdmission(background) })
 	services.Go(func() { s.closeOrphans(background) })
-	services.Go(func() { summarizeLog(background, s.limited) })
+	services.Go(func() { s.limited.Run(background) })
 	services.Go(func() { s.probes.answer(background) })
 	services.Go(func() {
 		if err := s.lessor.Run(background); err != nil {

@@ -18,8 +18,6 @@ import (
 )
 
 const (
-	// helloTimeout bounds how long a connection may exist without having said who it is.
-	helloTimeout = 10 * time.Second
 	// maxConnections bounds the live connections of a node: the newest is in use, one may be in doubt, and
 	// older ones have running relays.
 	maxConnections = 8

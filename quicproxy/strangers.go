@@ -28,16 +28,12 @@ const (
 	maxHandshake = 8 << 10
 	// maxAddresses is how many addresses a limit remembers.
 	maxAddresses = 1 << 14
-	// maxFromServer is how many bytes may come from a server before its Welcome, which may be late, on a lane also behind
-	// relays.
-	maxFromServer = 1 << 20
 	// watchEvery bounds how long more may come.
 	watchEvery = 10 * time.Millisecond
 )
 
 var (
 	errHandshakeLimit = errors.New("too many handshakes")
-	errTooMuch        = &framing.ProtocolError{Code: framing.ErrorTooLarge, Text: "too much came before Hello was answered"}
 	errStreamTooEarly = &framing.ProtocolError{Code: framing.ErrorUnexpectedMessage, Text: "a stream was opened before Hello was answered"}
 	errNoPlace        = &FailureError{Code: framing.ErrorBusy, Text: "the place is needed by others: no Hello came for long"}
 	errNoHello        = &FailureError{Code: framing.ErrorKeepaliveTimeout, Text: "no Hello came, and many connections wait"}
@@ -190,29 +186,6 @@ func (g *stranger) wants(over context.Context) error {
 		return errTooMuch
 	}
 	return nil
-}
-
-// boundServer closes a connection of a node on which much comes before welcomed is closed.
-func boundServer(conn *quic.Conn, welcomed <-chan struct{}) {
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-welcomed:
-			return
-		case <-conn.Context().Done():
-			return
-		case <-tick.C:
-		}
-		if conn.ConnectionStats().BytesReceived > maxFromServer {
-			closeWith(conn, errTooMuch)
-			return
-		}
-	}
-}
-
-func closeWith(conn *quic.Conn, err error) {
-	conn.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
 }
 
 // networkOf is what one client can choose addresses from: a /64 in IPv6.

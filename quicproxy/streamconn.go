@@ -2,12 +2,14 @@ package quicproxy
 
 import (
 	"errors"
+	"log/slog"
 	"net"
 	"sync"
 	"syscall"
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/internal/relay"
 )
 
@@ -103,4 +105,10 @@ func (c *streamConn) tcpError(op string, err error) error {
 		return &net.OpError{Op: op, Net: "tcp", Source: c.local, Addr: c.remote, Err: syscall.ECONNRESET}
 	}
 	return err
+}
+
+// endForMemory implements holder.
+func (c *streamConn) endForMemory(_ *limit.Holding, log *slog.Logger) {
+	log.Warn("a connection was reset because the other side does not ack what it was sent and the memory budget is used up", "client", c.remote)
+	c.Discard(framing.ErrorRelayStalled)
 }

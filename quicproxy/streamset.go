@@ -89,3 +89,13 @@ func (c *carrier) endForMemory(h *limit.Holding, log *slog.Logger) {
 		"peer", c.quic.RemoteAddr().String(), "bytes", bytes, "waiting", age)
 	c.quic.CloseWithError(quic.ApplicationErrorCode(framing.ErrorBusy), fmt.Sprintf("%d bytes wait in streams that nobody reads", bytes))
 }
+
+// reading counts what waits in a stream until its header was read.
+func (c *carrier) reading(stream *quic.Stream) (read func()) {
+	half := receivingHalf(stream)
+	if half == nil {
+		return func() {}
+	}
+	c.streams.add(half)
+	return func() { c.streams.remove(half) }
+}

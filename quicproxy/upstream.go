@@ -83,11 +83,8 @@ func (l *link) readHeader(stream *quic.Stream) (*framing.StreamHeader, framing.E
 		return nil, framing.ErrorNodeBusy
 	}
 	defer l.node.costs.unheard.Give()
-	if half := receivingHalf(stream); half != nil {
-		l.streams.add(half)
-		defer l.streams.remove(half)
-		signal(l.node.memory.busy)
-	}
+	defer l.reading(stream)()
+	signal(l.node.memory.busy)
 	stream.SetReadDeadline(time.Now().Add(headerTimeout))
 	header, err := framing.ReadStreamHeader(stream)
 	if err != nil {
@@ -132,10 +129,9 @@ func (l *link) relay(s relay.Stream, service *exposed, header *framing.StreamHea
 	defer place.Leave()
 	account, leave := l.node.memory.from.Open(from)
 	defer leave()
-	client.waits = account.Open(client)
-	l.node.memory.await(client)
+	waiting := l.node.memory.await(s, account)
 	upstream := l.dial(s, service)
-	l.node.memory.served(client)
+	l.node.memory.served(waiting)
 	if upstream == nil {
 		return
 	}

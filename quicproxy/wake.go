@@ -11,8 +11,6 @@ import (
 )
 
 const (
-	// wakePause is the time between two Keepalives of a node that is asked for them: anybody may send the datagram.
-	wakePause = time.Second
 	// wakeEvery spreads the nodes that come back over the time that their handshakes take a server.
 	wakeEvery = time.Millisecond
 	// wakeRounds are sent wakeRoundPause apart, since a datagram may be lost.
@@ -33,20 +31,5 @@ func (s *Server) wakeNodes(ctx context.Context, transport *quic.Transport, peers
 			transport.WriteTo([]byte(conn.WakeDatagram), net.UDPAddrFromAddrPort(peer.Address))
 		}
 		sleep(ctx, wakeRoundPause)
-	}
-}
-
-// heedWakes has the path watched at once when the server asks for it.
-func (l *link) heedWakes(ctx context.Context) {
-	for ctx.Err() == nil {
-		var datagram [len(conn.WakeDatagram) + 1]byte
-		n, _, err := l.transport.ReadNonQUICPacket(ctx, datagram[:])
-		if err != nil {
-			return
-		}
-		if string(datagram[:n]) == conn.WakeDatagram {
-			signal(l.path.woken)
-			sleep(ctx, wakePause)
-		}
 	}
 }

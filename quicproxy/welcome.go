@@ -3,7 +3,6 @@ package quicproxy
 import (
 	"context"
 	"crypto/ed25519"
-	"fmt"
 
 	"github.com/quic-go/quic-go"
 
@@ -78,16 +77,4 @@ func (n *Node) welcomed(l *link, message *framing.Welcome) error {
 		n.log.Info("the server will have a new key; the node will follow", "id", welcome.Next.String())
 	}
 	return nil
-}
-
-// successor is what the server tells nodes of its next key; nil: nothing.
-func successor(config ServerConfig) (*framing.Successor, error) {
-	present, next := config.Key.ID(), config.Next
-	switch {
-	case next.IsZero():
-		return nil, nil
-	case next == present:
-		return nil, fmt.Errorf("the next id of the server, %v, is the one that it has", next)
-	}
-	return framing.SignSuccessor(config.Key.Sign, ed25519.PublicKey(present[:]), ed25519.PublicKey(next[:])), nil
 }

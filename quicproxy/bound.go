@@ -1,0 +1,34 @@
+package quicproxy
+
+import (
+	"time"
+
+	"github.com/quic-go/quic-go"
+)
+
+const (
+	// maxFromServer is how many bytes may come from a server before its Welcome, which may be late, on a lane also behind
+	// relays.
+	maxFromServer = 1 << 20
+	// boundEvery bounds how long more may come.
+	boundEvery = 10 * time.Millisecond
+)
+
+// boundServer closes a connection of a node on which much comes before welcomed is closed.
+func boundServer(conn *quic.Conn, welcomed <-chan struct{}) {
+	tick := time.NewTicker(boundEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-welcomed:
+			return
+		case <-conn.Context().Done():
+			return
+		case <-tick.C:
+		}
+		if conn.ConnectionStats().BytesReceived > maxFromServer {
+			closeWith(conn, errTooMuch)
+			return
+		}
+	}
+}

@@ -1,0 +1,14 @@
+package quicproxy
+
+import "time"
+
+const (
+	// personRetry is how long a node waits before it asks again if a person must do something first.
+	personRetry = 30 * time.Second
+	// maxRetryAfter bounds what a server may say: one that is hostile, or wrong, does not silence a node for ever.
+	maxRetryAfter = 10 * time.Minute
+)
+
+func boundedRetry(milliseconds uint64) time.Duration {
+	return time.Duration(min(milliseconds, uint64(maxRetryAfter/time.Millisecond))) * time.Millisecond
+}
