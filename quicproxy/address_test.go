@@ -2,8 +2,6 @@ package quicproxy
 
 import (
 	"context"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -195,44 +193,6 @@ func TestRangeChangedIsTold(t *testing.T) {
 			t.Errorf("explained %d times", n)
 		}
 	})
-}
-
-// TestServiceNamesAreBounded: what a node says of its other services.
-func TestServiceNamesAreBounded(t *testing.T) {
-	t.Parallel()
-	many := func(n int) (names []string) {
-		for i := range n {
-			names = append(names, "s"+strconv.Itoa(i))
-		}
-		return names
-	}
-	for name, test := range map[string]struct {
-		services []string
-		ok       bool
-	}{
-		"none":      {nil, true},
-		"itself":    {[]string{"s0"}, true},
-		"most":      {many(framing.MaxServiceNames), true},
-		"too many":  {many(framing.MaxServiceNames + 1), false},
-		"bad name":  {[]string{"s0", "S1"}, false},
-		"no name":   {[]string{"s0", ""}, false},
-		"others":    {[]string{"s1"}, false},
-		"long name": {[]string{"s0", strings.Repeat("x", 65)}, false},
-	} {
-		if err := checkServices(&framing.ProxyRequest{Service: "s0", Services: test.services}); (err == nil) != test.ok {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	l := &link{node: new(Node)}
-	for i, want := range map[int]int{1: 2, framing.MaxServiceNames: 0} {
-		l.node.services = nil
-		for _, name := range many(i) {
-			l.node.services = append(l.node.services, &exposed{name: name})
-		}
-		if got := len(l.serviceNames("asked")); got != want {
-			t.Errorf("%d services: %d names", i, got)
-		}
-	}
 }
 
 // TestMovesDoNotFillTheLog: a node that wants another port again and again is told of as seldom as other news.

@@ -22,6 +22,8 @@ const (
 	// Nodes that may join, whoever invited them: each writes two files.
 	joinBurst = 60
 	joinEvery = time.Second
+	// maxAddresses is how many addresses are remembered.
+	maxAddresses = 1 << 14
 
 	// newcomerTime is how long a node that joined by itself is a newcomer, and newcomerServices how many services it
 	// may have then: enough for a home, and a stolen invitation costs few ports.
@@ -56,8 +58,8 @@ type Admission struct {
 	ServicesUntil time.Time // when that ends, while the node stays connected; zero: never
 }
 
-// services is how many the node may have now; 0: as many as any node.
-func (a Admission) services() int {
+// ServicesNow is how many the node may have now; 0: as many as any node.
+func (a Admission) ServicesNow() int {
 	if !a.ServicesUntil.IsZero() && time.Now().After(a.ServicesUntil) {
 		return 0
 	}

@@ -231,8 +231,8 @@ func TestSentAwayAtHome(t *testing.T) {
 				node := w.startNode(expose("web", web)).leasesWait(t)
 				visitor := w.visit("20000")
 				exchange(t, visitor, "hello")
-				for _, m := range node.node.current().Relays.All() {
-					m.Lost(&node.node.current().Carrier) // it moves
+				for _, m := range node.node.Inspect().Conn.Relays.All() {
+					m.Lost(&node.node.Inspect().Conn.Carrier) // it moves
 				}
 				exchange(t, visitor, "moved")
 				second := w.visit("20000")
@@ -281,7 +281,7 @@ func (w *world) visitPatiently(port string) (c net.Conn) {
 func laneOf(t *testing.T, w *world, node *running) *peer {
 	t.Helper()
 	p := dialServer(w)
-	hello := &framing.Hello{Instance: node.node.instance, Lane: true}
+	hello := &framing.Hello{Instance: node.node.Inspect().Instance, Lane: true}
 	p.write(seal(t, p.sealer(w.nodeKey, framing.RoleNode, 0), framing.OpHello, hello, 1, false))
 	p.wantReply(1, framing.OpWelcome, 0)
 	return p

@@ -12,7 +12,6 @@ import (
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/conn"
-	"apquic/quicproxy/internal/limit"
 )
 
 // TestPlaceOfLeftClient: a client that left has no place any more, also if the node never confirms what came for it, and
@@ -37,17 +36,17 @@ func TestPlaceOfLeftClient(t *testing.T) {
 			writeErr(c, "something to confirm")
 			c.Close()
 			time.Sleep(100 * time.Millisecond)
-			eventually(t, fmt.Sprintf("the place of client %d", i), func() bool { return server.server.clients.Open() == 0 })
+			eventually(t, fmt.Sprintf("the place of client %d", i), func() bool { return server.server.Inspect().Clients.Open() == 0 })
 		}
 		synctest.Wait()
-		if n, _ := server.server.associations()[0].Size(); n != 4*clients {
+		if n, _ := server.server.Inspect().Associations[0].Size(); n != 4*clients {
 			t.Errorf("%d relays", n)
 		}
 		if n := w.logged.count("the node has as many relays as it may have"); n == 0 {
 			t.Error("nobody is told")
 		}
 		time.Sleep(DefaultResumeTime + time.Minute)
-		if n := server.server.relaying(); n != 0 {
+		if n := relaying(server.server); n != 0 {
 			t.Errorf("%d relays are left", n)
 		}
 	})
@@ -105,7 +104,7 @@ func TestBrowsersBesideNetwork(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		attack(1)
-		if n := server.server.clients.Open(); n != 60 {
+		if n := server.server.Inspect().Clients.Open(); n != 60 {
 			t.Errorf("%d places are taken", n)
 		}
 		w.visitor = w.net.Host("2001:db8:8::7")
@@ -134,7 +133,7 @@ func TestNodeOfManyServices(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Second)
-		if n := server.server.clients.Open(); n != 20 {
+		if n := server.server.Inspect().Clients.Open(); n != 20 {
 			t.Errorf("%d clients of one node, want 20", n)
 		}
 		if n := server.server.Status().Counters.Refused; n != 20 {
@@ -161,10 +160,10 @@ func TestServerOpensStreams(t *testing.T) {
 			streams = append(streams, stream)
 		}
 		time.Sleep(time.Second)
-		if n := node.node.costs.unheard.Len(); n != maxUnheard {
+		if n := node.node.Inspect().Unheard.Len(); n != maxUnheard {
 			t.Errorf("%d streams without a header, want %d", n, maxUnheard)
 		}
-		if n := node.node.costs.streams.Len(); n != maxUnheard {
+		if n := node.node.Inspect().Streams.Len(); n != maxUnheard {
 			t.Errorf("%d streams", n)
 		}
 		_, err := streams[len(streams)-1].Read(make([]byte, 1))
@@ -172,7 +171,7 @@ func TestServerOpensStreams(t *testing.T) {
 			t.Errorf("the last one: %v", err)
 		}
 		time.Sleep(headerTimeout)
-		if n := node.node.costs.streams.Len(); n != 0 {
+		if n := node.node.Inspect().Streams.Len(); n != 0 {
 			t.Errorf("%d streams after their time", n)
 		}
 	})
@@ -192,7 +191,7 @@ func TestClientOfNode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		node.costs.clients = limit.NewClients(16, 16, 16).OfOneNode()
+		node.Inspect().LimitClients(16)
 		start(t, &running{node: node, leases: leases}, node.Run).leasesWait(t)
 		for i := range 4 {
 			greedy := w.net.Host(fmt.Sprintf("203.0.%d.9", i))
@@ -205,13 +204,13 @@ func TestClientOfNode(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Second)
-		if n := node.costs.clients.Open(); n != 16 {
+		if n := node.Inspect().Clients(); n != 16 {
 			t.Errorf("%d places are taken", n)
 		}
 		c := w.visit("20000")
 		exchange(t, c, "another client")
 		exchange(t, c, "is not thrown out")
-		if n := node.costs.clients.Open(); n != 16 {
+		if n := node.Inspect().Clients(); n != 16 {
 			t.Errorf("%d places are taken", n)
 		}
 	})
@@ -228,19 +227,19 @@ func TestStreamsWithoutUpstream(t *testing.T) {
 				return nil, ctx.Err()
 			}
 		}).leasesWait(t)
-		stop := watchMemory(t, node.node.memory)
+		stop := watchMemory(t, node.node.Inspect().Memory)
 		for range 12 {
 			go endless(w.visit("20000"))
 		}
 		time.Sleep(5 * time.Second)
-		if used := node.node.memory.Used(); used < conn.InitialStreamWindow {
+		if used := node.node.Inspect().Memory.Used(); used < conn.InitialStreamWindow {
 			t.Errorf("%d bytes count while upstreams are dialed", used)
 		}
 		if w.logged.count("its upstream does not answer") == 0 {
 			t.Error("no stream was reset")
 		}
 		stop()
-		wantNothingHeld(t, node.node.memory)
+		wantNothingHeld(t, node.node.Inspect().Memory)
 	})
 }
 
@@ -269,10 +268,10 @@ func TestRefusedStreams(t *testing.T) {
 		time.Sleep(35 * time.Millisecond)
 		w.nat.Cut() // the server does not hear that the stream is refused
 		time.Sleep(time.Second)
-		if used := node.node.memory.Used(); used < 8<<10 {
+		if used := node.node.Inspect().Memory.Used(); used < 8<<10 {
 			t.Errorf("%d bytes count, %d came", used, 8<<10)
 		}
 		w.nat.Restore()
-		wantNothingHeld(t, node.node.memory)
+		wantNothingHeld(t, node.node.Inspect().Memory)
 	})
 }

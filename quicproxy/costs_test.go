@@ -220,7 +220,7 @@ func openLane(w *world, instance uint64) *peer {
 	return p
 }
 
-func (s *Server) lanesNow() (n int) {
+func lanesNow(s *Server) (n int) {
 	for _, session := range s.Status().Sessions {
 		if session.Lane {
 			n++
@@ -244,13 +244,13 @@ func TestLanesOfManyProcesses(t *testing.T) {
 			if openLane(w, instance+1) != nil {
 				t.Error("a process has more lanes than it may have")
 			}
-			if n := server.server.lanesNow(); n != maxLanes {
+			if n := lanesNow(server.server); n != maxLanes {
 				t.Fatalf("%d lanes after %d processes", n, instance+1)
 			}
 		}
 		newAttacker(w, 99, false)
 		time.Sleep(orphanTime + 2*orphansEvery)
-		if n := server.server.lanesNow(); n != 0 {
+		if n := lanesNow(server.server); n != 0 {
 			t.Errorf("%d lanes of processes that are gone", n)
 		}
 		synctest.Wait()
@@ -269,22 +269,22 @@ func TestOrphanLanes(t *testing.T) {
 			openLane(w, 1)
 		}
 		time.Sleep(5 * time.Minute)
-		if n := server.server.lanesNow(); n != 3 {
+		if n := lanesNow(server.server); n != 3 {
 			t.Fatalf("%d lanes beside their connection", n)
 		}
 		a.conn.CloseWithError(99, "a test")
 		time.Sleep(orphanTime / 2)
-		if n := server.server.lanesNow(); n != 3 {
+		if n := lanesNow(server.server); n != 3 {
 			t.Fatalf("%d lanes right after the end of their connection", n)
 		}
 		a = newAttacker(w, 1, false) // in time
 		time.Sleep(2 * orphanTime)
-		if n := server.server.lanesNow(); n != 3 {
+		if n := lanesNow(server.server); n != 3 {
 			t.Fatalf("%d lanes after their process came back", n)
 		}
 		a.conn.CloseWithError(99, "a test")
 		time.Sleep(orphanTime + 2*orphansEvery)
-		if n := server.server.lanesNow(); n != 0 {
+		if n := lanesNow(server.server); n != 0 {
 			t.Errorf("%d lanes without a connection", n)
 		}
 	})
@@ -304,9 +304,9 @@ func TestUnreadControlStream(t *testing.T) {
 			}
 		}()
 		time.Sleep(orphansEvery + time.Second)
-		if used := server.server.memory.Used(); used < 32<<10 {
+		if used := server.server.Inspect().Memory.Used(); used < 32<<10 {
 			t.Errorf("%d bytes count", used)
 		}
-		wantNothingHeld(t, server.server.memory)
+		wantNothingHeld(t, server.server.Inspect().Memory)
 	})
 }

@@ -19,7 +19,7 @@ func TestNoDescriptorForLease(t *testing.T) {
 			listen := c.ListenPublic
 			c.ListenPublic = func(port uint16) (net.Listener, error) { listened.Add(1); return listen(port) }
 		})
-		clients := server.server.clients
+		clients := server.server.Inspect().Clients
 		clients.Lend(clients.MayLend() - 2)
 		var services []func(*NodeConfig)
 		for i := range 3 {

@@ -155,8 +155,8 @@ func TestNodeUsesCommonFeatures(t *testing.T) {
 				if got := <-movable; got != test.moves {
 					t.Errorf("relays of it move: %t", got)
 				}
-				if l := node.node.current(); l.maxLanes != test.lanes || (l.association != nil) != test.moves {
-					t.Errorf("%d lanes, moving %t", l.maxLanes, l.association != nil)
+				if l := node.node.Inspect(); l.MaxLanes != test.lanes || (l.Association != nil) != test.moves {
+					t.Errorf("%d lanes, moving %t", l.MaxLanes, l.Association != nil)
 				}
 			})
 		})

@@ -325,7 +325,7 @@ func TestLostWelcome(t *testing.T) {
 		node := w.startNode(expose("web", web)).leasesWait(t)
 		c := w.visit("20000")
 		exchange(t, c, "before")
-		hello(w, node.node.instance)
+		hello(w, node.node.Inspect().Instance)
 		begin := time.Now()
 		time.Sleep(2 * time.Second)
 		exchange(t, w.visit("20000"), "served by the node again")

@@ -37,12 +37,7 @@ func auto(c *NodeConfig) { c.Keepalive, c.IdleTimeout = AutoKeepalive, 15*time.M
 
 // keepalives are those of the connection in use; nil: there is none.
 func (r *running) keepalives() *keepalive.Schedule {
-	r.node.mu.Lock()
-	defer r.node.mu.Unlock()
-	if r.node.link == nil {
-		return nil
-	}
-	return r.node.link.keepalives
+	return r.node.Inspect().Keepalives
 }
 
 func (r *running) interval() time.Duration {

@@ -52,6 +52,3 @@ func (k *knocker) address(to net.Addr) netip.AddrPort {
 	}
 	return netip.AddrPort{}
 }
-
-// knocker knocks at the server of this node, also if that has its next key already.
-func (n *Node) knocker() *knocker { return newKnocker(n.config.Source, n.servers()...) }

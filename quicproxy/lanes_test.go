@@ -5,7 +5,6 @@ import (
 	"net"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"apquic/internal/testrace"
@@ -78,7 +77,7 @@ func TestLanesEnd(t *testing.T) {
 		node := w.startNode(expose("web", web)).leasesWait(t)
 		first := w.visit("20000")
 		exchange(t, first, "on the primary connection")
-		signal(node.node.lanes.wanted)
+		node.node.Inspect().WantLanes()
 		eventually(t, "lanes", func() bool { return len(server.server.Status().Sessions) == 4 })
 		var clients []net.Conn
 		for range 3 {
@@ -91,10 +90,7 @@ func TestLanesEnd(t *testing.T) {
 				t.Errorf("a connection has %d relays", s.Relays)
 			}
 		}
-		server.server.mu.Lock()
-		lost := server.server.sessions[w.nodeKey.ID()].lanes[0].quic
-		server.server.mu.Unlock()
-		lost.CloseWithError(99, "a test")
+		server.server.Inspect().Lanes[0].quic.CloseWithError(99, "a test")
 		exchange(t, first, "still there")
 		for _, c := range clients {
 			exchange(t, c, "still there, too")
@@ -109,7 +105,7 @@ func TestLanesShareAtOnce(t *testing.T) {
 		server := w.startServer()
 		w.serveTCP(web, echo)
 		node := w.startNode(expose("web", web)).leasesWait(t)
-		signal(node.node.lanes.wanted)
+		node.node.Inspect().WantLanes()
 		eventually(t, "lanes", func() bool { return len(server.server.Status().Sessions) == 4 })
 		for range 16 {
 			w.visit("20000") // no time passes between two
@@ -148,7 +144,7 @@ func TestClosingLane(t *testing.T) {
 				server := w.startServer()
 				w.serveTCP(web, echo)
 				node := w.startNode(expose("web", web)).leasesWait(t)
-				signal(node.node.lanes.wanted)
+				node.node.Inspect().WantLanes()
 				eventually(t, "lanes", func() bool { return len(server.server.Status().Sessions) == 4 })
 				time.Sleep(laneIdle + 2*conn.LossLook - before - 100*time.Millisecond) // eventually looks ten times a second
 				var clients []net.Conn
@@ -180,18 +176,18 @@ func TestLanesOfKilledProcess(t *testing.T) {
 		w.serveTCP(web, echo)
 		first := w.startNode(expose("web", web)).leasesWait(t)
 		for len(server.server.Status().Sessions) < 1+maxLanes {
-			signal(first.node.lanes.wanted)
+			first.node.Inspect().WantLanes()
 			time.Sleep(time.Second)
 		}
 		w.nat.Cut()
 		first.stop()
 		w.nat.Restore()
 		second := w.startNode(expose("web", web)).leasesWait(t)
-		signal(second.node.lanes.wanted)
+		second.node.Inspect().WantLanes()
 		eventually(t, "lanes of the new process", func() bool {
 			own := 0
 			for _, s := range server.server.Status().Sessions {
-				if s.Lane && s.Instance == second.node.instance {
+				if s.Lane && s.Instance == second.node.Inspect().Instance {
 					own++
 				}
 			}
@@ -199,23 +195,6 @@ func TestLanesOfKilledProcess(t *testing.T) {
 		})
 		if n := w.logged.count("connection refused"); n != 0 {
 			t.Errorf("%d lanes were refused", n)
-		}
-	})
-}
-
-// TestLanesAreDialledSeldom: a server that asks for lanes and closes them has the node dial one in four seconds.
-func TestLanesAreDialledSeldom(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, dialled := newLanes(nil), 0
-		if first := s.mayDial(3); first != 3 {
-			t.Errorf("%d lanes at first, want 3", first)
-		}
-		for range 6000 {
-			dialled += s.mayDial(3)
-			time.Sleep(100 * time.Millisecond)
-		}
-		if most := 2*maxLanes + int(10*time.Minute/laneEvery); dialled > most || dialled < most-10 {
-			t.Errorf("%d lanes in 10 minutes, want %d", dialled, most)
 		}
 	})
 }

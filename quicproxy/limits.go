@@ -11,7 +11,7 @@ import (
 // limits are what the server allows the node, as Welcome tells it.
 func (c *nodeConn) limits() *framing.Limits {
 	services := cmp.Or(c.server.config.MaxServices, lease.DefaultMaxPerNode)
-	if own := c.admission.services(); own > 0 {
+	if own := c.admission.ServicesNow(); own > 0 {
 		services = min(services, own)
 	}
 	return &framing.Limits{

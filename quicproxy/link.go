@@ -70,7 +70,7 @@ func (n *Node) connect(ctx, attempt context.Context, handshakeTimeout time.Durat
 		return nil, err
 	}
 	if err := l.hello(ctx); err != nil {
-		l.quic.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
+		closeWith(l.quic, err)
 		l.work.Wait()
 		l.closeSocket()
 		return nil, err
@@ -100,7 +100,7 @@ func (l *link) hello(ctx context.Context) error {
 	l.work.Go(func() {
 		err := l.control.serve(l.handle)
 		l.err = err
-		l.quic.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
+		closeWith(l.quic, err)
 	})
 	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
 	defer cancel()

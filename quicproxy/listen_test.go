@@ -67,8 +67,9 @@ func TestListen(t *testing.T) {
 		c.Close()
 
 		// Nobody accepted this one when the listener closes; the lease is held, not lost.
+		eventually(t, "the other one over", func() bool { return node.node.Inspect().Streams.Len() == 0 })
 		waiting := w.visit("20000")
-		eventually(t, "the visitor queued", func() bool { return len(listener.(*serviceListener).accepted) == 1 })
+		eventually(t, "the visitor queued", func() bool { return node.node.Inspect().Streams.Len() == 1 })
 		listener.Close()
 		if err := wantRead(waiting, "", syscall.ECONNRESET); err != nil {
 			t.Error(err)
@@ -113,14 +114,16 @@ func TestListenErrors(t *testing.T) {
 func TestListenBacklog(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startServer()
-		listener, err := w.startNode().node.Listen(t.Context(), "app")
+		node := w.startNode()
+		listener, err := node.node.Listen(t.Context(), "app")
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer listener.Close()
 		for range acceptBacklog {
 			w.visit("20000")
 		}
-		eventually(t, "the backlog full", func() bool { return len(listener.(*serviceListener).accepted) == acceptBacklog })
+		eventually(t, "the backlog full", func() bool { return node.node.Inspect().Streams.Len() == acceptBacklog })
 		if err := wantRead(w.visit("20000"), "", syscall.ECONNRESET); err != nil {
 			t.Error(err)
 		}

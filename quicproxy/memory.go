@@ -3,6 +3,8 @@ package quicproxy
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -116,6 +118,16 @@ func (b *memoryBudget) forget(c *carrier) {
 	delete(b.carriers, c)
 	b.mu.Unlock()
 	c.waits.Close()
+}
+
+// Size is the budget, in bytes.
+func (b *memoryBudget) Size() int64 { return b.budget }
+
+// Running returns the relays that there are.
+func (b *memoryBudget) Running() []*relay.Relay {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Collect(maps.Keys(b.relays))
 }
 
 func (b *memoryBudget) resets() uint64 {

@@ -161,7 +161,7 @@ func TestClientLimits(t *testing.T) {
 		for _, c := range held {
 			c.Close()
 		}
-		eventually(t, "room again", func() bool { return server.server.clients.Open() == 2 })
+		eventually(t, "room again", func() bool { return server.server.Inspect().Clients.Open() == 2 })
 		c, err := attacker.DialTCP(t.Context(), serverIP+":20000")
 		if err != nil {
 			t.Fatal(err)
@@ -174,14 +174,12 @@ func TestClientLimits(t *testing.T) {
 // waiting is how many bytes services have sent that clients have not read: on the way, in streams, or in hand.
 func waiting(server, node *running) (bytes int64) {
 	sum := func(b *memoryBudget, count func(*relay.Relay) int64) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		for r := range b.relays {
+		for _, r := range b.Running() {
 			bytes += count(r)
 		}
 	}
-	sum(node.node.memory, func(r *relay.Relay) int64 { return int64(r.ToStream()) })
-	sum(server.server.memory, func(r *relay.Relay) int64 { return -int64(r.ToTCP()) })
+	sum(node.node.Inspect().Memory, func(r *relay.Relay) int64 { return int64(r.ToStream()) })
+	sum(server.server.Inspect().Memory, func(r *relay.Relay) int64 { return -int64(r.ToTCP()) })
 	return bytes
 }
 

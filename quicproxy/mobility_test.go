@@ -279,13 +279,9 @@ func TestBackoff(t *testing.T) {
 		server := w.startServer()
 		w.startNode(expose("web", web))
 		for begin := time.Now(); time.Since(begin) < 10*time.Minute; time.Sleep(20 * time.Millisecond) {
-			server.server.mu.Lock()
-			for _, s := range server.server.sessions {
-				for _, c := range s.conns {
-					go c.quic.CloseWithError(1, "a test")
-				}
+			for _, c := range server.server.Inspect().Primary {
+				go c.quic.CloseWithError(1, "a test")
 			}
-			server.server.mu.Unlock()
 		}
 		if n := w.logged.count("node connected"); n > 60 {
 			t.Errorf("%d connections in ten minutes", n)

@@ -17,8 +17,8 @@ import (
 )
 
 // relaying counts the relays of all sessions, also of those that wait for a connection.
-func (s *Server) relaying() (n int) {
-	for _, a := range s.associations() {
+func relaying(s *Server) (n int) {
+	for _, a := range s.Inspect().Associations {
 		relays, _ := a.Size()
 		n += relays
 	}
@@ -29,15 +29,10 @@ func (s *Server) relaying() (n int) {
 }
 
 // killConnections ends all connections of nodes as a broken network would, but both sides notice at once.
-func (s *Server) killConnections() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, session := range s.sessions {
-		for _, conns := range [][]*nodeConn{session.conns, session.lanes} {
-			for _, c := range conns {
-				go c.quic.CloseWithError(99, "a test")
-			}
-		}
+func killConnections(s *Server) {
+	seen := s.Inspect()
+	for _, c := range append(seen.Primary, seen.Lanes...) {
+		go c.quic.CloseWithError(99, "a test")
 	}
 }
 
@@ -45,7 +40,7 @@ func (s *Server) killConnections() {
 // know of the connection, and must not be cut off with it.
 func TestKilledConnection(t *testing.T) {
 	mobile(t, func(t *testing.T, w *world, f *flows) {
-		f.server.killConnections()
+		killConnections(f.server)
 		time.Sleep(100 * time.Millisecond)
 		took := f.untilMoved(time.Minute)
 		t.Logf("data again %v after the connection was killed", took)
@@ -104,7 +99,7 @@ func TestResumeTime(t *testing.T) {
 		exchange(t, c, "before")
 		w.nat.Cut()
 		time.Sleep(45 * time.Second)
-		if n := server.server.relaying(); n != 1 {
+		if n := relaying(server.server); n != 1 {
 			t.Errorf("%d relays wait", n)
 		}
 		time.Sleep(time.Minute)
@@ -114,12 +109,10 @@ func TestResumeTime(t *testing.T) {
 		if err := <-left; !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("the service sees %v", err)
 		}
-		if n := server.server.relaying(); n != 0 {
+		if n := relaying(server.server); n != 0 {
 			t.Errorf("%d relays are left", n)
 		}
-		server.server.mu.Lock()
-		defer server.server.mu.Unlock()
-		if n := len(server.server.sessions); n != 0 {
+		if n := server.server.Inspect().Sessions; n != 0 {
 			t.Errorf("%d sessions are left", n)
 		}
 	})
@@ -141,7 +134,7 @@ func TestRelaysDoNotMove(t *testing.T) {
 				w.startNode(expose("web", web), change.node).leasesWait(t)
 				c := w.visit("20000")
 				exchange(t, c, "before")
-				server.server.killConnections()
+				killConnections(server.server)
 				if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 					t.Errorf("the visitor sees %v", err)
 				}
@@ -199,7 +192,7 @@ func TestProcessesEnd(t *testing.T) {
 		simulate(t, func(t *testing.T, w *world) {
 			server, _, c, _ := start(t, w)
 			w.nat.Cut()
-			server.server.killConnections()
+			killConnections(server.server)
 			time.Sleep(time.Second)
 			go server.stop()
 			ends(t, "the public connection", func() { io.ReadAll(c) })
@@ -236,7 +229,7 @@ func TestResetWhileAway(t *testing.T) {
 		c := w.visit("20000")
 		exchange(t, c, "before")
 		w.nat.Cut()
-		server.server.killConnections()
+		killConnections(server.server)
 		time.Sleep(time.Second)
 		c.(lingerer).SetLinger(0)
 		c.Close()
@@ -250,7 +243,7 @@ func TestResetWhileAway(t *testing.T) {
 		if err := <-left; !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("the service sees %v", err)
 		}
-		eventually(t, "all relays ended", func() bool { return server.server.relaying() == 0 })
+		eventually(t, "all relays ended", func() bool { return relaying(server.server) == 0 })
 	})
 }
 
@@ -268,7 +261,7 @@ func TestRelayWhileMoving(t *testing.T) {
 						killing.Go(func() {
 							for range kills {
 								sleep(ctx, 41*time.Millisecond+time.Duration(random.IntN(1<<random.IntN(32))))
-								server.killConnections()
+								killConnections(server)
 							}
 						})
 						t.Cleanup(func() { cancel(); killing.Wait() })
@@ -292,7 +285,7 @@ func TestClientWhileAway(t *testing.T) {
 		})
 		node := w.startNode(expose("web", web)).leasesWait(t)
 		w.nat.Cut()
-		node.node.current().quic.CloseWithError(99, "a test") // of which the server does not hear
+		node.node.Inspect().Conn.quic.CloseWithError(99, "a test") // of which the server does not hear
 		var clients []net.Conn
 		for i := range 5 {
 			c := w.visit("20000")

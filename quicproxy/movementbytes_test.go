@@ -95,8 +95,7 @@ func TestLossyTransfers(t *testing.T) {
 func TestFirstBytes(t *testing.T) {
 	t.Parallel()
 	w := newTunnel(t, Service{Name: "web", Upstream: upstream(t, echo)})
-	p := w.server.publicListener(20000)
-	p.change(func() { p.serving = false }) // as when the node is away
+	w.stopNode()
 	const clients, first = 10, 20_000
 	var talks sync.WaitGroup
 	for i := range clients {
@@ -120,7 +119,7 @@ func TestFirstBytes(t *testing.T) {
 			c.Close()
 		})
 	}
-	p.change(func() { p.serving = true })
+	w.startNode()
 	talks.Wait()
 }
 
@@ -133,7 +132,7 @@ func TestRelayNumbers(t *testing.T) {
 		first := w.visit("20000")
 		exchange(t, first, "what the first client sent and nobody else may see")
 		w.nat.Cut()
-		server.server.killConnections()
+		killConnections(server.server)
 		time.Sleep(time.Second)
 		first.(lingerer).SetLinger(0)
 		first.Close()
@@ -156,7 +155,7 @@ func TestOutageAfterMove(t *testing.T) {
 		w.startNode(expose("web", web)).leasesWait(t)
 		c := w.visit("20000")
 		time.Sleep(time.Second)
-		server.server.killConnections()
+		killConnections(server.server)
 		time.Sleep(5 * time.Second)
 		io.WriteString(c, "x")
 		time.Sleep(100 * time.Millisecond)
@@ -186,7 +185,7 @@ func TestSlowReaderAfterMove(t *testing.T) {
 		c := w.visit("20000")
 		c.SetDeadline(time.Time{})
 		time.Sleep(time.Second)
-		server.server.killConnections()
+		killConnections(server.server)
 		time.Sleep(5 * time.Second)
 		io.WriteString(c, "x")
 		closeWriteErr(c)
@@ -219,7 +218,7 @@ func TestResetOfNewRelay(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.nat.Cut()
-		server.server.killConnections()
+		killConnections(server.server)
 		time.Sleep(100 * time.Millisecond)
 		c.(lingerer).SetLinger(0)
 		c.Close()
@@ -239,7 +238,7 @@ func TestDrainWithLanes(t *testing.T) {
 				server := w.startServer(func(c *ServerConfig) { c.Drain = 20 * time.Second })
 				w.serveTCP(web, echo)
 				node := w.startNode(expose("web", web), func(c *NodeConfig) { c.Drain = 20 * time.Second }).leasesWait(t)
-				signal(node.node.lanes.wanted)
+				node.node.Inspect().WantLanes()
 				eventually(t, "lanes", func() bool { return len(server.server.Status().Sessions) == 4 })
 				c := w.visit("20000")
 				exchange(t, c, "on a lane")
@@ -271,17 +270,17 @@ func TestBytesOfOthers(t *testing.T) {
 		go c.Write(bytes.Repeat([]byte("x"), 8<<20))
 		time.Sleep(time.Second)
 		tell := func(received uint64) {
-			node.node.current().control.send(framing.OpProgress, &framing.Progress{
+			node.node.Inspect().Conn.control.send(framing.OpProgress, &framing.Progress{
 				Relays: []*framing.RelayProgress{{Relay: 1, Received: received}},
 			})
 			time.Sleep(time.Second)
 		}
 		tell(64 << 10)
-		if relays, _ := server.server.associations()[0].Size(); relays != 1 {
+		if relays, _ := server.server.Inspect().Associations[0].Size(); relays != 1 {
 			t.Fatal("the relay does not run")
 		}
 		tell(64 << 20)
-		if relays, _ := server.server.associations()[0].Size(); relays != 0 {
+		if relays, _ := server.server.Inspect().Associations[0].Size(); relays != 0 {
 			t.Error("the relay still runs")
 		}
 	})

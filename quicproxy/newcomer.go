@@ -14,7 +14,7 @@ func (c *nodeConn) checkShare(r *lease.Request) error {
 	if c.countsAsGuest() {
 		return c.checkGuest(*r)
 	}
-	limit := c.admission.services()
+	limit := c.admission.ServicesNow()
 	if limit == 0 && c.admission.Port == 0 || c.server.lessor.Has(r.Key) {
 		return nil
 	}

@@ -21,6 +21,7 @@ type tunnel struct {
 	server  *Server
 	node    *Node
 	nodeCfg NodeConfig
+	public  func(port uint16) net.Listener
 
 	stopNode func() // and wait for it
 }
@@ -49,7 +50,7 @@ func newTunnel(tb testing.TB, services ...Service) *tunnel {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	leased := make(chan Lease, len(services))
+	leased := make(chan Lease, 2*len(services)) // also of a second process
 	config := NodeConfig{
 		Key: newKey(tb), Server: key.ID(), Address: socket.LocalAddr().String(), Services: services, Drain: -1,
 		OnLease: func(l Lease) { leased <- l },
@@ -73,7 +74,25 @@ func newTunnel(tb testing.TB, services ...Service) *tunnel {
 			tb.Fatal("no lease")
 		}
 	}
-	return &tunnel{tb: tb, server: server, node: node, nodeCfg: config, stopNode: stopNode}
+	listener := func(port uint16) net.Listener {
+		mu.Lock()
+		defer mu.Unlock()
+		return public[port]
+	}
+	return &tunnel{tb: tb, server: server, node: node, nodeCfg: config, public: listener, stopNode: stopNode}
+}
+
+// startNode starts another process of the node.
+func (t *tunnel) startNode() {
+	t.tb.Helper()
+	node, err := NewNode(t.nodeCfg)
+	if err != nil {
+		t.tb.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); node.Run(ctx) }()
+	t.tb.Cleanup(func() { cancel(); <-ended })
 }
 
 // dial connects to the public port of a service.
@@ -90,9 +109,9 @@ func (t *tunnel) dial(service string) *net.TCPConn {
 // address is where the clients of a service really connect to.
 func (t *tunnel) address(service string) string {
 	t.tb.Helper()
-	for _, l := range t.server.lessor.Leases() {
+	for _, l := range t.server.Status().Leases {
 		if l.Service == service {
-			return t.server.publicListener(l.Port).listener.Addr().String()
+			return t.public(l.Port).Addr().String()
 		}
 	}
 	t.tb.Fatalf("no lease for %s", service)

@@ -128,7 +128,7 @@ func (test *relayCase) run(t *testing.T, w *world, disturb func(*Server)) {
 	case <-time.After(time.Hour):
 		t.Fatal("the service still waits")
 	}
-	eventually(t, "all relays ended", func() bool { return server.server.relaying() == 0 })
+	eventually(t, "all relays ended", func() bool { return relaying(server.server) == 0 })
 }
 
 type lingerer interface{ SetLinger(int) error }

@@ -25,11 +25,9 @@ func TestEndsThatRelaysSurvive(t *testing.T) {
 					node := w.startNode(expose("web", web)).leasesWait(t)
 					client := w.visit("20000")
 					exchange(t, client, "before")
-					conn := node.node.current().quic
+					conn := node.node.Inspect().Conn.quic
 					if by == "server" {
-						server.server.mu.Lock()
-						conn = server.server.sessions[w.nodeKey.ID()].conns[0].quic
-						server.server.mu.Unlock()
+						conn = server.server.Inspect().Primary[0].quic
 					}
 					conn.CloseWithError(quic.ApplicationErrorCode(code), "for the test")
 					if survives {

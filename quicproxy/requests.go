@@ -8,7 +8,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/quic-go/quic-go"
 	"google.golang.org/protobuf/proto"
 
 	"apquic/framing"
@@ -70,7 +69,7 @@ func (c *nodeConn) keepalive(envelope framing.Envelope) error {
 // fulfil does what a request asks for; a malformed one ends the connection.
 func (c *nodeConn) fulfil(envelope framing.Envelope) {
 	if err := c.tryFulfil(envelope); err != nil {
-		c.quic.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
+		closeWith(c.quic, err)
 	}
 }
 

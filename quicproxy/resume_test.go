@@ -23,12 +23,12 @@ func TestPausedReadersAfterLoss(t *testing.T) {
 		node := w.startNode(expose("web", web), func(c *NodeConfig) { c.Memory = 128 << 20 }).leasesWait(t)
 		clients := w.greedy(readers, "20000")
 		time.Sleep(time.Minute)
-		before := node.node.memory.Used()
+		before := node.node.Inspect().Memory.Used()
 		for range 3 {
-			server.server.killConnections()
+			killConnections(server.server)
 			time.Sleep(time.Minute)
 		}
-		if after := node.node.memory.Used(); after > before*5/4+1<<20 {
+		if after := node.node.Inspect().Memory.Used(); after > before*5/4+1<<20 {
 			t.Errorf("the node holds %d MB after the losses, %d before", after>>20, before>>20)
 		}
 		open := 0
@@ -77,7 +77,7 @@ func TestManyRelaysAfterLoss(t *testing.T) {
 			return took[len(took)/2], took[len(took)-1]
 		}
 		before, _ := round()
-		server.server.killConnections()
+		killConnections(server.server)
 		time.Sleep(10 * time.Second)
 		if median, last := round(); median > before*5/4 || last > 3*before {
 			t.Errorf("median %v, last %v; before the loss %v", median, last, before)
@@ -103,7 +103,7 @@ func TestLossWhileDialing(t *testing.T) {
 			c := w.visit("20000")
 			writeErr(c, "a request that is larger than nothing")
 			time.Sleep(time.Duration(i) * 60 * time.Millisecond)
-			server.server.killConnections()
+			killConnections(server.server)
 			if err := wantPrefix(c, "a request that is larger than nothing"); err != nil {
 				t.Errorf("after %d ms: %v", 60*i, err)
 			}
@@ -137,7 +137,7 @@ func TestHalfClosedClientGivesUp(t *testing.T) {
 					t.Fatal(err)
 				}
 				if lose {
-					server.server.killConnections()
+					killConnections(server.server)
 					if _, err := io.ReadFull(c, make([]byte, 10<<20)); err != nil {
 						t.Fatal(err)
 					}
@@ -147,8 +147,8 @@ func TestHalfClosedClientGivesUp(t *testing.T) {
 				begin := time.Now()
 				<-left
 				eventually(t, "nothing is left", func() bool {
-					relays, _ := node.node.association.Size()
-					return relays == 0 && server.server.relaying() == 0
+					relays, _ := node.node.Inspect().Association.Size()
+					return relays == 0 && relaying(server.server) == 0
 				})
 				if took := time.Since(begin); took > 15*time.Second {
 					t.Errorf("over after %v", took)
@@ -164,7 +164,7 @@ func TestRetiredLaneDies(t *testing.T) {
 		server := w.startServer()
 		w.serveTCP(web, echo)
 		node := w.startNode(expose("web", web)).leasesWait(t)
-		signal(node.node.lanes.wanted)
+		node.node.Inspect().WantLanes()
 		eventually(t, "lanes", func() bool { return len(server.server.Status().Sessions) == 4 })
 		var clients []net.Conn
 		for range 8 {
@@ -172,13 +172,13 @@ func TestRetiredLaneDies(t *testing.T) {
 			exchange(t, c, "on some connection")
 			clients = append(clients, c)
 		}
-		for _, c := range node.node.association.Live() {
+		for _, c := range node.node.Inspect().Association.Live() {
 			if lane := c.Conn.(*carrier); c.Lane {
 				go finish(lane.quic, lane.control, &c.Relays, longRelay, framing.DrainLaneIdle, "the lane is idle")
 			}
 		}
 		time.Sleep(time.Second)
-		server.server.killConnections()
+		killConnections(server.server)
 		for _, c := range clients {
 			exchange(t, c, "still there")
 		}
@@ -206,12 +206,12 @@ func TestListenedRelaysResume(t *testing.T) {
 		}()
 		c := w.visit("20000")
 		exchange(t, c, "before")
-		server.server.killConnections()
+		killConnections(server.server)
 		exchange(t, c, "after")
 		if err := errors.Join(closeWriteErr(c), wantRead(c, "", nil)); err != nil {
 			t.Error(err)
 		}
-		eventually(t, "nothing is left", func() bool { return server.server.relaying() == 0 })
+		eventually(t, "nothing is left", func() bool { return relaying(server.server) == 0 })
 	})
 }
 
@@ -224,7 +224,7 @@ func TestLanesWhileRebinding(t *testing.T) {
 		w.serveTCP(web, echo)
 		node := w.startNode(expose("web", web)).leasesWait(t)
 		for range 3 {
-			signal(node.node.lanes.wanted)
+			node.node.Inspect().WantLanes()
 			time.Sleep(time.Second)
 		}
 		eventually(t, "lanes", func() bool { return len(server.server.Status().Sessions) >= 8 })

@@ -159,7 +159,7 @@ func NewServer(config ServerConfig) (*Server, error) {
 		publicOf: make(map[certs.NodeID]map[uint16]*publicListener),
 		stopped:  make(chan struct{}),
 	}
-	s.writes = limit.NewGuestRequests(config.MaxLeasesPerAddress, maxAddresses)
+	s.writes = limit.NewGuestRequests(config.MaxLeasesPerAddress, maxAddressesOfWrites)
 	s.guests = limit.NewShares[netip.Addr](config.MaxLeasesPerAddress, func(key lease.Key) bool { return s.lessor.Has(key) })
 	s.entrance = newEntrance(s.strange.account, s.memory.receive, config.knownBy()...)
 	var err error

@@ -94,7 +94,7 @@ func (s *Server) serveNode(conn *quic.Conn) {
 	s.strange.leave(conn)
 	if err != nil {
 		s.log.Debug("connection refused", "from", conn.RemoteAddr(), "err", err)
-		conn.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
+		closeWith(conn, err)
 		return
 	}
 	defer s.closeAccount(c.account)
@@ -102,7 +102,7 @@ func (s *Server) serveNode(conn *quic.Conn) {
 	c.association.Join(&c.Carrier)
 	s.tidy(c.session, c.node)
 	err = c.control.serve(c.handle)
-	conn.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
+	closeWith(conn, err)
 	s.probes.end(c)
 	if !c.Lane && isShutdown(err) {
 		c.association.Ends()

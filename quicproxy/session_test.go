@@ -130,18 +130,17 @@ func TestRestart(t *testing.T) {
 // TestWakeIsNoOrder: a stranger who wakes a node makes it send a keepalive, now and then.
 func TestWakeIsNoOrder(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
-		server := w.startServer()
+		var socket net.PacketConn
+		server := w.startServer(func(c *ServerConfig) { socket = c.PacketConn })
 		w.startNode(expose("web", web)).leasesWait(t)
 		before := server.server.Status().Sessions[0]
 		received := func() uint64 {
-			return server.server.sessions[w.nodeKey.ID()].conns[0].quic.ConnectionStats().PacketsReceived
+			return server.server.Inspect().Primary[0].quic.ConnectionStats().PacketsReceived
 		}
 		quiet := received()
-		known := newPeerLog(nil)
-		server.server.lookForPeers(known)
-		peer := known.peers()[0].Address
+		peer := server.server.Inspect().Primary[0].quic.RemoteAddr()
 		for range 1000 { // from the server's address: the NAT lets nobody else in
-			server.server.config.PacketConn.WriteTo([]byte(conn.WakeDatagram), net.UDPAddrFromAddrPort(peer))
+			socket.WriteTo([]byte(conn.WakeDatagram), peer)
 			time.Sleep(10 * time.Millisecond)
 		}
 		if sessions := server.server.Status().Sessions; len(sessions) != 1 || sessions[0] != before {
@@ -286,7 +285,7 @@ func TestTwoProcesses(t *testing.T) {
 		newer.stop()
 		eventually(t, "the older is back", func() bool {
 			sessions := server.server.Status().Sessions
-			return len(sessions) == 1 && sessions[0].Primary && sessions[0].Instance == older.node.instance
+			return len(sessions) == 1 && sessions[0].Primary && sessions[0].Instance == older.node.Inspect().Instance
 		})
 		if err := wantPrefix(w.visit("20000"), "older"); err != nil {
 			t.Error(err)
@@ -302,7 +301,7 @@ func TestTwoIdleProcesses(t *testing.T) {
 		newer := w.startNode(expose("web", web)).leasesWait(t)
 		time.Sleep(10 * time.Minute)
 		sessions := server.server.Status().Sessions
-		if len(sessions) != 1 || sessions[0].Instance != newer.node.instance || time.Since(sessions[0].Since) < 10*time.Minute {
+		if len(sessions) != 1 || sessions[0].Instance != newer.node.Inspect().Instance || time.Since(sessions[0].Since) < 10*time.Minute {
 			t.Errorf("sessions after ten minutes: %+v", sessions)
 		}
 		if n := w.logged.count("two processes use the key"); n != 1 {
@@ -330,14 +329,14 @@ func TestLeaseFailures(t *testing.T) {
 		outside.stop()
 
 		// A port becomes free: who asks first has it, the two that wait or the one that lost it.
-		if err := server.server.lessor.Release(t.Context(), lease.Key{Node: w.nodeKey.ID(), Service: "b"}); err != nil {
+		if err := server.server.Forget(t.Context(), lease.Key{Node: w.nodeKey.ID(), Service: "b"}); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, "somebody got the port", func() bool { return len(server.server.Status().Leases) == 2 })
 		first.stop()
 		for _, l := range server.server.Status().Leases {
 			if l.Node == w.nodeKey.ID() {
-				if err := server.server.lessor.Release(t.Context(), l.Key); err != nil {
+				if err := server.server.Forget(t.Context(), l.Key); err != nil {
 					t.Fatal(err)
 				}
 			}

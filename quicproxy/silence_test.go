@@ -9,10 +9,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/quic-go/quic-go"
-
-	"apquic/lease"
 )
 
 // kill ends a node as kill -9 or a power cut would: nothing of its farewell leaves the house.
@@ -160,102 +156,4 @@ func TestShortOutage(t *testing.T) {
 			})
 		})
 	}
-}
-
-func TestSilenceMeter(t *testing.T) {
-	t.Parallel()
-	type packets struct{ sent, received uint64 }
-	const silentLooks = int(silentAfter / silenceLook)
-	repeat := func(n int, p packets) (all []packets) {
-		for range n {
-			all = append(all, p)
-		}
-		return all
-	}
-	for name, test := range map[string]struct {
-		looks  []packets
-		silent bool
-	}{
-		"nothing happens":                {repeat(100, packets{9, 9}), false},
-		"sent and answered":              {append([]packets{{9, 9}, {10, 9}, {10, 10}}, repeat(100, packets{10, 10})...), false},
-		"sent and never answered":        {append([]packets{{9, 9}, {10, 9}}, repeat(silentLooks, packets{12, 9})...), true},
-		"not for long enough":            {append([]packets{{9, 9}, {10, 9}}, repeat(silentLooks-2, packets{12, 9})...), false},
-		"a late acknowledgement of ours": {append([]packets{{9, 9}, {9, 10}}, repeat(100, packets{11, 10})...), false},
-		"and a retransmission":           {append([]packets{{9, 9}, {9, 10}, {11, 10}, {13, 10}}, repeat(silentLooks, packets{14, 10})...), true},
-		"answered in the end":            {append(append([]packets{{9, 9}, {10, 9}}, repeat(100, packets{12, 9})...), packets{13, 10}), false},
-	} {
-		var m silenceMeter
-		now, silent := time.Unix(0, 0), false
-		for _, p := range test.looks {
-			silent = m.look(quic.ConnectionStats{PacketsSent: p.sent, PacketsReceived: p.received}, now) >= silentAfter
-			now = now.Add(silenceLook)
-		}
-		if silent != test.silent {
-			t.Errorf("%s: silent %v", name, silent)
-		}
-	}
-}
-
-// TestSilenceOfOneNode: a node that goes silent costs the server no look at the ports of others.
-func TestSilenceOfOneNode(t *testing.T) {
-	t.Parallel()
-	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer socket.Close()
-	server, err := NewServer(ServerConfig{
-		Key: newKey(t), PacketConn: socket,
-		ListenPublic: func(uint16) (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	leases := make([]lease.Lease, 3)
-	for i := range leases {
-		leases[i] = lease.Lease{Key: lease.Key{Node: newKey(t).ID(), Service: "web"}, Port: uint16(20000 + i)}
-		if err := server.Bind(leases[i]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	silent := &nodeConn{server: server, node: leases[0].Node, log: server.log}
-	own, other := server.publicListener(20000), server.publicListener(20001)
-	own.attach(silent, false)
-	visitor, far := net.Pipe()
-	defer visitor.Close()
-	defer far.Close()
-	own.mu.Lock()
-	waits, err := own.parking.enterLocked(&publicClient{Conn: visitor}, time.Now().Add(time.Minute))
-	own.mu.Unlock()
-	if err != nil {
-		t.Fatal(err)
-	}
-	other.mu.Lock() // whoever looks at it waits
-	told := make(chan struct{})
-	go func() {
-		server.tellSilence(silent, true)
-		close(told)
-	}()
-	select {
-	case <-told:
-	case <-time.After(10 * time.Second):
-		t.Error("the port of another node was looked at")
-	}
-	other.mu.Unlock()
-	<-told
-	select {
-	case <-waits.woken:
-	default:
-		t.Error("its own clients were not told")
-	}
-	own.mu.Lock()
-	own.parking.leaveLocked(waits)
-	own.mu.Unlock()
-	for _, l := range leases {
-		server.Unbind(l)
-	}
-	if n := len(server.public) + len(server.publicOf); n != 0 {
-		t.Errorf("%d ports or nodes are left", n)
-	}
-	server.listeners.Wait()
 }

@@ -26,8 +26,8 @@ const (
 	maxBeforeWelcome = 4 << 10
 	// maxHandshake bounds how many bytes of a handshake do not count.
 	maxHandshake = 8 << 10
-	// maxAddresses is how many addresses a limit remembers.
-	maxAddresses = 1 << 14
+	// maxAddressesOfWrites is how many addresses the limit of writes remembers.
+	maxAddressesOfWrites = 1 << 14
 	// watchEvery bounds how long more may come.
 	watchEvery = 10 * time.Millisecond
 )

@@ -39,9 +39,7 @@ func TestBeforeWelcome(t *testing.T) {
 				test.do(t, p)
 				p.wantClose(test.code)
 				time.Sleep(time.Second)
-				server.strange.mu.Lock()
-				defer server.strange.mu.Unlock()
-				if n := len(server.strange.waiting); n != 0 {
+				if n := server.Inspect().Strangers; n != 0 {
 					t.Errorf("%d are watched still", n)
 				}
 			})

@@ -41,7 +41,7 @@ func TestStripes(t *testing.T) {
 				if least := map[string]float64{"down": 5e6, "up": 4e6}[direction]; one < least || eight < one*85/100 {
 					t.Error("that is too little")
 				}
-				if w.recordsAt(server.server.associations()[0]) == 0 {
+				if w.recordsAt(server.server.Inspect().Associations[0]) == 0 {
 					t.Error("no stripes")
 				}
 			})
@@ -71,7 +71,7 @@ func TestLostLanesOfStripes(t *testing.T) {
 		striped := uint64(0)
 		for i := range 100 {
 			time.Sleep(time.Second)
-			a := server.server.associations()[0]
+			a := server.server.Inspect().Associations[0]
 			striped += w.recordsAt(a)
 			if carriers := a.Live(); i%4 == 3 && len(carriers) > 2 {
 				victim := carriers[len(carriers)-1]

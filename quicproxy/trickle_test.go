@@ -34,8 +34,8 @@ func watchMemory(t *testing.T, b *memoryBudget) (stop func()) {
 		defer close(done)
 		for most := int64(0); ; {
 			if used := b.Used(); used > most {
-				if most = used; most > b.budget+b.budget/5+slack {
-					t.Errorf("%d KiB are held, the budget is %d KiB", most>>10, b.budget>>10)
+				if most = used; most > b.Size()+b.Size()/5+slack {
+					t.Errorf("%d KiB are held, the budget is %d KiB", most>>10, b.Size()>>10)
 				}
 			}
 			select {
@@ -52,9 +52,7 @@ func watchMemory(t *testing.T, b *memoryBudget) (stop func()) {
 func wantNothingHeld(t *testing.T, b *memoryBudget) {
 	t.Helper()
 	eventually(t, "all given back", func() bool {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return b.Used() == 0 && b.from.Len() == 0 && len(b.relays) == 0
+		return b.Used() == 0 && b.from.Len() == 0 && len(b.Running()) == 0
 	})
 }
 
@@ -81,7 +79,7 @@ func TestTricklingNode(t *testing.T) {
 				}()
 			}
 		}()
-		stop := watchMemory(t, server.server.memory)
+		stop := watchMemory(t, server.server.Inspect().Memory)
 		var clients []net.Conn
 		for range 16 {
 			c := w.visit("20000")
@@ -110,7 +108,7 @@ func TestTricklingNode(t *testing.T) {
 		}
 		p.conn.CloseWithError(0, "")
 		server.stop()
-		wantNothingHeld(t, server.server.memory)
+		wantNothingHeld(t, server.server.Inspect().Memory)
 	})
 }
 
@@ -131,7 +129,7 @@ func TestTricklingClients(t *testing.T) {
 		})
 		node := w.startNode(expose("web", web), func(c *NodeConfig) { c.Memory = 8 << 20 }).leasesWait(t)
 		neighbour := w.visit("20000")
-		stopServer, stopNode := watchMemory(t, server.server.memory), watchMemory(t, node.node.memory)
+		stopServer, stopNode := watchMemory(t, server.server.Inspect().Memory), watchMemory(t, node.node.Inspect().Memory)
 		stop := readAll(w.greedy(32, "20000"), 64<<10, func() time.Duration { return 1500 * time.Millisecond })
 		for range 30 {
 			time.Sleep(time.Second)
@@ -145,8 +143,8 @@ func TestTricklingClients(t *testing.T) {
 		neighbour.Close()
 		stopServer()
 		stopNode()
-		wantNothingHeld(t, server.server.memory)
-		wantNothingHeld(t, node.node.memory)
+		wantNothingHeld(t, server.server.Inspect().Memory)
+		wantNothingHeld(t, node.node.Inspect().Memory)
 	})
 }
 
@@ -154,7 +152,7 @@ func TestTricklingClients(t *testing.T) {
 // has other fields than unread.go looks for.
 func TestUnread(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
-		if !layout().known {
+		if !SeesUnread() {
 			t.Fatal("quic-go is not as unread.go knows it")
 		}
 		server := w.startServer()
@@ -175,7 +173,7 @@ func TestUnread(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		const pieces = conn.InitialStreamWindow / 128
-		if used := server.server.memory.Used(); used < pieces*1452 {
+		if used := server.server.Inspect().Memory.Used(); used < pieces*1452 {
 			t.Errorf("%d pieces count with %d bytes, which is less than their buffers", pieces, used)
 		}
 	})

@@ -60,6 +60,9 @@ func findLayout() (o offsets) {
 	return o
 }
 
+// SeesUnread reports whether this quic-go is one whose streams can be looked at.
+func SeesUnread() bool { return layout().known }
+
 // sameEntry reports whether t has the fields of piece.
 func sameEntry(t reflect.Type) bool {
 	want := reflect.TypeFor[piece]()

@@ -78,3 +78,6 @@ func (n *Node) welcomed(l *link, message *framing.Welcome) error {
 	}
 	return nil
 }
+
+// knocker knocks at the server of this node, also if that has its next key already.
+func (n *Node) knocker() *knocker { return newKnocker(n.config.Source, n.servers()...) }
