@@ -123,11 +123,7 @@ func TestLanesShareAtOnce(t *testing.T) {
 func TestLaneWithoutSession(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()
-		node, err := NewNode(w.nodeConfig())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := node.connect(t.Context(), t.Context(), nodeHandshakeTimeout, true); err == nil {
+		if openLane(w, 1) != nil {
 			t.Error("a lane without a session")
 		}
 		if n := len(server.server.Status().Sessions); n != 0 {

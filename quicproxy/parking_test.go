@@ -71,15 +71,6 @@ func TestLargestParkedMakesRoom(t *testing.T) {
 	})
 }
 
-func isClosed(c chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
-}
-
 // eventuallyReal is eventually outside of virtual time.
 func eventuallyReal(t *testing.T, what string, ok func() bool) {
 	t.Helper()

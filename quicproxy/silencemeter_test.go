@@ -10,6 +10,7 @@ import (
 func TestSilenceMeter(t *testing.T) {
 	t.Parallel()
 	type packets struct{ sent, received uint64 }
+	const silentAfter = 3 * time.Second
 	const silentLooks = int(silentAfter / silenceLook)
 	repeat := func(n int, p packets) (all []packets) {
 		for range n {
