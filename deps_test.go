@@ -35,21 +35,37 @@ var allowed = map[string][]string{
 	"lease":             {"certs"},
 	"lease/leasetest":   {"certs", "lease"},
 
-	"quicproxy/internal/conn":      nil,
+	"quicproxy": {"framing"},
+
 	"quicproxy/internal/initial":   nil,
 	"quicproxy/internal/keepalive": nil,
 	"quicproxy/internal/limit":     nil,
+	"quicproxy/internal/wait":      nil,
+	"quicproxy/internal/path":      {"certs", "framing", "internal/udp", "quicproxy/internal/initial"},
+	"quicproxy/internal/conn":      {"certs", "framing", "internal/hint", "quicproxy", "quicproxy/internal/wait"},
 	"quicproxy/internal/relay":     {"framing", "quicproxy/internal/limit"},
+	"quicproxy/internal/carrier":   {"framing", "quicproxy/internal/conn", "quicproxy/internal/limit", "quicproxy/internal/relay", "quicproxy/internal/wait"},
+	"quicproxy/internal/inspect":   {"quicproxy/internal/carrier", "quicproxy/internal/keepalive", "quicproxy/internal/limit", "quicproxy/internal/relay"},
 
 	"internal/settings": {"certs", "framing", "internal/debug", "internal/hint", "internal/suggest", "lease"},
 
-	"quicproxy":       {"certs", "framing", "internal/files", "internal/hint", "internal/machine", "internal/netmon", "internal/udp", "lease", "quicproxy/internal/conn", "quicproxy/internal/initial", "quicproxy/internal/keepalive", "quicproxy/internal/limit", "quicproxy/internal/relay"},
+	"quicproxy/admission": {"certs", "internal/files", "quicproxy/internal/limit"},
+	"quicproxy/server": {
+		"certs", "framing", "internal/hint", "internal/machine", "internal/udp", "lease", "quicproxy", "quicproxy/admission",
+		"quicproxy/internal/carrier", "quicproxy/internal/conn", "quicproxy/internal/initial", "quicproxy/internal/inspect",
+		"quicproxy/internal/limit", "quicproxy/internal/path", "quicproxy/internal/relay", "quicproxy/internal/wait",
+	},
+	"quicproxy/node": {
+		"certs", "framing", "internal/hint", "internal/machine", "internal/netmon", "internal/udp", "quicproxy",
+		"quicproxy/internal/carrier", "quicproxy/internal/conn", "quicproxy/internal/inspect", "quicproxy/internal/keepalive",
+		"quicproxy/internal/limit", "quicproxy/internal/path", "quicproxy/internal/relay", "quicproxy/internal/wait",
+	},
 	"lease/boltstore": {"certs", "internal/hint", "lease"},
 
-	"admin": {"certs", "internal/cli", "internal/control", "internal/hint", "lease", "quicproxy"},
+	"admin": {"certs", "internal/cli", "internal/control", "internal/hint", "lease", "quicproxy/server"},
 
-	"cmd/apquic-server": {"admin", "certs", "internal/cli", "internal/control", "internal/debug", "internal/files", "internal/heap", "internal/hint", "internal/settings", "internal/systemd", "lease", "lease/boltstore", "quicproxy"},
-	"cmd/apquic-node":   {"certs", "internal/cli", "internal/control", "internal/debug", "internal/files", "internal/heap", "internal/hint", "internal/settings", "quicproxy"},
+	"cmd/apquic-server": {"admin", "certs", "internal/cli", "internal/control", "internal/debug", "internal/files", "internal/heap", "internal/hint", "internal/settings", "internal/systemd", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/server"},
+	"cmd/apquic-node":   {"certs", "internal/cli", "internal/control", "internal/debug", "internal/files", "internal/heap", "internal/hint", "internal/settings", "quicproxy/node"},
 	"internal/cmd/demo": nil,
 
 	"internal/cmd/minimalnode": nil, // nothing: it is written from docs/protocol.md alone
@@ -57,7 +73,7 @@ var allowed = map[string][]string{
 
 	"internal/cmd/bench/proc":  nil,
 	"internal/cmd/bench/load":  nil,
-	"internal/cmd/bench/scale": {"internal/cmd/bench/proc", "certs", "quicproxy"},
+	"internal/cmd/bench/scale": {"internal/cmd/bench/proc", "certs", "quicproxy/node"},
 	"internal/cmd/bench":       {"internal/cmd/bench/load", "internal/cmd/bench/proc", "internal/cmd/bench/scale"},
 
 	"e2e/hostile": nil,
@@ -68,10 +84,16 @@ var allowedInTests = map[string][]string{
 	"lease":           {"lease/leasetest"},
 	"lease/boltstore": {"lease/leasetest"},
 	"internal/udp":    {"internal/testnet"},
-	"quicproxy":       {"internal/settings", "internal/testnet", "internal/testrace"},
-	"e2e":             nil,
-	"e2e/netns":       nil,
-	"e2e/hostile":     {"certs", "framing"},
+	"quicproxy": { // the whole tunnel
+		"certs", "internal/settings", "internal/testnet", "internal/testrace", "lease",
+		"quicproxy/admission", "quicproxy/internal/carrier", "quicproxy/internal/conn", "quicproxy/internal/keepalive",
+		"quicproxy/internal/path", "quicproxy/internal/relay", "quicproxy/internal/wait", "quicproxy/node", "quicproxy/server",
+	},
+	"quicproxy/node":   {"internal/settings", "quicproxy/server"}, // its example has one
+	"quicproxy/server": {"internal/settings"},
+	"e2e":              nil,
+	"e2e/netns":        nil,
+	"e2e/hostile":      {"certs", "framing"},
 
 	"internal/settings": {"internal/cli"},
 
@@ -81,10 +103,12 @@ var allowedInTests = map[string][]string{
 // forbidden lists, for each package, the import paths that must not be linked into it, not even through
 // others. A path stands for all that is below it; "./" stands for this module.
 var forbidden = map[string][]string{
-	"framing":   {"github.com/quic-go/quic-go", "net/http"},
-	"certs":     {"github.com/quic-go/quic-go", "net/http"},
-	"lease":     {"github.com/quic-go/quic-go", "net/http", "go.etcd.io"},
-	"quicproxy": {"github.com/prometheus", "go.etcd.io", "golang.org/x/crypto/acme", "github.com/spf13/pflag", "./internal/settings"},
+	"framing":          {"github.com/quic-go/quic-go", "net/http"},
+	"certs":            {"github.com/quic-go/quic-go", "net/http"},
+	"lease":            {"github.com/quic-go/quic-go", "net/http", "go.etcd.io"},
+	"quicproxy":        {"./quicproxy/server", "./quicproxy/node", "github.com/quic-go/quic-go"},
+	"quicproxy/server": {"github.com/prometheus", "go.etcd.io", "golang.org/x/crypto/acme", "github.com/spf13/pflag", "./internal/settings", "./quicproxy/node"},
+	"quicproxy/node":   {"github.com/prometheus", "go.etcd.io", "golang.org/x/crypto/acme", "github.com/spf13/pflag", "./internal/settings", "./quicproxy/server", "./lease"},
 	"quicproxy/internal/keepalive": {
 		"github.com/quic-go/quic-go", "crypto/tls", // net/netip is welcome
 	},

@@ -20,18 +20,18 @@ import (
 	"apquic/internal/control"
 	"apquic/internal/hint"
 	"apquic/lease"
-	"apquic/quicproxy"
+	"apquic/quicproxy/server"
 )
 
 // fakeCore is a Core whose status a test decides.
 type fakeCore struct {
 	mu           sync.Mutex
-	status       quicproxy.ServerStatus
+	status       server.Status
 	disconnected []certs.NodeID
 	forgotten    []lease.Key
 }
 
-func (c *fakeCore) Status(context.Context) (quicproxy.ServerStatus, error) {
+func (c *fakeCore) Status(context.Context) (server.Status, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.status, nil
@@ -148,10 +148,10 @@ func TestOperations(t *testing.T) {
 			t.Error("an invitation under the name of a node")
 		}
 		core.mu.Lock()
-		core.status = quicproxy.ServerStatus{
-			Sessions: []quicproxy.SessionStatus{{Node: id, Address: "198.51.100.7:4711", Since: time.Now(), Primary: true, Relays: 3}, {Node: id, Lane: true, Relays: 2}},
+		core.status = server.Status{
+			Sessions: []server.SessionStatus{{Node: id, Address: "198.51.100.7:4711", Since: time.Now(), Primary: true, Relays: 3}, {Node: id, Lane: true, Relays: 2}},
 			Leases:   []lease.Lease{{Key: lease.Key{Node: id, Service: "web"}, Port: 20000}, {Key: lease.Key{Node: other, Service: "web"}, Port: 20001, HeldUntil: time.Now().Add(time.Hour)}},
-			Traffic:  map[uint16]quicproxy.Traffic{20000: {Clients: 5, ToNode: 10, FromNode: 20}},
+			Traffic:  map[uint16]server.Traffic{20000: {Clients: 5, ToNode: 10, FromNode: 20}},
 		}
 		core.mu.Unlock()
 		status, err := o.Status(ctx)
@@ -284,7 +284,7 @@ func TestBeginningOfID(t *testing.T) {
 		id := func(last byte) certs.NodeID { return certs.NodeID{1, 2, 3, 4, 5, 6, 7, 8, 20: last, 31: 1} }
 		listed, guest, lessee, other := id(1), id(2), newID(t), newID(t)
 		core.mu.Lock()
-		core.status.Sessions = []quicproxy.SessionStatus{{Node: guest}}
+		core.status.Sessions = []server.SessionStatus{{Node: guest}}
 		core.status.Leases = []lease.Lease{{Key: lease.Key{Node: lessee, Service: "web"}, Port: 20000}}
 		core.mu.Unlock()
 		for node, name := range map[certs.NodeID]string{listed: "pi", other: "nas"} {

@@ -13,7 +13,7 @@ import (
 	"apquic/certs"
 	"apquic/internal/hint"
 	"apquic/lease"
-	"apquic/quicproxy"
+	"apquic/quicproxy/server"
 )
 
 const (
@@ -23,7 +23,7 @@ const (
 
 // Core is a server as far as the operations need it.
 type Core interface {
-	Status(ctx context.Context) (quicproxy.ServerStatus, error)
+	Status(ctx context.Context) (server.Status, error)
 	// Disconnect ends the session of a node and keeps its ports from others.
 	Disconnect(ctx context.Context, node certs.NodeID) error
 	// Forget gives up the port of a service whose node is away.
@@ -31,10 +31,10 @@ type Core interface {
 }
 
 // Running is the Core that is a running server.
-type Running struct{ *quicproxy.Server }
+type Running struct{ *server.Server }
 
 // Status implements Core.
-func (r Running) Status(context.Context) (quicproxy.ServerStatus, error) {
+func (r Running) Status(context.Context) (server.Status, error) {
 	return r.Server.Status(), nil
 }
 
@@ -200,7 +200,7 @@ func (a *Authority) find(ctx context.Context, r ReleaseRequest) (Service, error)
 }
 
 func (a *Authority) audit(event string, attributes ...any) {
-	a.Log.Info(quicproxy.AuditMessage, append([]any{slog.String("event", event)}, attributes...)...)
+	a.Log.Info(server.AuditMessage, append([]any{slog.String("event", event)}, attributes...)...)
 }
 
 // nameOf is what people call a node.

@@ -11,7 +11,7 @@ import (
 
 	"apquic/certs"
 	"apquic/lease"
-	"apquic/quicproxy"
+	"apquic/quicproxy/server"
 )
 
 // ListNodes implements Operations.
@@ -91,7 +91,7 @@ func (a *Authority) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	sessions := make(map[certs.NodeID]quicproxy.SessionStatus)
+	sessions := make(map[certs.NodeID]server.SessionStatus)
 	for _, s := range core.Sessions {
 		if s.Primary {
 			sessions[s.Node] = s
@@ -117,7 +117,7 @@ func (a *Authority) Status(ctx context.Context) (Status, error) {
 	return status, nil
 }
 
-func serviceOf(l lease.Lease, node certs.AuthorizedNode, session quicproxy.SessionStatus, traffic quicproxy.Traffic) Service {
+func serviceOf(l lease.Lease, node certs.AuthorizedNode, session server.SessionStatus, traffic server.Traffic) Service {
 	s := Service{
 		Node: l.Node, Name: node.Name, Service: l.Service, Port: l.Port, Origin: l.Origin, State: Away, HeldUntil: orNone(l.HeldUntil),
 		Connections: traffic.Clients, In: traffic.ToNode, Out: traffic.FromNode,

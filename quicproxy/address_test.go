@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"context"
@@ -8,16 +8,17 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/lease"
+	"apquic/quicproxy/admission"
 )
 
 // family is the nodes that a server knows; it never changes.
 type family map[certs.NodeID]bool
 
-func (f family) Admit(_ context.Context, applicant Applicant) (Admission, error) {
+func (f family) Admit(_ context.Context, applicant admission.Applicant) (admission.Admission, error) {
 	if !f[applicant.Node] {
-		return Admission{}, ErrNotAuthorized
+		return admission.Admission{}, admission.ErrNotAuthorized
 	}
-	return Admission{Known: true}, nil
+	return admission.Admission{Known: true}, nil
 }
 
 func (f family) Revision(context.Context) uint64 { return 1 }

@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/lease"
+	"apquic/quicproxy/admission"
 )
 
 // gatekeeper is a server's files in a directory of their own.
@@ -36,7 +37,7 @@ func newGatekeeper(t *testing.T) *gatekeeper {
 // admit has a server go by the files.
 func (g *gatekeeper) admit(open bool) func(*ServerConfig) {
 	return func(c *ServerConfig) {
-		c.Admit = NewAdmission(AdmissionConfig{Nodes: g.nodes, Invitations: g.invitations, Open: open, Log: c.Log})
+		c.Admit = admission.New(admission.Config{Nodes: g.nodes, Invitations: g.invitations, Open: open, Log: c.Log})
 	}
 }
 
@@ -475,27 +476,27 @@ func TestClosedServer(t *testing.T) {
 func TestTooManyJoins(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		g := newGatekeeper(t)
-		admitter := NewAdmission(AdmissionConfig{Nodes: g.nodes, Invitations: g.invitations})
+		admitter := admission.New(admission.Config{Nodes: g.nodes, Invitations: g.invitations})
 		secret := g.invite(certs.OpenInvitation{Name: "pi", Uses: 500})
 		from := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 1}) }
 		try := func(secret []byte, from netip.Addr) error {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			_, err := admitter.Admit(ctx, Applicant{Node: newKey(t).ID(), JoinSecret: secret, From: from})
+			_, err := admitter.Admit(ctx, admission.Applicant{Node: newKey(t).ID(), JoinSecret: secret, From: from})
 			return err
 		}
 		for i := range secretBurst {
-			if err := try([]byte("guess"), from(0)); !errors.Is(err, ErrNotAuthorized) {
+			if err := try([]byte("guess"), from(0)); !errors.Is(err, admission.ErrNotAuthorized) {
 				t.Fatalf("guess %d: %v", i, err)
 			}
 		}
-		if err := try(secret, from(0)); !errors.Is(err, ErrTooManyJoins) {
+		if err := try(secret, from(0)); !errors.Is(err, admission.ErrTooManyJoins) {
 			t.Errorf("one more secret from an address: %v", err)
 		}
 		tried := 0
 		for i := range 1000 { // one customer's
 			address := netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 6: byte(i >> 8), byte(i), 15: 1})
-			if errors.Is(try([]byte("guess"), address), ErrNotAuthorized) {
+			if errors.Is(try([]byte("guess"), address), admission.ErrNotAuthorized) {
 				tried++
 			}
 		}
@@ -507,7 +508,7 @@ func TestTooManyJoins(t *testing.T) {
 			switch err := try(secret, from(1+i)); {
 			case err == nil:
 				in++
-			case !errors.Is(err, ErrTooManyJoins):
+			case !errors.Is(err, admission.ErrTooManyJoins):
 				t.Fatal(err)
 			}
 		}
@@ -682,11 +683,11 @@ type fickle struct{ asked, revision atomic.Uint64 }
 
 func (f *fickle) Revision(context.Context) uint64 { return f.revision.Add(1) }
 
-func (f *fickle) Admit(context.Context, Applicant) (Admission, error) {
+func (f *fickle) Admit(context.Context, admission.Applicant) (admission.Admission, error) {
 	if f.asked.Add(1) > 1 {
-		return Admission{}, ErrNotAuthorized
+		return admission.Admission{}, admission.ErrNotAuthorized
 	}
-	return Admission{}, nil
+	return admission.Admission{}, nil
 }
 
 // TestSentAwayMeanwhile: a node whose line goes between its Hello and its Welcome does not slip in.

@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy"
 	"apquic/quicproxy/internal/conn"
 )
 
@@ -45,7 +46,7 @@ func TestPlaceOfLeftClient(t *testing.T) {
 		if n := w.logged.count("the node has as many relays as it may have"); n == 0 {
 			t.Error("nobody is told")
 		}
-		time.Sleep(DefaultResumeTime + time.Minute)
+		time.Sleep(quicproxy.DefaultResumeTime + time.Minute)
 		if n := relaying(server.server); n != 0 {
 			t.Errorf("%d relays are left", n)
 		}
@@ -167,7 +168,7 @@ func TestServerOpensStreams(t *testing.T) {
 			t.Errorf("%d streams", n)
 		}
 		_, err := streams[len(streams)-1].Read(make([]byte, 1))
-		if code, ok := resetCode(err); !ok || code != framing.ErrorNodeBusy {
+		if code, ok := conn.ResetCode(err); !ok || code != framing.ErrorNodeBusy {
 			t.Errorf("the last one: %v", err)
 		}
 		time.Sleep(headerTimeout)

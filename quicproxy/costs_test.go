@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"context"
@@ -14,6 +14,8 @@ import (
 
 	"apquic/framing"
 	"apquic/lease"
+	"apquic/quicproxy"
+	"apquic/quicproxy/internal/carrier"
 )
 
 // told counts what a server wrote into a log that is not for debugging.
@@ -55,7 +57,7 @@ func newAttacker(w *world, instance uint64, deaf bool) *attacker {
 	w.t.Helper()
 	a := &attacker{peer: dialServer(w), nonce: 2}
 	a.sealer = a.peer.sealer(w.nodeKey, framing.RoleNode, 0)
-	hello := &framing.Hello{Instance: instance, Features: ownFeatures(DefaultResumeTime).Numbers()}
+	hello := &framing.Hello{Instance: instance, Features: carrier.Features(quicproxy.DefaultResumeTime).Numbers()}
 	a.write(seal(w.t, a.sealer, framing.OpHello, hello, 1, false))
 	a.wantReply(1, framing.OpWelcome, 0)
 	a.write(seal(w.t, a.sealer, framing.OpProxyRequest, &framing.ProxyRequest{Service: "web", Movable: true}, 2, false))
@@ -236,7 +238,7 @@ func TestLanesOfManyProcesses(t *testing.T) {
 		server := w.startServer()
 		for instance := range uint64(6) {
 			newAttacker(w, instance+1, false)
-			for i := range maxLanes {
+			for i := range carrier.MaxLanes {
 				if openLane(w, instance+1) == nil {
 					t.Fatalf("process %d does not get lane %d", instance+1, i)
 				}
@@ -244,7 +246,7 @@ func TestLanesOfManyProcesses(t *testing.T) {
 			if openLane(w, instance+1) != nil {
 				t.Error("a process has more lanes than it may have")
 			}
-			if n := lanesNow(server.server); n != maxLanes {
+			if n := lanesNow(server.server); n != carrier.MaxLanes {
 				t.Fatalf("%d lanes after %d processes", n, instance+1)
 			}
 		}

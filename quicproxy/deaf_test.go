@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"bufio"
@@ -26,7 +26,7 @@ func TestDeafNode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resetStream(stream, framing.ErrorNodeBusy)
+		conn.ResetStream(stream, framing.ErrorNodeBusy)
 		if err := wantRead(client, "", syscall.ECONNRESET); err != nil {
 			t.Fatal(err)
 		}
@@ -186,7 +186,7 @@ func TestNewestEndsFirst(t *testing.T) {
 		c := w.visit("20000")
 		exchange(t, c, "of the newer process")
 		primary := server.server.Inspect().Primary
-		primary[len(primary)-1].quic.CloseWithError(99, "a test")
+		primary[len(primary)-1].QUIC.CloseWithError(99, "a test")
 		exchange(t, c, "still there")
 		exchange(t, old, "this one, too")
 	})

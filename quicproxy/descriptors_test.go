@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 )
 
 // opcode came.
-func scriptedServer(w *world, answer func(*controlStream, framing.Envelope) error) (came func(framing.Opcode) []time.Time) {
+func scriptedServer(w *world, answer func(*conn.ControlStream, framing.Envelope) error) (came func(framing.Opcode) []time.Time) {
 	w.t.Helper()
 	socket, err := w.machine.ListenUDP(serverUDP)
 	if err != nil {
@@ -38,20 +38,20 @@ func scriptedServer(w *world, answer func(*controlStream, framing.Envelope) erro
 	)
 	serving.Go(func() {
 		for {
-			conn, err := listener.Accept(context.Background())
+			client, err := listener.Accept(context.Background())
 			if err != nil {
 				return
 			}
 			serving.Go(func() {
-				stream, err := conn.AcceptStream(context.Background())
+				stream, err := client.AcceptStream(context.Background())
 				if err != nil {
 					return
 				}
-				control, err := newControlStream(conn, stream, w.key, framing.RoleServer, 0, time.Minute)
+				control, err := conn.NewControlStream(client, stream, w.key, framing.RoleServer, 0, time.Minute)
 				if err != nil {
 					return
 				}
-				control.serve(func(e framing.Envelope) error {
+				control.Serve(func(e framing.Envelope) error {
 					mu.Lock()
 					times[e.Opcode] = append(times[e.Opcode], time.Now())
 					mu.Unlock()
@@ -69,17 +69,17 @@ func scriptedServer(w *world, answer func(*controlStream, framing.Envelope) erro
 }
 
 // politely answers what every node asks for, but for its leases, which are refused with failure.
-func politely(welcome *framing.Welcome, failure *framing.Failure) func(*controlStream, framing.Envelope) error {
-	return func(control *controlStream, e framing.Envelope) error {
+func politely(welcome *framing.Welcome, failure *framing.Failure) func(*conn.ControlStream, framing.Envelope) error {
+	return func(control *conn.ControlStream, e framing.Envelope) error {
 		switch e.Opcode {
 		case framing.OpHello:
-			return control.reply(e, framing.OpWelcome, welcome)
+			return control.Reply(e, framing.OpWelcome, welcome)
 		case framing.OpKeepalive:
-			return control.reply(e, framing.OpKeepaliveResponse, &framing.KeepaliveResponse{})
+			return control.Reply(e, framing.OpKeepaliveResponse, &framing.KeepaliveResponse{})
 		case framing.OpDrain:
-			return control.reply(e, framing.OpDrained, &framing.Drained{})
+			return control.Reply(e, framing.OpDrained, &framing.Drained{})
 		}
-		return control.reply(e, framing.OpFailure, failure)
+		return control.Reply(e, framing.OpFailure, failure)
 	}
 }
 
@@ -141,7 +141,7 @@ func TestNodeUsesCommonFeatures(t *testing.T) {
 			simulate(t, func(t *testing.T, w *world) {
 				movable := make(chan bool, 1)
 				answer := politely(test.welcome, &framing.Failure{Code: uint64(framing.ErrorRangeFull), Text: "full", RetryAfterMilliseconds: 500_000})
-				scriptedServer(w, func(control *controlStream, e framing.Envelope) error {
+				scriptedServer(w, func(control *conn.ControlStream, e framing.Envelope) error {
 					if e.Opcode == framing.OpProxyRequest {
 						var request framing.ProxyRequest
 						if err := e.Decode(&request); err != nil {

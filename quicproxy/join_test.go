@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
+	"apquic/quicproxy/admission"
+	"apquic/quicproxy/internal/conn"
 )
 
 // gate is an Admitter that notes what nodes show.
@@ -25,7 +27,7 @@ func newGate(secret string) *gate { return &gate{secret: secret, known: make(map
 
 func (g *gate) Revision(context.Context) uint64 { return 0 }
 
-func (g *gate) Admit(_ context.Context, a Applicant) (Admission, error) {
+func (g *gate) Admit(_ context.Context, a admission.Applicant) (admission.Admission, error) {
 	node, secret := a.Node, a.JoinSecret
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -34,14 +36,14 @@ func (g *gate) Admit(_ context.Context, a Applicant) (Admission, error) {
 	}
 	switch {
 	case g.known[node]:
-		return Admission{}, nil
+		return admission.Admission{}, nil
 	case len(secret) == 0:
-		return Admission{}, ErrNotAuthorized
+		return admission.Admission{}, admission.ErrNotAuthorized
 	case string(secret) != g.secret:
-		return Admission{}, fmt.Errorf("%w: %w", ErrNotAuthorized, certs.ErrNoInvitation)
+		return admission.Admission{}, fmt.Errorf("%w: %w", admission.ErrNotAuthorized, certs.ErrNoInvitation)
 	}
 	g.known[node] = true
-	return Admission{Joined: true}, nil
+	return admission.Admission{Joined: true}, nil
 }
 
 func (g *gate) remove(node certs.NodeID) {
@@ -133,7 +135,7 @@ func TestSecondHello(t *testing.T) {
 		p, _ := refused() // silence
 		begin := time.Now()
 		p.wantClose(framing.ErrorNotAuthorized)
-		if waited := time.Since(begin); waited > helloTimeout {
+		if waited := time.Since(begin); waited > conn.HelloTimeout {
 			t.Errorf("the server waited %v for a second Hello", waited)
 		}
 		p, s := refused() // something else

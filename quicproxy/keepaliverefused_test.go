@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"context"
@@ -67,31 +67,31 @@ func fakeServer(w *world, welcome *framing.Welcome) (requests func(framing.Opcod
 	var mu sync.Mutex
 	count := make(map[framing.Opcode]int)
 	go func() {
-		conn, err := listener.Accept(context.Background())
+		client, err := listener.Accept(context.Background())
 		if err != nil {
 			return
 		}
-		stream, err := conn.AcceptStream(context.Background())
+		stream, err := client.AcceptStream(context.Background())
 		if err != nil {
 			return
 		}
-		control, err := newControlStream(conn, stream, w.key, framing.RoleServer, 0, time.Minute)
+		control, err := conn.NewControlStream(client, stream, w.key, framing.RoleServer, 0, time.Minute)
 		if err != nil {
 			return
 		}
-		control.serve(func(e framing.Envelope) error {
+		control.Serve(func(e framing.Envelope) error {
 			mu.Lock()
 			count[e.Opcode]++
 			mu.Unlock()
 			switch e.Opcode {
 			case framing.OpHello:
-				return control.reply(e, framing.OpWelcome, welcome)
+				return control.Reply(e, framing.OpWelcome, welcome)
 			case framing.OpKeepalive:
-				return control.reply(e, framing.OpKeepaliveResponse, &framing.KeepaliveResponse{ObservedAddress: welcome.ObservedAddress})
+				return control.Reply(e, framing.OpKeepaliveResponse, &framing.KeepaliveResponse{ObservedAddress: welcome.ObservedAddress})
 			case framing.OpDrain:
-				return control.reply(e, framing.OpDrained, &framing.Drained{})
+				return control.Reply(e, framing.OpDrained, &framing.Drained{})
 			}
-			return control.reply(e, framing.OpFailure, &framing.Failure{Code: uint64(framing.ErrorUnknownOpcode), Text: "what?"})
+			return control.Reply(e, framing.OpFailure, &framing.Failure{Code: uint64(framing.ErrorUnknownOpcode), Text: "what?"})
 		})
 	}()
 	return func(op framing.Opcode) int {

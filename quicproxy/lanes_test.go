@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"io"
@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"apquic/internal/testrace"
-	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/carrier"
+	"apquic/quicproxy/internal/path"
 )
 
 // bulk opens n relays that carry as much as they can and returns what comes through in so many seconds, in bytes per
@@ -90,7 +91,7 @@ func TestLanesEnd(t *testing.T) {
 				t.Errorf("a connection has %d relays", s.Relays)
 			}
 		}
-		server.server.Inspect().Lanes[0].quic.CloseWithError(99, "a test")
+		server.server.Inspect().Lanes[0].QUIC.CloseWithError(99, "a test")
 		exchange(t, first, "still there")
 		for _, c := range clients {
 			exchange(t, c, "still there, too")
@@ -142,7 +143,7 @@ func TestClosingLane(t *testing.T) {
 				node := w.startNode(expose("web", web)).leasesWait(t)
 				node.node.Inspect().WantLanes()
 				eventually(t, "lanes", func() bool { return len(server.server.Status().Sessions) == 4 })
-				time.Sleep(laneIdle + 2*conn.LossLook - before - 100*time.Millisecond) // eventually looks ten times a second
+				time.Sleep(laneIdle + 2*path.LossLook - before - 100*time.Millisecond) // eventually looks ten times a second
 				var clients []net.Conn
 				visit := func() {
 					c := w.visit("20000")
@@ -171,7 +172,7 @@ func TestLanesOfKilledProcess(t *testing.T) {
 		server := w.startServer()
 		w.serveTCP(web, echo)
 		first := w.startNode(expose("web", web)).leasesWait(t)
-		for len(server.server.Status().Sessions) < 1+maxLanes {
+		for len(server.server.Status().Sessions) < 1+carrier.MaxLanes {
 			first.node.Inspect().WantLanes()
 			time.Sleep(time.Second)
 		}

@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/relay"
 )
@@ -173,7 +174,7 @@ func TestClientLimits(t *testing.T) {
 
 // waiting is how many bytes services have sent that clients have not read: on the way, in streams, or in hand.
 func waiting(server, node *running) (bytes int64) {
-	sum := func(b *memoryBudget, count func(*relay.Relay) int64) {
+	sum := func(b *carrier.Budget, count func(*relay.Relay) int64) {
 		for _, r := range b.Running() {
 			bytes += count(r)
 		}

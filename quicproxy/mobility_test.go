@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"context"
@@ -280,7 +280,7 @@ func TestBackoff(t *testing.T) {
 		w.startNode(expose("web", web))
 		for begin := time.Now(); time.Since(begin) < 10*time.Minute; time.Sleep(20 * time.Millisecond) {
 			for _, c := range server.server.Inspect().Primary {
-				go c.quic.CloseWithError(1, "a test")
+				go c.QUIC.CloseWithError(1, "a test")
 			}
 		}
 		if n := w.logged.count("node connected"); n > 60 {

@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"context"
@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"apquic/internal/testrace"
+	"apquic/quicproxy"
+	"apquic/quicproxy/internal/wait"
 )
 
 // relaying counts the relays of all sessions, also of those that wait for a connection.
@@ -32,7 +34,7 @@ func relaying(s *Server) (n int) {
 func killConnections(s *Server) {
 	seen := s.Inspect()
 	for _, c := range append(seen.Primary, seen.Lanes...) {
-		go c.quic.CloseWithError(99, "a test")
+		go c.QUIC.CloseWithError(99, "a test")
 	}
 }
 
@@ -208,7 +210,7 @@ func TestProcessesEnd(t *testing.T) {
 			c.SetDeadline(time.Time{})
 			begin := time.Now()
 			io.ReadAll(c)
-			if took := time.Since(begin); took > DefaultIdleTimeout+patience {
+			if took := time.Since(begin); took > quicproxy.DefaultIdleTimeout+patience {
 				t.Errorf("the public connection ends after %v", took)
 			}
 		})
@@ -260,7 +262,7 @@ func TestRelayWhileMoving(t *testing.T) {
 						var killing sync.WaitGroup
 						killing.Go(func() {
 							for range kills {
-								sleep(ctx, 41*time.Millisecond+time.Duration(random.IntN(1<<random.IntN(32))))
+								wait.Sleep(ctx, 41*time.Millisecond+time.Duration(random.IntN(1<<random.IntN(32))))
 								killConnections(server)
 							}
 						})
@@ -285,7 +287,7 @@ func TestClientWhileAway(t *testing.T) {
 		})
 		node := w.startNode(expose("web", web)).leasesWait(t)
 		w.nat.Cut()
-		node.node.Inspect().Conn.quic.CloseWithError(99, "a test") // of which the server does not hear
+		node.node.Inspect().Conn.QUIC.CloseWithError(99, "a test") // of which the server does not hear
 		var clients []net.Conn
 		for i := range 5 {
 			c := w.visit("20000")

@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 
 	"apquic/framing"
 	"apquic/internal/testrace"
+	"apquic/quicproxy"
 )
 
 // someBytes are such that every one that is lost, doubled or misplaced shows.
@@ -136,7 +137,7 @@ func TestRelayNumbers(t *testing.T) {
 		time.Sleep(time.Second)
 		first.(lingerer).SetLinger(0)
 		first.Close()
-		time.Sleep(DefaultIdleTimeout + 10*time.Second) // the node knows, too, and connects as soon as it can
+		time.Sleep(quicproxy.DefaultIdleTimeout + 10*time.Second) // the node knows, too, and connects as soon as it can
 		second := w.visit("20000")
 		io.WriteString(second, "hello")
 		w.nat.Restore()
@@ -270,7 +271,7 @@ func TestBytesOfOthers(t *testing.T) {
 		go c.Write(bytes.Repeat([]byte("x"), 8<<20))
 		time.Sleep(time.Second)
 		tell := func(received uint64) {
-			node.node.Inspect().Conn.control.send(framing.OpProgress, &framing.Progress{
+			node.node.Inspect().Conn.Control.Send(framing.OpProgress, &framing.Progress{
 				Relays: []*framing.RelayProgress{{Relay: 1, Received: received}},
 			})
 			time.Sleep(time.Second)

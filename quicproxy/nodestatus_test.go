@@ -1,16 +1,18 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"context"
 	"strings"
 	"testing"
 	"time"
+
+	"apquic/quicproxy/node"
 )
 
 // TestNodeStatus: a node knows how it is, and whether its services answer.
 func TestNodeStatus(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
-		status := func(node *running) NodeStatus {
+		status := func(node *running) node.Status {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			return node.node.Status(ctx)

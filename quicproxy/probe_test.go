@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"net"
@@ -10,7 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"apquic/framing"
-	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/path"
 )
 
 // meddler is the server's socket: with each probe datagram it also sends what proves nothing, and the datagram
@@ -18,15 +18,15 @@ import (
 type meddler struct{ net.PacketConn }
 
 func (m meddler) WriteTo(b []byte, to net.Addr) (int, error) {
-	if p, ok := conn.ParseProbe(b); ok {
+	if p, ok := path.ParseProbe(b); ok {
 		late := slices.Clone(b)
 		time.AfterFunc(10*time.Second, func() { m.PacketConn.WriteTo(late, to) })
 		m.PacketConn.WriteTo(probeDatagram(p.Token, p.Number+1), to)
-		m.PacketConn.WriteTo(probeDatagram(conn.ProbeToken{1}, p.Number), to)
+		m.PacketConn.WriteTo(probeDatagram(path.ProbeToken{1}, p.Number), to)
 		m.PacketConn.WriteTo(b[:len(b)-1], to)
 		m.PacketConn.WriteTo(append(slices.Clone(b), 0), to)
 		m.PacketConn.WriteTo([]byte(strings.Repeat("x", 1400)), to)
-		m.PacketConn.WriteTo([]byte(conn.WakeDatagram), to)
+		m.PacketConn.WriteTo([]byte(path.WakeDatagram), to)
 	}
 	return m.PacketConn.WriteTo(b, to)
 }
@@ -61,9 +61,9 @@ func TestProbes(t *testing.T) {
 		request(1, framing.OpHello, &framing.Hello{Instance: 1}, framing.OpWelcome, 0)
 		request(2, framing.OpProbeSend, &framing.ProbeSend{Number: 1}, framing.OpFailure, framing.ErrorBadRequest)
 		var response framing.ProbeResponse
-		begin := func(nonce uint64) conn.ProbeToken {
+		begin := func(nonce uint64) path.ProbeToken {
 			request(nonce, framing.OpProbeRequest, &framing.ProbeRequest{}, framing.OpProbeResponse, 0).Decode(&response)
-			return conn.ProbeToken(response.Token)
+			return path.ProbeToken(response.Token)
 		}
 		old, token := begin(3), begin(4)
 		if old == token {
@@ -83,8 +83,8 @@ func TestProbes(t *testing.T) {
 		}
 		request(6, framing.OpProbeSend, &framing.ProbeSend{Number: 1}, framing.OpFailure, framing.ErrorBadRequest)
 		for name, datagram := range map[string][]byte{
-			"old token": probeDatagram(old, 1), "no token": probeDatagram(conn.ProbeToken{}, 1),
-			"too short": probeDatagram(token, 1)[:conn.ProbeSize-1], "too long": append(probeDatagram(token, 1), 0),
+			"old token": probeDatagram(old, 1), "no token": probeDatagram(path.ProbeToken{}, 1),
+			"too short": probeDatagram(token, 1)[:path.ProbeSize-1], "too long": append(probeDatagram(token, 1), 0),
 			"other text": []byte("\x3fapquic/2 probe" + string(token[:]) + "\x00\x00\x00\x01"),
 		} {
 			if send(home, datagram) {
@@ -110,8 +110,8 @@ func TestProbes(t *testing.T) {
 	})
 }
 
-func probeDatagram(token conn.ProbeToken, number uint32) []byte {
-	return conn.Probe{Token: token, Number: number}.Datagram()
+func probeDatagram(token path.ProbeToken, number uint32) []byte {
+	return path.Probe{Token: token, Number: number}.Datagram()
 }
 
 func hears(t *testing.T, socket net.PacketConn, want []byte) bool {

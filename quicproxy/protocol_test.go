@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"bufio"
@@ -18,6 +18,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/path"
 )
 
 // peer is an end of a connection that says what a test wants it to say.
@@ -41,7 +42,7 @@ func dialServer(w *world) *peer {
 		w.t.Fatal(err)
 	}
 	unknown := func(netip.AddrPort) netip.Addr { return netip.Addr{} }
-	transport := &quic.Transport{Conn: newKnocker(unknown, w.key.ID()).around(socket)}
+	transport := &quic.Transport{Conn: path.NewKnocker(unknown, w.key.ID()).Around(socket)}
 	w.t.Cleanup(func() { transport.Close(); socket.Close() })
 	address := &net.UDPAddr{IP: net.ParseIP(serverIP), Port: serverUDP}
 	conn, err := transport.Dial(w.t.Context(), address, tlsConfig, conn.NodeQUICConfig(time.Minute, nodeHandshakeTimeout, false))
@@ -211,7 +212,7 @@ func TestBadMessages(t *testing.T) {
 			p.write(seal(w.t, p.sealer(w.nodeKey, framing.RoleNode, 0), framing.OpHello, hello, 1, false))
 			p.stream.Close()
 		}, framing.NoError},
-		{"silence", func(*world, *peer) { time.Sleep(helloTimeout) }, framing.ErrorKeepaliveTimeout},
+		{"silence", func(*world, *peer) { time.Sleep(conn.HelloTimeout) }, framing.ErrorKeepaliveTimeout},
 	}
 	for _, test := range cases {
 		t.Run(test.name, func(t *testing.T) {
@@ -366,10 +367,10 @@ func TestNodeDistrustsServer(t *testing.T) {
 			}
 			stream.Write(test.bytes)
 			_, err = stream.Read(make([]byte, 1))
-			if code, ok := resetCode(err); !ok || code != test.code {
+			if code, ok := conn.ResetCode(err); !ok || code != test.code {
 				t.Errorf("%s: %v, want %v", name, err, test.code)
 			}
-			resetStream(stream, framing.NoError)
+			conn.ResetStream(stream, framing.NoError)
 		}
 		p.write(seal(t, s, 4711, &framing.Keepalive{}, 1, false), seal(t, s, 4712, &framing.Keepalive{}, 0, false))
 		for {

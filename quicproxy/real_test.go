@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 
 	"apquic/internal/testrace"
 	"apquic/lease"
+	"apquic/quicproxy/node"
 )
 
 // tunnel is a server and a node on real sockets of this machine, all ports chosen by the system.
@@ -27,7 +28,7 @@ type tunnel struct {
 }
 
 // newTunnel exposes the services through a server on loopback.
-func newTunnel(tb testing.TB, services ...Service) *tunnel {
+func newTunnel(tb testing.TB, services ...node.Service) *tunnel {
 	tb.Helper()
 	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {

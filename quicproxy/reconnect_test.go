@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"strings"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/conn"
 )
 
 // TestServerDoesNotAnswer: a person who looks at "connecting" soon reads why nothing happens, and when something will.
@@ -49,12 +50,12 @@ func TestServerThatClosesAtOnce(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		var lasted atomic.Bool
 		polite := politely(&framing.Welcome{}, &framing.Failure{Code: uint64(framing.ErrorInternal), Text: "not now"})
-		came := scriptedServer(w, func(control *controlStream, e framing.Envelope) error {
+		came := scriptedServer(w, func(control *conn.ControlStream, e framing.Envelope) error {
 			if e.Opcode == framing.OpKeepalive {
 				lasted.Store(true)
 			}
 			if lasted.Load() && e.Opcode != framing.OpHello {
-				return control.conn.CloseWithError(0, "")
+				return control.Conn.CloseWithError(0, "")
 			}
 			return polite(control, e)
 		})

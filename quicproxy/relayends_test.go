@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"syscall"
@@ -25,9 +25,9 @@ func TestEndsThatRelaysSurvive(t *testing.T) {
 					node := w.startNode(expose("web", web)).leasesWait(t)
 					client := w.visit("20000")
 					exchange(t, client, "before")
-					conn := node.node.Inspect().Conn.quic
+					conn := node.node.Inspect().Conn.QUIC
 					if by == "server" {
-						conn = server.server.Inspect().Primary[0].quic
+						conn = server.server.Inspect().Primary[0].QUIC
 					}
 					conn.CloseWithError(quic.ApplicationErrorCode(code), "for the test")
 					if survives {

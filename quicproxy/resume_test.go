@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/carrier"
 )
 
 // TestPausedReadersAfterLoss: readers that pause cost no more after a lost connection than before, and none is reset.
@@ -173,8 +174,8 @@ func TestRetiredLaneDies(t *testing.T) {
 			clients = append(clients, c)
 		}
 		for _, c := range node.node.Inspect().Association.Live() {
-			if lane := c.Conn.(*carrier); c.Lane {
-				go finish(lane.quic, lane.control, &c.Relays, longRelay, framing.DrainLaneIdle, "the lane is idle")
+			if lane := c.Conn.(*carrier.Conn); c.Lane {
+				go carrier.Finish(lane.QUIC, lane.Control, &c.Relays, carrier.LongRelay, framing.DrainLaneIdle, "the lane is idle")
 			}
 		}
 		time.Sleep(time.Second)

@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
+	"apquic/quicproxy/admission"
+	"apquic/quicproxy/internal/conn"
 )
 
 // scriptedServer takes connections of nodes and answers every message as answer says. It returns when messages with an
@@ -104,8 +106,8 @@ func TestWithdrawnWhileRefused(t *testing.T) {
 func TestNodeHeedsRetryAfterHello(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		failure := &framing.Failure{Code: uint64(framing.ErrorShutdown), Text: "later", RetryAfterMilliseconds: 120_000}
-		came := scriptedServer(w, func(control *controlStream, e framing.Envelope) error {
-			return control.reply(e, framing.OpFailure, failure)
+		came := scriptedServer(w, func(control *conn.ControlStream, e framing.Envelope) error {
+			return control.Reply(e, framing.OpFailure, failure)
 		})
 		w.startNode(expose("web", web))
 		time.Sleep(20 * time.Minute)
@@ -175,11 +177,11 @@ type admitOnly certs.NodeID
 
 func (a admitOnly) Revision(context.Context) uint64 { return 0 }
 
-func (a admitOnly) Admit(_ context.Context, applicant Applicant) (Admission, error) {
+func (a admitOnly) Admit(_ context.Context, applicant admission.Applicant) (admission.Admission, error) {
 	if applicant.Node != certs.NodeID(a) {
-		return Admission{}, ErrNotAuthorized
+		return admission.Admission{}, admission.ErrNotAuthorized
 	}
-	return Admission{Services: 5, Known: true}, nil
+	return admission.Admission{Services: 5, Known: true}, nil
 }
 
 // TestRestartingServer: the nodes of a server that says that it restarts are back at once.
@@ -209,15 +211,15 @@ func TestRestartingServer(t *testing.T) {
 // TestServerThatOnlySaysThatItRestarts: a node that believed it is as patient as ever.
 func TestServerThatOnlySaysThatItRestarts(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
-		came := scriptedServer(w, func(control *controlStream, e framing.Envelope) error {
+		came := scriptedServer(w, func(control *conn.ControlStream, e framing.Envelope) error {
 			if err := politely(&framing.Welcome{}, &framing.Failure{Code: 1})(control, e); err != nil || e.Opcode != framing.OpHello {
 				return err
 			}
 			go func() {
 				ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 				defer cancel()
-				control.request(ctx, framing.OpDrain, &framing.Drain{Code: uint32(framing.DrainRestarting)}, framing.OpDrained, new(framing.Drained))
-				control.stream.Close()
+				control.Request(ctx, framing.OpDrain, &framing.Drain{Code: uint32(framing.DrainRestarting)}, framing.OpDrained, new(framing.Drained))
+				control.Stream.Close()
 			}()
 			return nil
 		})

@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"context"
@@ -16,7 +16,9 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/lease"
+	"apquic/quicproxy"
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/path"
 )
 
 const web = "192.168.1.101:80"
@@ -135,12 +137,12 @@ func TestWakeIsNoOrder(t *testing.T) {
 		w.startNode(expose("web", web)).leasesWait(t)
 		before := server.server.Status().Sessions[0]
 		received := func() uint64 {
-			return server.server.Inspect().Primary[0].quic.ConnectionStats().PacketsReceived
+			return server.server.Inspect().Primary[0].QUIC.ConnectionStats().PacketsReceived
 		}
 		quiet := received()
-		peer := server.server.Inspect().Primary[0].quic.RemoteAddr()
+		peer := server.server.Inspect().Primary[0].QUIC.RemoteAddr()
 		for range 1000 { // from the server's address: the NAT lets nobody else in
-			socket.WriteTo([]byte(conn.WakeDatagram), peer)
+			socket.WriteTo([]byte(path.WakeDatagram), peer)
 			time.Sleep(10 * time.Millisecond)
 		}
 		if sessions := server.server.Status().Sessions; len(sessions) != 1 || sessions[0] != before {
@@ -484,13 +486,15 @@ func TestConfigErrors(t *testing.T) {
 		t.Errorf("good node: %v", err)
 	}
 	for name, change := range map[string]func(*NodeConfig){
-		"no key":      func(c *NodeConfig) { c.Key = certs.PrivateKey{} },
-		"no server":   func(c *NodeConfig) { c.Server = certs.NodeID{} },
-		"no port":     func(c *NodeConfig) { c.Address = "localhost" },
-		"network":     func(c *NodeConfig) { c.Network = "tcp" },
-		"upstream":    func(c *NodeConfig) { c.Services = []Service{{Name: "web", Upstream: "nothing"}} },
-		"bad name":    func(c *NodeConfig) { c.Services = []Service{{Name: "W", Upstream: web}} },
-		"double name": func(c *NodeConfig) { c.Services = []Service{{Name: "w", Upstream: web}, {Name: "w", Upstream: web}} },
+		"no key":    func(c *NodeConfig) { c.Key = certs.PrivateKey{} },
+		"no server": func(c *NodeConfig) { c.Server = certs.NodeID{} },
+		"no port":   func(c *NodeConfig) { c.Address = "localhost" },
+		"network":   func(c *NodeConfig) { c.Network = "tcp" },
+		"upstream":  func(c *NodeConfig) { c.Services = []Service{{Name: "web", Upstream: "nothing"}} },
+		"bad name":  func(c *NodeConfig) { c.Services = []Service{{Name: "W", Upstream: web}} },
+		"double name": func(c *NodeConfig) {
+			c.Services = []Service{{Name: "w", Upstream: web}, {Name: "w", Upstream: web}}
+		},
 	} {
 		config := good
 		change(&config)
@@ -503,8 +507,8 @@ func TestConfigErrors(t *testing.T) {
 // TestFailureError: programs decide on the code.
 func TestFailureError(t *testing.T) {
 	t.Parallel()
-	err := explain(&FailureError{Code: framing.ErrorRangeFull, Text: "full", Advice: "wait"}, "the server")
-	failure, ok := errors.AsType[*FailureError](err)
+	err := conn.Explain(&quicproxy.FailureError{Code: framing.ErrorRangeFull, Text: "full", Advice: "wait"}, "the server")
+	failure, ok := errors.AsType[*quicproxy.FailureError](err)
 	if !ok || failure.Code != framing.ErrorRangeFull || failure.Hint() != "wait" {
 		t.Errorf("%#v", err)
 	}

@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"io"
@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/relay"
 )
 
@@ -78,7 +79,7 @@ func TestLostLanesOfStripes(t *testing.T) {
 				if i%12 == 11 {
 					victim = carriers[0]
 				}
-				victim.Conn.(*carrier).quic.CloseWithError(99, "a test")
+				victim.Conn.(*carrier.Conn).QUIC.CloseWithError(99, "a test")
 			}
 			select {
 			case err := <-done:

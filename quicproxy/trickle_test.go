@@ -1,4 +1,4 @@
-package quicproxy
+package quicproxy_test
 
 import (
 	"io"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/relay"
 )
@@ -28,7 +29,7 @@ func mover(w *world) (*peer, *framing.Sealer) {
 const slack = 8 * relay.Size
 
 // watchMemory looks often if a budget is kept; stop ends it and says whether.
-func watchMemory(t *testing.T, b *memoryBudget) (stop func()) {
+func watchMemory(t *testing.T, b *carrier.Budget) (stop func()) {
 	ended, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -49,10 +50,10 @@ func watchMemory(t *testing.T, b *memoryBudget) (stop func()) {
 }
 
 // wantNothingHeld waits until a budget has everything back.
-func wantNothingHeld(t *testing.T, b *memoryBudget) {
+func wantNothingHeld(t *testing.T, b *carrier.Budget) {
 	t.Helper()
 	eventually(t, "all given back", func() bool {
-		return b.Used() == 0 && b.from.Len() == 0 && len(b.Running()) == 0
+		return b.Used() == 0 && b.From.Len() == 0 && len(b.Running()) == 0
 	})
 }
 
@@ -152,7 +153,7 @@ func TestTricklingClients(t *testing.T) {
 // has other fields than unread.go looks for.
 func TestUnread(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
-		if !SeesUnread() {
+		if !carrier.SeesUnread() {
 			t.Fatal("quic-go is not as unread.go knows it")
 		}
 		server := w.startServer()

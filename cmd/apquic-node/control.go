@@ -10,7 +10,7 @@ import (
 
 	"apquic/certs"
 	"apquic/internal/control"
-	"apquic/quicproxy"
+	"apquic/quicproxy/node"
 )
 
 const (
@@ -56,7 +56,7 @@ const (
 )
 
 // statusOf is a snapshot for the owner of the node.
-func statusOf(s quicproxy.NodeStatus, version string) status {
+func statusOf(s node.Status, version string) status {
 	told := status{
 		ID: s.Node, Name: s.Name, Version: version, Server: s.Server, Address: s.Address, State: away, Trouble: errorText(s.Trouble),
 	}
@@ -84,7 +84,7 @@ func errorText(err error) string {
 
 // answer tells the owner of the data directory how the node is, until stop is called. Without the socket the node works
 // as well, so that why there is none is only logged.
-func answer(node *quicproxy.Node, dataDir, version string, log *slog.Logger) (stop func()) {
+func answer(node *node.Node, dataDir, version string, log *slog.Logger) (stop func()) {
 	if err := os.MkdirAll(dataDir, 0o700); err != nil { // a node whose key is in the configuration may have none yet
 		log.Warn("apquic-node status will not work", "err", err)
 		return func() {}

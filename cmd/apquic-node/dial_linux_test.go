@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"apquic/quicproxy"
+	"apquic/quicproxy/node"
 )
 
 // deaf is the address of a listener that answers no SYN, as behind a firewall that drops them: its queue is full.
@@ -61,7 +61,7 @@ func TestDialPublic(t *testing.T) {
 		"open": "  reachable\n", "closed": "  refused\n", "wrong": "  cannot be dialled: ", "none": "upstream answers\n",
 		"silent": "  no answer: does a firewall in front of the server let TCP " + port + " in?\n", "silent2": "  no answer: ",
 	}
-	s := statusOf(quicproxy.NodeStatus{Services: []quicproxy.ExposedStatus{
+	s := statusOf(node.Status{Services: []node.ServiceStatus{
 		{Service: "open", PublicAddress: "tcp://" + open.Addr().String()}, {Service: "closed", PublicAddress: "tcp://" + closed.Addr().String()},
 		{Service: "silent", PublicAddress: "tcp://" + silent}, {Service: "silent2", PublicAddress: "tcp://" + silent},
 		{Service: "wrong", PublicAddress: "tcp://127.0.0.1:port"}, {Service: "none"},

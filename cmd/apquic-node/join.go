@@ -13,7 +13,7 @@ import (
 	"apquic/internal/cli"
 	"apquic/internal/hint"
 	"apquic/internal/settings"
-	"apquic/quicproxy"
+	"apquic/quicproxy/node"
 )
 
 const (
@@ -50,7 +50,7 @@ func join(c *call, replace bool) error {
 	}
 	ctx, cancel := cli.UntilStopped()
 	defer cancel()
-	node, err := newNode(c.Settings, key, server, func(*quicproxy.NodeConfig) {})
+	node, err := newNode(c.Settings, key, server, func(*node.Config) {})
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func readInvitation(operand string, stdin io.Reader) (certs.Invitation, error) {
 }
 
 // joined says what was done, and what comes next.
-func joined(config settings.Node, id certs.NodeID, welcome quicproxy.Welcome, server *membership) string {
+func joined(config settings.Node, id certs.NodeID, welcome node.Welcome, server *membership) string {
 	var b strings.Builder
 	how := "was admitted before"
 	if welcome.Joined {

@@ -17,7 +17,7 @@ import (
 	"apquic/internal/debug"
 	"apquic/internal/heap"
 	"apquic/internal/settings"
-	"apquic/quicproxy"
+	"apquic/quicproxy/node"
 )
 
 func main() {
@@ -105,10 +105,10 @@ func serve(c *call) error {
 	}
 	defer stopDebug()
 	results := stdlog.New(c.Stdout, "", 0) // whole lines, whoever writes them
-	node, err := newNode(config, key, server, func(c *quicproxy.NodeConfig) {
+	node, err := newNode(config, key, server, func(c *node.Config) {
 		c.StopNow = stopping.Now
 		c.Services, c.Log, c.OnLease = services(config.Services), log, leaseLines(results, config.Services)
-		c.OnWelcome = func(w quicproxy.Welcome) {
+		c.OnWelcome = func(w node.Welcome) {
 			if err := server.welcomed(w); err != nil {
 				log.Warn("the server cannot be remembered; the node needs --server the next time", "err", err)
 			}
@@ -134,8 +134,8 @@ func serve(c *call) error {
 }
 
 // newNode makes a node of the settings; more adds what not every command needs.
-func newNode(config settings.Node, key certs.PrivateKey, server *membership, more func(*quicproxy.NodeConfig)) (*quicproxy.Node, error) {
-	c := quicproxy.NodeConfig{
+func newNode(config settings.Node, key certs.PrivateKey, server *membership, more func(*node.Config)) (*node.Node, error) {
+	c := node.Config{
 		Key:         key,
 		Network:     network(config),
 		NetID:       config.NetID,
@@ -149,7 +149,7 @@ func newNode(config settings.Node, key certs.PrivateKey, server *membership, mor
 	}
 	server.configure(&c)
 	more(&c)
-	return quicproxy.NewNode(c)
+	return node.New(c)
 }
 
 // A server that gives a service another address each time gets one line in lineEvery for each service, after a burst.
@@ -159,22 +159,22 @@ const (
 )
 
 // leaseLines prints a line for each lease, the addresses in one column.
-func leaseLines(to *stdlog.Logger, services []settings.Service) func(quicproxy.Lease) {
+func leaseLines(to *stdlog.Logger, services []settings.Service) func(node.Lease) {
 	width, limits := 0, make(map[string]*rate.Limiter)
 	for _, s := range services {
 		width = max(width, len(s.Name))
 		limits[s.Name] = rate.NewLimiter(rate.Every(lineEvery), lineBurst)
 	}
-	return func(l quicproxy.Lease) {
+	return func(l node.Lease) {
 		if limits[l.Service].Allow() {
 			to.Printf("%-*s  %s -> %s", width, l.Service, l.PublicAddress, l.Origin)
 		}
 	}
 }
 
-func services(configured []settings.Service) (services []quicproxy.Service) {
+func services(configured []settings.Service) (services []node.Service) {
 	for _, s := range configured {
-		services = append(services, quicproxy.Service(s))
+		services = append(services, node.Service(s))
 	}
 	return services
 }

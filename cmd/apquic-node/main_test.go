@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"apquic/internal/settings"
-	"apquic/quicproxy"
+	"apquic/quicproxy/node"
 )
 
 // TestLeaseLines: each service has a line, and a server that changes its mind all the time does not fill a disk with them.
@@ -16,13 +16,13 @@ func TestLeaseLines(t *testing.T) {
 	var out strings.Builder
 	services := []settings.Service{{Name: "a"}, {Name: "web"}}
 	say := leaseLines(stdlog.New(&out, "", 0), services)
-	say(quicproxy.Lease{Service: "a", PublicAddress: "tcp://h:1", Origin: "tcp://o:1"})
-	say(quicproxy.Lease{Service: "web", PublicAddress: "tcp://h:2", Origin: "tcp://o:2"})
+	say(node.Lease{Service: "a", PublicAddress: "tcp://h:1", Origin: "tcp://o:1"})
+	say(node.Lease{Service: "web", PublicAddress: "tcp://h:2", Origin: "tcp://o:2"})
 	if want := "a    tcp://h:1 -> tcp://o:1\nweb  tcp://h:2 -> tcp://o:2\n"; out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
 	}
 	for i := range 1000 {
-		say(quicproxy.Lease{Service: "a", PublicAddress: fmt.Sprint("tcp://h:", i), Origin: "tcp://o:1"})
+		say(node.Lease{Service: "a", PublicAddress: fmt.Sprint("tcp://h:", i), Origin: "tcp://o:1"})
 	}
 	if n := strings.Count(out.String(), "\n"); n > 20 {
 		t.Errorf("%d lines", n)

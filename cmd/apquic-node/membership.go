@@ -10,7 +10,7 @@ import (
 
 	"apquic/certs"
 	"apquic/internal/settings"
-	"apquic/quicproxy"
+	"apquic/quicproxy/node"
 )
 
 // serverName is the file of the server that the node has joined.
@@ -76,14 +76,14 @@ func (m *membership) replaces() bool {
 }
 
 // configure tells the node of its server.
-func (m *membership) configure(c *quicproxy.NodeConfig) {
+func (m *membership) configure(c *node.Config) {
 	c.Server, c.Next = m.known.Invitation.Server, m.known.Next
 	c.Address = m.known.Invitation.Address()
 	c.JoinSecret, c.Known = m.secret, m.member
 }
 
 // welcomed stores what has changed, now or with a later Welcome.
-func (m *membership) welcomed(w quicproxy.Welcome) error {
+func (m *membership) welcomed(w node.Welcome) error {
 	if err := m.known.Follow(w.Server, w.Next); err != nil {
 		return err
 	}

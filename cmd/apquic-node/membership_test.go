@@ -7,7 +7,7 @@ import (
 
 	"apquic/certs"
 	"apquic/internal/settings"
-	"apquic/quicproxy"
+	"apquic/quicproxy/node"
 )
 
 // TestMembership: what is given, and what is kept of a server, decide where the node connects, whom it believes, and
@@ -21,19 +21,19 @@ func TestMembership(t *testing.T) {
 	for name, test := range map[string]struct {
 		given   certs.Invitation
 		fresh   bool // nothing is kept
-		want    quicproxy.NodeConfig
+		want    node.Config
 		changes bool // a welcome changes what is kept
 	}{
-		"nothing is given":        {want: quicproxy.NodeConfig{Server: present, Next: next, Address: "kept:1", Known: true}},
-		"the same":                {given: invitation(present, "kept", "used"), want: quicproxy.NodeConfig{Server: present, Next: next, Address: "kept:1", Known: true}},
-		"without its secret":      {given: invitation(present, "kept", ""), want: quicproxy.NodeConfig{Server: present, Next: next, Address: "kept:1", Known: true}},
-		"an old id":               {given: invitation(old, "kept", "used"), want: quicproxy.NodeConfig{Server: present, Next: next, Address: "kept:1", Known: true}},
-		"another host":            {given: invitation(present, "moved", "used"), want: quicproxy.NodeConfig{Server: present, Next: next, Address: "moved:1", Known: true}, changes: true},
-		"a new secret":            {given: invitation(present, "kept", "new"), want: quicproxy.NodeConfig{Server: present, Next: next, Address: "kept:1", JoinSecret: []byte("new")}, changes: true},
-		"another server":          {given: invitation(other, "kept", "used"), want: quicproxy.NodeConfig{Server: other, Address: "kept:1", JoinSecret: []byte("used")}, changes: true},
-		"the first server":        {fresh: true, given: invitation(present, "kept", "used"), want: quicproxy.NodeConfig{Server: present, Address: "kept:1", JoinSecret: []byte("used")}, changes: true},
-		"the first, no secret":    {fresh: true, given: invitation(present, "kept", ""), want: quicproxy.NodeConfig{Server: present, Address: "kept:1"}, changes: true},
-		"the announced id itself": {given: invitation(next, "kept", "new"), want: quicproxy.NodeConfig{Server: next, Address: "kept:1", JoinSecret: []byte("new")}, changes: true},
+		"nothing is given":        {want: node.Config{Server: present, Next: next, Address: "kept:1", Known: true}},
+		"the same":                {given: invitation(present, "kept", "used"), want: node.Config{Server: present, Next: next, Address: "kept:1", Known: true}},
+		"without its secret":      {given: invitation(present, "kept", ""), want: node.Config{Server: present, Next: next, Address: "kept:1", Known: true}},
+		"an old id":               {given: invitation(old, "kept", "used"), want: node.Config{Server: present, Next: next, Address: "kept:1", Known: true}},
+		"another host":            {given: invitation(present, "moved", "used"), want: node.Config{Server: present, Next: next, Address: "moved:1", Known: true}, changes: true},
+		"a new secret":            {given: invitation(present, "kept", "new"), want: node.Config{Server: present, Next: next, Address: "kept:1", JoinSecret: []byte("new")}, changes: true},
+		"another server":          {given: invitation(other, "kept", "used"), want: node.Config{Server: other, Address: "kept:1", JoinSecret: []byte("used")}, changes: true},
+		"the first server":        {fresh: true, given: invitation(present, "kept", "used"), want: node.Config{Server: present, Address: "kept:1", JoinSecret: []byte("used")}, changes: true},
+		"the first, no secret":    {fresh: true, given: invitation(present, "kept", ""), want: node.Config{Server: present, Address: "kept:1"}, changes: true},
+		"the announced id itself": {given: invitation(next, "kept", "new"), want: node.Config{Server: next, Address: "kept:1", JoinSecret: []byte("new")}, changes: true},
 	} {
 		config := settings.Node{DataDir: t.TempDir(), Server: test.given}
 		path := filepath.Join(config.DataDir, serverName)
@@ -56,7 +56,7 @@ func TestMembership(t *testing.T) {
 		if m.replaces() != (name == "another server") {
 			t.Errorf("%s: takes the place of the one before: %v", name, m.replaces())
 		}
-		var got quicproxy.NodeConfig
+		var got node.Config
 		m.configure(&got)
 		if got.Server != test.want.Server || got.Next != test.want.Next || got.Address != test.want.Address ||
 			string(got.JoinSecret) != string(test.want.JoinSecret) || got.Known != test.want.Known {
@@ -65,7 +65,7 @@ func TestMembership(t *testing.T) {
 		if config.Server.Server.IsZero() {
 			t.Errorf("%s: the settings have no server", name)
 		}
-		if err := m.welcomed(quicproxy.Welcome{Server: got.Server, Next: got.Next}); err != nil {
+		if err := m.welcomed(node.Welcome{Server: got.Server, Next: got.Next}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		after, err := certs.LoadKnownServer(path)
@@ -88,7 +88,7 @@ func TestServerCannotWearOutDisk(t *testing.T) {
 	}
 	changes, last := 0, certs.KnownServer{}
 	for i := range 1000 {
-		if err := m.welcomed(quicproxy.Welcome{Server: certs.NodeID{1}, Next: certs.NodeID{2, byte(i), byte(i >> 8)}}); err != nil {
+		if err := m.welcomed(node.Welcome{Server: certs.NodeID{1}, Next: certs.NodeID{2, byte(i), byte(i >> 8)}}); err != nil {
 			t.Fatal(err)
 		}
 		kept, err := certs.LoadKnownServer(m.path)

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"apquic/internal/cli"
-	"apquic/quicproxy"
+	"apquic/quicproxy/node"
 )
 
 const natBindingsName = "nat_bindings.json"
@@ -18,7 +18,7 @@ const natBindingsName = "nat_bindings.json"
 // natBindingsFile remembers what was learned of NATs. It may be lost, so it is not synced.
 type natBindingsFile string
 
-// storedNATBinding is a quicproxy.NATBinding as it stands in the file.
+// storedNATBinding is a node.NATBinding as it stands in the file.
 type storedNATBinding struct {
 	Network string    `json:"network"`
 	Proven  int64     `json:"provenSeconds"`
@@ -27,7 +27,7 @@ type storedNATBinding struct {
 	Losses  int       `json:"losses,omitempty"`
 }
 
-func (f natBindingsFile) Load() ([]quicproxy.NATBinding, error) {
+func (f natBindingsFile) Load() ([]node.NATBinding, error) {
 	text, err := os.ReadFile(string(f))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -39,12 +39,12 @@ func (f natBindingsFile) Load() ([]quicproxy.NATBinding, error) {
 	if err := json.Unmarshal(text, &stored); err != nil {
 		return nil, fmt.Errorf("%s: %w", string(f), err)
 	}
-	var known []quicproxy.NATBinding
+	var known []node.NATBinding
 	for _, b := range stored {
 		if b.Proven < 0 || b.Proven > maxSeconds || b.Failed < 0 || b.Failed > maxSeconds || b.Losses < 0 {
 			return nil, fmt.Errorf("%s: no node has written this of %q", string(f), b.Network)
 		}
-		known = append(known, quicproxy.NATBinding{
+		known = append(known, node.NATBinding{
 			Network: b.Network, Proven: time.Duration(b.Proven) * time.Second, Failed: time.Duration(b.Failed) * time.Second,
 			Found: b.Found, Losses: b.Losses,
 		})
@@ -55,7 +55,7 @@ func (f natBindingsFile) Load() ([]quicproxy.NATBinding, error) {
 // maxSeconds is longer than any idle time that is tried.
 const maxSeconds = 3600
 
-func (f natBindingsFile) Save(known []quicproxy.NATBinding) error {
+func (f natBindingsFile) Save(known []node.NATBinding) error {
 	stored := make([]storedNATBinding, 0, len(known))
 	for _, b := range known {
 		stored = append(stored, storedNATBinding{

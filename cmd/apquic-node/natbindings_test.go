@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"apquic/quicproxy"
+	"apquic/quicproxy/node"
 )
 
 func TestNATBindingsFile(t *testing.T) {
@@ -16,7 +16,7 @@ func TestNATBindingsFile(t *testing.T) {
 	if known, err := file.Load(); err != nil || len(known) != 0 {
 		t.Errorf("before there is a file: %v, %v", known, err)
 	}
-	want := []quicproxy.NATBinding{
+	want := []node.NATBinding{
 		{Network: "192.0.2.1 192.168.1.2", Proven: 3 * time.Minute, Failed: 5 * time.Minute, Found: time.Unix(1e9, 0).UTC()},
 		{Network: "2001:db8:: 2001:db8::7", Losses: 2},
 	}

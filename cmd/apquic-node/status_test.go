@@ -7,22 +7,22 @@ import (
 	"time"
 
 	"apquic/certs"
-	"apquic/quicproxy"
+	"apquic/quicproxy/node"
 )
 
 func TestWriteStatus(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)
 	for _, test := range []struct {
-		status quicproxy.NodeStatus
+		status node.Status
 		want   string
 	}{
-		{quicproxy.NodeStatus{Address: "h:1"}, "connecting to h:1\n"},
-		{quicproxy.NodeStatus{Address: "h:1", Trouble: errors.New("no answer")}, "not connected to h:1: no answer\n"},
-		{quicproxy.NodeStatus{
+		{node.Status{Address: "h:1"}, "connecting to h:1\n"},
+		{node.Status{Address: "h:1", Trouble: errors.New("no answer")}, "not connected to h:1: no answer\n"},
+		{node.Status{
 			Node: certs.NodeID{1}, Name: "shed-pi", Address: "tunnel.example.com:8090", Since: now.Add(-50 * time.Hour),
 			RoundTrip: 18040 * time.Microsecond, Lost: 0.00234,
-			Services: []quicproxy.ExposedStatus{
+			Services: []node.ServiceStatus{
 				{Service: "web", Origin: "tcp://127.0.0.1:80", PublicAddress: "tcp://tunnel.example.com:20000", Relays: 12},
 				{Service: "printer", Origin: "unix:/p", Refusal: errors.New("all are in use"), Upstream: errors.New("refused")},
 			},

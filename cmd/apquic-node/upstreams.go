@@ -5,11 +5,11 @@ import (
 	"log/slog"
 	"sync"
 
-	"apquic/quicproxy"
+	"apquic/quicproxy/node"
 )
 
 // tellSilentUpstreams warns at the start of services that do not answer: else the first visitor finds that out. stop ends it.
-func tellSilentUpstreams(node *quicproxy.Node, log *slog.Logger) (stop func()) {
+func tellSilentUpstreams(node *node.Node, log *slog.Logger) (stop func()) {
 	ctx, cancel := context.WithTimeout(context.Background(), upstreamPatience)
 	var asking sync.WaitGroup
 	asking.Go(func() {

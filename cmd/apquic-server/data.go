@@ -14,7 +14,7 @@ import (
 	"apquic/internal/cli"
 	"apquic/internal/hint"
 	"apquic/internal/settings"
-	"apquic/quicproxy"
+	"apquic/quicproxy/admission"
 )
 
 // The files of the data directory, beside the store of the leases.
@@ -71,9 +71,9 @@ func quicKeys(dataDir string) (reset, token [32]byte, err error) {
 	return reset, token, nil
 }
 
-// admission decides who may have a port.
-func admission(config settings.Server, authority *admin.Authority, log *slog.Logger) quicproxy.Admitter {
-	return quicproxy.NewAdmission(quicproxy.AdmissionConfig{
+// admits decides who may have a port.
+func admits(config settings.Server, authority *admin.Authority, log *slog.Logger) admission.Admitter {
+	return admission.New(admission.Config{
 		Nodes: authority.Nodes, Invitations: authority.Invitations, Open: config.Open, Log: log,
 	})
 }

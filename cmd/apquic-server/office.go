@@ -15,7 +15,7 @@ import (
 	"apquic/internal/settings"
 	"apquic/lease"
 	"apquic/lease/boltstore"
-	"apquic/quicproxy"
+	"apquic/quicproxy/server"
 )
 
 // operations are those of the server that runs on the data directory, or else work on its files; done ends their use.
@@ -99,13 +99,13 @@ func (f *leaseFile) close() {
 }
 
 // Status implements admin.Core.
-func (f *leaseFile) Status(ctx context.Context) (quicproxy.ServerStatus, error) {
+func (f *leaseFile) Status(ctx context.Context) (server.Status, error) {
 	store, err := f.open()
 	if err != nil {
-		return quicproxy.ServerStatus{}, err
+		return server.Status{}, err
 	}
 	leases, err := store.List(ctx)
-	return quicproxy.ServerStatus{Leases: leases}, err
+	return server.Status{Leases: leases}, err
 }
 
 // Disconnect implements admin.Core: the server keeps the node's ports from others when it starts.

@@ -10,14 +10,14 @@ import (
 
 	"apquic/certs"
 	"apquic/internal/cli"
-	"apquic/quicproxy"
+	"apquic/quicproxy/server"
 )
 
 // peerFile remembers where the nodes were, an address and a node id a line. It is no more than a hint, so it is
 // neither synced nor checked: what is something else is left out.
 type peerFile string
 
-func (f peerFile) Load() (peers []quicproxy.Peer, err error) {
+func (f peerFile) Load() (peers []server.Peer, err error) {
 	text, err := os.ReadFile(string(f))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -27,13 +27,13 @@ func (f peerFile) Load() (peers []quicproxy.Peer, err error) {
 		at, badAddress := netip.ParseAddrPort(address)
 		node, badNode := certs.ParseNodeID(id)
 		if badAddress == nil && badNode == nil {
-			peers = append(peers, quicproxy.Peer{Node: node, Address: at})
+			peers = append(peers, server.Peer{Node: node, Address: at})
 		}
 	}
 	return peers, err
 }
 
-func (f peerFile) Save(peers []quicproxy.Peer) error {
+func (f peerFile) Save(peers []server.Peer) error {
 	var text strings.Builder
 	for _, peer := range peers {
 		fmt.Fprintln(&text, peer.Address, peer.Node)

@@ -24,7 +24,7 @@ import (
 	"apquic/internal/settings"
 	"apquic/internal/systemd"
 	"apquic/lease/boltstore"
-	"apquic/quicproxy"
+	"apquic/quicproxy/server"
 )
 
 // serve runs the server until a signal to stop.
@@ -80,7 +80,7 @@ func serve(c *call) error {
 }
 
 // serveNodes runs the server that the parts make, with the socket on which commands reach it.
-func serveNodes(ctx context.Context, c *call, parts quicproxy.ServerConfig, kept *sockets) error {
+func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets) error {
 	config, log := c.Settings, parts.Log
 	leases, err := parts.Store.List(context.WithoutCancel(ctx)) // a signal to stop is no error of the store
 	if err != nil {
@@ -94,7 +94,7 @@ func serveNodes(ctx context.Context, c *call, parts quicproxy.ServerConfig, kept
 	authority := authorityOf(config, parts.Key)
 	authority.Ports, authority.Version, authority.Log = config.Range, parts.Version, log
 	authority.Address = func() (string, uint16, error) { return publicHost(config), port, nil }
-	parts.Admit = admission(config, authority, log)
+	parts.Admit = admits(config, authority, log)
 	parts.Ready = func() {
 		log.Info("listening for nodes", "udp", parts.PacketConn.LocalAddr().String(), "lends", config.Range.String(),
 			"leases", len(leases), "admits", whoMay(config))
@@ -105,7 +105,7 @@ func serveNodes(ctx context.Context, c *call, parts quicproxy.ServerConfig, kept
 		kept.closeRest()
 		kept.notify(systemd.Ready)
 	}
-	server, err := quicproxy.NewServer(parts)
+	server, err := server.New(parts)
 	if err != nil {
 		return err
 	}
@@ -171,27 +171,27 @@ func quoted(s string) string {
 }
 
 // serverConfig is what the settings and the files of the data directory make of a server.
-func serverConfig(config settings.Server, log *slog.Logger) (quicproxy.ServerConfig, error) {
+func serverConfig(config settings.Server, log *slog.Logger) (server.Config, error) {
 	key, err := serverKey(config)
 	if err != nil {
-		return quicproxy.ServerConfig{}, err
+		return server.Config{}, err
 	}
 	next, err := nextID(config)
 	if err != nil {
-		return quicproxy.ServerConfig{}, err
+		return server.Config{}, err
 	}
 	former, err := formerID(config)
 	if err != nil {
-		return quicproxy.ServerConfig{}, err
+		return server.Config{}, err
 	}
 	if !next.IsZero() {
 		log.Info("a next key is announced to nodes", "id", next.String())
 	}
 	reset, token, err := quicKeys(config.DataDir)
 	if err != nil {
-		return quicproxy.ServerConfig{}, err
+		return server.Config{}, err
 	}
-	return quicproxy.ServerConfig{
+	return server.Config{
 		Key:                  key,
 		Next:                 next,
 		Former:               former,

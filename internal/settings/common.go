@@ -78,7 +78,7 @@ func checkDebugAddress(address string) error {
 	return debug.CheckAddress(address)
 }
 
-// OrNotAtAll turns a duration of the settings, in which 0 means not at all, into one of package quicproxy, in which 0
+// OrNotAtAll turns a duration of the settings, in which 0 means not at all, into one of packages server and node, in which 0
 // means the default and less than 0 not at all.
 func OrNotAtAll(d time.Duration) time.Duration {
 	if d == 0 {

@@ -12,7 +12,8 @@ import (
 	"time"
 
 	"apquic/certs"
-	"apquic/quicproxy"
+	"apquic/quicproxy/node"
+	"apquic/quicproxy/server"
 )
 
 func main() {
@@ -37,25 +38,25 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	server, err := quicproxy.NewServer(quicproxy.ServerConfig{Key: serverKey, PacketConn: socket, PublicHost: "127.0.0.1"})
+	theServer, err := server.New(server.Config{Key: serverKey, PacketConn: socket, PublicHost: "127.0.0.1"})
 	if err != nil {
 		return err
 	}
-	running.Go(func() { server.Run(ctx) })
+	running.Go(func() { theServer.Run(ctx) })
 
 	nodeKey, err := certs.GenerateKey()
 	if err != nil {
 		return err
 	}
-	node, err := quicproxy.NewNode(quicproxy.NodeConfig{
+	theNode, err := node.New(node.Config{
 		Key: nodeKey, Server: serverKey.ID(), Address: socket.LocalAddr().String(),
 	})
 	if err != nil {
 		return err
 	}
-	running.Go(func() { node.Run(ctx) })
+	running.Go(func() { theNode.Run(ctx) })
 
-	listener, err := node.Listen(ctx, "echo")
+	listener, err := theNode.Listen(ctx, "echo")
 	if err != nil {
 		return err
 	}

@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"apquic/certs"
-	"apquic/quicproxy"
+	"apquic/quicproxy/node"
 )
 
 // fleet is the nodes.
 type fleet struct {
-	nodes   []*quicproxy.Node
+	nodes   []*node.Node
 	running sync.WaitGroup
 	cancel  context.CancelFunc
 }
@@ -26,12 +26,12 @@ func (m *measurement) newFleet(s *server) (*fleet, error) {
 		if err != nil {
 			return nil, err
 		}
-		node, err := quicproxy.NewNode(quicproxy.NodeConfig{
+		node, err := node.New(node.Config{
 			Key:       key,
 			Server:    s.invitation.Server,
 			Address:   s.address,
 			Network:   "udp4",
-			Services:  []quicproxy.Service{{Name: "unused", Upstream: "127.0.0.1:9"}},
+			Services:  []node.Service{{Name: "unused", Upstream: "127.0.0.1:9"}},
 			Keepalive: m.keepalive,
 			Drain:     -1,
 			// Each would open a socket to hear of changes: 20,000 files for 10,000 nodes.

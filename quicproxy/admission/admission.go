@@ -1,0 +1,205 @@
+package admission
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"apquic/certs"
+	"apquic/internal/files"
+	"apquic/quicproxy/internal/limit"
+)
+
+const (
+	// Secrets that one address, or /64, may show: so many at once, and one more in that time. A household has few nodes.
+	// A larger network may show little more.
+	secretBurst = 16
+	secretEvery = 6 * time.Second
+	// Nodes that may join, whoever invited them: each writes two files.
+	joinBurst = 60
+	joinEvery = time.Second
+	// maxAddresses is how many addresses are remembered.
+	maxAddresses = 1 << 14
+
+	// newcomerTime is how long a node that joined by itself is a newcomer, and newcomerServices how many services it
+	// may have then: enough for a home, and a stolen invitation costs few ports.
+	newcomerTime     = 24 * time.Hour
+	newcomerServices = 8
+)
+
+var (
+	// ErrNotAuthorized is returned by an Admitter for a node that may not use the server.
+	ErrNotAuthorized = errors.New("this node is not authorized")
+	// ErrTooManyJoins is returned by an Admitter that lets no more nodes in for the moment.
+	ErrTooManyJoins = errors.New("too many nodes are joining")
+
+	ErrDenied = fmt.Errorf("%w: it was sent away", ErrNotAuthorized)
+)
+
+// Applicant is a node that wants to use a server.
+type Applicant struct {
+	Node       certs.NodeID
+	JoinSecret []byte     // of an invitation; nil: none was shown
+	From       netip.Addr // where it comes from; zero: it is here already
+}
+
+// Admission is what an admitted node may do.
+type Admission struct {
+	Name     string // what the operator calls the node; may be empty
+	Known    bool   // it is one of the operator's own: its leases are kept while it is away
+	Joined   bool   // its join secret let it in just now
+	Port     uint16 // public port for its first service, if the node wants none; 0: any
+	Services int    // how many it may have; 0: as many as any node
+
+	ServicesUntil time.Time // when that ends, while the node stays connected; zero: never
+}
+
+// ServicesNow is how many the node may have now; 0: as many as any node.
+func (a Admission) ServicesNow() int {
+	if !a.ServicesUntil.IsZero() && time.Now().After(a.ServicesUntil) {
+		return 0
+	}
+	return a.Services
+}
+
+// Admitter decides which nodes may use a server.
+type Admitter interface {
+	// Admit returns what the node may do. An error that is neither ErrNotAuthorized nor ErrTooManyJoins means that
+	// nobody could be asked.
+	Admit(ctx context.Context, applicant Applicant) (Admission, error)
+	// Revision is another number whenever Admit may refuse somebody whom it admitted before. It is asked twice a
+	// second; those who are refused then lose their session.
+	Revision(ctx context.Context) uint64
+}
+
+// Config says what an Admitter is made of that goes by files. Nodes is required.
+type Config struct {
+	Nodes       *certs.AuthorizedNodes // those that may, and those that may not
+	Invitations *certs.Invitations     // whose secrets let a node in, which is added to Nodes; nil: none
+	Open        bool                   // who is not denied may
+	Log         *slog.Logger
+}
+
+// New admits the nodes in a file of authorized nodes and those that show the secret of an invitation. Bad
+// lines of the file lock nobody else out; the log is told of them.
+func New(config Config) Admitter {
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	return &admission{
+		Config:  config,
+		secrets: limit.NewNetworkRates(secretEvery, secretBurst, maxAddresses),
+		joins:   limit.NewRates[struct{}](joinEvery, joinBurst, 1),
+		joining: make(chan struct{}, 1),
+	}
+}
+
+type admission struct {
+	Config
+	secrets *limit.NetworkRates
+	joins   *limit.Rates[struct{}]
+	joining chan struct{} // holds a token of the one node that joins now
+
+	mu        sync.Mutex
+	complaint string // what was logged last of the file
+}
+
+func (a *admission) Admit(ctx context.Context, applicant Applicant) (Admission, error) {
+	node, known, err := a.Nodes.Lookup(ctx, applicant.Node)
+	a.complain(err)
+	switch {
+	case known && node.Denied:
+		return Admission{}, ErrDenied
+	case known:
+		return admissionOf(node), nil
+	case err != nil && !errors.Is(err, certs.ErrBadLines):
+		return Admission{}, err
+	case len(applicant.JoinSecret) > 0 && a.Invitations != nil:
+		return a.join(ctx, applicant)
+	case a.Open:
+		return Admission{}, nil
+	}
+	return Admission{}, ErrNotAuthorized
+}
+
+// join lets a node in by its secret.
+func (a *admission) join(ctx context.Context, applicant Applicant) (Admission, error) {
+	now := time.Now()
+	if a.secrets.Ask(applicant.From, now) > 0 {
+		return Admission{}, ErrTooManyJoins
+	}
+	select {
+	case a.joining <- struct{}{}:
+		defer func() { <-a.joining }()
+	case <-ctx.Done():
+		return Admission{}, fmt.Errorf("waiting to join: %w", context.Cause(ctx))
+	}
+	switch node, known, err := a.Nodes.Lookup(ctx, applicant.Node); {
+	case known && node.Denied:
+		return Admission{}, ErrDenied
+	case known: // another connection of it was faster
+		return admissionOf(node), nil
+	case err != nil && !errors.Is(err, certs.ErrBadLines):
+		return Admission{}, err
+	}
+	switch known, err := a.Invitations.Has(applicant.JoinSecret); {
+	case err != nil:
+		return Admission{}, err
+	case !known:
+		return Admission{}, fmt.Errorf("%w: %w", ErrNotAuthorized, certs.ErrNoInvitation)
+	case !a.joins.Allow(struct{}{}, now):
+		return Admission{}, ErrTooManyJoins
+	}
+	node := certs.AuthorizedNode{ID: applicant.Node, Joined: now}
+	err := a.Invitations.Use(applicant.JoinSecret, func(invitation certs.OpenInvitation) (err error) {
+		node.Name, node.Port = invitation.Name, invitation.Port
+		node, err = a.Nodes.Add(ctx, node)
+		return err
+	})
+	if errors.Is(err, certs.ErrNoInvitation) {
+		return Admission{}, fmt.Errorf("%w: %w", ErrNotAuthorized, err)
+	}
+	if err != nil {
+		return Admission{}, fmt.Errorf("authorizing the node: %w", err)
+	}
+	admitted := admissionOf(node)
+	admitted.Joined = true
+	return admitted, nil
+}
+
+func admissionOf(node certs.AuthorizedNode) Admission {
+	admitted := Admission{Name: node.Name, Known: true, Port: node.Port}
+	if !node.Joined.IsZero() {
+		admitted.Services, admitted.ServicesUntil = newcomerServices, node.Joined.Add(newcomerTime)
+	}
+	return admitted
+}
+
+func (a *admission) Revision(ctx context.Context) uint64 {
+	revision, err := a.Nodes.Revision(ctx)
+	a.complain(err)
+	return revision
+}
+
+// complain logs what is wrong with the file, once.
+func (a *admission) complain(err error) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err == nil {
+		a.complaint = ""
+	} else if text := err.Error(); text != a.complaint {
+		a.complaint = text
+		attributes := []any{"err", err}
+		if hint := files.OwnerHint(err); hint != "" {
+			attributes = append(attributes, "hint", hint)
+		}
+		a.Log.Error("the list of authorized nodes has mistakes", attributes...)
+	}
+}

@@ -1,0 +1,52 @@
+package carrier
+
+import (
+	"log/slog"
+
+	"apquic/framing"
+	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/internal/wait"
+)
+
+// dialing is a stream whose upstream is being dialed: what its client sends meanwhile waits in it.
+type dialing struct {
+	stream relay.Stream
+	// waits is what the stream holds, of which the memory budget saw waiting last; look is its only user.
+	waits   *limit.Holding
+	waiting int
+}
+
+// Await counts what a client sends before its upstream is there, until served.
+func (b *Budget) Await(stream relay.Stream, account *limit.Account) *dialing {
+	d := &dialing{stream: stream}
+	d.waits = account.Open(d)
+	b.mu.Lock()
+	b.dialing[d] = struct{}{}
+	b.mu.Unlock()
+	wait.Signal(b.Busy)
+	return d
+}
+
+func (b *Budget) Served(d *dialing) {
+	b.mu.Lock()
+	delete(b.dialing, d)
+	b.mu.Unlock()
+	d.waits.Close()
+}
+
+// look notes what waits in the stream.
+func (d *dialing) look() {
+	waits := 0
+	if stream, _ := current(d.stream); stream != nil {
+		waits = unread(receivingHalf(stream))
+	}
+	d.waits.Set(d.waiting, waits, 0)
+	d.waiting = waits
+}
+
+// EndForMemory implements holder.
+func (d *dialing) EndForMemory(_ *limit.Holding, log *slog.Logger) {
+	log.Warn("a connection was reset because its upstream does not answer and the memory budget is used up")
+	d.stream.Discard(framing.ErrorRelayStalled)
+}

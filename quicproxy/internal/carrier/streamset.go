@@ -1,0 +1,101 @@
+package carrier
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/framing"
+	"apquic/quicproxy/internal/limit"
+)
+
+// busyAfter is how many bytes make a connection worth a look at all of its streams.
+const busyAfter = 16 << 10
+
+// streamSet has streams of a connection as long as quic-go keeps what they hold: while they are read, and then until the
+// other side ends them.
+type streamSet struct {
+	mu      sync.Mutex
+	streams map[*quic.ReceiveStream]struct{}
+}
+
+func (s *streamSet) add(stream *quic.ReceiveStream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.streams == nil {
+		s.streams = make(map[*quic.ReceiveStream]struct{})
+	}
+	s.streams[stream] = struct{}{}
+}
+
+func (s *streamSet) remove(stream *quic.ReceiveStream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.streams, stream)
+}
+
+// ended is told that the stream is not read any more: to its end, or since CancelRead.
+func (s *streamSet) ended(stream *quic.ReceiveStream) {
+	stream.SetReceiveFinalSizeCallback(func(int64) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.streams, stream)
+	})
+}
+
+// unread is how many bytes of memory the streams hold, if there are any.
+func (s *streamSet) unread() (bytes int, any bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for stream := range s.streams {
+		bytes += unread(stream)
+	}
+	return bytes, len(s.streams) > 0
+}
+
+// look notes what waits in streams that no relay has, and in the control stream of a peer that sends much, and reports
+// whether it is worth to look again soon.
+func (c *Conn) look() bool {
+	received := c.QUIC.ConnectionStats().BytesReceived
+	if c.busy = received-c.received > busyAfter; c.busy {
+		c.received = received
+	}
+	waits, any := c.streams.unread()
+	if control := receivingHalf(c.Control.Stream); control != nil && (c.busy || c.waiting > 0) {
+		waits += unread(control)
+	}
+	if waits > 0 || c.waiting > 0 {
+		c.waits.Set(c.waiting, waits, 0)
+		c.waiting = waits
+	}
+	return c.busy || any || c.waiting > 0
+}
+
+// Orphan counts what is left in the stream of a relay that has ended here before the other side ended it.
+func (c *Conn) Orphan(stream *quic.Stream) {
+	if half := receivingHalf(stream); half != nil && c.QUIC.Context().Err() == nil && unread(half) > 0 {
+		c.streams.add(half)
+		c.streams.ended(half)
+	}
+}
+
+// EndForMemory closes the connection: the other side leaves streams open that nobody wants, and there is no other way to
+// have their memory back.
+func (c *Conn) EndForMemory(h *limit.Holding, log *slog.Logger) {
+	bytes, age := h.Held()
+	log.Warn("a connection was closed because its streams hold too much and the memory budget is used up",
+		"peer", c.QUIC.RemoteAddr().String(), "bytes", bytes, "waiting", age)
+	c.QUIC.CloseWithError(quic.ApplicationErrorCode(framing.ErrorBusy), fmt.Sprintf("%d bytes wait in streams that nobody reads", bytes))
+}
+
+// Reading counts what waits in a stream until its header was read.
+func (c *Conn) Reading(stream *quic.Stream) (read func()) {
+	half := receivingHalf(stream)
+	if half == nil {
+		return func() {}
+	}
+	c.streams.add(half)
+	return func() { c.streams.remove(half) }
+}

@@ -1,0 +1,58 @@
+package conn
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/framing"
+	"apquic/quicproxy"
+)
+
+// ErrTooMuch ends a connection on which more came than somebody may send who is not known yet.
+var ErrTooMuch = &framing.ProtocolError{Code: framing.ErrorTooLarge, Text: "too much came before Hello was answered"}
+
+// closeCode is the error code with which a connection ends whose control stream ended with err.
+func closeCode(err error) framing.ErrorCode {
+	if failure, ok := errors.AsType[*quicproxy.FailureError](err); ok {
+		return failure.Code
+	}
+	if protocol, ok := errors.AsType[*framing.ProtocolError](err); ok {
+		return protocol.Code
+	}
+	if _, ok := ResetCode(err); ok { // the other side cut its control stream, or stopped ours
+		return framing.ErrorMalformed
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return framing.ErrorKeepaliveTimeout
+	}
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return framing.ErrorMalformed
+	case errors.Is(err, io.EOF):
+		return framing.NoError
+	}
+	return framing.ErrorInternal
+}
+
+// errorText is what a closing connection tells the other side.
+func errorText(err error) string {
+	if e, ok := errors.AsType[*quicproxy.FailureError](err); ok {
+		return e.Text
+	}
+	if e, ok := errors.AsType[*framing.ProtocolError](err); ok {
+		return e.Text
+	}
+	return closeCode(err).String()
+}
+
+func Close(conn *quic.Conn, err error) {
+	conn.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
+}
+
+func Unexpected(envelope framing.Envelope) error {
+	return &framing.ProtocolError{Code: framing.ErrorUnexpectedMessage, Text: fmt.Sprintf("%v may not come here", envelope.Opcode)}
+}

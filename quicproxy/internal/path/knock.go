@@ -1,0 +1,54 @@
+package path
+
+import (
+	"crypto/rand"
+	"net"
+	"net/netip"
+	"time"
+
+	"apquic/certs"
+	"apquic/framing"
+	"apquic/internal/udp"
+	"apquic/quicproxy/internal/initial"
+)
+
+// Knocker knocks at a server before each packet with which a connection may begin: so a knock that was lost costs no
+// more time than that packet.
+type Knocker struct {
+	keys  []framing.KnockKey
+	where func(to netip.AddrPort) netip.Addr // from where it sends, as far as is known
+}
+
+// Around makes a socket knock at the server with these ids.
+func (k *Knocker) Around(socket net.PacketConn) net.PacketConn {
+	return udp.Hook(socket, udp.Hooks{Sending: k.sending})
+}
+
+func NewKnocker(where func(to netip.AddrPort) netip.Addr, ids ...certs.NodeID) *Knocker {
+	k := &Knocker{where: where}
+	for _, id := range ids {
+		k.keys = append(k.keys, framing.NewKnockKey(id))
+	}
+	return k
+}
+
+func (k *Knocker) sending(b []byte, to net.Addr) (knocks [][]byte) {
+	if !initial.Begins(b) {
+		return nil
+	}
+	for _, key := range k.keys {
+		knock := framing.Knock{Time: time.Now(), Address: k.address(to)}
+		rand.Read(knock.Random[:])
+		knocks = append(knocks, key.Append(nil, knock))
+	}
+	return knocks
+}
+
+// address is from where the node sends, if nothing can translate it: the private address of a node behind a NAT says
+// nothing.
+func (k *Knocker) address(to net.Addr) netip.AddrPort {
+	if from := k.where(AddrPort(to)); from.IsGlobalUnicast() && !from.IsPrivate() {
+		return netip.AddrPortFrom(from, 0)
+	}
+	return netip.AddrPort{}
+}

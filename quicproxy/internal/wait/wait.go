@@ -1,0 +1,28 @@
+// Package wait has the two ways to wait that are used everywhere: a signal that is not lost, and a pause that ends early.
+package wait
+
+import (
+	"context"
+	"time"
+)
+
+// Signal wakes whoever waits for c, or is about to.
+func Signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Sleep returns after d, or as soon as ctx ends.
+func Sleep(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,46 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"apquic/quicproxy/internal/carrier"
+	"apquic/quicproxy/internal/path"
+	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/internal/wait"
+)
+
+// watchAnswers has the relays of a node leave connections to the server that do not answer, as the server does for what it
+// sends (watchSilence): who uploads over a lane whose way is gone is the only one to know. It ends with ctx, and when there is
+// one connection.
+func (n *Node) watchAnswers(ctx context.Context) {
+	meters := make(map[*relay.Carrier]*path.SilenceMeter)
+	for wait.Sleep(ctx, path.SilenceLook); ctx.Err() == nil; wait.Sleep(ctx, path.SilenceLook) {
+		n.mu.Lock()
+		association := n.association
+		n.mu.Unlock()
+		live := association.Live()
+		if len(live) < 2 {
+			return
+		}
+		for _, c := range live {
+			meter := meters[c]
+			if meter == nil {
+				if c.Relays.Len() == 0 {
+					continue
+				}
+				meter = new(path.SilenceMeter)
+				meters[c] = meter
+			}
+			stats := c.Conn.(*carrier.Conn).QUIC.ConnectionStats()
+			suspect := path.IsSuspect(meter.Look(stats, time.Now()), stats)
+			association.Suspect(c, suspect)
+			switch {
+			case suspect:
+				c.Left()
+			case c.Relays.Len() == 0:
+				delete(meters, c)
+			}
+		}
+	}
+}

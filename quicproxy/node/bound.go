@@ -1,0 +1,36 @@
+package node
+
+import (
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/quicproxy/internal/conn"
+)
+
+const (
+	// maxFromServer is how many bytes may come from a server before its Welcome, which may be late, on a lane also behind
+	// relays.
+	maxFromServer = 1 << 20
+	// boundEvery bounds how long more may come.
+	boundEvery = 10 * time.Millisecond
+)
+
+// boundServer closes a connection of a node on which much comes before welcomed is closed.
+func boundServer(connection *quic.Conn, welcomed <-chan struct{}) {
+	tick := time.NewTicker(boundEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-welcomed:
+			return
+		case <-connection.Context().Done():
+			return
+		case <-tick.C:
+		}
+		if connection.ConnectionStats().BytesReceived > maxFromServer {
+			conn.Close(connection, conn.ErrTooMuch)
+			return
+		}
+	}
+}

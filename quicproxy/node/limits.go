@@ -1,0 +1,17 @@
+package node
+
+import "apquic/framing"
+
+// heedLimits tells, when they are news, that the server allows less than the node wants. The server refuses what is too
+// much, one by one; here all of it is said at once.
+func (n *Node) heedLimits(limits *framing.Limits) {
+	most := int(limits.GetMaxServices())
+	n.mu.Lock()
+	services, told := len(n.services), n.toldServices
+	n.toldServices = most
+	n.mu.Unlock()
+	if most > 0 && most != told && services > most {
+		n.log.Warn("the server allows fewer services than this node has; the last ones get no public address",
+			"services", services, "allowed", most, "hint", "expose fewer services, or raise --max-services on the server")
+	}
+}

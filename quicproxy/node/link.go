@@ -1,0 +1,304 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/certs"
+	"apquic/framing"
+	"apquic/internal/hint"
+	"apquic/internal/udp"
+	"apquic/quicproxy"
+	"apquic/quicproxy/internal/carrier"
+	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/keepalive"
+	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/internal/wait"
+)
+
+var errInDoubt = errors.New("the server does not answer")
+
+// link is one connection of a node to its server, as the node sees it.
+type link struct {
+	carrier.Conn
+	node        *Node
+	socket      *udp.Conn
+	transport   *quic.Transport
+	since       time.Time
+	retired     chan struct{}      // has room for one: the lane is not needed any more
+	maxLanes    uint32             // that the server allows
+	features    framing.Features   // that both sides have
+	work        sync.WaitGroup     // of the goroutines that serve the connection
+	welcomed    chan struct{}      // closed when association is set
+	association *relay.Association // nil: relays end with their connection
+	keepalives  *keepalive.Schedule
+
+	path     *pathWatch
+	swaps    atomic.Uint64 // of the socket
+	wake     chan struct{} // has room for one: the node's services changed
+	replaced chan error    // has room for one: the server has a newer connection of this node
+	draining bool          // the server stops; handle is its only user
+	restarts atomic.Bool   // and is back at once
+
+	ended chan struct{} // closed at the end of run
+	err   error         // why it ended; set before ended is closed
+}
+
+// connect dials the server while attempt lasts, for at most twice the timeout, and says Hello to it. From then on
+// the connection is the one that counts at the server, so only ctx ends the wait for the answer.
+func (n *Node) connect(ctx, attempt context.Context, handshakeTimeout time.Duration, lane bool) (*link, error) {
+	socket, err := udp.Open(n.config.ListenPacket)
+	if err != nil {
+		return nil, fmt.Errorf("opening a UDP socket: %w", err)
+	}
+	socket.KeepLast()
+	l := &link{
+		Conn: carrier.Conn{Carrier: relay.Carrier{Lane: lane}},
+		node: n, socket: socket, since: time.Now(), welcomed: make(chan struct{}),
+		transport: &quic.Transport{Conn: n.knocker().Around(socket.PacketConn()), ConnectionIDLength: conn.NodeConnectionIDLength},
+		wake:      make(chan struct{}, 1),
+		path:      newPathWatch(),
+		ended:     make(chan struct{}),
+		replaced:  make(chan error, 1),
+		retired:   make(chan struct{}, 1),
+	}
+	if l.QUIC, err = n.dial(attempt, l.transport, handshakeTimeout); err != nil {
+		l.closeSocket()
+		return nil, err
+	}
+	if err := l.hello(ctx); err != nil {
+		conn.Close(l.QUIC, err)
+		l.work.Wait()
+		l.closeSocket()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *link) closeSocket() {
+	l.transport.Close()
+	l.socket.Close()
+}
+
+// hello opens the control stream, serves it from then on, and introduces the node. Only the answer shows that
+// the server accepted our certificate: in TLS 1.3 the client's handshake ends before the server has seen it.
+func (l *link) hello(ctx context.Context) error {
+	n := l.node
+	stream, err := l.QUIC.OpenStream()
+	if err != nil {
+		return err
+	}
+	l.Control, err = conn.NewControlStream(l.QUIC, stream, n.config.Key, framing.RoleNode, n.config.NetID, n.config.IdleTimeout)
+	if err != nil {
+		return err
+	}
+	l.Control.SlowDown = l.slowDown
+	l.work.Go(func() { boundServer(l.QUIC, l.welcomed) })
+	l.work.Go(func() {
+		err := l.Control.Serve(l.handle)
+		l.err = err
+		conn.Close(l.QUIC, err)
+	})
+	ctx, cancel := context.WithTimeout(ctx, conn.HelloTimeout)
+	defer cancel()
+	welcome, err := l.introduce(ctx)
+	if err != nil {
+		return err
+	}
+	if !l.Lane {
+		if err := n.welcomed(l, welcome); err != nil {
+			return err
+		}
+	}
+	l.features = carrier.Features(n.config.ResumeTime) & framing.NewFeatures(welcome.Features)
+	if l.features.Has(framing.FeatureLanes) {
+		l.maxLanes = min(welcome.MaxLanes, carrier.MaxLanes)
+	}
+	if !l.features.Has(framing.FeatureMovingRelays) {
+		welcome.Instance = 0
+	}
+	l.association = n.associate(welcome.Instance)
+	l.OnLeft = func() { wait.Signal(l.path.woken) } // the way there may be gone
+	l.Begin(l.association, n.memory, n.memory.Peer)
+	l.association.Join(&l.Carrier)
+	close(l.welcomed)
+	l.keepalives = l.scheduleKeepalives(welcome)
+	n.log.Debug("welcome", "server_version", hint.Printable(welcome.Version, conn.MaxText), "observed_address", hint.Printable(welcome.ObservedAddress, conn.MaxText),
+		"joined", welcome.Joined, "features", l.features, "limits", welcome.Limits)
+	n.heedLimits(welcome.Limits)
+	return nil
+}
+
+// introduce says Hello, and once more with the join secret if the server does not know the node. The secret is for the id
+// that the invitation named alone: an id that was only announced may have been withdrawn since, because somebody stole its key.
+func (l *link) introduce(ctx context.Context) (*framing.Welcome, error) {
+	n := l.node
+	n.mu.Lock()
+	standby, known, secret, invited := n.standby, n.known, n.secret, n.server
+	n.mu.Unlock()
+	hello := &framing.Hello{
+		Instance: n.instance, Version: n.config.Version, Standby: standby, Lane: l.Lane,
+		Features: carrier.Features(n.config.ResumeTime).Numbers(),
+	}
+	welcome := new(framing.Welcome)
+	err := l.Control.Request(ctx, framing.OpHello, hello, framing.OpWelcome, welcome)
+	if !isNotAuthorized(err) || l.Lane {
+		return welcome, err
+	}
+	if len(secret) == 0 {
+		return nil, withoutSecret(err, known)
+	}
+	if proved, err := certs.PeerID(l.QUIC.ConnectionState().TLS); err != nil || proved != invited {
+		return nil, errors.Join(err, notForSuccessor(proved))
+	}
+	hello.JoinSecret = secret
+	err = l.Control.Request(ctx, framing.OpHello, hello, framing.OpWelcome, welcome)
+	return welcome, err
+}
+
+// run serves the connection until it ends. When ctx ends, running relays may finish first.
+func (l *link) run(ctx context.Context) {
+	defer close(l.ended)
+	alive := l.QUIC.Context()
+	if !l.Lane {
+		l.work.Go(func() { l.register(alive) })
+	}
+	l.work.Go(func() { l.watchPath(alive) })
+	l.work.Go(func() { l.heedWakes(alive) })
+	if l.keepalives.Learns() && !l.Lane && l.features.Has(framing.FeatureProbes) {
+		l.work.Go(func() { l.learn(alive) })
+	}
+	l.work.Go(func() { l.acceptStreams(alive) })
+	select {
+	case <-ctx.Done():
+		defer context.AfterFunc(l.node.config.StopNow, func() {
+			l.QUIC.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), "the node was stopped")
+		})()
+		carrier.Finish(l.QUIC, l.Control, &l.Relays, l.node.config.Drain, framing.DrainStopped, "the node was stopped")
+	case <-l.retired:
+		// A relay may have begun just now. It may take its time, unless the node stops.
+		stop := context.AfterFunc(ctx, func() {
+			l.QUIC.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), "the node was stopped")
+		})
+		carrier.Finish(l.QUIC, l.Control, &l.Relays, carrier.LongRelay, framing.DrainLaneIdle, "the lane is idle")
+		stop()
+	case <-alive.Done():
+	}
+	l.work.Wait()
+	if !l.Lane && conn.IsShutdown(l.err) {
+		l.association.Ends()
+	}
+	l.association.Leave(&l.Carrier)
+	l.Working.Wait()
+	l.Control.End()
+	l.node.memory.Forget(&l.Conn)
+	l.closeSocket()
+}
+
+// watch waits until the connection has ended and returns why, or until it is in doubt or replaced; if
+// ctx ends it waits for run and returns nil.
+func (l *link) watch(ctx context.Context) error {
+	select {
+	case <-l.ended:
+		if ctx.Err() != nil {
+			return nil
+		}
+		return l.err
+	case <-l.path.doubts:
+		return errInDoubt
+	case err := <-l.replaced:
+		return err
+	case <-ctx.Done():
+		carrier.LogWaiting(l.node.log, l.node.config.Drain, l.relaysNow())
+		<-l.ended
+		return nil
+	}
+}
+
+// relaysNow is how many relays run over this connection and its lanes.
+func (l *link) relaysNow() (n int) {
+	if l.association == nil {
+		return l.Relays.Len()
+	}
+	for _, c := range l.association.Live() {
+		n += c.Relays.Len()
+	}
+	return n
+}
+
+// handle takes a message of the server. An error ends the connection.
+func (l *link) handle(envelope framing.Envelope) error {
+	switch envelope.Opcode {
+	case framing.OpProgress:
+		if !l.Control.Greeted {
+			return conn.Unexpected(envelope) // the server does not know yet what it is about
+		}
+		select { // the Welcome that came is about to be read
+		case <-l.welcomed:
+			return l.HandleProgress(l.association, envelope)
+		case <-l.QUIC.Context().Done():
+			return nil
+		}
+	case framing.OpReplaced:
+		return l.handleReplaced(envelope)
+	case framing.OpLanes:
+		wait.Signal(l.node.lanes.wanted)
+		return nil
+	case framing.OpDrain:
+		if l.draining {
+			return conn.Unexpected(envelope)
+		}
+		var message framing.Drain
+		if err := envelope.Decode(&message); err != nil {
+			return err
+		}
+		l.draining = true
+		l.restarts.Store(framing.DrainCode(message.Code) == framing.DrainRestarting)
+		l.node.log.Info("the server is stopping", "reason", framing.DrainCode(message.Code), "relays", l.Relays.Len())
+		l.work.Go(func() {
+			l.Relays.CloseWhenIdle(l.QUIC.Context())
+			l.Control.Reply(envelope, framing.OpDrained, &framing.Drained{})
+		})
+		return nil
+	}
+	if envelope.RequestNonce == 0 {
+		return nil // news that this version does not know
+	}
+	return l.Control.Reply(envelope, framing.OpFailure, &framing.Failure{
+		Code: uint64(framing.ErrorUnknownOpcode),
+		Text: fmt.Sprintf("this node does not know the message %v", envelope.Opcode),
+	})
+}
+
+// handleReplaced: a newer connection is primary. If it is not ours, another process has our key; this one
+// stands by from now on, or the two would throw each other out for ever.
+func (l *link) handleReplaced(envelope framing.Envelope) error {
+	var message framing.Replaced
+	if err := envelope.Decode(&message); err != nil {
+		return err
+	}
+	failure := &quicproxy.FailureError{ // which matters if this is the connection in use all the same
+		Code: framing.ErrorSuperseded, Text: "the server has a newer connection of this node, of which the answer was lost",
+	}
+	if message.Instance != l.node.instance {
+		l.node.setStandby(true)
+		failure = &quicproxy.FailureError{
+			Code:   framing.ErrorReplaced,
+			Text:   "another process with the key of this node took over, from " + hint.Printable(message.Address, conn.MaxText),
+			Advice: "stop one of the two, or give one a data directory and so a key of its own",
+		}
+	}
+	select {
+	case l.replaced <- failure:
+	default:
+	}
+	return nil
+}
+
+func (l *link) wakeUp() { wait.Signal(l.wake) }

@@ -1,0 +1,280 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"apquic/certs"
+	"apquic/framing"
+	"apquic/internal/machine"
+	"apquic/internal/netmon"
+	"apquic/quicproxy"
+	"apquic/quicproxy/internal/carrier"
+	"apquic/quicproxy/internal/keepalive"
+	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/relay"
+)
+
+// minNodeMemory is the least memory budget of a node by default.
+const minNodeMemory = 64 << 20
+
+// Config says what a Node is made of. The zero value of a field is its default unless noted.
+type Config struct {
+	// Key is the node's identity; required. The leases belong to it.
+	Key certs.PrivateKey
+	// Server is the identity that the server must prove; required. Next is one that it has announced, and may prove as
+	// well; nobody: none.
+	Server, Next certs.NodeID
+	// Address is where the server is, host:port over UDP; required. The host is resolved at every dial.
+	Address string
+	// JoinSecret lets a node in that the server does not know yet. It is sent only to a server that has said so and that
+	// has proved to be Server, not Next, and never again once the node was admitted.
+	JoinSecret []byte
+	// Known says that the server has admitted the node before. Then JoinSecret is not sent.
+	Known bool
+	// Services are exposed from the start; Listen adds more.
+	Services []Service
+
+	// Network is "udp", "udp4" or "udp6"; "udp" by default.
+	Network string
+	// NetID separates networks; both sides must have the same.
+	NetID uint32
+	// Keepalive is the time between two Keepalive messages, 15 s by default; negative, AutoKeepalive: as long
+	// as the network allows.
+	Keepalive time.Duration
+	// NATBindings remembers what AutoKeepalive learns, across restarts; nil: it is learned again.
+	NATBindings NATBindingStore
+	// IdleTimeout ends a connection on which nothing arrived for so long.
+	IdleTimeout time.Duration
+	// ResumeTime is how long relays outlive the last connection to the server, for the next one to carry them on;
+	// negative: not at all.
+	ResumeTime time.Duration
+	// Drain is how long running relays may go on after Run's context was cancelled; negative: not at all.
+	Drain time.Duration
+	// StopNow ends when running relays may not go on any longer; nil: never before Drain is over.
+	StopNow context.Context
+
+	// Memory is how many bytes services may cost that do not read, an eighth of the machine's by default but
+	// at least 64 MiB.
+	Memory int64
+
+	// OnWelcome is called when the server has admitted the node on a new connection. It must return soon.
+	OnWelcome func(Welcome)
+	// OnLease is called when a service got a public address, and when that changed. It must return soon.
+	OnLease func(Lease)
+
+	// Version is told to the server.
+	Version string
+	// Log gets the log; nothing is logged by default.
+	Log *slog.Logger
+
+	// ListenPacket opens a UDP socket, Resolve looks the server's name up, and DialUpstream connects to a
+	// service: the system's by default.
+	ListenPacket func() (net.PacketConn, error)
+	Resolve      func(ctx context.Context, host string) ([]netip.Addr, error)
+	DialUpstream func(ctx context.Context, network, address string) (net.Conn, error)
+	// WatchNetwork calls changed, until ctx ends, whenever the network of this machine may have changed;
+	// Source is the address from which packets go to a remote one. The system's by default.
+	WatchNetwork func(ctx context.Context, changed func())
+	Source       func(to netip.AddrPort) netip.Addr
+}
+
+// Service is something that a node exposes.
+type Service struct {
+	// Name is unique within the node; 1 to 64 of a-z 0-9 . _ -
+	Name string
+	// Upstream is where the service listens: host:port, tcp://host:port or unix:/path.
+	Upstream string
+	// PublicPort is the port that it would like to have, 0 for any.
+	PublicPort uint16
+}
+
+// Lease is the public address of a service.
+type Lease struct {
+	Service string
+	// PublicAddress is where clients connect to, tcp://host:port.
+	PublicAddress string
+	// Origin is the upstream as a URI.
+	Origin string
+	// Held is how long the server keeps the address for this node while the node is away.
+	Held time.Duration
+}
+
+// Node exposes services through a server.
+type Node struct {
+	config   Config
+	log      *slog.Logger
+	limited  *limit.Log // what log writes to
+	instance uint64     // tells this process from another one with the same key
+	network  networkChanges
+	memory   *carrier.Budget
+	costs    serverCosts
+
+	lanes   *lanes
+	learner *keepalive.Learner // of AutoKeepalive
+
+	relaying sync.WaitGroup // streams of the server, and the relays that came with them
+	over     chan struct{}  // closed when no relay runs any more
+
+	mu          sync.Mutex
+	services    []*exposed         // in the order in which they were added
+	link        *link              // the connection in use, nil while there is none
+	association *relay.Association // with the server that runs now; nil: relays do not move
+	standby     bool               // another process with our key took over
+	server      certs.NodeID       // that the server must prove
+	next        certs.NodeID       // that it may prove as well, nobody: none
+	welcome     Welcome            // the last one
+	trouble     error              // why there is no connection; nil: there is one, or none was tried
+	known       bool               // the server has admitted us
+	secret      []byte             // lets us in; nil: there is none, or it is not needed any more
+
+	toldServices int // how many services the server allows
+}
+
+// exposed is a service with its state.
+type exposed struct {
+	name, network, address, origin string
+	wantedPort                     uint16
+	listener                       *serviceListener // takes the relays instead of an upstream
+	relays                         atomic.Int64     // to the upstream, running now
+
+	mu      sync.Mutex
+	public  string // the address announced last
+	refusal error  // why there is none
+	failing bool   // the last relay did not reach the upstream
+}
+
+// New validates config and makes a node of it.
+func New(config Config) (*Node, error) {
+	if config.Key.IsZero() || config.Server.IsZero() {
+		return nil, errors.New("node: a key and the id of the server are required")
+	}
+	if _, _, err := net.SplitHostPort(config.Address); err != nil {
+		return nil, fmt.Errorf("node: the server's address: %w", err)
+	}
+	config.Network = cmp.Or(config.Network, "udp")
+	if !slices.Contains([]string{"udp", "udp4", "udp6"}, config.Network) {
+		return nil, fmt.Errorf("node: the network must be udp, udp4 or udp6, not %q", config.Network)
+	}
+	config.Keepalive = cmp.Or(config.Keepalive, DefaultKeepalive)
+	config.IdleTimeout = cmp.Or(config.IdleTimeout, quicproxy.DefaultIdleTimeout)
+	config.Drain = cmp.Or(config.Drain, quicproxy.DefaultDrain)
+	if config.StopNow == nil {
+		config.StopNow = context.Background()
+	}
+	config.ResumeTime = cmp.Or(config.ResumeTime, quicproxy.DefaultResumeTime)
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	if config.OnLease == nil {
+		config.OnLease = func(Lease) {}
+	}
+	if config.OnWelcome == nil {
+		config.OnWelcome = func(Welcome) {}
+	}
+	limited := limit.NewLog(config.Log.Handler()) // most of what is logged can be caused by somebody else
+	config.Log = slog.New(limited)
+	setSystemNetwork(&config)
+	n := &Node{
+		config: config, log: config.Log, limited: limited, instance: carrier.NewInstance(), server: config.Server, next: config.Next, known: config.Known, secret: config.JoinSecret,
+		memory:  carrier.NewBudget(cmp.Or(config.Memory, max(machine.MemoryBudget(), minNodeMemory)), config.Log),
+		costs:   newServerCosts(),
+		learner: keepalive.NewLearner(config.NATBindings, config.Log),
+		over:    make(chan struct{}),
+	}
+	if n.known {
+		n.secret = nil
+	}
+	n.lanes = newLanes(n)
+	for _, service := range config.Services {
+		network, address, err := framing.ParseOrigin(service.Upstream)
+		if err != nil {
+			return nil, fmt.Errorf("node: service %q: %w", service.Name, err)
+		}
+		err = n.expose(&exposed{
+			name: service.Name, network: network, address: address,
+			origin: framing.FormatOrigin(network, address), wantedPort: service.PublicPort,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("node: %w", err)
+		}
+	}
+	return n, nil
+}
+
+func setSystemNetwork(config *Config) {
+	network := config.Network
+	if config.ListenPacket == nil {
+		config.ListenPacket = func() (net.PacketConn, error) { return net.ListenUDP(network, nil) }
+	}
+	if config.Resolve == nil {
+		config.Resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip"+network[len("udp"):], host)
+		}
+	}
+	if config.DialUpstream == nil {
+		config.DialUpstream = new(net.Dialer).DialContext
+	}
+	if config.WatchNetwork == nil {
+		config.WatchNetwork = netmon.Watch
+	}
+	if config.Source == nil {
+		config.Source = netmon.Source
+	}
+}
+
+// expose adds a service and has it leased.
+func (n *Node) expose(service *exposed) error {
+	if err := framing.CheckServiceName(service.name); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.serviceLocked(service.name) != nil {
+		return fmt.Errorf("there are two services with the name %q", service.name)
+	}
+	n.services = append(n.services, service)
+	n.wakeLocked()
+	return nil
+}
+
+// withdraw takes a service back; its lease is held.
+func (n *Node) withdraw(service *exposed) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.services = slices.DeleteFunc(n.services, func(other *exposed) bool { return other == service })
+	n.wakeLocked()
+}
+
+// wakeLocked has the link compare what it registered with the services.
+func (n *Node) wakeLocked() {
+	if n.link != nil {
+		n.link.wakeUp()
+	}
+}
+
+func (n *Node) service(name string) *exposed {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.serviceLocked(name)
+}
+
+func (n *Node) serviceLocked(name string) *exposed {
+	i := slices.IndexFunc(n.services, func(s *exposed) bool { return s.name == name })
+	if i < 0 {
+		return nil
+	}
+	return n.services[i]
+}
+
+// MemoryHeld is how many bytes the node holds for its server and clients; Config.Memory is the limit.
+func (n *Node) MemoryHeld() int64 { return n.memory.Used() }

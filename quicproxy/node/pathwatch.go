@@ -1,0 +1,213 @@
+package node
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"apquic/framing"
+	"apquic/quicproxy/internal/wait"
+)
+
+const (
+	// quiet is how long nothing may come after traffic before the node asks whether the path is still there:
+	// a path that dies under a download is noticed by nothing else before the next keepalive.
+	quiet = 500 * time.Millisecond
+	// Not every kick is a message of its own, since those pile up in the control stream, before everything else:
+	// after a second a copy of the last datagram does as well. The longer it takes, the rarer are messages.
+	freshShare  = 8 // of the time since the first
+	maxFreshGap = 30 * time.Second
+	// movedPatience is how long an answer may take when the network of this machine has just changed.
+	movedPatience = 300 * time.Millisecond
+	// answersAfterRescue is how many messages are exchanged after a rescue. QUIC's clock may be wrong then, since
+	// the acknowledgement of a copy looks like that of the original, sent long before; but packets that are three
+	// behind an acknowledged one are lost whatever the clock says (RFC 9002 section 6.1.1).
+	answersAfterRescue = 4
+)
+
+// pathWatch says whether the server still answers on a connection.
+type pathWatch struct {
+	doubts chan struct{} // has room for one: the server stopped answering
+	busy   chan struct{} // has room for one: a relay began
+	woken  chan struct{} // has room for one: the server wants to hear something
+
+	mu    sync.Mutex
+	doubt context.Context // ends when the server answers again; nil while it does
+	heal  context.CancelFunc
+}
+
+func newPathWatch() *pathWatch {
+	return &pathWatch{doubts: make(chan struct{}, 1), busy: make(chan struct{}, 1), woken: make(chan struct{}, 1)}
+}
+
+func (p *pathWatch) unanswered() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.doubt != nil {
+		return
+	}
+	p.doubt, p.heal = context.WithCancel(context.Background())
+	p.doubts <- struct{}{}
+}
+
+func (p *pathWatch) answered() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.doubt == nil {
+		return
+	}
+	p.heal()
+	p.doubt, p.heal = nil, nil
+	select {
+	case <-p.doubts: // nobody has noticed yet
+	default:
+	}
+}
+
+// relayBegan has the connection watched more closely.
+func (l *link) relayBegan() {
+	wait.Signal(l.path.busy)
+	wait.Signal(l.node.lanes.busy)
+}
+
+// whileInDoubt ends with ctx, as soon as the server answers, and when the connection ends.
+func (l *link) whileInDoubt(ctx context.Context) (context.Context, context.CancelFunc) {
+	attempt, cancel := context.WithCancel(ctx)
+	l.path.mu.Lock()
+	doubt := l.path.doubt
+	l.path.mu.Unlock()
+	if doubt == nil {
+		cancel()
+		return attempt, cancel
+	}
+	answered := context.AfterFunc(doubt, cancel)
+	ended := context.AfterFunc(l.QUIC.Context(), cancel)
+	return attempt, func() { answered(); ended(); cancel() }
+}
+
+// watchPath keeps the NAT's mapping and the connection alive, and asks the server whether it is still there
+// when a keepalive is due, when traffic stopped, and when the network of this machine changed.
+func (l *link) watchPath(ctx context.Context) {
+	keepalive := time.NewTimer(l.keepalives.Interval())
+	defer keepalive.Stop()
+	changed := l.node.network.changed()
+	source := l.source()
+	seen, moving := l.packetsReceived(), false
+	trouble := l.socket.Trouble()
+	var look <-chan time.Time // while there are relays
+	for {
+		busy := l.path.busy
+		if look == nil && l.Relays.Len() > 0 {
+			look = time.After(quiet)
+		}
+		if look != nil {
+			busy = nil
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-busy:
+			continue
+		case <-look:
+			look = nil
+			before, was := seen, moving
+			seen = l.packetsReceived()
+			moving = seen != before
+			if moving || !was {
+				continue
+			}
+		case <-keepalive.C:
+		case <-l.path.woken:
+		case <-changed.Done():
+			changed = l.node.network.changed()
+		}
+		// The socket is bound to no address: the system sends from the new one. What has to follow soon is a
+		// message, so that the server learns of it.
+		limit := max(time.Second, 3*l.QUIC.ConnectionStats().SmoothedRTT)
+		if now, errors := l.source(), l.socket.Trouble(); now != source || errors != trouble {
+			source, trouble = now, errors
+			limit = max(movedPatience, 2*l.QUIC.ConnectionStats().SmoothedRTT)
+		}
+		l.ping(ctx, limit)
+		seen, moving = l.packetsReceived(), false
+		keepalive.Reset(l.keepalives.Interval())
+	}
+}
+
+func (l *link) packetsReceived() uint64 { return l.QUIC.ConnectionStats().PacketsReceived }
+
+// source is the address of this machine from which packets go to the server now.
+func (l *link) source() netip.Addr {
+	if to, ok := l.QUIC.RemoteAddr().(*net.UDPAddr); ok {
+		return l.node.config.Source(to.AddrPort())
+	}
+	return netip.Addr{}
+}
+
+// ping sends Keepalives until one is answered. Each is a fresh message: it goes out at once whatever the
+// retransmission timers say, repairs a rebound NAT mapping, and is long enough for a restarted server to
+// answer with a stateless reset. The first answer may take until limit.
+func (l *link) ping(ctx context.Context, limit time.Duration) {
+	begin, last := time.Now(), 1 // so many answers are wanted
+	something := ctx             // ends when something comes after a silence; ctx while nobody waits for that
+	renewed := false
+	for first := true; ctx.Err() == nil; first = false {
+		before, answer := l.QUIC.ConnectionStats(), new(framing.KeepaliveResponse)
+		wait, cancel := context.WithTimeout(ctx, limit)
+		stopWaiting := context.AfterFunc(something, cancel)
+		err := l.Control.Request(wait, framing.OpKeepalive, &framing.Keepalive{Observe: l.keepalives.Learns()}, framing.OpKeepaliveResponse, answer)
+		stopWaiting()
+		cancel()
+		// An answer that waits behind a full queue is late, but what arrives before it proves the path. After an
+		// outage it does not prove that the connection can send again.
+		now := l.QUIC.ConnectionStats()
+		heard := now.PacketsReceived > before.PacketsReceived
+		if err != nil && heard {
+			l.keepalives.Late(time.Now())
+		} else if err == nil {
+			l.observe(answer, now.BytesReceived-before.BytesReceived)
+		}
+		if heard || err == nil {
+			l.path.answered()
+		}
+		if heard && !first && !renewed {
+			renewed = true
+			l.association.Renew(&l.Carrier)
+		}
+		if err == nil {
+			if last--; last == 0 {
+				return
+			}
+			something = ctx
+			continue
+		}
+		if heard && first {
+			return
+		}
+		if first {
+			l.keepalives.Unanswered(time.Now())
+			l.node.askAll(l) // what moved the way of one may have moved the others
+			var stop func()
+			something, stop = l.rescue(ctx)
+			defer stop()
+			last = answersAfterRescue
+		} else if something.Err() != nil {
+			something, begin = ctx, time.Now() // the path is back: messages may come close together again
+		}
+		limit = min(max(time.Since(begin)/freshShare, kickEvery), maxFreshGap)
+	}
+}
+
+// askAll has all other connections ask whether the server is there.
+func (n *Node) askAll(but *link) {
+	n.mu.Lock()
+	association := n.association
+	n.mu.Unlock()
+	for _, c := range association.Live() {
+		if c != &but.Carrier {
+			c.Left()
+		}
+	}
+}

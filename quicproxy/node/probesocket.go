@@ -1,0 +1,138 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"apquic/framing"
+	"apquic/quicproxy/internal/path"
+	"apquic/quicproxy/internal/wait"
+)
+
+const (
+	// probeWait is how long a datagram may be under way, probeTries how often one is sent: it may be lost.
+	probeWait  = 2 * time.Second
+	probeTries = 3
+	// probeAge is how long a mapping is in use before it is left alone. Linux gives one on which packets still
+	// go both ways after two seconds, as those of a connection do, several times the timeout of a younger one.
+	probeAge = 3 * time.Second
+	// probeRequestTimeout bounds the wait for an answer on the control stream.
+	probeRequestTimeout = 10 * time.Second
+)
+
+// errProbe is the end of a probe that shows nothing: the path does not work, or not for probes.
+var errProbe = errors.New("probe datagrams are not answered")
+
+// probeSocket is a socket that nothing depends on, and so a mapping in the NAT that may be lost.
+type probeSocket struct {
+	net.PacketConn
+	link   *link
+	token  path.ProbeToken
+	number uint32 // of the last datagram
+}
+
+// keeps finds out whether the NAT keeps a mapping on which nothing is sent for so long.
+func (l *link) keeps(ctx context.Context, idle time.Duration) (bool, error) {
+	p, err := l.openProbe(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer p.Close()
+	interrupt := context.AfterFunc(ctx, func() { p.Close() })
+	defer interrupt()
+	if !p.echoed(ctx) {
+		return false, errProbe
+	}
+	if wait.Sleep(ctx, probeAge); !p.echoed(ctx) {
+		return false, errProbe
+	}
+	begin := time.Now().Round(0) // of the clock on the wall, which goes on while the machine sleeps
+	if wait.Sleep(ctx, idle); time.Now().Round(0).Sub(begin) > idle+probeWait {
+		return false, errProbe
+	}
+	for range probeTries {
+		if reached, err := p.reached(ctx); reached || err != nil {
+			return reached, err
+		}
+	}
+	if !p.echoed(ctx) { // it is the path that fails, not the mapping
+		return false, errProbe
+	}
+	return false, ctx.Err()
+}
+
+func (l *link) openProbe(ctx context.Context) (*probeSocket, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeRequestTimeout)
+	defer cancel()
+	var response framing.ProbeResponse
+	err := l.Control.Request(ctx, framing.OpProbeRequest, &framing.ProbeRequest{}, framing.OpProbeResponse, &response)
+	if err != nil {
+		return nil, err
+	}
+	if len(response.Token) != len(path.ProbeToken{}) {
+		return nil, fmt.Errorf("a token of %d bytes", len(response.Token))
+	}
+	socket, err := l.node.config.ListenPacket()
+	if err != nil {
+		return nil, fmt.Errorf("opening a UDP socket: %w", err)
+	}
+	return &probeSocket{PacketConn: socket, link: l, token: path.ProbeToken(response.Token)}, nil
+}
+
+// echoed sends a datagram and reports whether the server returned it.
+func (p *probeSocket) echoed(ctx context.Context) bool {
+	for range probeTries {
+		if ctx.Err() != nil {
+			return false
+		}
+		p.number++
+		if _, err := p.WriteTo(path.Probe{Token: p.token, Number: p.number}.Datagram(), p.link.QUIC.RemoteAddr()); err != nil {
+			wait.Sleep(ctx, probeWait)
+			continue
+		}
+		if p.arrived() {
+			return true
+		}
+	}
+	return false
+}
+
+// reached has the server send a datagram and reports whether it came. An error says nothing of the mapping.
+func (p *probeSocket) reached(ctx context.Context) (bool, error) {
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	p.number++
+	wait, cancel := context.WithTimeout(ctx, probeRequestTimeout)
+	defer cancel()
+	err := p.link.Control.Request(wait, framing.OpProbeSend, &framing.ProbeSend{Number: p.number}, framing.OpProbeSent, new(framing.ProbeSent))
+	if err != nil {
+		return false, err
+	}
+	return p.arrived(), ctx.Err()
+}
+
+// arrived waits for the datagram with the last number. Others prove nothing: they may be late, or anybody's.
+func (p *probeSocket) arrived() bool {
+	p.SetReadDeadline(time.Now().Add(probeWait))
+	for {
+		var datagram [2048]byte // Windows reports larger ones than fit as an error
+		n, from, err := p.ReadFrom(datagram[:])
+		if err != nil {
+			return false
+		}
+		probe, ok := path.ParseProbe(datagram[:n])
+		if ok && probe == (path.Probe{Token: p.token, Number: p.number}) && sameAddress(path.AddrPort(from), path.AddrPort(p.link.QUIC.RemoteAddr())) {
+			return true
+		}
+	}
+}
+
+// sameAddress compares addresses of which either may be an IPv4 address in the form of IPv6.
+func sameAddress(a, b netip.AddrPort) bool {
+	return a.Port() == b.Port() && a.Addr().Unmap() == b.Addr().Unmap()
+}

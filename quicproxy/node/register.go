@@ -1,0 +1,164 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"apquic/framing"
+	"apquic/internal/hint"
+	"apquic/quicproxy"
+	"apquic/quicproxy/internal/conn"
+)
+
+// requestTimeout bounds the wait for a lease. The path watch notices a dead connection long before.
+const requestTimeout = 30 * time.Second
+
+// register keeps the leases of this connection equal to the services of the node. They are asked for one
+// after the other, so that the first service gets the lowest port.
+func (l *link) register(ctx context.Context) {
+	asks := schedule{next: make(map[string]time.Time)}
+	registered := make(map[string]*exposed)
+	for {
+		l.node.mu.Lock()
+		services := slices.Clone(l.node.services)
+		l.node.mu.Unlock()
+
+		asks.begin(services, registered)
+		l.releaseWithdrawn(ctx, &asks, registered, services)
+		for _, service := range services {
+			if registered[service.name] != nil || ctx.Err() != nil || !asks.due(service.name) {
+				continue
+			}
+			err := l.requestLease(ctx, service)
+			asks.answered(service.name, err)
+			if err != nil {
+				service.refused(l, err)
+				continue
+			}
+			registered[service.name] = service
+		}
+		select {
+		case <-l.wake:
+		case <-asks.again():
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// requestLease asks for the public address of a service.
+func (l *link) requestLease(ctx context.Context, service *exposed) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	request := &framing.ProxyRequest{
+		OriginAddress: service.origin, Service: service.name, WantedPort: uint32(service.wantedPort),
+		Services: l.serviceNames(service.name),
+		Movable:  l.association != nil,
+	}
+	var response framing.ProxyResponse
+	if err := l.Control.Request(ctx, framing.OpProxyRequest, request, framing.OpProxyResponse, &response); err != nil {
+		return err
+	}
+	if response.Service != service.name {
+		return fmt.Errorf("the server answered for the service %q", hint.Printable(response.Service, conn.MaxText))
+	}
+	service.leased(l, &response)
+	return nil
+}
+
+// maxServiceNameBytes is how many bytes the names of all services may take of a ProxyRequest, which has 64 KiB.
+const maxServiceNameBytes = 32 << 10
+
+// serviceNames are asked and those of all other services of the node, by which the server knows a service that was
+// renamed; nil if they are too many to be told.
+func (l *link) serviceNames(asked string) []string {
+	names := []string{asked}
+	size := len(asked)
+	l.node.mu.Lock()
+	defer l.node.mu.Unlock()
+	for _, service := range l.node.services {
+		if service.name != asked {
+			names = append(names, service.name)
+			size += len(service.name)
+		}
+	}
+	if len(names) > framing.MaxServiceNames || size > maxServiceNameBytes {
+		return nil
+	}
+	return names
+}
+
+// releaseWithdrawn tells the server of services that the node no longer has; it keeps their leases.
+func (l *link) releaseWithdrawn(ctx context.Context, asks *schedule, registered map[string]*exposed, services []*exposed) {
+	for name, service := range registered {
+		if slices.Contains(services, service) || !asks.due(name) {
+			continue
+		}
+		limit, cancel := context.WithTimeout(ctx, requestTimeout)
+		err := l.Control.Request(limit, framing.OpRelease, &framing.Release{Service: name, Hold: true}, framing.OpReleased, new(framing.Released))
+		cancel()
+		if failure, ok := errors.AsType[*quicproxy.FailureError](err); ok && failure.Code == framing.ErrorBadRequest {
+			err = nil // the server does not have it any more
+		}
+		asks.answered(name, err)
+		if err != nil {
+			l.node.log.Debug("a service could not be taken back", "service", name, "err", err)
+			continue
+		}
+		delete(registered, name)
+	}
+}
+
+// leased takes note of the public address.
+func (e *exposed) leased(l *link, response *framing.ProxyResponse) {
+	public := hint.Printable(response.ProxyAddress, conn.MaxText)
+	e.mu.Lock()
+	before := e.public
+	changed := before != public
+	e.public, e.refusal = public, nil
+	e.mu.Unlock()
+	if e.listener != nil {
+		e.listener.leased.Do(func() { close(e.listener.granted) })
+	}
+	if !changed {
+		return
+	}
+	if before = cmp.Or(before, hint.Printable(response.PreviousAddress, conn.MaxText)); before != "" && before != public {
+		attributes := []any{"change", before + " -> " + public, "service", e.name}
+		if response.PreviousReason != "" {
+			attributes = append(attributes, "reason", hint.Printable(response.PreviousReason, conn.MaxText))
+		}
+		l.node.log.Warn("address changed", attributes...)
+	}
+	if response.WantedPortTaken {
+		l.node.log.Warn("the wanted public port is taken", "service", e.name, "wanted", e.wantedPort, "given", public)
+	}
+	l.node.config.OnLease(Lease{
+		Service: e.name, PublicAddress: public, Origin: e.origin,
+		Held: time.Duration(min(response.LeaseSeconds, 1<<31)) * time.Second,
+	})
+}
+
+// refused tells, once, why a service has no public address.
+func (e *exposed) refused(l *link, err error) {
+	if failure, ok := errors.AsType[*quicproxy.FailureError](err); ok && failure.Code == framing.ErrorReplaced || l.QUIC.Context().Err() != nil {
+		return // the connection ended, or is not the one in use; that is told elsewhere
+	}
+	err = conn.Explain(err, l.node.peerName())
+	e.mu.Lock()
+	known := e.refusal != nil && e.refusal.Error() == err.Error()
+	e.refusal = err
+	e.mu.Unlock()
+	if known {
+		return
+	}
+	attributes := []any{"service", e.name, "reason", err.Error()}
+	if failure, ok := errors.AsType[*quicproxy.FailureError](err); ok && failure.Advice != "" {
+		attributes = append(attributes, "hint", hint.Printable(failure.Advice, conn.MaxText))
+	}
+	l.node.log.Warn("no public address, trying again", attributes...)
+}

@@ -1,0 +1,123 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"apquic/framing"
+	"apquic/quicproxy/internal/relay"
+)
+
+// Run keeps the node connected until ctx ends, then lets running relays finish and returns nil. Whatever
+// happens on the way is logged and tried again. It may be called once.
+func (n *Node) Run(ctx context.Context) error {
+	var links sync.WaitGroup
+	if n.config.Keepalive < 0 {
+		n.learner.Load()
+	}
+	background, stop := context.WithCancel(context.Background())
+	var services sync.WaitGroup
+	services.Go(func() { n.config.WatchNetwork(background, n.network.tell) })
+	services.Go(func() { n.memory.Run(background) })
+	services.Go(func() { n.limited.Run(background) })
+	links.Go(func() { n.lanes.run(ctx) })
+	defer func() {
+		links.Wait()
+		n.associate(0)
+		close(n.over)
+		n.relaying.Wait()
+		stop()
+		services.Wait()
+	}()
+	r := newReconnector(n, &links)
+	n.log.Info("connecting", "server", n.config.Address)
+	current := r.connect(ctx, ctx, 0)
+	for current != nil {
+		err := current.watch(ctx)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, errInDoubt):
+			attempt, cancel := current.whileInDoubt(ctx)
+			if next := r.connect(ctx, attempt, 0); next != nil {
+				current = next // the other one lives on with its relays, or dies
+			} else if current.QUIC.Context().Err() == nil {
+				r.story.connected(current) // it answers again
+			}
+			cancel()
+		default:
+			n.use(nil)
+			if isReplaced(err) {
+				n.setStandby(true)
+			}
+			pause := r.ended(current, err)
+			r.missed(err, pause)
+			current = r.connect(ctx, ctx, pause)
+		}
+	}
+	return nil
+}
+
+func (n *Node) peerName() string { return "the server at " + n.config.Address }
+
+// use makes l the connection that services are registered on.
+func (n *Node) use(l *link) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.link = l
+	if l != nil {
+		n.trouble = nil
+	}
+}
+
+// setTrouble takes note of why there is no connection.
+func (n *Node) setTrouble(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.trouble = err
+}
+
+// current is the connection in use; nil: there is none.
+func (n *Node) current() *link {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.link
+}
+
+// associate is what this process and that of the server have in common, whose instance is peer; 0: nothing. What it
+// had with another one is over.
+func (n *Node) associate(peer uint64) *relay.Association {
+	if n.config.ResumeTime < 0 {
+		return nil
+	}
+	n.mu.Lock()
+	before := n.association
+	if before == nil && peer == 0 || before != nil && before.Peer == peer {
+		n.mu.Unlock()
+		return before
+	}
+	n.association = nil
+	if peer != 0 {
+		n.association = relay.NewAssociation(peer, n.config.ResumeTime)
+	}
+	now := n.association
+	n.mu.Unlock()
+	before.End(framing.ErrorRelayReset)
+	return now
+}
+
+// relaysWait reports whether there are relays that go on as soon as there is a connection.
+func (n *Node) relaysWait() bool {
+	n.mu.Lock()
+	a := n.association
+	n.mu.Unlock()
+	relays, carriers := a.Size()
+	return relays > 0 && carriers == 0
+}
+
+func (n *Node) setStandby(standby bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.standby = standby
+}

@@ -1,0 +1,80 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"apquic/certs"
+	"apquic/quicproxy/internal/conn"
+)
+
+// Status is a copied snapshot of a node.
+type Status struct {
+	Node    certs.NodeID
+	Name    string       // what the server's operator calls it; may be empty
+	Server  certs.NodeID // that it wants
+	Address string       // of the server, host:port
+	// Since is when the connection to the server was made; zero: there is none, and Trouble says why, if that is known.
+	Since   time.Time
+	Trouble error
+	// RoundTrip and Lost, a share from 0 to 1 of the packets that were sent, are those of the connection.
+	RoundTrip time.Duration
+	Lost      float64
+	Services  []ServiceStatus // in their order
+}
+
+// ServiceStatus is one service of a node.
+type ServiceStatus struct {
+	Service, Origin string
+	PublicAddress   string // tcp://host:port; empty: it has none, and Refusal says why, if that is known
+	Refusal         error
+	Relays          int   // running now
+	Upstream        error // why the service could not be reached just now; nil: it answers, or it is the node's own program
+}
+
+// Status returns a snapshot. It connects to each upstream to see whether it answers, for which ctx is the limit.
+func (n *Node) Status(ctx context.Context) Status {
+	n.mu.Lock()
+	status := Status{
+		Node: n.config.Key.ID(), Name: n.welcome.Name, Server: n.server, Address: n.config.Address, Trouble: n.trouble,
+	}
+	l, services := n.link, slices.Clone(n.services)
+	n.mu.Unlock()
+	if l != nil {
+		stats := l.QUIC.ConnectionStats()
+		status.Since, status.RoundTrip = l.since, stats.SmoothedRTT
+		status.Lost = float64(stats.PacketsLost) / float64(max(stats.PacketsSent, 1))
+	}
+	status.Services = make([]ServiceStatus, len(services))
+	var asking sync.WaitGroup
+	for i, service := range services {
+		asking.Go(func() { status.Services[i] = service.status(ctx, n, l != nil) })
+	}
+	asking.Wait()
+	return status
+}
+
+// status is that of one service; without a connection it has no public address.
+func (e *exposed) status(ctx context.Context, n *Node, connected bool) ServiceStatus {
+	status := ServiceStatus{Service: e.name, Origin: e.origin, Relays: int(e.relays.Load())}
+	if e.listener == nil {
+		status.Upstream = e.ask(ctx, n)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if status.Refusal = e.refusal; connected && e.refusal == nil {
+		status.PublicAddress = e.public
+	}
+	return status
+}
+
+// ask returns why the upstream does not answer.
+func (e *exposed) ask(ctx context.Context, n *Node) error {
+	upstream, err := n.config.DialUpstream(ctx, e.network, e.address)
+	if err != nil {
+		return &conn.ExplainedError{Text: dialReason(err), Cause: err}
+	}
+	return upstream.Close()
+}

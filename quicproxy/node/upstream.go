@@ -1,0 +1,187 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/framing"
+	"apquic/quicproxy/internal/carrier"
+	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/internal/wait"
+)
+
+const (
+	// headerTimeout bounds the wait for a stream's header: a later stream's packet makes an earlier one
+	// appear before its own data came.
+	headerTimeout = 10 * time.Second
+	// upstreamTimeout bounds the dial of a local service.
+	upstreamTimeout = 10 * time.Second
+)
+
+// acceptStreams serves the relays that the server opens.
+func (l *link) acceptStreams(ctx context.Context) {
+	for {
+		stream, err := l.QUIC.AcceptStream(ctx)
+		if err != nil {
+			return
+		}
+		if !l.node.costs.streams.Take(maxStreams) {
+			l.refuse(stream, framing.ErrorNodeBusy)
+			continue
+		}
+		l.node.relaying.Go(func() {
+			defer l.node.costs.streams.Give()
+			l.serveStream(stream)
+		})
+	}
+}
+
+// refuse resets a stream. What the server sent on it counts until the server ends it, too.
+func (l *link) refuse(stream *quic.Stream, code framing.ErrorCode) {
+	conn.ResetStream(stream, code)
+	l.Orphan(stream)
+	wait.Signal(l.node.memory.Busy)
+}
+
+// serveStream relays one stream to the service that its header names, or has the relay go on that it belongs to.
+func (l *link) serveStream(stream *quic.Stream) {
+	header, code := l.readHeader(stream)
+	if header == nil {
+		l.refuse(stream, code)
+		return
+	}
+	s, err := l.association.Accept(&l.Carrier, stream, header)
+	if refused, ok := errors.AsType[*relay.RefusedError](err); ok {
+		l.refuse(stream, refused.Code)
+	} else {
+		l.relayBegan() // also one that goes on here
+	}
+	if s == nil {
+		return // it is refused, or another one's
+	}
+	service := l.node.service(header.Service)
+	switch {
+	case service == nil:
+		s.Discard(framing.ErrorUnknownService)
+	case service.listener != nil:
+		service.listener.serve(l, s, header)
+	default:
+		l.relay(s, service, header)
+	}
+	s.Finish()
+	wait.Signal(l.node.memory.Busy)
+}
+
+// readHeader returns the header of a stream, or why there is none.
+func (l *link) readHeader(stream *quic.Stream) (*framing.StreamHeader, framing.ErrorCode) {
+	if !l.node.costs.unheard.Take(maxUnheard) {
+		return nil, framing.ErrorNodeBusy
+	}
+	defer l.node.costs.unheard.Give()
+	defer l.Reading(stream)()
+	wait.Signal(l.node.memory.Busy)
+	stream.SetReadDeadline(time.Now().Add(headerTimeout))
+	header, err := framing.ReadStreamHeader(stream)
+	if err != nil {
+		return nil, framing.ErrorBadHeader
+	}
+	stream.SetReadDeadline(time.Time{})
+	return header, framing.NoError
+}
+
+// dial connects to the upstream of a service, or resets the relay.
+func (l *link) dial(s relay.Stream, service *exposed) net.Conn {
+	if !l.node.costs.dials.Take(maxDials) {
+		s.Discard(framing.ErrorNodeBusy)
+		return nil
+	}
+	defer l.node.costs.dials.Give()
+	ctx, cancel := context.WithTimeout(context.Background(), upstreamTimeout)
+	defer cancel()
+	s.Watch(func(reset bool) {
+		if reset {
+			cancel() // the client went away
+		}
+	})
+	upstream, err := l.node.config.DialUpstream(ctx, service.network, service.address)
+	service.reached(l, err)
+	if err != nil {
+		s.Discard(upstreamCode(err))
+		return nil
+	}
+	return upstream
+}
+
+func (l *link) relay(s relay.Stream, service *exposed, header *framing.StreamHeader) {
+	client := &claimedClient{stream: s}
+	from := claimedAddress(header.ClientAddress)
+	place, err := l.node.costs.clients.Admit(limit.Service{Name: service.name}, from, client.evict)
+	if err != nil {
+		l.node.log.Warn("a public connection was refused", "service", service.name, "client", header.ClientAddress, "err", err)
+		s.Discard(framing.ErrorNodeBusy)
+		return
+	}
+	defer place.Leave()
+	account, leave := l.node.memory.From.Open(from)
+	defer leave()
+	waiting := l.node.memory.Await(s, account)
+	upstream := l.dial(s, service)
+	l.node.memory.Served(waiting)
+	if upstream == nil {
+		return
+	}
+	r := relay.New(upstream, account, place, l.node.memory.Wait)
+	r.Carry(s)
+	client.relay.Store(r)
+	l.node.memory.Add(r, carrier.Name{Service: service.name, Client: header.ClientAddress})
+	defer l.node.memory.Remove(r)
+	service.relays.Add(1)
+	defer service.relays.Add(-1)
+	r.Run()
+	l.node.log.Debug("relay ended", "service", service.name, "client", header.ClientAddress,
+		"to_upstream", r.ToTCP(), "from_upstream", r.ToStream())
+}
+
+// upstreamCode says to the server why there is no relay.
+func upstreamCode(err error) framing.ErrorCode {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, os.ErrNotExist): // no such unix socket
+		return framing.ErrorUpstreamRefused
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return framing.ErrorUpstreamTimeout
+	}
+	return framing.ErrorUpstreamUnreachable
+}
+
+// reached tells of the first failure in a row to reach an upstream, and of its end.
+func (e *exposed) reached(l *link, err error) {
+	if errors.Is(err, context.Canceled) {
+		return // the client went away meanwhile
+	}
+	e.mu.Lock()
+	was := e.failing
+	e.failing = err != nil
+	e.mu.Unlock()
+	switch {
+	case err != nil && !was:
+		l.node.log.Warn("the service cannot be reached", "service", e.name, "upstream", e.origin, "err", dialReason(err),
+			"hint", "check that it runs and listens there; its clients get a reset until then")
+	case err == nil && was:
+		l.node.log.Info("the service can be reached again", "service", e.name)
+	}
+}
+
+func dialReason(err error) string {
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Err != nil {
+		return e.Err.Error()
+	}
+	return err.Error()
+}

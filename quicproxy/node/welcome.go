@@ -1,0 +1,85 @@
+package node
+
+import (
+	"context"
+	"crypto/ed25519"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/certs"
+	"apquic/framing"
+	"apquic/internal/hint"
+	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/path"
+)
+
+// Welcome is what a server says as it admits a node.
+type Welcome struct {
+	// Server is the id that it proved, Next the one that it will have later; nobody: none is announced.
+	Server, Next certs.NodeID
+	// Name is what the server's operator calls the node; may be empty.
+	Name string
+	// Joined: the join secret let the node in just now.
+	Joined bool
+}
+
+// Join connects to the server once, which lets the node in if it may, and returns what the server said. Services are
+// not exposed, and another process with the key of this node keeps its connection: then the answer is an error.
+func (n *Node) Join(ctx context.Context) (Welcome, error) {
+	n.setStandby(true)
+	l, err := n.connect(ctx, ctx, nodeHandshakeTimeout, false)
+	if err != nil {
+		return Welcome{}, conn.Explain(err, n.peerName())
+	}
+	l.QUIC.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), "the node has joined")
+	l.work.Wait()
+	l.association.Leave(&l.Carrier)
+	l.Working.Wait()
+	n.memory.Forget(&l.Conn)
+	n.associate(0)
+	l.closeSocket()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.welcome, nil
+}
+
+// servers are the ids that the server may prove.
+func (n *Node) servers() []certs.NodeID {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.next.IsZero() {
+		return []certs.NodeID{n.server}
+	}
+	return []certs.NodeID{n.server, n.next}
+}
+
+// welcomed takes note of what the server says on a connection that is to be primary.
+func (n *Node) welcomed(l *link, message *framing.Welcome) error {
+	server, err := certs.PeerID(l.QUIC.ConnectionState().TLS)
+	if err != nil {
+		return err
+	}
+	welcome := Welcome{Server: server, Name: hint.Printable(message.Name, conn.MaxText), Joined: message.Joined}
+	if message.Successor != nil {
+		if welcome.Next, err = framing.OpenSuccessor(ed25519.PublicKey(server[:]), message.Successor); err != nil {
+			return &framing.ProtocolError{Code: framing.ErrorBadSignature, Text: err.Error()}
+		}
+	}
+	n.mu.Lock()
+	followed, announced := server != n.server, welcome.Next != n.next && !welcome.Next.IsZero()
+	n.server, n.next = server, welcome.Next
+	n.standby, n.known, n.secret = false, true, nil // the secret has done its work
+	n.welcome = welcome
+	n.mu.Unlock()
+	n.config.OnWelcome(welcome)
+	if followed {
+		n.log.Info("the server has the new key that it had announced", "id", server.String())
+	}
+	if announced {
+		n.log.Info("the server will have a new key; the node will follow", "id", welcome.Next.String())
+	}
+	return nil
+}
+
+// knocker knocks at the server of this node, also if that has its next key already.
+func (n *Node) knocker() *path.Knocker { return path.NewKnocker(n.config.Source, n.servers()...) }

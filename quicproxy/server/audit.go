@@ -1,0 +1,86 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+
+	"apquic/certs"
+	"apquic/lease"
+	"apquic/quicproxy/admission"
+	"apquic/quicproxy/internal/limit"
+)
+
+// AuditMessage marks the lines of the log that say who may do what: one for each join, dismissal and change of a
+// lease here, and for each invitation, allow and revoke in package admin. Their attribute "event" says which; the
+// names of events do not change.
+const AuditMessage = "audit"
+
+// audit logs an event of a node.
+func (c *nodeConn) audit(event string, attributes ...any) {
+	c.log.Info(AuditMessage, append([]any{slog.String("event", event)}, attributes...)...)
+}
+
+// auditLease logs who has which port from now on.
+func (s *Server) auditLease(e lease.Event) {
+	admitted, from := s.whoIs(e.Node)
+	attributes := []any{"event", "lease-given", "node", e.Node, "name", admitted.Name, "service", e.Service, "port", e.Port}
+	switch {
+	case e.Ended != "":
+		attributes = append(attributes, "reason", string(e.Ended))
+		attributes[1] = "lease-lost"
+	case e.Previous != 0:
+		attributes = append(attributes, "previous", e.Previous)
+		attributes[1] = "lease-moved"
+	}
+	if !admitted.Known && !e.Kept {
+		attributes = append(attributes, limit.GuestKey, cmp.Or(from, "away"))
+	}
+	s.log.Info(AuditMessage, attributes...)
+}
+
+// whoIs is what the operator says of a node, and the network that it is in, if it is here.
+func (s *Server) whoIs(node certs.NodeID) (admitted admission.Admission, from string) {
+	s.mu.Lock()
+	if session := s.sessions[node]; session != nil && len(session.conns) > 0 {
+		defer s.mu.Unlock()
+		c := session.conns[len(session.conns)-1]
+		return c.admission, customerOf(addressOf(c.QUIC.RemoteAddr())).String()
+	}
+	s.mu.Unlock()
+	if s.config.Admit != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		defer cancel()
+		admitted, _ = s.config.Admit.Admit(ctx, admission.Applicant{Node: node}) // of a refused one there is none
+	}
+	return admitted, ""
+}
+
+// nameOf is what the operator calls a node; empty if that is not known.
+func (s *Server) nameOf(node certs.NodeID) string {
+	admitted, _ := s.whoIs(node)
+	return admitted.Name
+}
+
+// naming is a log handler that adds the name of the node that a line is about. It is for lines that are written
+// without Server.mu.
+type naming struct {
+	slog.Handler
+	nameOf func(certs.NodeID) string
+}
+
+// Handle implements slog.Handler.
+func (n naming) Handle(ctx context.Context, record slog.Record) error {
+	name := ""
+	record.Attrs(func(a slog.Attr) bool {
+		if id, ok := a.Value.Any().(certs.NodeID); ok && a.Key == "node" {
+			name = n.nameOf(id)
+		}
+		return name == ""
+	})
+	if name != "" {
+		record = record.Clone()
+		record.AddAttrs(slog.String("name", name))
+	}
+	return n.Handler.Handle(ctx, record)
+}

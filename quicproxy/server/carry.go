@@ -1,0 +1,111 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"apquic/framing"
+	"apquic/quicproxy/internal/carrier"
+	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/relay"
+)
+
+// openTimeout bounds the wait for a stream of a node that has as many as it allows.
+const openTimeout = 10 * time.Second
+
+// publicRelay is a relay of a public connection.
+type publicRelay struct {
+	*relay.Relay
+	away atomic.Bool // it was given up, since the node did not answer
+}
+
+// relay carries one public connection to the node of c until both have ended. It takes client only if it
+// returns nil.
+func (c *nodeConn) relay(p *publicListener, client *publicClient) error {
+	if !c.account.traffic.relays.Take(c.server.maxRelaysOfNode()) {
+		return errTooManyRelays
+	}
+	defer c.account.traffic.relays.Give()
+	var tried []*nodeConn // lanes that ended just then
+	for {
+		carrier := c.takeCarrier(tried)
+		err := carrier.carry(p, client)
+		carrier.giveBack()
+		if carrier == c || !errors.Is(err, errConnectionEnded) {
+			return err
+		}
+		tried = append(tried, carrier)
+	}
+}
+
+// carry is relay over a stream of c itself, at first.
+func (c *nodeConn) carry(p *publicListener, client *publicClient) error {
+	r, err := c.begin(p, client)
+	if err != nil {
+		return err
+	}
+	defer c.ended(r)
+	client.carriedBy(r.Relay)
+	name := carrier.Name{Service: p.key.Service, Client: client.RemoteAddr().String()}
+	c.server.memory.Add(r.Relay, name)
+	defer c.server.memory.Remove(r.Relay)
+	p.relayBegan(r.Relay)
+	defer p.relayEnded(r.Relay)
+	if client.read == nil { // else it was counted when it began for the first time
+		c.server.count(func(n *Counters) { n.Relays++ })
+	}
+	r.Run()
+	if written, again := r.Stream().TakenBack(); again {
+		client.read = written
+		return errConnectionEnded // as if it had never begun
+	}
+	c.server.relayEnded(r.Relay)
+	if r.away.Load() {
+		c.server.count(func(n *Counters) { n.Relays-- })
+		return errNodeAway
+	}
+	c.log.Debug("relay ended", "service", name.Service, "client", name.Client, "for", time.Since(r.Begun()),
+		"to_node", r.ToStream(), "from_node", r.ToTCP())
+	return nil
+}
+
+// begin opens a stream for a client, and sends the header with what the client has sent already.
+func (c *nodeConn) begin(p *publicListener, client *publicClient) (*publicRelay, error) {
+	ctx, cancel := context.WithTimeout(c.QUIC.Context(), openTimeout)
+	stream, err := c.QUIC.OpenStreamSync(ctx)
+	cancel()
+	if err != nil {
+		if c.QUIC.Context().Err() != nil {
+			return nil, errConnectionEnded
+		}
+		return nil, fmt.Errorf("the node takes no more relays: %w", err)
+	}
+	r := &publicRelay{Relay: relay.New(client.Conn, c.account.memory, client.place, c.server.memory.Wait)}
+	header := &framing.StreamHeader{
+		Service: p.key.Service, ClientAddress: client.RemoteAddr().String(), PublicAddress: client.LocalAddr().String(),
+	}
+	first := r.First(client.read)
+	s, err := p.associationOf(c).Begin(&c.Carrier, stream, header, first)
+	if err != nil {
+		client.read = first
+		conn.ResetStream(stream, framing.ErrorRelayShutdown)
+		if errors.Is(err, relay.ErrClosed) {
+			err = errConnectionEnded
+		}
+		return nil, err
+	}
+	r.Carry(s)
+	c.begun.add(r)
+	return r, nil
+}
+
+// ended forgets a relay, and what is left of its session if nothing is.
+func (c *nodeConn) ended(r *publicRelay) {
+	c.begun.remove(r)
+	if c.QUIC.Context().Err() != nil {
+		c.server.tidy(c.session, c.node)
+	}
+}

@@ -1,0 +1,116 @@
+package server
+
+import (
+	"net"
+	"net/netip"
+	"time"
+
+	"apquic/certs"
+	"apquic/framing"
+	"apquic/internal/udp"
+	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/initial"
+	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/path"
+)
+
+// maxCryptoFrames is how many CRYPTO frames may be in a datagram: clients send one to five, and QUIC keeps each.
+const maxCryptoFrames = 16
+
+// entrance decides which datagrams QUIC gets at a server. Those of nodes pass, with no more than a look at their first
+// byte and whether anybody is a stranger; those with a long header, which begin connections, come from who has knocked.
+// What strangers send is counted.
+type entrance struct {
+	keys      []framing.KnockKey // of the server's ids; none: everybody may begin connections
+	door      *limit.Door
+	strangers *limit.Strangers
+	passed    func(bytes int) // is told of what QUIC gets of running connections
+}
+
+// newEntrance opens for whoever knows one of the ids; without any it is open to all.
+func newEntrance(strangers *limit.Strangers, passed func(bytes int), ids ...certs.NodeID) *entrance {
+	e := &entrance{door: limit.NewDoor(), strangers: strangers, passed: passed}
+	for _, id := range ids {
+		e.keys = append(e.keys, framing.NewKnockKey(id))
+	}
+	return e
+}
+
+// around puts it before a socket.
+func (e *entrance) around(socket net.PacketConn) net.PacketConn {
+	return udp.Hook(socket, udp.Hooks{Received: e.received, Sending: e.sending})
+}
+
+func (e *entrance) received(datagram []byte, address net.Addr) bool {
+	if len(datagram) == 0 {
+		return false
+	}
+	from, now := endpoint(address), time.Now()
+	if initial.IsLong(datagram) {
+		return e.begins(datagram, from, now)
+	}
+	if framing.IsKnock(datagram) {
+		e.knock(datagram, from)
+		return false
+	}
+	if id := datagram[1:]; len(id) >= conn.ServerConnectionIDLength && !e.strangers.ArrivedShort(from, id[:conn.ServerConnectionIDLength], len(datagram), now) {
+		return false
+	}
+	e.passed(len(datagram))
+	return true
+}
+
+// begins decides on a datagram with a long header.
+func (e *entrance) begins(datagram []byte, from netip.AddrPort, now time.Time) bool {
+	d, ok := initial.Parse(datagram)
+	if !ok {
+		return false
+	}
+	begins := d.Initial && (len(e.keys) == 0 || e.door.Open(from, now))
+	ids := e.strangers.IDs(from, d.From)
+	if ids == nil && !begins {
+		return false
+	}
+	frames, ok := d.CryptoFrames(ids...)
+	if !ok || frames > maxCryptoFrames {
+		return false
+	}
+	return e.strangers.Arrived(from, limit.Datagram{
+		To: d.To, Client: d.From, Begins: begins, CryptoFrames: frames, Handshake: d.Handshake, Short: d.Short,
+	}, now)
+}
+
+func (e *entrance) knock(datagram []byte, from netip.AddrPort) {
+	for _, key := range e.keys {
+		if knock, ok := key.Open(datagram); ok {
+			e.door.Knock(from, knock.Random, knock.Time, knock.Address.Addr(), time.Now())
+			return
+		}
+	}
+}
+
+func (e *entrance) sending(b []byte, to net.Addr) [][]byte {
+	if len(b) > 0 && initial.IsLong(b) {
+		if client, server, ok := initial.ConnectionIDs(b); ok {
+			e.strangers.Sent(endpoint(to), client, server)
+		}
+	}
+	return nil
+}
+
+// endpoint is the address with IPv4 in its own form; one for all that are not of UDP.
+func endpoint(address net.Addr) netip.AddrPort {
+	a := path.AddrPort(address)
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}
+
+// knownBy are the ids that a node has to know to be answered; none: it has to know nothing.
+func (c *Config) knownBy() []certs.NodeID {
+	if c.AnswerStrangers {
+		return nil
+	}
+	if c.Former.IsZero() {
+		return []certs.NodeID{c.Key.ID()}
+	}
+	return []certs.NodeID{c.Key.ID(), c.Former} // who missed a change of the key is told of it by the handshake
+}

@@ -1,0 +1,85 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"apquic/certs"
+	"apquic/framing"
+	"apquic/lease"
+	"apquic/quicproxy"
+	"apquic/quicproxy/admission"
+	"apquic/quicproxy/internal/conn"
+)
+
+func failureMessage(err error) *framing.Failure {
+	if e, ok := errors.AsType[*quicproxy.FailureError](err); ok {
+		return &framing.Failure{
+			Code: uint64(e.Code), Text: e.Text, Hint: e.Advice, RetryAfterMilliseconds: uint64(e.RetryAfter / time.Millisecond),
+		}
+	}
+	return &framing.Failure{Code: uint64(framing.ErrorInternal), Text: "the server failed"}
+}
+
+func notAuthorized(node certs.NodeID, err error) error {
+	if errors.Is(err, admission.ErrTooManyJoins) {
+		return &quicproxy.FailureError{Code: framing.ErrorBusy, Text: err.Error(), Advice: "wait a minute", RetryAfter: joinRetry}
+	}
+	if !errors.Is(err, admission.ErrNotAuthorized) {
+		return &quicproxy.FailureError{Code: framing.ErrorInternal, Text: "the server could not check who may use it"}
+	}
+	advice := "ask the server's owner for an invitation (apquic-server invite), or for this: apquic-server allow %v"
+	if errors.Is(err, admission.ErrDenied) {
+		advice = "no invitation lets it in any more; ask the server's owner for this: apquic-server allow %v"
+	}
+	return &quicproxy.FailureError{
+		Code:   framing.ErrorNotAuthorized,
+		Text:   fmt.Sprintf("%v: %v", err, node),
+		Advice: fmt.Sprintf(advice, node),
+
+		RetryAfter: conn.PersonRetry,
+	}
+}
+
+func anotherProcess(at net.Addr) error {
+	return &quicproxy.FailureError{
+		Code:   framing.ErrorBusy,
+		Text:   fmt.Sprintf("another process with the key of this node is connected from %v", at),
+		Advice: "stop one of the two, or give this one a data directory and so a key of its own",
+
+		RetryAfter: conn.PersonRetry,
+	}
+}
+
+func badRequest(err error) error {
+	return &quicproxy.FailureError{Code: framing.ErrorBadRequest, Text: err.Error()}
+}
+
+// leaseFailure tells a node why it got no lease. What only the operator may know stays in the log.
+func leaseFailure(err error) error {
+	if refused, ok := errors.AsType[*quicproxy.FailureError](err); ok {
+		return refused
+	}
+	failure := func(code framing.ErrorCode, advice string) error {
+		return &quicproxy.FailureError{Code: code, Text: err.Error(), Advice: advice}
+	}
+	if _, ok := errors.AsType[*lease.RangeFullError](err); ok {
+		return failure(framing.ErrorRangeFull, "ask the operator of the server for a larger range of ports")
+	}
+	switch {
+	case errors.Is(err, lease.ErrExhausted):
+		return failure(framing.ErrorRangeFull, "tell the operator of the server: "+descriptorHint)
+	case errors.Is(err, lease.ErrPortOutOfRange):
+		return failure(framing.ErrorPortOutOfRange, "choose a public port of the server's range, or none")
+	case errors.Is(err, lease.ErrPortBusy):
+		return &quicproxy.FailureError{
+			Code: framing.ErrorPortBusy, Text: err.Error(), RetryAfter: portRetry,
+			Advice: "another program on the server has the port; it is tried again",
+		}
+	case errors.Is(err, lease.ErrTooManyServices):
+		return failure(framing.ErrorTooManyServices, "expose fewer services, or raise --max-services on the server")
+	}
+	return &quicproxy.FailureError{Code: framing.ErrorStoreFailed, Text: "the server could not store the lease", Cause: err}
+}

@@ -1,0 +1,146 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/certs"
+	"apquic/framing"
+	"apquic/internal/hint"
+	"apquic/quicproxy/admission"
+	"apquic/quicproxy/internal/carrier"
+	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/relay"
+)
+
+// admit reads the Hello of a new connection and answers it.
+func (s *Server) admit(connection *quic.Conn) (*nodeConn, error) {
+	deadline := time.Now().Add(conn.HelloTimeout)
+	ctx, cancel := context.WithDeadline(connection.Context(), deadline)
+	defer cancel()
+	control, err := s.acceptControl(ctx, connection)
+	if err != nil {
+		return nil, err
+	}
+	envelope, hello, err := readHello(control, deadline)
+	if err != nil {
+		return nil, err
+	}
+	handshakeOf(connection).Read()
+	node, _ := certs.PeerID(connection.ConnectionState().TLS) // NewControlStream had it, too
+	c := &nodeConn{
+		Conn:   carrier.Conn{QUIC: connection, Control: control, Carrier: relay.Carrier{Lane: hello.Lane}},
+		server: s, node: node, since: time.Now(),
+		instance: hello.Instance, version: hint.Printable(hello.Version, conn.MaxText),
+		features: carrier.Features(s.config.ResumeTime) & framing.NewFeatures(hello.Features),
+		log:      s.log.With("node", node, "from", connection.RemoteAddr().String()),
+		services: make(map[string]*publicListener),
+	}
+	envelope, err = s.letIn(ctx, c, envelope, hello, deadline)
+	if err != nil {
+		if c.account != nil {
+			s.closeAccount(c.account)
+		}
+		if envelope.RequestNonce != 0 {
+			refuse(control, envelope, connection, err)
+		}
+		return nil, err
+	}
+	s.strange.admitted(connection)
+	control.SlowDown = c.slowDown
+	if err := s.welcome(ctx, c, envelope); err != nil {
+		control.End()
+		s.leave(c)
+		s.closeAccount(c.account)
+		return nil, err
+	}
+	return c, nil
+}
+
+// acceptControl waits for the control stream.
+func (s *Server) acceptControl(ctx context.Context, connection *quic.Conn) (*conn.ControlStream, error) {
+	select {
+	case <-connection.HandshakeComplete():
+		s.strange.secured(connection)
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for the end of the handshake: %w", context.Cause(ctx))
+	}
+	stream, err := connection.AcceptStream(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("waiting for the control stream: %w", err)
+	}
+	return conn.NewControlStream(connection, stream, s.config.Key, framing.RoleServer, s.config.NetID, s.config.IdleTimeout)
+}
+
+// letIn lets c into the session of its node, after a second Hello with the join secret if the node needs it. It returns
+// the Hello to answer; its zero value if that was done.
+func (s *Server) letIn(ctx context.Context, c *nodeConn, envelope framing.Envelope, hello *framing.Hello, deadline time.Time) (framing.Envelope, error) {
+	before := s.admissionRevision(ctx)
+	err := s.authorize(ctx, c, hello.JoinSecret)
+	if errors.Is(err, admission.ErrNotAuthorized) && len(hello.JoinSecret) == 0 {
+		c.Control.Reply(envelope, framing.OpFailure, failureMessage(notAuthorized(c.node, err)))
+		second, again, silence := readHello(c.Control, deadline)
+		if silence != nil {
+			return framing.Envelope{}, s.stranger(c, err)
+		}
+		envelope = second
+		err = s.authorize(ctx, c, again.JoinSecret)
+	}
+	if err != nil {
+		return envelope, s.stranger(c, err)
+	}
+	c.account = s.openAccount(c.node)
+	if err := s.enter(c, hello.Standby); err != nil {
+		return envelope, err
+	}
+	if s.sentAwaySince(ctx, c, before) {
+		s.leave(c)
+		return envelope, notAuthorized(c.node, admission.ErrNotAuthorized)
+	}
+	return envelope, nil
+}
+
+// welcome answers the Hello of a node that was let in.
+func (s *Server) welcome(ctx context.Context, c *nodeConn, envelope framing.Envelope) error {
+	attributes := []any{"id", c.node.String(), "version", c.version} // other lines have a part of the id
+	if c.Lane {
+		attributes = append(attributes, "lane", true)
+	}
+	if c.admission.Joined {
+		attributes = append(attributes, "joined", true)
+	}
+	c.log.Log(ctx, c.level(), "node connected", attributes...)
+	if c.admission.Joined {
+		c.audit("join", "id", c.node.String())
+	}
+	return c.Control.Reply(envelope, framing.OpWelcome, &framing.Welcome{
+		Version: s.config.Version, ObservedAddress: c.QUIC.RemoteAddr().String(), Joined: c.admission.Joined, Name: c.admission.Name,
+		MaxLanes: carrier.MaxLanes, Instance: s.instance, IdleTimeoutMilliseconds: uint64(s.config.IdleTimeout / time.Millisecond),
+		Successor: s.successor, Features: carrier.Features(s.config.ResumeTime).Numbers(), Limits: c.limits(),
+	})
+}
+
+// readHello reads the next message, which must be Hello.
+func readHello(control *conn.ControlStream, deadline time.Time) (envelope framing.Envelope, hello *framing.Hello, err error) {
+	if envelope, err = control.Read(max(time.Until(deadline), time.Nanosecond)); err != nil {
+		return envelope, nil, fmt.Errorf("waiting for Hello: %w", err)
+	}
+	if envelope.Opcode != framing.OpHello || envelope.Reply || envelope.RequestNonce == 0 {
+		return envelope, nil, conn.Unexpected(envelope)
+	}
+	hello = new(framing.Hello)
+	return envelope, hello, envelope.Decode(hello)
+}
+
+// refuse says why, and gives the node the time to read it: closing a connection drops what it carries.
+func refuse(control *conn.ControlStream, to framing.Envelope, connection *quic.Conn, err error) {
+	control.Reply(to, framing.OpFailure, failureMessage(err))
+	select {
+	case <-connection.Context().Done():
+	case <-time.After(farewell):
+	}
+}

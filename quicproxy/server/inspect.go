@@ -1,0 +1,23 @@
+package server
+
+import "apquic/quicproxy/internal/inspect"
+
+// Inspect is for the tests of this module.
+func (s *Server) Inspect() inspect.Server {
+	s.strange.mu.Lock()
+	strangers := len(s.strange.waiting)
+	s.strange.mu.Unlock()
+	i := inspect.Server{Associations: s.associations(), Memory: s.memory, Clients: s.clients, Strangers: strangers}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i.Sessions = len(s.sessions)
+	for _, session := range s.sessions {
+		for _, c := range session.conns {
+			i.Primary = append(i.Primary, &c.Conn)
+		}
+		for _, c := range session.lanes {
+			i.Lanes = append(i.Lanes, &c.Conn)
+		}
+	}
+	return i
+}

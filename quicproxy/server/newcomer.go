@@ -1,0 +1,57 @@
+package server
+
+import (
+	"fmt"
+	"net/netip"
+
+	"apquic/lease"
+)
+
+// checkShare refuses a lease that the node may not have beside those that it has: it joined lately, or nobody here
+// knows it and its address has many leases already. The first service of an invited node gets the port of the
+// invitation.
+func (c *nodeConn) checkShare(r *lease.Request) error {
+	if c.countsAsGuest() {
+		return c.checkGuest(*r)
+	}
+	limit := c.admission.ServicesNow()
+	if limit == 0 && c.admission.Port == 0 || c.server.lessor.Has(r.Key) {
+		return nil
+	}
+	others := len(c.server.lessor.LeasesOf(c.node))
+	if _, takesOver := c.server.lessor.TakesOver(*r); takesOver {
+		others--
+	}
+	if limit > 0 && others >= limit {
+		return fmt.Errorf("%w: this node has %d, and no more in its first day", lease.ErrTooManyServices, others)
+	}
+	if others == 0 && r.WantedPort == 0 && c.server.config.Ports.Contains(c.admission.Port) {
+		r.WantedPort = c.admission.Port
+	}
+	return nil
+}
+
+// countsAsGuest reports whether the leases of the node count against its address.
+func (c *nodeConn) countsAsGuest() bool {
+	return !c.admission.Known && c.server.config.MaxLeasesPerAddress > 0
+}
+
+// checkGuest counts a lease of a node that nobody here knows against its address: new keys cost nothing, and a new name is
+// no further lease.
+func (c *nodeConn) checkGuest(r lease.Request) error {
+	limit := c.server.config.MaxLeasesPerAddress
+	former, _ := c.server.lessor.TakesOver(r)
+	if c.server.guests.Take(customerOf(addressOf(c.QUIC.RemoteAddr())), r.Key, former) {
+		return nil
+	}
+	return fmt.Errorf("%w: the nodes of this address have %d, and no address may have more", lease.ErrTooManyServices, limit)
+}
+
+// customerOf is what one customer of a provider can choose addresses from: a /48 in IPv6.
+func customerOf(addr netip.Addr) netip.Addr {
+	if addr.Is6() {
+		prefix, _ := addr.Prefix(48)
+		return prefix.Addr()
+	}
+	return addr
+}

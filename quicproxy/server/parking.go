@@ -1,0 +1,150 @@
+package server
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/internal/wait"
+)
+
+// maxParked bounds the connections of one lease that wait for their node. An address has a quarter of them, and a network
+// half; when all are taken the one that has waited longest of the largest makes room.
+const maxParked = 256
+
+var (
+	errTooManyWait = errors.New("too many connections wait for the node already")
+	errClientLeft  = errors.New("the client left")
+)
+
+// parking is where the clients of a lease wait for their node. Its methods need the lock of its publicListener.
+type parking struct {
+	clients map[*parked]struct{}
+	places  *limit.Clients // nil: nobody waits
+}
+
+// parked is a client that waits. Its goroutine waits for its socket, to hear when the client leaves; so who has news for it
+// ends that with a deadline.
+type parked struct {
+	client *publicClient
+	until  time.Time
+	socket syscall.RawConn // nil: it cannot be told whether the client left
+	place  *limit.Client
+	woken  chan struct{} // has room for one; where there is no socket
+
+	evicted atomic.Bool
+}
+
+// enterLocked has a client wait.
+func (p *parking) enterLocked(client *publicClient, until time.Time) (*parked, error) {
+	if p.places == nil {
+		p.places = limit.NewClients(maxParked, maxParked, maxParked).OfOneNode()
+		p.clients = make(map[*parked]struct{})
+	}
+	w := &parked{client: client, until: until, socket: waitable(client.Conn), woken: make(chan struct{}, 1)}
+	place, err := p.places.Admit(limit.Service{}, addressOf(client.RemoteAddr()), w.evict)
+	if err != nil {
+		return nil, errTooManyWait
+	}
+	w.place = place
+	p.clients[w] = struct{}{}
+	client.wait.Store(w)
+	return w, nil
+}
+
+// leaveLocked ends the wait of a client; its connection may be read again.
+func (p *parking) leaveLocked(w *parked) {
+	delete(p.clients, w)
+	w.client.wait.Store(nil)
+	w.place.Leave()
+	if len(p.clients) == 0 {
+		p.places, p.clients = nil, nil
+	}
+	if w.socket != nil {
+		w.client.SetReadDeadline(time.Time{})
+	}
+}
+
+func (p *parking) wakeLocked() {
+	for w := range p.clients {
+		w.wake()
+	}
+}
+
+// evict has a client leave for another one.
+func (w *parked) evict() {
+	w.evicted.Store(true)
+	w.wake()
+}
+
+// wake ends wait, also one that has not begun, unless arm follows.
+func (w *parked) wake() {
+	if w.socket != nil {
+		w.client.SetReadDeadline(time.Unix(1, 0))
+	}
+	wait.Signal(w.woken)
+}
+
+// arm forgets that it was woken.
+func (w *parked) arm() {
+	if w.socket != nil {
+		w.client.SetReadDeadline(w.until)
+	}
+	select {
+	case <-w.woken:
+	default:
+	}
+}
+
+// wait returns when it was woken, or says why the client does not wait any longer.
+func (w *parked) wait() error {
+	left := false
+	if !w.evicted.Load() && !w.client.evicted.Load() {
+		left = w.waitForSocket()
+	}
+	switch {
+	case w.client.evicted.Load():
+		return errClientLeft // it was reset
+	case w.evicted.Load():
+		return errTooManyWait
+	case left:
+		return errClientLeft
+	case !time.Now().Before(w.until):
+		return errNodeAway
+	}
+	return nil
+}
+
+// waitForSocket reports whether the client left.
+func (w *parked) waitForSocket() (left bool) {
+	if w.socket == nil {
+		timer := time.NewTimer(time.Until(w.until))
+		defer timer.Stop()
+		select {
+		case <-w.woken:
+		case <-timer.C:
+		}
+		return false
+	}
+	asked := len(w.client.read) > 0
+	err := w.socket.Read(func(fd uintptr) bool { return relay.HasLeft(fd, asked) })
+	return !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// waitable is the socket of a connection, if it is one of which hasLeft can tell.
+func waitable(conn net.Conn) syscall.RawConn {
+	c, ok := conn.(syscall.Conn)
+	if !ok || !relay.TellsLeft {
+		return nil
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
+}

@@ -1,0 +1,22 @@
+package server
+
+import (
+	"errors"
+
+	"apquic/quicproxy/admission"
+)
+
+// stranger tells the operator of a refused node, with the command that would let it in, and returns what the node is
+// told.
+func (s *Server) stranger(c *nodeConn, err error) error {
+	unauthorized := errors.Is(err, admission.ErrNotAuthorized)
+	switch {
+	case errors.Is(err, admission.ErrTooManyJoins), !unauthorized && c.QUIC.Context().Err() != nil: // which is why
+		c.log.Debug("node refused", "err", err)
+	case unauthorized:
+		c.log.Warn("node refused: "+err.Error()+"; to allow it, use the command", "command", "apquic-server allow "+c.node.String())
+	default:
+		c.log.Error("a node could not be checked", "err", err)
+	}
+	return notAuthorized(c.node, err)
+}

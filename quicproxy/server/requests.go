@@ -1,0 +1,228 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"apquic/framing"
+	"apquic/lease"
+	"apquic/quicproxy"
+	"apquic/quicproxy/internal/conn"
+)
+
+// storeTimeout bounds one access to the lease store.
+const storeTimeout = 10 * time.Second
+
+// handle answers a message of the node. An error ends the connection. What needs the lease store is left to
+// a goroutine of its own: a Keepalive is answered at once.
+func (c *nodeConn) handle(envelope framing.Envelope) error {
+	if envelope.RequestNonce == 0 {
+		if envelope.Opcode != framing.OpProgress {
+			return nil // news of a feature that this version does not know
+		}
+		return c.HandleProgress(c.association, envelope)
+	}
+	switch envelope.Opcode {
+	case framing.OpKeepalive:
+		return c.keepalive(envelope)
+	case framing.OpProbeRequest:
+		token := c.server.probes.begin(c)
+		return c.Control.Reply(envelope, framing.OpProbeResponse, &framing.ProbeResponse{Token: token[:]})
+	case framing.OpProbeSend:
+		return c.sendProbe(envelope)
+	case framing.OpProxyRequest, framing.OpRelease:
+		if !c.requests.add(envelope, c.fulfil) {
+			return c.Control.Reply(envelope, framing.OpFailure, &framing.Failure{
+				Code: uint64(framing.ErrorBusy), Text: "too many requests wait already",
+				RetryAfterMilliseconds: uint64(busyRetry / time.Millisecond),
+			})
+		}
+		return nil
+	case framing.OpDrain:
+		return c.drain(envelope)
+	case framing.OpHello:
+		return conn.Unexpected(envelope)
+	}
+	return c.Control.Reply(envelope, framing.OpFailure, &framing.Failure{
+		Code: uint64(framing.ErrorUnknownOpcode),
+		Text: fmt.Sprintf("this server does not know the message %v", envelope.Opcode),
+	})
+}
+
+// keepalive answers one.
+func (c *nodeConn) keepalive(envelope framing.Envelope) error {
+	var request framing.Keepalive
+	if err := envelope.Decode(&request); err != nil {
+		return err
+	}
+	response := new(framing.KeepaliveResponse)
+	if request.Observe {
+		response.ObservedAddress = c.QUIC.RemoteAddr().String()
+	}
+	return c.Control.Reply(envelope, framing.OpKeepaliveResponse, response)
+}
+
+// fulfil does what a request asks for; a malformed one ends the connection.
+func (c *nodeConn) fulfil(envelope framing.Envelope) {
+	if err := c.tryFulfil(envelope); err != nil {
+		conn.Close(c.QUIC, err)
+	}
+}
+
+func (c *nodeConn) tryFulfil(envelope framing.Envelope) error {
+	if envelope.Opcode == framing.OpRelease {
+		request := new(framing.Release)
+		return answer(c, envelope, request, framing.OpReleased, func() (*framing.Released, error) { return c.release(request) })
+	}
+	request := new(framing.ProxyRequest)
+	return answer(c, envelope, request, framing.OpProxyResponse, func() (*framing.ProxyResponse, error) { return c.grant(request) })
+}
+
+// answer decodes a request, does what it asks for and sends the outcome.
+func answer[R proto.Message](c *nodeConn, envelope framing.Envelope, request proto.Message, op framing.Opcode, do func() (R, error)) error {
+	if err := envelope.Decode(request); err != nil {
+		return err
+	}
+	response, err := do()
+	if err != nil {
+		attributes := []any{"request", envelope.Opcode, "err", err}
+		if cause := errors.Unwrap(err); cause != nil {
+			attributes = append(attributes, "cause", cause)
+		}
+		c.log.Warn("request refused", attributes...)
+		return c.Control.Reply(envelope, framing.OpFailure, failureMessage(err))
+	}
+	return c.Control.Reply(envelope, op, response)
+}
+
+// grant leases a public address to a service, or renews it, and directs its clients to this connection.
+func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse, error) {
+	if err := framing.CheckServiceName(request.Service); err != nil {
+		return nil, badRequest(err)
+	}
+	if request.OriginAddress != "" { // a program that accepts the connections itself has none
+		if _, _, err := framing.ParseOrigin(request.OriginAddress); err != nil {
+			return nil, badRequest(err)
+		}
+	}
+	if request.WantedPort > math.MaxUint16 {
+		return nil, &quicproxy.FailureError{Code: framing.ErrorPortOutOfRange, Text: fmt.Sprintf("there is no port %d", request.WantedPort)}
+	}
+	if err := checkServices(request); err != nil {
+		return nil, badRequest(err)
+	}
+	c.session.leases.Lock()
+	defer c.session.leases.Unlock()
+	switch {
+	case c.Lane:
+		return nil, badRequest(errors.New("a lane has no services"))
+	case c.replaced:
+		return nil, &quicproxy.FailureError{Code: framing.ErrorReplaced, Text: "a newer connection of this node is in use"}
+	case c.draining:
+		return nil, &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "this connection is being closed"}
+	}
+	c.endForgotten(request.Services)
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	wanted := lease.Request{
+		Key:    lease.Key{Node: c.node, Service: request.Service},
+		Origin: request.OriginAddress, WantedPort: uint16(request.WantedPort), Services: request.Services,
+		MayWrite: c.mayWrite,
+	}
+	if err := c.checkShare(&wanted); err != nil {
+		return nil, leaseFailure(err)
+	}
+	granted, err := c.server.lessor.Grant(ctx, wanted)
+	if c.countsAsGuest() {
+		c.server.guests.Settle(wanted.Key)
+	}
+	if err != nil {
+		return nil, leaseFailure(err)
+	}
+	p := c.server.publicListener(granted.Port)
+	if p == nil {
+		return nil, &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
+	}
+	p.attach(c, request.Movable)
+	c.services[request.Service] = p
+	address := c.server.publicAddress(granted.Port)
+	c.log.Info("lease", "service", request.Service, "public", address, "origin", request.OriginAddress)
+	response := &framing.ProxyResponse{
+		OriginAddress: request.OriginAddress, ProxyAddress: address, Service: request.Service,
+		LeaseSeconds:    uint64(c.server.lessor.HoldTime() / time.Second),
+		WantedPortTaken: granted.WantedTaken,
+	}
+	c.tellMoved(granted, response)
+	return response, nil
+}
+
+// release gives a lease up, or ends only this connection's part in it.
+func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) {
+	c.session.leases.Lock()
+	defer c.session.leases.Unlock()
+	p := c.services[request.Service]
+	if p == nil {
+		return nil, badRequest(fmt.Errorf("this connection has no service %q", request.Service))
+	}
+	if p.isOwner(c) { // otherwise nothing is written
+		if err := c.mayWrite(); err != nil {
+			return nil, err
+		}
+	}
+	delete(c.services, request.Service)
+	movable := p.associationOf(c) != nil
+	if !p.leave(c) {
+		return &framing.Released{Service: request.Service}, nil // a newer connection has it
+	}
+	if request.Hold {
+		c.server.detach(c, p)
+		return &framing.Released{Service: request.Service}, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	if err := c.server.lessor.Release(ctx, p.key); err != nil {
+		if !c.replaced && !c.draining {
+			p.attach(c, movable)
+		}
+		c.services[request.Service] = p
+		return nil, leaseFailure(err)
+	}
+	c.log.Info("lease released", "service", request.Service, "port", p.port)
+	return &framing.Released{Service: request.Service}, nil
+}
+
+// drain is asked for, once, by a node that stops: new clients wait for its next process, running relays end.
+func (c *nodeConn) drain(envelope framing.Envelope) error {
+	var message framing.Drain
+	if err := envelope.Decode(&message); err != nil {
+		return err
+	}
+	c.session.leases.Lock()
+	again := c.draining
+	c.draining = true
+	c.retiring.Store(true)
+	c.association.Retire(&c.Carrier)
+	for _, p := range c.services {
+		p.suspend(c)
+	}
+	c.session.leases.Unlock()
+	if again {
+		return conn.Unexpected(envelope)
+	}
+	level := slog.LevelInfo
+	if framing.DrainCode(message.Code) == framing.DrainLaneIdle {
+		level = slog.LevelDebug
+	}
+	c.log.Log(context.Background(), level, "node stops", "reason", framing.DrainCode(message.Code), "relays", c.Relays.Len())
+	c.server.work.Go(func() {
+		c.Relays.CloseWhenIdle(c.QUIC.Context())
+		c.Control.Reply(envelope, framing.OpDrained, &framing.Drained{})
+	})
+	return nil
+}

@@ -1,0 +1,195 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/certs"
+	"apquic/framing"
+	"apquic/internal/udp"
+	"apquic/quicproxy/internal/carrier"
+	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/relay"
+)
+
+// Run serves until ctx ends, lets running relays finish, and returns nil; or it returns why it cannot go
+// on. Everything that it started has ended then. It may be called once.
+func (s *Server) Run(ctx context.Context) error {
+	defer s.config.PacketConn.Close()
+	tlsConfig, err := certs.ServerTLS(s.config.Key)
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	socket := s.config.PacketConn
+	if runtime.GOOS == "linux" { // elsewhere QUIC needs the socket itself to answer from the address that was asked
+		conn, err := udp.Open(func() (net.PacketConn, error) { return s.config.PacketConn, nil })
+		if err != nil {
+			return fmt.Errorf("server: %w", err)
+		}
+		socket = conn.PacketConn()
+	}
+	transport := s.transport(s.entrance.around(socket))
+	defer transport.Close()
+	s.probes.transport = transport
+	config := conn.ServerQUICConfig(s.config.IdleTimeout)
+	config.GetConfigForClient = s.strange.config(config.Clone())
+	listener, err := transport.ListenEarly(tlsConfig, config) // so that a handshake can make room for others
+	if err != nil {
+		return fmt.Errorf("server: listening for nodes: %w", err)
+	}
+	s.checkDescriptors()
+	if err := s.lessor.Load(ctx); err != nil {
+		s.stopPublic()
+		s.closePublic()
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("server: %w", err)
+	}
+
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var services sync.WaitGroup
+	if s.config.Peers != nil {
+		services.Go(func() {
+			s.rememberPeers(ctx, func(peers []Peer) { s.wakeNodes(ctx, transport, peers) })
+		})
+	}
+	services.Go(func() { s.strange.watch(background) })
+	services.Go(func() { s.memory.Run(background) })
+	services.Go(func() { s.watchLoss(background) })
+	services.Go(func() { s.watchSilence(background, transport) })
+	services.Go(func() { s.watchAdmission(background) })
+	services.Go(func() { s.closeOrphans(background) })
+	services.Go(func() { s.limited.Run(background) })
+	services.Go(func() { s.probes.answer(background) })
+	services.Go(func() {
+		if err := s.lessor.Run(background); err != nil {
+			s.log.Error("the leases are not watched any more", "err", err)
+		}
+	})
+	s.config.Ready()
+	err = s.accept(ctx, listener)
+	listener.Close()
+	s.drain()
+	transport.Close() // ends what has not even said Hello
+	s.work.Wait()
+	stop()
+	services.Wait()
+	s.strange.closing.Wait()
+	return err
+}
+
+func (s *Server) transport(socket net.PacketConn) *quic.Transport {
+	t := &quic.Transport{
+		Conn:                             socket,
+		ConnectionIDLength:               conn.ServerConnectionIDLength,
+		DisableVersionNegotiationPackets: true,
+		VerifySourceAddress:              s.strange.needsRetry,
+		ConnContext:                      s.strange.begin,
+	}
+	if s.config.ResetKey != [32]byte{} {
+		t.StatelessResetKey = (*quic.StatelessResetKey)(&s.config.ResetKey)
+	}
+	if s.config.TokenKey != [32]byte{} {
+		t.TokenGeneratorKey = (*quic.TokenGeneratorKey)(&s.config.TokenKey)
+	}
+	return t
+}
+
+// accept hands each connection over at once: quic-go refuses those that find its queue of 32 full.
+func (s *Server) accept(ctx context.Context, listener *quic.EarlyListener) error {
+	for {
+		conn, err := listener.Accept(ctx)
+		switch {
+		case err == nil:
+			s.work.Go(func() { s.serveNode(conn) })
+		case ctx.Err() != nil:
+			return nil
+		default:
+			return fmt.Errorf("server: the socket for nodes failed: %w", err)
+		}
+	}
+}
+
+// drain ends the sessions: no new client, running relays up to the limit, then codes. Who comes meanwhile waits in the
+// queues of the public listeners.
+func (s *Server) drain() {
+	conns := s.stopPublic()
+	defer s.closePublic()
+	s.log.Info("stopping", "nodes", len(conns), "limit", s.config.Drain)
+
+	code, reason := framing.DrainStopped, "the server was stopped"
+	if s.config.Restarting() {
+		code, reason = framing.DrainRestarting, "the server restarts"
+	}
+	relays := 0
+	for _, c := range conns {
+		relays += c.Relays.Len()
+	}
+	carrier.LogWaiting(s.log, s.config.Drain, relays)
+	defer context.AfterFunc(s.config.StopNow, func() {
+		for _, c := range conns {
+			c.QUIC.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), reason)
+		}
+	})()
+	var drained sync.WaitGroup
+	for _, c := range conns {
+		drained.Go(func() { carrier.Finish(c.QUIC, c.Control, &c.Relays, s.config.Drain, code, reason) })
+	}
+	drained.Wait()
+	for _, a := range s.associations() {
+		a.End(framing.ErrorRelayShutdown)
+	}
+}
+
+// associations are those of all sessions.
+func (s *Server) associations() (all []*relay.Association) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, session := range s.sessions {
+		for _, p := range session.processes {
+			all = append(all, p.Association)
+		}
+	}
+	return all
+}
+
+// stopPublic accepts no public connection any more and returns the connections of nodes.
+func (s *Server) stopPublic() (conns []*nodeConn) {
+	s.mu.Lock()
+	s.draining = true
+	public := slices.Collect(maps.Values(s.public))
+	for _, session := range s.sessions {
+		conns = append(append(conns, session.conns...), session.lanes...)
+	}
+	s.mu.Unlock()
+	close(s.stopped)
+	for _, p := range public {
+		p.stopAccepting()
+	}
+	s.listeners.Wait()
+	return conns
+}
+
+// closePublic closes the public listeners for good.
+func (s *Server) closePublic() {
+	s.mu.Lock()
+	public := slices.Collect(maps.Values(s.public))
+	s.mu.Unlock()
+	for _, p := range public {
+		p.listener.Close()
+	}
+}
+
+func (s *Server) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}

@@ -1,0 +1,132 @@
+package server
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/framing"
+	"apquic/quicproxy/internal/path"
+	"apquic/quicproxy/internal/wait"
+)
+
+const (
+	// silentAfter is how long a node may leave unacknowledged what was sent to it. After that it counts as away: new
+	// clients wait for it. What runs goes on, since the node may only be cut off for a moment.
+	silentAfter = 3 * time.Second
+)
+
+// watchSilence finds the connections whose nodes do not answer, until ctx ends.
+func (s *Server) watchSilence(ctx context.Context, transport *quic.Transport) {
+	for wait.Sleep(ctx, path.SilenceLook); ctx.Err() == nil; wait.Sleep(ctx, path.SilenceLook) {
+		for _, c := range s.expectantConns() {
+			stats := c.QUIC.ConnectionStats()
+			silence := c.silence.Look(stats, time.Now())
+			if silence == 0 && c.suspect {
+				c.association.Renew(&c.Carrier)
+			}
+			c.suspect = path.IsSuspect(silence, stats)
+			c.association.Suspect(&c.Carrier, c.suspect)
+			silent := silence >= silentAfter
+			if silent != c.silent.Swap(silent) {
+				s.tellSilence(c, silent)
+			}
+			if silent {
+				c.giveUpUnheard()
+				c.wake(transport)
+			}
+		}
+	}
+}
+
+// expectantConns are the connections with relays, and those that do not answer.
+func (s *Server) expectantConns() (conns []*nodeConn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, session := range s.sessions {
+		for _, all := range [][]*nodeConn{session.conns, session.lanes} {
+			for _, c := range all {
+				if c.Relays.Len() > 0 || c.suspect || c.silent.Load() {
+					conns = append(conns, c)
+				} else {
+					c.silence.Rest()
+				}
+			}
+		}
+	}
+	return conns
+}
+
+// tellSilence has the clients of c wait, or wait no longer.
+func (s *Server) tellSilence(c *nodeConn, silent bool) {
+	if silent {
+		c.log.Warn("the node does not answer; new connections wait for it", "park", s.config.Park)
+	}
+	s.mu.Lock()
+	listeners := slices.Collect(maps.Values(s.publicOf[c.node]))
+	s.mu.Unlock()
+	for _, p := range listeners {
+		p.ownerChanged(c)
+	}
+}
+
+// begunRelays are the relays that have begun on a connection and run.
+type begunRelays struct {
+	mu     sync.Mutex
+	relays map[*publicRelay]struct{}
+}
+
+func (b *begunRelays) add(r *publicRelay) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.relays == nil {
+		b.relays = make(map[*publicRelay]struct{})
+	}
+	b.relays[r] = struct{}{}
+}
+
+func (b *begunRelays) remove(r *publicRelay) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.relays, r)
+}
+
+// giveUpUnheard refuses the clients whose relay began when c was dead already, and who have waited as long as those may
+// that came later.
+func (c *nodeConn) giveUpUnheard() {
+	c.begun.mu.Lock()
+	defer c.begun.mu.Unlock()
+	for r := range c.begun.relays {
+		if !r.Stream().Heard() && time.Since(r.Begun()) >= silentAfter+max(c.server.config.Park, 0) {
+			r.away.Store(true)
+			r.Abort(framing.ErrorRelayReset)
+		}
+	}
+}
+
+// wake has a silent node say something as soon as it can be reached again. QUIC's own retransmissions come ever more
+// rarely: after an outage of nine seconds the next one may take seven more.
+func (c *nodeConn) wake(transport *quic.Transport) {
+	if now := time.Now(); now.Sub(c.woken) >= path.WakePause {
+		c.woken = now
+		transport.WriteTo([]byte(path.WakeDatagram), c.QUIC.RemoteAddr())
+	}
+}
+
+// answers waits until something comes from the node; false: nothing came for silentAfter, or the connection ended.
+func (c *nodeConn) answers() bool {
+	before := c.QUIC.ConnectionStats().PacketsReceived
+	for begin := time.Now(); time.Since(begin) < silentAfter; wait.Sleep(c.QUIC.Context(), path.SilenceLook) {
+		if c.QUIC.ConnectionStats().PacketsReceived != before {
+			return true
+		}
+		if c.QUIC.Context().Err() != nil {
+			return false
+		}
+	}
+	return false
+}

@@ -1,0 +1,124 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"apquic/certs"
+	"apquic/lease"
+	"apquic/quicproxy/internal/relay"
+)
+
+// Counters only grow.
+type Counters struct {
+	Relays   uint64 // relays begun
+	Refused  uint64 // public connections that were reset without a relay
+	Stalled  uint64 // relays that were reset for want of memory
+	ToNode   uint64 // bytes of ended relays
+	FromNode uint64
+}
+
+// Status is a copied snapshot of a server.
+type Status struct {
+	Since    time.Time          // when the server was made
+	Sessions []SessionStatus    // by node id
+	Leases   []lease.Lease      // by port
+	Traffic  map[uint16]Traffic // of the open ports
+	Counters Counters
+}
+
+// Traffic is what went through a public port since it was opened.
+type Traffic struct {
+	Clients          int // public connections now, also those that wait
+	ToNode, FromNode uint64
+}
+
+// SessionStatus is one live connection of a node.
+type SessionStatus struct {
+	Node     certs.NodeID
+	Name     string // what the operator called it when it connected
+	Address  string // as the server sees it
+	Version  string
+	Instance uint64 // the number of the node's process
+	Since    time.Time
+	Relays   int  // running now
+	Primary  bool // takes new relays
+	Lane     bool // shares the relays of the primary one
+}
+
+// Status returns a snapshot.
+func (s *Server) Status() Status {
+	status := Status{Since: s.since, Leases: s.lessor.Leases(), Traffic: make(map[uint16]Traffic)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for port, p := range s.public {
+		status.Traffic[port] = p.traffic()
+	}
+	status.Counters = s.counters
+	status.Counters.Stalled = s.memory.Resets()
+	for _, session := range s.sessions {
+		for i, c := range slices.Concat(session.conns, session.lanes) {
+			status.Sessions = append(status.Sessions, SessionStatus{
+				Node: c.node, Name: c.admission.Name, Address: c.QUIC.RemoteAddr().String(), Version: c.version, Instance: c.instance,
+				Since: c.since, Relays: c.Relays.Len(), Primary: i == len(session.conns)-1, Lane: c.Lane,
+			})
+		}
+	}
+	slices.SortStableFunc(status.Sessions, func(a, b SessionStatus) int { return cmp.Compare(a.Node.String(), b.Node.String()) })
+	return status
+}
+
+// Forget gives up the lease of a service whose node is away; see lease.Lessor.Forget for its errors.
+func (s *Server) Forget(ctx context.Context, key lease.Key) error { return s.lessor.Forget(ctx, key) }
+
+// traffic counts the relays that run, too.
+func (p *publicListener) traffic() Traffic {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.ended
+	t.Clients = p.clients
+	for r := range p.relays {
+		t.ToNode += r.ToStream()
+		t.FromNode += r.ToTCP()
+	}
+	return t
+}
+
+func (p *publicListener) relayBegan(r *relay.Relay) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.relays == nil {
+		p.relays = make(map[*relay.Relay]struct{})
+	}
+	p.relays[r] = struct{}{}
+}
+
+func (p *publicListener) relayEnded(r *relay.Relay) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.relays, r)
+	p.ended.ToNode += r.ToStream()
+	p.ended.FromNode += r.ToTCP()
+}
+
+func (p *publicListener) clientCame(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clients += n
+}
+
+// count changes the counters.
+func (s *Server) count(change func(*Counters)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.counters)
+}
+
+func (s *Server) relayEnded(r *relay.Relay) {
+	s.count(func(n *Counters) {
+		n.ToNode += r.ToStream()
+		n.FromNode += r.ToTCP()
+	})
+}

@@ -1,0 +1,201 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"golang.org/x/time/rate"
+
+	"apquic/framing"
+	"apquic/quicproxy"
+	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/wait"
+)
+
+const (
+	// Above this rate clients must first show that they receive at their address (Retry, RFC 9000 section 8.1.2): a
+	// flood from forged addresses then costs nothing.
+	retryAboveRate  = 256 // per second
+	retryAboveBurst = 512
+	// crowdedTimeout is how long a handshake, and then Hello, may take while strangers have half of their memory.
+	crowdedTimeout = 2 * time.Second
+	// maxBeforeWelcome is how many bytes may come between the handshake and Welcome, those of packets: a Hello has 500.
+	maxBeforeWelcome = 4 << 10
+	// maxHandshake bounds how many bytes of a handshake do not count.
+	maxHandshake = 8 << 10
+	// maxAddressesOfWrites is how many addresses the limit of writes remembers.
+	maxAddressesOfWrites = 1 << 14
+	// watchEvery bounds how long more may come.
+	watchEvery = 10 * time.Millisecond
+)
+
+var (
+	errHandshakeLimit = errors.New("too many handshakes")
+	errStreamTooEarly = &framing.ProtocolError{Code: framing.ErrorUnexpectedMessage, Text: "a stream was opened before Hello was answered"}
+	errNoPlace        = &quicproxy.FailureError{Code: framing.ErrorBusy, Text: "the place is needed by others: no Hello came for long"}
+	errNoHello        = &quicproxy.FailureError{Code: framing.ErrorKeepaliveTimeout, Text: "no Hello came, and many connections wait"}
+)
+
+// strangers are the connections of a server that have not been admitted. What they cost is on limit.Strangers' account;
+// here is what can be seen of QUIC only: how much came, and on which streams.
+type strangers struct {
+	account  *limit.Strangers
+	arrivals *rate.Limiter
+	come     chan struct{} // has room for one: somebody is waiting
+	closing  sync.WaitGroup
+
+	mu      sync.Mutex
+	waiting map[*quic.Conn]*stranger
+}
+
+// stranger is a connection that has not been admitted.
+type stranger struct {
+	conn       *quic.Conn
+	since      time.Time
+	handshaken bool   // the handshake is complete; guarded by strangers.mu, as are the following
+	handshake  uint64 // the bytes of the handshake
+	closing    bool
+}
+
+func newStrangers() *strangers {
+	return &strangers{
+		account:  limit.NewStrangers(limit.StrangersMemory),
+		arrivals: rate.NewLimiter(retryAboveRate, retryAboveBurst),
+		come:     make(chan struct{}, 1),
+		waiting:  make(map[*quic.Conn]*stranger),
+	}
+}
+
+// needsRetry is for quic.Transport.VerifySourceAddress.
+func (s *strangers) needsRetry(net.Addr) bool {
+	return !s.arrivals.Allow() || s.account.Crowded()
+}
+
+// config is for quic.Config.GetConfigForClient: where many are, a handshake gets little time.
+func (s *strangers) config(config *quic.Config) func(*quic.ClientInfo) (*quic.Config, error) {
+	hurried := config.Clone()
+	hurried.HandshakeIdleTimeout = crowdedTimeout
+	return func(*quic.ClientInfo) (*quic.Config, error) {
+		if s.account.Crowded() {
+			return hurried, nil
+		}
+		return config, nil
+	}
+}
+
+type handshakeKey struct{}
+
+// begin is for quic.Transport.ConnContext: it refuses a connection or counts it until it ends or is admitted.
+func (s *strangers) begin(ctx context.Context, client *quic.ClientInfo) (context.Context, error) {
+	handshake := s.account.Begin(endpoint(client.RemoteAddr), time.Now())
+	if handshake == nil {
+		return nil, errHandshakeLimit
+	}
+	ctx = context.WithValue(ctx, handshakeKey{}, handshake)
+	context.AfterFunc(ctx, handshake.Done)
+	return ctx, nil
+}
+
+func handshakeOf(connection *quic.Conn) *limit.Handshake {
+	return connection.Context().Value(handshakeKey{}).(*limit.Handshake)
+}
+
+// greet watches a connection, whose handshake the server has just answered, until leave.
+func (s *strangers) greet(connection *quic.Conn) {
+	g := &stranger{conn: connection, since: time.Now()}
+	s.mu.Lock()
+	s.waiting[connection] = g
+	s.mu.Unlock()
+	wait.Signal(s.come)
+	handshakeOf(connection).Answered(func() { s.closing.Go(func() { conn.Close(connection, errNoPlace) }) })
+}
+
+// secured says that the handshake of a connection is complete.
+func (s *strangers) secured(connection *quic.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g := s.waiting[connection]; g != nil {
+		g.handshaken, g.handshake = true, min(connection.ConnectionStats().BytesReceived, maxHandshake)
+	}
+	handshakeOf(connection).Read()
+}
+
+// leave stops to watch a connection: it was admitted, or has ended.
+func (s *strangers) leave(connection *quic.Conn) {
+	s.mu.Lock()
+	delete(s.waiting, connection)
+	s.mu.Unlock()
+	handshakeOf(connection).Done()
+}
+
+// admitted says that a connection is a node's. From then on places are kept for its address.
+func (s *strangers) admitted(connection *quic.Conn) {
+	s.leave(connection)
+	s.account.Know(endpoint(connection.RemoteAddr()).Addr(), time.Now())
+}
+
+// watch closes connections that want more than a stranger may, until ctx ends.
+func (s *strangers) watch(ctx context.Context) {
+	over, cancel := context.WithCancel(ctx) // with it AcceptUniStream only looks
+	cancel()
+	for {
+		select {
+		case <-s.come:
+		case <-ctx.Done():
+			return
+		}
+		for ctx.Err() == nil && s.look(over) {
+			wait.Sleep(ctx, watchEvery)
+		}
+	}
+}
+
+// look reports whether anybody is waiting.
+func (s *strangers) look(over context.Context) bool {
+	now, patience := time.Now(), conn.HelloTimeout
+	if s.account.Crowded() {
+		patience = crowdedTimeout
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for connection, g := range s.waiting {
+		err := g.wants(over)
+		if err == nil && now.Sub(g.since) > patience {
+			err = errNoHello
+		}
+		if err != nil && !g.closing {
+			g.closing = true
+			s.closing.Go(func() { conn.Close(connection, err) })
+		}
+	}
+	return len(s.waiting) > 0
+}
+
+// wants returns why a stranger has to go.
+func (g *stranger) wants(over context.Context) error {
+	if _, err := g.conn.AcceptUniStream(over); err == nil {
+		return errStreamTooEarly
+	}
+	if !g.handshaken {
+		return nil
+	}
+	if g.conn.ConnectionStats().BytesReceived > g.handshake+maxBeforeWelcome || handshakeOf(g.conn).Overdrawn() {
+		return conn.ErrTooMuch
+	}
+	return nil
+}
+
+// networkOf is what one client can choose addresses from: a /64 in IPv6.
+func networkOf(addr netip.Addr) netip.Addr {
+	if addr.Is6() {
+		prefix, _ := addr.Prefix(64)
+		return prefix.Addr()
+	}
+	return addr
+}
