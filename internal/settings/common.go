@@ -18,7 +18,7 @@ const (
 
 const wantNetID = "a number from 0 to 4294967295; nodes and server have the same"
 
-const memoryDocs = "What is on its way takes some megabytes whatever is said here. The connections themselves, about 16 KiB each in either program, are not counted."
+const memoryDocs = "Data in flight takes some megabytes whatever the budget is. The connections themselves, about 16 KiB each in either program, are not counted."
 
 // Rows that both programs have.
 
@@ -43,7 +43,7 @@ func drainRow(field *time.Duration) row {
 	return row{
 		key: "drain", setting: durationVar(field, 10*time.Second, 0, time.Hour),
 		help: "how long running connections may go on after a signal to stop",
-		docs: ", which is SIGTERM or SIGINT; a second one ends them at once. 0: they end with the first.",
+		docs: ", which is SIGTERM or SIGINT; a second signal ends them at once. 0: they end with the first.",
 	}
 }
 
@@ -51,7 +51,7 @@ func logLevelRow(field *string) row {
 	return row{
 		key: "logLevel", setting: wordVar(field, "info", "debug", "info", "warn", "error"),
 		help: "`LEVEL` of the log: debug, info, warn or error",
-		docs: "Messages of this level and graver ones go to stderr.",
+		docs: "Messages of this level and above go to stderr.",
 	}
 }
 
@@ -78,8 +78,8 @@ func checkDebugAddress(address string) error {
 	return debug.CheckAddress(address)
 }
 
-// OrNotAtAll turns a duration of the settings, in which 0 means not at all, into one of packages server and node, in which 0
-// means the default and less than 0 not at all.
+// OrNotAtAll turns a duration of the settings, in which 0 means not at all, into one of packages server and node, in
+// which 0 means the default and less than 0 not at all.
 func OrNotAtAll(d time.Duration) time.Duration {
 	if d == 0 {
 		return -1

@@ -34,31 +34,30 @@ func (n *Node) rows() rows {
 			key: "server", setting: invitationVar(&n.Server), unset: "the server that was joined",
 			want: `the line that apquic-server prints, "apquic://SERVERID@HOST:PORT#SECRET"`,
 			help: "the server's `INVITATION`, apquic://SERVERID@HOST:PORT#SECRET",
-			docs: "SERVERID is the key that the server must prove. `#SECRET` may be left out for a node that the server knows, and is not sent to a server that does. An IPv6 address is in brackets. See [Joining](#joining).",
+			docs: "SERVERID is the key that the server must prove. `#SECRET` is not sent to a server that knows the node and may then be left out. An IPv6 address needs brackets. See [Joining](#joining).",
 		}, {
 			key: "services", flag: "upstream", setting: servicesVar(&n.Services), unset: "none",
 			want: `names and addresses such as {"web": "127.0.0.1:80"}`,
 			help: "`SERVICE` to make reachable: a port of this machine, host:port or unix:/path, with name= before it; may be repeated",
-			docs: "At least one is needed. In a file: a name for each, and its address or an object ([below](#services)). Names have 1 to 64 of `a-z 0-9 . _ -` and begin with a letter or digit. The server knows a service by its name; one that was renamed, and has the same address, keeps its port.",
+			docs: "At least one is needed. In a file: a name for each, and its address or an object ([below](#services)). A name has 1 to 64 of `a-z 0-9 . _ -` and begins with a letter or digit. The server knows a service by its name; a renamed service with the same address keeps its port.",
 		},
 		dataDirRow(&n.DataDir, "`DIRECTORY` for the node's key and what it knows of its server"),
 		{
 			key: "keepalive", setting: keepaliveVar(&n.Keepalive, 15*time.Second),
-			help: "how often to ask the server for a sign of life; auto: as rarely as this network allows",
-			docs: "Shorter than `idleTimeout`. [More on `\"auto\"`](#keepalive-auto).",
+			help: "how often to check that the server answers; auto: as rarely as this network allows",
+			docs: "It must be shorter than `idleTimeout`. [More on `\"auto\"`](#keepalive-auto).",
 		}, {
 			key: "memory", setting: memoryVar(&n.Memory), unset: "an eighth of the machine's, at least 64MiB",
 			help: "memory for services and clients that stop reading: a `SIZE` such as 256MB",
-			docs: "The program may grow by this much for what it holds for them and for the server: bytes that were not confirmed, bytes that a service does not read. " +
-				"While it is used up nothing more is read from services for clients that have more than their share, and of the client address furthest above its share the relay with most bytes for longest is reset. " +
+			docs: "The program may grow by this much to hold bytes that the server has not acked or a service does not read. " + "While the budget is used up, the node stops reading from services for clients above their share, and the client address furthest above its share loses the relay that has held the most bytes for longest. " +
 				memoryDocs,
 		}, {
 			key: "idleTimeout", setting: durationVar(&n.IdleTimeout, 90*time.Second, 5*time.Second, 24*time.Hour),
-			help: "how long the server may be silent before the connection is given up",
+			help: "how long the server may be silent before the node gives up the connection",
 		}, {
 			key: "resumeTime", setting: durationVar(&n.ResumeTime, 5*time.Minute, 0, 24*time.Hour),
 			help: "how long running connections wait for the node to reconnect; 0: not at all",
-			docs: "The new connection carries them on, so an outage that is shorter than this and `idleTimeout` together loses nothing.",
+			docs: "They resume on the new connection, so an outage shorter than this plus `idleTimeout` loses nothing.",
 		},
 		drainRow(&n.Drain),
 		{
@@ -97,8 +96,8 @@ func (n Node) Describe() string {
 	return table(append(n.rows().lines(), n.Carrier.lines()...), append(standard.rows().lines(), standard.Carrier.lines()...))
 }
 
-// Validate checks the settings as a whole, after the flags were applied, and
-// returns everything that is wrong as [Errors].
+// Validate checks the settings as a whole, after the flags were applied, and returns everything that is wrong
+// as [Errors].
 func (n Node) Validate() error {
 	all := n.joinFaults()
 	if len(n.Services) == 0 {

@@ -42,35 +42,35 @@ func (s *Server) rows() rows {
 			key: "listen", setting: textVar(&s.Listen, ":8090", checkListen),
 			want: `an address and a UDP port for nodes, such as ":8090"`,
 			help: "UDP `ADDRESS` that nodes connect to",
-			docs: ", such as `\"203.0.113.5:8090\"`. Without the IP address: all that the machine has. Port 0: any.",
+			docs: ", such as `\"203.0.113.5:8090\"`. Without the IP address: all addresses of the machine. Port 0: any.",
 		}, {
 			key: "range", setting: portsVar(&s.Range, "20000-22000"),
-			help: "public TCP `PORTS` to lend: a-b, or several with commas",
-			docs: "Both ends are included: `\"20000-20010,30000\"` is twelve ports. The lowest one that nobody ever had is lent first, then those that were given up longest ago.",
+			help: "public TCP `PORTS` to lease: a-b, or several with commas",
+			docs: "Both ends are included: `\"20000-20010,30000\"` is twelve ports. Ports that nobody ever had are leased first, lowest first, then those given up longest ago.",
 		}, {
 			key: "publicHost", setting: hostVar(&s.PublicHost), unset: "the machine's first public address",
 			want: `the name or IP address under which the public reaches the server, such as "tunnel.example.com"`,
 			help: "`HOST` under which the public reaches this machine",
-			docs: ": a name or an IP address. It is in the invitation and in the public addresses that nodes print.",
+			docs: ": a name or an IP address. It appears in invitations and in the public addresses that nodes print.",
 		}, {
 			key: "publicListen", setting: textVar(&s.PublicListen, "", checkPublicListen), unset: "all addresses of the machine",
 			want: `an IP address of this machine, such as "203.0.113.5"`,
-			help: "IP `ADDRESS` of this machine at which the lent ports are opened",
-			docs: ", for instance `\"127.0.0.1\"` behind a proxy of one's own.",
+			help: "IP `ADDRESS` of this machine on which to open the leased ports",
+			docs: ", for instance `\"127.0.0.1\"` behind a proxy.",
 		},
 		dataDirRow(&s.DataDir, "`DIRECTORY` for the key, the leases and authorized_nodes"),
 		{
 			key: "open", setting: boolVar(&s.Open, false),
-			help: "lend ports to every node, also without an invitation",
-			docs: "Otherwise only to the nodes in `authorized_nodes` and [invited ones](#who-may-use-the-server). A line that denies a node counts here, too.",
+			help: "lease ports to every node, with or without an invitation",
+			docs: "Otherwise only to the nodes in `authorized_nodes` and to [invited ones](#who-may-use-the-server). A line that denies a node still applies.",
 		}, {
 			key: "silent", setting: boolVar(&s.Silent, true),
 			help: "answer only nodes that know the server's id; off for debugging",
-			docs: "The id is in the invitation, so whoever scans the network finds no server. `--silent=false` is for programs that cannot knock ([protocol.md](protocol.md#27-knocks)).",
+			docs: "The id is in the invitation, so a network scan finds no server. `--silent=false` is for programs that cannot knock ([protocol.md](protocol.md#27-knocks)).",
 		}, {
 			key: "leaseTime", setting: durationVar(&s.LeaseTime, 180*time.Minute, time.Second, longest),
-			help: "how long a port is kept for a node that went away",
-			docs: "It stays open meanwhile. Ports of nodes in `authorized_nodes` are kept longer: closed, and until a new service finds no other port. With `--open` they are free.",
+			help: "how long to keep a port for a node that is away",
+			docs: "The port stays open meanwhile. After that, a port of a node in `authorized_nodes` is closed but stays the node's until a new service finds no other port. With `--open` it is free.",
 		}, {
 			key: "maxServices", setting: numberVar(&s.MaxServices, 16, 1, 65535),
 			help: "how many ports a node may have",
@@ -81,30 +81,28 @@ func (s *Server) rows() rows {
 		}, {
 			key: "maxClients", setting: numberVar(&s.MaxClients, 4096, 1, million),
 			help: "how many public connections a service may have at once",
-			docs: "A node may have twice as many over all its services; none of them ever has more than half of the files that the server may have open. " +
-				"At the limit the connection that was idle for longest, of the address that has most, is reset to make room for a client of another address; where nothing can make room the new one is reset.",
+			docs: "A node may have twice as many over all its services; neither ever has more than half of the files that the server may open. " +
+				"At the limit, the longest idle connection of the address with the most connections is reset to make room for a client from another address; if none can make room, the new one is reset.",
 		}, {
 			key: "maxClientsPerAddress", setting: numberVar(&s.MaxClientsPerAddress, 1024, 1, million),
-			help: "how many of them may come from one client address",
-			docs: ", or one /64 in IPv6; twice as many from a /56, four times as many from a /48, or a /24 in IPv4. " +
-				"All services together: from an address a quarter of the files that the server may have open, from a network half. One address may connect 512 times a second, after 16384 times at once; a network in proportion.",
+			help: "how many of these may come from one client address",
+			docs: ", or one /64 in IPv6; twice as many from a /56, four times as many from a /48 or an IPv4 /24. " + "Over all services, an address may use a quarter of the files that the server may open, and a network half. An address may connect 512 times a second after a burst of 16384; a network in proportion.",
 		}, {
 			key: "memory", setting: memoryVar(&s.Memory), unset: "an eighth of the machine's",
 			help: "memory for nodes and clients that stop reading: a `SIZE` such as 256MB",
-			docs: "The program may grow by this much for what it holds for them: bytes that a node has not confirmed, bytes that a client does not read. " +
-				"While it is used up nothing more is read from clients that have more than their share, and of the node furthest above its share the relay with most bytes for longest is reset. " +
+			docs: "The program may grow by this much to hold bytes that a node has not acked or a client does not read. " + "While the budget is used up, the server stops reading from clients above their share, and the node furthest above its share loses the relay that has held the most bytes for longest. " +
 				memoryDocs,
 		}, {
 			key: "park", setting: durationVar(&s.Park, 10*time.Second, 0, time.Hour),
 			help: "how long public connections wait for a node that is away",
-			docs: ", or for one that has left something unacknowledged for 3 s. After that they are reset. 0: at once.",
+			docs: ", or that has left data unacknowledged for 3 s. After that they are reset. 0: at once.",
 		}, {
 			key: "idleTimeout", setting: durationVar(&s.IdleTimeout, 90*time.Second, 5*time.Second, 24*time.Hour),
 			help: "how long a node may be silent before it counts as away",
 		}, {
 			key: "resumeTime", setting: durationVar(&s.ResumeTime, 5*time.Minute, 0, 24*time.Hour),
 			help: "how long running connections wait for their node to come back; 0: not at all",
-			docs: "The node's next connection carries them on.",
+			docs: "They resume on the node's next connection.",
 		},
 		drainRow(&s.Drain),
 		{
@@ -127,8 +125,8 @@ func DefaultServer() (s Server) {
 	return s
 }
 
-// LoadServer reads the file at path over what into has. All mistakes in it are
-// reported at once, as [Errors]; into is unchanged then.
+// LoadServer reads the file at path over what into has. All mistakes in it are reported at once, as [Errors];
+// into is unchanged then.
 func LoadServer(path string, into *Server) error { return load(path, into, ParseServer) }
 
 // ParseServer is LoadServer for the content of a file called name.
@@ -145,8 +143,8 @@ func (s Server) Describe() string {
 	return table(append(s.rows().lines(), s.Carrier.lines()...), append(standard.rows().lines(), standard.Carrier.lines()...))
 }
 
-// Validate checks the settings as a whole, after the flags were applied, and
-// returns everything that is wrong as [Errors].
+// Validate checks the settings as a whole, after the flags were applied, and returns everything that is wrong
+// as [Errors].
 func (s Server) Validate() error { return s.faults().errors() }
 
 func (s Server) faults() faults {
