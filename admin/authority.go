@@ -21,7 +21,7 @@ const (
 	defaultExpiry = 7 * 24 * time.Hour
 )
 
-// Core is a server as far as the operations need it.
+// Core is what the operations need of a server.
 type Core interface {
 	Status(ctx context.Context) (server.Status, error)
 	// Disconnect ends the session of a node and keeps its ports from others.
@@ -38,7 +38,8 @@ func (r Running) Status(context.Context) (server.Status, error) {
 	return r.Server.Status(), nil
 }
 
-// Authority does the operations on the files of a data directory. All fields are required but those that say so.
+// Authority implements the operations on the files of a data directory. All fields are required unless they
+// say otherwise.
 type Authority struct {
 	Nodes       *certs.AuthorizedNodes
 	Invitations *certs.Invitations
@@ -60,7 +61,7 @@ func (a *Authority) Invite(ctx context.Context, r InviteRequest) (Invited, error
 		return Invited{}, err
 	}
 	if r.Port != 0 && !a.Ports.IsZero() && !a.Ports.Contains(r.Port) {
-		return Invited{}, hint.Add(fmt.Errorf("the public port %d is not one of this server's, which are %v", r.Port, a.Ports), "choose one of these, or none")
+		return Invited{}, hint.Add(fmt.Errorf("the public port %d is not one of this server's, %v", r.Port, a.Ports), "choose one of these, or none")
 	}
 	nodes, err := a.all(ctx)
 	if err != nil {
@@ -71,7 +72,7 @@ func (a *Authority) Invite(ctx context.Context, r InviteRequest) (Invited, error
 		taken[node.Name] = true
 	}
 	if taken[r.Name] && r.Name != "" {
-		return Invited{}, hint.Add(fmt.Errorf("a node is called %s already", r.Name), "choose another name")
+		return Invited{}, hint.Add(fmt.Errorf("a node is already called %s", r.Name), "choose another name")
 	}
 	lasts := cmp.Or(time.Duration(r.Seconds)*time.Second, defaultExpiry)
 	offer := certs.OpenInvitation{Name: r.Name, Uses: cmp.Or(r.Uses, defaultUses), Port: r.Port, Expires: time.Now().Add(lasts)}
@@ -150,9 +151,10 @@ func (a *Authority) Revoke(ctx context.Context, r RevokeRequest) (Revoked, error
 	return Revoked{revoked, connections, a.invitationOf(node)}, err
 }
 
-// invitationOf is the name of the open invitation by which a node came: it has the name, or the name with a number.
+// invitationOf is the name of the open invitation by which a node joined: the node's name, perhaps without a
+// number.
 func (a *Authority) invitationOf(node certs.AuthorizedNode) string {
-	open, _ := a.Invitations.Open() // if they cannot be read, they let nobody in
+	open, _ := a.Invitations.Open() // if they cannot be read, they admit nobody
 	for _, o := range open {
 		number, shared := strings.CutPrefix(node.Name, o.Name+"-")
 		if _, err := strconv.Atoi(number); !node.Joined.IsZero() && (node.Name == o.Name || shared && err == nil) {
@@ -171,7 +173,7 @@ func (a *Authority) Release(ctx context.Context, r ReleaseRequest) (Service, err
 	switch err := a.Core.Forget(ctx, lease.Key{Node: service.Node, Service: service.Service}); {
 	case errors.Is(err, lease.ErrAttached):
 		return Service{}, hint.Add(fmt.Errorf("%s has the port %d in use", nameOf(service.Name, service.Node), service.Port),
-			"stop the node first, or take the service out of its configuration")
+			"stop the node first, or remove the service from its configuration")
 	case err != nil:
 		return Service{}, err
 	}

@@ -18,7 +18,8 @@ type Client struct{ control *control.Client }
 
 var _ Operations = (*Client)(nil)
 
-// Connect returns a client of the server that runs on a data directory. Nobody there is a [*control.NotRunningError].
+// Connect returns a client of the server running on a data directory. If there is none the error is a
+// [*control.NotRunningError].
 func Connect(ctx context.Context, directory string) (*Client, error) {
 	c, err := control.Connect(ctx, directory)
 	if err != nil {
@@ -68,9 +69,9 @@ func (c *Client) Release(ctx context.Context, r ReleaseRequest) (Service, error)
 	return call[Service](ctx, c, "release", r)
 }
 
-// call sends a request, nil for none, and reads the answer. What changes something may wait for the disk.
+// call sends a request (nil: none) and reads the answer. Changes may have to wait for the disk.
 func call[A any](ctx context.Context, c *Client, name string, request any) (answer A, err error) {
-	method, body, within := http.MethodGet, []byte(nil), control.Patience
+	method, body, within := http.MethodGet, []byte(nil), control.Timeout
 	if request != nil {
 		method, within = http.MethodPost, 2*requestTimeout
 		if body, err = json.Marshal(request); err != nil {
@@ -89,7 +90,7 @@ func call[A any](ctx context.Context, c *Client, name string, request any) (answ
 	}
 	var f failure
 	if err := json.Unmarshal(content, &f); err != nil || f.Error == "" {
-		return answer, fmt.Errorf("the running server answers %d %s: is it of another version?", status, http.StatusText(status))
+		return answer, fmt.Errorf("the running server answers %d %s: is it another version?", status, http.StatusText(status))
 	}
 	return answer, hint.Add(errors.New(f.Error), "%s", f.Hint)
 }

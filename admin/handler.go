@@ -39,7 +39,7 @@ func post[Q, A any](mux *http.ServeMux, name string, do func(context.Context, Q)
 		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&request); err != nil {
-			answer(w, http.StatusBadRequest, failure{Error: fmt.Sprintf("the request is no JSON that %s knows: %v", name, err)})
+			answer(w, http.StatusBadRequest, failure{Error: fmt.Sprintf("the request is not JSON that %s understands: %v", name, err)})
 			return
 		}
 		respond(w, r, func(ctx context.Context) (A, error) { return do(ctx, request) })
@@ -50,7 +50,7 @@ func get[A any](mux *http.ServeMux, name string, do func(context.Context) (A, er
 	mux.HandleFunc("GET /v1/"+name, func(w http.ResponseWriter, r *http.Request) { respond(w, r, do) })
 }
 
-// failure is the answer to what went wrong.
+// failure is the answer when a request failed.
 type failure struct {
 	Error string `json:"error"`
 	Hint  string `json:"hint,omitempty"`
@@ -70,5 +70,5 @@ func respond[A any](w http.ResponseWriter, r *http.Request, do func(context.Cont
 func answer(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(body) // the client is gone if it fails
+	json.NewEncoder(w).Encode(body) // if that fails, the client is gone
 }

@@ -57,7 +57,7 @@ func (a *Authority) ListNodes(ctx context.Context) ([]Node, error) {
 	return list, nil
 }
 
-// node is one of Nodes.
+// node is one of ListNodes.
 func (a *Authority) node(ctx context.Context, id certs.NodeID) (Node, error) {
 	nodes, err := a.ListNodes(ctx)
 	for _, node := range nodes {
@@ -68,11 +68,11 @@ func (a *Authority) node(ctx context.Context, id certs.NodeID) (Node, error) {
 	return Node{ID: id, State: Away}, err
 }
 
-// all are the nodes of the list; wrong lines hide nobody.
+// all returns the nodes of the list; invalid lines hide nobody.
 func (a *Authority) all(ctx context.Context) ([]certs.AuthorizedNode, error) {
 	nodes, err := a.Nodes.All(ctx)
 	if errors.Is(err, certs.ErrBadLines) {
-		err = nil // whoever checks nodes complains of them
+		err = nil // they are reported where nodes are checked
 	}
 	return nodes, err
 }

@@ -11,17 +11,17 @@ import (
 type Operations interface {
 	// Invite makes an invitation.
 	Invite(ctx context.Context, request InviteRequest) (Invited, error)
-	// ListInvitations lists those that still let somebody in.
+	// ListInvitations lists the invitations that can still be used.
 	ListInvitations(ctx context.Context) ([]certs.OpenInvitation, error)
-	// Withdraw makes the invitation of this name count no longer.
+	// Withdraw ends the invitation with this name.
 	Withdraw(ctx context.Context, request WithdrawRequest) error
-	// Allow lets a node in, also one that was revoked.
+	// Allow admits a node, even one that was revoked.
 	Allow(ctx context.Context, request AllowRequest) (Node, error)
-	// Revoke sends a node away: its session ends, and nothing lets it in but Allow.
+	// Revoke shuts a node out: its session ends, and only Allow admits it again.
 	Revoke(ctx context.Context, request RevokeRequest) (Revoked, error)
 	// ListNodes lists the nodes that are allowed, denied, or here.
 	ListNodes(ctx context.Context) ([]Node, error)
-	// Status tells how the server is, service by service.
+	// Status describes the server, service by service.
 	Status(ctx context.Context) (Status, error)
 	// Release gives up the port of a service whose node is away.
 	Release(ctx context.Context, request ReleaseRequest) (Service, error)
@@ -29,7 +29,7 @@ type Operations interface {
 
 // InviteRequest asks for an invitation.
 type InviteRequest struct {
-	Name    string `json:"name,omitempty"` // of the node; empty: the server finds one
+	Name    string `json:"name,omitempty"` // of the node; empty: the server chooses one
 	Uses    int    `json:"uses,omitempty"` // 0: 1
 	Seconds int64  `json:"seconds,omitempty"`
 	Port    uint16 `json:"port,omitempty"` // public port for its first service; 0: any
@@ -37,7 +37,7 @@ type InviteRequest struct {
 
 // Invited is a new invitation.
 type Invited struct {
-	Invitation string `json:"invitation"` // the text with the secret, which nobody can tell again
+	Invitation string `json:"invitation"` // the text with the secret, which cannot be shown again
 	certs.OpenInvitation
 }
 
@@ -46,13 +46,13 @@ type WithdrawRequest struct {
 	Name string `json:"name"`
 }
 
-// AllowRequest names a node that is let in.
+// AllowRequest names a node to admit.
 type AllowRequest struct {
 	ID   string `json:"id"` // or the name of a node that was revoked
 	Name string `json:"name,omitempty"`
 }
 
-// RevokeRequest names a node that is sent away.
+// RevokeRequest names a node to shut out.
 type RevokeRequest struct {
 	Node string `json:"node"` // id or name
 }
@@ -61,7 +61,7 @@ type RevokeRequest struct {
 type Revoked struct {
 	Node
 	Connections int    `json:"connections"`          // public connections that were ended
-	Invitation  string `json:"invitation,omitempty"` // by which it came, if that still lets other nodes in
+	Invitation  string `json:"invitation,omitempty"` // by which it joined, if that still admits others
 }
 
 // ReleaseRequest names a service: its node and name, or its port.
@@ -91,7 +91,7 @@ const (
 	SentAway = "revoked"
 )
 
-// Status tells how a server is.
+// Status describes a server.
 type Status struct {
 	Running  bool       `json:"running"`
 	Since    *time.Time `json:"since,omitempty"` // when it was started
@@ -104,11 +104,11 @@ type Status struct {
 	Counters *Counters  `json:"counters,omitempty"`
 }
 
-// Counters only grow while a server runs.
+// Counters never decrease while a server runs.
 type Counters struct {
 	Connections uint64 `json:"connections"`
 	Refused     uint64 `json:"refused"`
-	Stalled     uint64 `json:"stalled"` // reset for want of memory
+	Stalled     uint64 `json:"stalled"` // reset for lack of memory
 }
 
 // Service is a service with a port.
@@ -120,7 +120,7 @@ type Service struct {
 	Origin      string       `json:"origin,omitempty"`
 	State       string       `json:"state"`               // online, away or revoked
 	Since       *time.Time   `json:"since,omitempty"`     // when the node's session began
-	HeldUntil   *time.Time   `json:"heldUntil,omitempty"` // nobody else gets the port before
+	HeldUntil   *time.Time   `json:"heldUntil,omitempty"` // nobody else gets the port before that
 	Connections int          `json:"connections"`         // public ones, now
 	In          uint64       `json:"bytesIn"`             // from visitors, since the server was started
 	Out         uint64       `json:"bytesOut"`            // to visitors

@@ -12,11 +12,11 @@ import (
 	"apquic/internal/hint"
 )
 
-// minPrefix is how many characters of an id must be given, at least: a log has eight.
+// minPrefix is the least number of characters of an id that must be given; the log shows eight.
 const minPrefix = 4
 
-// which returns the node that a person means: by its name, its id, or the beginning of that, as a log shows it, of a node
-// that is in the list, or here, or has a port.
+// which returns the node that a person means by its name, its id, or the beginning of the id as the log shows
+// it. The node must be in the list, be connected, or have a port.
 func (a *Authority) which(ctx context.Context, who string) (certs.AuthorizedNode, error) {
 	node, err := a.Nodes.Find(ctx, who)
 	prefix := strings.TrimSuffix(who, "…")
@@ -44,7 +44,7 @@ func (a *Authority) which(ctx context.Context, who string) (certs.AuthorizedNode
 	return node, hint.Add(fmt.Errorf("%d nodes have ids that begin with %s:\n%s", len(texts), prefix, strings.Join(texts, "\n")), "give more of the id")
 }
 
-// candidates are all nodes that the server knows of.
+// candidates returns all nodes that the server knows of.
 func (a *Authority) candidates(ctx context.Context) (map[certs.NodeID]certs.AuthorizedNode, error) {
 	nodes, err := a.all(ctx)
 	if err != nil {

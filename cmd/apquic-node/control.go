@@ -15,14 +15,14 @@ import (
 
 const (
 	statusPath = "/v1/status"
-	// upstreamPatience is how long a service may take to show that it answers.
-	upstreamPatience = 2 * time.Second
+	// upstreamTimeout is how long a service may take to show that it answers.
+	upstreamTimeout = 2 * time.Second
 )
 
-// status is what the node tells of itself.
+// status is what the node reports about itself.
 type status struct {
 	ID        certs.NodeID    `json:"id"`
-	Name      string          `json:"name,omitempty"` // that the server's operator gave it
+	Name      string          `json:"name,omitempty"` // given by the server's operator
 	Version   string          `json:"version"`
 	Server    certs.NodeID    `json:"server"`
 	Address   string          `json:"address"` // of the server
@@ -34,17 +34,18 @@ type status struct {
 	Services  []serviceStatus `json:"services"`
 }
 
-// serviceStatus is what it tells of a service.
+// serviceStatus is what it reports about a service.
 type serviceStatus struct {
 	Service     string `json:"service"`
-	Public      string `json:"public,omitempty"`  // tcp://host:port; not there: it has none
+	Public      string `json:"public,omitempty"`  // tcp://host:port; empty: it has none
 	Refusal     string `json:"refusal,omitempty"` // why it has none
 	Origin      string `json:"origin"`            // the upstream as a URI
 	Answers     bool   `json:"answers"`           // the upstream does
 	Trouble     string `json:"trouble,omitempty"` // why it does not
 	Connections int    `json:"connections"`       // public ones, now
 
-	// What the command saw that dialled the public address, one of the constants in dial.go; not there: it did not.
+	// Outcome of dialling the public address, one of the constants in dial.go; empty: the command did not
+	// dial.
 	Dialled     string `json:"dialled,omitempty"`
 	DialTrouble string `json:"dialTrouble,omitempty"`
 }
@@ -82,8 +83,8 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// answer tells the owner of the data directory how the node is, until stop is called. Without the socket the node works
-// as well, so that why there is none is only logged.
+// answer serves the node's status to the owner of the data directory until stop is called. The node also
+// works without the socket, so a failure to open it is only logged.
 func answer(node *node.Node, dataDir, version string, log *slog.Logger) (stop func()) {
 	if err := os.MkdirAll(dataDir, 0o700); err != nil { // a node whose key is in the configuration may have none yet
 		log.Warn("apquic-node status will not work", "err", err)
@@ -96,7 +97,7 @@ func answer(node *node.Node, dataDir, version string, log *slog.Logger) (stop fu
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+statusPath, func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), upstreamPatience)
+		ctx, cancel := context.WithTimeout(r.Context(), upstreamTimeout)
 		defer cancel()
 		control.Answer(w, statusOf(node.Status(ctx), version))
 	})

@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// dialPatience is how long a public address may take to answer.
-const dialPatience = 3 * time.Second
+// dialTimeout is how long a public address may take to answer.
+const dialTimeout = 3 * time.Second
 
-// What comes of a connection to a public address.
+// Outcomes of dialling a public address.
 const (
 	reachable = "reachable"
 	refused   = "refused"
@@ -23,7 +23,8 @@ const (
 	failed    = "failed" // with the reason
 )
 
-// dialPublic connects to each public address from here, as a visitor would, and closes at once. The upstream may see that.
+// dialPublic connects to each public address from here, as a visitor would, and closes at once. The upstream
+// may see the connection.
 func dialPublic(ctx context.Context, services []serviceStatus) {
 	var dialling sync.WaitGroup
 	for i := range services {
@@ -38,7 +39,7 @@ func dialPublic(ctx context.Context, services []serviceStatus) {
 }
 
 func dialOne(ctx context.Context, address string) (result, trouble string) {
-	ctx, cancel := context.WithTimeout(ctx, dialPatience)
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	switch {
@@ -53,7 +54,7 @@ func dialOne(ctx context.Context, address string) (result, trouble string) {
 	return failed, err.Error()
 }
 
-// dialled says in words what came of it; empty: nothing was dialled.
+// dialled says in words how that went; empty: nothing was dialled.
 func (s serviceStatus) dialled() string {
 	switch s.Dialled {
 	case noAnswer:

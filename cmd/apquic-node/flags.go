@@ -8,42 +8,42 @@ import (
 	"apquic/internal/cli"
 )
 
-const help = `apquic-node makes services of this network reachable from the public internet: an apquic-server lends it
+const help = `apquic-node makes services in this network reachable from the public internet: an apquic-server leases it
 a public port for each, and every connection to that port comes here through one QUIC connection, which the
-node opens itself. For each service it prints a line such as
+node opens. For each service it prints a line such as
 
   web  tcp://203.0.113.5:20000 -> tcp://127.0.0.1:80
 
 Usage:
-  apquic-node join INVITATION  be let in by a server and keep what it takes to find it; - reads the invitation from
-                               stdin, FILE from a file, so that it stands in no list of processes
+  apquic-node join INVITATION  join a server and remember it; - reads the invitation from stdin, FILE from a file,
+                               which keeps it out of process lists
   apquic-node [flags]          run until SIGINT or SIGTERM
-  apquic-node status [--json]  how the running node is: its connection, its services, whether these answer;
+  apquic-node status [--json]  show the running node's connection and services, and whether these answer;
                                --dial also connects to the public addresses, as a visitor would
-  apquic-node check -c FILE    say what a configuration file means, or every mistake in it
+  apquic-node check -c FILE    print what a configuration file means, or every mistake in it
   apquic-node id               print this node's id; makes its key if there is none
 
 Examples:
-  # A web server on this machine. The server printed the invitation; the quotes keep its # from the shell.
+  # A web server on this machine. The server printed the invitation; the quotes protect its # from the shell.
   apquic-node join 'apquic://ID@tunnel.example.com:8090#SECRET'
   apquic-node --upstream 8080
 
   # The same in one line.
   apquic-node --server 'apquic://ID@tunnel.example.com:8090#SECRET' --upstream 127.0.0.1:8080
 
-  # Several services, also of other machines in this network, and a socket of this one.
+  # Several services: of this machine, of another one in this network, and a unix socket.
   apquic-node --upstream ssh=22 --upstream printer=192.168.1.30:631 --upstream app=unix:/run/app.sock
 
-  # The same from a file; say first what it means.
+  # From a file, after checking what it means.
   apquic-node check -c /etc/apquic/node.json
   apquic-node -c /etc/apquic/node.json
 
 Flags:
 %s
-Each flag but the last five can be set in the environment, --data-dir as APQUIC_DATA_DIR. A flag counts
-more than the environment, the environment more than the file.
+Each flag but the last five can be set in the environment, --data-dir as APQUIC_DATA_DIR. Flags override the
+environment, which overrides the file.
 
-Exit status: 0 fine, 1 failed while running, 2 wrong usage, 3 wrong configuration.
+Exit status: 0 success, 1 failed while running, 2 wrong usage, 3 wrong configuration.
 `
 
 // commandFlags are the flags of single commands.
@@ -55,10 +55,10 @@ type commandFlags struct {
 func (f *commandFlags) bind(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.json, "json", false, "with the command status: print JSON")
 	flags.BoolVar(&f.dial, "dial", false, "with the command status: connect to each public address from here")
-	flags.BoolVar(&f.replace, "replace", false, "with the command join: give up the server that was joined before")
+	flags.BoolVar(&f.replace, "replace", false, "with the command join: give up the server joined before")
 }
 
-// only is do, the work of a command, which refuses flags that belong to another one.
+// only returns do, the work of a command, preceded by a check that no flag of another command was given.
 func (f *commandFlags) only(command string, do func(*call) error) func(*call) error {
 	return func(c *call) error {
 		for _, flag := range []struct {

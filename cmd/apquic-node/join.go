@@ -19,11 +19,12 @@ import (
 const (
 	// maxInvitationFile is larger than any invitation, with an editor's extras.
 	maxInvitationFile = 4096
-	// patience is how long a person looks at nothing.
-	patience = 2 * time.Second
+	// quietTime is how long a person sees no output.
+	quietTime = 2 * time.Second
 )
 
-// join lets the node in at a server and keeps that for later; replace: also if it has joined another one.
+// join admits the node to a server and remembers the server; with replace even if the node has joined another
+// one.
 func join(c *call, replace bool) error {
 	if len(c.Operands) == 1 {
 		invitation, err := readInvitation(c.Operands[0], os.Stdin)
@@ -38,8 +39,8 @@ func join(c *call, replace bool) error {
 	}
 	if server.replaces() && !replace {
 		before := server.stored.Invitation
-		return hint.Add(fmt.Errorf("not joined: this node has joined another server before, %s with the id %v", before.Address(), before.Server),
-			"give the new one a directory of its own with --data-dir, and run a node for each; or give the old one up with --replace")
+		return hint.Add(fmt.Errorf("not joined: this node has already joined another server, %s with the id %v", before.Address(), before.Server),
+			"use another --data-dir for the new server and run a node for each, or give up the old one with --replace")
 	}
 	if err := c.Settings.ValidateJoin(); err != nil {
 		return cli.UsageError("apquic-node", err)
@@ -54,7 +55,7 @@ func join(c *call, replace bool) error {
 	if err != nil {
 		return err
 	}
-	waiting := time.AfterFunc(patience, func() {
+	waiting := time.AfterFunc(quietTime, func() {
 		fmt.Fprintf(c.Stderr, "waiting for the server at %s\n", server.known.Invitation.Address())
 	})
 	welcome, err := node.Join(ctx)
@@ -66,13 +67,13 @@ func join(c *call, replace bool) error {
 		return fmt.Errorf("not joined: %w", err)
 	}
 	if err := server.welcomed(welcome); err != nil {
-		return fmt.Errorf("the server has admitted this node, but that cannot be kept: %w", err)
+		return fmt.Errorf("the server has admitted this node, but that cannot be saved: %w", err)
 	}
 	fmt.Fprint(c.Stdout, joined(c.Settings, key.ID(), welcome, server))
 	return nil
 }
 
-// readInvitation reads what stands for an invitation on the command line: itself, - for what comes on stdin, or a file.
+// readInvitation reads the operand of join: an invitation, - for stdin, or a file.
 func readInvitation(operand string, stdin io.Reader) (certs.Invitation, error) {
 	if strings.Contains(operand, "://") {
 		return certs.ParseInvitation(operand)
@@ -81,7 +82,7 @@ func readInvitation(operand string, stdin io.Reader) (certs.Invitation, error) {
 	if operand != "-" {
 		file, err := os.Open(operand)
 		if errors.Is(err, os.ErrNotExist) {
-			return certs.ParseInvitation(operand) // which says what it is instead, and does not repeat a secret
+			return certs.ParseInvitation(operand) // its error says what the operand is instead, without repeating a secret
 		}
 		if err != nil {
 			return certs.Invitation{}, fmt.Errorf("reading the invitation: %w", err)
@@ -89,7 +90,7 @@ func readInvitation(operand string, stdin io.Reader) (certs.Invitation, error) {
 		defer file.Close()
 		from = file
 	}
-	// The first line with something on it: who pastes into a terminal need not end the input.
+	// The first non-empty line: after pasting into a terminal nobody has to end the input.
 	lines := bufio.NewScanner(io.LimitReader(from, maxInvitationFile))
 	line := ""
 	for line == "" && lines.Scan() {
@@ -101,18 +102,18 @@ func readInvitation(operand string, stdin io.Reader) (certs.Invitation, error) {
 	return certs.ParseInvitation(line)
 }
 
-// joined says what was done, and what comes next.
+// joined says what was done and what comes next.
 func joined(config settings.Node, id certs.NodeID, welcome node.Welcome, server *membership) string {
 	var b strings.Builder
-	how := "was admitted before"
+	how := "was already admitted"
 	if welcome.Joined {
-		how = "is admitted from now on"
+		how = "is now admitted"
 	}
 	fmt.Fprintf(&b, "joined %s: node %v", server.known.Invitation.Address(), id)
 	if welcome.Name != "" {
 		fmt.Fprintf(&b, ", called %s there,", welcome.Name)
 	}
-	fmt.Fprintf(&b, " %s\nthe server is kept in %s; next, without an invitation: apquic-node ", how, server.path)
+	fmt.Fprintf(&b, " %s\nthe server is remembered in %s; from now on, without an invitation: apquic-node ", how, server.path)
 	if config.DataDir != settings.DefaultNode().DataDir {
 		fmt.Fprintf(&b, "--data-dir %s ", config.DataDir)
 	}

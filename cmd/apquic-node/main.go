@@ -1,5 +1,5 @@
-// Apquic-node makes services of its network reachable at public ports of an apquic-server.
-// It wires the packages of this module together; what they do is theirs.
+// Apquic-node makes services in its network reachable at public ports of an apquic-server. It only wires the
+// packages of this module together.
 package main
 
 import (
@@ -46,7 +46,7 @@ func program() *cli.Program[settings.Node] {
 	}
 }
 
-// check says what the settings mean.
+// check prints what the settings mean.
 func check(c *call) error {
 	if _, err := findServer(&c.Settings); err != nil {
 		return err
@@ -68,7 +68,7 @@ func printID(c *call) error {
 	return nil
 }
 
-// nodeKey is the key of the configuration, or else the one in the data directory.
+// nodeKey is the key in the configuration, or otherwise the one in the data directory.
 func nodeKey(config settings.Node) (certs.PrivateKey, error) {
 	if !config.Key.IsZero() {
 		return config.Key, nil
@@ -91,7 +91,7 @@ func serve(c *call) error {
 	if err != nil {
 		return cli.UsageError("apquic-node", err)
 	}
-	stopping, cancel := cli.NewStopping(func() { log.Info("SIGHUP: nothing is to be loaded again") })
+	stopping, cancel := cli.NewStopping(func() { log.Info("SIGHUP: there is nothing to reload") })
 	defer cancel()
 
 	cli.RemoveLeftovers(config.DataDir, begun, log)
@@ -104,16 +104,16 @@ func serve(c *call) error {
 		return err
 	}
 	defer stopDebug()
-	results := stdlog.New(c.Stdout, "", 0) // whole lines, whoever writes them
+	results := stdlog.New(c.Stdout, "", 0) // writes whole lines, from any goroutine
 	node, err := newNode(config, key, server, func(c *node.Config) {
 		c.StopNow = stopping.Now
 		c.Services, c.Log, c.OnLease = services(config.Services), log, leaseLines(results, config.Services)
 		c.OnWelcome = func(w node.Welcome) {
 			if err := server.welcomed(w); err != nil {
-				log.Warn("the server cannot be remembered; the node needs --server the next time", "err", err)
+				log.Warn("the server cannot be remembered; the node will need --server next time", "err", err)
 			}
 			if w.Joined {
-				log.Info("the server has let this node in; apquic-node status --dial says whether its firewall lets visitors in, too")
+				log.Info("the server has admitted this node; apquic-node status --dial says whether its firewall lets visitors in")
 			}
 		}
 	})
@@ -121,19 +121,19 @@ func serve(c *call) error {
 		return err
 	}
 	if !server.member && len(server.secret) == 0 {
-		log.Info("the invitation has no secret, which would follow a #: the server must know this node, or admit every node")
+		log.Info("the invitation has no secret after a #: the server must know this node, or admit every node")
 	}
 	if server.replaces() {
-		log.Warn("another server takes the place of the one that was joined, as soon as it admits the node",
+		log.Warn("another server will replace the one that was joined once it admits the node",
 			"joined", server.stored.Invitation.Address())
 	}
 	defer answer(node, config.DataDir, "apquic-node "+cli.Version(), log)()
 	defer heap.Follow(node.MemoryHeld)()
-	defer tellSilentUpstreams(node, log)()
+	defer warnOfSilentUpstreams(node, log)()
 	return node.Run(stopping.Soon)
 }
 
-// newNode makes a node of the settings; more adds what not every command needs.
+// newNode makes a node from the settings; more adds what only some commands need.
 func newNode(config settings.Node, key certs.PrivateKey, server *membership, more func(*node.Config)) (*node.Node, error) {
 	c := node.Config{
 		Key:         key,
@@ -152,13 +152,14 @@ func newNode(config settings.Node, key certs.PrivateKey, server *membership, mor
 	return node.New(c)
 }
 
-// A server that gives a service another address each time gets one line in lineEvery for each service, after a burst.
+// If a server keeps changing the address of a service, one line is printed every lineEvery per service, after
+// a burst.
 const (
 	lineEvery = time.Minute
 	lineBurst = 16
 )
 
-// leaseLines prints a line for each lease, the addresses in one column.
+// leaseLines returns a function that prints a line per lease, with the addresses in one column.
 func leaseLines(to *stdlog.Logger, services []settings.Service) func(node.Lease) {
 	width, limits := 0, make(map[string]*rate.Limiter)
 	for _, s := range services {

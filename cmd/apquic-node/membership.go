@@ -16,30 +16,30 @@ import (
 // serverName is the file of the server that the node has joined.
 const serverName = "server"
 
-// A server that says something else in each Welcome gets one write in storeEvery, after a burst: it must not wear out a
-// memory card. A server that changes its key needs two.
+// If each Welcome of a server says something new, there is one write every storeEvery, after a burst: a
+// server must not wear out a memory card. A change of key needs two writes.
 const (
 	storeEvery = 10 * time.Minute
 	storeBurst = 16
 )
 
-// membership is what the node knows of its server, and how it may get in.
+// membership is what the node knows about its server, and how it may be admitted.
 type membership struct {
 	path   string
-	stored certs.KnownServer // as it stands in the file; zero: there is none
+	stored certs.KnownServer // as in the file; zero: there is none
 	known  certs.KnownServer // as it is
-	secret []byte            // that may have to be shown; nil: none
+	secret []byte            // may have to be shown; nil: none
 	member bool              // the server has admitted this node before
 	writes *rate.Limiter
 }
 
-// findServer makes one of the server in the settings and the one that was joined. Without one in the settings, they
-// get the other.
+// findServer reconciles the server in the settings with the one that was joined, which it puts into the
+// settings if they have none.
 func findServer(config *settings.Node) (*membership, error) {
 	if config.DataDir == "" {
-		return &membership{}, nil // which is a mistake of its own
+		return &membership{}, nil // Validate reports that
 	}
-	// Whoever may write the directory decides which server the node believes.
+	// Whoever can write the directory decides which server the node trusts.
 	if err := certs.CheckDataDir(config.DataDir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func findServer(config *settings.Node) (*membership, error) {
 	case given.Server.IsZero():
 		m.known, m.member = m.stored, true
 		config.Server = m.stored.Invitation
-	case m.stored.Is(given.Server): // perhaps by an id that it had when it invited
+	case m.stored.Is(given.Server): // perhaps by a former id
 		m.known = m.stored
 		m.known.Invitation.Host, m.known.Invitation.Port = given.Host, given.Port
 		if m.member = m.stored.Spent(given.Secret); !m.member {
@@ -69,7 +69,8 @@ func findServer(config *settings.Node) (*membership, error) {
 	return m, nil
 }
 
-// replaces reports whether the server is another one than that in the file, whose place it takes once it admits the node.
+// replaces reports whether the server differs from the one in the file, which it replaces once it admits the
+// node.
 func (m *membership) replaces() bool {
 	id, stored := m.known.Invitation.Server, m.stored
 	return !stored.Invitation.Server.IsZero() && !stored.Is(id) && id != stored.Next

@@ -15,10 +15,10 @@ import (
 
 const natBindingsName = "nat_bindings.json"
 
-// natBindingsFile remembers what was learned of NATs. It may be lost, so it is not synced.
+// natBindingsFile stores what was learned about NATs. It may be lost, so it is not synced.
 type natBindingsFile string
 
-// storedNATBinding is a node.NATBinding as it stands in the file.
+// storedNATBinding is a node.NATBinding as in the file.
 type storedNATBinding struct {
 	Network string    `json:"network"`
 	Proven  int64     `json:"provenSeconds"`
@@ -42,7 +42,7 @@ func (f natBindingsFile) Load() ([]node.NATBinding, error) {
 	var known []node.NATBinding
 	for _, b := range stored {
 		if b.Proven < 0 || b.Proven > maxSeconds || b.Failed < 0 || b.Failed > maxSeconds || b.Losses < 0 {
-			return nil, fmt.Errorf("%s: no node has written this of %q", string(f), b.Network)
+			return nil, fmt.Errorf("%s: impossible values for %q", string(f), b.Network)
 		}
 		known = append(known, node.NATBinding{
 			Network: b.Network, Proven: time.Duration(b.Proven) * time.Second, Failed: time.Duration(b.Failed) * time.Second,
@@ -52,7 +52,7 @@ func (f natBindingsFile) Load() ([]node.NATBinding, error) {
 	return known, nil
 }
 
-// maxSeconds is longer than any idle time that is tried.
+// maxSeconds is more than any idle time tried.
 const maxSeconds = 3600
 
 func (f natBindingsFile) Save(known []node.NATBinding) error {
@@ -68,7 +68,7 @@ func (f natBindingsFile) Save(known []node.NATBinding) error {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(string(f)), 0o700); err != nil {
-		return err // a node whose key is in the configuration may have no directory yet
+		return err // a node whose key is in the configuration may not have a directory yet
 	}
 	return cli.ReplaceFile(string(f), append(text, '\n'))
 }

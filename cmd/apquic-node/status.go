@@ -12,7 +12,7 @@ import (
 	"apquic/internal/control"
 )
 
-// printStatus asks the running node how it is, and dials its public addresses if it shall.
+// printStatus asks the running node for its status and, with dial, dials its public addresses.
 func printStatus(c *call, dial, asJSON bool) error {
 	ctx, cancel := cli.UntilStopped()
 	defer cancel()
@@ -77,10 +77,10 @@ func (s serviceStatus) upstream() string {
 	return "upstream does not answer: " + s.Trouble
 }
 
-// bare is an address without what all of them begin with.
+// bare is an address without the prefix that all of them have.
 func bare(address string) string { return strings.TrimPrefix(address, "tcp://") }
 
-// age is d in its two greatest units.
+// age is d in its two largest units.
 func age(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch d = d.Truncate(time.Second); {

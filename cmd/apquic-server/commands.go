@@ -14,10 +14,10 @@ import (
 	"apquic/internal/cli"
 )
 
-// commandTime bounds what a command may take.
+// commandTime is how long a command may take.
 const commandTime = time.Minute
 
-// with calls do with the operations of the data directory.
+// with calls do with the operations on the data directory.
 func with(c *call, do func(context.Context, admin.Operations) error) error {
 	if err := c.Validate(); err != nil {
 		return err
@@ -32,12 +32,12 @@ func with(c *call, do func(context.Context, admin.Operations) error) error {
 	return do(ctx, operations)
 }
 
-// invite prints an invitation, which nobody can print again.
+// invite prints an invitation, which cannot be printed again.
 func invite(c *call, o *options) error {
 	return with(c, func(ctx context.Context, operations admin.Operations) error {
 		request := admin.InviteRequest{Uses: o.uses, Seconds: int64(time.Duration(o.expires) / time.Second), Port: o.port}
 		if o.uses < 1 {
-			return cli.UsageError("apquic-server", errors.New("--uses: want a number from 1 on"))
+			return cli.UsageError("apquic-server", errors.New("--uses: want a number of at least 1"))
 		}
 		if len(c.Operands) > 0 {
 			request.Name = c.Operands[0]
@@ -59,14 +59,14 @@ func invite(c *call, o *options) error {
 	})
 }
 
-// invitations lists the open ones, or withdraws one.
+// invitations lists the open invitations, or withdraws one.
 func invitations(c *call, o *options) error {
 	return with(c, func(ctx context.Context, operations admin.Operations) error {
 		if o.withdraw != "" {
 			if err := operations.Withdraw(ctx, admin.WithdrawRequest{Name: o.withdraw}); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.Stdout, "The invitation %s no longer lets anybody in.\n", o.withdraw)
+			fmt.Fprintf(c.Stdout, "The invitation %s no longer admits anybody.\n", o.withdraw)
 			return nil
 		}
 		list, err := operations.ListInvitations(ctx)
@@ -106,9 +106,9 @@ func revoke(c *call, _ *options) error {
 		if revoked.Connections == 1 {
 			plural = ""
 		}
-		fmt.Fprintf(c.Stdout, "%s is sent away (%d connection%s ended); nobody else gets its ports for 30 days.\n", nameOf(revoked.Node), revoked.Connections, plural)
+		fmt.Fprintf(c.Stdout, "%s is shut out (%d connection%s ended); nobody else gets its ports for 30 days.\n", nameOf(revoked.Node), revoked.Connections, plural)
 		if revoked.Invitation != "" {
-			fmt.Fprintf(c.Stdout, "Its invitation still lets in other nodes, so also its owner with a new key; apquic-server invitation --withdraw %s ends that.\n", revoked.Invitation)
+			fmt.Fprintf(c.Stdout, "Its invitation still admits other nodes, so its owner can return with a new key; apquic-server invitation --withdraw %s ends that.\n", revoked.Invitation)
 		}
 		return nil
 	})
@@ -149,7 +149,7 @@ func release(c *call, _ *options) error {
 	} else {
 		port, err := strconv.ParseUint(c.Operands[0], 10, 16)
 		if err != nil || port == 0 {
-			return cli.UsageError("apquic-server", errors.New("release wants a node and its service, or a port"))
+			return cli.UsageError("apquic-server", errors.New("release: want a node and its service, or a port"))
 		}
 		request = admin.ReleaseRequest{Port: uint16(port)}
 	}
@@ -158,7 +158,7 @@ func release(c *call, _ *options) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.Stdout, "The port %d is nobody's now.\n", service.Port)
+		fmt.Fprintf(c.Stdout, "The port %d is free now.\n", service.Port)
 		return nil
 	})
 }

@@ -17,7 +17,7 @@ import (
 	"apquic/quicproxy/admission"
 )
 
-// The files of the data directory, beside the store of the leases.
+// The files in the data directory, beside the lease store.
 const (
 	keyFile         = "key"
 	resetKeyFile    = "reset_key"
@@ -26,10 +26,10 @@ const (
 	invitationsFile = "invitations"
 	leasesFile      = "leases.db"
 	peersFile       = "peers"          // where the nodes were
-	addressFile     = "public_address" // where nodes reach the server, as of its last start
+	addressFile     = "public_address" // where nodes reached the server when it last started
 )
 
-// makeDataDir makes the data directory, for its owner alone, and proves that it can be written.
+// makeDataDir makes the data directory, for its owner alone, and checks that it can be written.
 func makeDataDir(path string) error {
 	err := os.MkdirAll(path, 0o700)
 	if err == nil {
@@ -41,17 +41,17 @@ func makeDataDir(path string) error {
 	}
 	if err != nil {
 		return hint.Add(fmt.Errorf("the data directory cannot be used: %w", err),
-			"choose another one with --data-dir, or give this user the right to write it")
+			"choose another one with --data-dir, or give this user write access")
 	}
 	return checkDataDir(path)
 }
 
-// checkDataDir refuses files that others could write: whoever does so decides who may have ports.
+// checkDataDir refuses files that others could write and so decide who may have ports.
 func checkDataDir(path string) error {
 	return certs.CheckDataDir(path, authorizedFile, invitationsFile, leasesFile)
 }
 
-// serverKey is the key of the configuration, or else the one in the data directory.
+// serverKey is the key in the configuration, or otherwise the one in the data directory.
 func serverKey(config settings.Server) (certs.PrivateKey, error) {
 	if !config.Key.IsZero() {
 		return config.Key, nil
@@ -59,7 +59,7 @@ func serverKey(config settings.Server) (certs.PrivateKey, error) {
 	return certs.LoadOrCreateKey(filepath.Join(config.DataDir, keyFile))
 }
 
-// quicKeys are the secrets that must survive a restart for nodes to notice it at once.
+// quicKeys are the secrets that must survive a restart so that nodes notice it at once.
 func quicKeys(dataDir string) (reset, token [32]byte, err error) {
 	for file, key := range map[string]*[32]byte{resetKeyFile: &reset, tokenKeyFile: &token} {
 		secret, err := certs.LoadOrCreateSecret(filepath.Join(dataDir, file), len(key))
@@ -78,7 +78,7 @@ func admits(config settings.Server, authority *admin.Authority, log *slog.Logger
 	})
 }
 
-// whoMay says in words what admission does.
+// whoMay says in words whom admission admits.
 func whoMay(config settings.Server) string {
 	if config.Open {
 		return "every node"
@@ -86,24 +86,24 @@ func whoMay(config settings.Server) string {
 	return "nodes in " + filepath.Join(config.DataDir, authorizedFile) + " and invited ones"
 }
 
-// writePublicAddress keeps for the commands where nodes reach the server.
+// writePublicAddress stores where nodes reach the server, for the commands.
 func writePublicAddress(dataDir, host string, port uint16) error {
 	address := net.JoinHostPort(host, strconv.Itoa(int(port)))
 	return cli.ReplaceFile(filepath.Join(dataDir, addressFile), []byte(address+"\n"))
 }
 
-// hasPublicAddress reports whether a server ever ran here.
+// hasPublicAddress reports whether a server has ever run here.
 func hasPublicAddress(dataDir string) bool {
 	_, err := os.Stat(filepath.Join(dataDir, addressFile))
 	return err == nil
 }
 
-// readPublicAddress returns where nodes reached the server when it ran last.
+// readPublicAddress returns where nodes reached the server when it last ran.
 func readPublicAddress(dataDir string) (host string, port uint16, err error) {
 	path := filepath.Join(dataDir, addressFile)
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return "", 0, hint.Add(fmt.Errorf("where nodes reach this server is not known: %w", err), "start the server once")
+		return "", 0, hint.Add(fmt.Errorf("this server's public address is unknown: %w", err), "start the server once")
 	}
 	host, digits, err := net.SplitHostPort(strings.TrimSpace(string(text)))
 	number, wrong := strconv.ParseUint(digits, 10, 16)

@@ -13,8 +13,8 @@ import (
 	"apquic/internal/settings"
 )
 
-// publicHost is the host for invitations and public addresses: the one that was given, the address that is
-// listened on if it is only one, the machine's first public address, or any that it has.
+// publicHost is the host for invitations and public addresses: the one given, the listening address if there
+// is only one, the machine's first public address, or any other.
 func publicHost(config settings.Server) string {
 	if config.PublicHost != "" {
 		return config.PublicHost
@@ -23,7 +23,7 @@ func publicHost(config settings.Server) string {
 	if ip, err := netip.ParseAddr(host); host != "" && (err != nil || !ip.IsUnspecified()) {
 		return host
 	}
-	addresses, _ := net.InterfaceAddrs() // none is the same as unknown
+	addresses, _ := net.InterfaceAddrs() // on error there are none
 	best := netip.Addr{}
 	for _, address := range addresses {
 		prefix, err := netip.ParsePrefix(address.String())
@@ -55,30 +55,30 @@ func rank(config settings.Server, ip netip.Addr) int {
 	return 4
 }
 
-// sharedAddresses are those of carriers' NATs (RFC 6598).
+// sharedAddresses are those of carrier-grade NATs (RFC 6598).
 var sharedAddresses = netip.MustParsePrefix("100.64.0.0/10")
 
 func isPrivate(ip netip.Addr) bool { return ip.IsPrivate() || sharedAddresses.Contains(ip) }
 
-// wantedBuffer is the socket buffer that quic-go asks for.
+// wantedBuffer is the socket buffer that quic-go requests.
 const wantedBuffer = 7 << 20
 
-// advise logs what will go wrong later although it works now; what is for a person at leisure, at the first start only.
+// advise logs what works now but will fail later; advice that is not urgent only on the first start.
 func advise(log *slog.Logger, config settings.Server, host string, firstStart bool) {
 	ip, err := netip.ParseAddr(host)
 	switch {
 	case config.PublicHost != "":
 	case err == nil && isPrivate(ip):
-		log.Warn("the invitation carries a private address, which nodes elsewhere cannot reach; --public-host sets another", "host", host)
+		log.Warn("the invitation has a private address, which nodes elsewhere cannot reach; set another with --public-host", "host", host)
 	case host == noHost:
-		log.Warn("this machine has no address yet, so invitations and public addresses say "+noHost+" until it has one; --public-host sets another",
+		log.Warn("this machine has no address yet, so invitations and public addresses say "+noHost+" until it has one; set another with --public-host",
 			"host", host)
 	}
 	if !firstStart {
 		return
 	}
 	if runtime.GOOS != "linux" || os.Geteuid() == 0 {
-		return // others have no such limit, or it does not bind them
+		return // other systems have no such limit, or are not bound by it
 	}
 	limit, err := os.ReadFile("/proc/sys/net/core/rmem_max")
 	if err != nil {

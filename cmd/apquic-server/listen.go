@@ -21,23 +21,23 @@ func listenUDP(config settings.Server) (*net.UDPConn, error) {
 	err = fmt.Errorf("cannot listen for nodes on UDP %s: %w", config.Listen, err)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, hint.Add(err, "another program has this port, perhaps another apquic-server: stop it, or choose another with --listen")
+		return nil, hint.Add(err, "another program uses this port, perhaps another apquic-server: stop it, or choose another port with --listen")
 	case errors.Is(err, syscall.EACCES):
-		return nil, hint.Add(err, "ports below 1024 need a privilege: choose a higher one with --listen")
+		return nil, hint.Add(err, "ports below 1024 need privileges: choose a higher one with --listen")
 	}
 	return nil, hint.Add(err, "--listen takes an address of this machine and a port, or just :8090")
 }
 
-// publicListener opens public listeners, at one address or at all of the families that are on.
+// publicListener returns how to open public listeners, on one address or on all of the enabled families.
 func publicListener(config settings.Server) func(port uint16) (net.Listener, error) {
 	network := "tcp" + family(config)
-	address, _ := netip.ParseAddr(config.PublicListen) // valid, or not given
+	address, _ := netip.ParseAddr(config.PublicListen) // valid or empty
 	return func(port uint16) (net.Listener, error) {
 		return net.ListenTCP(network, net.TCPAddrFromAddrPort(netip.AddrPortFrom(address, port)))
 	}
 }
 
-// family is the ending of a network's name that goes with the address families that are on.
+// family is the suffix of a network's name ("4", "6" or "") for the enabled address families.
 func family(config settings.Server) string {
 	switch {
 	case !config.IPv6:
@@ -48,7 +48,7 @@ func family(config settings.Server) string {
 	return ""
 }
 
-// tryRange fails when not one port of the range can be had: better now than at the first node.
+// tryRange fails if no port of the range can be opened: better now than with the first node.
 func tryRange(ports lease.PortRange, listen func(port uint16) (net.Listener, error)) error {
 	var first error
 	for port := range ports.All() {
@@ -65,7 +65,7 @@ func tryRange(ports lease.PortRange, listen func(port uint16) (net.Listener, err
 		return hint.Add(err, "--public-listen takes an address that this machine has")
 	}
 	if errors.Is(first, syscall.EACCES) {
-		return hint.Add(err, "ports below 1024 need a privilege: choose higher ones with --range")
+		return hint.Add(err, "ports below 1024 need privileges: choose higher ones with --range")
 	}
-	return hint.Add(err, "other programs have them: choose other ports with --range")
+	return hint.Add(err, "other programs use them: choose other ports with --range")
 }

@@ -1,5 +1,5 @@
-// Apquic-server lends public ports to nodes behind NAT and relays the connections that arrive there.
-// It wires the packages of this module together; what they do is theirs.
+// Apquic-server leases public ports to nodes behind NAT and relays the connections that arrive there. It only
+// wires the packages of this module together.
 package main
 
 import (
@@ -13,7 +13,7 @@ import (
 )
 
 func main() {
-	// quic-go's own warning about socket buffers is for programmers; advise has ours.
+	// quic-go's own warning about socket buffers is for programmers; advise has one for operators.
 	os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true")
 	os.Exit(program().Main(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
@@ -46,7 +46,7 @@ func program() *cli.Program[settings.Server] {
 	}
 }
 
-// check says what the settings mean.
+// check prints what the settings mean.
 func check(c *call) error {
 	if err := c.Validate(); err != nil {
 		return err
@@ -55,7 +55,7 @@ func check(c *call) error {
 	return nil
 }
 
-// printID makes no key: it would be another server's.
+// printID does not make a key, which would be another server's.
 func printID(c *call) error {
 	key, err := existingKey(c.Settings)
 	if err != nil {

@@ -18,7 +18,8 @@ import (
 	"apquic/quicproxy/server"
 )
 
-// operations are those of the server that runs on the data directory, or else work on its files; done ends their use.
+// operations returns those of the server running on the data directory, or ones that work on its files; done
+// releases them.
 func operations(ctx context.Context, config settings.Server) (admin.Operations, func(), error) {
 	client, err := admin.Connect(ctx, config.DataDir)
 	if err == nil {
@@ -34,12 +35,12 @@ func operations(ctx context.Context, config settings.Server) (admin.Operations, 
 	if err := checkDataDir(config.DataDir); err != nil {
 		return nil, nil, err
 	}
-	// The store is open for one process at a time. So commands that change a file come one after the other, and none
-	// changes what a server that starts just now has read.
+	// Only one process at a time can open the store. So commands that change a file run one after the other,
+	// and none changes what a server that is just starting has read.
 	leases := &leaseFile{path: filepath.Join(config.DataDir, leasesFile)}
 	if _, err := leases.open(); err != nil {
 		if client, notRunning := admin.Connect(ctx, config.DataDir); notRunning == nil {
-			return client, func() {}, nil // it has started meanwhile
+			return client, func() {}, nil // a server has started meanwhile
 		}
 		return nil, nil, err
 	}
@@ -49,7 +50,7 @@ func operations(ctx context.Context, config settings.Server) (admin.Operations, 
 	return authority, leases.close, nil
 }
 
-// authorityOf lacks a core and an address.
+// authorityOf returns an Authority without a core and an address.
 func authorityOf(config settings.Server, key certs.PrivateKey) *admin.Authority {
 	return &admin.Authority{
 		Nodes:       certs.NewAuthorizedNodes(filepath.Join(config.DataDir, authorizedFile)),
@@ -59,19 +60,19 @@ func authorityOf(config settings.Server, key certs.PrivateKey) *admin.Authority 
 	}
 }
 
-// existingKey is the server's key; none is made: it would be another server's.
+// existingKey is the server's key. It never makes one, which would be another server's.
 func existingKey(config settings.Server) (certs.PrivateKey, error) {
 	if !config.Key.IsZero() {
 		return config.Key, nil
 	}
 	key, err := certs.LoadKey(filepath.Join(config.DataDir, keyFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return key, hint.Add(err, "no server ever ran on this data directory: --data-dir says which one, and a server makes its key at its first start")
+		return key, hint.Add(err, "no server has ever run on this data directory: name another with --data-dir, or start the server once to make its key")
 	}
 	return key, err
 }
 
-// leaseFile is the admin.Core of a server that does not run: the file of its leases.
+// leaseFile is the admin.Core of a server that is not running: its lease file.
 type leaseFile struct {
 	path  string
 	store lease.Store // nil: not opened yet
@@ -82,7 +83,7 @@ func (f *leaseFile) open() (lease.Store, error) {
 		return f.store, nil
 	}
 	if _, err := os.Stat(f.path); errors.Is(err, fs.ErrNotExist) {
-		f.store = lease.NewMemoryStore() // without leases
+		f.store = lease.NewMemoryStore() // there are no leases
 		return f.store, nil
 	}
 	store, err := boltstore.Open(f.path)
@@ -111,7 +112,7 @@ func (f *leaseFile) Status(ctx context.Context) (server.Status, error) {
 // Disconnect implements admin.Core: the server keeps the node's ports from others when it starts.
 func (f *leaseFile) Disconnect(context.Context, certs.NodeID) error { return nil }
 
-// Forget implements admin.Core. No node is here while no server runs, whatever the file says.
+// Forget implements admin.Core. No node is connected while no server runs, whatever the file says.
 func (f *leaseFile) Forget(ctx context.Context, key lease.Key) error {
 	store, err := f.open()
 	if err != nil {

@@ -22,20 +22,21 @@ type options struct {
 	withdraw string
 	json     bool
 
-	flags *pflag.FlagSet // which were given
+	flags *pflag.FlagSet // says which were given
 }
 
 func (o *options) bind(flags *pflag.FlagSet) {
 	*o = options{uses: 1, expires: expiry(7 * 24 * time.Hour), flags: flags}
-	flags.IntVar(&o.uses, "uses", o.uses, "invite: how many nodes the invitation lets in")
-	flags.Var(&o.expires, "expires", "invite: `TIME` after which it no longer lets anybody in, such as 24h or 7d")
+	flags.IntVar(&o.uses, "uses", o.uses, "invite: how many nodes the invitation admits")
+	flags.Var(&o.expires, "expires", "invite: `TIME` after which it expires, such as 24h or 7d")
 	flags.Uint16Var(&o.port, "port", 0, "invite: the public `PORT` for the node's first service (default: any)")
-	flags.BoolVar(&o.qr, "qr", false, "invite: show it as a QR code, too, on stderr")
-	flags.StringVar(&o.withdraw, "withdraw", "", "invitation: end the one of this `NAME`")
+	flags.BoolVar(&o.qr, "qr", false, "invite: also show it as a QR code, on stderr")
+	flags.StringVar(&o.withdraw, "withdraw", "", "invitation: withdraw the one with this `NAME`")
 	flags.BoolVar(&o.json, "json", false, "nodes, status, invitation: print JSON")
 }
 
-// command is run with at least so many words behind it, and with these flags alone.
+// command returns run, preceded by a check that at least so many operands and none but these flags were
+// given.
 func (o *options) command(least int, flags string, run func(*call, *options) error) func(*call) error {
 	return func(c *call) error {
 		var wrong []error
@@ -45,7 +46,7 @@ func (o *options) command(least int, flags string, run func(*call, *options) err
 			}
 		})
 		if len(c.Operands) < least {
-			wrong = append(wrong, errors.New("the command wants to know whom or what it is about"))
+			wrong = append(wrong, errors.New("the command needs to know which node, service or port"))
 		}
 		if err := errors.Join(wrong...); err != nil {
 			return cli.UsageError("apquic-server", err)
@@ -54,7 +55,7 @@ func (o *options) command(least int, flags string, run func(*call, *options) err
 	}
 }
 
-// expiry is a duration that may be in days.
+// expiry is a duration that may be given in days.
 type expiry time.Duration
 
 func (e *expiry) String() string {

@@ -13,8 +13,8 @@ import (
 	"apquic/quicproxy/server"
 )
 
-// peerFile remembers where the nodes were, an address and a node id a line. It is no more than a hint, so it is
-// neither synced nor checked: what is something else is left out.
+// peerFile stores where the nodes were, an address and a node id per line. It is only a hint, so it is
+// neither synced nor checked: invalid lines are skipped.
 type peerFile string
 
 func (f peerFile) Load() (peers []server.Peer, err error) {

@@ -9,8 +9,8 @@ import (
 // quiet is the empty border that readers need, in modules.
 const quiet = 2
 
-// drawQR draws a code with a character for each two modules, dark ones as spaces: most terminals are dark, and
-// readers take the inverse of light ones, too.
+// drawQR draws a code with one character per two modules, dark ones as spaces: most terminals are dark, and
+// readers also accept the inverse, which light ones show.
 func drawQR(code *qr.Code) string {
 	light := func(x, y int) bool {
 		return y < code.Size+quiet && !code.Black(x, y)

@@ -15,14 +15,14 @@ import (
 
 const (
 	nextKeyFile     = "next_key"     // announced to nodes
-	previousKeyFile = "previous_key" // the one before
+	previousKeyFile = "previous_key" // the one before the present one
 )
 
-// rotateKey does one step of the change to another key, or says which is next.
+// rotateKey does one step of the change to another key, or says which step is next.
 func rotateKey(c *call) error {
 	config := c.Settings
 	if !config.Key.IsZero() {
-		return cli.UsageError("apquic-server", errors.New("the key of this server is in its configuration: remove it from there to have it in the data directory"))
+		return cli.UsageError("apquic-server", errors.New("this server's key is in its configuration: remove it there to keep the key in the data directory"))
 	}
 	key, err := existingKey(config)
 	if err != nil {
@@ -42,13 +42,13 @@ func rotateKey(c *call) error {
 	}
 }
 
-// nextID is nobody's if no key is announced.
+// nextID is zero if no key is announced.
 func nextID(config settings.Server) (certs.NodeID, error) { return idIn(config, nextKeyFile) }
 
-// formerID is nobody's if the server had no other key before, or nobody shall know.
+// formerID is zero if the server has no former key, or its file was removed.
 func formerID(config settings.Server) (certs.NodeID, error) { return idIn(config, previousKeyFile) }
 
-// idIn is the id of the key in a file of the data directory; nobody's if there is no file.
+// idIn is the id of the key in a file of the data directory; zero if there is no file.
 func idIn(config settings.Server, file string) (certs.NodeID, error) {
 	key, err := certs.LoadKeyIfThere(filepath.Join(config.DataDir, file))
 	return key.ID(), err
@@ -59,12 +59,12 @@ func tellRotation(c *call, present certs.NodeID) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.Stdout, "the key of this server is that of %v\n", present)
+	fmt.Fprintf(c.Stdout, "this server's key is that of %v\n", present)
 	if next.IsZero() {
-		fmt.Fprintln(c.Stdout, "no other one is announced; apquic-server rotate-key announce begins")
+		fmt.Fprintln(c.Stdout, "no other key is announced; apquic-server rotate-key announce starts a change")
 		return nil
 	}
-	fmt.Fprintf(c.Stdout, "announced is that of %v; apquic-server rotate-key switch, then a restart, changes to it\n", next)
+	fmt.Fprintf(c.Stdout, "that of %v is announced; apquic-server rotate-key switch, then a restart, changes to it\n", next)
 	return nil
 }
 
@@ -86,15 +86,15 @@ func switchKey(c *call, present certs.NodeID) error {
 		return err
 	}
 	if next.IsZero() {
-		return hint.Add(errors.New("no next key is announced: nodes would not know the server again"), "apquic-server rotate-key announce comes first")
+		return hint.Add(errors.New("no next key is announced: nodes would not recognise the server"), "run apquic-server rotate-key announce first")
 	}
 	in := func(name string) string { return filepath.Join(c.Settings.DataDir, name) }
 	if _, err := certs.SucceedKey(in(keyFile), in(nextKeyFile), in(previousKeyFile)); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.Stdout, `the key is that of %v from the next start of the server on
+	fmt.Fprintf(c.Stdout, `the key is that of %v from the server's next start on
 nodes that were told follow by themselves; others need a new invitation
-invitations with the id %v let only such nodes in that know of the change
+invitations with the id %v work only for nodes that know of the change
 `, next, present)
 	return nil
 }
@@ -107,6 +107,6 @@ func cancelKey(c *call) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(c.Stdout, "the key stays; nodes are told when they connect after the next start of the server")
+	fmt.Fprintln(c.Stdout, "the key stays; nodes are told when they connect after the server's next start")
 	return nil
 }

@@ -39,7 +39,7 @@ func serve(c *call) error {
 		return cli.UsageError("apquic-server", err)
 	}
 	stopping, cancel := cli.NewStopping(func() {
-		log.Info("SIGHUP: nothing is to be loaded again; authorized_nodes is read whenever it changes")
+		log.Info("SIGHUP: there is nothing to reload; authorized_nodes is read whenever it changes")
 	})
 	defer cancel()
 	ctx := stopping.Soon
@@ -69,7 +69,7 @@ func serve(c *call) error {
 	if err != nil {
 		return err
 	}
-	if kept.manager.Inherited() == 0 { // else it has some already
+	if kept.manager.Inherited() == 0 { // otherwise it has some already
 		if err := tryRange(config.Range, parts.ListenPublic); err != nil {
 			return err
 		}
@@ -79,10 +79,10 @@ func serve(c *call) error {
 	return serveNodes(ctx, c, parts, kept)
 }
 
-// serveNodes runs the server that the parts make, with the socket on which commands reach it.
+// serveNodes runs the server made from parts, and the socket on which commands reach it.
 func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets) error {
 	config, log := c.Settings, parts.Log
-	leases, err := parts.Store.List(context.WithoutCancel(ctx)) // a signal to stop is no error of the store
+	leases, err := parts.Store.List(context.WithoutCancel(ctx)) // a signal to stop is not an error of the store
 	if err != nil {
 		return err
 	}
@@ -96,11 +96,11 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	authority.Address = func() (string, uint16, error) { return publicHost(config), port, nil }
 	parts.Admit = admits(config, authority, log)
 	parts.Ready = func() {
-		log.Info("listening for nodes", "udp", parts.PacketConn.LocalAddr().String(), "lends", config.Range.String(),
+		log.Info("listening for nodes", "udp", parts.PacketConn.LocalAddr().String(), "leases", config.Range.String(),
 			"leases", len(leases), "admits", whoMay(config))
 		advise(log, config, publicHost(config), firstStart)
 		if err := greet(ctx, c, authority); err != nil {
-			log.Error("no invitation could be made", "err", err)
+			log.Error("cannot make an invitation", "err", err)
 		}
 		kept.closeRest()
 		kept.notify(systemd.Ready)
@@ -127,8 +127,8 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	return server.Run(ctx)
 }
 
-// greet prints what lets a node in: an invitation at the first start, if a person is there to read it. A secret must
-// not get into a journal, so otherwise it is the command that makes one.
+// greet prints an invitation on the first start, if a person is there to read it. A secret must not get into
+// a journal, so otherwise it prints the command that makes one.
 func greet(ctx context.Context, c *call, authority *admin.Authority) error {
 	if c.Settings.Open {
 		host, port, _ := authority.Address()
@@ -160,7 +160,7 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// quoted makes one word of s for a shell.
+// quoted makes s one word for a shell.
 func quoted(s string) string {
 	if strings.ContainsFunc(s, func(r rune) bool {
 		return !(unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("/._-+", r))
@@ -170,7 +170,7 @@ func quoted(s string) string {
 	return s
 }
 
-// serverConfig is what the settings and the files of the data directory make of a server.
+// serverConfig makes the configuration of a server from the settings and the files in the data directory.
 func serverConfig(config settings.Server, log *slog.Logger) (server.Config, error) {
 	key, err := serverKey(config)
 	if err != nil {

@@ -15,24 +15,25 @@ import (
 )
 
 const (
-	// closing is how long systemd may take to close a socket after a barrier: it does so in another thread.
+	// closing is how long systemd may take to close a socket after a barrier, since it does so in another
+	// thread.
 	closing = 256 * time.Millisecond
-	// lately is how long a socket that was closed is remembered, and maxLately how many are.
+	// lately is how long closed sockets are remembered, and maxLately how many.
 	lately, maxLately = 10 * time.Second, 1024
 )
 
-// sockets are those that outlive the process where systemd keeps them: who comes while the service restarts waits in
-// them, and is served by the next process.
+// sockets outlive the process where systemd keeps them: clients that come during a restart wait in them for
+// the next process.
 type sockets struct {
 	config  settings.Server
 	manager *systemd.Manager // nil: there is none
 	log     *slog.Logger
 
 	mu     sync.Mutex
-	lately map[string]time.Time // when which socket was closed
+	lately map[string]time.Time // when each socket was closed
 }
 
-// tidy closes sockets that were opened by other settings: they may have the very ports that are about to be opened.
+// tidy closes sockets opened with other settings, which may have the very ports that are about to be opened.
 func (s *sockets) tidy() {
 	udp, tcp := s.udpName(), s.tcpName("")
 	names, err := s.manager.CloseRest(func(name string) bool { return name == udp || strings.HasPrefix(name, tcp) })
@@ -66,7 +67,7 @@ func (s *sockets) listenUDP() (*net.UDPConn, error) {
 	return conn, err
 }
 
-// listenPublic returns how public listeners are opened.
+// listenPublic returns how to open public listeners.
 func (s *sockets) listenPublic() func(port uint16) (net.Listener, error) {
 	listen := publicListener(s.config)
 	if s.manager == nil {
@@ -92,7 +93,7 @@ func (s *sockets) listenPublic() func(port uint16) (net.Listener, error) {
 	}
 }
 
-// inherited returns the listener at a port that the process before had; nil: there is none that is one.
+// inherited returns the previous process's listener at a port; nil: there is none.
 func (s *sockets) inherited(name string, port uint16) *net.TCPListener {
 	file := s.manager.Take(name)
 	if file == nil {
@@ -110,17 +111,17 @@ func (s *sockets) inherited(name string, port uint16) *net.TCPListener {
 	return nil
 }
 
-// discard takes a socket out of the store that is not what its name says, before another one gets that name.
+// discard removes a socket that is not what its name says from the store, before another one gets that name.
 func (s *sockets) discard(name string) {
-	s.log.Warn("a socket of the process before cannot be used", "socket", name)
+	s.log.Warn("a socket of the previous process cannot be used", "socket", name)
 	s.remove(name)
 }
 
-// leaseEnded takes the listener of a port out of the store, since its lease has ended. All others stay there, however this
-// process ends: the next one serves them.
+// leaseEnded removes the listener of a port from the store, since its lease has ended. All others stay there,
+// however this process ends, and the next one serves them.
 func (s *sockets) leaseEnded(port uint16) { s.remove(s.tcpName(strconv.Itoa(int(port)))) }
 
-// remove has systemd close a socket, and notes that: for a moment its port is not free yet.
+// remove makes systemd close a socket, and notes that, because for a moment its port is not free yet.
 func (s *sockets) remove(name string) {
 	s.closed(name)
 	if err := s.manager.Remove(name); err != nil {
@@ -128,26 +129,27 @@ func (s *sockets) remove(name string) {
 	}
 }
 
-// store keeps a socket. It is of use only at the next restart, so that a failure stops nothing.
+// store keeps a socket. It is needed only at the next restart, so a failure stops nothing.
 func (s *sockets) store(name string, socket syscall.Conn) {
 	if err := s.manager.Store(name, socket); err != nil {
 		s.log.Debug("a socket will not outlive this process", "err", err)
 	}
 }
 
-// closeRest closes what the process before had and this one has no use for, such as the ports of leases that ended.
+// closeRest closes sockets of the previous process that this one does not need, such as the ports of leases
+// that ended.
 func (s *sockets) closeRest() {
 	names, err := s.manager.CloseRest(nil)
 	for _, name := range names {
 		s.closed(name)
 	}
 	if err != nil {
-		s.log.Debug("sockets of the process before", "err", err)
+		s.log.Debug("sockets of the previous process", "err", err)
 	}
 }
 
-// stops is called when the server stops, and reports whether another process is to follow. Systemd does not say whether it
-// restarts the service; a node that tries in vain to come back at once has lost nothing.
+// stops is called when the server stops, and reports whether another process may follow. systemd does not say
+// whether it restarts the service; a node that tries to return at once in vain has lost nothing.
 func (s *sockets) stops() (restarting bool) {
 	s.notify(systemd.Stopping)
 	return s.manager != nil
@@ -155,7 +157,7 @@ func (s *sockets) stops() (restarting bool) {
 
 func (s *sockets) notify(state string) {
 	if err := s.manager.Notify(state); err != nil {
-		s.log.Warn("systemd does not hear of the state of the service", "state", state, "err", err)
+		s.log.Warn("systemd cannot be told the state of the service", "state", state, "err", err)
 	}
 }
 
@@ -169,7 +171,7 @@ func (s *sockets) closed(name string) {
 	s.lately[name] = time.Now()
 }
 
-// closedLately reports whether systemd may have a socket still that it was told to close.
+// closedLately reports whether systemd may still have a socket open that it was told to close.
 func (s *sockets) closedLately(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -183,7 +185,8 @@ func (s *sockets) tcpName(port string) string {
 	return socketName("tcp", s.config, s.config.PublicListen, port)
 }
 
-// socketName says all that a socket depends on: one that was opened by other settings has another name, and is closed.
+// socketName contains everything a socket depends on: one opened with other settings has another name, and is
+// closed.
 func socketName(kind string, config settings.Server, parts ...string) string {
 	name := kind + family(config) + "-" + strings.Join(parts, "-")
 	return strings.Map(func(r rune) rune {

@@ -14,7 +14,7 @@ import (
 	"apquic/internal/hint"
 )
 
-// table prints rows in columns that are as wide as their widest cell.
+// table prints rows in columns as wide as their widest cell.
 func table(w io.Writer, rows [][]string) {
 	var widths []int
 	for _, row := range rows {
@@ -37,7 +37,7 @@ func table(w io.Writer, rows [][]string) {
 
 func printInvitations(w io.Writer, list []certs.OpenInvitation) {
 	if len(list) == 0 {
-		fmt.Fprintln(w, "There is no open invitation.")
+		fmt.Fprintln(w, "There are no open invitations.")
 		return
 	}
 	rows := [][]string{{"NAME", "LETS IN", "JOINED", "PORT", "UNTIL"}}
@@ -56,7 +56,7 @@ func portOrAny(port uint16) string {
 
 func printNodes(w io.Writer, list []admin.Node, now time.Time) {
 	if len(list) == 0 {
-		fmt.Fprintln(w, "There is no node yet; apquic-server invite lets one in.")
+		fmt.Fprintln(w, "There are no nodes yet; apquic-server invite invites one.")
 		return
 	}
 	rows := [][]string{{"NODE", "STATE", "PORTS", "ID"}}
@@ -118,7 +118,7 @@ func largest(d time.Duration) string {
 	return fmt.Sprintf("%d s", int(d/time.Second))
 }
 
-// forPeople is a duration in its largest unit, and the hours of the last day while it has few.
+// forPeople is a duration in its largest unit, with the hours while there are few days.
 func forPeople(d time.Duration) string {
 	if hours := int(d % (24 * time.Hour) / time.Hour); d >= 24*time.Hour && d < 10*24*time.Hour && hours > 0 {
 		return fmt.Sprintf("%s %d h", largest(d), hours)
@@ -126,7 +126,7 @@ func forPeople(d time.Duration) string {
 	return largest(d)
 }
 
-// bytesForPeople has two digits at least, in decimal units.
+// bytesForPeople has at least two digits, in decimal units.
 func bytesForPeople(n uint64) string {
 	value, unit := float64(n), 0
 	units := []string{"B", "kB", "MB", "GB", "TB", "PB"}
@@ -140,7 +140,7 @@ func bytesForPeople(n uint64) string {
 	return fmt.Sprintf("%.0f %s", value, units[unit])
 }
 
-// shorten cuts what would break a table.
+// shorten truncates what would break a table.
 func shorten(s string, most int) string {
 	if runes := []rune(s); len(runes) > most {
 		return string(runes[:most-1]) + "…"

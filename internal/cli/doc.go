@@ -1,5 +1,3 @@
-// Package cli is what the two commands share on their surface: exit codes, how
-// errors, logs and versions look, and settings from the environment.
-//
-// It knows nothing of what the commands do, and imports nothing of this module but internal/suggest.
+// Package cli is the command line surface that both programs share: exit codes, the form of errors, logs and
+// versions, and settings from the environment. It must not know what the commands do.
 package cli

@@ -8,10 +8,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// ApplyEnvironment sets the flags that are not on the command line from the
-// environment (as os.Environ gives it), --data-dir from PREFIX_DATA_DIR, and reports all values that are
-// wrong. An empty variable counts as none. What pflag puts around the error of a
-// flag's Set is left out: it repeats the value, which may be a secret.
+// ApplyEnvironment sets the flags that are not on the command line from the environment (as os.Environ
+// returns it), --data-dir from PREFIX_DATA_DIR, and reports all invalid values. An empty variable counts as
+// unset. The text that pflag wraps around the error of a flag's Set is left out: it repeats the value, which
+// may be a secret.
 func ApplyEnvironment(fs *pflag.FlagSet, prefix string, environ []string) error {
 	var wrong []error
 	values := make(map[string]string)

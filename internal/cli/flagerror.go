@@ -11,7 +11,7 @@ import (
 	"apquic/internal/suggest"
 )
 
-// parseFlags parses a command line. It reports every value that is wrong, not only the first.
+// parseFlags parses a command line. It reports every invalid value, not only the first.
 func parseFlags(flags *pflag.FlagSet, args []string) error {
 	var wrong []error
 	err := flags.ParseAll(args, func(flag *pflag.Flag, value string) error {
@@ -21,7 +21,7 @@ func parseFlags(flags *pflag.FlagSet, args []string) error {
 	return errors.Join(append(wrong, flagError(err, flags))...)
 }
 
-// flagError says in plain words what pflag, or the parser of a value below it, found wrong on the command line.
+// flagError says in plain words what pflag, or the parser of a value, found wrong on the command line.
 func flagError(err error, flags *pflag.FlagSet) error {
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		var names []string
@@ -37,8 +37,8 @@ func flagError(err error, flags *pflag.FlagSet) error {
 	return err
 }
 
-// valueError says what belongs to a flag whose value could not be parsed. It repeats the value of a switch, a number or a
-// duration only: others may be secrets.
+// valueError says what belongs to a flag whose value could not be parsed. It repeats the value only of a
+// switch, a number or a duration: others may be secrets.
 func valueError(flag *pflag.Flag, value string, err error) error {
 	switch flag.Value.Type() {
 	case "bool":
@@ -51,12 +51,12 @@ func valueError(flag *pflag.Flag, value string, err error) error {
 			return fmt.Errorf("%q is not a duration, such as 90s, 15m or 1h30m", value)
 		}
 	case "int", "uint32", "uint16":
-		return fmt.Errorf("%q is not a whole number that can stand here", value)
+		return fmt.Errorf("%q is not a whole number that fits here", value)
 	}
 	return err
 }
 
-// misspelled returns a warning for each variable that is almost one that sets a flag.
+// misspelled returns a warning for each variable whose name is almost one that sets a flag.
 func misspelled(environ []string, prefix string, flags *pflag.FlagSet) (warnings []string) {
 	var known []string
 	flags.VisitAll(func(flag *pflag.Flag) { known = append(known, variable(prefix, flag)) })

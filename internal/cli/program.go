@@ -12,30 +12,30 @@ import (
 	"apquic/internal/suggest"
 )
 
-// environmentPrefix is what the names of variables that set a flag begin with.
+// environmentPrefix begins the names of variables that set a flag.
 const environmentPrefix = "APQUIC"
 
 // Program is a command with subcommands. Its settings, of type S, come from flags, the environment
-// (APQUIC_...), a file (-c) and defaults, in this order of weight.
+// (APQUIC_...), a file (-c) and defaults, in this order of precedence.
 type Program[S any] struct {
 	Name     string
-	Help     string // with %s where the list of flags belongs
+	Help     string // with %s in place of the list of flags
 	Defaults func() S
 	Load     func(path string, into *S) error
 	Validate func(S) error
-	// Bind declares the flags: settings can also be set in the environment, others cannot. It is called
-	// again when the settings of a file are underneath.
+	// Bind declares the flags: settings can also be set in the environment, others cannot. It is called again
+	// once into has the settings of a file.
 	Bind func(into *S, settings, others *pflag.FlagSet)
-	// Commands by their names. The one without a name is what the program does by itself.
+	// Commands by name. The one without a name is what the program does without a command.
 	Commands map[string]func(*Call[S]) error
-	// Operands says how many words may follow a command at most; not there: none.
+	// Operands is the most words that may follow each command; missing: none.
 	Operands map[string]int
 }
 
-// Call is what a command line asks for.
+// Call is a parsed command line.
 type Call[S any] struct {
 	Settings       S
-	Operands       []string  // the words behind the command
+	Operands       []string  // the words after the command
 	Stdout, Stderr io.Writer // for results, and for everything else
 
 	program       *Program[S]
@@ -66,7 +66,7 @@ func (p *Program[S]) Main(args, environ []string, stdout, stderr io.Writer) int 
 	return ExitStatus(err)
 }
 
-// parse goes through the command line once to find the file, and again over what that says.
+// parse reads the command line once to find the file, and again on top of the file.
 func (p *Program[S]) parse(args, environ []string) (*Call[S], error) {
 	c, err := p.parseOver(p.Defaults(), args, environ)
 	if err != nil || c.help || c.version || c.path == "" {
@@ -98,7 +98,7 @@ func (p *Program[S]) parseOver(settings S, args, environ []string) (*Call[S], er
 	return c, nil
 }
 
-// flags are those that the environment can set, and all.
+// flags returns those that the environment can set, and all of them.
 func (p *Program[S]) flags(c *Call[S]) (environment, all *pflag.FlagSet) {
 	newSet := func() *pflag.FlagSet {
 		set := pflag.NewFlagSet(p.Name, pflag.ContinueOnError)
@@ -134,13 +134,13 @@ func (c *Call[S]) setCommand(words []string) error {
 	case known && len(c.Operands) <= most:
 		return nil
 	case known && most > 0:
-		return fmt.Errorf("%d words follow the command %s, which takes %d at most", len(c.Operands), c.command, most)
+		return fmt.Errorf("%d words follow the command %s, which takes at most %d", len(c.Operands), c.command, most)
 	}
 	names := slices.Sorted(maps.Keys(c.program.Commands))[1:] // the first is the empty one
 	if meant := suggest.Nearest(c.command, names); meant != "" && meant != c.command {
 		return fmt.Errorf("%q is not a command, did you mean %s?", c.command, meant)
 	}
-	return fmt.Errorf("%q is not a command; there are %s", strings.Join(words, " "), strings.Join(names, ", "))
+	return fmt.Errorf("%q is not a command; the commands are %s", strings.Join(words, " "), strings.Join(names, ", "))
 }
 
 // Validate checks the settings as a whole.

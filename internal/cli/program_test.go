@@ -13,7 +13,8 @@ import (
 
 type settings struct{ Color, Size string }
 
-// painter is a program with two settings, a flag that is none, and a file format of its own: "color size".
+// painter is a program with two settings, a flag that is not a setting, and a file format of its own: "color
+// size".
 func painter() *Program[settings] {
 	var loud bool
 	return &Program[settings]{
@@ -63,7 +64,7 @@ func environ(variables map[string]string) (all []string) {
 	return all
 }
 
-// TestProgram: a flag counts more than the environment, that more than the file, that more than defaults.
+// TestProgram: a flag overrides the environment, which overrides the file, which overrides the defaults.
 func TestProgram(t *testing.T) {
 	t.Parallel()
 	file := t.TempDir() + "/file"
@@ -98,16 +99,16 @@ func TestProgram(t *testing.T) {
 		{"--dry soon", nil, ExitUsage, "", `error: --dry: "soon" is not a duration, such as 90s, 15m or 1h30m`},
 		{"--coats many", nil, ExitUsage, "", `error: --coats: "many" is not a whole number`},
 		{"--dry soon --coats many --zzz", nil, ExitUsage, "", "error: --dry: \"soon\" is not a duration, such as 90s, 15m or 1h30m\n" +
-			"error: --coats: \"many\" is not a whole number that can stand here\nerror: unknown flag: --zzz\n"},
+			"error: --coats: \"many\" is not a whole number that fits here\nerror: unknown flag: --zzz\n"},
 		{"", map[string]string{"APQUIC_DRY": "5"}, ExitConfig, "", "APQUIC_DRY, for --dry: 5 has no unit"},
 		{"", map[string]string{"APQUIC_COLOUR": "red", "APQUIC_OTHER": "x", "XAPQUIC_COLOR": ""}, ExitOK, "{white 1} false",
 			"warning: the environment variable APQUIC_COLOUR sets nothing, did you mean APQUIC_COLOR?\n"},
 		{"clean", nil, ExitFailed, "", "error: it stays dirty"},
-		{"dance", nil, ExitUsage, "", `"dance" is not a command; there are clean, hang`},
+		{"dance", nil, ExitUsage, "", `"dance" is not a command; the commands are clean, hang`},
 		{"clean twice", nil, ExitUsage, "", "not a command"},
 		{"hang", nil, ExitOK, "[]", ""},
 		{"hang --color red here now", nil, ExitOK, `["here" "now"]`, ""},
-		{"hang 1 2 3", nil, ExitUsage, "", "3 words follow the command hang, which takes 2 at most"},
+		{"hang 1 2 3", nil, ExitUsage, "", "3 words follow the command hang, which takes at most 2"},
 		{"--color", nil, ExitUsage, "", "painter --help"},
 		{"--paper-size 0", nil, ExitUsage, "", "no size"},
 		{"-c " + file + " --paper-size 0", nil, ExitConfig, "", "no size"},

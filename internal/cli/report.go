@@ -13,11 +13,9 @@ import (
 	"apquic/internal/hint"
 )
 
-// Report writes err for a person: a line "error: ..." for each error that is
-// joined in it, then a line "hint: ..." for each thing to do that an error in
-// its tree knows by a method Hint() string. Nothing is written for nil. What
-// could control a terminal is replaced, since the far side may have a part in
-// the text.
+// Report writes err for a person: a line "error: ..." for each error joined in it, then a line "hint: ..."
+// for each thing to do that an error in its tree returns from a method Hint() string. Nothing is written for
+// nil. Characters that could control a terminal are replaced, since parts of the text may come from the peer.
 func Report(w io.Writer, err error) {
 	if err == nil {
 		return
@@ -29,10 +27,10 @@ func Report(w io.Writer, err error) {
 	for _, hint := range Hints(err) {
 		writeLine(&b, "hint: ", hint)
 	}
-	io.WriteString(w, b.String()) // stderr: there is nobody left to tell
+	io.WriteString(w, b.String()) // if stderr fails, there is nowhere to report it
 }
 
-// Hints are the things to do about err, each once.
+// Hints returns the things to do about err, each once.
 func Hints(err error) (hints []string) {
 	for _, hint := range append(collectHints(err), files.OwnerHint(err), commonHint(err)) {
 		if hint != "" && !slices.Contains(hints, hint) {
@@ -42,14 +40,14 @@ func Hints(err error) (hints []string) {
 	return hints
 }
 
-// commonHint is what to do about causes that any program may meet; empty if the error is none of them, or says more
-// itself.
+// commonHint is what to do about causes that any program may meet; empty if the error is none of them, or has
+// a better hint.
 func commonHint(err error) string {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return "the disk is full: make room on it"
 	case errors.Is(err, fs.ErrPermission) && len(collectHints(err)) == 0 && files.OwnerHint(err) == "":
-		return "start the program as the user who owns the file, or give the file to the one who starts it"
+		return "start the program as the user who owns the file, or change the file's owner to the user who starts it"
 	}
 	return ""
 }
@@ -64,8 +62,7 @@ func writeLine(b *strings.Builder, label, text string) {
 	}
 }
 
-// split takes joined errors apart. An error that adds words to those that it
-// wraps stays whole.
+// split separates joined errors. An error that adds text to those that it wraps stays whole.
 func split(err error) []error {
 	parts := unwrap(err)
 	texts := make([]string, len(parts))
@@ -82,7 +79,7 @@ func split(err error) []error {
 	return all
 }
 
-// collectHints returns the hints of err's tree, those of the causes first.
+// collectHints returns the hints in err's tree, those of the causes first.
 func collectHints(err error) []string {
 	var hints []string
 	for _, part := range unwrap(err) {

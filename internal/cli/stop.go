@@ -9,19 +9,19 @@ import (
 )
 
 const (
-	// oneSignal is the time in which a further signal is the same one: GNU timeout sends each twice, and so may a
-	// terminal and the program that was started in it.
+	// oneSignal is how long another signal counts as the same one: GNU timeout sends each twice, and so may a
+	// terminal and a program started in it.
 	oneSignal = 300 * time.Millisecond
-	// goodbye is how long a program may take that is told to end at once.
+	// goodbye is how long a program may take to end when it is told to end at once.
 	goodbye = 500 * time.Millisecond
-	// exitInterrupted is the status of a program that did not make it in time, as shells have it (128 + SIGINT).
+	// exitInterrupted is the exit status of a program that did not end in time, as in shells (128 + SIGINT).
 	exitInterrupted = 130
 )
 
 // Stopping is how a person or the system ends a program.
 type Stopping struct {
-	Soon context.Context // ends with the first SIGINT or SIGTERM: what runs may finish
-	Now  context.Context // ends with the second one: there is only time for a word of goodbye
+	Soon context.Context // ends with the first SIGINT or SIGTERM: running work may finish
+	Now  context.Context // ends with the second one: there is only time to close connections
 }
 
 // UntilStopped returns a context that ends with the first SIGINT or SIGTERM, for commands that end soon.
@@ -30,9 +30,9 @@ func UntilStopped() (context.Context, context.CancelFunc) {
 	return stopping.Soon, cancel
 }
 
-// NewStopping makes a Stopping of the signals that follow, until the function that it returns is called. SIGHUP ends a
-// program that was started on a terminal, which is gone; otherwise it means to read the files again, and reload is
-// called. A program that was told to ignore it, by nohup, does.
+// NewStopping returns a Stopping for signals from now on, until the returned function is called. SIGHUP ends
+// a program that was started on a terminal, which is gone; otherwise it means to read the files again, and
+// calls reload. A program that was told to ignore it, by nohup, does so.
 func NewStopping(reload func()) (Stopping, context.CancelFunc) {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -67,7 +67,7 @@ type stopper struct {
 	stopSoon, stopNow context.CancelFunc
 	reload            func()
 	onTerminal        bool
-	first             time.Time // when the first signal to stop came; zero: none has
+	first             time.Time // of the first signal to stop; zero: none came
 	limit             *time.Timer
 }
 
@@ -92,7 +92,7 @@ func (s *stopper) end() {
 	s.stopNow()
 }
 
-// onTerminal reports whether the program has a controlling terminal, whose end would be told by SIGHUP.
+// onTerminal reports whether the program has a controlling terminal, the end of which SIGHUP would report.
 func onTerminal() bool {
 	terminal, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {

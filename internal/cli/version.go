@@ -8,8 +8,8 @@ import (
 // version is set by the linker: -X apquic/internal/cli.version=...
 var version string
 
-// Version returns the version of the program: what it was linked with, else the
-// module's version or revision, else "devel".
+// Version returns the version of the program: the one set by the linker, else the module's version or
+// revision, else "devel".
 func Version() string {
 	info, _ := debug.ReadBuildInfo()
 	return versionFrom(version, info)

@@ -17,13 +17,14 @@ import (
 	"apquic/internal/hint"
 )
 
-// Patience is how long a running program may take for an answer that costs it nothing: else it hangs, or was stopped.
-const Patience = 5 * time.Second
+// Timeout is how long a running program may take for an answer that costs it nothing; after that it hangs, or
+// was stopped.
+const Timeout = 5 * time.Second
 
-// maxAnswer bounds what is read of an answer, in bytes.
+// maxAnswer is the most bytes read of an answer.
 const maxAnswer = 64 << 20
 
-// NotRunningError says that no process answers at a socket.
+// NotRunningError says that no process answers on a socket.
 type NotRunningError struct {
 	Path  string
 	cause error
@@ -37,21 +38,21 @@ func (e *NotRunningError) Hint() string {
 	return "start the program, or name its data directory with --data-dir"
 }
 
-// Client asks the program that runs on a data directory.
+// Client asks the program running on a data directory.
 type Client struct {
-	path string // to be shown
+	path string // to show
 	http http.Client
 }
 
-// Connect returns a client of the program that runs on a data directory, once that has shown that it answers. Nobody there
-// is a [*NotRunningError].
+// Connect returns a client of the program running on a data directory, once that has answered. If there is
+// none the error is a [*NotRunningError].
 func Connect(ctx context.Context, directory string) (*Client, error) {
 	c := &Client{path: filepath.Join(directory, SocketName)}
 	c.http.Transport = &http.Transport{
 		DisableKeepAlives: true,
 		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, directory) },
 	}
-	_, _, err := c.Ask(ctx, http.MethodHead, "/", nil, Patience)
+	_, _, err := c.Ask(ctx, http.MethodHead, "/", nil, Timeout)
 	if err != nil {
 		return nil, err
 	}
@@ -73,14 +74,14 @@ func dial(ctx context.Context, directory string) (net.Conn, error) {
 		return nil, &NotRunningError{shown, err}
 	case errors.Is(err, fs.ErrPermission):
 		return nil, hint.Add(err, "ask as the user of the program, or as root")
-	case errors.Is(err, syscall.EAGAIN): // many wait already
+	case errors.Is(err, syscall.EAGAIN): // many are already waiting
 		return nil, context.DeadlineExceeded
 	}
 	return nil, err
 }
 
-// Ask sends a request for target, such as /v1/status, and returns the status of the answer and its body. A program that
-// does not answer within the time is an error with a hint.
+// Ask sends a request for target, such as /v1/status, and returns the status and the body of the answer. If
+// the program does not answer in time the error has a hint.
 func (c *Client) Ask(ctx context.Context, method, target string, body io.Reader, within time.Duration) (status int, content []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
@@ -101,32 +102,32 @@ func (c *Client) Ask(ctx context.Context, method, target string, body io.Reader,
 	case err == nil:
 		return status, content, nil
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		return 0, nil, hint.Add(fmt.Errorf("the program at %s runs, but does not answer within %v", c.path, within),
-			"it hangs, or was stopped: kill -CONT lets a stopped one go on; otherwise see its log, and start it again")
+		return 0, nil, hint.Add(fmt.Errorf("the program at %s is running, but does not answer within %v", c.path, within),
+			"it hangs, or was stopped: kill -CONT continues a stopped one; otherwise see its log, and restart it")
 	}
-	return 0, nil, fmt.Errorf("asking at %s: %w", c.path, err)
+	return 0, nil, fmt.Errorf("asking %s: %w", c.path, err)
 }
 
-// Get asks the program that runs on a data directory for what is at target and decodes its answer, JSON, into answer.
+// Get asks the program running on a data directory for target and decodes its JSON answer into answer.
 func Get(ctx context.Context, directory, target string, answer any) error {
 	c, err := Connect(ctx, directory)
 	if err != nil {
 		return err
 	}
-	status, content, err := c.Ask(ctx, http.MethodGet, target, nil, Patience)
+	status, content, err := c.Ask(ctx, http.MethodGet, target, nil, Timeout)
 	if err != nil {
 		return err
 	}
 	if status != http.StatusOK {
-		return fmt.Errorf("asking at %s for %s: %s", c.path, target, http.StatusText(status))
+		return fmt.Errorf("asking %s for %s: %s", c.path, target, http.StatusText(status))
 	}
 	if err := json.Unmarshal(content, answer); err != nil {
-		return fmt.Errorf("the answer at %s: %w", c.path, err)
+		return fmt.Errorf("the answer from %s: %w", c.path, err)
 	}
 	return nil
 }
 
-// Answer writes an answer, as JSON for people and programs.
+// Answer writes an answer as indented JSON.
 func Answer(w http.ResponseWriter, answer any) {
 	text, err := json.MarshalIndent(answer, "", "  ")
 	if err != nil {

@@ -77,7 +77,8 @@ func TestSocket(t *testing.T) {
 	}
 }
 
-// TestLeftBehind: a socket of a process that was killed is replaced, and one that replaced ours is left alone.
+// TestLeftBehind: a socket of a process that was killed is replaced, and one that replaced ours is left
+// alone.
 func TestLeftBehind(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()
@@ -103,7 +104,7 @@ func TestLeftBehind(t *testing.T) {
 	}
 }
 
-// TestServeEnds with an answer under way.
+// TestServeEnds with an answer pending.
 func TestServeEnds(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()
@@ -111,14 +112,14 @@ func TestServeEnds(t *testing.T) {
 	answered := make(chan error, 1)
 	var got greeting
 	go func() { answered <- Get(context.Background(), directory, "/slow", &got) }()
-	time.Sleep(50 * time.Millisecond) // if it comes too late, it finds nobody, which is as well
+	time.Sleep(50 * time.Millisecond) // if it comes too late, it finds nobody, which is fine, too
 	stop()
 	if err := <-answered; err == nil && got.Hello != "late" {
 		t.Errorf("%+v", got)
 	}
 }
 
-// TestLongPath: a directory with a path that is too long for a socket works all the same, where the system has a way.
+// TestLongPath: a directory whose path is too long for a socket works anyway, where the system has a way.
 func TestLongPath(t *testing.T) {
 	t.Parallel()
 	directory := filepath.Join(t.TempDir(), "a-folder-with-a-name-that-is-longer-than-the-hundred-bytes-that-a-socket-may-have-in-all-together")
@@ -151,7 +152,8 @@ func TestLongPath(t *testing.T) {
 	}
 }
 
-// TestSilentProgram: one that takes calls and does not answer, as when it is stopped, is told from one that does not run.
+// TestSilentProgram: a program that accepts but does not answer, because it is stopped, is told apart from
+// one that is not running.
 func TestSilentProgram(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()
@@ -165,7 +167,7 @@ func TestSilentProgram(t *testing.T) {
 	if _, gone := errors.AsType[*NotRunningError](err); gone || err == nil || !strings.Contains(err.Error(), "does not answer within") || hint.Of(err) == "" {
 		t.Errorf("%v", err)
 	}
-	if took := time.Since(begin); took > Patience+5*time.Second {
+	if took := time.Since(begin); took > Timeout+5*time.Second {
 		t.Errorf("after %v", took)
 	}
 }

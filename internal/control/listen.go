@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// ErrInUse says that another process answers at a socket.
+// ErrInUse says that another process answers on a socket.
 var ErrInUse = errors.New("another process answers there")
 
-// Listen opens the socket in a data directory that exists, for this user alone from its first moment on. One that a process
-// left behind is replaced. The listener's Close removes it.
+// Listen opens the socket in an existing data directory, accessible to this user alone from the moment it
+// exists. One that a process left behind is replaced. Closing the listener removes it.
 func Listen(directory string) (net.Listener, error) {
 	path, done, err := socketPath(directory)
 	if err != nil {
@@ -34,7 +34,7 @@ func listenAt(path string) (_ *net.UnixListener, own os.FileInfo, err error) {
 		conn.Close()
 		return nil, nil, ErrInUse
 	}
-	// Bound in a directory that nobody else can enter, it gets its mode before its name.
+	// Bound in a directory that nobody else can enter, it gets its mode before its final name.
 	private, err := os.MkdirTemp(filepath.Dir(path), ".s*")
 	if err != nil {
 		return nil, nil, err
@@ -78,7 +78,7 @@ const (
 	maxHeader     = 8 << 10
 )
 
-// Serve answers until ctx ends, then closes the listener and waits for answers that are under way.
+// Serve answers until ctx ends, then closes the listener and waits for pending answers.
 func Serve(ctx context.Context, l net.Listener, handler http.Handler) error {
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,

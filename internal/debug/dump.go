@@ -16,8 +16,8 @@ const (
 	goroutinesFile = "debug-goroutines.txt"
 )
 
-// Dump writes the heap, for go tool pprof, and the stacks of all goroutines, as text, into folder, for the owner alone:
-// a heap can hold secrets by its names only, but who may look is the owner's to say.
+// Dump writes the heap, for go tool pprof, and the stacks of all goroutines, as text, into folder, for the
+// owner alone: a heap profile has names rather than contents, but its owner decides who may look.
 func Dump(folder string) error {
 	runtime.GC() // the profile is that of the last collection
 	return errors.Join(

@@ -21,14 +21,14 @@ func CheckAddress(address string) error {
 		return errors.New(`want an IP address and a port of this machine alone, such as "127.0.0.1:6060"`)
 	}
 	if !at.Addr().IsLoopback() {
-		return fmt.Errorf(`%v can be reached from other machines, and what is served there has no password; want a loopback address such as "127.0.0.1:%d"`,
+		return fmt.Errorf(`%v can be reached from other machines, and profiles have no password; want a loopback address such as "127.0.0.1:%d"`,
 			at.Addr(), at.Port())
 	}
 	return nil
 }
 
-// Start makes dumps into folder on SIGUSR1 and, unless address is empty, serves /debug/pprof/ (net/http/pprof) and
-// /debug/vars (expvar) there, until stop is called.
+// Start writes dumps to folder on SIGUSR1 and, unless address is empty, serves /debug/pprof/ (net/http/pprof)
+// and /debug/vars (expvar) there, until stop is called.
 func Start(address, folder string, log *slog.Logger) (stop func(), err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
@@ -58,7 +58,7 @@ func serve(ctx context.Context, listener net.Listener, log *slog.Logger) {
 	defer stop()
 	log.Info("profiles for this machine", "url", "http://"+listener.Addr().String()+"/debug/pprof/")
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		log.Error("no more profiles", "err", err)
+		log.Error("profiles are no longer served", "err", err)
 	}
 }
 
@@ -73,8 +73,8 @@ func handler() http.Handler {
 	return mux
 }
 
-// local refuses requests that a web page made: its name may have been made to point here (DNS rebinding), but then it
-// stands in the Host header.
+// local refuses requests by web pages: a page's name may have been made to point here (DNS rebinding), but it
+// is then in the Host header.
 func local(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, err := net.SplitHostPort(r.Host)

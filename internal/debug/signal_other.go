@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// signals never asks: there is no signal for it here.
+// signals never fires: there is no such signal here.
 func signals() <-chan os.Signal { return nil }
 
 func dumpOnSignal(ctx context.Context, _ <-chan os.Signal, _ string, _ *slog.Logger) { <-ctx.Done() }

@@ -10,14 +10,14 @@ import (
 	"syscall"
 )
 
-// signals are the requests for a dump from now on.
+// signals returns a channel of requests for a dump.
 func signals() <-chan os.Signal {
 	requests := make(chan os.Signal, 1)
 	signal.Notify(requests, syscall.SIGUSR1)
 	return requests
 }
 
-// dumpOnSignal makes a Dump into folder for each request, until ctx ends.
+// dumpOnSignal writes a Dump to folder for each request, until ctx ends.
 func dumpOnSignal(ctx context.Context, requests <-chan os.Signal, folder string, log *slog.Logger) {
 	for {
 		select {
@@ -26,7 +26,7 @@ func dumpOnSignal(ctx context.Context, requests <-chan os.Signal, folder string,
 		case <-requests:
 		}
 		if err := Dump(folder); err != nil {
-			log.Error("heap and goroutines could not be written", "err", err)
+			log.Error("cannot write heap and goroutines", "err", err)
 			continue
 		}
 		log.Info("heap and goroutines written", "folder", folder, "files", heapFile+", "+goroutinesFile)

@@ -1,3 +1,3 @@
-// Package files is what both programs do about files in their data directories that are not as they left them: those of
-// another owner, and those that a killed process left behind. It must not know what is in them.
+// Package files deals with files in the data directories that are not as the programs left them: files with
+// another owner, and files that a killed process left behind. It must not know what is in them.
 package files

@@ -2,5 +2,5 @@
 
 package files
 
-// OwnerHint is empty: who may use a file is not a matter of its owner alone.
+// OwnerHint is empty: access to a file does not depend on its owner alone.
 func OwnerHint(error) string { return "" }

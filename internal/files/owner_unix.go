@@ -14,8 +14,8 @@ import (
 	"unicode"
 )
 
-// OwnerHint is the command that mends an error about a file that this process may not use since it belongs to somebody
-// else, such as one that a command of root made; empty: that is not the cause.
+// OwnerHint is the command that fixes an error about a file that belongs to somebody else, such as one made
+// by a command that root ran; empty: that is not the cause.
 func OwnerHint(err error) string {
 	failed, ok := errors.AsType[*fs.PathError](err)
 	if !ok || !errors.Is(failed, fs.ErrPermission) {
@@ -47,7 +47,7 @@ func groupName(id int) string {
 	return strconv.Itoa(id)
 }
 
-// quoted makes one word of s for a shell.
+// quoted makes s one word for a shell.
 func quoted(s string) string {
 	if strings.ContainsFunc(s, func(r rune) bool {
 		return !(unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("/._-+", r))

@@ -1,5 +1,5 @@
-// Package heap keeps the collector from doubling what a program holds for others. It is for programs; a library leaves the
-// collector alone.
+// Package heap keeps the garbage collector from doubling what a program holds for others. It is for programs:
+// a library must leave the collector alone.
 package heap
 
 import (
@@ -14,18 +14,18 @@ import (
 const (
 	// unlimited is Go's own setting: the heap may double between two collections.
 	unlimited = math.MaxInt64
-	// minSpare is what the heap may always grow by before the collector runs, and small is how much of it is collected so
-	// soon that it needs no more.
+	// minSpare is how much the heap may always grow before the collector runs, and a heap below small is
+	// collected so quickly that it needs no more.
 	minSpare, small = 2 << 20, 4 << 20
-	// spareOf is the part of what is held by which the heap may grow because of it.
+	// spareOf: the heap may grow by one part in spareOf of what is held because of it.
 	spareOf = 16
 )
 
-// Follow has the collector run, and memory that is free go back to the system, before the heap has grown by as much
-// as there is, if much of that is bytes that are held for others: they are no garbage soon, and have no pointers, so that
-// looking at them costs nothing, while a heap of twice their size is what the machine may not have. held says how many bytes
-// there are. It is asked after each collection, so nothing wakes up. Settings in the environment (GOGC, GOMEMLIMIT) stay.
-// Follow ends with stop.
+// Follow makes the collector run, and return free memory to the system, before the heap doubles, if much of
+// the heap is bytes held for others. Those will not be garbage soon and have no pointers, so scanning them
+// costs nothing, while the machine may not have room for a heap of twice their size. held says how many bytes
+// there are. It is asked after each collection, so no timer is needed. Settings in the environment (GOGC,
+// GOMEMLIMIT) take precedence. Follow ends with stop.
 func Follow(held func() int64) (stop func()) {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return func() {}
@@ -37,12 +37,12 @@ func Follow(held func() int64) (stop func()) {
 
 type follower struct {
 	held    func() int64
-	before  int64 // what was held after the collection before
+	before  int64 // what was held after the previous collection
 	limit   int64
 	stopped atomic.Bool
 }
 
-// again has adjust called after the next collection, which finds that nothing needs the cycle.
+// again makes the next collection, which finds the cycle unreachable, call adjust.
 func (f *follower) again() {
 	cycle := &struct{ _ [16]byte }{}
 	runtime.AddCleanup(cycle, (*follower).adjust, f)
@@ -52,7 +52,7 @@ func (f *follower) adjust() {
 	limit := int64(unlimited)
 	if !f.stopped.Load() {
 		held := f.held()
-		// What was given back since is no garbage yet: it waits in a pool.
+		// What was released since is not garbage yet: it is in a pool.
 		limit = limitFor(read(), max(held, f.before))
 		f.before = held
 		f.again()
@@ -63,9 +63,9 @@ func (f *follower) adjust() {
 	}
 }
 
-// usage is what Go has from the system.
+// usage is the memory that Go has from the system.
 type usage struct {
-	live  int64 // bytes of the heap that the last collection found to be in use
+	live  int64 // bytes of the heap that the last collection found in use
 	other int64 // bytes beside objects and free pages: stacks, and what the runtime needs
 }
 
@@ -79,7 +79,7 @@ func read() usage {
 	return usage{live: n(0), other: n(1) - n(2) - n(3) - n(4)}
 }
 
-// limitFor is how much memory the program may have until the next collection.
+// limitFor is how much memory the program may use until the next collection.
 func limitFor(u usage, held int64) int64 {
 	if held < max(minSpare, u.live/spareOf) {
 		return unlimited

@@ -1,7 +1,6 @@
-// Package hint is what errors and logs need for people: an error that knows the one thing to do about it, and text of others
-// made fit for a terminal. It must not know what any error is about.
-//
-// An error has a hint if it, or one that it wraps, has a method Hint() string; types with more to say have one of their own.
+// Package hint makes errors and logs fit for people: errors that know the one thing to do about them, and
+// foreign text made safe for a terminal. It must not know what any error is about. An error has a hint if it,
+// or one that it wraps, has a method Hint() string; error types may implement their own.
 package hint
 
 import (
@@ -25,7 +24,7 @@ func Add(err error, format string, args ...any) error {
 	return &hinted{err, fmt.Sprintf(format, args...)}
 }
 
-// Of returns the first hint in err's tree, from the outside; empty: there is none.
+// Of returns the outermost hint in err's tree; empty: there is none.
 func Of(err error) string {
 	if h, ok := errors.AsType[interface {
 		error
@@ -36,8 +35,8 @@ func Of(err error) string {
 	return ""
 }
 
-// Printable makes one line of text that somebody else wrote, of limit bytes at most; 0: of any length. A space takes the place
-// of each character that could control a terminal or begin a line, and of bytes that are no UTF-8.
+// Printable turns foreign text into one line of at most limit bytes; 0: of any length. A space replaces each
+// character that could control a terminal or begin a line, and bytes that are not UTF-8.
 func Printable(text string, limit int) string {
 	if limit > 0 && len(text) > limit {
 		for limit > 0 && !utf8.RuneStart(text[limit]) {

@@ -4,8 +4,8 @@ package machine
 
 import "syscall"
 
-// Descriptors is how many files and sockets the process may have open. Go raises the soft limit to the hard one
-// at the start of every program.
+// Descriptors is how many files and sockets the process may have open. Go raises the soft limit to the hard
+// one when a program starts.
 func Descriptors() int {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {

@@ -1,8 +1,8 @@
-// Package machine tells how much of this machine the process may use. It asks the system anew at each call and
+// Package machine reports how much of this machine the process may use. It asks the system at each call and
 // changes nothing.
 package machine
 
-// unknownMemory is assumed where the system does not tell.
+// unknownMemory is assumed where the system does not say.
 const unknownMemory = 1 << 30
 
 // unlimited is more descriptors than any process can use.

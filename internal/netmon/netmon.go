@@ -1,6 +1,6 @@
-// Package netmon tells when the network of this machine may have changed: an interface, an address, a route.
-//
-// It knows nothing of QUIC and decides nothing; whoever is told looks for himself, for instance with Source.
+// Package netmon reports when the network of this machine may have changed: an interface, an address, a
+// route. It must not know about QUIC and decides nothing; callers look for themselves, for instance with
+// Source.
 package netmon
 
 import (
@@ -12,18 +12,18 @@ import (
 )
 
 const (
-	// settle is how long changes are collected before they are told: they come in bursts.
+	// settle is how long changes are collected before they are reported, because they come in bursts.
 	settle = 100 * time.Millisecond
-	// rest is the least time between two calls: on some machines routes change all the time.
+	// rest is the least time between two reports, because on some machines routes change all the time.
 	rest = time.Second
-	// pollEvery is how often the addresses are compared where the system does not tell.
+	// pollEvery is how often addresses are compared where the system does not report changes.
 	pollEvery = 5 * time.Second
 )
 
 // Watch calls changed soon after each change of the network, one call at a time, until ctx ends.
 func Watch(ctx context.Context, changed func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	events := make(chan struct{}, 1) // room for one: a second one says nothing new
+	events := make(chan struct{}, 1) // room for one: another would say nothing new
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -38,7 +38,7 @@ func Watch(ctx context.Context, changed func()) {
 		case <-ctx.Done():
 			return
 		}
-		select { // an address that goes and comes again within a moment concerns nobody
+		select { // an address that vanishes and returns within a moment does not matter
 		case <-time.After(settle):
 		case <-ctx.Done():
 			return
@@ -63,7 +63,7 @@ func tell(events chan<- struct{}) {
 	}
 }
 
-// poll compares the addresses of this machine again and again.
+// poll compares the addresses of this machine periodically.
 func poll(ctx context.Context, events chan<- struct{}) {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
@@ -93,8 +93,8 @@ func addresses() string {
 	return text.String()
 }
 
-// Source is the address of this machine from which packets go to a remote one now; the zero Addr if there is
-// no way to it. Nothing is sent.
+// Source is the local address from which packets to a remote one are now sent; the zero Addr if there is no
+// route. Nothing is sent.
 func Source(to netip.AddrPort) netip.Addr {
 	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
 	if err != nil {

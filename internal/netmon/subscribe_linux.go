@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// subscribe has the kernel tell of changes until ctx ends; an error says that it does not, as on Android.
+// subscribe makes the kernel report changes until ctx ends; an error says that it does not, as on Android.
 func subscribe(ctx context.Context, events chan<- struct{}) error {
 	conn, err := netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{
 		Groups: unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR | unix.RTMGRP_IPV4_ROUTE | unix.RTMGRP_IPV6_ROUTE,

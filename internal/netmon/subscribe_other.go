@@ -7,5 +7,5 @@ import (
 	"errors"
 )
 
-// subscribe is for systems that tell; the others are asked.
+// subscribe is for systems that report changes; others are polled.
 func subscribe(context.Context, chan<- struct{}) error { return errors.ErrUnsupported }

@@ -1,5 +1,5 @@
-// Package suggest finds what was probably meant by a word that is almost one of those known. It must not decide anything:
-// a suggestion is for a person to read.
+// Package suggest finds what a misspelled word probably meant. It must not decide anything: suggestions are
+// for people to read.
 package suggest
 
 import (
@@ -10,7 +10,7 @@ import (
 // maxTypos is how many letters a suggestion may differ in.
 const maxTypos = 2
 
-// Nearest returns the one of known that was probably meant by word, or "".
+// Nearest returns the known word that word probably meant, or "".
 func Nearest(word string, known []string) string {
 	best, least := "", maxTypos+1
 	for _, candidate := range slices.Sorted(slices.Values(known)) {
@@ -24,13 +24,13 @@ func Nearest(word string, known []string) string {
 	return best
 }
 
-// distance is the Levenshtein distance of a and b in bytes, or most+1 if their
-// lengths alone differ by more than most.
+// distance is the Levenshtein distance of a and b in bytes, or most+1 if their lengths alone differ by more
+// than most.
 func distance(a, b string, most int) int {
 	if max(len(a), len(b))-min(len(a), len(b)) > most {
 		return most + 1
 	}
-	row := make([]int, len(b)+1) // of a[:i], at each length of b
+	row := make([]int, len(b)+1) // distances of a[:i] to each b[:j]
 	for j := range row {
 		row[j] = j
 	}

@@ -1,8 +1,8 @@
-// Package systemd is the part of a service in what systemd and a service tell each other: that it is ready or stops
-// (sd_notify(3)), and which sockets shall outlive the process (its file descriptor store, sd_pid_notify_with_fds(3) and
-// sd_listen_fds(3)). It knows nothing of what the sockets are for, and does nothing where there is no systemd.
-//
-// The module coreos/go-systemd has the states and the inherited descriptors, but cannot store any.
+// Package systemd is a service's side of the conversation with systemd: whether it is ready or stopping
+// (sd_notify(3)), and which sockets outlive the process (the file descriptor store, sd_pid_notify_with_fds(3)
+// and sd_listen_fds(3)). It must not know what the sockets are for, and does nothing where there is no
+// systemd. The module coreos/go-systemd has the states and the inherited descriptors, but cannot store
+// descriptors.
 package systemd
 
 import (
@@ -25,14 +25,15 @@ const (
 )
 
 const (
-	// firstInherited is the descriptor of the first socket that was kept (SD_LISTEN_FDS_START).
+	// firstInherited is the descriptor of the first kept socket (SD_LISTEN_FDS_START).
 	firstInherited = 3
 	// sendTimeout bounds the wait for a system manager that does not read.
 	sendTimeout = 2 * time.Second
 	maxNameSize = 255
 )
 
-// Manager is the systemd that started the process. All methods may be called concurrently, and do nothing on a nil one.
+// Manager is the systemd that started the process. Its methods may be called concurrently, and do nothing on
+// nil.
 type Manager struct {
 	socket string
 
@@ -40,9 +41,9 @@ type Manager struct {
 	inherited map[string]*os.File
 }
 
-// FromEnvironment returns the systemd that the environment names, nil if there is none, and takes the variables away: they
-// are for this process alone. Sockets that came without a systemd to speak to are closed: visitors would wait in them for
-// ever. It may be called once.
+// FromEnvironment returns the systemd that the environment names, or nil, and removes the variables, which
+// are for this process alone. Sockets that came without a systemd to talk to are closed, because visitors
+// would wait in them for ever. It may be called once.
 func FromEnvironment() *Manager {
 	socket := os.Getenv("NOTIFY_SOCKET")
 	pid, count, names := os.Getenv("LISTEN_PID"), os.Getenv("LISTEN_FDS"), os.Getenv("LISTEN_FDNAMES")
@@ -68,7 +69,7 @@ func FromEnvironment() *Manager {
 	return m
 }
 
-// inheritedNames are the names of the descriptors that were kept, in their order.
+// inheritedNames returns the names of the kept descriptors, in order.
 func inheritedNames(count, names string) []string {
 	n, err := strconv.Atoi(count)
 	list := strings.Split(names, ":")
@@ -78,7 +79,7 @@ func inheritedNames(count, names string) []string {
 	return list
 }
 
-// Notify tells a state.
+// Notify reports a state.
 func (m *Manager) Notify(state string) error {
 	if m == nil {
 		return nil
@@ -86,8 +87,8 @@ func (m *Manager) Notify(state string) error {
 	return m.send(state, nil)
 }
 
-// Store has a socket outlive the process under a name: the next process of the service finds it with Take. systemd keeps
-// as many as its FileDescriptorStoreMax= says, and drops the others without a word.
+// Store makes a socket outlive the process under a name: the next process of the service finds it with Take.
+// systemd keeps as many as FileDescriptorStoreMax= says, and silently drops the others.
 func (m *Manager) Store(name string, socket syscall.Conn) error {
 	if m == nil {
 		return nil
@@ -107,7 +108,7 @@ func (m *Manager) Store(name string, socket syscall.Conn) error {
 	return nil
 }
 
-// Remove takes the socket with this name out of the store.
+// Remove removes the socket with this name from the store.
 func (m *Manager) Remove(name string) error {
 	if m == nil {
 		return nil
@@ -121,13 +122,13 @@ func (m *Manager) Remove(name string) error {
 func checkName(name string) error {
 	bad := func(r rune) bool { return r <= ' ' || r > '~' || r == ':' }
 	if name == "" || len(name) > maxNameSize || strings.ContainsFunc(name, bad) {
-		return fmt.Errorf("%q is no name for a socket", name)
+		return fmt.Errorf("%q cannot be the name of a socket", name)
 	}
 	return nil
 }
 
-// Take returns the socket that an earlier process stored under this name, for the caller to close; nil: there is none, or
-// it was taken.
+// Take returns the socket that an earlier process stored under this name, for the caller to close; nil: there
+// is none, or it was already taken.
 func (m *Manager) Take(name string) *os.File {
 	if m == nil {
 		return nil
@@ -139,7 +140,7 @@ func (m *Manager) Take(name string) *os.File {
 	return file
 }
 
-// Inherited is how many sockets of earlier processes are still to be taken.
+// Inherited is how many sockets of earlier processes have not been taken yet.
 func (m *Manager) Inherited() int {
 	if m == nil {
 		return 0
@@ -149,8 +150,8 @@ func (m *Manager) Inherited() int {
 	return len(m.inherited)
 }
 
-// CloseRest closes the sockets that nobody took, here and in the store, but for those whose names are of use; nil: none is.
-// It returns the names of those that it closed.
+// CloseRest closes the sockets that nobody took, here and in the store, except those whose names are of use;
+// nil: none is. It returns the names of those that it closed.
 func (m *Manager) CloseRest(ofUse func(name string) bool) (names []string, err error) {
 	if m == nil {
 		return nil, nil
@@ -168,8 +169,8 @@ func (m *Manager) CloseRest(ofUse func(name string) bool) (names []string, err e
 	return names, err
 }
 
-// Barrier waits until systemd has done what it was told before: only then a socket that was removed is closed, and its
-// port free (sd_notify_barrier(3)).
+// Barrier waits until systemd has done everything it was told before: only then is a removed socket closed
+// and its port free (sd_notify_barrier(3)).
 func (m *Manager) Barrier() error {
 	if m == nil {
 		return nil

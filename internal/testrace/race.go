@@ -2,5 +2,5 @@
 
 package testrace
 
-// Detector: pools drop what they are given at random, and everything weighs more.
+// Detector: pools drop items at random, and everything costs more memory.
 const Detector = true
