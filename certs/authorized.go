@@ -17,37 +17,38 @@ import (
 )
 
 const (
-	maxAuthorizedFile = 4 << 20 // bytes: some 50000 nodes
+	maxAuthorizedFile = 4 << 20 // bytes: about 50000 nodes
 
-	// readPause is how long the file is left alone after it was read: whoever makes it change again and again, or
-	// asks again and again, costs no more than that.
+	// readPause is the least time between two reads of the file, however often it changes or somebody asks.
 	readPause = time.Second
-	// settleTime is how long a file must have been left alone until its time and size tell every version apart: file
+	// settleTime is how long a file must be unchanged before its time and size identify its version: file
 	// systems count time in steps of up to 2 s.
 	settleTime = 2 * time.Second
 )
 
 // ErrNoNode says that a text is neither the name of a node nor an id.
-var ErrNoNode = errors.New("it is no node id either")
+var ErrNoNode = errors.New("it is not a node id either")
 
-// AuthorizedNode is what the operator of a server says of a node: a line of [AuthorizedNodes].
+// AuthorizedNode is what the operator of a server says about a node: a line of [AuthorizedNodes].
 type AuthorizedNode struct {
 	ID     NodeID
 	Name   string    // one line of printable characters; may be empty
-	Denied bool      // sent away, whatever else is said
-	Joined time.Time // when an invitation let it in; zero: its id was written by hand
+	Denied bool      // shut out, whatever other lines say
+	Joined time.Time // when an invitation admitted it; zero: its id was written by hand
 	Port   uint16    // the public port for its first service; 0: any
 }
 
-// AuthorizedNodes is the file of the nodes that a server serves, in the manner of SSH: a node id begins each line,
-// its name is the rest; -ID sends a node away, whatever other lines say. Empty lines and lines that begin with # do
-// not count. People edit it while the server runs. Safe for concurrent use, also by many processes.
+// AuthorizedNodes is the file of nodes that a server serves, in the manner of SSH: each line is a node id
+// followed by the node's name; -ID shuts a node out, whatever other lines say. Empty lines and lines that
+// begin with # are ignored. People edit it while the server runs. Safe for concurrent use, even by several
+// processes.
 type AuthorizedNodes struct {
 	path string
 
-	// turn holds one token, of who uses the fields below. A channel, so that a wait for it ends with a context.
+	// turn holds one token, owned by whoever uses the fields below. It is a channel so that a context can end
+	// the wait.
 	turn     chan struct{}
-	nodes    map[NodeID]AuthorizedNode // what the file held when it was as in info
+	nodes    map[NodeID]AuthorizedNode // content of the file in the state info
 	badLines error                     // in it
 	info     fs.FileInfo               // nil: there was no file
 	sum      [sha256.Size]byte         // of its content when it was read
@@ -55,17 +56,18 @@ type AuthorizedNodes struct {
 	revision uint64
 }
 
-// NewAuthorizedNodes returns the nodes in the file path, which is not opened yet. No such file means no nodes, as long as
-// there was none with nodes: one that goes is an error, like one that cannot be read.
+// NewAuthorizedNodes returns the nodes in the file path, which is not opened yet. A missing file means no
+// nodes, unless it had nodes before: a file that vanishes is an error, like one that cannot be read.
 func NewAuthorizedNodes(path string) *AuthorizedNodes {
 	return &AuthorizedNodes{path: path, turn: make(chan struct{}, 1)}
 }
 
-// Lookup returns what the file says of id now: the file is read again if it changed. known is false for a node that
-// it does not name.
+// Lookup returns what the file now says about id: the file is read again if it changed. known is false for a
+// node that it does not name.
 //
-// A wrong line does not hide the others: the answer is right, and the error that comes with it names the wrong lines,
-// each time until they are gone. If the file cannot be read or others may write it, no node is known.
+// An invalid line does not hide the others: the answer is right, and comes with an error that names the
+// invalid lines, each time until they are gone. If the file cannot be read or others can write it, no node is
+// known.
 //
 // The file is read once a second at most; a call that needs it sooner waits, or ends with ctx.
 func (a *AuthorizedNodes) Lookup(ctx context.Context, id NodeID) (node AuthorizedNode, known bool, err error) {
@@ -79,7 +81,7 @@ func (a *AuthorizedNodes) Lookup(ctx context.Context, id NodeID) (node Authorize
 	return node, known, err
 }
 
-// All returns all nodes of the file by name and id, with the errors of Lookup.
+// All returns all nodes of the file, sorted by name and id, with the errors of Lookup.
 func (a *AuthorizedNodes) All(ctx context.Context) (nodes []AuthorizedNode, err error) {
 	err = a.withTurn(ctx, func() error {
 		if err := a.refresh(ctx); err != nil {
@@ -96,8 +98,8 @@ func (a *AuthorizedNodes) All(ctx context.Context) (nodes []AuthorizedNode, err 
 	return nodes, err
 }
 
-// Revision is another number whenever the file says something else than before, with the errors of Lookup. An error
-// keeps the number: a file that cannot be read says nothing.
+// Revision is a number that changes whenever the content of the file changes, with the errors of Lookup.
+// After an error it is unchanged: a file that cannot be read says nothing.
 func (a *AuthorizedNodes) Revision(ctx context.Context) (revision uint64, err error) {
 	err = a.withTurn(ctx, func() error {
 		err := a.refresh(ctx)
@@ -110,7 +112,7 @@ func (a *AuthorizedNodes) Revision(ctx context.Context) (revision uint64, err er
 	return revision, err
 }
 
-// withTurn calls use when nobody else uses a.
+// withTurn calls use once nobody else uses a.
 func (a *AuthorizedNodes) withTurn(ctx context.Context, use func() error) error {
 	select {
 	case a.turn <- struct{}{}:
@@ -128,9 +130,9 @@ func (a *AuthorizedNodes) withTurn(ctx context.Context, use func() error) error 
 func (a *AuthorizedNodes) refresh(ctx context.Context) error {
 	info, err := os.Stat(a.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if len(a.nodes) > 0 { // an accident, or a disk that is gone: it says nothing about the nodes
-			return hint.Add(fmt.Errorf("%s was there and is gone", a.path),
-				"bring %s back from a backup; an empty file is what sends every node away", a.path)
+		if len(a.nodes) > 0 { // an accident, or a lost disk: it says nothing about the nodes
+			return hint.Add(fmt.Errorf("%s has vanished", a.path),
+				"restore %s from a backup; to shut out every node, make it an empty file", a.path)
 		}
 		a.take(nil, nil, time.Time{})
 		return nil
@@ -160,7 +162,7 @@ func (a *AuthorizedNodes) read() error {
 		return err
 	}
 	defer file.Close()
-	// The state of the file before it is read: a change meanwhile shows later.
+	// The state of the file before reading it, so that a change meanwhile shows later.
 	info, err := file.Stat()
 	if err != nil {
 		return err
@@ -180,7 +182,7 @@ func (a *AuthorizedNodes) read() error {
 	return nil
 }
 
-// take replaces what is known by what content says.
+// take replaces the known nodes with those in content.
 func (a *AuthorizedNodes) take(content []byte, info fs.FileInfo, readAt time.Time) {
 	sum := sha256.Sum256(content)
 	if a.nodes == nil || sum != a.sum {
@@ -191,8 +193,8 @@ func (a *AuthorizedNodes) take(content []byte, info fs.FileInfo, readAt time.Tim
 	a.info, a.readAt = info, readAt
 }
 
-// hasRead reports whether info belongs to what was read. A file that was written just before it was read, or in the
-// future, may have changed without showing it; it is read again when that would show.
+// hasRead reports whether info is that of the content read. A file written just before it was read, or in the
+// future, may have changed without showing it; it is read again once that would show.
 func (a *AuthorizedNodes) hasRead(info fs.FileInfo) bool {
 	same := a.info != nil && os.SameFile(info, a.info) && info.Size() == a.info.Size() && info.ModTime().Equal(a.info.ModTime())
 	settled := same && a.readAt.Sub(info.ModTime()) > settleTime

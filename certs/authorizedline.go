@@ -17,19 +17,19 @@ const (
 	maxNamedLines = 10  // in one error
 )
 
-// What may stand behind the name of a node, as words of their own.
+// What may follow the name of a node, as separate words.
 const (
 	joinedWord = "joined="
 	portWord   = "port="
 )
 
-// parseAuthorized returns the nodes in content, and an error that names the wrong lines if there are any. Of several
-// lines for a node the first counts, unless one denies.
+// parseAuthorized returns the nodes in content, and an error that names any invalid lines. Of several lines
+// for a node the first counts, unless one denies.
 func parseAuthorized(path string, content []byte) (map[NodeID]AuthorizedNode, error) {
 	nodes := make(map[NodeID]AuthorizedNode)
 	var bad []error
 	number, wrong := 0, 0
-	content = bytes.TrimPrefix(content, []byte("\ufeff")) // Windows editors begin with it
+	content = bytes.TrimPrefix(content, []byte("\ufeff")) // Windows editors write it
 	for line := range bytes.Lines(content) {
 		number++
 		node, err := parseAuthorizedLine(string(line))
@@ -47,7 +47,7 @@ func parseAuthorized(path string, content []byte) (map[NodeID]AuthorizedNode, er
 		}
 	}
 	if more := wrong - len(bad); more > 0 {
-		bad = append(bad, fmt.Errorf("%s: and %d more wrong lines", path, more))
+		bad = append(bad, fmt.Errorf("%s: and %d more invalid lines", path, more))
 	}
 	if len(bad) == 0 {
 		return nodes, nil
@@ -55,16 +55,16 @@ func parseAuthorized(path string, content []byte) (map[NodeID]AuthorizedNode, er
 	return nodes, &badLinesError{errors.Join(bad...)}
 }
 
-// ErrBadLines says that a file of authorized nodes has wrong lines, beside those that count.
-var ErrBadLines = errors.New("wrong lines")
+// ErrBadLines says that a file of authorized nodes has invalid lines beside those that count.
+var ErrBadLines = errors.New("invalid lines")
 
 type badLinesError struct{ error }
 
 func (e *badLinesError) Unwrap() error        { return e.error }
 func (e *badLinesError) Is(target error) bool { return target == ErrBadLines }
 
-// parseAuthorizedLine returns what a line says; the zero value for one that does not count. A wrong word behind the
-// id is an error beside the node.
+// parseAuthorizedLine returns what a line says; the zero value for one that does not count. An invalid word
+// after the id is an error beside the node.
 func parseAuthorizedLine(line string) (node AuthorizedNode, err error) {
 	words := strings.Fields(line)
 	if len(words) == 0 || words[0][0] == '#' {
@@ -76,7 +76,7 @@ func parseAuthorizedLine(line string) (node AuthorizedNode, err error) {
 		first, words = words[0], words[1:]
 	}
 	if node.ID, err = decodeNodeID(first); err != nil {
-		return AuthorizedNode{}, fmt.Errorf("this line does not count: node id: %w", err)
+		return AuthorizedNode{}, fmt.Errorf("this line is ignored: node id: %w", err)
 	}
 	node.Denied = denied
 	var name []string
@@ -90,7 +90,7 @@ func parseAuthorizedLine(line string) (node AuthorizedNode, err error) {
 			name = append(name, word)
 		}
 		if wrong != nil {
-			err = fmt.Errorf("this part does not count: %q", hint.Printable(word, maxName))
+			err = fmt.Errorf("this part is ignored: %q", hint.Printable(word, maxName))
 		}
 	}
 	node.Name = cleanName(strings.Join(name, " "))
@@ -105,7 +105,7 @@ func parsePort(digits string) (uint16, error) {
 	return uint16(port), nil
 }
 
-// line is how n stands in the file, with a newline.
+// line is n as a line of the file, with a newline.
 func (n AuthorizedNode) line() string {
 	words := []string{n.ID.String()}
 	if n.Denied {
@@ -123,10 +123,12 @@ func (n AuthorizedNode) line() string {
 	return strings.Join(words, " ") + "\n"
 }
 
-// cleanName makes words of one line of s: a name may come from outside, and must not smuggle in lines of its own.
+// cleanName reduces s to words on one line: a name may come from outside, and must not smuggle in lines of
+// its own.
 func cleanName(s string) string { return strings.Join(strings.Fields(hint.Printable(s, maxName)), " ") }
 
-// CheckName returns why a node or an invitation cannot be called name: it stands in tables, files and commands.
+// CheckName returns why a node or an invitation cannot be called name, which appears in tables, files and
+// commands.
 func CheckName(name string) error {
 	wrong := func(r rune) bool {
 		return !(unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("._-", r))
@@ -135,9 +137,9 @@ func CheckName(name string) error {
 	case name == "" || len(name) > 64:
 		return fmt.Errorf("a name has 1 to 64 bytes, not %d", len(name))
 	case strings.HasPrefix(name, "-"), strings.ContainsFunc(name, wrong):
-		return fmt.Errorf("the name %q: want letters, digits and . _ -, and no - at its beginning", hint.Printable(name, maxName))
+		return fmt.Errorf("the name %q: want letters, digits and . _ -, and no - at the beginning", hint.Printable(name, maxName))
 	case err == nil:
-		return errors.New("a node id is no name")
+		return errors.New("a node id cannot be a name")
 	}
 	return nil
 }

@@ -15,13 +15,13 @@ import (
 	"apquic/internal/hint"
 )
 
-// Add writes node into the file, unless it is there already; the file is made if it is missing, mode 0600. The line
-// is on the disk when Add returns. It is appended in one write, so nothing is lost of what other programs and people
-// write there. Of the name at most 200 bytes are kept, as one line of printable characters; one that another node
-// has gets a number. Add returns the node as it is in the file.
+// Add appends node to the file unless it is already there; a missing file is created, mode 0600. The line is
+// on disk when Add returns. It is appended in one write, so nothing is lost of what other programs and people
+// write. At most 200 bytes of the name are kept, as one line of printable characters; if another node has the
+// name, it gets a number. Add returns the node as it is in the file.
 func (a *AuthorizedNodes) Add(ctx context.Context, node AuthorizedNode) (AuthorizedNode, error) {
 	if node.ID.IsZero() {
-		return AuthorizedNode{}, errors.New("authorized nodes: no node id to add")
+		return AuthorizedNode{}, errors.New("authorized nodes: there is no node id to add")
 	}
 	err := a.withTurn(ctx, func() error {
 		if err := a.refresh(ctx); err != nil {
@@ -54,8 +54,8 @@ func (a *AuthorizedNodes) uniqueName(name string) string {
 	return freeName(name, 2, func(name string) bool { return taken[name] })
 }
 
-// append adds a line for node. What is known stays up to date: nodes that join do not have the file read again. It
-// needs the turn.
+// append adds a line for node and keeps the known nodes up to date, so that joining nodes do not cause the
+// file to be read again. It needs the turn.
 func (a *AuthorizedNodes) append(node AuthorizedNode) error {
 	line := node.line()
 	info, written, err := appendLine(a.path, line)
@@ -70,14 +70,14 @@ func (a *AuthorizedNodes) append(node AuthorizedNode) error {
 		a.nodes[node.ID], _ = parseAuthorizedLine(line)
 		a.info, a.readAt, a.sum = info, time.Now(), [sha256.Size]byte{}
 		if node.Denied {
-			a.revision++ // it may be here already
+			a.revision++ // the node may already be connected
 		}
 	}
 	return nil
 }
 
-// Allow makes the file name node and deny it no more. Lines that name it already stay as they are, but for the sign
-// before the id.
+// Allow makes the file name node and no longer deny it. Existing lines for it stay as they are, except for
+// the sign before the id.
 func (a *AuthorizedNodes) Allow(ctx context.Context, node AuthorizedNode) error {
 	node.Denied = false
 	return a.change(ctx, node, func(was AuthorizedNode) AuthorizedNode {
@@ -89,7 +89,7 @@ func (a *AuthorizedNodes) Allow(ctx context.Context, node AuthorizedNode) error 
 	})
 }
 
-// Deny makes the file send the node with this id away.
+// Deny makes the file shut out the node with this id.
 func (a *AuthorizedNodes) Deny(ctx context.Context, id NodeID) error {
 	return a.change(ctx, AuthorizedNode{ID: id, Denied: true}, func(was AuthorizedNode) AuthorizedNode {
 		was.Denied = true
@@ -97,12 +97,12 @@ func (a *AuthorizedNodes) Deny(ctx context.Context, id NodeID) error {
 	})
 }
 
-// change replaces the lines of a node by one, with what change makes of them; a node without a line gets node's.
-// The file is the old one or the new one, whenever the power fails. Whoever writes it at the very same time may lose
-// what they wrote, as with two editors.
+// change replaces the lines of a node with one, which change makes from them; a node without a line gets
+// node's. After a power cut the file is the old one or the new one. Whoever writes it at the very same time
+// may lose their change, as with two editors.
 func (a *AuthorizedNodes) change(ctx context.Context, node AuthorizedNode, change func(was AuthorizedNode) AuthorizedNode) error {
 	if node.ID.IsZero() {
-		return errors.New("authorized nodes: no node id to change")
+		return errors.New("authorized nodes: there is no node id to change")
 	}
 	return a.withTurn(ctx, func() error {
 		if err := a.refresh(ctx); err != nil {
@@ -124,7 +124,7 @@ func (a *AuthorizedNodes) change(ctx context.Context, node AuthorizedNode, chang
 	})
 }
 
-// replaceLines puts node in the place of its first line in content, and removes its others.
+// replaceLines replaces the first line of node in content, and removes its other lines.
 func replaceLines(content string, node AuthorizedNode) string {
 	var b strings.Builder
 	done := false
@@ -140,8 +140,8 @@ func replaceLines(content string, node AuthorizedNode) string {
 	return b.String()
 }
 
-// Find returns the node that who means: an id, or the name of exactly one node. An id that is in no line is found,
-// too, without a name.
+// Find returns the node that who means: an id, or the name of exactly one node. An id that is in no line is
+// also found, without a name.
 func (a *AuthorizedNodes) Find(ctx context.Context, who string) (AuthorizedNode, error) {
 	nodes, err := a.All(ctx)
 	if nodes == nil && err != nil {
@@ -171,8 +171,8 @@ func (a *AuthorizedNodes) Find(ctx context.Context, who string) (AuthorizedNode,
 		"say which one by its id")
 }
 
-// appendLine adds line, which ends with a newline, to the file path. It returns what the file is then, and how many
-// bytes it wrote.
+// appendLine appends line, which ends with a newline, to the file path. It returns the resulting state of the
+// file, and how many bytes it wrote.
 func appendLine(path, line string) (info fs.FileInfo, written int, err error) {
 	directory := filepath.Dir(path)
 	if err = os.MkdirAll(directory, 0o700); err != nil {
@@ -198,11 +198,11 @@ func appendLine(path, line string) (info fs.FileInfo, written int, err error) {
 		if !ended {
 			line = "\n" + line
 		}
-	} else if err := giveTo(file, directory); err != nil { // perhaps it was made just now
+	} else if err := giveTo(file, directory); err != nil { // it may have just been created
 		return nil, 0, err
 	}
 	if _, err := file.WriteString(line); err != nil {
-		return nil, 0, errors.Join(err, file.Truncate(size)) // no half line
+		return nil, 0, errors.Join(err, file.Truncate(size)) // leaves no partial line
 	}
 	if err := file.Sync(); err != nil {
 		return nil, 0, err
@@ -223,8 +223,8 @@ func endsWithNewline(file io.ReaderAt, size int64) (bool, error) {
 }
 
 func tooLarge(path string) error {
-	return hint.Add(fmt.Errorf("%s: more than %d bytes", path, maxAuthorizedFile), "remove lines from %s that nobody needs", path)
+	return hint.Add(fmt.Errorf("%s: more than %d bytes", path, maxAuthorizedFile), "remove lines that nobody needs from %s", path)
 }
 
-// joinedAt is a time as it comes back from a file.
+// joinedAt is a time as it is read back from a file.
 func joinedAt(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }

@@ -13,19 +13,18 @@ import (
 	"apquic/internal/hint"
 )
 
-// Invitation is all that a new node must know: who the server is, where it is,
-// and the join secret that lets the node in once. Its text form is
+// Invitation is all that a new node must know: who the server is, where it is, and the join secret that
+// admits the node once. Its text form is
 //
 //	apquic://SERVERID@HOST:PORT#SECRET
 //
-// with an IPv6 address in brackets, and without # if there is no secret. Two
-// bytes of check are part of SECRET, so that a cut or mistyped one is noticed
-// before anybody connects.
+// with an IPv6 address in brackets, and without # if there is no secret. SECRET includes a two-byte check, so
+// that a truncated or mistyped one is noticed before anybody connects.
 type Invitation struct {
 	Server NodeID
 	Host   string // name or IP address, without brackets
 	Port   uint16
-	Secret []byte // of 64 bytes at most
+	Secret []byte // at most 64 bytes
 }
 
 const (
@@ -36,8 +35,8 @@ const (
 	useQuotes = "put quotes around the invitation, since # begins a comment in many places: 'apquic://SERVERID@HOST:PORT#SECRET'"
 )
 
-// ParseInvitation reads the text form; spaces and line ends around it do not
-// count. Errors do not repeat the secret.
+// ParseInvitation reads the text form, ignoring spaces and line ends around it. Errors do not repeat the
+// secret.
 func ParseInvitation(s string) (Invitation, error) {
 	invitation, err := parseInvitation(strings.TrimSpace(s))
 	if err == nil {
@@ -52,7 +51,7 @@ func ParseInvitation(s string) (Invitation, error) {
 
 func parseInvitation(s string) (invitation Invitation, err error) {
 	if len(s) > maxInvitation {
-		return Invitation{}, fmt.Errorf("%d characters, want %d at most", len(s), maxInvitation)
+		return Invitation{}, fmt.Errorf("%d characters, want at most %d", len(s), maxInvitation)
 	}
 	rest, ok := strings.CutPrefix(s, invitationScheme)
 	if !ok {
@@ -90,15 +89,15 @@ func noInvitation(s string) error {
 	case s == "":
 		return errors.New("it is empty")
 	case strings.Contains(s, invitationScheme):
-		return errors.New("something stands before " + invitationScheme)
+		return errors.New("something comes before " + invitationScheme)
 	case strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https"):
 		is = ": this is the address of a web page"
 	case strings.EqualFold(scheme, "tcp") && isURL:
 		is = ": this is the public address of a service"
 	case idErr == nil:
-		is = ": this is the id of a server or node alone"
+		is = ": this is only the id of a server or node"
 	case addressErr == nil:
-		is = ": this is an address alone, without the server's id"
+		is = ": this is only an address, without the server's id"
 	}
 	return errors.New("it does not begin with " + invitationScheme + is)
 }
@@ -125,9 +124,8 @@ func parseAddress(address string) (host string, port uint16, err error) {
 	return host, uint16(number), nil
 }
 
-// isHostName reports whether s can be a DNS name: RFC 1123 section 2.1, and
-// underscores, which are in use. A last label of digits alone is a mistyped IP
-// address.
+// isHostName reports whether s can be a DNS name: RFC 1123 section 2.1, plus underscores, which are in use. A
+// last label of only digits is a mistyped IP address.
 func isHostName(s string) bool {
 	labels := strings.Split(strings.TrimSuffix(s, "."), ".")
 	for _, label := range labels {
@@ -143,8 +141,8 @@ func isNoHostRune(r rune) bool {
 	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
 }
 
-// String returns the text form, WITH THE SECRET: it is for the person who
-// invites, never for a log. See [Invitation.Redacted].
+// String returns the text form WITH THE SECRET, for the person who invites, never for a log. See
+// [Invitation.Redacted].
 func (i Invitation) String() string {
 	if len(i.Secret) == 0 {
 		return i.public()

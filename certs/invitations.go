@@ -30,43 +30,45 @@ const (
 )
 
 var (
-	// ErrNoInvitation says that a secret belongs to no invitation: it was used up, withdrawn, has ended, or never was.
-	ErrNoInvitation = errors.New("its invitation was used, withdrawn or has ended")
-	// ErrInvitationName says that there is no invitation of this name, or one already.
+	// ErrNoInvitation says that a secret belongs to no invitation: it was used up or withdrawn, has expired,
+	// or never existed.
+	ErrNoInvitation = errors.New("its invitation was used up or withdrawn, or has expired")
+	// ErrInvitationName says that there is no invitation with this name, or already one.
 	ErrInvitationName = errors.New("invitation name")
 )
 
-// OpenInvitation is an invitation that lets nodes in.
+// OpenInvitation is an invitation that admits nodes.
 type OpenInvitation struct {
-	Name    string    `json:"name"` // also that of the node
-	Uses    int       `json:"uses"` // that are left
+	Name    string    `json:"name"` // and of the node
+	Uses    int       `json:"uses"` // left
 	Expires time.Time `json:"expires"`
-	Port    uint16    `json:"port,omitempty"` // the public port for the first service of the node; 0: any
+	Port    uint16    `json:"port,omitempty"` // the public port for the node's first service; 0: any
 	Created time.Time `json:"created"`
-	Joined  int       `json:"joined,omitempty"` // nodes that it let in
+	Joined  int       `json:"joined,omitempty"` // nodes that it admitted
 }
 
-// storedInvitation is how it stands in the file. The secret itself is nowhere: who reads the file, or a backup of it,
-// cannot join. A plain SHA-256 is enough for that, since 128 random bits cannot be guessed; slow hashes are for
-// secrets that people choose.
+// storedInvitation is an invitation as in the file. The secret itself is not stored, so that nobody can join
+// with the file or a backup of it. A plain SHA-256 is enough for that, since 128 random bits cannot be
+// guessed; slow hashes are for secrets that people choose.
 type storedInvitation struct {
 	OpenInvitation
 	Hash string `json:"secretSHA256"` // in hexadecimal digits
 }
 
-// Invitations is the file of the open invitations of a server, one JSON object a line. Safe for concurrent use within
-// a process; of two processes that change it at the same moment one may lose its change.
+// Invitations is the file of a server's open invitations, one JSON object per line. Safe for concurrent use
+// within a process; if two processes change it at the same moment, one may lose its change.
 type Invitations struct {
 	path string
 
 	mu sync.Mutex // held while the file is read and replaced
 }
 
-// NewInvitations returns the invitations in the file path, which is not opened yet. No such file means none.
+// NewInvitations returns the invitations in the file path, which is not opened yet. A missing file means
+// none.
 func NewInvitations(path string) *Invitations { return &Invitations{path: path} }
 
-// Create adds an invitation and returns its secret, which is told only now. An empty name becomes node-1, node-2 and
-// so on; taken says which names are in use elsewhere.
+// Create adds an invitation and returns its secret, which is available only now. An empty name becomes
+// node-1, node-2 and so on; taken says which names are in use elsewhere.
 func (i *Invitations) Create(offer OpenInvitation, taken func(name string) bool) (OpenInvitation, []byte, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -82,11 +84,11 @@ func (i *Invitations) Create(offer OpenInvitation, taken func(name string) bool)
 		return OpenInvitation{}, nil, err
 	}
 	if indexOf(all, offer.Name) >= 0 {
-		return OpenInvitation{}, nil, hint.Add(fmt.Errorf("%w %s: an open invitation has it already", ErrInvitationName, offer.Name),
+		return OpenInvitation{}, nil, hint.Add(fmt.Errorf("%w %s: an open invitation already has it", ErrInvitationName, offer.Name),
 			"choose another name, or withdraw the old one: apquic-server invitation --withdraw %s", offer.Name)
 	}
 	if len(all) >= maxInvitations {
-		return OpenInvitation{}, nil, hint.Add(fmt.Errorf("there are %d invitations already", len(all)), "withdraw some")
+		return OpenInvitation{}, nil, hint.Add(fmt.Errorf("there are already %d invitations", len(all)), "withdraw some")
 	}
 	secret := make([]byte, joinSecretSize)
 	rand.Read(secret) // never fails, as documented
@@ -103,14 +105,14 @@ func (o OpenInvitation) check() error {
 	left := o.Expires.Sub(o.Created)
 	switch {
 	case o.Uses < 1 || o.Uses > MaxInvitationUses:
-		return fmt.Errorf("an invitation is good for 1 to %d nodes, not %d", MaxInvitationUses, o.Uses)
+		return fmt.Errorf("an invitation admits 1 to %d nodes, not %d", MaxInvitationUses, o.Uses)
 	case left <= 0 || left > MaxInvitationTime:
-		return fmt.Errorf("an invitation ends within %d days", MaxInvitationTime/(24*time.Hour))
+		return fmt.Errorf("an invitation must expire within %d days", MaxInvitationTime/(24*time.Hour))
 	}
 	return nil
 }
 
-// Open returns the invitations that still let somebody in, in the order in which they were made.
+// Open returns the invitations that can still be used, in the order in which they were made.
 func (i *Invitations) Open() ([]OpenInvitation, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -122,7 +124,7 @@ func (i *Invitations) Open() ([]OpenInvitation, error) {
 	return open, err
 }
 
-// Withdraw ends an invitation: it lets nobody in from now on.
+// Withdraw ends an invitation: from now on it admits nobody.
 func (i *Invitations) Withdraw(name string) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -145,9 +147,10 @@ func (i *Invitations) Has(secret []byte) (bool, error) {
 	return indexOfSecret(all, secret) >= 0, err
 }
 
-// Use lets one node in with secret: join is told of the invitation and writes down that the node is in. The use is
-// gone from the file before, so that never more nodes get in than the invitation has uses, whenever the power fails;
-// a power cut just then costs a use. It is given back if join fails. ErrNoInvitation: the secret is good for nothing.
+// Use admits one node with secret: join gets the invitation and stores that the node is admitted. Before that
+// the use is removed from the file, so that even after a power cut no more nodes are admitted than the
+// invitation has uses; a power cut in between costs a use. The use is restored if join fails.
+// ErrNoInvitation: the secret is worthless.
 func (i *Invitations) Use(secret []byte, join func(OpenInvitation) error) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -178,7 +181,7 @@ func hashSecret(secret []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// indexOfSecret is -1 if there is none. It looks at all of them, so that its time tells nothing.
+// indexOfSecret is -1 if there is none. It looks at all of them, so that its timing reveals nothing.
 func indexOfSecret(all []storedInvitation, secret []byte) int {
 	hash, found := []byte(hashSecret(secret)), -1
 	for n, stored := range all {
@@ -193,7 +196,7 @@ func indexOf(all []storedInvitation, name string) int {
 	return slices.IndexFunc(all, func(stored storedInvitation) bool { return stored.Name == name })
 }
 
-// freeName is prefix-number with the first number that is not taken.
+// freeName is prefix-number with the first free number.
 func freeName(prefix string, number int, taken func(string) bool) string {
 	for ; ; number++ {
 		if name := prefix + "-" + strconv.Itoa(number); !taken(name) {
@@ -202,7 +205,7 @@ func freeName(prefix string, number int, taken func(string) bool) string {
 	}
 }
 
-// read returns the invitations of the file that have not ended.
+// read returns the invitations in the file that have not expired.
 func (i *Invitations) read() ([]storedInvitation, error) {
 	file, err := os.Open(i.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -225,7 +228,7 @@ func (i *Invitations) read() ([]storedInvitation, error) {
 	}
 	all, err := parseInvitations(content)
 	if err != nil {
-		return nil, hint.Add(fmt.Errorf("invitations: %s: %w", i.path, err), "remove %s: nodes that are in stay in", i.path)
+		return nil, hint.Add(fmt.Errorf("invitations: %s: %w", i.path, err), "remove %s: nodes that were admitted stay so", i.path)
 	}
 	now := time.Now()
 	return slices.DeleteFunc(all, func(o storedInvitation) bool { return !o.Expires.After(now) }), nil
@@ -244,7 +247,7 @@ func parseInvitations(content []byte) (all []storedInvitation, err error) {
 		}
 		var stored storedInvitation
 		if err := json.Unmarshal(line, &stored); err != nil {
-			return nil, fmt.Errorf("line %d is no invitation", number)
+			return nil, fmt.Errorf("line %d is not an invitation", number)
 		}
 		if err := stored.check(); err != nil {
 			return nil, fmt.Errorf("line %d: %w", number, err)
@@ -253,7 +256,7 @@ func parseInvitations(content []byte) (all []storedInvitation, err error) {
 			return nil, fmt.Errorf("line %d: no SHA-256 of a secret", number)
 		}
 		if indexOf(all, stored.Name) >= 0 || len(all) >= maxInvitations {
-			return nil, fmt.Errorf("line %d: a name that is there twice, or too many", number)
+			return nil, fmt.Errorf("line %d: a duplicate name, or too many invitations", number)
 		}
 		all = append(all, stored)
 	}

@@ -10,7 +10,7 @@ import (
 
 const (
 	maxJoinSecret = 64 // bytes
-	secretCheck   = 2  // bytes behind it in the text form
+	secretCheck   = 2  // bytes after it in the text form
 	// maxSecretText is the length of the longest text form.
 	maxSecretText = 91
 
@@ -22,13 +22,14 @@ var (
 	errBadSecret = errors.New("the secret, which follows the #, is cut short or mistyped")
 )
 
-// encodeJoinSecret returns the text form of a secret of the server with this id (docs/protocol.md section 2.3): in
-// base58, with two bytes of check behind it.
+// encodeJoinSecret returns the text form of a secret of the server with this id (docs/protocol.md section
+// 2.3): in base58, followed by a two-byte check.
 func encodeJoinSecret(server NodeID, secret []byte) string {
 	return base58.Encode(append(bytes.Clone(secret), checkOf(server, secret)...))
 }
 
-// decodeJoinSecret reads the text form. Of 65536 texts that were cut or mistyped, or belong to another id, one passes.
+// decodeJoinSecret reads the text form. One in 65536 texts that are truncated, mistyped, or belong to another
+// id passes.
 func decodeJoinSecret(server NodeID, text string) ([]byte, error) {
 	if text == "" {
 		return nil, errNoSecret

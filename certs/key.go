@@ -11,12 +11,11 @@ import (
 	"strings"
 )
 
-// PrivateKey is the ed25519 private key behind a [NodeID]. No way of printing,
-// logging or marshalling it shows the key; only Sign uses it. The zero
-// PrivateKey is no key.
+// PrivateKey is the ed25519 private key behind a [NodeID]. Printing, logging and marshalling never show the
+// key; only Sign uses it. The zero PrivateKey is no key.
 type PrivateKey struct {
-	// A function, because package fmt asks no methods of what sits in unexported
-	// fields, and prints the bytes behind everything else, pointers included.
+	// A function, because package fmt does not call methods of values in unexported fields, and prints the
+	// bytes behind everything else, even pointers.
 	key func() ed25519.PrivateKey
 }
 
@@ -33,10 +32,9 @@ func GenerateKey() (PrivateKey, error) {
 	return wrap(key), nil
 }
 
-// ParsePrivateKey reads 64 hexadecimal digits (the seed, RFC 8032 section
-// 5.1.5) or 128 (the seed and the public key, which must agree), with or without
-// "0x" before them. A key that was published in documentation is refused with a
-// [*PublishedKeyError]. Errors never repeat any part of s.
+// ParsePrivateKey reads 64 hexadecimal digits (the seed, RFC 8032 section 5.1.5) or 128 (the seed and the
+// public key, which must agree), with or without "0x" before them. A key that was published in documentation
+// is refused with a [*PublishedKeyError]. Errors never repeat any part of s.
 func ParsePrivateKey(s string) (PrivateKey, error) {
 	digits := strings.TrimPrefix(s, "0x")
 	if len(digits) != hex.EncodedLen(ed25519.SeedSize) && len(digits) != hex.EncodedLen(ed25519.PrivateKeySize) {
@@ -60,7 +58,7 @@ func ParsePrivateKey(s string) (PrivateKey, error) {
 // IsZero reports whether k is no key.
 func (k PrivateKey) IsZero() bool { return k.key == nil }
 
-// ID returns the id that k proves, nobody for no key.
+// ID returns the id that k proves, zero for no key.
 func (k PrivateKey) ID() NodeID {
 	if k.IsZero() {
 		return NodeID{}
@@ -68,8 +66,7 @@ func (k PrivateKey) ID() NodeID {
 	return NodeID(k.key().Public().(ed25519.PublicKey))
 }
 
-// Sign returns the 64-byte ed25519 signature of message (RFC 8032 section
-// 5.1.6). It panics if k is no key.
+// Sign returns the 64-byte ed25519 signature of message (RFC 8032 section 5.1.6). It panics if k is no key.
 func (k PrivateKey) Sign(message []byte) []byte { return ed25519.Sign(k.key(), message) }
 
 // String says whose key it is.
@@ -83,12 +80,11 @@ func (k PrivateKey) String() string {
 // GoString is String.
 func (k PrivateKey) GoString() string { return k.String() }
 
-// Format writes String for every verb: %d would print the bytes otherwise.
+// Format writes String for every verb; otherwise %d would print the bytes.
 func (k PrivateKey) Format(state fmt.State, _ rune) { io.WriteString(state, k.String()) }
 
 // LogValue is String.
 func (k PrivateKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-// MarshalText is String, so a key that lands in JSON does not show. The error
-// is always nil.
+// MarshalText is String, so that JSON never shows a key. The error is always nil.
 func (k PrivateKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }

@@ -21,13 +21,11 @@ const (
 	maxSecretSize  = 1024
 )
 
-// LoadOrCreateKey reads the private key in the file path, one line in a form of
-// [ParsePrivateKey], and makes the file with a new key if there is none: 64
-// hexadecimal digits, mode 0600, in a directory that is made 0700 if it is
-// missing. Of many programs that start at once one makes the key and all get it.
+// LoadOrCreateKey reads the private key in the file path, one line in a form that [ParsePrivateKey] reads. It
+// creates a missing file with a new key: 64 hexadecimal digits, mode 0600, in a directory that is created
+// 0700 if it is missing. If several programs start at once, one makes the key and all get it.
 //
-// A file that others may read, that is damaged, or that holds a published key is
-// an error and stays as it is.
+// A file that others can read, that is damaged, or that holds a published key is an error and is not changed.
 func LoadOrCreateKey(path string) (PrivateKey, error) {
 	line, err := loadOrCreateLine(path, func() (string, error) {
 		key, err := GenerateKey()
@@ -55,7 +53,7 @@ func parseKeyLine(path, line string) (PrivateKey, error) {
 	return PrivateKey{}, damaged(err, path)
 }
 
-// LoadKey is [LoadOrCreateKey] for a key that must be there: the error is fs.ErrNotExist if it is not.
+// LoadKey is [LoadOrCreateKey] for a key that must exist: otherwise the error is fs.ErrNotExist.
 func LoadKey(path string) (PrivateKey, error) {
 	line, err := readPrivateLine(path)
 	if err != nil {
@@ -64,8 +62,8 @@ func LoadKey(path string) (PrivateKey, error) {
 	return parseKeyLine(path, line)
 }
 
-// LoadOrCreateSecret is [LoadOrCreateKey] for size random bytes, which the file
-// holds as one line of hexadecimal digits. Size is 16 to 1024.
+// LoadOrCreateSecret is [LoadOrCreateKey] for size random bytes, stored as one line of hexadecimal digits.
+// Size is 16 to 1024.
 func LoadOrCreateSecret(path string, size int) ([]byte, error) {
 	if err := checkSecretSize(size); err != nil {
 		return nil, err
@@ -96,11 +94,10 @@ func newSecret(size int) []byte {
 }
 
 func damaged(err error, path string) error {
-	return hint.Add(err, "bring %s back from a backup, or remove it: a new one is made at the next start", path)
+	return hint.Add(err, "restore %s from a backup, or remove it: a new one is made at the next start", path)
 }
 
-// loadOrCreateLine returns the line in the file path; fresh makes it if there is
-// no file.
+// loadOrCreateLine returns the line in the file path; fresh makes it if the file is missing.
 func loadOrCreateLine(path string, fresh func() (string, error)) (string, error) {
 	line, err := readPrivateLine(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -112,11 +109,11 @@ func loadOrCreateLine(path string, fresh func() (string, error)) (string, error)
 	if err = writePrivateFile(path, line, placeNew); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", err
 	}
-	// What is in the file counts: another program may have been faster.
+	// The file decides: another program may have been faster.
 	return readPrivateLine(path)
 }
 
-// readPrivateLine returns the only line of a file that nobody else may read.
+// readPrivateLine returns the only line of a file that nobody else can read.
 func readPrivateLine(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -125,9 +122,9 @@ func readPrivateLine(path string) (string, error) {
 	if !info.Mode().IsRegular() {
 		return "", fmt.Errorf("%s: not a regular file", path)
 	}
-	// Windows keeps access lists instead, and reports 0666 for every file.
+	// Windows has access lists instead, and reports 0666 for every file.
 	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o077 != 0 {
-		return "", hint.Add(fmt.Errorf("%s: mode %04o, so others than its owner may use it", path, mode), "chmod 600 %s", path)
+		return "", hint.Add(fmt.Errorf("%s: mode %04o, so others than its owner can use it", path, mode), "chmod 600 %s", path)
 	}
 	if info.Size() > maxPrivateFile {
 		return "", damaged(fmt.Errorf("%s: %d bytes, want one short line", path, info.Size()), path)
@@ -143,9 +140,9 @@ func readPrivateLine(path string) (string, error) {
 	return line, nil
 }
 
-// writePrivateFile writes line to a temporary file beside path, mode 0600, and
-// has place bring it to path when it is safely on the disk. A power cut leaves
-// path as it was or complete, and at worst a temporary file that nobody reads.
+// writePrivateFile writes line to a temporary file beside path, mode 0600, and lets place move it to path
+// once it is safely on disk. A power cut leaves path unchanged or complete, and at worst a temporary file
+// that nobody reads.
 func writePrivateFile(path, line string, place func(temporary, path string) error) error {
 	directory := filepath.Dir(path)
 	if err := os.MkdirAll(directory, 0o700); err != nil {
@@ -155,7 +152,7 @@ func writePrivateFile(path, line string, place func(temporary, path string) erro
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name()) // gone already when place renamed it
+	defer os.Remove(file.Name()) // already gone if place renamed it
 	_, err = file.WriteString(line + "\n")
 	if err = errors.Join(err, giveTo(file, directory), file.Sync(), file.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", file.Name(), err)
@@ -166,8 +163,7 @@ func writePrivateFile(path, line string, place func(temporary, path string) erro
 	return syncDirectory(directory)
 }
 
-// placeNew gives temporary the name path, or fails with fs.ErrExist if somebody
-// else has the name.
+// placeNew gives temporary the name path, or fails with fs.ErrExist if the name is taken.
 func placeNew(temporary, path string) error {
 	if err := os.Link(temporary, path); err == nil || errors.Is(err, fs.ErrExist) {
 		return err
@@ -175,9 +171,9 @@ func placeNew(temporary, path string) error {
 	return claimAndRename(temporary, path)
 }
 
-// claimAndRename is for places without hard links, such as Android and memory
-// cards: whoever makes the empty file path may replace it. A power cut in
-// between leaves the empty file, which the next start reports.
+// claimAndRename is for file systems without hard links, such as those of Android and memory cards: whoever
+// creates the empty file path may replace it. A power cut in between leaves the empty file, which the next
+// start reports.
 func claimAndRename(temporary, path string) error {
 	claim, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -189,8 +185,7 @@ func claimAndRename(temporary, path string) error {
 	return nil
 }
 
-// syncDirectory makes a new name in a directory survive a power cut, where the
-// system has a way to.
+// syncDirectory makes a new name in a directory survive a power cut, where the system can.
 func syncDirectory(path string) error {
 	if runtime.GOOS == "windows" {
 		return nil

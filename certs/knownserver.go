@@ -12,23 +12,23 @@ import (
 	"apquic/internal/hint"
 )
 
-// maxBefore bounds the ids that are kept of a server that changed its key again and again.
+// maxBefore is the most former ids kept of a server that keeps changing its key.
 const maxBefore = 16
 
-// KnownServer is what a node keeps of the server that has admitted it, in the manner of SSH's known hosts: with it the
-// node no longer needs an invitation. The zero KnownServer is none.
+// KnownServer is what a node remembers about the server that has admitted it, in the manner of SSH's known
+// hosts: with it the node no longer needs an invitation. The zero KnownServer is none.
 type KnownServer struct {
 	// Invitation has the present id and the address, and no secret.
 	Invitation Invitation
-	// Next is the id that the server has announced for later, nobody for none.
+	// Next is the id that the server has announced for later; zero: none.
 	Next NodeID
-	// Before are ids that the server had, the oldest first: an invitation with one of them means this server.
+	// Before are the server's former ids, oldest first: an invitation with one of them means this server.
 	Before []NodeID
 
 	spent string // fingerprint of the secret that the node had when it was admitted
 }
 
-// knownServerFile is a KnownServer as it stands in the file.
+// knownServerFile is a KnownServer as in the file.
 type knownServerFile struct {
 	Server string   `json:"server"`
 	Next   *NodeID  `json:"next,omitempty"`
@@ -45,7 +45,7 @@ func LoadKnownServer(path string) (KnownServer, error) {
 	known, err := parseKnownServer([]byte(line))
 	if err != nil {
 		return KnownServer{}, hint.Add(fmt.Errorf("the known server: %s: %w", path, err),
-			"remove %s, and join again with an invitation of the server", path)
+			"remove %s, and join again with an invitation from the server", path)
 	}
 	return known, nil
 }
@@ -65,13 +65,13 @@ func parseKnownServer(text []byte) (known KnownServer, err error) {
 		known.Next = *file.Next
 	}
 	if len(file.Before) > maxBefore {
-		return KnownServer{}, fmt.Errorf("%d former ids, want %d at most", len(file.Before), maxBefore)
+		return KnownServer{}, fmt.Errorf("%d former ids, want at most %d", len(file.Before), maxBefore)
 	}
 	known.Before, known.spent = file.Before, file.Spent
 	return known, nil
 }
 
-// Save writes the file path, mode 0600, which a power cut leaves as it was or complete.
+// Save writes the file path, mode 0600, which a power cut leaves unchanged or complete.
 func (k KnownServer) Save(path string) error {
 	k.Invitation.Secret = nil
 	file := knownServerFile{Server: k.Invitation.String(), Before: k.Before, Spent: k.spent}
@@ -88,26 +88,26 @@ func (k KnownServer) Save(path string) error {
 	return nil
 }
 
-// Is reports whether the server has this id, or had it.
+// Is reports whether the server has or had this id.
 func (k KnownServer) Is(id NodeID) bool {
 	return !id.IsZero() && (k.Invitation.Server == id || slices.Contains(k.Before, id))
 }
 
-// Spend notes that the server has admitted the node, which had this secret: it is not to be sent again. The secret
-// itself is not kept.
+// Spend notes that the server has admitted the node that had this secret, which must not be sent again. The
+// secret itself is not kept.
 func (k *KnownServer) Spend(secret []byte) {
 	if len(secret) > 0 {
 		k.spent = fingerprint(secret)
 	}
 }
 
-// Spent reports whether there is no use for this secret: there is none, or it was noted by Spend.
+// Spent reports whether this secret is not needed: it is empty, or was noted by Spend.
 func (k KnownServer) Spent(secret []byte) bool {
 	return len(secret) == 0 || k.spent == fingerprint(secret)
 }
 
-// Follow notes that the server has proved the id now, and has announced next, or nobody. It is an error if the id is
-// neither the present one nor the one that was announced.
+// Follow notes that the server has proved the id now, and has announced next; zero: none. It is an error if
+// now is neither the present id nor the announced one.
 func (k *KnownServer) Follow(now, next NodeID) error {
 	switch {
 	case now == k.Invitation.Server:
@@ -122,14 +122,14 @@ func (k *KnownServer) Follow(now, next NodeID) error {
 	return nil
 }
 
-// Equal reports whether both are the same in all that is stored.
+// Equal reports whether both are stored the same.
 func (k KnownServer) Equal(other KnownServer) bool {
 	a, b := k.Invitation, other.Invitation
 	return a.Server == b.Server && a.Host == b.Host && a.Port == b.Port && k.Next == other.Next &&
 		slices.Equal(k.Before, other.Before) && k.spent == other.spent
 }
 
-// fingerprint is what is kept of a secret that cannot be guessed: enough to know it again.
+// fingerprint is what is kept of an unguessable secret: enough to recognise it.
 func fingerprint(secret []byte) string {
 	sum := sha256.Sum256(append([]byte("apquic/1 spent\x00"), secret...))
 	return hex.EncodeToString(sum[:8])

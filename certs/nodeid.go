@@ -13,17 +13,16 @@ import (
 	"apquic/internal/hint"
 )
 
-// NodeID is the identity of a node or a server: its raw ed25519 public key
-// (RFC 8032 section 5.1.5). The zero NodeID is nobody.
+// NodeID is the identity of a node or a server: its raw ed25519 public key (RFC 8032 section 5.1.5). The zero
+// NodeID is nobody's.
 type NodeID [ed25519.PublicKeySize]byte
 
 // maxBase58ID is the length of the longest base58 form of 32 bytes.
 const maxBase58ID = 44
 
-// ParseNodeID reads the base58 form of an id (Bitcoin alphabet, no checksum, 32
-// to 44 characters) or "0x" and 64 hexadecimal digits. The id of 32 zero bytes
-// is refused: it means nobody. Errors do not repeat s, since people paste
-// private keys where ids belong.
+// ParseNodeID reads the base58 form of an id (Bitcoin alphabet, no checksum, 32 to 44 characters) or "0x" and
+// 64 hexadecimal digits. The id of 32 zero bytes, which is nobody's, is refused. Errors do not repeat s,
+// since people paste private keys where ids belong.
 func ParseNodeID(s string) (NodeID, error) {
 	id, err := decodeNodeID(s)
 	if err != nil {
@@ -51,7 +50,7 @@ func decodeNodeID(s string) (id NodeID, err error) {
 			return NodeID{}, errors.New("not base58, which has no 0, O, I and l")
 		}
 		if len(raw) != len(id) {
-			return NodeID{}, fmt.Errorf("want 32 bytes, got %d: characters are missing or too many", len(raw))
+			return NodeID{}, fmt.Errorf("want 32 bytes, got %d: there are too few or too many characters", len(raw))
 		}
 	}
 	if id = NodeID(raw); id.IsZero() {
@@ -60,7 +59,7 @@ func decodeNodeID(s string) (id NodeID, err error) {
 	return id, nil
 }
 
-// IsZero reports whether id is nobody.
+// IsZero reports whether id is nobody's.
 func (id NodeID) IsZero() bool { return id == NodeID{} }
 
 // String returns the base58 form.
@@ -69,7 +68,7 @@ func (id NodeID) String() string { return base58.Encode(id[:]) }
 // MarshalText returns the base58 form. The error is always nil.
 func (id NodeID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
-// UnmarshalText is [ParseNodeID]; id stays as it is when text is wrong.
+// UnmarshalText is [ParseNodeID]; id is unchanged if text is invalid.
 func (id *NodeID) UnmarshalText(text []byte) error {
 	parsed, err := ParseNodeID(string(text))
 	if err != nil {

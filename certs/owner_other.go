@@ -4,10 +4,10 @@ package certs
 
 import "os"
 
-// giveTo does nothing: files belong to who makes them.
+// giveTo does nothing: files belong to whoever creates them.
 func giveTo(*os.File, string) error { return nil }
 
-// openToAppend opens the file path, and makes it if there is none.
+// openToAppend opens the file path, and creates it if it is missing.
 func openToAppend(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
 }

@@ -12,8 +12,8 @@ import (
 	"apquic/internal/hint"
 )
 
-// giveTo makes the owner of the file or directory path that of file: a command of root must leave what the server
-// can use, which runs as somebody else. Nobody but root can give files away, nor needs to.
+// giveTo makes the owner of the file or directory path the owner of file: a command run by root must leave
+// files that the server, which runs as another user, can use. Only root can give files away, or needs to.
 func giveTo(file *os.File, path string) error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -29,8 +29,8 @@ func giveTo(file *os.File, path string) error {
 	return file.Chown(int(owner.Uid), int(owner.Gid))
 }
 
-// openToAppend opens the file path, and makes it if there is none. Where root works in the directory of somebody else it
-// follows no symbolic link: that user could have root write, and give away, any file.
+// openToAppend opens the file path, and creates it if it is missing. When root works in another user's
+// directory it follows no symbolic link: that user could make root write, and give away, any file.
 func openToAppend(path string) (*os.File, error) {
 	flags := os.O_CREATE | os.O_RDWR | os.O_APPEND
 	if os.Geteuid() == 0 {
@@ -44,8 +44,8 @@ func openToAppend(path string) (*os.File, error) {
 	}
 	file, err := os.OpenFile(path, flags, 0o600)
 	if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.EMLINK) { // FreeBSD says the latter
-		return nil, hint.Add(fmt.Errorf("%s: root follows no symbolic link in the directory of another user", path),
-			"call the command as the user whom the directory belongs to")
+		return nil, hint.Add(fmt.Errorf("%s: root follows no symbolic link in another user's directory", path),
+			"run the command as the owner of the directory")
 	}
 	return file, err
 }

@@ -2,24 +2,23 @@ package certs
 
 import "fmt"
 
-// PublishedKeyError refuses a private key that everybody can read in public
-// documentation: whoever has it can be this node.
+// PublishedKeyError refuses a private key that is in public documentation, so that anybody could be this
+// node.
 type PublishedKeyError struct {
 	ID    NodeID // of the key
-	Where string // it was published
+	Where string // where it was published
 }
 
 func (e *PublishedKeyError) Error() string {
 	return fmt.Sprintf("private key of %v: it was published in %s, so anybody could pose as its owner", e.ID, e.Where)
 }
 
-// Hint says how to get a key of one's own.
+// Hint says how to get a new key.
 func (e *PublishedKeyError) Hint() string {
 	return "remove this private key: a new one is made at the next start"
 }
 
-// checkPublished returns a *PublishedKeyError if the private key of id is known
-// to the world.
+// checkPublished returns a *PublishedKeyError if the private key of id was published.
 func checkPublished(id NodeID) error {
 	if where := publishedIn(id.String()); where != "" {
 		return &PublishedKeyError{ID: id, Where: where}
@@ -27,8 +26,8 @@ func checkPublished(id NodeID) error {
 	return nil
 }
 
-// publishedIn names the document that the private key of id stands in, "" for
-// none that is known. The keys are known here by their public halves only.
+// publishedIn names the document that contains the private key of id; "": none is known. Only the public
+// halves of these keys are in the code.
 func publishedIn(id string) string {
 	switch id {
 	case "9murrqRxsyVyfCFiF5KQe5x4jt7yVjU6c26D5K4QZjvC":

@@ -11,8 +11,8 @@ import (
 	"apquic/internal/hint"
 )
 
-// replaceFile puts content in the place of the file path, which keeps its owner and mode; a new one is for its owner
-// alone. A power cut leaves the old content or the new one. A symbolic link is replaced, not followed.
+// replaceFile replaces the content of the file path, which keeps its owner and mode; a new file is for its
+// owner alone. A power cut leaves the old content or the new one. A symbolic link is replaced, not followed.
 func replaceFile(path string, content []byte) (err error) {
 	directory := filepath.Dir(path)
 	file, err := os.CreateTemp(directory, "."+filepath.Base(path)+".tmp-*") // O_EXCL, mode 0600
@@ -38,7 +38,7 @@ func writeAll(file *os.File, content []byte) error {
 	return err
 }
 
-// takeAfter gives file the owner and mode of the file path; if there is none, the owner of its directory.
+// takeAfter gives file the owner and mode of the file path, or the owner of its directory if that is missing.
 func takeAfter(file *os.File, path string) error {
 	info, err := os.Lstat(path)
 	if err != nil || !info.Mode().IsRegular() {
@@ -47,18 +47,18 @@ func takeAfter(file *os.File, path string) error {
 	return errors.Join(file.Chmod(info.Mode().Perm()), giveTo(file, path))
 }
 
-// checkWriters returns why a file or directory is not to be trusted: others than its owner may write it. Whoever
-// writes the list of nodes, or replaces a file, is let in.
+// checkWriters returns why a file or directory cannot be trusted: others than its owner can write it. Whoever
+// can write the list of nodes, or replace it, can get in.
 func checkWriters(path string, info fs.FileInfo) error {
-	// Windows keeps access lists instead, and reports 0666 for every file.
+	// Windows has access lists instead, and reports 0666 for every file.
 	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o022 != 0 {
-		return hint.Add(fmt.Errorf("%s: mode %04o, so others than its owner may write it", path, mode), "chmod go-w %s", path)
+		return hint.Add(fmt.Errorf("%s: mode %04o, so others than its owner can write it", path, mode), "chmod go-w %s", path)
 	}
 	return nil
 }
 
-// CheckDataDir returns why the files in directory cannot be trusted: others than its owner may write it, or files in
-// it that say who may do what.
+// CheckDataDir returns why directory cannot be trusted: others than its owner can write it, or those of its
+// files that say who may do what.
 func CheckDataDir(directory string, files ...string) error {
 	info, err := os.Stat(directory)
 	if err != nil {

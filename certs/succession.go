@@ -10,7 +10,7 @@ import (
 	"apquic/internal/hint"
 )
 
-// LoadKeyIfThere reads the key file path, which may be missing: then the key is none.
+// LoadKeyIfThere reads the key file path; if it is missing the key is zero.
 func LoadKeyIfThere(path string) (PrivateKey, error) {
 	line, err := readPrivateLine(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -21,13 +21,13 @@ func LoadKeyIfThere(path string) (PrivateKey, error) {
 	}
 	key, err := ParsePrivateKey(line)
 	if err != nil {
-		return PrivateKey{}, hint.Add(fmt.Errorf("key file %s: %w", path, err), "bring %s back from a backup, or remove it: it is not the key in use", path)
+		return PrivateKey{}, hint.Add(fmt.Errorf("key file %s: %w", path, err), "restore %s from a backup, or remove it: it is not the key in use", path)
 	}
 	return key, nil
 }
 
-// SucceedKey puts the key in the file next in the place of the one in the file path, of which the file previous gets a
-// copy. A power cut leaves the one or the other in path.
+// SucceedKey replaces the key in the file path with the one in the file next, and copies the old one to the
+// file previous. A power cut leaves one or the other in path.
 func SucceedKey(path, next, previous string) (PrivateKey, error) {
 	key, err := LoadKeyIfThere(next)
 	if err != nil {

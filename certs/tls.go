@@ -13,12 +13,10 @@ import (
 	"time"
 )
 
-// ALPN is the protocol name in the TLS handshake (RFC 7301). It carries the
-// version of the protocol.
+// ALPN is the protocol name in the TLS handshake (RFC 7301). It includes the version of the protocol.
 const ALPN = "apquic/1"
 
-// WrongServerError says that whoever answered is not the server that was asked
-// for: it proved another key.
+// WrongServerError says that the server that answered is not the one asked for: it proved another key.
 type WrongServerError struct{ Want, Got NodeID }
 
 func (e *WrongServerError) Error() string {
@@ -30,8 +28,8 @@ func (e *WrongServerError) Hint() string {
 	return "check the address; if the server got a new key while this node was away, get a new invitation from its owner and join with it and --replace"
 }
 
-// ServerTLS returns the configuration of a server that proves key: TLS 1.3 only,
-// and every client must pass [PeerID]. Who the client is remains to be judged.
+// ServerTLS returns the configuration of a server that proves key: TLS 1.3 only, and every client must pass
+// [PeerID]. Whether the client may connect is decided elsewhere.
 func ServerTLS(key PrivateKey) (*tls.Config, error) {
 	config, err := newTLS(key)
 	if err != nil {
@@ -45,9 +43,8 @@ func ServerTLS(key PrivateKey) (*tls.Config, error) {
 	return config, nil
 }
 
-// NodeTLS returns the configuration of a node that proves key and talks to none
-// but the server, which has one of these ids, the first at present; the handshake
-// with anyone else fails with a [*WrongServerError].
+// NodeTLS returns the configuration of a node that proves key and talks only to the server with one of these
+// ids, the first being its present one; the handshake with anyone else fails with a [*WrongServerError].
 func NodeTLS(key PrivateKey, server ...NodeID) (*tls.Config, error) {
 	config, err := newTLS(key)
 	if err != nil {
@@ -56,8 +53,8 @@ func NodeTLS(key PrivateKey, server ...NodeID) (*tls.Config, error) {
 	if len(server) == 0 || slices.Contains(server, NodeID{}) {
 		return nil, errors.New("TLS of the node: no server id")
 	}
-	// Only the check of names, dates and issuers is off. The server's key is
-	// checked below, in every handshake.
+	// Only the check of names, dates and issuers is off. The server's key is checked below, in every
+	// handshake.
 	config.InsecureSkipVerify = true
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		got, err := PeerID(state)
@@ -72,8 +69,8 @@ func NodeTLS(key PrivateKey, server ...NodeID) (*tls.Config, error) {
 	return config, nil
 }
 
-// newTLS holds what both sides have in common. Without session tickets every
-// handshake proves both keys anew, and there is no 0-RTT data to replay.
+// newTLS is what both sides have in common. Without session tickets every handshake proves both keys again,
+// and there is no 0-RTT data to replay.
 func newTLS(key PrivateKey) (*tls.Config, error) {
 	if key.IsZero() {
 		return nil, errors.New("no private key")
@@ -90,9 +87,8 @@ func newTLS(key PrivateKey) (*tls.Config, error) {
 	}, nil
 }
 
-// selfSigned wraps key in an X.509 certificate, since TLS libraries want one.
-// Nobody looks at its names and dates: they are constant, so that a computer
-// whose clock is wrong makes the same certificate.
+// selfSigned wraps key in an X.509 certificate, since TLS libraries want one. Nobody looks at its names and
+// dates, which are constant, so that a computer with a wrong clock makes the same certificate.
 func selfSigned(key PrivateKey) (tls.Certificate, error) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1),
@@ -109,10 +105,9 @@ func selfSigned(key PrivateKey) (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key.key()}, nil
 }
 
-// PeerID returns who is on the other side of a connection whose handshake is
-// done, or in VerifyConnection. It is the only source of identity. The peer must
-// have agreed to [ALPN] and shown exactly one certificate, over an ed25519 key
-// and signed by that key itself; names and dates do not count.
+// PeerID returns the identity of the peer of a connection after its handshake, or in VerifyConnection. It is
+// the only source of identity. The peer must have agreed to [ALPN] and shown exactly one certificate, for an
+// ed25519 key and signed by that key itself; names and dates do not matter.
 func PeerID(cs tls.ConnectionState) (NodeID, error) {
 	if cs.NegotiatedProtocol != ALPN {
 		return NodeID{}, fmt.Errorf("peer speaks protocol %q, want %q", cs.NegotiatedProtocol, ALPN)
@@ -123,7 +118,7 @@ func PeerID(cs tls.ConnectionState) (NodeID, error) {
 	certificate := cs.PeerCertificates[0]
 	public, ok := certificate.PublicKey.(ed25519.PublicKey)
 	if !ok {
-		return NodeID{}, fmt.Errorf("peer has a certificate for a key of kind %v, want Ed25519", certificate.PublicKeyAlgorithm)
+		return NodeID{}, fmt.Errorf("peer has a certificate for a key of type %v, want Ed25519", certificate.PublicKeyAlgorithm)
 	}
 	err := certificate.CheckSignature(certificate.SignatureAlgorithm, certificate.RawTBSCertificate, certificate.Signature)
 	if err != nil {

@@ -2,6 +2,6 @@
 // relay stream, error codes, service names and origin addresses. docs/protocol.md specifies it; the vectors
 // in testdata/vectors are part of that specification.
 //
-// It turns bytes into structs and back: io.Reader and []byte in, structs out. It must not know of QUIC,
-// start a goroutine, wait for a time, or trust a length before it is bounded.
+// It turns bytes into structs and back. It must not know of QUIC, start a goroutine, wait, or trust a length
+// before it is bounded.
 package framing

@@ -2,8 +2,8 @@ package framing
 
 import "fmt"
 
-// DrainCode says to the program at the other side why a connection is being drained (docs/protocol.md section 5.7). One
-// that is not known means what DrainStopped means.
+// DrainCode tells the peer's program why a connection is being drained (docs/protocol.md section 5.7). An
+// unknown one means DrainStopped.
 type DrainCode uint32
 
 const (

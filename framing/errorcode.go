@@ -2,11 +2,11 @@ package framing
 
 import "fmt"
 
-// ErrorCode says why a connection was closed, a stream reset, or a request refused (docs/protocol.md
-// section 7). The three uses share one space of numbers.
+// ErrorCode says why a connection was closed, a stream reset, or a request refused (docs/protocol.md section
+// 7). The three uses share one number space.
 type ErrorCode uint64
 
-// Ends of connections, 1 to 31; refusals of requests, 32 to 63; ends of relays, 64 and up.
+// Codes that end connections are 1 to 31, that refuse requests 32 to 63, that end relays 64 and up.
 const (
 	NoError                  ErrorCode = 0
 	ErrorInternal            ErrorCode = 1
@@ -66,7 +66,7 @@ func (c ErrorCode) String() string {
 	return fmt.Sprintf("error code %d", uint64(c))
 }
 
-// ProtocolError is what makes a message unacceptable. It ends the connection with its code.
+// ProtocolError says why a message is unacceptable. It ends the connection with its code.
 type ProtocolError struct {
 	Code ErrorCode
 	Text string

@@ -5,11 +5,12 @@ import (
 	"slices"
 )
 
-// Feature is an optional part of the protocol (docs/protocol.md section 10). Hello and Welcome list those that a side
-// has; what both list is in use on the connection.
+// Feature is an optional part of the protocol (docs/protocol.md section 10). Hello and Welcome list those
+// that a side has; those that both list are in use on the connection.
 type Feature uint32
 
-// They are numbered up to maxFeature; higher numbers are of other versions of the program, or of experiments.
+// Features are numbered up to maxFeature; higher numbers belong to other versions of the program, or to
+// experiments.
 const (
 	FeatureMovingRelays Feature = 1
 	FeatureLanes        Feature = 2
@@ -29,14 +30,14 @@ func (f Feature) String() string {
 
 const (
 	maxFeature = 63
-	// maxFeatures is how many numbers of a message are looked at.
+	// maxFeatures is how many numbers in a message are read.
 	maxFeatures = 64
 )
 
 // Features is a set of features.
 type Features uint64
 
-// NewFeatures makes a set of what a message lists. Numbers that are not known are left out, and so is what comes after
+// NewFeatures makes a set from the list in a message. Unknown numbers are left out, and so is anything after
 // the first 64.
 func NewFeatures(numbers []uint32) (set Features) {
 	for _, number := range numbers[:min(len(numbers), maxFeatures)] {
@@ -58,7 +59,7 @@ func FeatureSet(features ...Feature) (set Features) {
 // Has reports whether f is in the set.
 func (s Features) Has(f Feature) bool { return f <= maxFeature && s&(1<<f) != 0 }
 
-// Numbers is the set as a message lists it.
+// Numbers is the set as the list in a message.
 func (s Features) Numbers() (numbers []uint32) {
 	for f := range featureNames {
 		if s.Has(f) {

@@ -5,14 +5,14 @@ import (
 	"io"
 )
 
-// frameReader is what frames are read from. Its ReadByte lets the length be read without reading ahead.
+// frameReader is what frames are read from. ReadByte allows reading the length without reading ahead.
 type frameReader interface {
 	io.Reader
 	io.ByteReader
 }
 
-// readFrame reads a length and as many bytes, and nothing behind them. Nothing is allocated for a length
-// over limit. It returns io.EOF only where no byte of a frame came.
+// readFrame reads a length and that many bytes, and nothing beyond. Nothing is allocated for a length over
+// limit. It returns io.EOF only if no byte of a frame came.
 func readFrame(r frameReader, limit uint64) ([]byte, error) {
 	size, err := readSize(r, limit)
 	if err != nil {
@@ -25,7 +25,7 @@ func readFrame(r frameReader, limit uint64) ([]byte, error) {
 	return frame, nil
 }
 
-// readSize reads a protobuf varint of ten bytes at most.
+// readSize reads a protobuf varint of at most ten bytes.
 func readSize(r io.ByteReader, limit uint64) (uint64, error) {
 	var size uint64
 	for i := range 10 {
@@ -47,7 +47,7 @@ func readSize(r io.ByteReader, limit uint64) (uint64, error) {
 			return size, nil
 		}
 	}
-	return 0, protocolErrorf(ErrorMalformed, "a length that is no varint")
+	return 0, protocolErrorf(ErrorMalformed, "a length that is not a varint")
 }
 
 func unexpectedEOF(err error) error {

@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	// MaxHeaderSize bounds a stream header, in bytes, without the length before it.
+	// MaxHeaderSize bounds a stream header, in bytes, without its length.
 	MaxHeaderSize = 4 << 10
 	// MaxAnswerSize bounds the answer to the header of a reopened stream.
 	MaxAnswerSize = 64
-	// MaxStripeSize bounds the headers of stripes and records, without the length before them.
+	// MaxStripeSize bounds the headers of stripes and records, without their lengths.
 	MaxStripeSize = 64
 	// MaxRecordSize bounds a record, in bytes, without its header.
 	MaxRecordSize = 64 << 10
@@ -30,21 +30,21 @@ const (
 
 var errOffset = errors.New("a number of bytes of more than 63 bits")
 
-// AppendStreamHeader appends h to b, with its length before it.
+// AppendStreamHeader appends the length of h and h to b.
 func AppendStreamHeader(b []byte, h *StreamHeader) ([]byte, error) {
 	if err := checkHeader(h); err != nil {
 		return nil, fmt.Errorf("stream header: %w", err)
 	}
 	size := proto.Size(h)
 	if size > MaxHeaderSize {
-		return nil, fmt.Errorf("stream header: %d bytes, at most %d are allowed", size, MaxHeaderSize)
+		return nil, fmt.Errorf("stream header: %d bytes, but at most %d are allowed", size, MaxHeaderSize)
 	}
 	return proto.MarshalOptions{}.MarshalAppend(protowire.AppendVarint(b, uint64(size)), h)
 }
 
 // ReadStreamHeader reads the header of a relay stream and not one byte more; r need not be buffered. It
-// returns io.ErrUnexpectedEOF if the stream ends before the header does, a *ProtocolError with
-// ErrorBadHeader if the header is not acceptable, and other errors of r as they are.
+// returns io.ErrUnexpectedEOF if the stream ends within the header, a *ProtocolError with ErrorBadHeader if
+// the header is unacceptable, and other errors of r unchanged.
 func ReadStreamHeader(r io.Reader) (*StreamHeader, error) {
 	h := new(StreamHeader)
 	if err := readHeader(r, h, MaxHeaderSize); err != nil {
@@ -56,7 +56,7 @@ func ReadStreamHeader(r io.Reader) (*StreamHeader, error) {
 	return h, nil
 }
 
-// AppendStreamAnswer appends a to b, with its length before it.
+// AppendStreamAnswer appends the length of a and a to b.
 func AppendStreamAnswer(b []byte, a *StreamAnswer) ([]byte, error) {
 	if a.GetReceived() > MaxOffset {
 		return nil, fmt.Errorf("stream answer: %w", errOffset)
@@ -76,7 +76,7 @@ func ReadStreamAnswer(r io.Reader) (*StreamAnswer, error) {
 	return a, nil
 }
 
-// AppendStripeHeader appends h to b, with its length before it.
+// AppendStripeHeader appends the length of h and h to b.
 func AppendStripeHeader(b []byte, h *StripeHeader) ([]byte, error) {
 	if err := checkStripe(h); err != nil {
 		return nil, fmt.Errorf("stripe header: %w", err)
@@ -103,7 +103,7 @@ func checkStripe(h *StripeHeader) error {
 	return nil
 }
 
-// AppendRecordHeader appends h to b, with its length before it.
+// AppendRecordHeader appends the length of h and h to b.
 func AppendRecordHeader(b []byte, h *RecordHeader) ([]byte, error) {
 	if err := checkRecord(h); err != nil {
 		return nil, fmt.Errorf("record: %w", err)
@@ -111,7 +111,8 @@ func AppendRecordHeader(b []byte, h *RecordHeader) ([]byte, error) {
 	return proto.MarshalOptions{}.MarshalAppend(protowire.AppendVarint(b, uint64(proto.Size(h))), h)
 }
 
-// ReadRecordHeader reads the header of a record, as ReadStreamHeader does. It returns io.EOF where the stripe ends before it.
+// ReadRecordHeader reads the header of a record, as ReadStreamHeader does. It returns io.EOF if the stripe
+// ends before it.
 func ReadRecordHeader(r io.Reader) (*RecordHeader, error) {
 	var first [1]byte
 	if _, err := io.ReadFull(r, first[:]); err != nil {
@@ -130,11 +131,11 @@ func ReadRecordHeader(r io.Reader) (*RecordHeader, error) {
 func checkRecord(h *RecordHeader) error {
 	switch {
 	case h.GetLength() > MaxRecordSize:
-		return fmt.Errorf("a record of %d bytes, at most %d are allowed", h.GetLength(), MaxRecordSize)
+		return fmt.Errorf("a record of %d bytes, but at most %d are allowed", h.GetLength(), MaxRecordSize)
 	case h.GetOffset() > MaxOffset-MaxRecordSize:
 		return errOffset
 	case h.GetLength() == 0 && !h.GetEnd():
-		return errors.New("a record of nothing")
+		return errors.New("an empty record")
 	}
 	return nil
 }
@@ -180,7 +181,7 @@ func checkHeader(h *StreamHeader) error {
 	return nil
 }
 
-// checkAddress accepts ip:port, and nothing at all where there is no address to tell.
+// checkAddress accepts ip:port, or an empty text if there is no address to tell.
 func checkAddress(s string) error {
 	if s == "" {
 		return nil

@@ -12,18 +12,19 @@ import (
 const KnockSize = 1 + 8 + 16 + 2 + 16 + knockTagSize
 
 const (
-	// knockType is no QUIC packet, since the bit 0x40 is not set, and no probe and no wake, which begin with 0x3f.
+	// knockType begins no QUIC packet, since the bit 0x40 is not set, and no probe or wake datagram, which
+	// begin with 0x3f.
 	knockType    = 0x3e
 	knockTagSize = 16
 	knockLabel   = "apquic/1 knock"
 )
 
-// Knock is what a node sends before a QUIC packet that begins a connection: it shows that the node knows the id of the
-// server, which answers nobody else (docs/protocol.md section 2.7).
+// Knock is what a node sends before a QUIC packet that begins a connection. It shows that the node knows the
+// id of the server, which answers nobody else (docs/protocol.md section 2.7).
 type Knock struct {
-	Time    time.Time      // by the node's clock, which may be wrong; to the millisecond
-	Address netip.AddrPort // where the node believes to send from; the zero value: it does not know
-	Random  [16]byte       // another one in each knock
+	Time    time.Time      // by the node's clock, which may be wrong; in milliseconds
+	Address netip.AddrPort // the node's own idea of its source address; zero: unknown
+	Random  [16]byte       // new in each knock
 }
 
 // KnockKey makes and checks the knocks of one server.
@@ -55,7 +56,8 @@ func (k KnockKey) Append(b []byte, knock Knock) []byte {
 	return append(b, k.tag(b[start:])...)
 }
 
-// Open returns what a knock says, and false for a datagram that is none or has the tag of another server.
+// Open returns what a knock says, and false for a datagram that is not a knock or has the tag of another
+// server.
 func (k KnockKey) Open(datagram []byte) (knock Knock, ok bool) {
 	if !IsKnock(datagram) {
 		return Knock{}, false

@@ -35,10 +35,10 @@ var opcodeNames = map[Opcode]string{
 	OpProbeRequest: "ProbeRequest", OpProbeResponse: "ProbeResponse", OpProbeSend: "ProbeSend", OpProbeSent: "ProbeSent",
 }
 
-// Kind is what messages are for: a request expects an answer, a reply is one, news are neither.
+// Kind is the purpose of a message: a request expects an answer, a reply is one, news is neither.
 type Kind byte
 
-// KindUnknown is that of an opcode that is not known.
+// KindUnknown is that of an unknown opcode.
 const (
 	KindUnknown Kind = iota
 	KindRequest
@@ -46,7 +46,7 @@ const (
 	KindNews
 )
 
-// Kind is the one of the messages that the opcode stands for.
+// Kind is that of the message that the opcode stands for.
 func (o Opcode) Kind() Kind {
 	switch o {
 	case OpKeepalive, OpProxyRequest, OpRelease, OpDrain, OpHello, OpProbeRequest, OpProbeSend:

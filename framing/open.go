@@ -11,7 +11,7 @@ import (
 // Envelope is a verified message.
 type Envelope struct {
 	Opcode       Opcode
-	Payload      []byte // the inner message, encoded
+	Payload      []byte // the encoded inner message
 	RequestNonce uint64 // 0: neither request nor reply
 	Reply        bool
 }
@@ -24,9 +24,9 @@ func (e Envelope) Decode(into proto.Message) error {
 	return nil
 }
 
-// CheckKind returns a *ProtocolError for a message that is not what its opcode says: a request has a nonce, a reply has
-// that of a request and the flag, and news have neither. Whether a message of an unknown opcode is a reply to nothing is
-// all that can be said of it.
+// CheckKind returns a *ProtocolError for a message that is not what its opcode says: a request has a nonce, a
+// reply has that of a request and the flag, and news has neither. With an unknown opcode, only a reply to
+// nothing can be recognised.
 func (e Envelope) CheckKind() error {
 	nonce := e.RequestNonce != 0
 	ok := nonce || !e.Reply
@@ -44,8 +44,7 @@ func (e Envelope) CheckKind() error {
 	return nil
 }
 
-// Opener reads and verifies the messages of the other side of a connection. It is not safe for concurrent
-// use.
+// Opener reads and verifies the messages of a connection's peer. It is not safe for concurrent use.
 type Opener struct {
 	peer    ed25519.PublicKey
 	role    Role
@@ -54,14 +53,14 @@ type Opener struct {
 	nonce uint64 // of the last message
 }
 
-// NewOpener returns an Opener for messages of the key that TLS proved, sent in the role of the peer.
+// NewOpener returns an Opener for messages by the key that TLS proved, sent in the peer's role.
 func NewOpener(peer ed25519.PublicKey, role Role, binding Binding) *Opener {
 	return &Opener{peer: peer, role: role, binding: binding}
 }
 
-// Open reads the next message. It returns io.EOF at the end of the stream between two messages,
-// io.ErrUnexpectedEOF within one, a *ProtocolError if the message is not acceptable, and other errors of r
-// as they are. After an error the stream is of no further use.
+// Open reads the next message. It returns io.EOF if the stream ends between two messages, io.ErrUnexpectedEOF
+// if within one, a *ProtocolError if the message is unacceptable, and other errors of r unchanged. After an
+// error the stream must not be used.
 func (o *Opener) Open(r *bufio.Reader) (Envelope, error) {
 	frame, err := readFrame(r, MaxMessageSize)
 	if err != nil {
@@ -83,15 +82,15 @@ func (o *Opener) Open(r *bufio.Reader) (Envelope, error) {
 	}, nil
 }
 
-// verify checks in the order of docs/protocol.md section 4, which decides the code when several things are
+// verify checks in the order of docs/protocol.md section 4, which determines the code when several things are
 // wrong.
 func (o *Opener) verify(m *Message) error {
 	key := m.GetSender().GetNetKey()
 	switch {
 	case len(key) != ed25519.PublicKeySize || !bytes.Equal(key, o.peer):
-		return protocolErrorf(ErrorForeignKey, "a message of another sender than the one that TLS proved")
+		return protocolErrorf(ErrorForeignKey, "a message from a sender other than the one that TLS proved")
 	case m.NetID != o.binding.NetID:
-		return protocolErrorf(ErrorWrongNetwork, "a message of the network %d in the network %d", m.NetID, o.binding.NetID)
+		return protocolErrorf(ErrorWrongNetwork, "a message of network %d in network %d", m.NetID, o.binding.NetID)
 	case !ed25519.Verify(o.peer, signedBytes(m, o.role, o.binding.Exporter), m.Signature):
 		return protocolErrorf(ErrorBadSignature, "the signature of a message is wrong or missing")
 	case m.MessageNonce != o.nonce+1:

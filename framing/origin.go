@@ -17,29 +17,29 @@ const (
 	MaxServiceNames = 1024
 )
 
-// ParseOrigin splits the address of a service into what net.Dial takes. It accepts tcp://host:port, the
-// bare host:port, which means the same, and unix:/path or unix:///path, in 1024 bytes at most; docs/protocol.md
-// section 5.3 has the grammar. What it returns stands in s as it is: a path without percent-encoding, a host as it is
-// spelled.
+// ParseOrigin splits the address of a service into the arguments of net.Dial. It accepts tcp://host:port, the
+// bare host:port, which means the same, and unix:/path or unix:///path, in at most 1024 bytes;
+// docs/protocol.md section 5.3 has the grammar. Path and host are returned as they are spelled in s, without
+// percent-decoding.
 func ParseOrigin(s string) (network, address string, err error) {
 	if len(s) > maxOriginSize {
-		return "", "", fmt.Errorf("the address of a service has at most %d bytes, not %d", maxOriginSize, len(s))
+		return "", "", fmt.Errorf("a service address has at most %d bytes, not %d", maxOriginSize, len(s))
 	}
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {
 		path = strings.TrimPrefix(path, "//")
 		if !isPath(path) {
-			return "", "", fmt.Errorf("%.80q is no address of a service: a unix socket is written unix:/path/to/socket", s)
+			return "", "", fmt.Errorf("%.80q is not a service address: a unix socket is written unix:/path/to/socket", s)
 		}
 		return "unix", path, nil
 	}
 	address = strings.TrimPrefix(s, "tcp://")
 	if !isHostPort(address) {
-		return "", "", fmt.Errorf("%.80q is no address of a service, such as 127.0.0.1:80, tcp://host:80, [::1]:80 or unix:/path, with a port from 1 to 65535", s)
+		return "", "", fmt.Errorf("%.80q is not a service address such as 127.0.0.1:80, tcp://host:80, [::1]:80 or unix:/path, with a port from 1 to 65535", s)
 	}
 	return "tcp", address, nil
 }
 
-// FormatOrigin is the URI of an address that ParseOrigin returned, which reads it back.
+// FormatOrigin is the URI of an address that ParseOrigin returned. ParseOrigin reads it back.
 func FormatOrigin(network, address string) string {
 	if network == "unix" {
 		return "unix:" + address
@@ -69,7 +69,7 @@ func isPort(digits string) bool {
 	return err == nil && port > 0 && digits[0] != '0'
 }
 
-// isName accepts what a name in the DNS, an IPv4 address and an interface are made of.
+// isName accepts the characters of DNS names, IPv4 addresses and interface names.
 func isName(s string) bool {
 	other := func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.' || r == '_')
@@ -77,8 +77,8 @@ func isName(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, other)
 }
 
-// isText reports whether s can be shown on one line: UTF-8 without control characters, breaks, and characters that
-// change the direction of text. Unlike unicode.IsPrint it means the same in every version of Unicode.
+// isText reports whether s can be shown on one line: UTF-8 without control characters, breaks, or characters
+// that change the direction of text. Unlike unicode.IsPrint it does not depend on the version of Unicode.
 func isText(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
 		return r < 0x20 || r >= 0x7f && r <= 0x9f || r == 0x61c || r == 0x200e || r == 0x200f ||
@@ -86,7 +86,7 @@ func isText(s string) bool {
 	})
 }
 
-// CheckServiceName accepts 1 to 64 of the characters a-z 0-9 . _ - of which the first is a letter or digit.
+// CheckServiceName accepts 1 to 64 of the characters a-z 0-9 . _ - beginning with a letter or digit.
 func CheckServiceName(name string) error {
 	ok := len(name) > 0 && len(name) <= maxServiceNameSize
 	for i := 0; ok && i < len(name); i++ {
@@ -94,7 +94,7 @@ func CheckServiceName(name string) error {
 		ok = c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || i > 0 && (c == '.' || c == '_' || c == '-')
 	}
 	if !ok {
-		return fmt.Errorf("%.80q is no name of a service: 1 to %d of a-z 0-9 . _ - beginning with a letter or digit", name, maxServiceNameSize)
+		return fmt.Errorf("%.80q is not a service name: want 1 to %d of a-z 0-9 . _ - beginning with a letter or digit", name, maxServiceNameSize)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ func TestOriginVectors(t *testing.T) {
 		if v["valid"] == "no" {
 			if err == nil {
 				t.Errorf("%q: accepted as %s %q", origin, network, address)
-			} else if len(err.Error()) > 500 || !strings.Contains(err.Error(), "address of a service") {
+			} else if len(err.Error()) > 500 || !strings.Contains(err.Error(), "service address") {
 				t.Errorf("%q: the error is %q", origin, err)
 			}
 			continue

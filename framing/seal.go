@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// MaxMessageSize bounds an envelope, in bytes, without the length before it.
+	// MaxMessageSize bounds an envelope, in bytes, without its length.
 	MaxMessageSize = 64 << 10
 	// ExporterLabel is the label of the TLS exporter (RFC 8446 section 7.5) that binds signatures to their
 	// connection; no context, 32 bytes.
@@ -28,14 +28,14 @@ const (
 	RoleServer Role = 2
 )
 
-// Binding is what ties signatures to one connection of one network.
+// Binding ties signatures to one connection of one network.
 type Binding struct {
 	Exporter [32]byte // of TLS, see ExporterLabel
 	NetID    uint32
 }
 
-// Sealer signs the messages of one side of a connection. It is not safe for concurrent use: what it
-// returns must be written in the same order.
+// Sealer signs the messages of one side of a connection. It is not safe for concurrent use: its results must
+// be written in order.
 type Sealer struct {
 	sign    func([]byte) []byte
 	public  ed25519.PublicKey
@@ -50,8 +50,8 @@ func NewSealer(sign func(message []byte) []byte, public ed25519.PublicKey, role 
 	return &Sealer{sign: sign, public: public, role: role, binding: binding}
 }
 
-// Seal returns a signed envelope with its length before it, ready to write. requestNonce names a request,
-// which its reply repeats with reply set; it is 0 for a message that is neither. A message that cannot be
+// Seal returns a signed envelope preceded by its length, ready to write. requestNonce identifies a request;
+// its reply repeats it with reply set; it is 0 for a message that is neither. A message that cannot be
 // encoded or is larger than MaxMessageSize is an error and uses up no nonce.
 func (s *Sealer) Seal(op Opcode, inner proto.Message, requestNonce uint64, reply bool) ([]byte, error) {
 	payload, err := proto.Marshal(inner)
@@ -70,7 +70,7 @@ func (s *Sealer) Seal(op Opcode, inner proto.Message, requestNonce uint64, reply
 	m.Signature = s.sign(signedBytes(m, s.role, s.binding.Exporter))
 	size := proto.Size(m)
 	if size > MaxMessageSize {
-		return nil, fmt.Errorf("%v has %d bytes, at most %d are allowed", op, size, MaxMessageSize)
+		return nil, fmt.Errorf("%v has %d bytes, but at most %d are allowed", op, size, MaxMessageSize)
 	}
 	frame := protowire.AppendVarint(nil, uint64(size))
 	if frame, err = (proto.MarshalOptions{}).MarshalAppend(frame, m); err != nil {
@@ -80,8 +80,8 @@ func (s *Sealer) Seal(op Opcode, inner proto.Message, requestNonce uint64, reply
 	return frame, nil
 }
 
-// signedBytes is what a signature covers (docs/protocol.md section 4): all of m that has a meaning, with
-// the payload as it is sent, and the connection.
+// signedBytes is what a signature covers (docs/protocol.md section 4): every meaningful part of m, with the
+// payload as it is sent, and the connection.
 func signedBytes(m *Message, role Role, exporter [32]byte) []byte {
 	const fixed = len(signatureContext) + len(exporter) + 1 + 4 + 8 + 8 + 1 + 4 + 8
 	b := make([]byte, 0, fixed+len(m.Message))

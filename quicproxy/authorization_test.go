@@ -96,7 +96,7 @@ func TestNotAuthorized(t *testing.T) {
 		}
 
 		wrong := w.startNode(expose("web", web), with(newKey(t), []byte("guessed")))
-		eventually(t, "refused", func() bool { return w.logged.count("its invitation was used, withdrawn or has ended") > 0 })
+		eventually(t, "refused", func() bool { return w.logged.count("its invitation was used up or withdrawn, or has expired") > 0 })
 		wrong.stop()
 		if len(server.server.Status().Sessions) != 1 {
 			t.Error("another node is in")

@@ -1,6 +1,8 @@
 // Package hint makes errors and logs fit for people: errors that know the one thing to do about them, and
-// foreign text made safe for a terminal. It must not know what any error is about. An error has a hint if it,
-// or one that it wraps, has a method Hint() string; error types may implement their own.
+// foreign text made safe for a terminal. It must not know what any error is about.
+//
+// An error has a hint if it, or one that it wraps, has a method Hint() string; error types may implement
+// their own.
 package hint
 
 import (

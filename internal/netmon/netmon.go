@@ -1,6 +1,7 @@
 // Package netmon reports when the network of this machine may have changed: an interface, an address, a
-// route. It must not know about QUIC and decides nothing; callers look for themselves, for instance with
-// Source.
+// route.
+//
+// It must not know about QUIC and decides nothing; callers look for themselves, for instance with Source.
 package netmon
 
 import (

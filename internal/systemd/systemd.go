@@ -1,8 +1,9 @@
 // Package systemd is a service's side of the conversation with systemd: whether it is ready or stopping
 // (sd_notify(3)), and which sockets outlive the process (the file descriptor store, sd_pid_notify_with_fds(3)
 // and sd_listen_fds(3)). It must not know what the sockets are for, and does nothing where there is no
-// systemd. The module coreos/go-systemd has the states and the inherited descriptors, but cannot store
-// descriptors.
+// systemd.
+//
+// The module coreos/go-systemd has the states and the inherited descriptors, but cannot store descriptors.
 package systemd
 
 import (
