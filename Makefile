@@ -32,7 +32,7 @@ demo: build ## a server, a node and a web site on this machine, until Ctrl-C; ON
 RACE ?= $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 
 # What the race detector distorts, or makes so slow that it does less under it (internal/testrace).
-WHOLE = (TestLossyThroughput|TestIsolation|TestIdleRelaysHoldNoBuffers|TestIdleTraffic|TestLanes|TestLossyTransfers|TestRelayWhileMoving)
+WHOLE = (TestLossyThroughput|TestIsolation|TestIdleRelaysHoldNoBuffers|TestIdleTraffic|TestLanes|TestLossyTransfers|TestOutagesInARow|TestRelayWhileMoving)
 
 .PHONY: test
 test: ## every test: unit, race detector, fuzz seeds, end to end with the real programs

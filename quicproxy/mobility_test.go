@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"apquic/internal/testrace"
 )
 
 // flows are relays of one kind of traffic each, watched for when data arrives.
@@ -93,22 +95,27 @@ func (f *flows) untilMoved(limit time.Duration) time.Duration {
 
 // mobile runs f for every kind of traffic.
 func mobile(t *testing.T, run func(t *testing.T, w *world, f *flows), change ...func(*ServerConfig)) {
-	for name, begin := range traffics {
-		t.Run(name, func(t *testing.T) {
-			simulate(t, func(t *testing.T, w *world) {
-				w.net.SetLatency(20 * time.Millisecond)
-				server := w.startServer(change...)
-				w.startNode(expose("web", web), func(c *NodeConfig) { c.IdleTimeout = 2 * time.Hour }).leasesWait(t)
-				f := &flows{t: t, w: w, server: server.server}
-				begin(f)
-				time.Sleep(500 * time.Millisecond)
-				run(t, w, f)
-				if relays := server.server.Status().Counters.Relays; relays != 1 {
-					t.Errorf("%d relays began, want the same one all the time", relays)
-				}
-			})
-		})
+	for name := range traffics {
+		mobileWith(t, name, run, change...)
 	}
+}
+
+// mobileWith runs f for one kind of traffic.
+func mobileWith(t *testing.T, traffic string, run func(t *testing.T, w *world, f *flows), change ...func(*ServerConfig)) {
+	t.Run(traffic, func(t *testing.T) {
+		simulate(t, func(t *testing.T, w *world) {
+			w.net.SetLatency(20 * time.Millisecond)
+			server := w.startServer(change...)
+			w.startNode(expose("web", web), func(c *NodeConfig) { c.IdleTimeout = 2 * time.Hour }).leasesWait(t)
+			f := &flows{t: t, w: w, server: server.server}
+			traffics[traffic](f)
+			time.Sleep(500 * time.Millisecond)
+			run(t, w, f)
+			if relays := server.server.Status().Counters.Relays; relays != 1 {
+				t.Errorf("%d relays began, want the same one all the time", relays)
+			}
+		})
+	})
 }
 
 // TestOutages: no relay is lost, and data flows again within a second after the path is back, whatever the
@@ -134,6 +141,32 @@ func TestOutages(t *testing.T) {
 				}
 			}, func(c *ServerConfig) { c.IdleTimeout = 2 * time.Hour })
 		})
+	}
+}
+
+// TestOutagesInARow: the eighth outage of an hour costs no more than the first. Each one shrinks the congestion window of a
+// connection that carries little, and what the node said meanwhile is sent again before anything else.
+func TestOutagesInARow(t *testing.T) {
+	outages := testrace.Whole(8, 0)
+	if outages == 0 {
+		t.Skip("TestOutages has an hour for the race detector")
+	}
+	for _, traffic := range []string{"echo", "pushes"} {
+		mobileWith(t, traffic, func(t *testing.T, w *world, f *flows) {
+			var late time.Duration // in all, after the second half of the outages
+			for i := range outages {
+				w.nat.Cut()
+				time.Sleep(time.Hour)
+				w.nat.Restore()
+				if took := f.untilMoved(time.Minute); i >= outages/2 {
+					late += took
+				}
+				time.Sleep(3 * time.Second)
+			}
+			if mean := late / time.Duration(outages-outages/2); mean > time.Second {
+				t.Errorf("data again %v after each outage, in the mean of the last %d", mean, outages-outages/2)
+			}
+		}, func(c *ServerConfig) { c.IdleTimeout = 2 * time.Hour })
 	}
 }
 

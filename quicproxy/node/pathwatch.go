@@ -16,9 +16,11 @@ const (
 	// a path that dies under a download is noticed by nothing else before the next keepalive.
 	quiet = 500 * time.Millisecond
 	// Not every kick is a message of its own, since those pile up in the control stream, before everything else:
-	// after a second a copy of the last datagram does as well. The longer it takes, the rarer are messages.
-	freshShare  = 8 // of the time since the first
-	maxFreshGap = 30 * time.Second
+	// after a second a copy of the last datagram does as well. The longer it takes, the rarer are messages: 37 in an
+	// hour. All of them are sent again when the path is back, at a rate that is low then: each outage shrinks the
+	// congestion window of a connection that carries little, and the round trip time is wrong.
+	freshShare  = 4 // of the time since the first
+	maxFreshGap = 5 * time.Minute
 	// movedPatience is how long an answer may take when the network of this machine has just changed.
 	movedPatience = 300 * time.Millisecond
 	// answersAfterRescue is how many messages are exchanged after a rescue. QUIC's clock may be wrong then, since
