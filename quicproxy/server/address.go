@@ -54,7 +54,7 @@ func (c *nodeConn) endForgotten(services []string) {
 				continue
 			}
 			delete(old.services, name)
-			if p.leave(old) {
+			if p.Leave(old) {
 				c.server.detach(old, p)
 			}
 		}

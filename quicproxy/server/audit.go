@@ -9,6 +9,7 @@ import (
 	"apquic/lease"
 	"apquic/quicproxy/admission"
 	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/path"
 )
 
 // AuditMessage marks the lines of the log that say who may do what: one for each join, dismissal and change of a
@@ -45,7 +46,7 @@ func (s *Server) whoIs(node certs.NodeID) (admitted admission.Admission, from st
 	if session := s.sessions[node]; session != nil && len(session.conns) > 0 {
 		defer s.mu.Unlock()
 		c := session.conns[len(session.conns)-1]
-		return c.admission, customerOf(addressOf(c.QUIC.RemoteAddr())).String()
+		return c.admission, customerOf(path.IP(c.QUIC.RemoteAddr())).String()
 	}
 	s.mu.Unlock()
 	if s.config.Admit != nil {

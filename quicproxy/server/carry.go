@@ -11,6 +11,7 @@ import (
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/server/internal/public"
 )
 
 // openTimeout bounds the wait for a stream of a node that has as many as it allows.
@@ -22,11 +23,11 @@ type publicRelay struct {
 	away atomic.Bool // it was given up, since the node did not answer
 }
 
-// relay carries one public connection to the node of c until both have ended. It takes client only if it
+// Relay carries one public connection to the node of c until both have ended. It takes client only if it
 // returns nil.
-func (c *nodeConn) relay(p *publicListener, client *publicClient) error {
+func (c *nodeConn) Relay(p *public.Listener, client *public.Client) error {
 	if !c.account.traffic.relays.Take(c.server.maxRelaysOfNode()) {
-		return errTooManyRelays
+		return public.ErrTooManyRelays
 	}
 	defer c.account.traffic.relays.Give()
 	var tried []*nodeConn // lanes that ended just then
@@ -34,7 +35,7 @@ func (c *nodeConn) relay(p *publicListener, client *publicClient) error {
 		carrier := c.takeCarrier(tried)
 		err := carrier.carry(p, client)
 		carrier.giveBack()
-		if carrier == c || !errors.Is(err, errConnectionEnded) {
+		if carrier == c || !errors.Is(err, public.ErrConnectionEnded) {
 			return err
 		}
 		tried = append(tried, carrier)
@@ -42,30 +43,30 @@ func (c *nodeConn) relay(p *publicListener, client *publicClient) error {
 }
 
 // carry is relay over a stream of c itself, at first.
-func (c *nodeConn) carry(p *publicListener, client *publicClient) error {
+func (c *nodeConn) carry(p *public.Listener, client *public.Client) error {
 	r, err := c.begin(p, client)
 	if err != nil {
 		return err
 	}
 	defer c.ended(r)
-	client.carriedBy(r.Relay)
-	name := carrier.Name{Service: p.key.Service, Client: client.RemoteAddr().String()}
+	client.CarriedBy(r.Relay)
+	name := carrier.Name{Service: p.Key.Service, Client: client.RemoteAddr().String()}
 	c.server.memory.Add(r.Relay, name)
 	defer c.server.memory.Remove(r.Relay)
-	p.relayBegan(r.Relay)
-	defer p.relayEnded(r.Relay)
-	if client.read == nil { // else it was counted when it began for the first time
+	p.RelayBegan(r.Relay)
+	defer p.RelayEnded(r.Relay)
+	if client.Read == nil { // else it was counted when it began for the first time
 		c.server.count(func(n *Counters) { n.Relays++ })
 	}
 	r.Run()
 	if written, again := r.Stream().TakenBack(); again {
-		client.read = written
-		return errConnectionEnded // as if it had never begun
+		client.Read = written
+		return public.ErrConnectionEnded // as if it had never begun
 	}
 	c.server.relayEnded(r.Relay)
 	if r.away.Load() {
 		c.server.count(func(n *Counters) { n.Relays-- })
-		return errNodeAway
+		return public.ErrNodeAway
 	}
 	c.log.Debug("relay ended", "service", name.Service, "client", name.Client, "for", time.Since(r.Begun()),
 		"to_node", r.ToStream(), "from_node", r.ToTCP())
@@ -73,27 +74,31 @@ func (c *nodeConn) carry(p *publicListener, client *publicClient) error {
 }
 
 // begin opens a stream for a client, and sends the header with what the client has sent already.
-func (c *nodeConn) begin(p *publicListener, client *publicClient) (*publicRelay, error) {
+func (c *nodeConn) begin(p *public.Listener, client *public.Client) (*publicRelay, error) {
 	ctx, cancel := context.WithTimeout(c.QUIC.Context(), openTimeout)
 	stream, err := c.QUIC.OpenStreamSync(ctx)
 	cancel()
 	if err != nil {
 		if c.QUIC.Context().Err() != nil {
-			return nil, errConnectionEnded
+			return nil, public.ErrConnectionEnded
 		}
 		return nil, fmt.Errorf("the node takes no more relays: %w", err)
 	}
-	r := &publicRelay{Relay: relay.New(client.Conn, c.account.memory, client.place, c.server.memory.Wait)}
+	r := &publicRelay{Relay: relay.New(client.Conn, c.account.memory, client.Place, c.server.memory.Wait)}
 	header := &framing.StreamHeader{
-		Service: p.key.Service, ClientAddress: client.RemoteAddr().String(), PublicAddress: client.LocalAddr().String(),
+		Service: p.Key.Service, ClientAddress: client.RemoteAddr().String(), PublicAddress: client.LocalAddr().String(),
 	}
-	first := r.First(client.read)
-	s, err := p.associationOf(c).Begin(&c.Carrier, stream, header, first)
+	first := r.First(client.Read)
+	association := c.association
+	if !p.Movable() {
+		association = nil
+	}
+	s, err := association.Begin(&c.Carrier, stream, header, first)
 	if err != nil {
-		client.read = first
+		client.Read = first
 		conn.ResetStream(stream, framing.ErrorRelayShutdown)
 		if errors.Is(err, relay.ErrClosed) {
-			err = errConnectionEnded
+			err = public.ErrConnectionEnded
 		}
 		return nil, err
 	}

@@ -3,8 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"net"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -14,6 +12,7 @@ import (
 	"apquic/framing"
 	"apquic/lease"
 	"apquic/quicproxy/admission"
+	"apquic/quicproxy/internal/path"
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/wait"
 )
@@ -108,7 +107,7 @@ func (s *Server) authorize(ctx context.Context, c *nodeConn, secret []byte) (err
 		return nil
 	}
 	from := c.QUIC.RemoteAddr()
-	c.admission, err = s.config.Admit.Admit(ctx, admission.Applicant{Node: c.node, JoinSecret: secret, From: addressOf(from)})
+	c.admission, err = s.config.Admit.Admit(ctx, admission.Applicant{Node: c.node, JoinSecret: secret, From: path.IP(from)})
 	if err == nil && c.admission.Name != "" {
 		c.log = s.log.With("node", c.node, "name", c.admission.Name, "from", from.String())
 	}
@@ -187,18 +186,7 @@ func (s *session) endLeases(conns []*nodeConn) {
 	for _, c := range conns {
 		c.draining = true
 		for _, p := range c.services {
-			p.suspend(c)
+			p.Suspend(c)
 		}
 	}
-}
-
-// addressOf is the IP address of a node or client; zero for what is no address.
-func addressOf(addr net.Addr) netip.Addr {
-	switch addr := addr.(type) {
-	case *net.UDPAddr:
-		return addr.AddrPort().Addr().Unmap()
-	case *net.TCPAddr:
-		return addr.AddrPort().Addr().Unmap()
-	}
-	return netip.Addr{}
 }

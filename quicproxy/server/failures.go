@@ -12,6 +12,7 @@ import (
 	"apquic/quicproxy"
 	"apquic/quicproxy/admission"
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/server/internal/public"
 )
 
 func failureMessage(err error) *framing.Failure {
@@ -70,7 +71,7 @@ func leaseFailure(err error) error {
 	}
 	switch {
 	case errors.Is(err, lease.ErrExhausted):
-		return failure(framing.ErrorRangeFull, "tell the operator of the server: "+descriptorHint)
+		return failure(framing.ErrorRangeFull, "tell the operator of the server: "+public.DescriptorHint)
 	case errors.Is(err, lease.ErrPortOutOfRange):
 		return failure(framing.ErrorPortOutOfRange, "choose a public port of the server's range, or none")
 	case errors.Is(err, lease.ErrPortBusy):

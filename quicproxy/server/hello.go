@@ -15,6 +15,7 @@ import (
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/server/internal/public"
 )
 
 // admit reads the Hello of a new connection and answers it.
@@ -38,7 +39,7 @@ func (s *Server) admit(connection *quic.Conn) (*nodeConn, error) {
 		instance: hello.Instance, version: hint.Printable(hello.Version, conn.MaxText),
 		features: carrier.Features(s.config.ResumeTime) & framing.NewFeatures(hello.Features),
 		log:      s.log.With("node", node, "from", connection.RemoteAddr().String()),
-		services: make(map[string]*publicListener),
+		services: make(map[string]*public.Listener),
 	}
 	envelope, err = s.letIn(ctx, c, envelope, hello, deadline)
 	if err != nil {

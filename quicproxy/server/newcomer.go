@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"apquic/lease"
+	"apquic/quicproxy/internal/path"
 )
 
 // checkShare refuses a lease that the node may not have beside those that it has: it joined lately, or nobody here
@@ -41,7 +42,7 @@ func (c *nodeConn) countsAsGuest() bool {
 func (c *nodeConn) checkGuest(r lease.Request) error {
 	limit := c.server.config.MaxLeasesPerAddress
 	former, _ := c.server.lessor.TakesOver(r)
-	if c.server.guests.Take(customerOf(addressOf(c.QUIC.RemoteAddr())), r.Key, former) {
+	if c.server.guests.Take(customerOf(path.IP(c.QUIC.RemoteAddr())), r.Key, former) {
 		return nil
 	}
 	return fmt.Errorf("%w: the nodes of this address have %d, and no address may have more", lease.ErrTooManyServices, limit)

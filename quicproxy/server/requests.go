@@ -145,11 +145,11 @@ func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse,
 	if err != nil {
 		return nil, leaseFailure(err)
 	}
-	p := c.server.publicListener(granted.Port)
+	p := c.server.public.At(granted.Port)
 	if p == nil {
 		return nil, &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
 	}
-	p.attach(c, request.Movable)
+	p.Attach(c, request.Movable)
 	c.services[request.Service] = p
 	address := c.server.publicAddress(granted.Port)
 	c.log.Info("lease", "service", request.Service, "public", address, "origin", request.OriginAddress)
@@ -170,14 +170,14 @@ func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) 
 	if p == nil {
 		return nil, badRequest(fmt.Errorf("this connection has no service %q", request.Service))
 	}
-	if p.isOwner(c) { // otherwise nothing is written
+	if p.IsOwner(c) { // otherwise nothing is written
 		if err := c.mayWrite(); err != nil {
 			return nil, err
 		}
 	}
 	delete(c.services, request.Service)
-	movable := p.associationOf(c) != nil
-	if !p.leave(c) {
+	movable := p.Movable()
+	if !p.Leave(c) {
 		return &framing.Released{Service: request.Service}, nil // a newer connection has it
 	}
 	if request.Hold {
@@ -186,14 +186,14 @@ func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) 
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	if err := c.server.lessor.Release(ctx, p.key); err != nil {
+	if err := c.server.lessor.Release(ctx, p.Key); err != nil {
 		if !c.replaced && !c.draining {
-			p.attach(c, movable)
+			p.Attach(c, movable)
 		}
 		c.services[request.Service] = p
 		return nil, leaseFailure(err)
 	}
-	c.log.Info("lease released", "service", request.Service, "port", p.port)
+	c.log.Info("lease released", "service", request.Service, "port", p.Port)
 	return &framing.Released{Service: request.Service}, nil
 }
 
@@ -209,7 +209,7 @@ func (c *nodeConn) drain(envelope framing.Envelope) error {
 	c.retiring.Store(true)
 	c.association.Retire(&c.Carrier)
 	for _, p := range c.services {
-		p.suspend(c)
+		p.Suspend(c)
 	}
 	c.session.leases.Unlock()
 	if again {

@@ -3,10 +3,8 @@ package server
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net"
 	"runtime"
-	"slices"
 	"sync"
 
 	"github.com/quic-go/quic-go"
@@ -44,10 +42,10 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("server: listening for nodes: %w", err)
 	}
-	s.checkDescriptors()
+	s.public.CheckDescriptors(s.config.Ports.Size())
 	if err := s.lessor.Load(ctx); err != nil {
 		s.stopPublic()
-		s.closePublic()
+		s.public.Close()
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -79,6 +77,7 @@ func (s *Server) Run(ctx context.Context) error {
 	listener.Close()
 	s.drain()
 	transport.Close() // ends what has not even said Hello
+	s.public.Wait()
 	s.work.Wait()
 	stop()
 	services.Wait()
@@ -122,7 +121,7 @@ func (s *Server) accept(ctx context.Context, listener *quic.EarlyListener) error
 // queues of the public listeners.
 func (s *Server) drain() {
 	conns := s.stopPublic()
-	defer s.closePublic()
+	defer s.public.Close()
 	s.log.Info("stopping", "nodes", len(conns), "limit", s.config.Drain)
 
 	code, reason := framing.DrainStopped, "the server was stopped"
@@ -161,31 +160,16 @@ func (s *Server) associations() (all []*relay.Association) {
 	return all
 }
 
-// stopPublic accepts no public connection any more and returns the connections of nodes.
+// stopPublic accepts no more public connections and returns the connections of nodes.
 func (s *Server) stopPublic() (conns []*nodeConn) {
 	s.mu.Lock()
 	s.draining = true
-	public := slices.Collect(maps.Values(s.public))
 	for _, session := range s.sessions {
 		conns = append(append(conns, session.conns...), session.lanes...)
 	}
 	s.mu.Unlock()
-	close(s.stopped)
-	for _, p := range public {
-		p.stopAccepting()
-	}
-	s.listeners.Wait()
+	s.public.Stop()
 	return conns
-}
-
-// closePublic closes the public listeners for good.
-func (s *Server) closePublic() {
-	s.mu.Lock()
-	public := slices.Collect(maps.Values(s.public))
-	s.mu.Unlock()
-	for _, p := range public {
-		p.listener.Close()
-	}
 }
 
 func (s *Server) isDraining() bool {

@@ -20,6 +20,7 @@ import (
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/internal/path"
+	"apquic/quicproxy/server/internal/public"
 )
 
 // DefaultPark is that of Config.
@@ -122,16 +123,14 @@ type Server struct {
 	guests    *limit.Shares[netip.Addr, lease.Key] // leases of nodes that nobody knows
 	writes    *limit.NetworkRates                  // to the store, caused by nodes that nobody knows
 
-	// listeners waits for the accept loops of the public listeners, work for everything else.
-	listeners, work sync.WaitGroup
-	stopped         chan struct{} // closed when the public listeners close for good
+	public *public.Listeners
+
+	work sync.WaitGroup // of everything that outlives the accept loop, but public clients
 
 	mu        sync.Mutex
 	sessions  map[certs.NodeID]*session
 	lastRelay uint64 // the highest number of a relay of a process of which nothing is left
 	accounts  accounts
-	public    map[uint16]*publicListener
-	publicOf  map[certs.NodeID]map[uint16]*publicListener // the same, by node
 	draining  bool
 	counters  Counters
 }
@@ -159,10 +158,10 @@ func New(config Config) (*Server, error) {
 		probes:   probes{open: make(map[path.ProbeToken]*probe)},
 		sessions: make(map[certs.NodeID]*session),
 		accounts: accounts{of: make(map[certs.NodeID]*account)},
-		public:   make(map[uint16]*publicListener),
-		publicOf: make(map[certs.NodeID]map[uint16]*publicListener),
-		stopped:  make(chan struct{}),
 	}
+	s.public = public.New(public.Config{
+		Listen: config.ListenPublic, Ended: config.LeaseEnded, Park: config.Park, Clients: s.clients, Log: config.Log,
+	})
 	s.writes = limit.NewGuestRequests(config.MaxLeasesPerAddress, maxAddressesOfWrites)
 	s.guests = limit.NewShares[netip.Addr](config.MaxLeasesPerAddress, func(key lease.Key) bool { return s.lessor.Has(key) })
 	s.entrance = newEntrance(s.strange.account, s.memory.Receive, config.knownBy()...)
@@ -172,7 +171,7 @@ func New(config Config) (*Server, error) {
 	}
 	s.lessor, err = lease.NewLessor(lease.Config{
 		Store: config.Store, Ports: config.Ports, HoldTime: config.LeaseTime,
-		MaxPerNode: config.MaxServices, Binder: s, Keep: s.keeps, Observe: s.auditLease, Log: slog.New(naming{config.Log.Handler(), s.nameOf}),
+		MaxPerNode: config.MaxServices, Binder: s.public, Keep: s.keeps, Observe: s.auditLease, Log: slog.New(naming{config.Log.Handler(), s.nameOf}),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -20,6 +19,7 @@ import (
 	"apquic/quicproxy/internal/path"
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/server/internal/public"
 )
 
 const (
@@ -34,8 +34,6 @@ const (
 	// that is detached and attached again is written twice.
 	takeover = 30 * time.Second
 )
-
-var errConnectionEnded = errors.New("the connection to the node ended")
 
 // session is the presence of a node: its live connections, the newest last and primary.
 type session struct {
@@ -87,7 +85,7 @@ type nodeConn struct {
 	probe path.ProbeToken // zero: none; serveNode is its only user
 
 	// Guarded by session.leases.
-	services map[string]*publicListener
+	services map[string]*public.Listener
 	replaced bool // a newer connection is primary
 	draining bool // the node stops
 }
@@ -159,7 +157,7 @@ func (c *nodeConn) replace(older []*nodeConn) (replaced []*nodeConn) {
 		}
 		old.replaced = true
 		for _, p := range old.services {
-			p.suspend(old)
+			p.Suspend(old)
 		}
 		replaced = append(replaced, old)
 	}
@@ -244,7 +242,7 @@ func (s *Server) tidy(session *session, node certs.NodeID) {
 func (s *Server) leave(c *nodeConn) {
 	c.session.leases.Lock()
 	for name, p := range c.services {
-		if p.leave(c) {
+		if p.Leave(c) {
 			s.detach(c, p)
 		}
 		delete(c.services, name)
@@ -264,14 +262,14 @@ func (s *Server) leave(c *nodeConn) {
 
 // detach starts the time for which the lease of p is held. A stopping server leaves that to its next start,
 // which finds the lease attached.
-func (s *Server) detach(c *nodeConn, p *publicListener) {
+func (s *Server) detach(c *nodeConn, p *public.Listener) {
 	if s.isDraining() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	if err := s.lessor.Detach(ctx, p.key); err != nil {
-		c.log.Warn("the end of a session could not be stored", "service", p.key.Service, "err", err)
+	if err := s.lessor.Detach(ctx, p.Key); err != nil {
+		c.log.Warn("the end of a session could not be stored", "service", p.Key.Service, "err", err)
 	}
 }
 
@@ -301,7 +299,7 @@ func (c *nodeConn) hasLeases() bool {
 	c.session.leases.Lock()
 	defer c.session.leases.Unlock()
 	for _, p := range c.services {
-		if p.isOwner(c) {
+		if p.IsOwner(c) {
 			return true
 		}
 	}

@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -66,12 +64,7 @@ func (s *Server) tellSilence(c *nodeConn, silent bool) {
 	if silent {
 		c.log.Warn("the node does not answer; new connections wait for it", "park", s.config.Park)
 	}
-	s.mu.Lock()
-	listeners := slices.Collect(maps.Values(s.publicOf[c.node]))
-	s.mu.Unlock()
-	for _, p := range listeners {
-		p.ownerChanged(c)
-	}
+	s.public.OwnerChanged(c.node, c)
 }
 
 // begunRelays are the relays that have begun on a connection and run.
@@ -94,6 +87,9 @@ func (b *begunRelays) remove(r *publicRelay) {
 	defer b.mu.Unlock()
 	delete(b.relays, r)
 }
+
+// Silent implements public.Target.
+func (c *nodeConn) Silent() bool { return c.silent.Load() }
 
 // giveUpUnheard refuses the clients whose relay began when c was dead already, and who have waited as long as those may
 // that came later.

@@ -9,6 +9,7 @@ import (
 	"apquic/certs"
 	"apquic/lease"
 	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/server/internal/public"
 )
 
 // Counters only grow.
@@ -30,10 +31,7 @@ type Status struct {
 }
 
 // Traffic is what went through a public port since it was opened.
-type Traffic struct {
-	Clients          int // public connections now, also those that wait
-	ToNode, FromNode uint64
-}
+type Traffic = public.Traffic
 
 // SessionStatus is one live connection of a node.
 type SessionStatus struct {
@@ -50,14 +48,11 @@ type SessionStatus struct {
 
 // Status returns a snapshot.
 func (s *Server) Status() Status {
-	status := Status{Since: s.since, Leases: s.lessor.Leases(), Traffic: make(map[uint16]Traffic)}
+	status := Status{Since: s.since, Leases: s.lessor.Leases(), Traffic: s.public.Traffic()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for port, p := range s.public {
-		status.Traffic[port] = p.traffic()
-	}
 	status.Counters = s.counters
-	status.Counters.Stalled = s.memory.Resets()
+	status.Counters.Stalled, status.Counters.Refused = s.memory.Resets(), s.public.Refused()
 	for _, session := range s.sessions {
 		for i, c := range slices.Concat(session.conns, session.lanes) {
 			status.Sessions = append(status.Sessions, SessionStatus{
@@ -72,42 +67,6 @@ func (s *Server) Status() Status {
 
 // Forget gives up the lease of a service whose node is away; see lease.Lessor.Forget for its errors.
 func (s *Server) Forget(ctx context.Context, key lease.Key) error { return s.lessor.Forget(ctx, key) }
-
-// traffic counts the relays that run, too.
-func (p *publicListener) traffic() Traffic {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	t := p.ended
-	t.Clients = p.clients
-	for r := range p.relays {
-		t.ToNode += r.ToStream()
-		t.FromNode += r.ToTCP()
-	}
-	return t
-}
-
-func (p *publicListener) relayBegan(r *relay.Relay) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.relays == nil {
-		p.relays = make(map[*relay.Relay]struct{})
-	}
-	p.relays[r] = struct{}{}
-}
-
-func (p *publicListener) relayEnded(r *relay.Relay) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.relays, r)
-	p.ended.ToNode += r.ToStream()
-	p.ended.FromNode += r.ToTCP()
-}
-
-func (p *publicListener) clientCame(n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.clients += n
-}
 
 // count changes the counters.
 func (s *Server) count(change func(*Counters)) {

@@ -6,6 +6,7 @@ import (
 	"apquic/framing"
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/path"
 )
 
 // traffic is what a node may ask for: the part of its account for messages, requests and relays.
@@ -23,7 +24,7 @@ func newTraffic(maxServices int) traffic {
 func (c *nodeConn) mayWrite() error {
 	var wait time.Duration
 	if c.countsAsGuest() {
-		wait = c.server.writes.Ask(addressOf(c.QUIC.RemoteAddr()), time.Now())
+		wait = c.server.writes.Ask(path.IP(c.QUIC.RemoteAddr()), time.Now())
 	}
 	if wait == 0 {
 		wait = c.account.traffic.requests.Ask(time.Now())

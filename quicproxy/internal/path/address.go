@@ -12,3 +12,14 @@ func AddrPort(address net.Addr) netip.AddrPort {
 	}
 	return netip.AddrPort{}
 }
+
+// IP is the IP address of a node or client, IPv4 in its own form; zero for what has none.
+func IP(address net.Addr) netip.Addr {
+	switch address := address.(type) {
+	case *net.UDPAddr:
+		return address.AddrPort().Addr().Unmap()
+	case *net.TCPAddr:
+		return address.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}

@@ -1,33 +1,44 @@
-package server
+package public
 
 import (
+	"log/slog"
 	"net"
 	"testing"
 	"time"
 
 	"apquic/certs"
 	"apquic/lease"
+	"apquic/quicproxy/internal/limit"
 )
+
+// silentTarget is a connection of a node that does not answer.
+type silentTarget struct{}
+
+func (*silentTarget) Silent() bool                   { return true }
+func (*silentTarget) Relay(*Listener, *Client) error { return ErrConnectionEnded }
 
 // TestSilenceOfOneNode: a node that goes silent costs the server no look at the ports of others.
 func TestSilenceOfOneNode(t *testing.T) {
 	t.Parallel()
-	server := newTestServer(t)
+	listeners := New(Config{
+		Listen: func(uint16) (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") },
+		Ended:  func(uint16) {}, Park: time.Minute, Clients: limit.NewClients(100, 100, 100), Log: slog.New(slog.DiscardHandler),
+	})
 	leases := make([]lease.Lease, 3)
 	for i := range leases {
 		leases[i] = lease.Lease{Key: lease.Key{Node: certs.NodeID{byte(i + 1)}, Service: "web"}, Port: uint16(20000 + i)}
-		if err := server.Bind(leases[i]); err != nil {
+		if err := listeners.Bind(leases[i]); err != nil {
 			t.Fatal(err)
 		}
 	}
-	silent := &nodeConn{server: server, node: leases[0].Node, log: server.log}
-	own, other := server.publicListener(20000), server.publicListener(20001)
-	own.attach(silent, false)
+	silent := new(silentTarget)
+	own, other := listeners.At(20000), listeners.At(20001)
+	own.Attach(silent, false)
 	visitor, far := net.Pipe()
 	defer visitor.Close()
 	defer far.Close()
 	own.mu.Lock()
-	waits, err := own.parking.enterLocked(&publicClient{Conn: visitor}, time.Now().Add(time.Minute))
+	waits, err := own.parking.enterLocked(&Client{Conn: visitor}, time.Now().Add(time.Minute))
 	own.mu.Unlock()
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +46,7 @@ func TestSilenceOfOneNode(t *testing.T) {
 	other.mu.Lock() // whoever looks at it waits
 	told := make(chan struct{})
 	go func() {
-		server.tellSilence(silent, true)
+		listeners.OwnerChanged(leases[0].Node, silent)
 		close(told)
 	}()
 	select {
@@ -54,10 +65,10 @@ func TestSilenceOfOneNode(t *testing.T) {
 	own.parking.leaveLocked(waits)
 	own.mu.Unlock()
 	for _, l := range leases {
-		server.Unbind(l)
+		listeners.Unbind(l)
 	}
-	if n := len(server.public) + len(server.publicOf); n != 0 {
+	if n := len(listeners.byPort) + len(listeners.byNode); n != 0 {
 		t.Errorf("%d ports or nodes are left", n)
 	}
-	server.listeners.Wait()
+	listeners.Stop()
 }

@@ -1,4 +1,4 @@
-package server
+package public
 
 import (
 	"errors"
@@ -38,8 +38,8 @@ func TestParkedClientLeaves(t *testing.T) {
 					t.Skip("it cannot be told on this system")
 				}
 				dialed, accepted := tcpPair(t)
-				p := &publicListener{}
-				client := &publicClient{Conn: accepted}
+				p := &Listener{}
+				client := &Client{Conn: accepted}
 				var err error
 				var waiting sync.WaitGroup
 				if !late {

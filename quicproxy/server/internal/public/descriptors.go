@@ -1,4 +1,4 @@
-package server
+package public
 
 import (
 	"errors"
@@ -20,11 +20,12 @@ func (e *descriptorError) Error() string {
 	return fmt.Sprintf("%s: the server may have %d files open (ulimit -n)", e.what, e.limit)
 }
 
-func (e *descriptorError) Hint() string { return descriptorHint }
+func (e *descriptorError) Hint() string { return DescriptorHint }
 
 func (e *descriptorError) Is(target error) bool { return target == lease.ErrExhausted }
 
-const descriptorHint = "allow the server more files: LimitNOFILE=65536 in its unit file, or ulimit -n 65536 before its start"
+// DescriptorHint is what an operator can do about a server that has no descriptors left.
+const DescriptorHint = "allow the server more files: LimitNOFILE=65536 in its unit file, or ulimit -n 65536 before its start"
 
 // isShortage reports whether the system has no descriptor for the process.
 func isShortage(err error) bool {
@@ -32,26 +33,26 @@ func isShortage(err error) bool {
 }
 
 // noDescriptor is the error of a lease for which there is none.
-func (s *Server) noDescriptor() error {
+func (s *Listeners) noDescriptor() error {
 	err := &descriptorError{"no further public port can be opened", machine.Descriptors()}
 	s.log.Error(err.Error(), "hint", err.Hint())
 	return err
 }
 
 // acceptFailed logs why no public connection can be accepted. For want of descriptors all ports fail again and again.
-func (p *publicListener) acceptFailed(err error, pause time.Duration) {
+func (p *Listener) acceptFailed(err error, pause time.Duration) {
 	if isShortage(err) {
 		err := &descriptorError{"a public connection cannot be accepted", machine.Descriptors()}
-		p.server.log.Error(err.Error(), "hint", err.Hint())
+		p.all.log.Error(err.Error(), "hint", err.Hint())
 		return
 	}
-	p.server.log.Warn("accepting a public connection failed", "port", p.port, "err", err, "again_in", pause)
+	p.all.log.Warn("accepting a public connection failed", "port", p.Port, "err", err, "again_in", pause)
 }
 
-// checkDescriptors tells the operator at the start what will be missed later.
-func (s *Server) checkDescriptors() {
-	if size := s.config.Ports.Size(); size > s.clients.MayLend() {
+// CheckDescriptors tells the operator at the start what will be missed later, of so many ports.
+func (s *Listeners) CheckDescriptors(ports int) {
+	if lent := s.config.Clients.MayLend(); ports > lent {
 		s.log.Warn(fmt.Sprintf("only %d of the %d public ports can be lent: the server may have %d files open (ulimit -n)",
-			s.clients.MayLend(), size, machine.Descriptors()), "hint", descriptorHint)
+			lent, ports, machine.Descriptors()), "hint", DescriptorHint)
 	}
 }

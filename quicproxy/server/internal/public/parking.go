@@ -1,4 +1,4 @@
-package server
+package public
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/path"
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/wait"
 )
@@ -22,7 +23,7 @@ var (
 	errClientLeft  = errors.New("the client left")
 )
 
-// parking is where the clients of a lease wait for their node. Its methods need the lock of its publicListener.
+// parking is where the clients of a lease wait for their node. Its methods need the lock of its Listener.
 type parking struct {
 	clients map[*parked]struct{}
 	places  *limit.Clients // nil: nobody waits
@@ -31,7 +32,7 @@ type parking struct {
 // parked is a client that waits. Its goroutine waits for its socket, to hear when the client leaves; so who has news for it
 // ends that with a deadline.
 type parked struct {
-	client *publicClient
+	client *Client
 	until  time.Time
 	socket syscall.RawConn // nil: it cannot be told whether the client left
 	place  *limit.Client
@@ -41,13 +42,13 @@ type parked struct {
 }
 
 // enterLocked has a client wait.
-func (p *parking) enterLocked(client *publicClient, until time.Time) (*parked, error) {
+func (p *parking) enterLocked(client *Client, until time.Time) (*parked, error) {
 	if p.places == nil {
 		p.places = limit.NewClients(maxParked, maxParked, maxParked).OfOneNode()
 		p.clients = make(map[*parked]struct{})
 	}
 	w := &parked{client: client, until: until, socket: waitable(client.Conn), woken: make(chan struct{}, 1)}
-	place, err := p.places.Admit(limit.Service{}, addressOf(client.RemoteAddr()), w.evict)
+	place, err := p.places.Admit(limit.Service{}, path.IP(client.RemoteAddr()), w.evict)
 	if err != nil {
 		return nil, errTooManyWait
 	}
@@ -115,7 +116,7 @@ func (w *parked) wait() error {
 	case left:
 		return errClientLeft
 	case !time.Now().Before(w.until):
-		return errNodeAway
+		return ErrNodeAway
 	}
 	return nil
 }
@@ -131,7 +132,7 @@ func (w *parked) waitForSocket() (left bool) {
 		}
 		return false
 	}
-	asked := len(w.client.read) > 0
+	asked := len(w.client.Read) > 0
 	err := w.socket.Read(func(fd uintptr) bool { return relay.HasLeft(fd, asked) })
 	return !errors.Is(err, os.ErrDeadlineExceeded)
 }

@@ -1,0 +1,256 @@
+package public
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"apquic/internal/machine"
+	"apquic/lease"
+	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/path"
+	"apquic/quicproxy/internal/relay"
+)
+
+const (
+	// A failing accept, mostly for want of descriptors, is tried again after pauses that double.
+	minAcceptPause, maxAcceptPause = 5 * time.Millisecond, time.Second
+)
+
+var (
+	// ErrConnectionEnded, ErrNodeAway and ErrTooManyRelays are errors of Target.Relay: another connection of the node may take
+	// the client, none came in time, and none may take it.
+	ErrConnectionEnded = errors.New("the connection to the node ended")
+	ErrNodeAway        = errors.New("the node did not come back in time")
+	ErrTooManyRelays   = errors.New("the node has as many relays as it may have")
+
+	errPortClosed = errors.New("the port was closed")
+)
+
+// Target is a connection of a node, to which a listener gives its clients.
+type Target interface {
+	// Silent reports whether the node leaves what was sent to it unacknowledged.
+	Silent() bool
+	// Relay carries a client until both sides have ended. It takes the client only if it returns nil.
+	Relay(p *Listener, client *Client) error
+}
+
+// Listener is the socket of a lease. It belongs to the lease, not to a connection: while the node is
+// away its clients wait.
+type Listener struct {
+	Key  lease.Key
+	Port uint16
+
+	all      *Listeners
+	service  limit.Service // whose clients it has
+	listener net.Listener
+
+	mu      sync.Mutex
+	owner   Target  // the connection that asked for the lease last
+	serving bool    // owner takes new relays
+	movable bool    // and its relays may move
+	closed  bool    // the lease ended
+	parking parking // of clients, to be woken when one of the above changes
+	clients int     // now
+	relays  map[*relay.Relay]struct{}
+	ended   Traffic // of the relays that have ended
+}
+
+// accept runs until the listener is closed.
+func (p *Listener) accept() {
+	pause := minAcceptPause
+	for {
+		client, err := p.listener.Accept()
+		switch {
+		case err == nil:
+			pause = minAcceptPause
+			p.admit(client)
+		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
+			return
+		default:
+			p.acceptFailed(err, pause)
+			select {
+			case <-time.After(pause):
+			case <-p.all.stopped:
+				return
+			}
+			pause = min(2*pause, maxAcceptPause)
+		}
+	}
+}
+
+// admit serves a client, or resets it if there are too many.
+func (p *Listener) admit(client net.Conn) {
+	c := &Client{Conn: client}
+	place, err := p.all.config.Clients.Admit(p.service, path.IP(client.RemoteAddr()), func() {
+		p.all.log.Warn("a public connection was reset to make room for another one", "port", p.Port, "client", client.RemoteAddr())
+		c.evict()
+	})
+	if errors.Is(err, limit.ErrAllFull) {
+		err = &descriptorError{err.Error(), machine.Descriptors()}
+	}
+	if err != nil {
+		p.refuse(client, err)
+		return
+	}
+	c.Place = place
+	p.all.serving.Go(func() {
+		defer place.Leave()
+		p.clientCame(1)
+		defer p.clientCame(-1)
+		p.serve(c)
+	})
+}
+
+func (p *Listener) refuse(client net.Conn, err error) {
+	relay.ResetTCP(client)
+	p.all.refused.Add(1)
+	level := slog.LevelDebug
+	if isLimit(err) {
+		level = slog.LevelWarn
+	}
+	p.all.log.Log(context.Background(), level, "public connection refused", "port", p.Port, "client", client.RemoteAddr(), "err", err)
+}
+
+// serve relays one public connection, or resets it.
+func (p *Listener) serve(client *Client) {
+	patience := time.Now().Add(max(p.all.config.Park, 0))
+	var tried Target
+	for {
+		c, err := p.route(client, patience, tried)
+		if err == nil {
+			err = c.Relay(p, client)
+		}
+		if errors.Is(err, ErrConnectionEnded) {
+			if tried = c; client.Read != nil {
+				patience = time.Now().Add(max(p.all.config.Park, 0)) // it had a relay until now
+			}
+			continue // the next connection of the node may be here any moment
+		}
+		switch {
+		case errors.Is(err, errClientLeft):
+			client.Close()
+		case err != nil:
+			p.refuse(client.Conn, err)
+		}
+		return
+	}
+}
+
+// route waits until a connection takes relays that is not the one tried already, no longer than patience lasts, nor than
+// the client.
+func (p *Listener) route(client *Client, patience time.Time, tried Target) (Target, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c, err := p.targetLocked(tried); c != nil || err != nil {
+		return c, err
+	}
+	w, err := p.parking.enterLocked(client, patience)
+	if err != nil {
+		return nil, err
+	}
+	defer p.parking.leaveLocked(w)
+	for {
+		w.arm() // whatever changes from here on wakes it
+		if c, err := p.targetLocked(tried); c != nil || err != nil {
+			return c, err
+		}
+		p.mu.Unlock()
+		err := w.wait()
+		p.mu.Lock()
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// targetLocked is where a relay can go now; nil while there is nowhere.
+func (p *Listener) targetLocked(tried Target) (Target, error) {
+	if p.closed {
+		return nil, errPortClosed
+	}
+	if p.serving && p.owner != tried && !p.owner.Silent() {
+		return p.owner, nil
+	}
+	return nil, nil
+}
+
+// Attach makes c the connection that new relays go to.
+func (p *Listener) Attach(c Target, movable bool) {
+	p.change(func() { p.owner, p.serving, p.movable = c, true, movable })
+}
+
+// Movable reports whether relays of the service may go on over other connections.
+func (p *Listener) Movable() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.movable
+}
+
+// ownerChanged has those who wait look at c again.
+func (p *Listener) ownerChanged(c Target) {
+	if p.IsOwner(c) {
+		p.change(func() {})
+	}
+}
+
+func (p *Listener) IsOwner(c Target) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.owner == c
+}
+
+// Suspend lets new clients wait, if c is still the owner: it is about to be followed by another one.
+func (p *Listener) Suspend(c Target) {
+	p.change(func() { p.serving = p.serving && p.owner != c })
+}
+
+// Leave ends the ownership of c. It reports false if another connection has it already.
+func (p *Listener) Leave(c Target) (left bool) {
+	p.change(func() {
+		if left = p.owner == c; left {
+			p.owner, p.serving = nil, false
+		}
+	})
+	return left
+}
+
+// stopAccepting leaves who comes to the queue of the listener, which stays open, and resets the clients that wait: who
+// tries again at once waits in that queue, too.
+func (p *Listener) stopAccepting() {
+	p.change(func() { p.closed = true })
+	if l, ok := p.listener.(interface{ SetDeadline(time.Time) error }); ok && l.SetDeadline(time.Unix(1, 0)) == nil {
+		return
+	}
+	p.listener.Close()
+}
+
+// close ends the listener and resets the clients that wait.
+func (p *Listener) close() {
+	p.change(func() { p.closed = true })
+	p.listener.Close()
+}
+
+func (p *Listener) change(set func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	set()
+	p.parking.wakeLocked()
+}
+
+// isLimit tells errors that an operator should know of, since something may be wrong with the clients.
+func isLimit(err error) bool {
+	for _, limit := range []error{
+		limit.ErrServiceFull, limit.ErrNodeFull, limit.ErrAddressFull, limit.ErrNetworkFull, limit.ErrAddressFast, limit.ErrAllFull,
+		ErrTooManyRelays, errTooManyWait, lease.ErrExhausted,
+	} {
+		if errors.Is(err, limit) {
+			return true
+		}
+	}
+	return false
+}

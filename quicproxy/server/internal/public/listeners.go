@@ -1,0 +1,155 @@
+package public
+
+import (
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"apquic/certs"
+	"apquic/lease"
+	"apquic/quicproxy/internal/limit"
+)
+
+// Config says what Listeners are made of; every field is required.
+type Config struct {
+	// Listen opens the socket of a port.
+	Listen func(port uint16) (net.Listener, error)
+	// Ended is told of a port whose socket was closed since nobody leases it any longer.
+	Ended func(port uint16)
+	// Park is how long a client waits for a node that is away; 0 or less: not at all.
+	Park    time.Duration
+	Clients *limit.Clients
+	Log     *slog.Logger
+}
+
+// Listeners are those of all leases.
+type Listeners struct {
+	config  Config
+	log     *slog.Logger
+	refused atomic.Uint64
+
+	accepting, serving sync.WaitGroup // accept loops, and clients
+	stopped            chan struct{}  // closed by Stop
+
+	mu     sync.Mutex
+	byPort map[uint16]*Listener
+	byNode map[certs.NodeID]map[uint16]*Listener // the same
+	ended  bool                                  // no lease opens a port
+}
+
+// New returns Listeners without any port.
+func New(config Config) *Listeners {
+	return &Listeners{
+		config: config, log: config.Log, stopped: make(chan struct{}),
+		byPort: make(map[uint16]*Listener), byNode: make(map[certs.NodeID]map[uint16]*Listener),
+	}
+}
+
+// Bind opens the listener of a lease; it implements lease.Binder.
+func (s *Listeners) Bind(l lease.Lease) error {
+	if !s.config.Clients.Lend(1) {
+		return s.noDescriptor()
+	}
+	listener, err := s.config.Listen(l.Port)
+	if err != nil {
+		s.config.Clients.Lend(-1)
+		if isShortage(err) {
+			return s.noDescriptor()
+		}
+		return err
+	}
+	p := &Listener{all: s, Key: l.Key, Port: l.Port, listener: listener}
+	p.service = limit.Service{Node: l.Node.String(), Name: l.Service}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		listener.Close()
+		s.config.Clients.Lend(-1)
+		return errPortClosed
+	}
+	s.byPort[l.Port] = p
+	if s.byNode[l.Node] == nil {
+		s.byNode[l.Node] = make(map[uint16]*Listener)
+	}
+	s.byNode[l.Node][l.Port] = p
+	s.accepting.Go(p.accept)
+	return nil
+}
+
+// Unbind closes the listener of a lease; it implements lease.Binder. Running relays go on.
+func (s *Listeners) Unbind(l lease.Lease) {
+	s.mu.Lock()
+	p := s.byPort[l.Port]
+	delete(s.byPort, l.Port)
+	if delete(s.byNode[l.Node], l.Port); len(s.byNode[l.Node]) == 0 {
+		delete(s.byNode, l.Node)
+	}
+	s.mu.Unlock()
+	if p != nil {
+		p.close()
+		s.config.Clients.Lend(-1)
+		s.config.Ended(l.Port)
+	}
+}
+
+// At is the listener of a port; nil: there is none.
+func (s *Listeners) At(port uint16) *Listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.byPort[port]
+}
+
+// OwnerChanged has the clients of a node look at one of its connections again: it is silent, or no longer.
+func (s *Listeners) OwnerChanged(node certs.NodeID, t Target) {
+	s.mu.Lock()
+	listeners := slices.Collect(maps.Values(s.byNode[node]))
+	s.mu.Unlock()
+	for _, p := range listeners {
+		p.ownerChanged(t)
+	}
+}
+
+// Traffic is that of each open port.
+func (s *Listeners) Traffic() map[uint16]Traffic {
+	traffic := make(map[uint16]Traffic)
+	for _, p := range s.all() {
+		traffic[p.Port] = p.Traffic()
+	}
+	return traffic
+}
+
+// Refused is how many clients were reset without a relay.
+func (s *Listeners) Refused() uint64 { return s.refused.Load() }
+
+// Stop accepts no more clients and resets those that wait. Who comes from now on waits in the queues of the sockets, until
+// Close.
+func (s *Listeners) Stop() {
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+	close(s.stopped)
+	for _, p := range s.all() {
+		p.stopAccepting()
+	}
+	s.accepting.Wait()
+}
+
+// Close closes the sockets, after Stop.
+func (s *Listeners) Close() {
+	for _, p := range s.all() {
+		p.listener.Close()
+	}
+}
+
+// Wait returns when the last client is gone.
+func (s *Listeners) Wait() { s.serving.Wait() }
+
+func (s *Listeners) all() []*Listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.byPort))
+}
