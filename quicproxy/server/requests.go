@@ -16,8 +16,12 @@ import (
 	"apquic/quicproxy/internal/conn"
 )
 
-// storeTimeout bounds one access to the lease store.
-const storeTimeout = 10 * time.Second
+const (
+	// storeTimeout bounds one access to the lease store.
+	storeTimeout = 10 * time.Second
+	// maxRequests bounds the requests of a connection that wait for the lease store.
+	maxRequests = 64
+)
 
 // handle answers a message of the node. An error ends the connection. What needs the lease store is left to
 // a goroutine of its own: a Keepalive is answered at once.
@@ -37,7 +41,7 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 	case framing.OpProbeSend:
 		return c.sendProbe(envelope)
 	case framing.OpProxyRequest, framing.OpRelease:
-		if !c.requests.add(envelope, c.fulfil) {
+		if !c.requests.Add(envelope, maxRequests, c.fulfil) {
 			return c.Control.Reply(envelope, framing.OpFailure, &framing.Failure{
 				Code: uint64(framing.ErrorBusy), Text: "too many requests wait already",
 				RetryAfterMilliseconds: uint64(busyRetry / time.Millisecond),

@@ -66,20 +66,20 @@ type nodeConn struct {
 	since       time.Time
 	log         *slog.Logger
 	session     *session
-	admission   admission.Admission // what the operator lets it do
-	account     *account            // of the node, from the moment that it is admitted
-	association *relay.Association  // nil: relays end with their connection
-	process     *process            // that has it; nil: none
-	begun       begunRelays         // on this connection
-	silent      atomic.Bool         // the node leaves what was sent to it unacknowledged
-	silence     path.SilenceMeter   // watchSilence is its only user,
-	suspect     bool                // of this, too,
-	woken       time.Time           // and of this: when the node was asked last to say something
-	requests    requestQueue        // those that need the lease store
-	turn        uint64              // how many connections of its session were primary when it became it; guarded by Server.mu
-	carried     int                 // relays, also those about to begin; guarded by Server.mu
-	orphaned    time.Time           // when the lane lost its process; zero: it has one. Guarded by Server.mu
-	retiring    atomic.Bool         // it asked to be drained: no new relays
+	admission   admission.Admission          // what the operator lets it do
+	account     *account                     // of the node, from the moment that it is admitted
+	association *relay.Association           // nil: relays end with their connection
+	process     *process                     // that has it; nil: none
+	begun       begunRelays                  // on this connection
+	silent      atomic.Bool                  // the node leaves what was sent to it unacknowledged
+	silence     path.SilenceMeter            // watchSilence is its only user,
+	suspect     bool                         // of this, too,
+	woken       time.Time                    // and of this: when the node was asked last to say something
+	requests    wait.Queue[framing.Envelope] // those that need the lease store
+	turn        uint64                       // how many connections of its session were primary when it became it; guarded by Server.mu
+	carried     int                          // relays, also those about to begin; guarded by Server.mu
+	orphaned    time.Time                    // when the lane lost its process; zero: it has one. Guarded by Server.mu
+	retiring    atomic.Bool                  // it asked to be drained: no new relays
 
 	meter path.LossMeter  // watchLoss is its only user
 	probe path.ProbeToken // zero: none; serveNode is its only user
@@ -111,7 +111,7 @@ func (s *Server) serveNode(connection *quic.Conn) {
 		c.association.Ends()
 	}
 	c.association.Leave(&c.Carrier)
-	c.requests.working.Wait()
+	c.requests.Close()
 	c.Working.Wait()
 	c.Control.End()
 	s.memory.Forget(&c.Conn)

@@ -41,13 +41,11 @@ type ControlStream struct {
 	turn   chan struct{}
 	sealer *framing.Sealer
 
+	posted wait.Queue[post]
+
 	mu          sync.Mutex
 	lastRequest uint64
 	pending     map[uint64]chan framing.Envelope
-	posted      []post // what waits to be sent
-	posting     bool   // a goroutine of writers sends it
-	closed      bool   // nothing is posted any more
-	writers     sync.WaitGroup
 }
 
 // NewControlStream binds the control stream to the keys that TLS proved and to this very connection.
