@@ -46,7 +46,7 @@ func (s *Server) whoIs(node certs.NodeID) (admitted admission.Admission, from st
 	if session := s.sessions[node]; session != nil && len(session.conns) > 0 {
 		defer s.mu.Unlock()
 		c := session.conns[len(session.conns)-1]
-		return c.admission, customerOf(path.IP(c.QUIC.RemoteAddr())).String()
+		return c.admission, path.Customer(path.IP(c.QUIC.RemoteAddr())).String()
 	}
 	s.mu.Unlock()
 	if s.config.Admit != nil {

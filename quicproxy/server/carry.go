@@ -26,10 +26,10 @@ type publicRelay struct {
 // Relay carries one public connection to the node of c until both have ended. It takes client only if it
 // returns nil.
 func (c *nodeConn) Relay(p *public.Listener, client *public.Client) error {
-	if !c.account.traffic.relays.Take(c.server.maxRelaysOfNode()) {
+	if !c.account.Relays.Take(c.server.maxRelaysOfNode()) {
 		return public.ErrTooManyRelays
 	}
-	defer c.account.traffic.relays.Give()
+	defer c.account.Relays.Give()
 	var tried []*nodeConn // lanes that ended just then
 	for {
 		carrier := c.takeCarrier(tried)
@@ -84,7 +84,7 @@ func (c *nodeConn) begin(p *public.Listener, client *public.Client) (*publicRela
 		}
 		return nil, fmt.Errorf("the node takes no more relays: %w", err)
 	}
-	r := &publicRelay{Relay: relay.New(client.Conn, c.account.memory, client.Place, c.server.memory.Wait)}
+	r := &publicRelay{Relay: relay.New(client.Conn, c.account.Memory, client.Place, c.server.memory.Wait)}
 	header := &framing.StreamHeader{
 		Service: p.Key.Service, ClientAddress: client.RemoteAddr().String(), PublicAddress: client.LocalAddr().String(),
 	}

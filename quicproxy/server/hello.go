@@ -44,7 +44,7 @@ func (s *Server) admit(connection *quic.Conn) (*nodeConn, error) {
 	envelope, err = s.letIn(ctx, c, envelope, hello, deadline)
 	if err != nil {
 		if c.account != nil {
-			s.closeAccount(c.account)
+			s.accounts.Close(c.account)
 		}
 		if envelope.RequestNonce != 0 {
 			refuse(control, envelope, connection, err)
@@ -56,7 +56,7 @@ func (s *Server) admit(connection *quic.Conn) (*nodeConn, error) {
 	if err := s.welcome(ctx, c, envelope); err != nil {
 		control.End()
 		s.leave(c)
-		s.closeAccount(c.account)
+		s.accounts.Close(c.account)
 		return nil, err
 	}
 	return c, nil
@@ -94,7 +94,7 @@ func (s *Server) letIn(ctx context.Context, c *nodeConn, envelope framing.Envelo
 	if err != nil {
 		return envelope, s.stranger(c, err)
 	}
-	c.account = s.openAccount(c.node)
+	c.account = s.accounts.Open(c.node)
 	if err := s.enter(c, hello.Standby); err != nil {
 		return envelope, err
 	}

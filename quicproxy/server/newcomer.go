@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"net/netip"
 
 	"apquic/lease"
 	"apquic/quicproxy/internal/path"
@@ -42,17 +41,8 @@ func (c *nodeConn) countsAsGuest() bool {
 func (c *nodeConn) checkGuest(r lease.Request) error {
 	limit := c.server.config.MaxLeasesPerAddress
 	former, _ := c.server.lessor.TakesOver(r)
-	if c.server.guests.Take(customerOf(path.IP(c.QUIC.RemoteAddr())), r.Key, former) {
+	if c.server.guests.Take(path.Customer(path.IP(c.QUIC.RemoteAddr())), r.Key, former) {
 		return nil
 	}
 	return fmt.Errorf("%w: the nodes of this address have %d, and no address may have more", lease.ErrTooManyServices, limit)
-}
-
-// customerOf is what one customer of a provider can choose addresses from: a /48 in IPv6.
-func customerOf(addr netip.Addr) netip.Addr {
-	if addr.Is6() {
-		prefix, _ := addr.Prefix(48)
-		return prefix.Addr()
-	}
-	return addr
 }

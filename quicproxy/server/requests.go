@@ -36,7 +36,7 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 	case framing.OpKeepalive:
 		return c.keepalive(envelope)
 	case framing.OpProbeRequest:
-		token := c.server.probes.begin(c)
+		token := c.server.probes.Begin(c.QUIC)
 		return c.Control.Reply(envelope, framing.OpProbeResponse, &framing.ProbeResponse{Token: token[:]})
 	case framing.OpProbeSend:
 		return c.sendProbe(envelope)
@@ -229,4 +229,17 @@ func (c *nodeConn) drain(envelope framing.Envelope) error {
 		c.Control.Reply(envelope, framing.OpDrained, &framing.Drained{})
 	})
 	return nil
+}
+
+// sendProbe has a datagram go where the last one of this connection came from.
+func (c *nodeConn) sendProbe(envelope framing.Envelope) error {
+	var request framing.ProbeSend
+	if err := envelope.Decode(&request); err != nil {
+		return err
+	}
+	if !c.server.probes.Send(c.QUIC, request.Number) {
+		err := badRequest(errors.New("no probe datagram came from the address of this connection"))
+		return c.Control.Reply(envelope, framing.OpFailure, failureMessage(err))
+	}
+	return c.Control.Reply(envelope, framing.OpProbeSent, &framing.ProbeSent{})
 }

@@ -35,7 +35,6 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	transport := s.transport(s.entrance.around(socket))
 	defer transport.Close()
-	s.probes.transport = transport
 	config := conn.ServerQUICConfig(s.config.IdleTimeout)
 	config.GetConfigForClient = s.strange.config(config.Clone())
 	listener, err := transport.ListenEarly(tlsConfig, config) // so that a handshake can make room for others
@@ -66,7 +65,7 @@ func (s *Server) Run(ctx context.Context) error {
 	services.Go(func() { s.watchAdmission(background) })
 	services.Go(func() { s.closeOrphans(background) })
 	services.Go(func() { s.limited.Run(background) })
-	services.Go(func() { s.probes.answer(background) })
+	services.Go(func() { s.probes.Answer(background, transport) })
 	services.Go(func() {
 		if err := s.lessor.Run(background); err != nil {
 			s.log.Error("the leases are not watched any more", "err", err)

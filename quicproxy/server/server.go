@@ -19,9 +19,13 @@ import (
 	"apquic/quicproxy/admission"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/limit"
-	"apquic/quicproxy/internal/path"
+	"apquic/quicproxy/server/internal/account"
+	"apquic/quicproxy/server/internal/probes"
 	"apquic/quicproxy/server/internal/public"
 )
+
+// maxAddresses is how many addresses the limit of writes remembers.
+const maxAddresses = 1 << 14
 
 // DefaultPark is that of Config.
 const DefaultPark = 10 * time.Second
@@ -117,8 +121,9 @@ type Server struct {
 	strange   *strangers
 	entrance  *entrance
 	memory    *carrier.Budget
-	probes    probes
+	probes    *probes.Probes
 	clients   *limit.Clients
+	accounts  *account.Accounts
 	limited   *limit.Log                           // what log writes to
 	guests    *limit.Shares[netip.Addr, lease.Key] // leases of nodes that nobody knows
 	writes    *limit.NetworkRates                  // to the store, caused by nodes that nobody knows
@@ -130,7 +135,6 @@ type Server struct {
 	mu        sync.Mutex
 	sessions  map[certs.NodeID]*session
 	lastRelay uint64 // the highest number of a relay of a process of which nothing is left
-	accounts  accounts
 	draining  bool
 	counters  Counters
 }
@@ -155,14 +159,14 @@ func New(config Config) (*Server, error) {
 		memory:   carrier.NewBudget(cmp.Or(config.Memory, machine.MemoryBudget()), config.Log),
 		clients:  limit.NewClients(machine.Sockets(), cmp.Or(config.MaxClients, defaultMaxClients), cmp.Or(config.MaxClientsPerAddress, defaultMaxClientsPerAddress)),
 		limited:  limited,
-		probes:   probes{open: make(map[path.ProbeToken]*probe)},
+		probes:   probes.New(),
 		sessions: make(map[certs.NodeID]*session),
-		accounts: accounts{of: make(map[certs.NodeID]*account)},
 	}
+	s.accounts = account.New(config.MaxServices, func(node certs.NodeID) *limit.Account { return s.memory.Account(config.MemoryWeight(node)) })
 	s.public = public.New(public.Config{
 		Listen: config.ListenPublic, Ended: config.LeaseEnded, Park: config.Park, Clients: s.clients, Log: config.Log,
 	})
-	s.writes = limit.NewGuestRequests(config.MaxLeasesPerAddress, maxAddressesOfWrites)
+	s.writes = limit.NewGuestRequests(config.MaxLeasesPerAddress, maxAddresses)
 	s.guests = limit.NewShares[netip.Addr](config.MaxLeasesPerAddress, func(key lease.Key) bool { return s.lessor.Has(key) })
 	s.entrance = newEntrance(s.strange.account, s.memory.Receive, config.knownBy()...)
 	var err error

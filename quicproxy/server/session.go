@@ -19,6 +19,7 @@ import (
 	"apquic/quicproxy/internal/path"
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/server/internal/account"
 	"apquic/quicproxy/server/internal/public"
 )
 
@@ -67,7 +68,7 @@ type nodeConn struct {
 	log         *slog.Logger
 	session     *session
 	admission   admission.Admission          // what the operator lets it do
-	account     *account                     // of the node, from the moment that it is admitted
+	account     *account.Account             // of the node, from the moment that it is admitted
 	association *relay.Association           // nil: relays end with their connection
 	process     *process                     // that has it; nil: none
 	begun       begunRelays                  // on this connection
@@ -81,8 +82,7 @@ type nodeConn struct {
 	orphaned    time.Time                    // when the lane lost its process; zero: it has one. Guarded by Server.mu
 	retiring    atomic.Bool                  // it asked to be drained: no new relays
 
-	meter path.LossMeter  // watchLoss is its only user
-	probe path.ProbeToken // zero: none; serveNode is its only user
+	meter path.LossMeter // watchLoss is its only user
 
 	// Guarded by session.leases.
 	services map[string]*public.Listener
@@ -100,13 +100,13 @@ func (s *Server) serveNode(connection *quic.Conn) {
 		conn.Close(connection, err)
 		return
 	}
-	defer s.closeAccount(c.account)
-	c.Conn.Begin(c.association, s.memory, c.account.memory)
+	defer s.accounts.Close(c.account)
+	c.Conn.Begin(c.association, s.memory, c.account.Memory)
 	c.association.Join(&c.Carrier)
 	s.tidy(c.session, c.node)
 	err = c.Control.Serve(c.handle)
 	conn.Close(connection, err)
-	s.probes.end(c)
+	s.probes.End(c.QUIC)
 	if !c.Lane && conn.IsShutdown(err) {
 		c.association.Ends()
 	}

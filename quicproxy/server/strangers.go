@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -29,8 +28,6 @@ const (
 	maxBeforeWelcome = 4 << 10
 	// maxHandshake bounds how many bytes of a handshake do not count.
 	maxHandshake = 8 << 10
-	// maxAddressesOfWrites is how many addresses the limit of writes remembers.
-	maxAddressesOfWrites = 1 << 14
 	// watchEvery bounds how long more may come.
 	watchEvery = 10 * time.Millisecond
 )
@@ -189,13 +186,4 @@ func (g *stranger) wants(over context.Context) error {
 		return conn.ErrTooMuch
 	}
 	return nil
-}
-
-// networkOf is what one client can choose addresses from: a /64 in IPv6.
-func networkOf(addr netip.Addr) netip.Addr {
-	if addr.Is6() {
-		prefix, _ := addr.Prefix(64)
-		return prefix.Addr()
-	}
-	return addr
 }

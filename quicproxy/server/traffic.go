@@ -5,20 +5,8 @@ import (
 
 	"apquic/framing"
 	"apquic/quicproxy"
-	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/internal/path"
 )
-
-// traffic is what a node may ask for: the part of its account for messages, requests and relays.
-type traffic struct {
-	requests *limit.Requests
-	messages *limit.Messages
-	relays   limit.Count // running, and those that wait for a confirmation after their client left
-}
-
-func newTraffic(maxServices int) traffic {
-	return traffic{requests: limit.NewRequests(maxServices), messages: limit.NewMessages()}
-}
 
 // mayWrite is asked for each request that writes to the store, before it does.
 func (c *nodeConn) mayWrite() error {
@@ -27,7 +15,7 @@ func (c *nodeConn) mayWrite() error {
 		wait = c.server.writes.Ask(path.IP(c.QUIC.RemoteAddr()), time.Now())
 	}
 	if wait == 0 {
-		wait = c.account.traffic.requests.Ask(time.Now())
+		wait = c.account.Requests.Ask(time.Now())
 	}
 	if wait == 0 {
 		return nil
@@ -40,7 +28,7 @@ func (c *nodeConn) mayWrite() error {
 
 // slowDown says how long the connection is not read after a message: whoever sends too many is slowed down.
 func (c *nodeConn) slowDown(envelope framing.Envelope) time.Duration {
-	wait := c.account.traffic.messages.Came(time.Now(), len(envelope.Payload), envelope.Opcode == framing.OpProgress)
+	wait := c.account.Messages.Came(time.Now(), len(envelope.Payload), envelope.Opcode == framing.OpProgress)
 	if wait > 0 {
 		c.log.Warn("the node sends more messages than it may, and is read more slowly")
 	}

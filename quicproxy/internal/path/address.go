@@ -23,3 +23,17 @@ func IP(address net.Addr) netip.Addr {
 	}
 	return netip.Addr{}
 }
+
+// Network is what one client can choose addresses from: a /64 in IPv6.
+func Network(address netip.Addr) netip.Addr { return within(address, 64) }
+
+// Customer is what one customer of a provider can choose addresses from: a /48 in IPv6.
+func Customer(address netip.Addr) netip.Addr { return within(address, 48) }
+
+func within(address netip.Addr, bits int) netip.Addr {
+	if !address.Is6() {
+		return address
+	}
+	prefix, _ := address.Prefix(bits)
+	return prefix.Addr()
+}

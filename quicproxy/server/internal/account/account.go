@@ -1,0 +1,95 @@
+// Package account keeps what each node costs a server: one account for each node, over all its connections and processes,
+// and for a while after the last one.
+//
+// It must not know connections or sessions.
+package account
+
+import (
+	"container/list"
+	"sync"
+	"time"
+
+	"apquic/certs"
+	"apquic/quicproxy/internal/limit"
+)
+
+const (
+	// kept is how long an account outlives the last connection of its node: connecting anew does not give a node its rates
+	// back.
+	kept = 10 * time.Minute
+	// maxAway bounds the accounts of nodes that are away. Whoever has so many keys under --open is held by what their
+	// network may do.
+	maxAway = 4096
+)
+
+// Account is what one node may cost the server: every allocation for the node asks it first.
+type Account struct {
+	Memory   *limit.Account
+	Requests *limit.Requests
+	Messages *limit.Messages
+	Relays   limit.Count // running, and those that wait for an ack after their client left
+
+	node certs.NodeID
+
+	// Guarded by Accounts.mu.
+	users int           // connections
+	since time.Time     // when the last connection left
+	away  *list.Element // its place among those without connections; nil: it has some
+}
+
+// Accounts are those of all nodes that are here, or were lately.
+type Accounts struct {
+	memory      func(certs.NodeID) *limit.Account
+	maxServices int
+
+	mu   sync.Mutex
+	of   map[certs.NodeID]*Account
+	away list.List // of *Account; who left first comes first
+}
+
+// New makes accounts for nodes that may have so many services; memory opens the account of the memory of one.
+func New(maxServices int, memory func(certs.NodeID) *limit.Account) *Accounts {
+	return &Accounts{memory: memory, maxServices: maxServices, of: make(map[certs.NodeID]*Account)}
+}
+
+// Open returns the account of a node for one more connection, which gives it back with Close.
+func (all *Accounts) Open(node certs.NodeID) *Account {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	a := all.of[node]
+	if a == nil {
+		a = &Account{
+			node: node, Memory: all.memory(node), Requests: limit.NewRequests(all.maxServices), Messages: limit.NewMessages(),
+		}
+		all.of[node] = a
+	} else if a.away != nil {
+		all.away.Remove(a.away)
+		a.away = nil
+	}
+	a.users++
+	return a
+}
+
+// Close gives an account back.
+func (all *Accounts) Close(a *Account) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if a.users--; a.users > 0 {
+		return
+	}
+	a.since = time.Now()
+	a.away = all.away.PushBack(a)
+	all.forgetLocked()
+}
+
+// forgetLocked drops the accounts that nobody needs, and of too many those of the nodes that have been away for longest.
+func (all *Accounts) forgetLocked() {
+	for first := all.away.Front(); first != nil; first = all.away.Front() {
+		a := first.Value.(*Account)
+		if all.away.Len() <= maxAway && time.Since(a.since) < kept {
+			return
+		}
+		all.away.Remove(first)
+		delete(all.of, a.node)
+	}
+}

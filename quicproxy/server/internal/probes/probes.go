@@ -1,0 +1,102 @@
+// Package probes is the part that a server takes in what nodes find out about their NATs (docs/protocol.md section 5.9). It
+// sends nothing but to the IP address that a node's connection comes from, and no more than it receives.
+package probes
+
+import (
+	"context"
+	"crypto/rand"
+	"net"
+	"net/netip"
+	"sync"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/quicproxy/internal/path"
+)
+
+// Probes are those of all connections of a server.
+type Probes struct {
+	mu        sync.Mutex
+	transport *quic.Transport                // nil: the server does not run
+	open      map[path.ProbeToken]*probe     // of each connection one at most
+	tokens    map[*quic.Conn]path.ProbeToken // the same
+}
+
+type probe struct {
+	conn *quic.Conn
+	from netip.AddrPort // where the last datagram came from; invalid: none has come
+}
+
+// New returns Probes without any.
+func New() *Probes {
+	return &Probes{open: make(map[path.ProbeToken]*probe), tokens: make(map[*quic.Conn]path.ProbeToken)}
+}
+
+// Begin gives a connection a token in the place of the one that it has.
+func (p *Probes) Begin(conn *quic.Conn) (token path.ProbeToken) {
+	p.End(conn)
+	rand.Read(token[:])
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.open[token], p.tokens[conn] = &probe{conn: conn}, token
+	return token
+}
+
+// End forgets the token of a connection.
+func (p *Probes) End(conn *quic.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.open, p.tokens[conn])
+	delete(p.tokens, conn)
+}
+
+// Send sends a datagram to where the last one of a connection came from. It reports false if none came from the address of
+// the connection.
+func (p *Probes) Send(conn *quic.Conn, number uint32) bool {
+	p.mu.Lock()
+	token := p.tokens[conn]
+	probe, transport := p.open[token], p.transport
+	ok := probe != nil && probe.from.IsValid() && siteOf(probe.from) == siteOf(path.AddrPort(conn.RemoteAddr()))
+	var to netip.AddrPort
+	if ok {
+		to = probe.from
+	}
+	p.mu.Unlock()
+	if !ok || transport == nil {
+		return false
+	}
+	transport.WriteTo(path.Probe{Token: token, Number: number}.Datagram(), net.UDPAddrFromAddrPort(to))
+	return true
+}
+
+// Answer returns probe datagrams as they came, until ctx ends or the transport is closed.
+func (p *Probes) Answer(ctx context.Context, transport *quic.Transport) {
+	p.mu.Lock()
+	p.transport = transport
+	p.mu.Unlock()
+	for {
+		var datagram [path.ProbeSize + 1]byte
+		n, from, err := transport.ReadNonQUICPacket(ctx, datagram[:])
+		if err != nil {
+			return
+		}
+		if probe, ok := path.ParseProbe(datagram[:n]); ok && p.came(probe.Token, path.AddrPort(from)) {
+			transport.WriteTo(datagram[:n], from)
+		}
+	}
+}
+
+// came notes where a datagram came from and reports whether it is to be answered.
+func (p *Probes) came(token path.ProbeToken, from netip.AddrPort) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	probe := p.open[token]
+	if probe == nil || siteOf(from) != siteOf(path.AddrPort(probe.conn.RemoteAddr())) {
+		return false
+	}
+	probe.from = from
+	return true
+}
+
+// siteOf is what the sockets of one machine share, seen from outside.
+func siteOf(address netip.AddrPort) netip.Addr { return path.Network(address.Addr().Unmap()) }
