@@ -54,8 +54,8 @@ var allowed = map[string][]string{
 	"quicproxy/server/internal/probes":  {"quicproxy/internal/path"},
 	"quicproxy/server/internal/public":  {"certs", "framing", "internal/machine", "lease", "quicproxy/internal/limit", "quicproxy/internal/path", "quicproxy/internal/relay", "quicproxy/internal/wait"},
 	"quicproxy/server": {
-		"certs", "framing", "internal/hint", "internal/machine", "internal/udp", "lease", "quicproxy", "quicproxy/admission", "quicproxy/server/internal/account", "quicproxy/server/internal/probes", "quicproxy/server/internal/public",
-		"quicproxy/internal/carrier", "quicproxy/internal/conn", "quicproxy/internal/initial", "quicproxy/internal/inspect",
+		"certs", "framing", "internal/hint", "internal/machine", "internal/udp", "lease", "quicproxy", "quicproxy/admission", "quicproxy/server/internal/account", "quicproxy/server/internal/probes", "quicproxy/server/internal/public", "quicproxy/server/internal/strangers",
+		"quicproxy/internal/carrier", "quicproxy/internal/conn", "quicproxy/internal/inspect",
 		"quicproxy/internal/limit", "quicproxy/internal/path", "quicproxy/internal/relay", "quicproxy/internal/wait",
 	},
 	"quicproxy/node": {

@@ -31,7 +31,7 @@ func (s *Server) admit(connection *quic.Conn) (*nodeConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	handshakeOf(connection).Read()
+	s.strange.Read(connection)
 	node, _ := certs.PeerID(connection.ConnectionState().TLS) // NewControlStream had it, too
 	c := &nodeConn{
 		Conn:   carrier.Conn{QUIC: connection, Control: control, Carrier: relay.Carrier{Lane: hello.Lane}},
@@ -51,7 +51,7 @@ func (s *Server) admit(connection *quic.Conn) (*nodeConn, error) {
 		}
 		return nil, err
 	}
-	s.strange.admitted(connection)
+	s.strange.Admitted(connection)
 	control.SlowDown = c.slowDown
 	if err := s.welcome(ctx, c, envelope); err != nil {
 		control.End()
@@ -66,7 +66,7 @@ func (s *Server) admit(connection *quic.Conn) (*nodeConn, error) {
 func (s *Server) acceptControl(ctx context.Context, connection *quic.Conn) (*conn.ControlStream, error) {
 	select {
 	case <-connection.HandshakeComplete():
-		s.strange.secured(connection)
+		s.strange.Secured(connection)
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting for the end of the handshake: %w", context.Cause(ctx))
 	}

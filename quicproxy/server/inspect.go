@@ -4,10 +4,7 @@ import "apquic/quicproxy/internal/inspect"
 
 // Inspect is for the tests of this module.
 func (s *Server) Inspect() inspect.Server {
-	s.strange.mu.Lock()
-	strangers := len(s.strange.waiting)
-	s.strange.mu.Unlock()
-	i := inspect.Server{Associations: s.associations(), Memory: s.memory, Clients: s.clients, Strangers: strangers}
+	i := inspect.Server{Associations: s.associations(), Memory: s.memory, Clients: s.clients, Strangers: s.strange.Len()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i.Sessions = len(s.sessions)

@@ -33,10 +33,10 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		socket = conn.PacketConn()
 	}
-	transport := s.transport(s.entrance.around(socket))
+	transport := s.transport(s.strange.Around(socket, s.memory.Receive, s.config.knownBy()...))
 	defer transport.Close()
 	config := conn.ServerQUICConfig(s.config.IdleTimeout)
-	config.GetConfigForClient = s.strange.config(config.Clone())
+	config.GetConfigForClient = s.strange.Config(config.Clone())
 	listener, err := transport.ListenEarly(tlsConfig, config) // so that a handshake can make room for others
 	if err != nil {
 		return fmt.Errorf("server: listening for nodes: %w", err)
@@ -58,7 +58,7 @@ func (s *Server) Run(ctx context.Context) error {
 			s.rememberPeers(ctx, func(peers []Peer) { s.wakeNodes(ctx, transport, peers) })
 		})
 	}
-	services.Go(func() { s.strange.watch(background) })
+	services.Go(func() { s.strange.Watch(background) })
 	services.Go(func() { s.memory.Run(background) })
 	services.Go(func() { s.watchLoss(background) })
 	services.Go(func() { s.watchSilence(background, transport) })
@@ -80,7 +80,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.work.Wait()
 	stop()
 	services.Wait()
-	s.strange.closing.Wait()
+	s.strange.Wait()
 	return err
 }
 
@@ -89,8 +89,8 @@ func (s *Server) transport(socket net.PacketConn) *quic.Transport {
 		Conn:                             socket,
 		ConnectionIDLength:               conn.ServerConnectionIDLength,
 		DisableVersionNegotiationPackets: true,
-		VerifySourceAddress:              s.strange.needsRetry,
-		ConnContext:                      s.strange.begin,
+		VerifySourceAddress:              s.strange.NeedsRetry,
+		ConnContext:                      s.strange.Begin,
 	}
 	if s.config.ResetKey != [32]byte{} {
 		t.StatelessResetKey = (*quic.StatelessResetKey)(&s.config.ResetKey)

@@ -22,6 +22,7 @@ import (
 	"apquic/quicproxy/server/internal/account"
 	"apquic/quicproxy/server/internal/probes"
 	"apquic/quicproxy/server/internal/public"
+	"apquic/quicproxy/server/internal/strangers"
 )
 
 // maxAddresses is how many addresses the limit of writes remembers.
@@ -118,8 +119,7 @@ type Server struct {
 	successor *framing.Successor // that is announced to nodes; nil: none
 	instance  uint64             // tells this process from the one before it
 	lessor    *lease.Lessor
-	strange   *strangers
-	entrance  *entrance
+	strange   *strangers.Strangers
 	memory    *carrier.Budget
 	probes    *probes.Probes
 	clients   *limit.Clients
@@ -155,7 +155,7 @@ func New(config Config) (*Server, error) {
 		log:      config.Log,
 		instance: carrier.NewInstance(),
 		since:    time.Now(),
-		strange:  newStrangers(),
+		strange:  strangers.New(),
 		memory:   carrier.NewBudget(cmp.Or(config.Memory, machine.MemoryBudget()), config.Log),
 		clients:  limit.NewClients(machine.Sockets(), cmp.Or(config.MaxClients, defaultMaxClients), cmp.Or(config.MaxClientsPerAddress, defaultMaxClientsPerAddress)),
 		limited:  limited,
@@ -168,7 +168,6 @@ func New(config Config) (*Server, error) {
 	})
 	s.writes = limit.NewGuestRequests(config.MaxLeasesPerAddress, maxAddresses)
 	s.guests = limit.NewShares[netip.Addr](config.MaxLeasesPerAddress, func(key lease.Key) bool { return s.lessor.Has(key) })
-	s.entrance = newEntrance(s.strange.account, s.memory.Receive, config.knownBy()...)
 	var err error
 	if s.successor, err = successor(config); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
@@ -223,3 +222,14 @@ func listenEverywhere(port uint16) (net.Listener, error) {
 
 // MemoryHeld is how many bytes the server holds for nodes and clients; Config.Memory is the limit.
 func (s *Server) MemoryHeld() int64 { return s.memory.Used() }
+
+// knownBy are the ids that a node has to know to be answered; none: it has to know nothing.
+func (c *Config) knownBy() []certs.NodeID {
+	if c.AnswerStrangers {
+		return nil
+	}
+	if c.Former.IsZero() {
+		return []certs.NodeID{c.Key.ID()}
+	}
+	return []certs.NodeID{c.Key.ID(), c.Former} // who missed a change of the key is told of it by the handshake
+}

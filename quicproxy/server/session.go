@@ -92,9 +92,9 @@ type nodeConn struct {
 
 // serveNode owns a connection from its handshake to its end.
 func (s *Server) serveNode(connection *quic.Conn) {
-	s.strange.greet(connection)
+	s.strange.Greet(connection)
 	c, err := s.admit(connection)
-	s.strange.leave(connection)
+	s.strange.Leave(connection)
 	if err != nil {
 		s.log.Debug("connection refused", "from", connection.RemoteAddr(), "err", err)
 		conn.Close(connection, err)

@@ -22,7 +22,7 @@ const (
 // wakeNodes tells the nodes that were here before the server was restarted.
 func (s *Server) wakeNodes(ctx context.Context, transport *quic.Transport, peers []Peer) {
 	for _, peer := range peers {
-		s.strange.account.Know(peer.Address.Addr().Unmap(), time.Now())
+		s.strange.Know(peer.Address.Addr())
 	}
 	for range wakeRounds {
 		for _, peer := range peers {

@@ -1,9 +1,10 @@
-package server
+package strangers
 
 import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -39,9 +40,9 @@ var (
 	errNoHello        = &quicproxy.FailureError{Code: framing.ErrorKeepaliveTimeout, Text: "no Hello came, and many connections wait"}
 )
 
-// strangers are the connections of a server that have not been admitted. What they cost is on limit.Strangers' account;
+// Strangers are the connections of a server that have not been admitted. What they cost is on limit.Strangers' account;
 // here is what can be seen of QUIC only: how much came, and on which streams.
-type strangers struct {
+type Strangers struct {
 	account  *limit.Strangers
 	arrivals *rate.Limiter
 	come     chan struct{} // has room for one: somebody is waiting
@@ -60,8 +61,8 @@ type stranger struct {
 	closing    bool
 }
 
-func newStrangers() *strangers {
-	return &strangers{
+func New() *Strangers {
+	return &Strangers{
 		account:  limit.NewStrangers(limit.StrangersMemory),
 		arrivals: rate.NewLimiter(retryAboveRate, retryAboveBurst),
 		come:     make(chan struct{}, 1),
@@ -69,13 +70,13 @@ func newStrangers() *strangers {
 	}
 }
 
-// needsRetry is for quic.Transport.VerifySourceAddress.
-func (s *strangers) needsRetry(net.Addr) bool {
+// NeedsRetry is for quic.Transport.VerifySourceAddress.
+func (s *Strangers) NeedsRetry(net.Addr) bool {
 	return !s.arrivals.Allow() || s.account.Crowded()
 }
 
-// config is for quic.Config.GetConfigForClient: where many are, a handshake gets little time.
-func (s *strangers) config(config *quic.Config) func(*quic.ClientInfo) (*quic.Config, error) {
+// Config is for quic.Config.GetConfigForClient: where many are, a handshake gets little time.
+func (s *Strangers) Config(config *quic.Config) func(*quic.ClientInfo) (*quic.Config, error) {
 	hurried := config.Clone()
 	hurried.HandshakeIdleTimeout = crowdedTimeout
 	return func(*quic.ClientInfo) (*quic.Config, error) {
@@ -88,8 +89,8 @@ func (s *strangers) config(config *quic.Config) func(*quic.ClientInfo) (*quic.Co
 
 type handshakeKey struct{}
 
-// begin is for quic.Transport.ConnContext: it refuses a connection or counts it until it ends or is admitted.
-func (s *strangers) begin(ctx context.Context, client *quic.ClientInfo) (context.Context, error) {
+// Begin is for quic.Transport.ConnContext: it refuses a connection or counts it until it ends or is admitted.
+func (s *Strangers) Begin(ctx context.Context, client *quic.ClientInfo) (context.Context, error) {
 	handshake := s.account.Begin(endpoint(client.RemoteAddr), time.Now())
 	if handshake == nil {
 		return nil, errHandshakeLimit
@@ -103,8 +104,8 @@ func handshakeOf(connection *quic.Conn) *limit.Handshake {
 	return connection.Context().Value(handshakeKey{}).(*limit.Handshake)
 }
 
-// greet watches a connection, whose handshake the server has just answered, until leave.
-func (s *strangers) greet(connection *quic.Conn) {
+// Greet watches a connection, whose handshake the server has just answered, until leave.
+func (s *Strangers) Greet(connection *quic.Conn) {
 	g := &stranger{conn: connection, since: time.Now()}
 	s.mu.Lock()
 	s.waiting[connection] = g
@@ -113,8 +114,8 @@ func (s *strangers) greet(connection *quic.Conn) {
 	handshakeOf(connection).Answered(func() { s.closing.Go(func() { conn.Close(connection, errNoPlace) }) })
 }
 
-// secured says that the handshake of a connection is complete.
-func (s *strangers) secured(connection *quic.Conn) {
+// Secured says that the handshake of a connection is complete.
+func (s *Strangers) Secured(connection *quic.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if g := s.waiting[connection]; g != nil {
@@ -123,22 +124,38 @@ func (s *strangers) secured(connection *quic.Conn) {
 	handshakeOf(connection).Read()
 }
 
-// leave stops to watch a connection: it was admitted, or has ended.
-func (s *strangers) leave(connection *quic.Conn) {
+// Leave stops to watch a connection: it was admitted, or has ended.
+func (s *Strangers) Leave(connection *quic.Conn) {
 	s.mu.Lock()
 	delete(s.waiting, connection)
 	s.mu.Unlock()
 	handshakeOf(connection).Done()
 }
 
-// admitted says that a connection is a node's. From then on places are kept for its address.
-func (s *strangers) admitted(connection *quic.Conn) {
-	s.leave(connection)
-	s.account.Know(endpoint(connection.RemoteAddr()).Addr(), time.Now())
+// Admitted says that a connection is a node's. From then on places are kept for its address.
+func (s *Strangers) Admitted(connection *quic.Conn) {
+	s.Leave(connection)
+	s.Know(endpoint(connection.RemoteAddr()).Addr())
 }
 
-// watch closes connections that want more than a stranger may, until ctx ends.
-func (s *strangers) watch(ctx context.Context) {
+// Know keeps places for an address: it was a node's.
+func (s *Strangers) Know(address netip.Addr) { s.account.Know(address.Unmap(), time.Now()) }
+
+// Read says that a message of a connection was read, which costs nothing from then on.
+func (s *Strangers) Read(connection *quic.Conn) { handshakeOf(connection).Read() }
+
+// Len is how many connections wait to be admitted.
+func (s *Strangers) Len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.waiting)
+}
+
+// Wait returns when the last connection that had to go is closed.
+func (s *Strangers) Wait() { s.closing.Wait() }
+
+// Watch closes connections that want more than a stranger may, until ctx ends.
+func (s *Strangers) Watch(ctx context.Context) {
 	over, cancel := context.WithCancel(ctx) // with it AcceptUniStream only looks
 	cancel()
 	for {
@@ -154,7 +171,7 @@ func (s *strangers) watch(ctx context.Context) {
 }
 
 // look reports whether anybody is waiting.
-func (s *strangers) look(over context.Context) bool {
+func (s *Strangers) look(over context.Context) bool {
 	now, patience := time.Now(), conn.HelloTimeout
 	if s.account.Crowded() {
 		patience = crowdedTimeout

@@ -1,4 +1,4 @@
-package server
+package strangers
 
 import (
 	"net"
@@ -23,21 +23,16 @@ const maxCryptoFrames = 16
 type entrance struct {
 	keys      []framing.KnockKey // of the server's ids; none: everybody may begin connections
 	door      *limit.Door
-	strangers *limit.Strangers
+	Strangers *limit.Strangers
 	passed    func(bytes int) // is told of what QUIC gets of running connections
 }
 
-// newEntrance opens for whoever knows one of the ids; without any it is open to all.
-func newEntrance(strangers *limit.Strangers, passed func(bytes int), ids ...certs.NodeID) *entrance {
-	e := &entrance{door: limit.NewDoor(), strangers: strangers, passed: passed}
+// Around puts an entrance before a socket, for whoever knows one of the ids; without any it is open to all.
+func (s *Strangers) Around(socket net.PacketConn, passed func(bytes int), ids ...certs.NodeID) net.PacketConn {
+	e := &entrance{door: limit.NewDoor(), Strangers: s.account, passed: passed}
 	for _, id := range ids {
 		e.keys = append(e.keys, framing.NewKnockKey(id))
 	}
-	return e
-}
-
-// around puts it before a socket.
-func (e *entrance) around(socket net.PacketConn) net.PacketConn {
 	return udp.Hook(socket, udp.Hooks{Received: e.received, Sending: e.sending})
 }
 
@@ -53,7 +48,7 @@ func (e *entrance) received(datagram []byte, address net.Addr) bool {
 		e.knock(datagram, from)
 		return false
 	}
-	if id := datagram[1:]; len(id) >= conn.ServerConnectionIDLength && !e.strangers.ArrivedShort(from, id[:conn.ServerConnectionIDLength], len(datagram), now) {
+	if id := datagram[1:]; len(id) >= conn.ServerConnectionIDLength && !e.Strangers.ArrivedShort(from, id[:conn.ServerConnectionIDLength], len(datagram), now) {
 		return false
 	}
 	e.passed(len(datagram))
@@ -67,7 +62,7 @@ func (e *entrance) begins(datagram []byte, from netip.AddrPort, now time.Time) b
 		return false
 	}
 	begins := d.Initial && (len(e.keys) == 0 || e.door.Open(from, now))
-	ids := e.strangers.IDs(from, d.From)
+	ids := e.Strangers.IDs(from, d.From)
 	if ids == nil && !begins {
 		return false
 	}
@@ -75,7 +70,7 @@ func (e *entrance) begins(datagram []byte, from netip.AddrPort, now time.Time) b
 	if !ok || frames > maxCryptoFrames {
 		return false
 	}
-	return e.strangers.Arrived(from, limit.Datagram{
+	return e.Strangers.Arrived(from, limit.Datagram{
 		To: d.To, Client: d.From, Begins: begins, CryptoFrames: frames, Handshake: d.Handshake, Short: d.Short,
 	}, now)
 }
@@ -92,7 +87,7 @@ func (e *entrance) knock(datagram []byte, from netip.AddrPort) {
 func (e *entrance) sending(b []byte, to net.Addr) [][]byte {
 	if len(b) > 0 && initial.IsLong(b) {
 		if client, server, ok := initial.ConnectionIDs(b); ok {
-			e.strangers.Sent(endpoint(to), client, server)
+			e.Strangers.Sent(endpoint(to), client, server)
 		}
 	}
 	return nil
@@ -102,15 +97,4 @@ func (e *entrance) sending(b []byte, to net.Addr) [][]byte {
 func endpoint(address net.Addr) netip.AddrPort {
 	a := path.AddrPort(address)
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
-}
-
-// knownBy are the ids that a node has to know to be answered; none: it has to know nothing.
-func (c *Config) knownBy() []certs.NodeID {
-	if c.AnswerStrangers {
-		return nil
-	}
-	if c.Former.IsZero() {
-		return []certs.NodeID{c.Key.ID()}
-	}
-	return []certs.NodeID{c.Key.ID(), c.Former} // who missed a change of the key is told of it by the handshake
 }
