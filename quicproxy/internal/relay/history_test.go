@@ -1,9 +1,11 @@
 package relay
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -19,18 +21,24 @@ import (
 	"apquic/framing"
 )
 
-// pattern makes every byte that is lost, doubled or misplaced show: its length is a prime.
+// period is prime, so that every byte of the pattern shows that is lost, doubled or misplaced.
+const period = 65521
+
+// pattern has two periods, so that a buffer of it is at hand at every offset.
 var pattern = func() []byte {
-	p := make([]byte, 65521)
+	p := make([]byte, period, period+Size)
 	rand.NewChaCha8([32]byte{}).Read(p)
-	return p
+	return append(append(p, p...), p...)[:period+Size]
 }()
 
+// patternAt returns n bytes of the pattern, which are not to be changed.
 func patternAt(offset, n int) []byte {
+	if n <= Size {
+		return pattern[offset%period:][:n]
+	}
 	p := make([]byte, 0, n)
 	for len(p) < n {
-		at := (offset + len(p)) % len(pattern)
-		p = append(p, pattern[at:min(len(pattern), at+n-len(p))]...)
+		p = append(p, patternAt(offset+len(p), min(n-len(p), Size))...)
 	}
 	return p
 }
@@ -220,6 +228,9 @@ type talk struct {
 	got    int
 }
 
+// maxReads is how many reads a side takes for all that the other one sends: bytes that are read one by one show nothing more.
+const maxReads = 2000
+
 // run writes and reads until both directions have ended.
 func (k *talk) run(s Stream, sent int) {
 	var writing sync.WaitGroup
@@ -248,7 +259,7 @@ func (k *talk) run(s Stream, sent int) {
 			s.Wait()
 		}
 		n, err := s.Read(b)
-		if string(b[:n]) != string(patternAt(k.got, n)) {
+		if !bytes.Equal(b[:n], patternAt(k.got, n)) {
 			k.result = fmt.Errorf("wrong bytes from %d on", k.got)
 			s.Discard(framing.ErrorInternal)
 			break
@@ -304,13 +315,16 @@ func (e *ends) disturb() {
 func (e *ends) history() (failed error) {
 	e.interrupts = true
 	e.window = 1 << (10 + e.random.IntN(7))
+	if e.much {
+		e.window = max(e.window, 4<<10)
+	}
 	e.latency = time.Duration(1+e.random.IntN(100)) * time.Millisecond
 	relays := 1 + e.random.IntN(6)
 	clients, services := make([]*talk, relays), make([]*talk, relays)
 	for i := range relays {
 		total := func() int {
 			if e.much {
-				return e.random.IntN(4 << 20)
+				return e.random.IntN(1 << (19 + e.random.IntN(4)))
 			}
 			return e.random.IntN(1 << e.random.IntN(20))
 		}
@@ -321,7 +335,9 @@ func (e *ends) history() (failed error) {
 			}
 			return &talk{Rand: rand.New(rand.NewPCG(e.random.Uint64(), 7)), least: least, total: total(), slow: e.random.IntN(4) == 0, reset: e.random.IntN(12) == 0}
 		}
-		clients[i], services[i] = side(), side()
+		c, s := side(), side()
+		c.least, s.least = max(c.least, bits.Len(uint(s.total/maxReads))), max(s.least, bits.Len(uint(c.total/maxReads)))
+		clients[i], services[i] = c, s
 	}
 	e.serve = func(s Stream, h *framing.StreamHeader) {
 		var i int

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -35,7 +36,7 @@ type pairConn struct {
 	told       *queue // messages to the peer
 
 	mu      sync.Mutex
-	cut     chan struct{} // closed: what was sent comes; else nothing does
+	cut     chan struct{} // until it is closed, nothing comes that was sent; nil: it does
 	streams []*pairStream
 }
 
@@ -44,10 +45,8 @@ var errKilled = &quic.ApplicationError{ErrorCode: 99}
 // newPair connects two ends. Both must be ended with kill.
 func newPair(t *testing.T, window int, latency func() time.Duration) (server, node *pairConn) {
 	pumps := new(sync.WaitGroup)
-	open := make(chan struct{})
-	close(open)
 	make := func() *pairConn {
-		c := &pairConn{t: t, latency: latency, window: window, accepted: make(chan *pairStream, 10_000), stripes: make(chan *pairStream, 10_000), pumps: pumps, cut: open}
+		c := &pairConn{t: t, latency: latency, window: window, accepted: make(chan *pairStream, 10_000), stripes: make(chan *pairStream, 10_000), pumps: pumps}
 		c.ctx, c.end = context.WithCancelCause(context.Background())
 		c.told = newQueue(c, latency())
 		return c
@@ -163,9 +162,11 @@ func (q *queue) pump() {
 		q.conn.mu.Lock()
 		cut := q.conn.cut
 		q.conn.mu.Unlock()
-		select {
-		case <-cut:
-		case <-q.conn.ctx.Done():
+		if cut != nil {
+			select {
+			case <-cut:
+			case <-q.conn.ctx.Done():
+			}
 		}
 		if q.conn.ctx.Err() == nil && q.conn.peer.ctx.Err() == nil {
 			q.conn.peer.received.Add(1)
@@ -194,7 +195,7 @@ type pairStream struct {
 	sendErr  error
 	writeBy  time.Time
 
-	received     []byte
+	received     bytes.Buffer
 	read         int
 	finished     bool
 	cancelled    error // by this side
@@ -259,7 +260,7 @@ func (s *pairStream) WriteWithLimit(b []byte, _ func(int) int) (written int, err
 			s.room, s.sent, written, b = s.room-n, s.sent+n, written+n, b[n:]
 			s.tell(func(peer *pairStream) {
 				if peer.cancelled == nil && !peer.reset {
-					peer.received = append(peer.received, data...)
+					peer.received.Write(data)
 				}
 			})
 			continue
@@ -302,7 +303,7 @@ func (s *pairStream) stopLocked(code quic.StreamErrorCode, remote bool) {
 		reliable = 0
 	}
 	s.tell(func(peer *pairStream) {
-		if !peer.reset && !(peer.finished && peer.read == len(peer.received)+peer.read) {
+		if !peer.reset && !(peer.finished && peer.received.Len() == 0) {
 			peer.reset, peer.resetCode, peer.resetAt = true, code, reliable
 		}
 	})
@@ -315,7 +316,7 @@ func (s *pairStream) CancelRead(code quic.StreamErrorCode) {
 		return
 	}
 	s.cancelled = &quic.StreamError{ErrorCode: code}
-	s.received = nil
+	s.received = bytes.Buffer{}
 	s.changed.Broadcast()
 	s.tell(func(peer *pairStream) {
 		if !peer.fin || peer.sendErr != nil {
@@ -336,7 +337,7 @@ func (s *pairStream) waitLocked() error {
 			return s.cancelled
 		case s.reset && s.read >= s.resetAt:
 			return &quic.StreamError{ErrorCode: s.resetCode, Remote: true}
-		case len(s.received) > 0:
+		case s.received.Len() > 0:
 			return nil
 		case s.finished && !s.reset:
 			return io.EOF
@@ -353,7 +354,7 @@ func (s *pairStream) Peek(b []byte) (int, error) {
 	if err := s.waitLocked(); err != nil {
 		return 0, err
 	}
-	return copy(b, s.received), nil
+	return copy(b, s.received.Bytes()), nil
 }
 
 func (s *pairStream) Read(b []byte) (int, error) {
@@ -365,11 +366,11 @@ func (s *pairStream) Read(b []byte) (int, error) {
 	if err := s.waitLocked(); err != nil {
 		return 0, err
 	}
-	n := copy(b, s.received)
-	s.received, s.read = s.received[n:], s.read+n
+	n, _ := s.received.Read(b)
+	s.read += n
 	s.tell(func(peer *pairStream) { peer.room += n })
 	var err error
-	if len(s.received) == 0 && s.finished {
+	if s.received.Len() == 0 && s.finished {
 		err = io.EOF // data and the end at once, as quic-go does
 	}
 	return n, err
