@@ -43,7 +43,7 @@ var allowed = map[string][]string{
 	"quicproxy/internal/wait":      nil,
 	"quicproxy/internal/path":      {"certs", "framing", "internal/udp", "quicproxy/internal/initial"},
 	"quicproxy/internal/conn":      {"certs", "framing", "internal/hint", "quicproxy", "quicproxy/internal/wait"},
-	"quicproxy/internal/relay":     {"framing", "quicproxy/internal/limit"},
+	"quicproxy/internal/relay":     {"framing", "quicproxy/internal/limit", "quicproxy/internal/wait"},
 	"quicproxy/internal/carrier":   {"framing", "quicproxy/internal/conn", "quicproxy/internal/limit", "quicproxy/internal/relay", "quicproxy/internal/wait"},
 	"quicproxy/internal/inspect":   {"quicproxy/internal/carrier", "quicproxy/internal/keepalive", "quicproxy/internal/limit", "quicproxy/internal/relay"},
 

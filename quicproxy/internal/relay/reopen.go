@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/wait"
 )
 
 const (
@@ -27,7 +28,7 @@ func (s *resumable) reopen(ctx context.Context) {
 		}
 		pause, left := s.pauseLocked(), s.left
 		s.mu.Unlock()
-		sleep(ctx, pause)
+		wait.Sleep(ctx, pause)
 		carrier := s.association.pick(ctx, s, left)
 		if carrier == nil {
 			continue // none is needed any more
@@ -116,16 +117,4 @@ func (s *resumable) introduce(carrier *Carrier, stream QUICStream) bool {
 		s.Discard(framing.ErrorRelayReset)
 	}
 	return true
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

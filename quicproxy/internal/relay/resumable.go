@@ -34,7 +34,7 @@ type resumable struct {
 	in      receiving
 	stream  QUICStream         // of the current attempt; nil: none
 	unwatch func()             // of stream
-	carrier *Carrier           // of stream; of the opener also the one that a stream is being opened on
+	carrier *Carrier           // of stream
 	attempt uint64             // the number of the last one
 	left    *Carrier           // that the last one was lost on, until there is another
 	opening context.CancelFunc // ends the goroutine that opens the next attempt; nil: there is none

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/wait"
 )
 
 const (
@@ -103,10 +104,7 @@ func (s *resumable) stripeLocked() {
 // tidyStripesLocked is called when anything is different.
 func (s *resumable) tidyStripesLocked() {
 	if p := s.striping; p != nil {
-		select {
-		case p.wake <- struct{}{}:
-		default:
-		}
+		wait.Signal(p.wake)
 		switch {
 		case s.out.state != striped:
 			for _, t := range p.open {

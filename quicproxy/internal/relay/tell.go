@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/wait"
 )
 
 const (
@@ -111,10 +112,7 @@ func (a *Association) scheduleLocked(within time.Duration) {
 		c.Working.Go(func() { a.sendNews(c, sooner) })
 	case due.Before(n.due):
 		n.due = due
-		select {
-		case n.sooner <- struct{}{}:
-		default:
-		}
+		wait.Signal(n.sooner)
 	}
 }
 
