@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// errNotFree says of one port that another one must do.
+// errNotFree says that a port cannot be had and another one must do.
 var errNotFree = errors.New("the port is not free")
 
-// claimAny gives the key of r, which had own last, the best port that can be had, in
-// the last resort that of the lease that lapsed longest ago.
+// claimAny gives the key of r, whose last lease was own, the best available port; as a last resort that of
+// the lease that lapsed longest ago.
 func (l *Lessor) claimAny(ctx context.Context, r Request, own Ended) (Lease, error) {
 	try := func(port uint16, from entry, ended ...Ended) (Lease, error) {
 		if ctx.Err() != nil {
@@ -33,7 +33,7 @@ func (l *Lessor) claimAny(ctx context.Context, r Request, own Ended) (Lease, err
 	for _, lapsed := range l.lapsed() {
 		granted, err := try(lapsed.Port, lapsed, lapsed.ended(GivenAway))
 		if err == nil {
-			l.log.Warn("no other port is left: one whose node is away for long was given away", "port", lapsed.Port,
+			l.log.Warn("no other port is left: one whose node has long been away was given away", "port", lapsed.Port,
 				"former_node", lapsed.Node, "former_service", lapsed.Service, "node", r.Node, "service", r.Service)
 		}
 		if !errors.Is(err, errNotFree) {
@@ -43,8 +43,7 @@ func (l *Lessor) claimAny(ctx context.Context, r Request, own Ended) (Lease, err
 	return Lease{}, l.full()
 }
 
-// lapsed returns the leases that may be given away, the one that lapsed first at the
-// beginning.
+// lapsed returns the leases that may be given away, the earliest lapsed first.
 func (l *Lessor) lapsed() (lapsed []entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -60,9 +59,9 @@ func (l *Lessor) lapsed() (lapsed []entry) {
 	return lapsed
 }
 
-// claim gives the key of r this port instead of the one that it may have. The port is
-// free, or that of the lease from, which ends or, if there is nothing to be said about
-// that, goes on as this one. The error is errNotFree if the port cannot be had.
+// claim gives the key of r this port instead of any it may have. The port is free, or that of the lease from,
+// which ends or, if ended does not mention it, continues as this one. The error is errNotFree if the port is
+// unavailable.
 func (l *Lessor) claim(ctx context.Context, r Request, port uint16, from entry, ended ...Ended) (Lease, error) {
 	if free, _ := l.available(port); !free && from.Port != port {
 		return Lease{}, errNotFree
@@ -91,7 +90,7 @@ func (l *Lessor) claim(ctx context.Context, r Request, port uint16, from entry, 
 	renamedFrom := uint16(0)
 	if from.Port != 0 && len(ended) == 0 {
 		renamedFrom = from.Port
-		l.log.Info("service renamed; its port goes along", "node", r.Node, "port", port, "former", from.Service, "service", r.Service)
+		l.log.Info("service renamed; it keeps its port", "node", r.Node, "port", port, "former", from.Service, "service", r.Service)
 	}
 	if old.bound {
 		l.binder.Unbind(old.Lease)
@@ -103,10 +102,10 @@ func (l *Lessor) claim(ctx context.Context, r Request, port uint16, from entry, 
 	return claimed, nil
 }
 
-// establish opens the port of a lease that is to be, and stores it, or does neither.
+// establish opens the port of a new lease and stores the lease, or does neither.
 func (l *Lessor) establish(ctx context.Context, c change) (Lease, error) {
 	if err := l.bind(c.to); errors.Is(err, ErrExhausted) {
-		return Lease{}, err // and so would be every other port
+		return Lease{}, err // every other port would fail, too
 	} else if err != nil {
 		return Lease{}, errNotFree
 	}
@@ -118,9 +117,9 @@ func (l *Lessor) establish(ctx context.Context, c change) (Lease, error) {
 		l.obstruct(c.to.Port, err, takenPause)
 		err = errNotFree
 	default:
-		l.doubt(c.to.Key, c.to.Port)
+		l.markUnsure(c.to.Key, c.to.Port)
 		if c.from.Port != 0 {
-			l.doubt(c.from.Key, c.from.Port)
+			l.markUnsure(c.from.Key, c.from.Port)
 		}
 	}
 	l.binder.Unbind(c.to)
@@ -131,11 +130,11 @@ func (l *Lessor) establish(ctx context.Context, c change) (Lease, error) {
 func (l *Lessor) bind(lease Lease) error {
 	if err := l.binder.Bind(lease); err != nil {
 		if l.obstruct(lease.Port, err, bindPause) && !errors.Is(err, ErrExhausted) {
-			level := slog.LevelDebug // somebody gets another port; where a lease waits for this one, a person should know
+			level := slog.LevelDebug // the node gets another port; if a lease waits for this one, a person should know
 			if _, leased := l.get(lease.Key); leased {
 				level = slog.LevelInfo
 			}
-			l.log.Log(context.Background(), level, "a public port cannot be opened; it is tried again", "port", lease.Port, "err", err)
+			l.log.Log(context.Background(), level, "a public port cannot be opened; will try again", "port", lease.Port, "err", err)
 		}
 		return err
 	}
@@ -143,7 +142,7 @@ func (l *Lessor) bind(lease Lease) error {
 	return nil
 }
 
-// full counts where all the ports are.
+// full counts how all the ports are used.
 func (l *Lessor) full() error {
 	e := &RangeFullError{Range: l.ports, Size: l.ports.Size()}
 	l.mu.Lock()

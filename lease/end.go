@@ -9,12 +9,11 @@ import (
 	"apquic/certs"
 )
 
-// Detach says that the owner of a lease has gone: its port is held until the hold
-// time has passed from now on. A lease that is held already keeps its time; a key
-// without a lease is no error.
+// Detach says that the owner of a lease has gone: its port is held for the hold time from now on. A lease
+// that is already held keeps its time; a key without a lease is not an error.
 //
-// It takes effect in memory at once, even if ctx has ended. An error says that it
-// is not stored yet; Run does that later.
+// It takes effect in memory at once, even if ctx has ended. An error says that it is not stored yet; Run
+// stores it later.
 func (l *Lessor) Detach(ctx context.Context, key Key) error {
 	until := time.Now().Add(l.holdTime)
 	l.update(key, func(e *entry) {
@@ -34,8 +33,8 @@ func (l *Lessor) Detach(ctx context.Context, key Key) error {
 	return l.save(ctx, e)
 }
 
-// KeepNode is for a node that is known now, and had leases before: these outlast the
-// hold time, like those that Config.Keep was asked for. Run stores that.
+// KeepNode is for a node that had leases before it became known: they now outlast the hold time, as if
+// Config.Keep had said so. Run stores that.
 func (l *Lessor) KeepNode(ctx context.Context, node certs.NodeID) error {
 	if err := l.takeTurn(ctx); err != nil {
 		return fmt.Errorf("lease: waiting for the store: %w", err)
@@ -50,12 +49,12 @@ func (l *Lessor) KeepNode(ctx context.Context, node certs.NodeID) error {
 	return nil
 }
 
-// HoldNode is for a node that is sent away: all its leases, also an attached one,
-// are held until then at least, and nobody gets their ports. The ports are closed.
-// A restart does not shorten the time. If the node asks again it has them back.
+// HoldNode is for a node that is removed: all its leases, even attached ones, are held at least until then,
+// and nobody gets their ports. The ports are closed. A restart does not shorten the time. If the node asks
+// again, it gets them back.
 //
-// Whoever calls it lets the node ask no more before. An error says that nothing
-// happened, or that it is not stored yet; Run does that later.
+// The caller must first stop the node from asking. An error says that nothing happened, or that it is not
+// stored yet; Run stores it later.
 func (l *Lessor) HoldNode(ctx context.Context, node certs.NodeID, until time.Time) error {
 	if err := l.takeTurn(ctx); err != nil {
 		return fmt.Errorf("lease: waiting for the store: %w", err)
@@ -81,9 +80,9 @@ func (l *Lessor) HoldNode(ctx context.Context, node certs.NodeID, until time.Tim
 	return failed
 }
 
-// Forget is Release for the server's owner: for a lease whose node is away. Its
-// former owner gets another port when it comes back. The errors are ErrNoLease,
-// ErrAttached, and those of the store, after which the lease is as before.
+// Forget is Release for the server's owner, for a lease whose node is away. The node gets another port when
+// it comes back. The errors are ErrNoLease, ErrAttached, and those of the store, after which the lease is
+// unchanged.
 func (l *Lessor) Forget(ctx context.Context, key Key) error {
 	if err := l.takeTurn(ctx); err != nil {
 		return fmt.Errorf("lease: waiting for the store: %w", err)
@@ -99,8 +98,8 @@ func (l *Lessor) Forget(ctx context.Context, key Key) error {
 	}
 }
 
-// Release ends a lease, attached or held: its port is closed and free. A key
-// without a lease is no error. After an error of the store the lease is as before.
+// Release ends a lease, attached or held: its port is closed and free. A key without a lease is not an error.
+// After an error of the store the lease is unchanged.
 func (l *Lessor) Release(ctx context.Context, key Key) error {
 	if err := l.takeTurn(ctx); err != nil {
 		return fmt.Errorf("lease: waiting for the store: %w", err)

@@ -8,33 +8,32 @@ import (
 var (
 	// ErrPortOutOfRange: see [PortOutOfRangeError].
 	ErrPortOutOfRange = errors.New("port out of range")
-	// ErrPortBusy says that the port of a lease cannot be opened at the moment,
-	// mostly because another program has it. The lease stays its owner's.
+	// ErrPortBusy says that the port of a lease cannot be opened now, mostly because another program has it.
+	// The owner keeps the lease.
 	ErrPortBusy = errors.New("the port is in use by another program")
-	// ErrExhausted is what a Binder returns when it can open no port at all, whichever it is.
+	// ErrExhausted is what a Binder returns when it cannot open any further port.
 	ErrExhausted = errors.New("no further port can be opened")
-	// ErrNoLease says that there is no lease of this key.
+	// ErrNoLease says that this key has no lease.
 	ErrNoLease = errors.New("there is no such lease")
-	// ErrAttached says that the owner of a lease is there, and uses the port.
+	// ErrAttached says that the owner of a lease is connected and uses the port.
 	ErrAttached = errors.New("the node of this lease is connected and uses the port")
-	// ErrTooManyServices says that the node has as many services as a node may.
+	// ErrTooManyServices says that the node already has as many services as a node may.
 	ErrTooManyServices = errors.New("too many services")
 )
 
-// PortOutOfRangeError says that a wanted port is not one of this server's. It is
-// ErrPortOutOfRange.
+// PortOutOfRangeError says that a wanted port is not one of this server's. It is ErrPortOutOfRange.
 type PortOutOfRangeError struct {
 	Port  uint16
 	Range PortRange
 }
 
 func (e *PortOutOfRangeError) Error() string {
-	return fmt.Sprintf("the public port %d is not one of this server's, which are %v", e.Port, e.Range)
+	return fmt.Sprintf("the public port %d is not one of this server's, %v", e.Port, e.Range)
 }
 
 func (e *PortOutOfRangeError) Is(target error) bool { return target == ErrPortOutOfRange }
 
-// RangeFullError says that there is no port left, and where they all are.
+// RangeFullError says that no port is left, and how all are used.
 type RangeFullError struct {
 	Range      PortRange
 	Size       int // ports of the range
@@ -49,5 +48,5 @@ func (e *RangeFullError) Error() string {
 		e.Size, e.Range, e.Attached, e.Held, e.Unbindable)
 }
 
-// Unwrap returns why one of the unbindable ports is so; nil if there is none.
+// Unwrap returns why one of the unbindable ports cannot be opened; nil if there is none.
 func (e *RangeFullError) Unwrap() error { return e.Cause }

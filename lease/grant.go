@@ -10,10 +10,9 @@ import (
 )
 
 const (
-	// bindPause is how long a port that could not be opened is left alone.
+	// bindPause is how long a port that could not be opened is not tried again.
 	bindPause = 5 * time.Second
-	// takenPause is the same for a port that the store gives to another server,
-	// whose leases last for hours.
+	// takenPause is the same for a port that the store gives to another server, whose leases last for hours.
 	takenPause = time.Minute
 )
 
@@ -24,15 +23,13 @@ type Request struct {
 	Key
 	Origin     string
 	WantedPort uint16 // 0: any
-	// Services are the names of all services that the node has, by which a service is
-	// known that was renamed. Empty: not told.
+	// Services are the names of all the node's services, which reveal a renamed service. Empty: not told.
 	Services []string
-	// MayWrite is asked before anything changes; its error is that of Grant. Nil: it may.
+	// MayWrite is called before anything changes; Grant returns its error. Nil: allowed.
 	MayWrite func() error
 }
 
-// Renames reports whether l may be a lease of the same service, under a name that it
-// had before.
+// Renames reports whether l may be a lease of the same service under its former name.
 func (r Request) Renames(l Lease) bool {
 	return l.Node == r.Node && l.Key != r.Key && !l.Attached() && len(r.Services) > 0 && !slices.Contains(r.Services, l.Service) &&
 		(l.Port == r.WantedPort || r.Origin != "" && l.Origin == r.Origin)
@@ -41,32 +38,28 @@ func (r Request) Renames(l Lease) bool {
 // Grant is the answer.
 type Grant struct {
 	Lease
-	// WantedTaken says that the wanted port is not free: the lease has another.
+	// WantedTaken says that the wanted port is not free and the lease has another.
 	WantedTaken bool
-	// Previous is the port that the key had until now, or when it had one last, if
-	// that is another; 0 otherwise.
+	// Previous is the port that the key had until now, or had last, if it differs; 0 otherwise.
 	Previous uint16
-	// Why says to the owner why it has another port than Previous.
+	// Why tells the owner why it no longer has Previous.
 	Why string
 }
 
-// Grant attaches the lease of a key, which keeps its port, or makes a new one. A
-// new lease gets the wanted port if that is free; else the port that the key had last;
-// else the lowest that nobody had; else the one that was given up longest ago; else
-// that of the lease that lapsed longest ago. A lease that there is moves to the wanted
-// port if that is free, and only then, unless its port is no longer in the range.
-// The lease is stored and its port is open when Grant returns. Nothing is written, and
-// Request.MayWrite not asked, if nothing changes.
+// Grant attaches the lease of a key, which keeps its port, or makes a new one. A new lease gets the wanted
+// port if that is free; else the port that the key had last; else the lowest that nobody ever had; else the
+// one given up longest ago; else that of the lease that lapsed longest ago. An existing lease moves only if
+// the wanted port is free, or its own is no longer in the range. The lease is stored and its port is open
+// when Grant returns. If nothing changes, nothing is written and Request.MayWrite is not called.
 //
-// A lease of the same node that is not attached, and whose service is not one of
-// Request.Services, counts as renamed if it has the wanted port, or the same origin
-// address as a key that has no lease: the key takes it over with its port.
+// An unattached lease of the same node whose service is not in Request.Services counts as renamed if it has
+// the wanted port, or if the key has no lease and the same origin address: the key takes over the lease with
+// its port.
 //
-// A node that asks for more leases than it may have loses the oldest of those that
-// are not attached, those of services that it has no more first; if all are attached
-// the error is ErrTooManyServices. Further
-// errors: *PortOutOfRangeError; *RangeFullError; ErrPortBusy; and those of the
-// store, after which everything is as before.
+// A node that asks for more leases than it may have loses its oldest unattached one, those of services that
+// it no longer has first; if all are attached the error is ErrTooManyServices. Further errors:
+// *PortOutOfRangeError; *RangeFullError; ErrPortBusy; and those of the store, after which everything is
+// unchanged.
 func (l *Lessor) Grant(ctx context.Context, r Request) (Grant, error) {
 	if err := validate(r.Key, r.Origin); err != nil {
 		return Grant{}, fmt.Errorf("lease: %w", err)
@@ -108,8 +101,8 @@ func (l *Lessor) Grant(ctx context.Context, r Request) (Grant, error) {
 	return g, nil
 }
 
-// unchanged returns the lease of the key of r if it is attached, and has all that r asks
-// for and may have. It needs the turn.
+// unchanged returns the lease of the key of r if it is attached and already has everything that r asks for
+// and may have. It needs the turn.
 func (l *Lessor) unchanged(r Request) (same Lease, ok bool) {
 	kept := l.keep(r.Node)
 	l.mu.Lock()
@@ -129,24 +122,24 @@ func (l *Lessor) unchanged(r Request) (same Lease, ok bool) {
 	return e.Lease, e.Attached() && e.Lease == renewed && e.storeHas(renewed)
 }
 
-// whyMoved says why a service has another port than the one that it had last.
+// whyMoved says why a service no longer has its last port.
 func (l *Lessor) whyMoved(r Request, last Ended, now uint16) string {
 	switch {
 	case r.WantedPort == now:
 		return "the node asked for this port"
 	case !l.ports.Contains(last.Port):
-		return fmt.Sprintf("the server's ports are %v now", l.ports)
+		return fmt.Sprintf("the server's ports are now %v", l.ports)
 	default:
 		return last.Reason.String()
 	}
 }
 
-// grant decides which port it is; the key had former last, if it has no lease.
+// grant decides on the port; former is the key's last lease if it has none now.
 func (l *Lessor) grant(ctx context.Context, r Request, former Ended) (Lease, error) {
 	renamed := l.renamed(r)
 	takenOver := renamed
 	if free, _ := l.available(r.WantedPort); r.WantedPort != 0 && free {
-		takenOver = entry{} // it gets that one
+		takenOver = entry{} // it gets the wanted port
 	}
 	if err := l.makeRoom(ctx, r, takenOver.Key); err != nil {
 		return Lease{}, err
@@ -161,8 +154,7 @@ func (l *Lessor) grant(ctx context.Context, r Request, former Ended) (Lease, err
 			return granted, err
 		}
 	}
-	// A lease outside of the range, which was another one before the last restart,
-	// cannot be kept.
+	// A lease outside the range, which was different before the last restart, cannot be kept.
 	if known && l.ports.Contains(e.Port) {
 		if granted, err := l.renew(ctx, r, e); !errors.Is(err, ErrTaken) {
 			return granted, err
@@ -180,8 +172,7 @@ func (l *Lessor) grant(ctx context.Context, r Request, former Ended) (Lease, err
 	return l.claimAny(ctx, r, former)
 }
 
-// renamed returns the lease that the key of r takes over; its zero value if there is
-// none.
+// renamed returns the lease that the key of r takes over; zero if there is none.
 func (l *Lessor) renamed(r Request) (from entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -199,21 +190,21 @@ func (l *Lessor) renamed(r Request) (from entry) {
 	return from
 }
 
-// TakesOver returns whose lease the key of r would take over with its port, since the
-// service was renamed.
+// TakesOver returns the key whose lease the key of r would take over with its port, because the service was
+// renamed.
 func (l *Lessor) TakesOver(r Request) (former Key, ok bool) {
 	from := l.renamed(r)
 	switch free, _ := l.available(r.WantedPort); {
 	case from.Port == 0, !l.ports.Contains(from.Port), l.Has(r.Key) && from.Port != r.WantedPort:
 		return Key{}, false
-	case r.WantedPort != 0 && r.WantedPort != from.Port && free: // it gets that one
+	case r.WantedPort != 0 && r.WantedPort != from.Port && free: // it gets the wanted port
 		return Key{}, false
 	}
 	return from.Key, true
 }
 
-// makeRoom enforces the number of leases per node, before the key of r gets one. The
-// lease that it takes over does not count.
+// makeRoom enforces the limit on leases per node before the key of r gets one. The lease that it takes over
+// does not count.
 func (l *Lessor) makeRoom(ctx context.Context, r Request, takenOver Key) error {
 	attached, known := 0, false
 	var held []entry
@@ -255,7 +246,7 @@ func (l *Lessor) makeRoom(ctx context.Context, r Request, takenOver Key) error {
 	return nil
 }
 
-// renew attaches a lease at the port that it has.
+// renew attaches a lease at its present port.
 func (l *Lessor) renew(ctx context.Context, r Request, e entry) (Lease, error) {
 	if !e.bound {
 		if err := l.bind(e.Lease); err != nil {
@@ -274,7 +265,7 @@ func (l *Lessor) renew(ctx context.Context, r Request, e entry) (Lease, error) {
 		stored, err := l.put(ctx, change{to: renewed})
 		if err != nil {
 			if !errors.Is(err, ErrTaken) {
-				l.doubt(e.Key, e.Port)
+				l.markUnsure(e.Key, e.Port)
 				l.openOrClose(e)
 			}
 			return Lease{}, err
@@ -285,8 +276,8 @@ func (l *Lessor) renew(ctx context.Context, r Request, e entry) (Lease, error) {
 	return renewed, nil
 }
 
-// prolong keeps a lease from expiring while its owner asks for it in vain. Half of
-// the hold time is enough to do so seldom: it is a write.
+// prolong keeps a lease from expiring while its owner asks for it in vain. It waits for half of the hold time
+// because each time is a write.
 func (l *Lessor) prolong(e entry) {
 	if now := time.Now(); e.HeldUntil.Sub(now) < l.holdTime/2 {
 		l.update(e.Key, func(e *entry) { e.HeldUntil, e.Reserved, e.lapsed = now.Add(l.holdTime), false, false })

@@ -13,8 +13,7 @@ import (
 // maxReason bounds a reason, in bytes.
 const maxReason = 64
 
-// Ended tells of a lease that a port had, and has no more. A store keeps the last one
-// of each port.
+// Ended describes a lease that a port no longer has. A store keeps the last one of each port.
 type Ended struct {
 	Key
 	Port   uint16
@@ -29,13 +28,13 @@ type Reason string
 const (
 	Expired   Reason = "expired"    // its owner did not come back in the hold time
 	GivenAway Reason = "given away" // it had lapsed, and no other port was left
-	Released  Reason = "released"   // by its owner, or that of the server
+	Released  Reason = "released"   // by its owner, or the server's
 	MadeRoom  Reason = "made room"  // for another service of its node
-	Moved     Reason = "moved"      // its owner asked for another port, or got one of another range
-	Lost      Reason = "lost"       // the store says that it is another's; this one is not stored
+	Moved     Reason = "moved"      // its owner asked for another port, or the range changed
+	Lost      Reason = "lost"       // the store says that somebody else has it; this reason is not stored
 )
 
-// String says it to the owner of the lease, as the end of "another port, since ...".
+// String is the reason for the owner of the lease, as the end of "another port, since ...".
 func (r Reason) String() string {
 	switch r {
 	case Expired:
@@ -45,7 +44,7 @@ func (r Reason) String() string {
 	case Released:
 		return "the lease was released"
 	case MadeRoom:
-		return "the port was given up for another service of the node, which has as many as it may"
+		return "the port was given up for another service of the node, which already has as many as it may"
 	case Lost:
 		return "the server's store gave the port to another service"
 	default:
@@ -53,11 +52,11 @@ func (r Reason) String() string {
 	}
 }
 
-// Validate returns why no store may take it.
+// Validate returns why no store may accept it.
 func (e Ended) Validate() error {
 	switch {
 	case e.Port == 0:
-		return errors.New("a lease that ended needs a port")
+		return errors.New("an ended lease needs a port")
 	case len(e.Reason) > maxReason || !utf8.ValidString(string(e.Reason)):
 		return fmt.Errorf("a reason is at most %d bytes of UTF-8", maxReason)
 	default:
@@ -69,7 +68,7 @@ func (e *entry) ended(why Reason) Ended {
 	return Ended{Key: e.Key, Port: e.Port, At: time.Now(), Reason: why}
 }
 
-// remember keeps in memory what the store has.
+// remember updates memory with what the store has.
 func (l *Lessor) remember(history ...Ended) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -79,7 +78,7 @@ func (l *Lessor) remember(history ...Ended) {
 	}
 }
 
-// former returns what a key without a lease had last; port 0 if nothing is known.
+// former returns the last lease of a key without one; port 0 if none is known.
 func (l *Lessor) former(key Key) (last Ended) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -91,10 +90,9 @@ func (l *Lessor) former(key Key) (last Ended) {
 	return last
 }
 
-// candidates yields the free ports that may be tried for a new lease of a key that had
-// own last (port 0: none), best first: that one, those that nobody ever had, and then
-// those that were given up longest ago, since people remember addresses. The lock is
-// not held meanwhile.
+// candidates yields the free ports to try for a new lease of a key whose last one was own (port 0: none),
+// best first: that one, those that nobody ever had, and then those given up longest ago, since people
+// remember addresses. The lock is not held meanwhile.
 func (l *Lessor) candidates(own Ended) iter.Seq[uint16] {
 	return func(yield func(uint16) bool) {
 		if own.Reason != Released && l.ports.Contains(own.Port) && !yield(own.Port) {
@@ -113,8 +111,7 @@ func (l *Lessor) candidates(own Ended) iter.Seq[uint16] {
 	}
 }
 
-// nextUnused returns the lowest port after that one that nobody has or had, and that
-// nothing speaks against.
+// nextUnused returns the lowest port above after that nobody has or had, and that has no obstacle.
 func (l *Lessor) nextUnused(after uint16) (port uint16, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -125,8 +122,7 @@ func (l *Lessor) nextUnused(after uint16) (port uint16, ok bool) {
 	return port, ok
 }
 
-// givenUp returns the ports of the range that somebody had, the one given up first at
-// the beginning.
+// givenUp returns the ports of the range that somebody had, the earliest given up first.
 func (l *Lessor) givenUp() []uint16 {
 	l.mu.Lock()
 	defer l.mu.Unlock()

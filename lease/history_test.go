@@ -77,7 +77,7 @@ func TestRangeChanged(t *testing.T) {
 		w.grant(request(1, "web"), 20000)
 		w.config.Ports = mustRange(t, "30000-30001")
 		w.crash()
-		if g := w.grant(request(1, "web"), 30000); g.Previous != 20000 || g.Why != "the server's ports are 30000-30001 now" {
+		if g := w.grant(request(1, "web"), 30000); g.Previous != 20000 || g.Why != "the server's ports are now 30000-30001" {
 			t.Errorf("the owner was told %+v", g)
 		}
 		w.wantStored(30000)

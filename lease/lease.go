@@ -26,33 +26,32 @@ type Key struct {
 type Lease struct {
 	Key
 	Port uint16 // never 0
-	// Origin is the upstream behind the port, for people. At most 2048 bytes of UTF-8.
+	// Origin is the upstream behind the port, for people: at most 2048 bytes of UTF-8.
 	Origin string
-	// HeldUntil is until when nobody else gets the port; zero while the lease is attached.
+	// HeldUntil is when others may get the port; zero while the lease is attached.
 	HeldUntil time.Time
-	// Kept says that the node was one of those whose leases outlast HeldUntil when it
-	// asked, or when HeldUntil had passed: see Config.Keep.
+	// Kept says that the lease outlasts HeldUntil, because Config.Keep said so when the node asked or when
+	// HeldUntil passed.
 	Kept bool
-	// Reserved says that HoldNode made HeldUntil: the node may not come back, and the
-	// port is closed.
+	// Reserved says that HoldNode set HeldUntil: the node may not come back, and the port is closed.
 	Reserved bool
 	// Revision is that of the record in the store; 0 if there is none.
 	Revision uint64
 }
 
-// Attached reports whether the owner is there.
+// Attached reports whether the owner is connected.
 func (l Lease) Attached() bool { return l.HeldUntil.IsZero() }
 
-// State is what becomes of a lease next.
+// State is the state of a lease.
 type State string
 
 // The states of a lease.
 const (
-	Attached State = "attached" // its owner is there
-	Held     State = "held"     // its owner is away; the port is open, and nobody else's before HeldUntil
-	Reserved State = "reserved" // the same for a node that was sent away; the port is closed
-	// Lapsed: HeldUntil has passed. The port is closed, still the owner's when it comes
-	// back, and another's only if no other port is left.
+	Attached State = "attached" // its owner is connected
+	Held     State = "held"     // its owner is away; the port is open, and nobody else gets it before HeldUntil
+	Reserved State = "reserved" // the same for a removed node; the port is closed
+	// Lapsed: HeldUntil has passed. The port is closed. It is still the owner's, unless no other port is
+	// left.
 	Lapsed State = "lapsed"
 )
 
@@ -70,7 +69,7 @@ func (l Lease) State() State {
 	}
 }
 
-// Validate returns why no store may take the lease.
+// Validate returns why no store may accept the lease.
 func (l Lease) Validate() error {
 	switch {
 	case l.Port == 0:
@@ -89,7 +88,7 @@ func validate(key Key, origin string) error {
 	case len(origin) > maxOrigin:
 		return fmt.Errorf("an origin address has at most %d bytes, not %d", maxOrigin, len(origin))
 	case !utf8.ValidString(key.Service) || !utf8.ValidString(origin):
-		return errors.New("the names of a lease are UTF-8") // stores encode in JSON, which would change others silently
+		return errors.New("the names of a lease must be UTF-8") // stores encode in JSON, which would silently change others
 	}
 	return nil
 }
@@ -97,47 +96,40 @@ func validate(key Key, origin string) error {
 var (
 	// ErrConflict says that the store has another revision of the record, or none.
 	ErrConflict = errors.New("the stored lease is another revision")
-	// ErrTaken says that the port belongs to another key in the store.
+	// ErrTaken says that the store has the port under another key.
 	ErrTaken = errors.New("the port is leased to another service")
 )
 
-// Store keeps leases, at most one per key, and at most one per port; and of each port
-// the last lease that it had before. Each method is one transaction, serialisable with all others, also with those of other
-// processes that share the store. Methods may be called concurrently.
+// Store keeps leases, at most one per key and at most one per port, and the last ended lease of each port.
+// Each method is one transaction, serialisable with all others, including those of other processes that share
+// the store. Methods may be called concurrently.
 //
-// An error that is neither ErrConflict nor ErrTaken leaves open whether the write
-// happened. A context that has ended before the call is such an error, and then
-// nothing was written.
+// After an error that is neither ErrConflict nor ErrTaken the write may or may not have happened; but if the
+// context had ended before the call, nothing was written.
 type Store interface {
-	// Put creates a record (Revision 0), or replaces exactly the revision given,
-	// and returns the lease with its new revision, which no record had before. It
-	// is durable when Put returns. The record may change its port; the old one is
-	// free then, in the same transaction. HeldUntil comes back from List as the
-	// same instant. What ended with this write is stored with it, each in the place of
-	// what was known of its port.
+	// Put creates a record (Revision 0), or replaces exactly the revision given, and returns the lease with
+	// its new revision, which no record had before. It is durable when Put returns. The record may change its
+	// port, which frees the old one in the same transaction. List returns HeldUntil as the same instant. What
+	// ended with this write is stored with it and replaces the history of its port.
 	//
-	// ErrConflict: another revision is stored, or there is one although Revision is
-	// 0, or there is none although it is not. Otherwise ErrTaken: the port belongs
-	// to another key. Neither changes anything.
+	// ErrConflict: another revision is stored, or one exists although Revision is 0, or none exists although
+	// it is not. Otherwise ErrTaken: the port belongs to another key. Neither changes anything.
 	Put(ctx context.Context, l Lease, ended ...Ended) (Lease, error)
 
-	// Move removes exactly that revision of the record from, which is of another key,
-	// and puts l in the same transaction, mostly at its port. The errors are those of
-	// Delete and of Put.
+	// Move removes exactly that revision of the record from, which has another key, and puts l in the same
+	// transaction, mostly at its port. The errors are those of Delete and of Put.
 	Move(ctx context.Context, from, l Lease, ended ...Ended) (Lease, error)
 
-	// Delete removes exactly that revision of a record, and frees its port; ended is
-	// as with Put. ErrConflict: another revision is stored, or none; nothing has
-	// changed.
+	// Delete removes exactly that revision of a record, and frees its port; ended is as with Put.
+	// ErrConflict: another revision is stored, or none; nothing has changed.
 	Delete(ctx context.Context, key Key, revision uint64, ended ...Ended) error
 
-	// List returns all leases by ascending port. A record that cannot be read is an
-	// error, never left out.
+	// List returns all leases by ascending port. A record that cannot be read is an error, never skipped.
 	List(ctx context.Context) ([]Lease, error)
 
-	// History returns what ended last at each port, by ascending port.
+	// History returns the last ended lease of each port, by ascending port.
 	History(ctx context.Context) ([]Ended, error)
 
-	// Close ends the use of the store; every method fails after it.
+	// Close closes the store; every later call fails.
 	Close() error
 }

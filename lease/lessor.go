@@ -19,36 +19,33 @@ const (
 	DefaultMaxPerNode = 16
 )
 
-// ReserveTime is how long the ports of a node that was sent away are nobody's.
+// ReserveTime is how long nobody gets the ports of a removed node.
 const ReserveTime = 30 * 24 * time.Hour
 
-// Binder opens and closes the public listeners of leases. Its methods are called
-// one at a time and may call Leases, but no other method of the Lessor.
+// Binder opens and closes the public listeners of leases. Its methods are called one at a time and may call
+// Leases, but no other method of the Lessor.
 type Binder interface {
-	// Bind opens the port of a lease. An error says that it cannot be had now.
+	// Bind opens the port of a lease. An error says that it cannot be opened now.
 	Bind(Lease) error
-	// Unbind closes the port; it is called once for every Bind that succeeded,
-	// unless the process ends first.
+	// Unbind closes the port; it is called once for every successful Bind, unless the process ends first.
 	Unbind(Lease)
 }
 
-// Config says what a Lessor is made of. Store, Ports and Binder are required.
+// Config is the configuration of a Lessor. Store, Ports and Binder are required.
 type Config struct {
 	Store  Store
 	Ports  PortRange
 	Binder Binder
-	// HoldTime is how long a port is kept after its node has gone, 180 minutes by
-	// default.
+	// HoldTime is how long a port is kept after its node has gone, 180 minutes by default.
 	HoldTime time.Duration
 	// MaxPerNode is how many leases a node may have, 16 by default.
 	MaxPerNode int
-	// Keep tells which nodes' leases outlast the hold time, as long as there are other
-	// free ports. It is called with the turn, must not call the Lessor, and is asked
-	// again when the hold time is over. A node for which it was true and is so no more
-	// counts as sent away: see HoldNode. Nil: none.
+	// Keep says which nodes' leases outlast the hold time, as long as there are other free ports. It is
+	// called with the turn, must not call the Lessor, and is called again when the hold time is over. A node
+	// for which it is no longer true counts as removed: see HoldNode. Nil: none.
 	Keep func(certs.NodeID) bool
-	// Observe is told of each lease that is given, moved or ends, after that is stored. It
-	// is called with the turn, like Keep. Nil: nobody is.
+	// Observe is called for each lease that is given, moves or ends, after that is stored. It is called with
+	// the turn, like Keep. May be nil.
 	Observe func(Event)
 	// Log gets what an operator should know; nothing is logged by default.
 	Log *slog.Logger
@@ -61,8 +58,7 @@ type Event struct {
 	Ended    Reason // why it ended; empty: it was given or moved
 }
 
-// Lessor grants leases. Its methods may be called concurrently, once Load has
-// returned.
+// Lessor grants leases. Its methods may be called concurrently once Load has returned.
 type Lessor struct {
 	store      Store
 	ports      PortRange
@@ -73,48 +69,47 @@ type Lessor struct {
 	observe    func(Event)
 	log        *slog.Logger
 
-	// turn holds one token: who has put it in may use the store and the binder, and
-	// change what they have. It is taken before mu, which is never held meanwhile:
-	// Leases does not wait for the disk. Detach alone changes an entry without it.
+	// turn holds one token: whoever has put it in may use the store and the binder, and change what they
+	// have. It is taken before mu, which is not held while they work, so that Leases does not wait for the
+	// disk. Only Detach changes an entry without it.
 	turn chan struct{}
-	// wake tells Run that something may be due earlier than it knew.
+	// wake tells Run that something may be due earlier than it expected.
 	wake chan struct{}
 
 	mu      sync.Mutex
 	entries map[Key]*entry
-	nodes   map[certs.NodeID]map[string]*entry // the same, by node and service
+	nodes   map[certs.NodeID]map[string]*entry // the same entries, by node and service
 	owners  map[uint16]Key
-	history map[uint16]Ended // the last lease that each port had before, if it had one
+	history map[uint16]Ended // the last ended lease of each port that had one
 	unused  portSet          // ports of the range that nobody has or had
-	// stray has the ports of keys without an entry that the store may have a record
-	// of all the same, since a write failed.
+	// stray has the ports of keys without an entry for which the store may nevertheless have a record, since
+	// a write failed.
 	stray map[Key]uint16
-	// avoid has the ports that could not be had lately.
+	// avoid has the ports that could not be opened lately.
 	avoid map[uint16]obstacle
-	// storeAfter is when Run uses the store again after it failed.
+	// storeAfter is when Run uses the store again after a failure.
 	storeAfter   time.Time
 	storeFailing bool
 	loaded       bool
 }
 
-// entry is a lease and what there is of it outside of memory. An attached lease is
-// always bound; a held one is unless its port cannot be had, or is another range's.
+// entry is a lease and its state outside memory. An attached lease is always bound; so is a held one, unless
+// its port cannot be opened or is outside the range.
 type entry struct {
 	Lease
 	stored Lease // the record in the store
-	unsure bool  // a write failed: the record may be another one
+	unsure bool  // a write failed: the record may differ
 	bound  bool  // the binder has the port open
-	lapsed bool  // it has expired, and stays
+	lapsed bool  // it has expired, but stays
 }
 
-// storeHas reports whether the record says the same as l.
+// storeHas reports whether the record equals l.
 func (e *entry) storeHas(l Lease) bool {
 	return !e.unsure && e.stored.Port == l.Port && e.stored.Origin == l.Origin && e.stored.HeldUntil.Equal(l.HeldUntil) &&
 		e.stored.Kept == l.Kept && e.stored.Reserved == l.Reserved
 }
 
-// expired reports whether the time of the lease is over, and nothing was done about
-// it yet.
+// expired reports whether the hold time of the lease is over and nothing was done about it yet.
 func (e *entry) expired(now time.Time) bool {
 	return !e.Attached() && !e.lapsed && !e.HeldUntil.After(now)
 }
@@ -124,7 +119,7 @@ func (e *entry) open() bool {
 	return e.Attached() || !e.Reserved && !e.lapsed
 }
 
-// NewLessor validates config and makes a Lessor of it. Load comes next.
+// NewLessor validates config and makes a Lessor. Load comes next.
 func NewLessor(config Config) (*Lessor, error) {
 	switch {
 	case config.Store == nil:
@@ -187,8 +182,7 @@ func (l *Lessor) LeasesOf(node certs.NodeID) (leases []Lease) {
 	return leases
 }
 
-// Leases returns a snapshot of all leases by ascending port. It never waits for
-// the store or the binder.
+// Leases returns a snapshot of all leases by ascending port. It never waits for the store or the binder.
 func (l *Lessor) Leases() []Lease {
 	l.mu.Lock()
 	leases := make([]Lease, 0, len(l.entries))
@@ -200,8 +194,7 @@ func (l *Lessor) Leases() []Lease {
 	return leases
 }
 
-// takeTurn waits until no other call uses the store or the binder; endTurn lets
-// the next one.
+// takeTurn waits until no other call uses the store or the binder; endTurn admits the next one.
 func (l *Lessor) takeTurn(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -219,6 +212,6 @@ func (l *Lessor) endTurn() { <-l.turn }
 func (l *Lessor) wakeRun() {
 	select {
 	case l.wake <- struct{}{}:
-	default: // it will look anyway
+	default: // Run will look anyway
 	}
 }

@@ -7,21 +7,20 @@ import (
 	"time"
 )
 
-// Load reads the leases of the store, once, before anything else is done. Those
-// that were attached when the server died count as detached now, and none is held
-// for longer than the hold time from now, unless HoldNode said so. The ports of those
-// that are held are opened; those that cannot be are logged and tried again by Run,
-// which also writes what has changed. Expired leases end or lapse. Leases outside of the range are kept until they expire, but
-// their ports stay closed.
+// Load reads the leases from the store, once, before anything else. Those that were attached when the server
+// died count as detached now, and none is held for longer than the hold time from now, unless HoldNode said
+// so. The ports of held leases are opened; failures are logged and retried by Run, which also writes what has
+// changed. Expired leases end or lapse. Leases outside the range are kept until they expire, but their ports
+// stay closed.
 //
-// An error says that the store cannot be read; nothing has happened then.
+// An error says that the store cannot be read, and nothing has happened.
 func (l *Lessor) Load(ctx context.Context) error {
 	if err := l.takeTurn(ctx); err != nil {
 		return fmt.Errorf("lease: waiting for the store: %w", err)
 	}
 	defer l.endTurn()
 	if l.loaded {
-		return errors.New("lease: Load was called already")
+		return errors.New("lease: Load was already called")
 	}
 	leases, err := l.store.List(ctx)
 	if err != nil {
@@ -47,14 +46,14 @@ func (l *Lessor) Load(ctx context.Context) error {
 		}
 	}
 	if outside > 0 {
-		l.log.Warn("leases outside of the range are kept until they expire, but not served", "leases", outside, "range", l.ports)
+		l.log.Warn("leases outside the range are kept until they expire, but not served", "leases", outside, "range", l.ports)
 	}
 	l.wakeRun()
 	return nil
 }
 
-// revive makes an entry of a record. Its time goes by the monotonic clock from now
-// on, so that a jump of the wall clock neither frees nor prolongs it.
+// revive makes an entry from a record. From now on its time follows the monotonic clock, so that a jump of
+// the wall clock neither frees nor prolongs it.
 func (l *Lessor) revive(stored Lease, now time.Time) entry {
 	e := entry{Lease: stored, stored: stored}
 	remaining := l.holdTime

@@ -12,7 +12,7 @@ import (
 
 var errClosed = errors.New("lease: the store is closed")
 
-// memoryStore is a Store that ends with the process.
+// memoryStore is a Store that is lost with the process.
 type memoryStore struct {
 	mu     sync.Mutex
 	leases map[Key]Lease
@@ -22,7 +22,7 @@ type memoryStore struct {
 	closed bool
 }
 
-// NewMemoryStore returns a Store that keeps leases in memory only.
+// NewMemoryStore returns a Store that keeps leases only in memory.
 func NewMemoryStore() Store {
 	return &memoryStore{leases: make(map[Key]Lease), owners: make(map[uint16]Key), ended: make(map[uint16]Ended)}
 }
@@ -38,7 +38,7 @@ func (s *memoryStore) Move(ctx context.Context, from, l Lease, ended ...Ended) (
 	return s.put(ctx, from, l, ended)
 }
 
-// put puts l in the place of from, if that has a revision.
+// put stores l, instead of from if that has a revision.
 func (s *memoryStore) put(ctx context.Context, from, l Lease, ended []Ended) (Lease, error) {
 	if err := validateWrite(l, ended); err != nil {
 		return Lease{}, err

@@ -16,7 +16,7 @@ const (
 
 // PortRange is a set of ports from 1 to 65535. The zero PortRange has none.
 type PortRange struct {
-	spans []span // ascending, apart from each other
+	spans []span // ascending and separate
 }
 
 // span is the ports from first to last, both included.
@@ -29,16 +29,16 @@ func (s span) String() string {
 	return fmt.Sprintf("%d-%d", s.first, s.last)
 }
 
-// ParsePortRange reads one or more parts with commas between them, each "a-b" with
-// both ends included, or a single port: "20000-20010,30000". There are at most 64
-// parts, in any order, that do not overlap; spaces around a number are allowed.
+// ParsePortRange reads one or more parts separated by commas, each "a-b" with both ends included, or a single
+// port: "20000-20010,30000". There may be at most 64 parts, in any order, which must not overlap; spaces
+// around numbers are allowed.
 func ParsePortRange(s string) (PortRange, error) {
 	if len(s) > maxRangeText {
-		return PortRange{}, &rangeError{fmt.Sprintf("port range: %d bytes are too long for one", len(s))}
+		return PortRange{}, &rangeError{fmt.Sprintf("port range: %d bytes are too many", len(s))}
 	}
 	parts := strings.Split(s, ",")
 	if len(parts) > maxRangeParts {
-		return PortRange{}, &rangeError{fmt.Sprintf("port range: %d parts are too many, %d are allowed", len(parts), maxRangeParts)}
+		return PortRange{}, &rangeError{fmt.Sprintf("port range: %d parts, but only %d are allowed", len(parts), maxRangeParts)}
 	}
 	var r PortRange
 	for _, part := range parts {
@@ -80,7 +80,7 @@ func parsePort(s string) (uint16, error) {
 	s = strings.Trim(s, " \t")
 	port, err := strconv.ParseUint(s, 10, 16)
 	if err != nil || port == 0 {
-		return 0, &rangeError{fmt.Sprintf("port range: %.20q is no port from 1 to 65535", s)}
+		return 0, &rangeError{fmt.Sprintf("port range: %.20q is not a port from 1 to 65535", s)}
 	}
 	return uint16(port), nil
 }
@@ -134,10 +134,10 @@ func (r PortRange) IsZero() bool { return len(r.spans) == 0 }
 // MarshalText returns the form of String. The error is always nil.
 func (r PortRange) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// UnmarshalText is [ParsePortRange]; r stays as it is when text is wrong.
+// UnmarshalText is [ParsePortRange]; r is unchanged if text is invalid.
 func (r *PortRange) UnmarshalText(text []byte) error {
 	if len(text) > maxRangeText { // before it is copied
-		return &rangeError{fmt.Sprintf("port range: %d bytes are too long for one", len(text))}
+		return &rangeError{fmt.Sprintf("port range: %d bytes are too many", len(text))}
 	}
 	parsed, err := ParsePortRange(string(text))
 	if err != nil {

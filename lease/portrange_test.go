@@ -37,22 +37,22 @@ func TestParsePortRangeErrors(t *testing.T) {
 	t.Parallel()
 	many := strings.Repeat("1,", 64)
 	for _, test := range []struct{ text, want string }{
-		{"", `"" is no port`},
-		{",", `"" is no port`},
-		{"20000-", `"" is no port`},
-		{"-20000", `"" is no port`},
-		{"0", `"0" is no port`},
-		{"0-10", `"0" is no port`},
-		{"65536", `"65536" is no port`},
-		{"+5", `"+5" is no port`},
-		{"1-2-3", `"2-3" is no port`},
-		{"http", `"http" is no port`},
+		{"", `"" is not a port`},
+		{",", `"" is not a port`},
+		{"20000-", `"" is not a port`},
+		{"-20000", `"" is not a port`},
+		{"0", `"0" is not a port`},
+		{"0-10", `"0" is not a port`},
+		{"65536", `"65536" is not a port`},
+		{"+5", `"+5" is not a port`},
+		{"1-2-3", `"2-3" is not a port`},
+		{"http", `"http" is not a port`},
 		{"22000-20000", "ends before it begins"},
 		{"1-5,5-9", "1-5 and 5-9 overlap"},
 		{"10-20,1-30", "1-30 and 10-20 overlap"},
 		{"7,7", "7 and 7 overlap"},
-		{many + "2", "65 parts are too many"},
-		{strings.Repeat(" ", 1025), "too long"},
+		{many + "2", "65 parts, but only 64"},
+		{strings.Repeat(" ", 1025), "are too many"},
 	} {
 		_, err := lease.ParsePortRange(test.text)
 		if err == nil || !strings.Contains(err.Error(), test.want) {

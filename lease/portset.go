@@ -2,7 +2,7 @@ package lease
 
 import "math/bits"
 
-// portSet is a set of ports that finds the next one without a look at each.
+// portSet is a set of ports that finds the next one without looking at each.
 type portSet [1 << 16 / 64]uint64
 
 func (s *portSet) add(port uint16)    { s[port/64] |= 1 << (port % 64) }

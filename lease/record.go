@@ -6,17 +6,15 @@ import (
 	"fmt"
 )
 
-// change is a write to the store: the record to, in the place of from if that has a
-// port, and what ends with it.
+// change is a write to the store: the record to, instead of from if that has a port, and what ends with it.
 type change struct {
 	from, to Lease
 	ended    []Ended
 }
 
-// put writes a record. A conflict means that an earlier write whose outcome was
-// unknown has happened; the record is then read and replaced. So may a port that is
-// taken: then that earlier write is undone first. After an error other than ErrTaken
-// the store may have the new record.
+// put writes a record. A conflict means that an earlier write of unknown outcome did happen; the record is
+// then read and replaced. The same may be the reason why a port is taken; then that earlier write is first
+// undone. After an error other than ErrTaken the store may have the new record.
 func (l *Lessor) put(ctx context.Context, c change) (stored Lease, err error) {
 	for range 3 {
 		if c.from.Port != 0 {
@@ -60,8 +58,8 @@ func (l *Lessor) reread(ctx context.Context, c *change) error {
 	return nil
 }
 
-// undo looks for a write whose outcome was unknown, and that has given the port of c
-// to another key than memory has. It makes the store agree with memory there.
+// undo looks for a write of unknown outcome that gave the port of c to another key than memory says, and
+// makes the store agree with memory there.
 func (l *Lessor) undo(ctx context.Context, c change) (undone bool, err error) {
 	leases, err := l.list(ctx)
 	if err != nil {
@@ -92,17 +90,17 @@ func (l *Lessor) undo(ctx context.Context, c change) (undone bool, err error) {
 			return false, nil
 		}
 		if errors.Is(err, ErrTaken) {
-			err = errors.New("its port is taken, too") // and not that of c
+			err = errors.New("its port is taken, too") // rather than that of c
 		}
 		if err != nil {
-			return false, fmt.Errorf("undoing a write that failed: %w", err)
+			return false, fmt.Errorf("undoing a failed write: %w", err)
 		}
 		return true, nil
 	}
-	return true, nil // it is free by now
+	return true, nil // it is free now
 }
 
-// erase deletes a record, which may be gone already, in the manner of put.
+// erase deletes a record, which may already be gone, in the manner of put.
 func (l *Lessor) erase(ctx context.Context, key Key, revision uint64, ended ...Ended) error {
 	err := l.store.Delete(ctx, key, revision, ended...)
 	if errors.Is(err, ErrConflict) {
@@ -145,10 +143,10 @@ func (l *Lessor) save(ctx context.Context, e entry) error {
 		l.lose(e)
 		return err
 	case err != nil:
-		l.doubt(e.Key, e.Port)
+		l.markUnsure(e.Key, e.Port)
 		return err
 	}
-	l.update(e.Key, func(now *entry) { // which Detach may have changed meanwhile
+	l.update(e.Key, func(now *entry) { // Detach may have changed it meanwhile
 		now.Revision, now.stored, now.unsure = stored.Revision, e.Lease, false
 	})
 	return nil
@@ -158,7 +156,7 @@ func (l *Lessor) save(ctx context.Context, e entry) error {
 func (l *Lessor) drop(ctx context.Context, e entry, why Reason) error {
 	ended := e.ended(why)
 	if err := l.erase(ctx, e.Key, e.Revision, ended); err != nil {
-		l.doubt(e.Key, e.Port)
+		l.markUnsure(e.Key, e.Port)
 		return err
 	}
 	l.remove(e)
@@ -167,13 +165,13 @@ func (l *Lessor) drop(ctx context.Context, e entry, why Reason) error {
 	return nil
 }
 
-// lose gives up a lease whose port the store has given to somebody else, which
-// takes another server or a person who changed the store. It needs the turn.
+// lose gives up a lease whose port the store has given to somebody else, which can only be done by another
+// server or by somebody who edited the store. It needs the turn.
 func (l *Lessor) lose(e entry) {
 	l.log.Error("the store gives the port of a lease to another service; the lease is lost",
 		"node", e.Node, "service", e.Service, "port", e.Port)
 	l.remove(e)
 	l.remember(e.ended(Lost))
 	l.observe(Event{Lease: e.Lease, Ended: Lost})
-	l.doubt(e.Key, e.Port)
+	l.markUnsure(e.Key, e.Port)
 }

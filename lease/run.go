@@ -7,15 +7,15 @@ import (
 )
 
 const (
-	// storePause is how long Run leaves a store alone that has failed.
+	// storePause is how long Run does not use a store after it failed.
 	storePause = 5 * time.Second
-	// storeTimeout bounds one access of Run to the store.
+	// storeTimeout bounds each access of Run to the store.
 	storeTimeout = 10 * time.Second
 )
 
-// Run lets leases lapse or expire, tries again to open the ports that could not be, and
-// writes what could not be stored. It does so until ctx ends, and returns nil. A
-// store that fails is logged and tried again. The ports stay open when Run returns.
+// Run lets leases lapse or expire, retries ports that could not be opened, and writes what could not be
+// stored, until ctx ends; it returns nil. Failures of the store are logged and retried. The ports stay open
+// when Run returns.
 func (l *Lessor) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		due, next := l.agenda(time.Now())
@@ -46,9 +46,8 @@ func (l *Lessor) sleep(ctx context.Context, next time.Time) {
 	}
 }
 
-// agenda returns the keys that something is to be done about now, in no order: one
-// bad record must not stop the others for ever. It also returns when the next
-// thing is due after now; zero if there is none.
+// agenda returns the keys with something due now, in random order, so that one bad record does not stop the
+// others for ever. It also returns when the next thing is due after now; zero if nothing is.
 func (l *Lessor) agenda(now time.Time) (due []Key, next time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,7 +70,7 @@ func (l *Lessor) agenda(now time.Time) (due []Key, next time.Time) {
 	return due, next
 }
 
-// dueLocked returns when something is to be done about e.
+// dueLocked returns when something is due for e.
 func (l *Lessor) dueLocked(e *entry, now time.Time) (at time.Time, ok bool) {
 	if e.expired(now) {
 		return l.storeAfter, true
@@ -96,7 +95,7 @@ func (l *Lessor) dueLocked(e *entry, now time.Time) (at time.Time, ok bool) {
 	return at, ok
 }
 
-// tend does what is due about a key. It needs the turn.
+// tend does what is due for a key. It needs the turn.
 func (l *Lessor) tend(ctx context.Context, key Key) {
 	l.mu.Lock()
 	now := time.Now()
@@ -129,16 +128,15 @@ func (l *Lessor) tend(ctx context.Context, key Key) {
 	}
 }
 
-// outlast lets an expired lease lapse, or be reserved, if it does not end. It needs
-// the turn.
+// outlast lets an expired lease lapse or be reserved, unless it ends. It needs the turn.
 func (l *Lessor) outlast(e entry, now time.Time) entry {
 	switch {
-	case l.keep(e.Node): // perhaps only since it asked
+	case l.keep(e.Node): // perhaps only since the node asked
 		e.Kept, e.lapsed = true, true
 		l.log.Info("lease lapsed; the port is kept while others are free", "node", e.Node, "service", e.Service, "port", e.Port)
 	case !e.Kept:
 		return e
-	case !e.Reserved: // its node was sent away without a word to the Lessor: while the server was down
+	case !e.Reserved: // its node was removed without telling the Lessor, while the server was down
 		e.HeldUntil, e.Reserved = now.Add(ReserveTime), true
 	}
 	l.update(e.Key, func(entry *entry) {
@@ -147,8 +145,7 @@ func (l *Lessor) outlast(e entry, now time.Time) entry {
 	return e
 }
 
-// openOrClose binds the port of a lease that should be and is not, or the other way
-// round. It needs the turn.
+// openOrClose opens the port of a lease that should be open but is not, or the reverse. It needs the turn.
 func (l *Lessor) openOrClose(e entry) entry {
 	_, sensible := l.available(e.Port)
 	switch {
@@ -170,11 +167,11 @@ func (l *Lessor) forgetStray(key Key, port uint16) {
 	delete(l.avoid, port)
 }
 
-// noteStore keeps track of whether the store works, and logs when that changes. It
-// reports whether err is nil.
+// noteStore keeps track of whether the store works, and logs when that changes. It reports whether err is
+// nil.
 func (l *Lessor) noteStore(ctx context.Context, err error) (ok bool) {
 	if errors.Is(err, ErrTaken) || errors.Is(ctx.Err(), context.Canceled) {
-		return err == nil // it works, or nobody waits for it
+		return err == nil // it works, or nobody is waiting for it
 	}
 	l.mu.Lock()
 	was := l.storeFailing
@@ -185,7 +182,7 @@ func (l *Lessor) noteStore(ctx context.Context, err error) (ok bool) {
 	l.mu.Unlock()
 	switch {
 	case err != nil && !was:
-		l.log.Error("the leases cannot be stored; the ones in use go on, and it is tried again", "err", err)
+		l.log.Error("the leases cannot be stored; those in use go on, and it will be retried", "err", err)
 	case err == nil && was:
 		l.log.Info("the leases can be stored again")
 	}

@@ -2,14 +2,14 @@ package lease
 
 import "time"
 
-// obstacle is why a port could not be had, and until when it is not tried again
-// unless somebody asks for it by number.
+// obstacle is why a port could not be opened, and until when it is tried only if somebody asks for it by
+// number.
 type obstacle struct {
 	cause error
 	until time.Time
 }
 
-// get returns a copy of the entry of key; its zero value if there is none.
+// get returns a copy of the entry of key; zero if there is none.
 func (l *Lessor) get(key Key) (e entry, found bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -43,8 +43,8 @@ func (l *Lessor) deleteLocked(key Key) {
 	}
 }
 
-// succeed makes e the entry of its key, and ends the one whose port it takes over, if
-// from is one. It needs the turn.
+// succeed makes e the entry of its key, and ends the entry of from, if there is one, whose port it takes
+// over. It needs the turn.
 func (l *Lessor) succeed(from Key, e entry) {
 	l.mu.Lock()
 	l.deleteLocked(from)
@@ -72,9 +72,9 @@ func (l *Lessor) remove(e entry) {
 	delete(l.owners, e.Port)
 }
 
-// doubt notes that the store may have another record of key than memory, perhaps
-// with this port. Run settles it.
-func (l *Lessor) doubt(key Key, port uint16) {
+// markUnsure notes that the store's record of key may differ from memory, perhaps with this port. Run
+// resolves that.
+func (l *Lessor) markUnsure(key Key, port uint16) {
 	l.mu.Lock()
 	if e := l.entries[key]; e != nil {
 		e.unsure = true
@@ -85,8 +85,7 @@ func (l *Lessor) doubt(key Key, port uint16) {
 	l.wakeRun()
 }
 
-// available reports whether nobody has the port, and nothing speaks against it at
-// the moment.
+// available reports whether nobody has the port, and whether it has no obstacle at the moment.
 func (l *Lessor) available(port uint16) (free, sensible bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -94,7 +93,7 @@ func (l *Lessor) available(port uint16) (free, sensible bool) {
 	return !owned, !l.avoid[port].until.After(time.Now())
 }
 
-// obstruct lets the port be passed over for a while. It reports whether that is new.
+// obstruct makes the port be skipped for a while. It reports whether that is new.
 func (l *Lessor) obstruct(port uint16, cause error, pause time.Duration) (first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -103,7 +102,7 @@ func (l *Lessor) obstruct(port uint16, cause error, pause time.Duration) (first 
 	return !known
 }
 
-// clear ends what obstruct began.
+// clear undoes obstruct.
 func (l *Lessor) clear(port uint16) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

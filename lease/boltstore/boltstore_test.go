@@ -106,7 +106,7 @@ func TestOneProcess(t *testing.T) {
 	t.Parallel()
 	path := newPath(t)
 	first := mustOpen(t, path)
-	wantRefused(t, path, "another process has it open", "another apquic-server uses this data directory")
+	wantRefused(t, path, "another process has it open", "another apquic-server is using this data directory")
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,13 +1,11 @@
-// Package boltstore keeps leases in one file, with bbolt: the [lease.Store] of a
-// server that is alone.
+// Package boltstore keeps leases in one file, with bbolt: the [lease.Store] of a single server.
 //
-// The file has four buckets. "meta" says which format the file has. "leases" has a
-// record in JSON for each key, under the 32 bytes of the node id and the name of
-// the service. "ports" has that key for each leased port, under two bytes, big
-// endian, so that one look in the same transaction tells who has a port, and
-// reading it in order gives the leases by port. "history" has, under the same two
-// bytes, a record in JSON of the last lease that a port had before.
+// The file has four buckets. "meta" has the format of the file. "leases" has a JSON record for each key,
+// under the 32 bytes of the node id and the name of the service. "ports" has that key for each leased port,
+// under two bytes, big endian, so that one lookup in the same transaction says who has a port, and reading in
+// order gives the leases by port. "history" has, under the same two bytes, a JSON record of the last lease
+// that a port had before.
 //
-// The package decides nothing about leases, and never leaves out, repairs or
-// replaces what it cannot read: that would give somebody's port away.
+// The package must not decide anything about leases, nor skip, repair or replace what it cannot read, which
+// could give somebody's port away.
 package boltstore

@@ -10,14 +10,14 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// makeFile makes the file if there is none, and leaves one alone that there is. The file gets its name when it is
-// complete: a disk that is full, or a power cut, leaves nothing that could not be opened later.
+// makeFile creates the file if it is missing, and does not touch an existing one. The file gets its name when
+// it is complete, so that a full disk or a power cut leaves nothing that could not be opened later.
 func makeFile(path string, options bbolt.Options) error {
 	switch info, err := os.Stat(path); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return err
-	case info.Size() == 0: // nothing was ever in it
+	case info.Size() == 0: // it was never written
 		if err := os.Remove(path); err != nil {
 			return err
 		}
@@ -32,7 +32,7 @@ func makeFile(path string, options bbolt.Options) error {
 		return err
 	}
 	temporary := file.Name()
-	defer os.Remove(temporary) // gone already if place renamed it
+	defer os.Remove(temporary) // already gone if place renamed it
 	if err := file.Close(); err != nil {
 		return err
 	}
@@ -50,8 +50,8 @@ func makeFile(path string, options bbolt.Options) error {
 	return nil
 }
 
-// place gives temporary the name path. It overwrites nothing, except where there are no hard links: on some memory
-// cards, where another first start would have to come at the same moment.
+// place gives temporary the name path. It overwrites nothing, except where there are no hard links, as on
+// some memory cards, and only if another first start comes at the same moment.
 func place(temporary, path string) error {
 	if err := os.Link(temporary, path); err == nil || errors.Is(err, fs.ErrExist) {
 		return err
@@ -59,8 +59,8 @@ func place(temporary, path string) error {
 	return os.Rename(temporary, path)
 }
 
-// syncFolder makes the name of a new file durable. Not every system can do that
-// with a folder, and none needs it to go on.
+// syncFolder makes the name of a new file durable. Not every system can do that with a folder, so errors are
+// ignored.
 func syncFolder(path string) {
 	if folder, err := os.Open(path); err == nil {
 		folder.Sync()

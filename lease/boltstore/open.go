@@ -18,7 +18,7 @@ import (
 	"apquic/lease"
 )
 
-// lockTimeout is how long Open waits for another process to let go of the file.
+// lockTimeout is how long Open waits for another process to release the file.
 const lockTimeout = time.Second
 
 var (
@@ -28,8 +28,8 @@ var (
 	historyBucket = []byte("history")
 
 	formatKey = []byte("format")
-	format    = []byte("2") // of this file; another one is refused
-	formerly  = []byte("1") // is brought up to date: it lacks a bucket, and its records some fields
+	format    = []byte("2") // of this file; any other is refused
+	formerly  = []byte("1") // is upgraded: it lacks a bucket, and its records lack some fields
 )
 
 // store is the file. Its fields never change.
@@ -38,9 +38,9 @@ type store struct {
 	path string
 }
 
-// Open opens the file, or creates it for its owner alone (mode 0600), and checks
-// everything in it. One process at a time can have it open. The errors say what is
-// wrong with the file and, by a Hint method, what to do.
+// Open opens the file, or creates it for its owner alone (mode 0600), and checks everything in it. Only one
+// process at a time can have it open. Errors say what is wrong with the file and, in a Hint method, what to
+// do.
 func Open(path string) (lease.Store, error) {
 	return open(path, bbolt.Options{})
 }
@@ -56,7 +56,7 @@ func open(path string, options bbolt.Options) (*store, error) {
 	return s, nil
 }
 
-// openFile opens what is there.
+// openFile opens an existing file.
 func openFile(path string, options bbolt.Options) (*store, error) {
 	var file *os.File
 	options.Timeout = lockTimeout
@@ -73,7 +73,7 @@ func openFile(path string, options bbolt.Options) (*store, error) {
 	})
 	if err != nil {
 		if file != nil {
-			file.Close() // bbolt leaves it open, and locked, when it panics
+			file.Close() // bbolt leaves it open and locked when it panics
 		}
 		return nil, err
 	}
@@ -125,8 +125,8 @@ func create(tx *bbolt.Tx) error {
 	return tx.Bucket(metaBucket).Put(formatKey, format)
 }
 
-// guard turns what bbolt does about a damaged file into an error: it panics, or
-// reads memory that is not there since the file is too short.
+// guard turns bbolt's reaction to a damaged file into an error: it panics, or reads beyond the mapping
+// because the file is too short.
 func guard(access func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -137,8 +137,7 @@ func guard(access func() error) (err error) {
 	return access()
 }
 
-// explain adds the file, what was being done and, if something is to be done about
-// it, what.
+// explain adds the file, what was being done and, if there is something to do about it, a hint.
 func (s *store) explain(doing string, err error) error {
 	if err == nil || errors.Is(err, lease.ErrConflict) || errors.Is(err, lease.ErrTaken) {
 		return err
@@ -146,7 +145,7 @@ func (s *store) explain(doing string, err error) error {
 	advice := ""
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		err, advice = errors.New("another process has it open"), "another apquic-server uses this data directory: stop it, or choose another with --data-dir"
+		err, advice = errors.New("another process has it open"), "another apquic-server is using this data directory: stop it, or choose another with --data-dir"
 	case errors.Is(err, errFormat):
 		advice = "use the version of apquic-server that wrote the file, or choose another --data-dir"
 	case errors.Is(err, errDamaged), errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):

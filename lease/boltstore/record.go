@@ -13,22 +13,22 @@ import (
 	"apquic/lease"
 )
 
-// maxRecord bounds a record, in bytes: the longest names in JSON, with every byte escaped, and the rest.
+// maxRecord bounds a record, in bytes: the longest names in JSON with every byte escaped, plus the rest.
 const maxRecord = 16 << 10
 
 var (
 	errDamaged = errors.New("the file is damaged")
-	errFormat  = errors.New("the file is of another program or version")
+	errFormat  = errors.New("the file belongs to another program or version")
 )
 
-// record is the encoding of a lease. The node and the service are in its
-// key, too: here they are for people, and for a check.
+// record is the encoding of a lease. The node and the service are also in its key; here they are for people,
+// and for a check.
 type record struct {
 	Node      certs.NodeID `json:"node"`
 	Service   string       `json:"service"`
 	Port      uint16       `json:"port"`
 	Origin    string       `json:"origin"`
-	HeldUntil time.Time    `json:"heldUntil,omitzero"` // not there: attached
+	HeldUntil time.Time    `json:"heldUntil,omitzero"` // missing: attached
 	Kept      bool         `json:"kept,omitzero"`
 	Reserved  bool         `json:"reserved,omitzero"`
 	Revision  uint64       `json:"revision"`
@@ -49,7 +49,7 @@ func encode(l lease.Lease) ([]byte, error) {
 	})
 }
 
-// ended is the encoding of a lease that is over. The port is in its key, too.
+// ended is the encoding of a lease that has ended. The port is also in its key.
 type ended struct {
 	Port    uint16       `json:"port"`
 	Node    certs.NodeID `json:"node"`
@@ -62,7 +62,7 @@ func encodeEnded(e lease.Ended) ([]byte, error) {
 	return json.Marshal(ended{Port: e.Port, Node: e.Node, Service: e.Service, At: e.At.UTC(), Reason: e.Reason})
 }
 
-// decodeEnded reads what encodeEnded made, from under the key.
+// decodeEnded decodes the result of encodeEnded stored under key.
 func decodeEnded(key, data []byte) (lease.Ended, error) {
 	var r ended
 	if err := decodeJSON(data, &r); err != nil {
@@ -78,7 +78,7 @@ func decodeEnded(key, data []byte) (lease.Ended, error) {
 	return e, nil
 }
 
-// decodeJSON reads a record strictly: a field that it does not know may mean anything.
+// decodeJSON decodes a record strictly, since an unknown field may mean anything.
 func decodeJSON(data []byte, record any) error {
 	if len(data) > maxRecord {
 		return fmt.Errorf("%w: a record has %d bytes", errDamaged, len(data))

@@ -23,7 +23,7 @@ func (s *store) Move(ctx context.Context, from, l lease.Lease, ended ...lease.En
 	return s.write(ctx, l, ended, func(tx *bbolt.Tx) error { return remove(tx, from.Key, from.Revision) })
 }
 
-// write puts l, after something else in the same transaction.
+// write puts l, after first in the same transaction.
 func (s *store) write(ctx context.Context, l lease.Lease, ended []lease.Ended, first func(*bbolt.Tx) error) (lease.Lease, error) {
 	if err := l.Validate(); err != nil {
 		return lease.Lease{}, s.explain("writing", err)
@@ -131,7 +131,7 @@ func (s *store) List(ctx context.Context) ([]lease.Lease, error) {
 	return leases, s.explain("reading", err)
 }
 
-// list reads by port, and checks that both buckets say the same.
+// list reads by port, and checks that both buckets agree.
 func (s *store) list(ctx context.Context) (leases []lease.Lease, err error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -209,8 +209,7 @@ func (s *store) Close() error {
 	return s.explain("closing", s.db.Close())
 }
 
-// update runs a transaction. Waiting for the one before it is short; once begun,
-// it does not end for ctx.
+// update runs a transaction. The wait for the previous one is short; once begun, ctx does not end it.
 func (s *store) update(ctx context.Context, change func(*bbolt.Tx) error) error {
 	return guard(func() error {
 		if ctx.Err() != nil {

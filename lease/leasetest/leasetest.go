@@ -1,5 +1,5 @@
-// Package leasetest has the tests that every [lease.Store] must pass. It tests
-// what the comment of that interface says, and nothing that it leaves open.
+// Package leasetest has the tests that every [lease.Store] must pass. It tests what the comments of that
+// interface say, and nothing that they leave open.
 package leasetest
 
 import (
@@ -14,9 +14,8 @@ import (
 	"apquic/lease"
 )
 
-// Run tests a Store. open returns an empty one; whoever opens it sees to it that it
-// is closed at the end of the test, and Run may close it before. reopen opens again
-// what a closed store has kept; it is nil for a store that keeps nothing.
+// Run tests a Store. open returns an empty one and closes it at the end of the test; Run may close it
+// earlier. reopen reopens a closed store with its content; it is nil for a store that keeps nothing.
 func Run(t *testing.T, open func(t *testing.T) lease.Store, reopen func(t *testing.T, closed lease.Store) lease.Store) {
 	for name, test := range map[string]func(t *testing.T, store lease.Store){
 		"create":    testCreate,
@@ -48,7 +47,7 @@ func Run(t *testing.T, open func(t *testing.T) lease.Store, reopen func(t *testi
 	}
 }
 
-// Key returns one of many keys: of node number n, with the service name given.
+// Key returns the key of node number n and the given service name.
 func Key(n byte, service string) lease.Key {
 	return lease.Key{Node: certs.NodeID{n, 31: 1}, Service: service}
 }
@@ -154,7 +153,7 @@ func testMove(t *testing.T, store lease.Store) {
 	wantList(t, store, other, l)
 }
 
-// testRename: a record follows another one at its port, at once.
+// testRename: a record replaces another one at its port in one step.
 func testRename(t *testing.T, store lease.Store) {
 	web := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Port: 20000})
 	ssh := mustPut(t, store, lease.Lease{Key: Key(1, "ssh"), Port: 20001})
@@ -181,7 +180,7 @@ func testRename(t *testing.T, store lease.Store) {
 	wantList(t, store, moved, ssh, other)
 	wantError(t, "Move again", move(web, site), lease.ErrConflict)
 
-	ssh.Port = 20000 // a record that there is takes the place of another
+	ssh.Port = 20000 // an existing record replaces another
 	if moved, err = store.Move(t.Context(), moved, ssh); err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +188,7 @@ func testRename(t *testing.T, store lease.Store) {
 	mustPut(t, store, lease.Lease{Key: Key(3, "web"), Port: 20001}) // free again
 }
 
-// testHistory: the last thing that ended at a port is known, if it did end.
+// testHistory: the last lease that ended at a port is known, if it did end.
 func testHistory(t *testing.T, store lease.Store) {
 	want := func(want ...lease.Ended) {
 		t.Helper()
@@ -255,7 +254,7 @@ func testDelete(t *testing.T, store lease.Store) {
 	wantList(t, store, mustPut(t, store, lease.Lease{Key: Key(2, "web"), Port: 20000}), stays)
 }
 
-// testRevisions: who has the revision of a deleted record must not match its successor.
+// testRevisions: the revision of a deleted record must not match its successor.
 func testRevisions(t *testing.T, store lease.Store) {
 	seen := make(map[uint64]bool)
 	for range 5 {
@@ -297,7 +296,7 @@ func testList(t *testing.T, store lease.Store) {
 	wantList(t, store, want...)
 }
 
-// testClaimants: of many who want one port, one gets it.
+// testClaimants: of many claimants of one port, one gets it.
 func testClaimants(t *testing.T, store lease.Store) {
 	const claimants = 50
 	results := make([]error, claimants)
@@ -325,7 +324,7 @@ func testClaimants(t *testing.T, store lease.Store) {
 	}
 }
 
-// testWriters: of many who replace one revision, one does.
+// testWriters: of many writers that replace one revision, one succeeds.
 func testWriters(t *testing.T, store lease.Store) {
 	l := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Port: 20000})
 	var group sync.WaitGroup
