@@ -190,7 +190,7 @@ func TestRangeChangedIsTold(t *testing.T) {
 		if n := w.logged.count(moved); n != 2 {
 			t.Errorf("told %d times, want by both sides", n)
 		}
-		if n := w.logged.count(`reason="the server's ports are 30000-30010 now"`); n != 2 {
+		if n := w.logged.count(`reason="the server's ports are now 30000-30010"`); n != 2 {
 			t.Errorf("explained %d times", n)
 		}
 	})
