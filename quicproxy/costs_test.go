@@ -110,8 +110,8 @@ func TestBadNames(t *testing.T) {
 		if n := w.logged.told() - before; n > 15 {
 			t.Errorf("%d lines", n)
 		}
-		if !strings.Contains(w.logged.String(), "lines like this one were left out") {
-			t.Error("nobody is told that lines were left out")
+		if !strings.Contains(w.logged.String(), "lines like this one were suppressed") {
+			t.Error("nobody is told that lines were suppressed")
 		}
 	})
 }

@@ -20,7 +20,7 @@ func TestNoDescriptorForLease(t *testing.T) {
 			c.ListenPublic = func(port uint16) (net.Listener, error) { listened.Add(1); return listen(port) }
 		})
 		clients := server.server.Inspect().Clients
-		clients.Lend(clients.MayLend() - 2)
+		clients.Reserve(clients.MayReserve() - 2)
 		var services []func(*NodeConfig)
 		for i := range 3 {
 			services = append(services, expose(fmt.Sprint("s", i), web))
@@ -40,7 +40,7 @@ func TestNoDescriptorForLease(t *testing.T) {
 			t.Errorf("%d errors were logged", n)
 		}
 		exchange(t, w.visit("20000"), "goes on")
-		clients.Lend(-1) // as if a lease had ended
+		clients.Reserve(-1) // as if a lease had ended
 		node.leases.wait(t, 3)
 	})
 }

@@ -7,29 +7,30 @@ import (
 )
 
 const (
-	// A relay whose reader does not read holds at most its stream window of memory at the receiver. It
-	// starts with InitialStreamWindow, so that a thousand stalled relays are cheap, and quic-go doubles it, up to
-	// MaxStreamWindow, only for relays that are read: 4 MiB is the bandwidth-delay product of 160 Mbit/s at 200 ms.
+	// A relay whose reader does not read holds at most its stream window of memory at the receiver. The
+	// window starts at InitialStreamWindow, so that a thousand stalled relays are cheap, and quic-go doubles
+	// it, up to MaxStreamWindow, only for relays that are read: 4 MiB is the bandwidth-delay product of 160
+	// Mbit/s at 200 ms.
 	InitialStreamWindow = 64 << 10
 	MaxStreamWindow     = 4 << 20
 
-	// The connection window counts the unread bytes of all streams together. Were it ever the tighter
+	// The connection window counts the unread bytes of all streams together. If it were ever the tighter
 	// limit, a few stalled relays would stop all others, so it is out of reach: flow control never couples
-	// relays. What protects the memory are the stream windows and the number of streams.
+	// relays. Stream windows and the number of streams protect the memory.
 	connectionWindow = 1 << 40
 
-	// maxStripes is how many relays may be striped at once over a connection; others wait until one has nothing to send.
+	// maxStripes is how many relays can be striped over a connection at once; others wait until one has
+	// nothing to send.
 	maxStripes = 256
 	// MaxRelays is how many relays a node accepts at once on a connection.
 	MaxRelays = 1 << 14
 
-	// A node never changes its packet size: path MTU discovery learned on one path would make the
-	// connection silent on the next one with a smaller MTU. 1252 fits everywhere but on IPv6 over a
-	// 1280-byte link (1232).
+	// A node never changes its packet size: one learned by path MTU discovery would silence the connection on
+	// the next path with a smaller MTU. 1252 fits everywhere except on IPv6 over a 1280-byte link (1232).
 	nodePacketSizeIPv4 = 1252
 	nodePacketSizeIPv6 = 1232
 
-	// ServerConnectionIDLength is eight bytes for ever: a stateless reset finds its connection by them.
+	// ServerConnectionIDLength must never change: a stateless reset finds its connection by these bytes.
 	ServerConnectionIDLength = 8
 	// NodeConnectionIDLength is enough for a node, which has few connections.
 	NodeConnectionIDLength = 4
@@ -37,7 +38,8 @@ const (
 	serverHandshakeTimeout = 5 * time.Second
 )
 
-// baseConfig has what both sides share. Tickets and 0-RTT stay off: replayed control messages have no use.
+// baseConfig is what both sides share. Tickets and 0-RTT stay off, so that control messages cannot be
+// replayed.
 func baseConfig(idleTimeout time.Duration) *quic.Config {
 	return &quic.Config{
 		Versions:                       []quic.Version{quic.Version1},
@@ -52,7 +54,7 @@ func baseConfig(idleTimeout time.Duration) *quic.Config {
 	}
 }
 
-// ServerQUICConfig allows one stream from the node, the control stream: relays are opened by the server.
+// ServerQUICConfig allows one stream from the node, the control stream, since the server opens relays.
 func ServerQUICConfig(idleTimeout time.Duration) *quic.Config {
 	c := baseConfig(idleTimeout)
 	c.HandshakeIdleTimeout = serverHandshakeTimeout
@@ -60,9 +62,8 @@ func ServerQUICConfig(idleTimeout time.Duration) *quic.Config {
 	return c
 }
 
-// NodeQUICConfig has a keepalive of QUIC's own only as a safety net; the Keepalive message does the work. It
-// comes after half of the idle timeout, or of the server's if that is shorter: later than any Keepalive that is
-// learned.
+// NodeQUICConfig has QUIC's own keepalive only as a safety net; the Keepalive message does the work. It comes
+// after half of the shorter idle timeout of both sides, later than any learned Keepalive.
 func NodeQUICConfig(idleTimeout, handshakeTimeout time.Duration, ipv6 bool) *quic.Config {
 	c := baseConfig(idleTimeout)
 	c.HandshakeIdleTimeout = handshakeTimeout

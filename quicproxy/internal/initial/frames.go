@@ -22,9 +22,10 @@ const (
 
 var salt = []byte{0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17, 0x9a, 0xe6, 0xa4, 0xc8, 0x0c, 0xad, 0xcc, 0xbb, 0x7f, 0x0a}
 
-// CryptoFrames counts the CRYPTO frames in the Initial packets of the datagram. The keys of a connection come from the
-// connection id that its client made up: ids are those that it may be, beside the one that the packet is sent to. false:
-// a packet cannot be decrypted with any of them, or has what no Initial may have.
+// CryptoFrames counts the CRYPTO frames in the Initial packets of the datagram. The keys of a connection are
+// derived from the connection id that its client made up: ids are candidates for it, beside the one that the
+// packet is sent to. false: a packet cannot be decrypted with any of them, or contains what no Initial may
+// contain.
 func (d *Datagram) CryptoFrames(ids ...string) (count int, ok bool) {
 	ids = append([]string{string(d.To)}, ids...)
 	for _, p := range d.initials {
@@ -56,7 +57,7 @@ type keys struct {
 }
 
 func newKeys(id string) keys {
-	secret, _ := hkdf.Extract(sha256.New, []byte(id), salt) // the lengths that are wrong for HKDF and AES do not occur
+	secret, _ := hkdf.Extract(sha256.New, []byte(id), salt) // lengths that are invalid for HKDF and AES do not occur
 	client := expand(secret, "client in", 32)
 	block, _ := aes.NewCipher(expand(client, "quic key", 16))
 	aead, _ := cipher.NewGCM(block)
@@ -72,8 +73,8 @@ func expand(secret []byte, label string, size int) []byte {
 	return key
 }
 
-// open decrypts a packet and leaves its bytes as they are. Packet numbers begin with 0 in each connection, and no client
-// sends as many Initial packets as would not fit the shortest form, so that form is taken for the whole number.
+// open decrypts a packet without changing its bytes. Packet numbers start at 0 in each connection, and no
+// client sends more Initial packets than fit the shortest form, so that form is taken as the whole number.
 func (p packet) open(k keys) (payload []byte, ok bool) {
 	const numberSize, sampleSize = 4, 16
 	if len(p.bytes) < p.number+numberSize+sampleSize {
@@ -96,7 +97,8 @@ func (p packet) open(k keys) (payload []byte, ok bool) {
 	return payload, err == nil
 }
 
-// countCrypto counts the CRYPTO frames of a payload; false: it has others than an Initial may have, or a broken one.
+// countCrypto counts the CRYPTO frames of a payload; false: it has frames that no Initial may have, or an
+// invalid one.
 func countCrypto(b []byte) (count int, ok bool) {
 	for len(b) > 0 {
 		kind := b[0]
@@ -124,7 +126,7 @@ func countCrypto(b []byte) (count int, ok bool) {
 	return count, true
 }
 
-// skipAck drops an ACK frame behind its type (RFC 9000 section 19.3).
+// skipAck drops an ACK frame after its type (RFC 9000 section 19.3).
 func skipAck(b []byte, ecn bool) (rest []byte, ok bool) {
 	if b, ok = skip(b, 2); !ok {
 		return nil, false

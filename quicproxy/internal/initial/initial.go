@@ -1,8 +1,8 @@
-// Package initial reads the datagrams with which clients begin QUIC connections (RFC 9000, RFC 9001), before QUIC has
-// them: which packets are in them, and how many CRYPTO frames, of which QUIC keeps each. Anybody who sees an Initial
-// packet can decrypt it.
+// Package initial reads the datagrams with which clients begin QUIC connections (RFC 9000, RFC 9001), before
+// QUIC gets them: which packets are in them, and how many CRYPTO frames, each of which QUIC keeps. Anybody
+// who sees an Initial packet can decrypt it.
 //
-// It is pure: it keeps nothing, knows no connection and no limit, and believes nothing that is not authenticated.
+// It is pure: it must not keep state, know connections or limits, or trust anything unauthenticated.
 package initial
 
 import (
@@ -17,17 +17,17 @@ const (
 	minSize = 1200
 )
 
-// Datagram is what stands in a datagram of a client outside of encryption. It refers to the datagram's bytes.
+// Datagram is the unencrypted part of a client's datagram. It refers to the datagram's bytes.
 type Datagram struct {
 	To, From []byte // connection ids of the first packet
-	Initial  bool   // the first packet is an Initial, and the datagram as large as one must be
-	// Bytes of the packets of the handshake, and of what has a short header and follows them.
+	Initial  bool   // the first packet is an Initial, and the datagram is as large as required
+	// Bytes of Handshake packets, and of packets with a short header after them.
 	Handshake, Short int
 
 	initials []packet
 }
 
-// packet is an Initial, from its first byte on.
+// packet is an Initial packet from its first byte.
 type packet struct {
 	bytes  []byte
 	number int // where its packet number is
@@ -36,13 +36,13 @@ type packet struct {
 // IsLong reports whether a datagram begins with a packet that has a long header. It must not be empty.
 func IsLong(datagram []byte) bool { return datagram[0]&0x80 != 0 }
 
-// Parse reads the packets of a datagram, the first of which has a long header; false: it is none of QUIC version 1, or
-// has a packet that no client sends who does not resume a session.
+// Parse reads the packets of a datagram, the first of which has a long header; false: it is not QUIC version
+// 1, or has a packet that only a client that resumes a session would send.
 func Parse(b []byte) (d Datagram, ok bool) {
 	size := len(b)
 	for first := true; len(b) > 0; first = false {
 		if !IsLong(b) {
-			if b[0]&0x40 != 0 { // else it is padding
+			if b[0]&0x40 != 0 { // otherwise it is padding
 				d.Short = len(b)
 			}
 			break
@@ -81,13 +81,13 @@ func Begins(datagram []byte) bool {
 	return ok && kind == typeInitial
 }
 
-// ConnectionIDs returns those of a packet with a long header; false: it is none of QUIC version 1.
+// ConnectionIDs returns those of a packet with a long header; false: it is not QUIC version 1.
 func ConnectionIDs(b []byte) (to, from []byte, ok bool) {
 	_, to, from, _, ok = parseHeader(b)
 	return to, from, ok
 }
 
-// parseHeader reads what all packets with a long header have.
+// parseHeader reads what all packets with a long header have in common.
 func parseHeader(b []byte) (kind byte, to, from, rest []byte, ok bool) {
 	if len(b) < 7 || b[0]&0xc0 != 0xc0 || string(b[1:5]) != "\x00\x00\x00\x01" {
 		return 0, nil, nil, nil, false
@@ -102,7 +102,7 @@ func parseHeader(b []byte) (kind byte, to, from, rest []byte, ok bool) {
 	return kind, to, from, rest, true
 }
 
-// cut splits off bytes that follow their length.
+// cut splits off bytes preceded by their length.
 func cut(b []byte) (head, rest []byte, ok bool) {
 	length, n, err := quicvarint.Parse(b)
 	if err != nil || length > uint64(len(b)-n) {
@@ -111,7 +111,7 @@ func cut(b []byte) (head, rest []byte, ok bool) {
 	return b[n : n+int(length)], b[n+int(length):], true
 }
 
-// skip drops so many varints.
+// skip drops count varints.
 func skip(b []byte, count uint64) (rest []byte, ok bool) {
 	for ; count > 0; count-- {
 		_, n, err := quicvarint.Parse(b)

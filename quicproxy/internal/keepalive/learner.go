@@ -7,30 +7,30 @@ import (
 	"time"
 )
 
-// maxBindings bounds how many networks a node remembers.
+// maxBindings is how many networks a node remembers.
 const maxBindings = 64
 
-// Store remembers NATBindings across restarts of a node. Losing them costs some traffic only. Save gets all of them, the one
-// that was found last at the end.
+// Store remembers NATBindings across restarts of a node. Losing them costs only some traffic. Save gets all
+// of them, the most recently found last.
 type Store interface {
 	Load() ([]NATBinding, error)
 	Save([]NATBinding) error
 }
 
-// Learner is what a node knows of the NATs that it was behind. The Schedules of its connections share it.
+// Learner is what a node knows about the NATs it has been behind. The Schedules of its connections share it.
 type Learner struct {
 	store Store // nil: in memory only
 	log   *slog.Logger
 
-	saving sync.Mutex // held while store writes, so that what is newer is written later; comes before mu
+	saving sync.Mutex // held while store writes, so that newer data is written later; taken before mu
 
 	mu       sync.Mutex
-	bindings []NATBinding // the one that was found last at the end
+	bindings []NATBinding // the most recently found last
 	unsaved  bool
-	trying   bool // a connection has begun a try
+	trying   bool // a connection is trying an idle time
 }
 
-// NewLearner returns a Learner that knows nothing. A nil store stands for none.
+// NewLearner returns a Learner that knows nothing. store may be nil.
 func NewLearner(store Store, log *slog.Logger) *Learner {
 	return &Learner{store: store, log: log}
 }
@@ -66,7 +66,7 @@ func (l *Learner) save() {
 	}
 }
 
-// get returns what is known of a network, which may be nothing.
+// get returns what is known about a network, which may be nothing.
 func (l *Learner) get(network string) NATBinding {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -80,7 +80,7 @@ func (l *Learner) getLocked(network string) NATBinding {
 	return NATBinding{Network: network}
 }
 
-// update changes what is known of a network. If there are too many, the oldest is forgotten.
+// update changes what is known about a network. If there are too many, the oldest is forgotten.
 func (l *Learner) update(network string, change func(NATBinding) NATBinding) (after NATBinding) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -94,7 +94,7 @@ func (l *Learner) update(network string, change func(NATBinding) NATBinding) (af
 	return after
 }
 
-// lost notes that the mapping of a connection was lost that should have been kept.
+// lost notes that a connection's mapping was lost although it should have been kept.
 func (l *Learner) lost(now time.Time, network string) {
 	var before NATBinding
 	after := l.update(network, func(b NATBinding) NATBinding {
@@ -105,7 +105,8 @@ func (l *Learner) lost(now time.Time, network string) {
 		"network", network, "proven", before.Proven, "losses", after.Losses)
 }
 
-// distrust has what is known of a network proven again before it is used. That is not worth a write to a disk.
+// distrust requires what is known about a network to be proven again before it is used. That is not worth a
+// disk write.
 func (l *Learner) distrust(network string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -118,7 +119,7 @@ func (l *Learner) indexLocked(network string) int {
 	return slices.IndexFunc(l.bindings, func(b NATBinding) bool { return b.Network == network })
 }
 
-// beginTry reports whether a connection may try something now. One does at a time, and calls endTry.
+// beginTry reports whether a connection may start a try now. Only one does at a time, and it calls endTry.
 func (l *Learner) beginTry() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -2,16 +2,17 @@ package keepalive
 
 import "net/netip"
 
-// Path is the way that the packets of a connection take. Two that are equal are the same path.
+// Path identifies the network path of a connection's packets. Equal values are the same path.
 type Path struct {
 	observed netip.AddrPort // where the server sees the connection come from; invalid: it did not say
 	source   netip.Addr     // of this machine
 	sockets  uint64
-	network  string // names the network that the machine is in; empty: it is not known
+	network  string // names the machine's present network; empty: unknown
 }
 
-// NewPath takes the address that the server has observed, as it says it, the address of this machine that packets leave
-// from, and how many sockets the connection has left behind: a new socket has another mapping, though none was lost.
+// NewPath takes the address observed by the server, in its spelling, the local address that packets are sent
+// from, and how many sockets the connection has replaced: a new socket has a new mapping, although none was
+// lost.
 func NewPath(observed string, source netip.Addr, sockets uint64) Path {
 	address, err := netip.ParseAddrPort(observed)
 	if err != nil {
@@ -21,8 +22,8 @@ func NewPath(observed string, source netip.Addr, sockets uint64) Path {
 	return Path{observed: address, source: source, sockets: sockets, network: network(address.Addr(), source)}
 }
 
-// network names a network by the addresses of a machine in it, as seen from outside and inside. Outside an address of IPv6
-// stands for its /64, in which a machine takes new addresses by itself (RFC 8981).
+// network names a network by the addresses of a machine in it, as seen from outside and inside. An outside
+// IPv6 address stands for its /64, in which a machine chooses new addresses by itself (RFC 8981).
 func network(outside, inside netip.Addr) string {
 	if outside.Is6() {
 		prefix, _ := outside.Prefix(64)

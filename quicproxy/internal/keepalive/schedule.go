@@ -7,14 +7,14 @@ import (
 )
 
 const (
-	// A keepalive must be sent, and be answered after some tries, before the idle timeout: two fifths of it leave room for
-	// that, and for the transport's own after half of it.
+	// A keepalive must be sent, and be answered after some tries, before the idle timeout: two fifths of it
+	// leave room for that, and for the transport's own keepalive after half of it.
 	idleShare, idleShares = 2, 5
 	// minIdleTimeout is the shortest idle timeout that a server can have.
 	minIdleTimeout = 5 * time.Second
 )
 
-// state is what a Schedule knows of the path of its connection.
+// state is what a Schedule knows about its connection's path.
 //
 //	            the same path again              late, or uncertain
 //	          ┌────────────────────▶           ────────────────────▶
@@ -22,35 +22,36 @@ const (
 //	          ◀────────────────────           ◀────────────────────
 //	       another path, or no answer               the same path
 //
-// looking becomes unsettled for the same reasons as settled. What was learned is used while settled, and only then.
+// looking becomes unsettled for the same reasons as settled. What was learned is used only while settled.
 type state int
 
 const (
-	unsettled state = iota // not known, or it has just changed
+	unsettled state = iota // unknown, or it has just changed
 	looking                // known, but it may have changed: the next answer tells, and must come soon
 	settled                // known
 )
 
-// Schedule says how often one connection sends keepalives, and what is to be tried while it lives.
+// Schedule says how often one connection sends keepalives, and what to try while it lives.
 type Schedule struct {
 	fixed       time.Duration // 0: the interval is learned
 	least, most time.Duration // of the interval; most is 0 if nothing may be learned
 	learner     *Learner
-	changed     chan struct{} // has room for one: what Begin returns has changed
+	changed     chan struct{} // has room for one: the result of Begin has changed
 
-	mu      sync.Mutex // comes before the Learner's
+	mu      sync.Mutex // taken before the Learner's
 	path    Path
 	state   state
-	since   time.Time       // when state changed, or a try showed nothing
-	steady  context.Context // ends when state becomes unsettled: what is being tried now shows nothing
+	since   time.Time       // when state changed, or a try proved nothing
+	steady  context.Context // ends when state becomes unsettled: the current try proves nothing
 	disturb context.CancelFunc
 }
 
 // Fixed is the Schedule of a connection that learns nothing.
 func Fixed(interval time.Duration) *Schedule { return &Schedule{fixed: interval} }
 
-// Schedule is that of a connection that begins now on a path. own and peer are the idle timeouts of both ends, of which the
-// shorter counts; peer is 0 if the server does not say it, and then the interval stays at its default.
+// Schedule returns that of a connection that begins now on a path. own and peer are the idle timeouts of both
+// ends, the shorter of which counts; peer is 0 if the server does not say, and then the interval stays at its
+// default.
 func (l *Learner) Schedule(now time.Time, path Path, own, peer time.Duration) *Schedule {
 	s := &Schedule{learner: l, changed: make(chan struct{}, 1), path: path, since: now}
 	s.steady, s.disturb = context.WithCancel(context.Background())
@@ -69,7 +70,7 @@ func (l *Learner) Schedule(now time.Time, path Path, own, peer time.Duration) *S
 // Learns reports whether answers and tries change anything.
 func (s *Schedule) Learns() bool { return s.fixed == 0 }
 
-// Changed has something to receive when Begin is worth another call.
+// Changed receives when Begin should be called again.
 func (s *Schedule) Changed() <-chan struct{} { return s.changed }
 
 // Interval is the time to the next keepalive.
@@ -89,13 +90,13 @@ func (s *Schedule) intervalLocked() time.Duration {
 	return s.learnedLocked()
 }
 
-// learnedLocked is the interval for the network that the path is in.
+// learnedLocked is the interval for the network of the path.
 func (s *Schedule) learnedLocked() time.Duration {
 	return s.learner.get(s.path.network).interval(s.least, s.most)
 }
 
-// Answered is told that a keepalive was answered, and on which path by the answer. It is uncertain whether that still holds
-// if the server may have been about to find out that the node is elsewhere.
+// Answered is called when a keepalive was answered, with the path according to the answer. That is uncertain
+// if the server may have been about to learn that the node has moved.
 func (s *Schedule) Answered(now time.Time, path Path, uncertain bool) {
 	if s.Learns() {
 		s.answered(now, path, uncertain)
@@ -114,7 +115,7 @@ func (s *Schedule) answered(now time.Time, path Path, uncertain bool) {
 	case path == before && network != "":
 		s.becomeLocked(now, settled)
 	default:
-		// Another port for the same socket in the same network: the NAT lost the mapping that it had.
+		// A new port for the same socket in the same network: the NAT lost its mapping.
 		inPlace := path.sockets == before.sockets && network == before.network
 		if inPlace && s.state != unsettled && s.learnedLocked() > s.least {
 			s.learner.lost(now, network)
@@ -123,7 +124,7 @@ func (s *Schedule) answered(now time.Time, path Path, uncertain bool) {
 	}
 }
 
-// Late is told that something came, but the answer to a keepalive not in time.
+// Late is called when something came, but the answer to a keepalive did not come in time.
 func (s *Schedule) Late(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,7 +133,7 @@ func (s *Schedule) Late(now time.Time) {
 	}
 }
 
-// Unanswered is told that nothing came after a keepalive: there may be no mapping any longer.
+// Unanswered is called when nothing came after a keepalive: the mapping may be lost.
 func (s *Schedule) Unanswered(now time.Time) {
 	if !s.Learns() {
 		return

@@ -2,17 +2,18 @@ package limit
 
 import "time"
 
-// Account is what one owner of bytes holds: a node, or the address of a public client. Its fields belong to Memory.mu.
+// Account is what one owner of bytes holds: a node, or the address of a public client. Its fields belong to
+// Memory.mu.
 type Account struct {
 	memory   *Memory
 	group    *group
 	weight   int64
 	used     int64
-	leaving  int64                 // of that, by holdings that were told to go
+	leaving  int64                 // of that, in holdings that were returned by Excess
 	holdings map[*Holding]struct{} // those with bytes
 }
 
-// Open makes a holding, which somebody closes, for owner.
+// Open makes a holding for owner. The caller closes it.
 func (a *Account) Open(owner any) *Holding { return &Holding{Owner: owner, account: a} }
 
 // Weigh gives the account another weight.
@@ -33,7 +34,7 @@ func (a *Account) Used() int64 {
 	return a.used
 }
 
-// shareLocked is what the account has of the budget, if it is active or were.
+// shareLocked is the account's share of the budget, as if it were active.
 func (a *Account) shareLocked() int64 {
 	more := int64(0)
 	if a.used == 0 {
@@ -42,8 +43,8 @@ func (a *Account) shareLocked() int64 {
 	return max(a.group.shareLocked(a.memory.limit, more)*a.weight/(a.group.weights+more), 1)
 }
 
-// worstLocked is the holding with the greatest product of bytes and age, of those above their share of the account. What has
-// come just now is not without any age, or few old bytes would weigh more than many new ones.
+// worstLocked is the holding with the greatest product of bytes and age among those above their share of the
+// account. New bytes do not start at age 0; otherwise a few old bytes would outweigh many new ones.
 func (a *Account) worstLocked(now time.Duration, young bool) (worst *Holding) {
 	var most float64
 	share := a.shareLocked() / int64(len(a.holdings))
@@ -59,8 +60,8 @@ func (a *Account) worstLocked(now time.Duration, young bool) (worst *Holding) {
 	return worst
 }
 
-// group is accounts that share what one may have, such as those of the addresses of a network: together they have no more
-// weight than most.
+// group is a set of accounts with a common limit, such as those of a network's addresses: their total weight
+// counts for at most most.
 type group struct {
 	parent  *group // nil: it is all accounts
 	most    int64
@@ -71,7 +72,7 @@ func (m *Memory) accountIn(g *group, weight int) *Account {
 	return &Account{memory: m, group: g, weight: int64(max(weight, 1)), holdings: make(map[*Holding]struct{})}
 }
 
-// growLocked notes more weight of the active ones, or less.
+// growLocked adds weight of active members; it may be negative.
 func (g *group) growLocked(weight int64) {
 	for ; g != nil; g = g.parent {
 		before := min(g.weights, g.most)
@@ -80,7 +81,7 @@ func (g *group) growLocked(weight int64) {
 	}
 }
 
-// shareLocked is what the group has of a budget, if there were more weight in it.
+// shareLocked is the group's share of a budget, as if it had more weight.
 func (g *group) shareLocked(budget, more int64) int64 {
 	if g.parent == nil {
 		return budget

@@ -11,29 +11,29 @@ import (
 )
 
 const (
-	// addressShare is the part of all places that one client address can have, whatever the services, and nodeServices
-	// how many full services a node can have.
+	// One client address can have one in addressShare of all places, over all services; a node can have
+	// nodeServices full services.
 	addressShare, nodeServices = 4, 2
-	// lendShare is the part of all places that is never lent.
-	lendShare = 4
+	// reserveShare: one in reserveShare of all places is never reserved.
+	reserveShare = 4
 )
 
-// Why a client gets no place.
+// Reasons why a client gets no place.
 var (
-	ErrServiceFull = errors.New("the service has as many clients as it may have")
-	ErrNodeFull    = errors.New("the node has as many clients as it may have")
-	ErrAddressFull = errors.New("the address has as many connections as it may have")
-	ErrNetworkFull = errors.New("the network of the address has as many connections as it may have")
+	ErrServiceFull = errors.New("the service already has as many clients as it may have")
+	ErrNodeFull    = errors.New("the node already has as many clients as it may have")
+	ErrAddressFull = errors.New("the address already has as many connections as it may have")
+	ErrNetworkFull = errors.New("the address's network already has as many connections as it may have")
 	ErrAddressFast = errors.New("the address connects more often than it may")
-	ErrAllFull     = errors.New("there are as many public connections as open files allow")
+	ErrAllFull     = errors.New("there are already as many public connections as the limit on open files allows")
 )
 
 // Service is a service of a node.
 type Service struct{ Node, Name string }
 
-// Clients bounds the public connections of a program: those of a service, of a node, of a client's address or network at
-// a service and at all of them, and all together. At a limit a new connection is refused, unless another one makes room
-// for it (victimLocked).
+// Clients limits the public connections of a program: per service, per node, per client address and network
+// (at one service and over all), and in total. At a limit a new connection is refused, unless another one
+// makes room for it (victimLocked).
 type Clients struct {
 	all, perService, perNode, perAddress, perAddressInAll int
 
@@ -46,30 +46,30 @@ type Clients struct {
 	nodes    map[string]int
 	pairs    map[pair]int
 	origins  map[netip.Prefix]*origin
-	sweepAt  int // so many origins, and those that nobody needs are forgotten
+	sweepAt  int // at this number of origins, those that nobody needs are forgotten
 	searches uint64
-	lent     int // places that leases have
+	reserved int // places that leases have
 }
 
-// pair is where clients come from, and to which service.
+// pair is where clients come from, and which service they use.
 type pair struct {
 	from    *origin
 	service Service
 }
 
-// Client is a place of a public connection.
+// Client is the place of a public connection.
 type Client struct {
 	clients *Clients
 	service Service
 	from    *origin // the smallest
 	evict   func()
-	place   int          // in Clients.open; -1: it was given back; guarded by Clients.mu
+	place   int          // in Clients.open; -1: none; guarded by Clients.mu
 	active  atomic.Int64 // when bytes moved last, since Clients.begin
 }
 
-// NewClients is for so many places in all, at a service, and of one address at a service.
+// NewClients takes the number of places in total, per service, and per address at a service.
 func NewClients(all, perService, perAddress int) *Clients {
-	half := max(all/2, 1) // neither a service nor a node has all
+	half := max(all/2, 1) // neither a service nor a node gets all
 	perService = min(perService, half)
 	return &Clients{
 		all: all, perService: perService, perNode: min(nodeServices*perService, half),
@@ -80,7 +80,7 @@ func NewClients(all, perService, perAddress int) *Clients {
 	}
 }
 
-// OfOneNode lets a single service have all places.
+// OfOneNode allows a single service to have all places.
 func (l *Clients) OfOneNode() *Clients {
 	l.perService, l.perNode = l.all, l.all
 	return l
@@ -89,31 +89,31 @@ func (l *Clients) OfOneNode() *Clients {
 // PerNode is how many clients a node may have.
 func (l *Clients) PerNode() int { return l.perNode }
 
-// MayLend is how many places Lend takes away at most.
-func (l *Clients) MayLend() int { return max(l.all/lendShare*(lendShare-1), 1) }
+// MayReserve is how many places Reserve takes at most.
+func (l *Clients) MayReserve() int { return max(l.all/reserveShare*(reserveShare-1), 1) }
 
-// Lend takes n places away, whose descriptors something else needs that lasts, or gives -n back. It reports false if as
-// many are lent as may be.
-func (l *Clients) Lend(n int) bool {
+// Reserve takes n places whose descriptors something permanent needs, or frees -n. It reports false if as
+// many are reserved as may be.
+func (l *Clients) Reserve(n int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if n > 0 && l.lent+n > l.MayLend() {
+	if n > 0 && l.reserved+n > l.MayReserve() {
 		return false
 	}
-	l.lent += n
+	l.reserved += n
 	return true
 }
 
-// Open is how many places are taken.
+// Open is how many places are in use.
 func (l *Clients) Open() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.open)
 }
 
-// Admit gives a connection a place until Leave, or says why not. Clients from an invalid address have no limits of their
-// own. evict is called, at most once and by anybody, when the place is taken away: it ends the connection and does not
-// wait for anything.
+// Admit gives a connection a place until Leave, or says why not. Clients from an invalid address have no
+// limits of their own. evict is called when the place is taken away, at most once and from any goroutine: it
+// must end the connection without waiting.
 func (l *Clients) Admit(service Service, from netip.Addr, evict func()) (*Client, error) {
 	c := &Client{clients: l, service: service, evict: evict, place: -1}
 	c.Active()
@@ -129,7 +129,7 @@ func (l *Clients) Admit(service Service, from netip.Addr, evict func()) (*Client
 	return c, nil
 }
 
-// admitLocked takes a place away from nobody unless c gets one: several limits may be reached at once.
+// admitLocked evicts nobody unless c gets a place: several limits may be reached at once.
 func (l *Clients) admitLocked(c *Client, from netip.Addr, now time.Time) (evicted []*Client, err error) {
 	c.from = l.originLocked(from, now)
 	if !c.from.arrived(now) {
@@ -153,7 +153,7 @@ func (l *Clients) admitLocked(c *Client, from netip.Addr, now time.Time) (evicte
 	}
 }
 
-// fullLocked says which limit leaves no place, and who shares that limit.
+// fullLocked says which limit is reached, and who shares that limit.
 func (l *Clients) fullLocked(c *Client) (rivals func(*Client) bool, err error) {
 	for o := range c.from.all() {
 		if !o.limited() {
@@ -171,7 +171,7 @@ func (l *Clients) fullLocked(c *Client) (rivals func(*Client) bool, err error) {
 		return func(other *Client) bool { return other.service == c.service }, ErrServiceFull
 	case l.nodes[c.service.Node] >= l.perNode:
 		return func(other *Client) bool { return other.service.Node == c.service.Node }, ErrNodeFull
-	case len(l.open) >= l.all-l.lent:
+	case len(l.open) >= l.all-l.reserved:
 		return func(*Client) bool { return true }, ErrAllFull
 	}
 	return nil, nil
@@ -219,14 +219,14 @@ func decrease[K comparable](counts map[K]int, key K) {
 	}
 }
 
-// Active notes that bytes move. A client without a place may be nil.
+// Active notes that bytes move. c may be nil.
 func (c *Client) Active() {
 	if c != nil {
 		c.active.Store(int64(time.Since(c.clients.begin)))
 	}
 }
 
-// Leave gives the place back; further calls do nothing.
+// Leave frees the place; further calls do nothing.
 func (c *Client) Leave() {
 	if c == nil {
 		return

@@ -2,10 +2,10 @@ package limit
 
 import "sync/atomic"
 
-// Count bounds how many of something there are at once. The zero value has none.
+// Count limits how many of something exist at once. The zero value counts none.
 type Count struct{ n atomic.Int64 }
 
-// Take adds one, unless there are limit already.
+// Take adds one, unless there are already limit.
 func (c *Count) Take(limit int) bool {
 	if c.n.Add(1) > int64(limit) {
 		c.n.Add(-1)
@@ -14,7 +14,7 @@ func (c *Count) Take(limit int) bool {
 	return true
 }
 
-// Give takes one back.
+// Give subtracts one.
 func (c *Count) Give() { c.n.Add(-1) }
 
 // Len is how many there are.

@@ -1,5 +1,5 @@
-// Package limit counts what strangers, nodes and public clients cost, and says no in time: handshakes, connections,
-// memory, requests, log lines. Whoever allocates something for somebody else asks here first.
+// Package limit counts what strangers, nodes and public clients cost, and refuses in time: handshakes,
+// connections, memory, requests, log lines. Code that allocates something for somebody else asks here first.
 //
-// It is pure: it knows no connection, no message and no socket, starts no goroutine, and its tests run without a tunnel.
+// It is pure: it must not know connections, messages or sockets, or start goroutines.
 package limit

@@ -82,14 +82,14 @@ func TestDoorIsBounded(t *testing.T) {
 	// A store of old knocks opens for few, and for none of those whose clock is right.
 	old := begin.Add(-time.Hour)
 	opened := 0
-	for i := range 3 * doubtfulBurst {
+	for i := range 3 * suspectBurst {
 		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)}), 1)
 		if d.Knock(from, random(1<<40+i), old, netip.Addr{}, now) {
 			opened++
 		}
 	}
-	if opened != doubtfulBurst {
-		t.Errorf("%d old knocks opened the door, want %d", opened, doubtfulBurst)
+	if opened != suspectBurst {
+		t.Errorf("%d old knocks opened the door, want %d", opened, suspectBurst)
 	}
 	if !d.Knock(node, random(-2), now, netip.Addr{}, now) {
 		t.Error("old knocks keep a new one out")

@@ -13,14 +13,14 @@ type flow struct {
 	ids       []string
 	since     time.Time
 	datagrams int
-	kept      int64 // what QUIC keeps at most of what came
+	kept      int64 // the most that QUIC keeps of what came
 	charged   int64
 	handshake *Handshake // nil: there is none yet, or it needs a Retry
 	overdrawn bool       // it sent more than QUIC may keep
 	over      bool
 }
 
-// beganLocked is a flow of an address that has a handshake; nil: none has.
+// beganLocked returns a flow from an address that has a handshake; nil: none has.
 func (s *Strangers) beganLocked(from netip.AddrPort) *flow {
 	of := s.flows[from]
 	if i := slices.IndexFunc(of, func(f *flow) bool { return f.handshake != nil }); i >= 0 {
@@ -38,7 +38,8 @@ func (s *Strangers) flowLocked(from netip.AddrPort, client []byte) *flow {
 	return nil
 }
 
-// newFlowLocked forgets flows that led to no connection: those that are too old, and the oldest where there are too many.
+// newFlowLocked first forgets flows that led to no connection: those that are too old, and the oldest if
+// there are too many.
 func (s *Strangers) newFlowLocked(from netip.AddrPort, client string, now time.Time) *flow {
 	idle := func(f *flow) bool { return f.handshake == nil }
 	for len(s.order) > 0 && idle(s.order[0]) && now.Sub(s.order[0].since) > handshakeTime {
@@ -66,7 +67,7 @@ func (s *Strangers) nameLocked(f *flow, id string) {
 	s.ids[id] = f
 }
 
-// dropLocked forgets a flow and gives back what it cost.
+// dropLocked forgets a flow and refunds its cost.
 func (s *Strangers) dropLocked(f *flow) {
 	if f.over {
 		return

@@ -8,14 +8,14 @@ type Holding struct {
 
 	account *Account
 	bytes   int64
-	// since is when the bytes came, on average. It moves on as others take their place, in proportion: a byte that leaves
-	// a million says little.
+	// since is when the bytes came, on average. It advances in proportion as new bytes replace old ones: one
+	// of a million leaving says little.
 	since   time.Duration
-	leaving bool // it was told to go
+	leaving bool // it was returned by Excess
 	closed  bool
 }
 
-// Add notes that n more bytes are held, or fewer if n is negative. After Close nothing is.
+// Add notes that n more bytes are held, or fewer if n is negative. After Close it does nothing.
 func (h *Holding) Add(n int) {
 	m := h.account.memory
 	m.mu.Lock()
@@ -35,14 +35,14 @@ func (h *Holding) addLocked(n int64, now time.Duration) {
 	}
 }
 
-// renewLocked has fresh bytes of all come now.
+// renewLocked notes that fresh of all bytes came now.
 func (h *Holding) renewLocked(fresh, all int64, now time.Duration) {
 	part := min(float64(fresh)/float64(all), 1)
 	h.since += time.Duration(part * float64(now-h.since))
 }
 
-// Set notes that bytes were found to be held where before bytes were, and that so many have left meanwhile, in whose
-// place others came.
+// Set notes that bytes are held where before bytes were, and that left bytes have left meanwhile and were
+// replaced.
 func (h *Holding) Set(before, bytes, left int) {
 	m := h.account.memory
 	m.mu.Lock()
@@ -57,8 +57,8 @@ func (h *Holding) Set(before, bytes, left int) {
 	h.addLocked(int64(bytes-before), now)
 }
 
-// Room is how many bytes may be taken now, want at most. 0: none until Memory.Freed. Who holds nothing has its share,
-// however little that is.
+// Room is how many bytes may be taken now, at most want. 0: none until Memory.Freed. A holding without bytes
+// always has its share, however small.
 func (h *Holding) Room(want int) int {
 	m := h.account.memory
 	m.mu.Lock()
@@ -87,7 +87,7 @@ func (h *Holding) Held() (bytes int64, age time.Duration) {
 	return h.bytes, m.now() - h.since
 }
 
-// Close gives everything back.
+// Close releases everything.
 func (h *Holding) Close() {
 	m := h.account.memory
 	m.mu.Lock()

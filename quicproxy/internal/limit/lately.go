@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// lately remembers the addresses of the last nodes, each for a time, and never more than most. In IPv6 a /64 counts as
-// one.
+// lately remembers the addresses of recent nodes, each for a time, and at most most of them. In IPv6 a /64
+// counts as one.
 type lately struct {
 	most int
 	last map[netip.Prefix]time.Time
 }
 
-// remembered is how long an address counts as that of a node after one was there.
+// remembered is how long an address counts as a node's after one was there.
 const remembered = 30 * 24 * time.Hour
 
 func newLately(most int) lately {
@@ -32,7 +32,7 @@ func (l *lately) has(address netip.Addr, now time.Time) bool {
 	return ok && now.Sub(at) < remembered
 }
 
-// forget drops the eighth that was added longest ago, or about so many: the oldest of a few, several times.
+// forget drops roughly the eighth that was added longest ago: the oldest of a few, several times.
 func (l *lately) forget() {
 	for range l.most/8 + 1 {
 		var oldest netip.Prefix

@@ -14,52 +14,54 @@ import (
 )
 
 const (
-	// A warning that says what the last ones of its subject said is no news for so long.
-	tellAgain = 10 * time.Minute
-	// One subject has so many lines of a kind at once, of events and of warnings, and then one each subjectPause.
+	// A warning that repeats a recent one of its subject is not news for repeatAfter.
+	repeatAfter = 10 * time.Minute
+	// One subject may log so many lines of a kind at once, events and warnings, and then one every
+	// subjectPause.
 	eventBurst, warningBurst = 32, 8
 	subjectPause             = 2 * time.Minute
-	// All subjects together have so many of a kind at once, and then one each pause: whoever is a new subject with
-	// each line cannot fill the log either.
+	// All subjects together may log so many of a kind at once, and then one every pause, so that a new
+	// subject with each line cannot fill the log either.
 	allEvents, allWarnings   = 256, 64
 	eventPause, warningPause = 2 * time.Second, 10 * time.Second
-	// Lines that say who may do what are the last ones to be left out: one cause has so many of a kind at once, which is more
-	// than a node has services, and then one each auditPause. They have no limit in common, so that none silences another;
-	// but all guests together count as a cause, too, since whoever has an address has many.
+	// Lines that say who may do what are suppressed last: one cause may log auditBurst of a kind at once,
+	// more than a node has services, and then one every auditPause. They have no common limit, so that none
+	// silences another; but all guests together also count as a cause, since whoever has one address has
+	// many.
 	auditBurst = 1024
 	auditPause = 30 * time.Second
-	// maxSubjects, maxKinds and maxCauses bound what is remembered. Kinds are texts of the program.
+	// maxSubjects, maxKinds and maxCauses bound what is remembered. Kinds are constant texts in the program.
 	maxSubjects, maxKinds, maxCauses = 1024, 256, 4096
-	// maxTold is how many warnings of a subject are remembered.
-	maxTold = 32
+	// maxWarned is how many warnings of a subject are remembered.
+	maxWarned = 32
 )
 
-// subjectKeys are the attributes that say who or what a line is about, the first one that it has.
+// subjectKeys are the attributes that say who or what a line is about; the first one present counts.
 var subjectKeys = []string{"node", "port", "service"}
 
 const (
-	// eventKey is the attribute of audit lines, which have the same message, that says what happened.
+	// eventKey is the attribute that says what happened in audit lines, which all have the same message.
 	eventKey = "event"
-	// GuestKey is the attribute of audit lines about what a node did that nobody knows: its network, which is the cause
-	// then, since such a node may choose who it is. Otherwise the node is.
+	// GuestKey is the attribute of audit lines about an unknown node: its network, which is then the cause,
+	// since such a node can choose its identity. Otherwise the node is the cause.
 	GuestKey = "guest"
 )
 
-// changing are attributes that make no news of a line.
+// changing are attributes that do not make a line news.
 var changing = []string{"from", "client", "after", "again_in", "bytes", "waiting", "older"}
 
-// Log is a slog.Handler that bounds what others can write into a log: whoever connects in a loop, or asks for
-// something wrong again and again. An event (a line below slog.LevelWarn) is news each time, a warning or an error only
-// if its subject did not have the same one lately and nothing has happened to it since. What there is of news is
-// limited for each subject and in all, separately for each kind of line, that is for each message up to a number in it.
-// Audit lines are limited for each of their causes alone, and each event. Lines that are left out are written as debug lines instead, which pass as they are, and
-// Summarize says how many there were.
+// Log is a slog.Handler that limits what others can write into a log, for instance by connecting in a loop or
+// repeating invalid requests. An event (a line below slog.LevelWarn) is news each time; a warning or an error
+// only if its subject did not have the same one lately, or something else has happened to it since. News is
+// limited per subject and in total, separately for each kind of line, which is the message up to a number in
+// it. Audit lines are limited separately for each cause and event. Suppressed lines are written as debug
+// lines, which always pass, and Summarize says how many there were.
 type Log struct {
 	next    slog.Handler
 	subject string    // among the attributes of this handler
 	bound   uint64    // a hash of them
-	grouped bool      // what follows is no attribute at the top
-	lines   *logLines // shared by all that were made of one
+	grouped bool      // attributes that follow are not at the top level
+	lines   *logLines // shared by all derived handlers
 }
 
 // NewLog limits what goes to next.
@@ -90,7 +92,7 @@ func (l *Log) WithAttrs(attributes []slog.Attr) slog.Handler {
 	return &with
 }
 
-// about adds an attribute to what is known of a line: its subject and a hash of what it says.
+// about adds an attribute to a line's subject and to the hash of what it says.
 func (l *Log) about(a slog.Attr, subject string, says uint64) (string, uint64) {
 	if l.grouped {
 		return subject, says ^ l.lines.hash(a.Key, a.Value.String())
@@ -138,13 +140,13 @@ func (l *Log) Handle(ctx context.Context, r slog.Record) error {
 	return l.next.Handle(ctx, r)
 }
 
-// Summarize tells how many lines were left out since the last time, in one line for each kind.
+// Summarize logs how many lines were suppressed since the last time, in one line per kind.
 func (l *Log) Summarize(ctx context.Context, now time.Time) {
 	for _, s := range l.lines.summaries() {
 		if !l.next.Enabled(ctx, s.level) {
 			continue
 		}
-		r := slog.NewRecord(now, s.level, "lines like this one were left out, since there were too many", 0)
+		r := slog.NewRecord(now, s.level, "lines like this one were suppressed because there were too many", 0)
 		r.Add("line", s.message, "lines", s.left, "one_of", s.example)
 		l.next.Handle(ctx, r)
 	}
@@ -163,18 +165,18 @@ type logLines struct {
 // auditCause is who causes audit lines of a kind.
 type auditCause struct{ kind, who string }
 
-// logKind is a sort of lines: those with the same message.
+// logKind is the lines with the same message.
 type logKind struct {
 	all     *rate.Limiter
-	left    int // lines that were left out since the last summary
+	left    int // lines suppressed since the last summary
 	level   slog.Level
 	example string // the subject of one of them
 }
 
-// logSubject is somebody, or something, that lines are about.
+// logSubject is somebody or something that lines are about.
 type logSubject struct {
-	kinds map[string]*rate.Limiter
-	told  map[uint64]time.Time // warnings, by what they say
+	kinds  map[string]*rate.Limiter
+	warned map[uint64]time.Time // warnings, by what they say
 }
 
 func (s *logLines) hash(texts ...string) uint64 {
@@ -187,7 +189,7 @@ func (s *logLines) hash(texts ...string) uint64 {
 	return h.Sum64()
 }
 
-// news reports whether a line is to be written.
+// news reports whether to write a line.
 func (s *logLines) news(r slog.Record, name, subject string, says uint64) bool {
 	now := r.Time
 	if now.IsZero() {
@@ -199,11 +201,11 @@ func (s *logLines) news(r slog.Record, name, subject string, says uint64) bool {
 	defer s.mu.Unlock()
 	about := s.subjectLocked(subject)
 	if warning {
-		if at, ok := about.told[says]; ok && now.Sub(at) < tellAgain {
-			return false // the same again: nobody misses it
+		if at, ok := about.warned[says]; ok && now.Sub(at) < repeatAfter {
+			return false // a repetition: nobody misses it
 		}
 	} else {
-		clear(about.told)
+		clear(about.warned)
 	}
 	kind := s.kindLocked(name, warning)
 	if !about.limiter(name, warning).AllowN(now, 1) || !kind.all.AllowN(now, 1) {
@@ -212,15 +214,15 @@ func (s *logLines) news(r slog.Record, name, subject string, says uint64) bool {
 		return false
 	}
 	if warning {
-		if len(about.told) >= maxTold {
-			clear(about.told)
+		if len(about.warned) >= maxWarned {
+			clear(about.warned)
 		}
-		about.told[says] = now
+		about.warned[says] = now
 	}
 	return true
 }
 
-// audit is news for an audit line; guest is empty for one about a node that somebody knows.
+// audit is news for an audit line; guest is empty for one about a known node.
 func (s *logLines) audit(guest string) func(r slog.Record, name, subject string, _ uint64) bool {
 	return func(r slog.Record, name, subject string, _ uint64) bool {
 		now := r.Time
@@ -248,7 +250,7 @@ func (s *logLines) causeLocked(cause auditCause, pause time.Duration) *rate.Limi
 		if len(s.causes) >= maxCauses {
 			for other := range s.causes { // in random order
 				if other.who != GuestKey {
-					delete(s.causes, other) // its burst begins anew
+					delete(s.causes, other) // it gets a new burst
 					break
 				}
 			}
@@ -263,9 +265,9 @@ func (s *logLines) subjectLocked(name string) *logSubject {
 	about := s.subjects[name]
 	if about == nil {
 		if len(s.subjects) >= maxSubjects {
-			clear(s.subjects) // their bursts begin anew; what all have together does not
+			clear(s.subjects) // they get new bursts, but all together do not
 		}
-		about = &logSubject{kinds: make(map[string]*rate.Limiter), told: make(map[uint64]time.Time)}
+		about = &logSubject{kinds: make(map[string]*rate.Limiter), warned: make(map[uint64]time.Time)}
 		s.subjects[name] = about
 	}
 	return about
@@ -275,7 +277,7 @@ func (s *logLines) kindLocked(message string, warning bool) *logKind {
 	kind := s.kinds[message]
 	if kind == nil {
 		if len(s.kinds) >= maxKinds {
-			message = "" // some message is not constant; together they are bounded all the same
+			message = "" // some message is not constant; together they are still limited
 			if kind = s.kinds[message]; kind != nil {
 				return kind
 			}
@@ -292,7 +294,7 @@ func (s *logLines) kindLocked(message string, warning bool) *logKind {
 func (s *logSubject) limiter(message string, warning bool) *rate.Limiter {
 	limiter := s.kinds[message]
 	if limiter == nil {
-		if len(s.kinds) >= maxTold {
+		if len(s.kinds) >= maxWarned {
 			clear(s.kinds)
 		}
 		limiter = rate.NewLimiter(rate.Every(subjectPause), eventBurst)
@@ -304,7 +306,7 @@ func (s *logSubject) limiter(message string, warning bool) *rate.Limiter {
 	return limiter
 }
 
-// summary is how many lines of a kind were left out.
+// summary is how many lines of a kind were suppressed.
 type summary struct {
 	message string
 	level   slog.Level

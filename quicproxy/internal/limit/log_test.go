@@ -40,7 +40,7 @@ func TestLogFlood(t *testing.T) {
 		written.Reset()
 		limited.Summarize(context.Background(), time.Now())
 		limited.Summarize(context.Background(), time.Now())
-		want := fmt.Sprintf(`level=WARN msg="lines like this one were left out, since there were too many" line="request refused" lines=%d one_of="node=A"`, 3000-warningBurst)
+		want := fmt.Sprintf(`level=WARN msg="lines like this one were suppressed because there were too many" line="request refused" lines=%d one_of="node=A"`, 3000-warningBurst)
 		if got := written.String(); lines(written) != 1 || !strings.Contains(got, want) {
 			t.Errorf("the summary is %q", got)
 		}
@@ -85,7 +85,7 @@ func TestLogNews(t *testing.T) {
 		told(1, func() { log.Info("connected", "node", "A") })
 		told(1, func() { log.Info("connected", "node", "A") })
 		told(1, lost)
-		time.Sleep(tellAgain)
+		time.Sleep(repeatAfter)
 		told(1, lost)
 		told(0, func() { limited.Summarize(context.Background(), time.Now()) }) // nobody misses a repetition
 	})

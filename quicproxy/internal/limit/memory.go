@@ -6,35 +6,37 @@ import (
 )
 
 const (
-	// overdue is how long more than the budget may be held before somebody has to go: who reads makes room by then.
+	// overdue is how long the budget may be exceeded before somebody has to go: by then those who read have
+	// made room.
 	overdue = 250 * time.Millisecond
-	// grown is how long bytes must have waited, on average, for their holder to have to go: what is received is told
-	// within a second.
+	// grown is how long bytes must have waited, on average, before their holder may have to go: received
+	// bytes are acked within a second.
 	grown = 1500 * time.Millisecond
-	// hurry is the part of the budget by which it may be exceeded for so long. Above that somebody goes at once.
+	// hurry: the budget may be exceeded by one part in hurry for overdue. Above that somebody goes at once.
 	hurry = 16
-	// minRoom is the least that is worth to be read.
+	// minRoom is the least that is worth reading.
 	minRoom = 2 << 10
-	// atATime is how many holdings are told to go at once.
+	// atATime is how many holdings Excess returns at once.
 	atATime = 64
 )
 
-// Memory is the budget of memory that a program may hold for others: what they have not received, and what they do not
-// read. Whoever takes some for an account asks first (Holding.Room) and says what it took and gave back.
+// Memory is the budget of memory that a program may hold for others: what they have not received, and what
+// they do not read. Code that takes some for an account asks first (Holding.Room) and reports what it takes
+// and releases.
 //
-// While there is less than all want, each account has a share, and within it each of its holdings: who has less than that may go
-// on, and who has most above it goes first.
+// While memory is short, each account has a share, and within it each of its holdings: those below their
+// share may go on, and those furthest above go first.
 type Memory struct {
 	limit int64 // bytes
 	begin time.Time
 
 	mu      sync.Mutex
 	used    int64 // by all accounts
-	leaving int64 // of that, by holdings that were told to go
-	all     group // the accounts that have something, and the groups of some
+	leaving int64 // of that, in holdings that were returned by Excess
+	all     group // the accounts that hold something, and their groups
 	active  map[*Account]struct{}
-	over    time.Duration // since when more than the limit is used; 0: it is not
-	room    chan struct{} // closed when it is worth to ask again; nil: nobody waits
+	over    time.Duration // since when the limit is exceeded; 0: it is not
+	room    chan struct{} // closed when it is worth asking again; nil: nobody waits
 }
 
 // NewMemory makes a budget of so many bytes.
@@ -42,7 +44,7 @@ func NewMemory(limit int64) *Memory {
 	return &Memory{limit: limit, begin: time.Now(), active: make(map[*Account]struct{})}
 }
 
-// Account makes an account. It needs not be closed. One of twice the weight has twice the share.
+// Account makes an account, which need not be closed. Twice the weight gives twice the share.
 func (m *Memory) Account(weight int) *Account {
 	return m.accountIn(&m.all, weight)
 }
@@ -60,7 +62,7 @@ func (m *Memory) Used() int64 {
 // now is never 0.
 func (m *Memory) now() time.Duration { return time.Since(m.begin) + 1 }
 
-// Freed returns a channel that is closed when it is worth to ask for room again.
+// Freed returns a channel that is closed when it is worth asking for room again.
 func (m *Memory) Freed() <-chan struct{} {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -70,7 +72,7 @@ func (m *Memory) Freed() <-chan struct{} {
 	return m.room
 }
 
-// Retry has all who wait ask again: shares may have changed. It is to be called often while there is Pressure.
+// Retry makes all who wait ask again, since shares may have changed. Call it often while there is Pressure.
 func (m *Memory) Retry() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -84,14 +86,14 @@ func (m *Memory) retryLocked() {
 	}
 }
 
-// Pressure reports whether somebody waits, or more than half is used: then it may not last for long.
+// Pressure reports whether somebody waits, or more than half is used and the rest may not last long.
 func (m *Memory) Pressure() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.room != nil || m.used > m.limit/2
 }
 
-// changeLocked is told of n more bytes.
+// changeLocked adds n bytes.
 func (m *Memory) changeLocked(h *Holding, n int64) {
 	a := h.account
 	if a.used == 0 {
@@ -121,9 +123,9 @@ func (m *Memory) changeLocked(h *Holding, n int64) {
 	}
 }
 
-// Excess returns the holdings that have to go for the budget to be kept: of the account that is furthest above its share
-// the one that holds most for longest, bytes times age, then the next; not many at a time. Each is returned once; the caller
-// ends what it stands for.
+// Excess returns the holdings that have to go to keep the budget: of the account furthest above its share the
+// one with the greatest product of bytes and age, then the next; at most atATime. Each is returned once; the
+// caller ends what it stands for.
 func (m *Memory) Excess() (all []*Holding) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// NetworkAccounts are the accounts of the addresses that public clients come from; in IPv6 that is a /64. Whoever has a
-// larger network has more of them, but together they have no more than the weight of their network.
+// NetworkAccounts are the accounts of public clients' addresses; in IPv6 an address is a /64. A larger
+// network has more accounts, but together they have no more than the weight of the network.
 type NetworkAccounts struct {
 	memory *Memory
 
@@ -14,7 +14,7 @@ type NetworkAccounts struct {
 	of map[netip.Prefix]*networkAccount
 }
 
-// networkAccount is an address, or a network with some.
+// networkAccount is an address, or a network of addresses.
 type networkAccount struct {
 	*Account // of an address
 	group    *group
@@ -26,8 +26,8 @@ func NewNetworkAccounts(m *Memory) *NetworkAccounts {
 	return &NetworkAccounts{memory: m, of: make(map[netip.Prefix]*networkAccount)}
 }
 
-// Open returns the account of an address, the same for all who have it at once, and what gives it back. Those without a
-// valid address share one.
+// Open returns the account of an address, the same for all its present users, and a function that releases
+// it. Those without a valid address share one.
 func (n *NetworkAccounts) Open(address netip.Addr) (account *Account, leave func()) {
 	prefixes := prefixesOf(address)
 	n.mu.Lock()

@@ -2,14 +2,14 @@ package limit
 
 import "net/netip"
 
-// A network is what an address belongs to, and the part of something that all of it may have.
+// network is a network that contains an address, and the part of a resource that the network may have.
 type network struct {
 	prefix netip.Prefix
-	part   int // of 8
+	part   int // in eighths
 }
 
-// prefixesOf are the networks of an address, the smallest first: in IPv6 whoever has one address has a /64, and often a
-// /56 or a /48; in IPv4 a neighbour may have a /24. What is no IP address has the zero prefix.
+// prefixesOf returns the networks of an address, smallest first: in IPv6 whoever has one address has a /64,
+// and often a /56 or a /48; in IPv4 somebody may have a /24. An invalid address has the zero prefix.
 func prefixesOf(address netip.Addr) []netip.Prefix {
 	address = address.Unmap().WithZone("")
 	sizes := []int{32, 24}
@@ -21,12 +21,12 @@ func prefixesOf(address netip.Addr) []netip.Prefix {
 	}
 	prefixes := make([]netip.Prefix, len(sizes))
 	for i, bits := range sizes {
-		prefixes[i], _ = address.Prefix(bits) // they are never too long
+		prefixes[i], _ = address.Prefix(bits) // bits is never too large
 	}
 	return prefixes
 }
 
-// weightOf is how many times as much as an address the network at a place of prefixesOf may have: a /56 is one
+// weightOf is how many times an address's share the network at a place of prefixesOf may have: a /56 is one
 // household, a /48 may be a provider's village, a /24 some addresses that many people share.
 func weightOf(place, networks int) int {
 	if networks == 2 && place == 1 {
@@ -35,7 +35,7 @@ func weightOf(place, networks int) int {
 	return 1 << place
 }
 
-// networksOf are the networks of an address with their parts, the smallest first.
+// networksOf returns the networks of an address with their parts, smallest first.
 func networksOf(address netip.Addr) []network {
 	prefixes := prefixesOf(address)
 	parts := []int{4, 5}
@@ -60,7 +60,7 @@ func newNetworkShares(most int64) networkShares {
 	return networkShares{most: most, of: make(map[netip.Prefix]int64)}
 }
 
-// add gives a network more, or takes some back. It asks nobody.
+// add gives a network more, or takes some back, without checking any limit.
 func (s *networkShares) add(address netip.Addr, amount int64) {
 	s.total += amount
 	for _, n := range networksOf(address) {
@@ -70,9 +70,9 @@ func (s *networkShares) add(address netip.Addr, amount int64) {
 	}
 }
 
-// full returns the smallest network of an address that would have too much with so much more; ok: none. The zero value
-// stands for all addresses. A quarter is for those that are known; of their networks only the smallest counts, so that
-// no neighbour takes their share.
+// full returns the smallest network of an address that would have too much with amount more; ok: none. The
+// zero prefix stands for all addresses. A quarter is reserved for known addresses; of their networks only the
+// smallest counts, so that no neighbour takes their share.
 func (s *networkShares) full(address netip.Addr, amount int64, known bool) (which netip.Prefix, ok bool) {
 	networks := networksOf(address)
 	if known {

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// arrivalRate and arrivalBurst are what one client address may connect: more than any browser does, and any
-	// benchmark for some seconds.
+	// arrivalRate and arrivalBurst limit how often one client address may connect: more than any browser
+	// does, or any benchmark for some seconds.
 	arrivalRate, arrivalBurst = 512, 1 << 14 // per second
 	// maxOrigins is how many addresses and networks without a connection are remembered.
 	maxOrigins = 1 << 14
@@ -18,25 +18,26 @@ const (
 	heaviest = 4
 )
 
-// origin is an address, or a network, that clients come from. In IPv6 the smallest is a /64.
+// origin is an address or network that clients come from. In IPv6 the smallest is a /64.
 type origin struct {
 	prefix netip.Prefix
-	parent *origin // the next larger network; nil: none counts
-	// weight is how many times as much as an address it may have: one person may have all of it, or many.
+	parent *origin // the next larger network; nil: there is none that counts
+	// weight is how many times an address's share it may have, since it may belong to one person or to many.
 	weight int
 
 	arrivals *rate.Limiter
 	search   *rate.Limiter // of the largest network; nil for others
 
 	open, children int
-	// What the search with this number counted: of an address also how it compares with the one that wants a place.
+	// What the search with this number counted, and for an address how it compares with the one that wants a
+	// place.
 	searched uint64
 	counted  int
 	has      size
 	wants    int
 }
 
-// originLocked remembers an address with its networks, and forgets others where there are many.
+// originLocked remembers an address with its networks, and forgets others if there are many.
 func (l *Clients) originLocked(from netip.Addr, now time.Time) *origin {
 	prefixes := prefixesOf(from)
 	if o := l.origins[prefixes[0]]; o != nil {
@@ -45,7 +46,7 @@ func (l *Clients) originLocked(from netip.Addr, now time.Time) *origin {
 	if len(l.origins) >= l.sweepAt {
 		l.forgetLocked(func(o *origin) bool { return o.arrivals.TokensAt(now) >= float64(o.arrivals.Burst()) })
 		if len(l.origins) >= l.sweepAt {
-			l.forgetLocked(func(o *origin) bool { return o.weight == 1 }) // its networks remember
+			l.forgetLocked(func(o *origin) bool { return o.weight == 1 }) // their networks are kept
 		}
 		if len(l.origins) >= l.sweepAt {
 			l.forgetLocked(func(*origin) bool { return true })
@@ -87,7 +88,7 @@ func (l *Clients) forgetLocked(unneeded func(*origin) bool) {
 	}
 }
 
-// all are the address and its networks, the smallest first.
+// all yields the address and its networks, smallest first.
 func (o *origin) all() iter.Seq[*origin] {
 	return func(yield func(*origin) bool) {
 		for ; o != nil && yield(o); o = o.parent {
@@ -95,7 +96,7 @@ func (o *origin) all() iter.Seq[*origin] {
 	}
 }
 
-// in reports whether o is other, or in it.
+// in reports whether o is other or within it.
 func (o *origin) in(other *origin) bool {
 	for ; o != nil; o = o.parent {
 		if o == other {
@@ -113,10 +114,10 @@ func (o *origin) largest() *origin {
 	return o
 }
 
-// limited reports whether o has limits: it is an address at all.
+// limited reports whether o is a valid address and so has limits.
 func (o *origin) limited() bool { return o.prefix.IsValid() }
 
-// full is the error when o has too much.
+// full is the error for when o has too much.
 func (o *origin) full() error {
 	if o.weight == 1 {
 		return ErrAddressFull
@@ -124,7 +125,8 @@ func (o *origin) full() error {
 	return ErrNetworkFull
 }
 
-// arrived reports whether one more connection may come now. What the address may not does not count for its networks.
+// arrived reports whether one more connection may come now. A connection that the address's own rate refuses
+// does not count for its networks.
 func (o *origin) arrived(now time.Time) bool {
 	for n := range o.all() {
 		if n.limited() && !n.arrivals.AllowN(now, 1) {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Rates is a token bucket for each key, such as an address, of a bounded number of keys.
+// Rates is a token bucket per key, such as an address, for a bounded number of keys.
 type Rates[K comparable] struct {
 	every time.Duration
 	burst int
@@ -16,15 +16,15 @@ type Rates[K comparable] struct {
 
 	mu      sync.Mutex
 	buckets map[K]*rate.Limiter
-	swept   time.Time // when full buckets were looked for last
+	swept   time.Time // when full buckets were last looked for
 }
 
-// NewRates allows each key burst events at once and one more in every, of max keys at a time.
+// NewRates allows each key burst events at once and one more per every, for max keys at a time.
 func NewRates[K comparable](every time.Duration, burst, max int) *Rates[K] {
 	return &Rates[K]{every: every, burst: burst, max: max, buckets: make(map[K]*rate.Limiter)}
 }
 
-// Allow reports whether key may do it once more now. While max keys are in use no other one may.
+// Allow reports whether key may do it once more now. While max keys are in use, no other key may.
 func (r *Rates[K]) Allow(key K, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -32,7 +32,8 @@ func (r *Rates[K]) Allow(key K, now time.Time) bool {
 	return bucket != nil && bucket.AllowN(now, 1)
 }
 
-// bucketLocked returns the bucket of a key, which has so many times what others have; nil: there is no room.
+// bucketLocked returns the bucket of a key, which has times the rate and burst of others; nil: there is no
+// room.
 func (r *Rates[K]) bucketLocked(key K, times float64, now time.Time) *rate.Limiter {
 	bucket := r.buckets[key]
 	if bucket == nil {
@@ -48,8 +49,8 @@ func (r *Rates[K]) bucketLocked(key K, times float64, now time.Time) *rate.Limit
 	return bucket
 }
 
-// forgetFullLocked drops the keys that have their whole burst again. It looks at all of them, so not each time that
-// somebody comes.
+// forgetFullLocked drops the keys that have their whole burst again. It looks at all of them, so it is not
+// done each time.
 func (r *Rates[K]) forgetFullLocked(now time.Time) {
 	if now.Sub(r.swept) < r.every {
 		return
@@ -62,17 +63,17 @@ func (r *Rates[K]) forgetFullLocked(now time.Time) {
 	}
 }
 
-// NetworkRates are rates of addresses, and of the networks that they belong to: whoever has one address has others.
+// NetworkRates are rates of addresses and of their networks: whoever has one address has others.
 type NetworkRates struct{ rates *Rates[netip.Prefix] }
 
-// NewNetworkRates allows each address, or /64, burst events at once and one more in every; a /56 half as many again, a /48
-// twice as many, and an IPv4 /24 a quarter more. It knows max networks at a time.
+// NewNetworkRates allows each address, or /64, burst events at once and one more per every; a /56 half as
+// many again, a /48 twice as many, and an IPv4 /24 a quarter more. It knows max networks at a time.
 func NewNetworkRates(every time.Duration, burst, max int) *NetworkRates {
 	return &NetworkRates{NewRates[netip.Prefix](every, burst, max)}
 }
 
-// Ask returns 0 if somebody at an address may do it once more now, or after how long they may. Who may not uses up
-// nothing of what their neighbours have.
+// Ask returns 0 if an address may do it once more now, or how long until it may. A refused address does not
+// use up what its neighbours have.
 func (r *NetworkRates) Ask(address netip.Addr, now time.Time) (wait time.Duration) {
 	r.rates.mu.Lock()
 	defer r.rates.mu.Unlock()

@@ -7,22 +7,24 @@ import (
 )
 
 const (
-	// idleLong is how long a connection must be idle to make room for one of an address that has as many.
+	// idleLong is how long a connection must be idle to make room for one from an address that has as many.
 	idleLong = time.Minute
-	// searchRate and searchBurst bound the search for what can make room, in places that are looked at, and searchShare is
-	// the part that the largest network of an address can use: else it would keep others from making room.
+	// searchRate and searchBurst limit the search for a connection to evict, in places visited. The largest
+	// network of an address can use one part in searchShare; otherwise it would keep others from getting
+	// room.
 	searchRate, searchBurst = 1 << 20, 1 << 22 // per second
 	searchShare             = 4
 )
 
-// size is how much clients have of what is short: of their address alone, then of the largest of its networks up to the
-// next one, and so on. Networks count less than addresses, by their weight.
+// size is how many places an origin has: its address, then the network around that, and so on. Networks count
+// less than addresses, by their weight.
 type size [3]int
 
-// victimLocked is who makes room for a connection from an address; nil: nobody does. It is the one that was idle for
-// longest of the largest address, where the largest may be a network, and in it the largest again. The two are compared
-// without what both belong to, which stays as large whoever has the place: a neighbour of somebody greedy
-// is not greedy. The largest has to be larger than the new one's, or as large and idle for long.
+// victimLocked is the client that makes room for a connection from an address; nil: nobody does. It is the
+// longest idle one of the largest origin: the largest network, and within it the largest again. Networks that
+// contain both addresses are not compared, since their size stays the same whoever has the place: a neighbour
+// of somebody greedy is not greedy. The largest has to be larger than the newcomer's, or as large and idle
+// for long.
 func (l *Clients) victimLocked(from *origin, rivals func(*Client) bool, now time.Time) (victim *Client) {
 	if !l.mayLookLocked(from.largest().search, now) || !l.mayLookLocked(l.search, now) {
 		return nil
@@ -76,7 +78,7 @@ func (l *Clients) countLocked(o *origin, clients int) {
 	o.counted += clients
 }
 
-// compareLocked returns what an address has and what another one would have, without the networks of both.
+// compareLocked returns what one address has and what other would have, without networks that contain both.
 func (l *Clients) compareLocked(one, other *origin) (has size, wants int) {
 	level := 0
 	for ; one != nil && !other.in(one); one = one.parent {
@@ -95,7 +97,7 @@ func (l *Clients) compareLocked(one, other *origin) (has size, wants int) {
 	return has, wants
 }
 
-// sizeLocked is what o has, with so many more.
+// sizeLocked is what o has, plus more.
 func (l *Clients) sizeLocked(o *origin, more int) int {
 	if o.searched == l.searches {
 		more += o.counted

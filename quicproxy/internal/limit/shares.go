@@ -2,11 +2,12 @@ package limit
 
 import "sync"
 
-// sweepFrom is how many things are kept before those that are no more are looked for.
+// sweepFrom is how many things are kept before those that no longer exist are looked for.
 const sweepFrom = 1024
 
-// Shares counts which things, such as leases, belong to whom, and lets nobody have more than so many. A thing counts
-// until it does not exist any more, which is asked when the place is needed: no order of events frees it before.
+// Shares counts which things, such as leases, belong to whom, and lets nobody have more than max. A thing
+// counts until it no longer exists, which is checked when its place is needed, so that no order of events
+// frees it earlier.
 type Shares[O, T comparable] struct {
 	max    int
 	exists func(T) bool // called with mu held
@@ -14,13 +15,13 @@ type Shares[O, T comparable] struct {
 	mu      sync.Mutex
 	things  map[T]*owned[O]
 	owners  map[O]map[T]struct{}
-	sweepAt int // so many things are looked through
+	sweepAt int // at this number of things all are checked
 }
 
 // owned is a thing.
 type owned[O comparable] struct {
 	owner  O
-	making int // calls of Take without Settle: it may exist soon
+	making int // calls of Take without Settle: it may soon exist
 }
 
 // NewShares lets each owner have max things.
@@ -30,9 +31,9 @@ func NewShares[O, T comparable](max int, exists func(T) bool) *Shares[O, T] {
 	}
 }
 
-// Take makes thing the owner's, which is to be made now, and reports false if that has its share already. What another
-// one had changes hands. Of what the owner has, instead ends when thing is made, and does not count; the zero value if
-// there is none. Whoever gets true calls Settle.
+// Take makes thing, which is about to be made, the owner's, and reports false if the owner already has its
+// share. A thing that another owner had changes hands. instead is a thing of the owner that ends when thing
+// is made, and so does not count; zero: none. After true the caller calls Settle.
 func (s *Shares[O, T]) Take(owner O, thing, instead T) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,7 +72,7 @@ func (s *Shares[O, T]) Take(owner O, thing, instead T) bool {
 	return true
 }
 
-// Settle says that thing exists now, or could not be made.
+// Settle says that thing now exists, or could not be made.
 func (s *Shares[O, T]) Settle(thing T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,7 +82,7 @@ func (s *Shares[O, T]) Settle(thing T) {
 	}
 }
 
-// checkLocked frees the place of a thing that is no more.
+// checkLocked frees the place of a thing that no longer exists.
 func (s *Shares[O, T]) checkLocked(thing T) {
 	if s.things[thing].making == 0 && !s.exists(thing) {
 		s.dropLocked(thing)

@@ -8,29 +8,31 @@ import (
 	"time"
 )
 
-// What strangers may cost. The figures in bytes are of quic-go v0.65 (docs/decisions/0045); the heap that the garbage
-// collector keeps beside what lives doubles them.
+// What strangers may cost. The figures in bytes are for quic-go v0.65 (docs/decisions/0045); the garbage
+// collector's heap doubles them.
 const (
-	// StrangersMemory is what all of them may cost.
+	// StrangersMemory is what all of them together may cost.
 	StrangersMemory = 32 << 20
-	// connectionCost is what a connection costs at its dearest moment, heap and stacks: the server has answered its
-	// handshake and waits for the rest.
+	// connectionCost is what a connection costs at its costliest moment, heap and stacks: the server has
+	// answered its handshake and waits for the rest.
 	connectionCost = 72 << 10
-	// honestlyKept is how much QUIC keeps of what a node sends at once. It is paid from the beginning on: whoever has a
-	// place comes to the end.
+	// honestlyKept is how much QUIC keeps of what a node sends at once. It is charged from the beginning, so
+	// that whoever has a place can finish.
 	honestlyKept  = 16 << 10
 	handshakeCost = connectionCost + honestlyKept
-	// maxKept is how much QUIC may keep of what one sends. A datagram of the least size always fits, whatever is in it.
+	// maxKept is how much QUIC may keep of what one connection sends. A datagram of the least size always
+	// fits, whatever is in it.
 	maxKept = 48 << 10
-	// A datagram costs its buffer while it waits for keys, and at worst a frame each few bytes, of which QUIC keeps every
-	// one: a byte of CRYPTO in a frame costs 96, in packets of five bytes for each frame, and one of a stream 220, in six.
+	// A datagram costs its buffer while it waits for keys, and at worst a frame every few bytes, each of
+	// which QUIC keeps: a one-byte CRYPTO frame takes five bytes in a packet and costs 96, a one-byte STREAM
+	// frame takes six and costs 220.
 	datagramCost      = 1600
 	cryptoFrameCost   = 96
 	handshakeByteCost = 20
 	shortByteCost     = 40
 
-	// A handshake needs two datagrams until the server can answer it, two more after a Retry, and some are lost. It may
-	// have one more every datagramEvery, and answeredDatagrams besides once it was answered.
+	// A handshake needs two datagrams until the server can answer it, two more after a Retry, and some get
+	// lost. It may have one more every datagramEvery, and answeredDatagrams more once it was answered.
 	firstDatagrams    = 4
 	datagramEvery     = 500 * time.Millisecond
 	answeredDatagrams = 16
@@ -40,21 +42,21 @@ const (
 	// busyAfter is the age from which a handshake makes room for others.
 	busyAfter = 500 * time.Millisecond
 
-	// One address may be a whole village behind one NAT that comes back after a restart of the server.
+	// One address may be a whole village behind one NAT that comes back after a server restart.
 	addressEvery = time.Second / 128
 	addressBurst = 1024
 	maxNetworks  = 1 << 14
 
-	// maxFlows bounds the flows without a handshake, which cost little, maxFlowsOf those of one address.
+	// maxFlows is the limit on flows without a handshake, which cost little, maxFlowsOf that for one address.
 	maxFlows   = 4096
 	maxFlowsOf = 4
 	maxKnown   = 1 << 14
-	// maxIDs bounds the ids of a flow: the first one, one for each Retry, and that of the connection.
+	// maxIDs is the limit on ids of a flow: the first one, one for each Retry, and the connection's.
 	maxIDs = 8
 )
 
-// Strangers is the account of all connections that have not been admitted. It sees what only connections at their
-// beginning send and receive, and charges it before QUIC has it.
+// Strangers is the account of all connections that have not been admitted. It sees what only beginning
+// connections send and receive, and charges it before QUIC gets it.
 type Strangers struct {
 	rates   *Rates[netip.Prefix]
 	flowing atomic.Int64 // how many flows there are
@@ -74,7 +76,7 @@ type Handshake struct {
 	end       func() // nil: the server has not answered yet
 }
 
-// NewStrangers makes the account of one server, of so many bytes.
+// NewStrangers makes the account of one server, of memory bytes.
 func NewStrangers(memory int64) *Strangers {
 	return &Strangers{
 		rates: NewRates[netip.Prefix](addressEvery, addressBurst, maxNetworks),
@@ -83,7 +85,7 @@ func NewStrangers(memory int64) *Strangers {
 	}
 }
 
-// Know says that a node was at an address: a part of all places is kept for it.
+// Know says that a node was at an address: a part of all places is reserved for such addresses.
 func (s *Strangers) Know(address netip.Addr, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,7 +112,7 @@ func (d Datagram) cost() int64 {
 	return datagramCost + cryptoFrameCost*int64(d.CryptoFrames) + handshakeByteCost*int64(d.Handshake) + shortByteCost*int64(d.Short)
 }
 
-// IDs are the connection ids that lead to the connection of a client that has begun one; nil: none has.
+// IDs returns the connection ids that lead to the connection of a client that has begun one; nil: none has.
 func (s *Strangers) IDs(from netip.AddrPort, client []byte) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,9 +122,9 @@ func (s *Strangers) IDs(from netip.AddrPort, client []byte) []string {
 	return nil
 }
 
-// Arrived reports whether QUIC may have a datagram with a long header. An id belongs to the flow that used it first, so
-// that nobody can feed a handshake from elsewhere. One that nobody used may be another id of a running handshake, which
-// only its two sides know.
+// Arrived reports whether QUIC may get a datagram with a long header. An id belongs to the flow that used it
+// first, so that nobody can feed a handshake from elsewhere. An unused one may be another id of a running
+// handshake, which only its two sides know.
 func (s *Strangers) Arrived(from netip.AddrPort, d Datagram, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,8 +152,8 @@ func (s *Strangers) Arrived(from netip.AddrPort, d Datagram, now time.Time) bool
 	return true
 }
 
-// ArrivedShort reports whether QUIC may have a datagram with a short header: one of a stranger costs, too, any other one
-// passes. Strangers get ids of which nobody is told here, so where the id tells nothing the address does.
+// ArrivedShort reports whether QUIC may get a datagram with a short header: a stranger's is charged, too, any
+// other passes. Strangers get ids that are not reported here, so if the id says nothing the address does.
 func (s *Strangers) ArrivedShort(from netip.AddrPort, to []byte, size int, now time.Time) bool {
 	if s.flowing.Load() == 0 {
 		return true
@@ -168,7 +170,7 @@ func (s *Strangers) ArrivedShort(from netip.AddrPort, to []byte, size int, now t
 	return s.keepLocked(f, Datagram{Short: size}.cost(), now)
 }
 
-// keepLocked has a flow pay for what QUIC may keep, beyond what its handshake has paid for.
+// keepLocked charges a flow for what QUIC may keep beyond what was charged with its handshake.
 func (s *Strangers) keepLocked(f *flow, cost int64, now time.Time) bool {
 	kept := f.kept + cost
 	if kept > maxKept {
@@ -182,8 +184,8 @@ func (s *Strangers) keepLocked(f *flow, cost int64, now time.Time) bool {
 	return true
 }
 
-// payerLocked is who is charged for a datagram of a flow. Begin knows the address only, so that the handshake of a flow
-// may be noted at another flow of its address.
+// payerLocked is the flow charged for a datagram of f. Begin knows only the address, so the handshake of a
+// flow may be noted at another flow of its address.
 func (s *Strangers) payerLocked(f *flow) *flow {
 	if f.handshake == nil {
 		if began := s.beganLocked(f.from); began != nil {
@@ -193,7 +195,7 @@ func (s *Strangers) payerLocked(f *flow) *flow {
 	return f
 }
 
-// Sent notes a packet with a long header of the server: from then on the client uses the id of the server in it.
+// Sent notes a packet with a long header from the server: from then on the client uses the server's id in it.
 func (s *Strangers) Sent(to netip.AddrPort, client, server []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -202,7 +204,7 @@ func (s *Strangers) Sent(to netip.AddrPort, client, server []byte) {
 	}
 }
 
-// Begin counts a connection from an address; nil: there is no place for it. Done gives the place back.
+// Begin counts a connection from an address; nil: there is no place for it. Done frees the place.
 func (s *Strangers) Begin(from netip.AddrPort, now time.Time) *Handshake {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -214,7 +216,7 @@ func (s *Strangers) Begin(from netip.AddrPort, now time.Time) *Handshake {
 	if !s.chargeLocked(f, handshakeCost+max(0, f.kept-honestlyKept), now) {
 		return nil
 	}
-	if !s.rates.Allow(networksOf(from.Addr())[0].prefix, now) { // asked last: who finds no place comes again soon
+	if !s.rates.Allow(networksOf(from.Addr())[0].prefix, now) { // checked last: a client without a place retries soon
 		s.refundLocked(f, 0)
 		return nil
 	}
@@ -223,8 +225,8 @@ func (s *Strangers) Begin(from netip.AddrPort, now time.Time) *Handshake {
 	return f.handshake
 }
 
-// Answered says that the server could answer the handshake, so that what came until now is done with; from now on end
-// ends the connection, without waiting for anything.
+// Answered says that the server has answered the handshake, so that what came until now is no longer kept;
+// from now on end ends the connection, without waiting.
 func (h *Handshake) Answered(end func()) {
 	h.strangers.mu.Lock()
 	h.end = end
@@ -232,7 +234,7 @@ func (h *Handshake) Answered(end func()) {
 	h.Read()
 }
 
-// Read says that what came until now is done with: the handshake is complete, or a message was read.
+// Read says that what came until now is no longer kept: the handshake is complete, or a message was read.
 func (h *Handshake) Read() {
 	h.strangers.mu.Lock()
 	defer h.strangers.mu.Unlock()
@@ -242,22 +244,22 @@ func (h *Handshake) Read() {
 	}
 }
 
-// Overdrawn reports whether something was not let through because QUIC would keep too much.
+// Overdrawn reports whether something was dropped because QUIC would have kept too much.
 func (h *Handshake) Overdrawn() bool {
 	h.strangers.mu.Lock()
 	defer h.strangers.mu.Unlock()
 	return h.flow.overdrawn
 }
 
-// Done says that the connection has ended, or is a node's. It may be called again.
+// Done says that the connection has ended, or was admitted. It may be called again.
 func (h *Handshake) Done() {
 	h.strangers.mu.Lock()
 	defer h.strangers.mu.Unlock()
 	h.strangers.dropLocked(h.flow)
 }
 
-// chargeLocked takes memory for a flow. Where it is short, the oldest connections of the network that has too much make
-// room, or of all.
+// chargeLocked takes memory for a flow. If it is short, the oldest connections of the network that has too
+// much make room, or the oldest of all.
 func (s *Strangers) chargeLocked(f *flow, cost int64, now time.Time) bool {
 	address, known := f.from.Addr(), s.known.has(f.from.Addr(), now)
 	for {
@@ -281,7 +283,7 @@ func (s *Strangers) chargeLocked(f *flow, cost int64, now time.Time) bool {
 	return true
 }
 
-// refundLocked gives back all but so much.
+// refundLocked refunds all but left.
 func (s *Strangers) refundLocked(f *flow, left int64) {
 	s.spent.add(f.from.Addr(), left-f.charged)
 	f.charged = left

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// summarizeEvery is how often a log says how many lines were left out.
+// summarizeEvery is how often a log says how many lines were suppressed.
 const summarizeEvery = 5 * time.Minute
 
-// Run says now and then what was left out until ctx ends, and then once more.
+// Run periodically summarizes what was suppressed until ctx ends, and then once more.
 func (l *Log) Run(ctx context.Context) {
 	tick := time.NewTicker(summarizeEvery)
 	defer tick.Stop()

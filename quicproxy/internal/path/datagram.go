@@ -2,27 +2,27 @@ package path
 
 import "encoding/binary"
 
-// WakeDatagram asks a node to say something: the server was restarted, and the node's next message finds that out. Its first
-// byte tells it from QUIC (docs/protocol.md section 9). Anybody may send it.
+// WakeDatagram asks a node to send something: if the server was restarted, the node's next message reveals
+// that. Its first byte distinguishes it from QUIC (docs/protocol.md section 9). Anybody can send it.
 const WakeDatagram = "\x3fapquic/1 wake"
 
 const (
-	probeText = "\x3fapquic/1 probe" // whose first byte tells it from QUIC
+	probeText = "\x3fapquic/1 probe" // the first byte distinguishes it from QUIC
 	// ProbeSize is the size of the datagram of a Probe.
 	ProbeSize = len(probeText) + len(ProbeToken{}) + 4
 )
 
-// ProbeToken makes a Probe that of one connection.
+// ProbeToken ties a Probe to one connection.
 type ProbeToken [16]byte
 
-// Probe is a datagram that makes a mapping in a NAT, and shows that it is still there (docs/protocol.md section 5.9): a text, a
-// token of 16 bytes, and a number of 4, the most significant first.
+// Probe is a datagram that creates a NAT mapping, and shows that it still exists (docs/protocol.md section
+// 5.9): a text, a token of 16 bytes, and a number of 4 bytes, big-endian.
 type Probe struct {
 	Token  ProbeToken
 	Number uint32
 }
 
-// Datagram is p as it is sent.
+// Datagram is p as sent.
 func (p Probe) Datagram() []byte {
 	b := make([]byte, 0, ProbeSize)
 	b = append(b, probeText...)
@@ -30,7 +30,7 @@ func (p Probe) Datagram() []byte {
 	return binary.BigEndian.AppendUint32(b, p.Number)
 }
 
-// ParseProbe takes a datagram apart; ok is false if it is not that of a Probe.
+// ParseProbe parses a datagram; ok is false if it is not a Probe.
 func ParseProbe(datagram []byte) (p Probe, ok bool) {
 	if len(datagram) != ProbeSize || string(datagram[:len(probeText)]) != probeText {
 		return Probe{}, false

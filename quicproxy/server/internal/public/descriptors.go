@@ -51,7 +51,7 @@ func (p *Listener) acceptFailed(err error, pause time.Duration) {
 
 // CheckDescriptors tells the operator at the start what will be missed later, of so many ports.
 func (s *Listeners) CheckDescriptors(ports int) {
-	if lent := s.config.Clients.MayLend(); ports > lent {
+	if lent := s.config.Clients.MayReserve(); ports > lent {
 		s.log.Warn(fmt.Sprintf("only %d of the %d public ports can be lent: the server may have %d files open (ulimit -n)",
 			lent, ports, machine.Descriptors()), "hint", DescriptorHint)
 	}

@@ -51,12 +51,12 @@ func New(config Config) *Listeners {
 
 // Bind opens the listener of a lease; it implements lease.Binder.
 func (s *Listeners) Bind(l lease.Lease) error {
-	if !s.config.Clients.Lend(1) {
+	if !s.config.Clients.Reserve(1) {
 		return s.noDescriptor()
 	}
 	listener, err := s.config.Listen(l.Port)
 	if err != nil {
-		s.config.Clients.Lend(-1)
+		s.config.Clients.Reserve(-1)
 		if isShortage(err) {
 			return s.noDescriptor()
 		}
@@ -68,7 +68,7 @@ func (s *Listeners) Bind(l lease.Lease) error {
 	defer s.mu.Unlock()
 	if s.ended {
 		listener.Close()
-		s.config.Clients.Lend(-1)
+		s.config.Clients.Reserve(-1)
 		return errPortClosed
 	}
 	s.byPort[l.Port] = p
@@ -91,7 +91,7 @@ func (s *Listeners) Unbind(l lease.Lease) {
 	s.mu.Unlock()
 	if p != nil {
 		p.close()
-		s.config.Clients.Lend(-1)
+		s.config.Clients.Reserve(-1)
 		s.config.Ended(l.Port)
 	}
 }
