@@ -11,8 +11,8 @@ import (
 	"apquic/lease"
 )
 
-// The forms of Elastos Carrier, whose Active Proxy this is a successor of: a
-// list of services with a configuration each.
+// The forms of Elastos Carrier, whose Active Proxy this succeeds: a list of services, each with a
+// configuration.
 
 const (
 	wantPrivateKey    = "128 hexadecimal digits; without the key, one is made in the data directory"
@@ -21,8 +21,8 @@ const (
 	wantName          = `"ActiveProxy"`
 )
 
-// isCarrier tells the forms apart: only Carrier's has lists at the top, and keys
-// that only ours has decide for ours.
+// isCarrier distinguishes the forms: only Carrier's has lists at the top level, and any key that only the
+// plain form has makes it that.
 func (v value) isCarrier(plain, carrier form) bool {
 	object, ok := v.node.Value.(*hujson.Object)
 	if !ok {
@@ -64,11 +64,11 @@ func without(f form, keys ...string) form {
 
 // item is one element of services.
 type item struct {
-	right         bool // the class or name is one that we have
+	right         bool // the class or name is a known one
 	configuration value
 }
 
-// carrierItem is an element of services: the key kind says what it is, and must be one known.
+// carrierItem is an element of services: the key kind says what it is, and must have a known value.
 func carrierItem(kind string, known field, i *item) form {
 	return form{
 		kind: {required: true, want: known.want, set: func(v value) error {
@@ -83,7 +83,7 @@ func carrierItem(kind string, known field, i *item) form {
 	}
 }
 
-// carrierItems visits the configurations of the services that we have.
+// carrierItems visits the configurations of the known services.
 func carrierItems(v value, kind string, known field, visit func(configuration value)) error {
 	return v.elements(func(v value) {
 		var i item
@@ -96,7 +96,7 @@ func carrierItems(v value, kind string, known field, visit func(configuration va
 	})
 }
 
-// activeProxy is the class or name of the one service that there is.
+// activeProxy is the class or name of the only known service.
 func activeProxy(want string, isOne func(string) bool) field {
 	return field{want: want, set: func(v value) error {
 		s, err := text(v)
@@ -117,7 +117,7 @@ func carrierServerServices(s *Server) func(value) error {
 		first := ""
 		return carrierItems(v, "class", activeProxy(wantClass, isActiveProxyClass), func(v value) {
 			if first != "" {
-				v.report(fmt.Errorf("a server has one ActiveProxy, which is %s: give a second server a file and a data directory of its own", first))
+				v.report(fmt.Errorf("a server has one ActiveProxy, which is %s: give a second server its own file and data directory", first))
 				return
 			}
 			first = v.key
@@ -180,16 +180,16 @@ func (c *carrierClient) form() form {
 	return f
 }
 
-// addTo makes a service of n out of c.
+// addTo adds c to n as a service.
 func (c *carrierClient) addTo(n *Node) error {
 	name := "activeproxy"
 	if count := len(n.Services); count > 0 {
 		name = fmt.Sprintf("%s-%d", name, count+1)
 		if n.Server.String() != c.server.String() {
-			return fmt.Errorf("this is another server than %v: start a second node with a file and a data directory of its own", n.Server)
+			return fmt.Errorf("this server differs from %v: start a second node with its own file and data directory", n.Server)
 		}
 		if n.Key.ID() != c.key.ID() {
-			return errors.New("peerPrivateKey is another one than before: a node has one key")
+			return errors.New("peerPrivateKey differs from the one before: a node has one key")
 		}
 	}
 	upstream, err := parseUpstream(joinPort(c.upstreamHost, c.upstreamPort))

@@ -59,11 +59,11 @@ func TestCarrierNodeMistakes(t *testing.T) {
 	}{
 		"another server": {
 			string(carrierFile(item, nodeItem(serverID, "example.org", ""))),
-			[][]string{{"n:4: services[1].configuration: this is another server", "example.com"}},
+			[][]string{{"n:4: services[1].configuration: this server differs", "example.com"}},
 		},
 		"another key": {
 			string(carrierFile(item, nodeItem(serverID, "example.com", `, "peerPrivateKey": "`+strings.Repeat("17", 32)+`"`))),
-			[][]string{{"n:4: services[1].configuration: peerPrivateKey is another one"}},
+			[][]string{{"n:4: services[1].configuration: peerPrivateKey differs"}},
 		},
 		"another service": {
 			string(carrierFile(`{"name": "DHTProxy", "configuration": {"x": 1}}`)),

@@ -16,7 +16,7 @@ const (
 	anyNumber = math.MaxUint32
 )
 
-const wantNetID = "a number from 0 to 4294967295; nodes and server have the same"
+const wantNetID = "a number from 0 to 4294967295, the same for nodes and server"
 
 const memoryDocs = "Data in flight takes some megabytes whatever the budget is. The connections themselves, about 16 KiB each in either program, are not counted."
 
@@ -35,7 +35,7 @@ func checkDataDir(path string) error {
 	if path != "" {
 		return nil
 	}
-	return hint.Add(errors.New("there is no data directory, since this user has no home directory"),
+	return hint.Add(errors.New("there is no data directory, because this user has no home directory"),
 		"name one with --data-dir or as dataDir in the file")
 }
 
@@ -78,8 +78,8 @@ func checkDebugAddress(address string) error {
 	return debug.CheckAddress(address)
 }
 
-// OrNotAtAll turns a duration of the settings, in which 0 means not at all, into one of packages server and node, in
-// which 0 means the default and less than 0 not at all.
+// OrNotAtAll converts a duration in the settings, where 0 means not at all, to one of packages server and
+// node, where 0 means the default and less than 0 not at all.
 func OrNotAtAll(d time.Duration) time.Duration {
 	if d == 0 {
 		return -1

@@ -8,7 +8,7 @@ import (
 
 const wantNodeID = `a node id, such as "HZXXs9LTfNQjrDKvvexRhuMk8TTJhYCfrHwaj3jUzuhZ"`
 
-// Carrier is what can be set in the form of Elastos Carrier only.
+// Carrier is what can be set only in the form of Elastos Carrier.
 type Carrier struct {
 	Key           certs.PrivateKey // zero: the key file in the data directory
 	Bootstraps    []Bootstrap      // kept for discovery, not used yet
@@ -22,7 +22,7 @@ type Bootstrap struct {
 	Port    uint16 // UDP
 }
 
-// lines describe it.
+// lines describes c.
 func (c Carrier) lines() []line {
 	all := []line{{"key", "in the data directory"}}
 	if !c.Key.IsZero() {
@@ -32,17 +32,17 @@ func (c Carrier) lines() []line {
 		all = append(all, line{fmt.Sprintf("bootstraps[%d]", i), fmt.Sprintf("%v at %s (not used yet)", b.ID, joinPort(b.Address, b.Port))})
 	}
 	if c.DiscoveryPort != 0 {
-		all = append(all, line{"port", fmt.Sprintf("%d (of discovery, not used yet)", c.DiscoveryPort)})
+		all = append(all, line{"port", fmt.Sprintf("%d (for discovery, not used yet)", c.DiscoveryPort)})
 	}
 	return all
 }
 
-// withDiscovery adds the keys that are at the top of both files of Carrier.
+// withDiscovery adds the keys at the top level of both of Carrier's files.
 func withDiscovery(f form, services field, c *Carrier) form {
 	f["services"] = services
 	services.same = "services"
 	f["addons"] = services
-	f["port"] = field{want: "the UDP port of discovery, such as 39001", set: into(&c.DiscoveryPort, port)}
+	f["port"] = field{want: "the UDP port for discovery, such as 39001", set: into(&c.DiscoveryPort, port)}
 	f["bootstraps"] = field{want: "a list of {id, address, port}", set: into(&c.Bootstraps, carrierBootstraps)}
 	return f
 }

@@ -17,11 +17,10 @@ import (
 	"apquic/internal/suggest"
 )
 
-// maxMistakes is how many mistakes of a file are reported.
+// maxMistakes is how many mistakes in a file are reported.
 const maxMistakes = 100
 
-// document is a file while it is decoded: it knows where everything stands and
-// collects the mistakes.
+// document is a file while it is decoded: it knows where everything is and collects the mistakes.
 type document struct {
 	name     string
 	data     []byte
@@ -33,20 +32,19 @@ type document struct {
 // value is one value of a document.
 type value struct {
 	*document
-	key  string // with those around it
+	key  string // with the enclosing ones
 	node *hujson.Value
 }
 
-// form says which keys an object may have. It is all that the decoder knows
-// about a kind of file.
+// form says which keys an object may have. It is all that the decoder knows about a kind of file.
 type form map[string]field
 
 // field says what belongs to a key and how it is read.
 type field struct {
-	want     string            // what belongs there, with an example; ends the texts of mistakes
-	set      func(value) error // stores the value; nil: it was right, or the mistakes in it are reported
+	want     string            // what belongs there, with an example; ends the text of a mistake
+	set      func(value) error // stores the value; returns nil if it was right, or its mistakes were reported
 	required bool
-	same     string // the key that this one is another spelling of
+	same     string // the key of which this one is another spelling
 }
 
 // decode reads v as an object of this form.
@@ -61,7 +59,7 @@ func (v value) decode(f form) error {
 		}
 		key := cmp.Or(field.same, name)
 		if other, twice := seen[key]; twice {
-			at.report(fmt.Errorf("this is another name of %s, which is given too: remove one of them", other))
+			at.report(fmt.Errorf("this is another name of %s, which is also given: remove one of them", other))
 			return
 		}
 		seen[key] = name
@@ -78,7 +76,7 @@ func (v value) decode(f form) error {
 	return nil
 }
 
-// complete is an error of the package that a value belongs to, which says itself what belongs there.
+// complete is an error from the package of the value, which already says what belongs there.
 type complete struct{ error }
 
 func (c complete) Unwrap() error { return c.error }
@@ -97,8 +95,8 @@ func (v value) apply(f field) {
 	}
 }
 
-// members visits the members of an object in their order: the name, its place,
-// and the value. A name that was there before is a mistake and not visited.
+// members visits the members of an object in order: the name, its place, and the value. A duplicate name is a
+// mistake and is not visited.
 func (v value) members(visit func(name string, at, member value)) error {
 	object, ok := v.node.Value.(*hujson.Object)
 	if !ok {
@@ -114,7 +112,7 @@ func (v value) members(visit func(name string, at, member value)) error {
 		}
 		at := value{v.document, key, &member.Name}
 		if seen[name] {
-			at.report(errors.New("this key is there twice: remove one of them"))
+			at.report(errors.New("this key is a duplicate: remove one of them"))
 			continue
 		}
 		seen[name] = true
@@ -147,7 +145,7 @@ func (v value) mismatch() error {
 	case '0':
 		return errors.New("this is a number")
 	case 'n':
-		return errors.New("null is no value: leave the key out for its default")
+		return errors.New("null is not a value: leave out the key for its default")
 	}
 	return errors.New("this is " + v.node.Value.(hujson.Literal).String())
 }
@@ -157,7 +155,7 @@ func (v value) reportUnknown(name string, known []string) string {
 	meant := suggest.Nearest(name, known)
 	text := "unknown key" + didYouMean(meant)
 	if meant == "" {
-		text += "; those here are " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
+		text += "; known keys here: " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
 	}
 	v.report(errors.New(text))
 	return meant
@@ -165,7 +163,7 @@ func (v value) reportUnknown(name string, known []string) string {
 
 func (v value) report(err error) { v.add(v.node.StartOffset, v.key, err) }
 
-// add notes a mistake. Finding a place takes a walk through the file, so there is a limit.
+// add notes a mistake. Finding its place takes a walk through the file, so the number is limited.
 func (d *document) add(offset int, key string, err error) {
 	d.mistakes++
 	if d.mistakes > maxMistakes+1 {
@@ -177,7 +175,7 @@ func (d *document) add(offset int, key string, err error) {
 	d.errors = append(d.errors, d.errorAt(offset, key, err))
 }
 
-// errorAt is err at an offset of the file.
+// errorAt returns err at an offset in the file.
 func (d *document) errorAt(offset int, key string, err error) *Error {
 	before := d.data[:min(offset, len(d.data))]
 	lineStart := bytes.LastIndexByte(before, '\n') + 1
@@ -191,7 +189,7 @@ func (d *document) errorAt(offset int, key string, err error) *Error {
 	}
 }
 
-// offset finds a line and a column in bytes, both from 1.
+// offset returns the offset of a line and a column in bytes, both from 1.
 func (d *document) offset(line, column int) int {
 	at := 0
 	for range line - 1 {
@@ -200,7 +198,7 @@ func (d *document) offset(line, column int) int {
 	return min(at+column-1, len(d.data)-1)
 }
 
-// readable is a name for a message: of a sensible length, and quoted if there is anything strange in it.
+// readable is a name for a message: of a sensible length, and quoted if it contains anything strange.
 func readable(name string) string {
 	const longest = 64
 	if len(name) > longest {

@@ -9,12 +9,12 @@ import (
 
 // Error is one mistake, in a file or in the settings as a whole.
 type Error struct {
-	File         string // as it was named; empty for [Server.Validate] and [Node.Validate]
-	Line, Column int    // from 1, columns in characters; 0: of the file or the settings as a whole
-	Key          string // with those around it, such as services.web.upstream
+	File         string // as given; empty for [Server.Validate] and [Node.Validate]
+	Line, Column int    // from 1, columns in characters; 0: about the file or the settings as a whole
+	Key          string // with the enclosing ones, such as services.web.upstream
 	Text         string // what is wrong, and what belongs there
 
-	cause error // may know a hint
+	cause error // may have a hint
 }
 
 func (e *Error) Error() string {
@@ -33,10 +33,10 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns what the package of the value said about it, or nil.
+// Unwrap returns the error from the package of the value, or nil.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Errors are all mistakes of a file, in the order of their places.
+// Errors are all mistakes in a file, by place.
 type Errors []*Error
 
 func (e Errors) Error() string {
@@ -47,7 +47,7 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Unwrap returns the single mistakes.
+// Unwrap returns the individual mistakes.
 func (e Errors) Unwrap() []error {
 	all := make([]error, len(e))
 	for i, mistake := range e {
@@ -56,7 +56,7 @@ func (e Errors) Unwrap() []error {
 	return all
 }
 
-// orNil sorts the mistakes by place; without any it returns a nil error.
+// orNil sorts the mistakes by place; if there are none it returns nil.
 func (e Errors) orNil() error {
 	if len(e) == 0 {
 		return nil

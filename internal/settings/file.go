@@ -19,16 +19,16 @@ import (
 
 const (
 	maxFile    = 1 << 20 // bytes
-	maxNesting = 32      // of lists and objects; the parser of the syntax is recursive
+	maxNesting = 32      // of lists and objects, because the parser is recursive
 )
 
-// readFile reads a configuration file whole.
+// readFile reads a whole configuration file.
 func readFile(path string) ([]byte, error) {
 	data, err := readBounded(path)
 	if err == nil {
 		return data, nil
 	}
-	// The path is in the text once, as the person gave it.
+	// The text has the path once, as it was given.
 	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pathError.Err
 	}
@@ -41,7 +41,7 @@ func readFile(path string) ([]byte, error) {
 	case errors.Is(err, errDirectory):
 		return nil, hint.Add(what, "name the file in it, such as %s%capquic.json", path, os.PathSeparator)
 	case errors.Is(err, errTooBig):
-		return nil, hint.Add(what, "check the path after -c: a configuration has a few lines")
+		return nil, hint.Add(what, "check the path after -c: a configuration has only a few lines")
 	}
 	return nil, what
 }
@@ -68,14 +68,14 @@ func readBounded(path string) ([]byte, error) {
 	return data, err
 }
 
-// parseDocument reads the syntax of a file: JSON with comments and trailing commas.
+// parseDocument parses a file: JSON with comments and trailing commas.
 func parseDocument(name string, data []byte) (value, error) {
 	doc := &document{name: name, data: data, places: map[string]int{}}
 	if len(data) > maxFile {
 		return value{}, Errors{{File: name, Text: errTooBig.Error(), cause: errTooBig}}
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	// A comment in the last line may end without a newline, as it may elsewhere.
+	// A comment in the last line may lack the newline.
 	doc.data = append(bytes.Clone(data), '\n')
 	if at := firstInvalid(data); at >= 0 {
 		return value{}, Errors{doc.errorAt(at, "", hint.Add(errNotText, "save the file as UTF-8 in the editor"))}
@@ -129,8 +129,8 @@ func tooDeep(data []byte) int {
 	return -1
 }
 
-// commentLength returns how many more bytes than its first the comment at the
-// start of data has; 0 if there is none.
+// commentLength returns the length of the comment at the start of data without its first byte; 0 if there is
+// none.
 func commentLength(data []byte) int {
 	end := ""
 	switch {
@@ -147,7 +147,8 @@ func commentLength(data []byte) int {
 	return len(data) - 1
 }
 
-// endBefore returns the offset of the last byte before at that is neither space nor comment; 0 if there is none.
+// endBefore returns the offset of the last byte before at that is neither space nor comment; 0 if there is
+// none.
 func endBefore(data []byte, at int) (last int) {
 	for i := 0; i < at; i++ {
 		switch data[i] {
@@ -168,11 +169,11 @@ func endBefore(data []byte, at int) (last int) {
 	return last
 }
 
-// hujsonPlace is what an error of hujson begins with; it has no other way to ask for the place.
+// hujsonPlace is the start of an error of hujson, the only way to get its place.
 var hujsonPlace = regexp.MustCompile(`^hujson: line (\d+), column (\d+): `)
 
-// syntaxError turns an error of hujson into one for people. It never repeats a
-// literal, which may be a secret with a quote too few.
+// syntaxError turns an error of hujson into one for people. It never repeats a literal, which may be a secret
+// with a missing quote.
 func (d *document) syntaxError(err error) *Error {
 	at, text := 0, err.Error()
 	if place := hujsonPlace.FindStringSubmatch(text); place != nil {
@@ -189,7 +190,7 @@ func (d *document) syntaxError(err error) *Error {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		text = "the file ends too early: a } ] \" or */ is missing"
 	case strings.HasPrefix(text, "invalid literal") && d.data[at] == '"':
-		text = `this text has no " at its end, or a \ or a special character in it; write \\ for \`
+		text = `this text lacks the closing ", or contains a \ or a special character; write \\ for \`
 	case strings.HasPrefix(text, "invalid literal"):
 		text = `this is neither a "text" in quotes nor a number, true or false`
 	}

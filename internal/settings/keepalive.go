@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// AutoKeepalive stands for a time that the node finds out.
+// AutoKeepalive stands for an interval that the node learns.
 const AutoKeepalive time.Duration = -1
 
 const autoText = "auto"
@@ -46,7 +46,7 @@ func formatKeepalive(d time.Duration) string {
 	return formatDuration(d)
 }
 
-// keepalive reads "auto" or what duration reads.
+// keepalive reads "auto" or a duration.
 func keepalive(v value) (time.Duration, error) {
 	if s, err := text(v); err == nil && s == autoText {
 		return AutoKeepalive, nil
@@ -58,9 +58,9 @@ func keepalive(v value) (time.Duration, error) {
 	return d, err
 }
 
-// checkKeepalive checks that the server is asked before it is given up.
+// checkKeepalive checks that the server is asked before the connection is given up.
 func checkKeepalive(keepalive, idleTimeout time.Duration) error {
-	if keepalive < idleTimeout { // AutoKeepalive is, and keeps below by itself
+	if keepalive < idleTimeout { // so is AutoKeepalive, which stays below by itself
 		return nil
 	}
 	return fmt.Errorf("%s is not shorter than idleTimeout, %s: the connection would be given up before the server is asked",

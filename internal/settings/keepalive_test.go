@@ -30,7 +30,7 @@ func TestKeepalive(t *testing.T) {
 	}
 	n := validNode(t)
 	wantMistakes(t, ParseNode("n", []byte(`{"keepalive": "-1ns"}`), &n), []string{"n:1: keepalive: -1ns is negative; want \"auto\""})
-	wantMistakes(t, ParseNode("n", []byte(`{"keepalive": "automatic"}`), &n), []string{"n:1: keepalive: automatic is no duration; want \"auto\""})
+	wantMistakes(t, ParseNode("n", []byte(`{"keepalive": "automatic"}`), &n), []string{"n:1: keepalive: automatic is not a duration; want \"auto\""})
 	// It keeps below any idle timeout by itself.
 	n.Keepalive, n.IdleTimeout = AutoKeepalive, 5*time.Second
 	if err := n.Validate(); err != nil {

@@ -13,19 +13,19 @@ import (
 	"apquic/lease"
 )
 
-// kind is a type of settings: how a T is written in files, in flags and for people.
+// kind is a type of setting: how a T is written in files, in flags and for people.
 type kind[T any] struct {
 	name  string // for the documentation, with the bounds
-	flag  string // pflag's name of the type; by it package cli explains what is wrong with a value
+	flag  string // pflag's name of the type, by which package cli explains what is wrong with a value
 	want  string // see row
 	read  func(value) (T, error)
 	parse func(string) (T, error)
-	show  func(T) string // as parse takes it, but without a secret; empty: nothing is given
+	show  func(T) string // as parse accepts it, but without a secret; empty: not given
 	check func(T) error  // that it is within its bounds; nil: it always is
-	lines func(T) []line // for a description, with what follows the row's key; nil: what show returns
+	lines func(T) []line // for a description, with suffixes for the row's key; nil: what show returns
 }
 
-// bound is a setting: a field of the kind and its default.
+// bound is a setting: a kind, a field and its default.
 type bound[T any] struct {
 	kind[T]
 	field    *T
@@ -117,7 +117,7 @@ func memoryVar(field *Size) setting {
 	}.bind(field, 0)
 }
 
-// textVar is a text of which check may say more; nil: it may be any.
+// textVar is a text that passes check; nil: any.
 func textVar(field *string, standard string, check func(string) error) setting {
 	return textKind(check).bind(field, standard)
 }
@@ -160,7 +160,7 @@ func wordVar(field *string, standard string, known ...string) setting {
 func portsVar(field *lease.PortRange, standard string) setting {
 	ports, err := lease.ParsePortRange(standard)
 	if err != nil {
-		panic(err) // a constant
+		panic(err) // standard is a constant
 	}
 	return kind[lease.PortRange]{
 		name: "text", flag: "ports", want: `public ports such as "20000-22000" or "20000-20010,30000"`,

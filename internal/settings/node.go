@@ -10,7 +10,7 @@ import (
 	"apquic/internal/hint"
 )
 
-// Node is the settings of apquic-node. What each means is in its row.
+// Node is the settings of apquic-node. Each one's row says what it means.
 type Node struct {
 	Server              certs.Invitation
 	Services            []Service
@@ -41,7 +41,7 @@ func (n *Node) rows() rows {
 			help: "`SERVICE` to make reachable: a port of this machine, host:port or unix:/path, with name= before it; may be repeated",
 			docs: "At least one is needed. In a file: a name for each, and its address or an object ([below](#services)). A name has 1 to 64 of `a-z 0-9 . _ -` and begins with a letter or digit. The server knows a service by its name; a renamed service with the same address keeps its port.",
 		},
-		dataDirRow(&n.DataDir, "`DIRECTORY` for the node's key and what it knows of its server"),
+		dataDirRow(&n.DataDir, "`DIRECTORY` for the node's key and what it knows about its server"),
 		{
 			key: "keepalive", setting: keepaliveVar(&n.Keepalive, 15*time.Second),
 			help: "how often to check that the server answers; auto: as rarely as this network allows",
@@ -72,7 +72,7 @@ func (n *Node) rows() rows {
 	}
 }
 
-// DefaultNode returns the settings of a node without file and flags. It lacks a server and services.
+// DefaultNode returns the settings of a node without file and flags. They lack a server and services.
 func DefaultNode() (n Node) {
 	n.rows().reset()
 	n.DataDir = DefaultDataDir("apquic-node")
@@ -87,7 +87,7 @@ func ParseNode(name string, data []byte, into *Node) error {
 	return parse(name, data, into, func(n *Node) form { return n.rows().form() }, carrierNode)
 }
 
-// AddFlags declares a flag for each setting. Its default is what n has.
+// AddFlags declares a flag for each setting, with n's value as the default.
 func (n *Node) AddFlags(flags *pflag.FlagSet) { n.rows().addFlags(flags) }
 
 // Describe says what the settings are, one per line, with the defaults marked and without secrets.
@@ -96,8 +96,8 @@ func (n Node) Describe() string {
 	return table(append(n.rows().lines(), n.Carrier.lines()...), append(standard.rows().lines(), standard.Carrier.lines()...))
 }
 
-// Validate checks the settings as a whole, after the flags were applied, and returns everything that is wrong
-// as [Errors].
+// Validate checks the settings as a whole, after the flags were applied, and returns all mistakes as
+// [Errors].
 func (n Node) Validate() error {
 	all := n.joinFaults()
 	if len(n.Services) == 0 {
@@ -110,7 +110,7 @@ func (n Node) Validate() error {
 // ValidateJoin is Validate for a node that joins a server and may have no service yet.
 func (n Node) ValidateJoin() error { return n.joinFaults().errors() }
 
-// joinFaults adds what may be missing in a file, since there is another way to give it.
+// joinFaults adds what may be missing in a file because it can be given otherwise.
 func (n Node) joinFaults() faults {
 	all := n.faults()
 	if n.Server.Server.IsZero() {

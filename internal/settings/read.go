@@ -17,7 +17,7 @@ import (
 
 const maxText = 1024 // bytes
 
-// into returns a field.set that stores what read makes of a value.
+// into returns a field.set that stores what read returns for a value.
 func into[T any](target *T, read func(value) (T, error)) func(value) error {
 	return func(v value) error {
 		result, err := read(v)
@@ -28,7 +28,7 @@ func into[T any](target *T, read func(value) (T, error)) func(value) error {
 	}
 }
 
-// parsed reads a text that parse of another package understands.
+// parsed reads a text with the parse function of another package.
 func parsed[T any](parse func(string) (T, error)) func(value) (T, error) {
 	return func(v value) (result T, err error) {
 		s, err := text(v)
@@ -42,7 +42,7 @@ func parsed[T any](parse func(string) (T, error)) func(value) (T, error) {
 	}
 }
 
-// placeholder finds what templates have where a person must put something.
+// placeholder matches the placeholders in templates.
 var placeholder = regexp.MustCompile(`\b(YOUR|TARGET)[-_][A-Z]|[A-Z][-_]HERE\b`)
 
 // text reads a text on one line. Errors do not repeat it, since it may be a secret.
@@ -58,7 +58,7 @@ func text(v value) (string, error) {
 	case s == "":
 		return "", errors.New("the text is empty")
 	case len(s) > maxText:
-		return "", fmt.Errorf("the text has %d bytes, %d are allowed", len(s), maxText)
+		return "", fmt.Errorf("the text has %d bytes, but only %d are allowed", len(s), maxText)
 	case strings.TrimSpace(s) != s:
 		return "", errors.New("there are spaces around the text")
 	case strings.ContainsFunc(s, unicode.IsControl):
@@ -87,7 +87,7 @@ func whole[T int | int64 | uint16 | uint32](least, most T) func(value) (T, error
 		}
 		number, err := strconv.ParseInt(digits, 10, 64)
 		if err != nil {
-			return 0, fmt.Errorf("%s is no whole number", readable(digits))
+			return 0, fmt.Errorf("%s is not a whole number", readable(digits))
 		}
 		if number < int64(least) || number > int64(most) {
 			return 0, fmt.Errorf("%d is not from %d to %d", number, least, most)
@@ -115,7 +115,7 @@ func duration(v value) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil {
-		return 0, fmt.Errorf("%s is no duration", readable(s))
+		return 0, fmt.Errorf("%s is not a duration", readable(s))
 	}
 	return d, nil
 }
@@ -131,7 +131,7 @@ func host(v value) (string, error) {
 
 // parseHost checks that s can be the host of an invitation and returns its one spelling.
 func parseHost(s string) (string, error) {
-	// What a host is, is known in one place.
+	// Only package certs knows what a host is.
 	invitation, err := certs.ParseInvitation(certs.Invitation{Server: certs.NodeID{1}, Host: s, Port: 1}.String())
 	if err != nil {
 		return "", fmt.Errorf("%s is neither a host name nor an IP address", readable(s))

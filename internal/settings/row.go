@@ -10,20 +10,21 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// row is one setting, and all that is said of it anywhere: its key in a file, its flag and environment variable, the
-// help, the line that `check` prints and the row of docs/config.md come from here. A new setting is a field of Server or
-// Node, a row, and the code that uses it; make generate brings docs/config.md up to date.
+// row is one setting, and everything said about it anywhere: its key in a file, its flag and environment
+// variable, the help, the line that `check` prints and the row in docs/config.md come from here. A new
+// setting is a field of Server or Node, a row, and the code that uses it; make generate updates
+// docs/config.md.
 type row struct {
 	key     string // in a file; the flag --max-clients and the variable APQUIC_MAX_CLIENTS follow from maxClients
-	flag    string // the flag, where it has another name
+	flag    string // the flag, if it has another name
 	setting        // its field, type, bounds and default
-	want    string // what belongs there, with an example, for messages; empty: the type says it
-	unset   string // what it is when nothing is given; empty: there is a default
-	help    string // in one line, with the flag's `ARGUMENT`; begins the text of docs/config.md
-	docs    string // what docs/config.md says more, in Markdown; a comma or colon continues the sentence
+	want    string // what belongs there, with an example, for messages; empty: as its type says
+	unset   string // what applies when nothing is given; empty: there is a default
+	help    string // one line, with the flag's `ARGUMENT`; begins the text in docs/config.md
+	docs    string // the rest of that text, in Markdown; a leading comma or colon continues the sentence
 }
 
-// setting is a field of the settings with what depends on its type. A kind makes it.
+// setting is a field of the settings with everything that depends on its type. A kind makes it.
 type setting interface {
 	pflag.Value       // as a flag
 	reset()           // to the default
@@ -37,7 +38,7 @@ type setting interface {
 // line is one line of a description.
 type line struct{ key, value string }
 
-// rows are the settings of a program, in the order in which it shows them.
+// rows are the settings of a program, in the order in which they are shown.
 type rows []row
 
 func (all rows) reset() {
@@ -46,7 +47,7 @@ func (all rows) reset() {
 	}
 }
 
-// form is how they are written in a file.
+// form is how the settings are written in a file.
 func (all rows) form() form {
 	f := form{}
 	for _, r := range all {
@@ -76,7 +77,7 @@ func (all rows) addFlags(flags *pflag.FlagSet) {
 	}
 }
 
-// flagName is the key with hyphens for its capitals, or the name that the row has for it.
+// flagName is the key in kebab case, or the name that the row gives.
 func (r row) flagName() string {
 	if r.flag != "" {
 		return r.flag
@@ -91,7 +92,7 @@ func (r row) flagName() string {
 	return b.String()
 }
 
-// lines describe all settings.
+// lines describes all settings.
 func (all rows) lines() (described []line) {
 	for _, r := range all {
 		for _, l := range r.describe() {
@@ -101,7 +102,7 @@ func (all rows) lines() (described []line) {
 	return described
 }
 
-// table sets lines in two columns, those marked that are among the defaults.
+// table formats lines in two columns and marks the defaults.
 func table(lines, defaults []line) string {
 	isDefault := map[line]bool{}
 	for _, d := range defaults {
@@ -116,6 +117,6 @@ func table(lines, defaults []line) string {
 		}
 		fmt.Fprintf(w, "%s\t%s%s\n", l.key, l.value, mark)
 	}
-	w.Flush() // into memory: it cannot fail
+	w.Flush() // into memory, so it cannot fail
 	return b.String()
 }

@@ -67,7 +67,7 @@ func TestOneRow(t *testing.T) {
 		{"", "APQUIC_MAX_CUP=5", "", 0, "maxCups  4", "warning: the environment variable APQUIC_MAX_CUP sets nothing, did you mean APQUIC_MAX_CUPS?\n"},
 		{"", "", "{\n\"maxcups\": 5}", 3, "", "error: file:2: maxcups: unknown key, did you mean maxCups?\n"},
 		{"", "", "{\n\"maxCups\": 0}", 3, "", "error: file:2: maxCups: 0 is not from 1 to 12; want a number from 1 to 12\n"},
-		{"", "", `{"maxCups": "5l"}`, 3, "", "error: file:1: maxCups: 5l is no whole number; want a number from 1 to 12\n"},
+		{"", "", `{"maxCups": "5l"}`, 3, "", "error: file:1: maxCups: 5l is not a whole number; want a number from 1 to 12\n"},
 	} {
 		args := strings.Fields(test.args)
 		if test.file != "" {

@@ -9,7 +9,7 @@ import (
 	"apquic/lease"
 )
 
-// Server is the settings of apquic-server. What each means is in its row.
+// Server is the settings of apquic-server. Each one's row says what it means.
 type Server struct {
 	Listen               string
 	Range                lease.PortRange
@@ -125,8 +125,8 @@ func DefaultServer() (s Server) {
 	return s
 }
 
-// LoadServer reads the file at path over what into has. All mistakes in it are reported at once, as [Errors];
-// into is unchanged then.
+// LoadServer reads the file at path on top of into. All mistakes in it are reported at once, as [Errors], and
+// into is then unchanged.
 func LoadServer(path string, into *Server) error { return load(path, into, ParseServer) }
 
 // ParseServer is LoadServer for the content of a file called name.
@@ -134,7 +134,7 @@ func ParseServer(name string, data []byte, into *Server) error {
 	return parse(name, data, into, func(s *Server) form { return s.rows().form() }, carrierServer)
 }
 
-// AddFlags declares a flag for each setting. Its default is what s has.
+// AddFlags declares a flag for each setting, with s's value as the default.
 func (s *Server) AddFlags(flags *pflag.FlagSet) { s.rows().addFlags(flags) }
 
 // Describe says what the settings are, one per line, with the defaults marked and without secrets.
@@ -143,8 +143,8 @@ func (s Server) Describe() string {
 	return table(append(s.rows().lines(), s.Carrier.lines()...), append(standard.rows().lines(), standard.Carrier.lines()...))
 }
 
-// Validate checks the settings as a whole, after the flags were applied, and returns everything that is wrong
-// as [Errors].
+// Validate checks the settings as a whole, after the flags were applied, and returns all mistakes as
+// [Errors].
 func (s Server) Validate() error { return s.faults().errors() }
 
 func (s Server) faults() faults {

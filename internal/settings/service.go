@@ -19,7 +19,7 @@ type Service struct {
 
 const wantUpstream = `the address of the service, such as "127.0.0.1:80" or "unix:/run/app.sock"`
 
-// servicesVar is the services of a node. Flags replace those of a file.
+// servicesVar is the services of a node. Flags replace those in a file.
 func servicesVar(field *[]Service) setting {
 	var flags []Service
 	return kind[[]Service]{
@@ -81,12 +81,12 @@ func plainService(s *Service) form {
 	}
 }
 
-// parseService reads the value of --upstream: host:port, unix:/path or the port
-// alone, which is one of this machine; name= may stand before it. Without a name it is left empty, for [nameServices].
+// parseService reads the value of --upstream: host:port, unix:/path or only a port, which is one of this
+// machine, optionally after name=. A missing name is left empty for [nameServices].
 func parseService(s string) (Service, error) {
 	var service Service
 	upstream := s
-	// A path may have a = too; in it, there is a : or a / before.
+	// A path may also contain =, but then a : or a / comes before it.
 	if name, rest, found := strings.Cut(s, "="); found && !strings.ContainsAny(name, ":/") {
 		if err := framing.CheckServiceName(name); err != nil {
 			if lower := strings.ToLower(name); framing.CheckServiceName(lower) == nil {
@@ -104,9 +104,8 @@ func parseService(s string) (Service, error) {
 	return service, nil
 }
 
-// nameServices returns services with a name for those that have none: web,
-// then web-2, web-3 and so on, without those that are taken. A name is what the
-// server knows a service by: with other names it gets other ports.
+// nameServices returns services with names for those that have none: web, then web-2, web-3 and so on, except
+// those that are taken. The server knows a service by its name: other names get other ports.
 func nameServices(services []Service) []Service {
 	taken := map[string]bool{}
 	for _, s := range services {

@@ -1,11 +1,13 @@
-// Package settings is what the two programs can be told. A setting is a row of [Server] or [Node]: its key in a file, its
-// flag, its environment variable, its bounds and default, and what --help, check and docs/config.md say of it.
+// Package settings is the settings of both programs. A setting is a row of [Server] or [Node]: its key in a
+// file, its flag, its environment variable, its bounds and default, and what --help, check and docs/config.md
+// say about it.
 //
-// Files are JSON with comments and trailing commas, in our own plain form or in
-// that of Elastos Carrier; docs/config.md describes both. The loader is strict:
-// it reports all mistakes of a file at once, each with its place.
+// Files are JSON with comments and trailing commas, in the plain form or in that of Elastos Carrier;
+// docs/config.md describes both. The loader is strict: it reports all mistakes in a file at once, each with
+// its place.
 //
-// The package reads no file but the one it is given, and no environment: package cli sets flags from it.
+// The package must not read any file but the one it is given, nor the environment, from which package cli
+// sets flags.
 package settings
 
 import (
@@ -14,9 +16,9 @@ import (
 	"runtime"
 )
 
-// DefaultDataDir is where a program keeps its files: /var/lib/program for root
-// on Unix, else program in the user's configuration directory. It is empty for a
-// user without a home, which [Server.Validate] and [Node.Validate] report.
+// DefaultDataDir is where a program keeps its files: /var/lib/program for root on Unix, otherwise program in
+// the user's configuration directory. It is empty for a user without a home, which [Server.Validate] and
+// [Node.Validate] report.
 func DefaultDataDir(program string) string {
 	if runtime.GOOS != "windows" && os.Geteuid() == 0 {
 		return filepath.Join("/var/lib", program)

@@ -81,7 +81,7 @@ func TestDescribe(t *testing.T) {
 		"key            from the file, of " + key.ID().String() + "\n",
 		"keepalive      15s  (default)\n",
 		"bootstraps[0]  " + serverID + " at 192.0.2.7:39001 (not used yet)\n",
-		"port           39002 (of discovery, not used yet)\n",
+		"port           39002 (for discovery, not used yet)\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no line %q in\n%s", want, got)

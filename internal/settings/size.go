@@ -11,7 +11,7 @@ import (
 	"apquic/internal/hint"
 )
 
-// Size is a number of bytes, written such as "256MB" or "1GiB".
+// Size is a number of bytes, written as in "256MB" or "1GiB".
 type Size int64
 
 type unit struct {
@@ -19,7 +19,7 @@ type unit struct {
 	bytes Size
 }
 
-// units are those of a Size, the larger ones first. Without a unit it is bytes.
+// units are those of a Size, larger ones first. Without a unit it is bytes.
 var units = []unit{
 	{"GiB", 1 << 30}, {"GB", 1e9}, {"MiB", 1 << 20}, {"MB", 1e6}, {"KiB", 1 << 10}, {"KB", 1e3}, {"B", 1}, {"", 1},
 }
@@ -34,7 +34,7 @@ func parseSize(text string) (Size, error) {
 		n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
 		switch {
 		case err != nil || n < 0:
-			return 0, fmt.Errorf("%s is no size, such as 256MB or 1GiB", readable(text))
+			return 0, fmt.Errorf("%s is not a size such as 256MB or 1GiB", readable(text))
 		case n > math.MaxInt64/int64(unit.bytes):
 			return 0, errors.New("the size is too large")
 		}
@@ -43,7 +43,8 @@ func parseSize(text string) (Size, error) {
 	return 0, nil // not reached: the last unit is always found
 }
 
-// String writes a Size with the largest unit that it is a whole number of, and 0, which stands for none, as nothing.
+// String formats a Size in the largest unit that gives a whole number, and 0, which stands for none, as
+// empty.
 func (s Size) String() string {
 	if s == 0 {
 		return ""
@@ -52,15 +53,15 @@ func (s Size) String() string {
 	return fmt.Sprintf("%d%s", s/units[i].bytes, units[i].name)
 }
 
-// leastMemory is the smallest budget of memory that a program can keep to: what is on its way in its connections, and
-// the buffers in hand, are some megabytes whatever the budget is (TestFirstBurst in e2e/hostile).
+// leastMemory is the smallest memory budget that a program can keep: data in flight and buffers in use take
+// some megabytes whatever the budget is (TestFirstBurst in e2e/hostile).
 const leastMemory Size = 16e6
 
-// checkMemory bounds a memory budget; 0 is the default.
+// checkMemory checks a memory budget; 0 is the default.
 func checkMemory(s Size) error {
 	if s == 0 || s >= leastMemory {
 		return nil
 	}
-	return hint.Add(fmt.Errorf("%s is less than 16MB, which the program needs to keep to it", s),
-		"allow 16MB or more, or leave it out: then it is an eighth of the machine's")
+	return hint.Add(fmt.Errorf("%s is less than 16MB, the smallest budget that the program can keep", s),
+		"allow 16MB or more, or leave it out for an eighth of the machine's memory")
 }

@@ -10,8 +10,8 @@ import (
 	"apquic/framing"
 )
 
-// parseUpstream turns the address of a service into its URI. A port alone is one of this machine. An address in a form that other programs take, or with
-// a part missing, gets an error that says what was probably meant.
+// parseUpstream turns the address of a service into its URI. A port alone is one of this machine. For an
+// address in a form that other programs use, or with a missing part, the error says what was probably meant.
 func parseUpstream(s string) (string, error) {
 	if s != "" && strings.Trim(s, "0123456789") == "" {
 		s = "127.0.0.1:" + s
@@ -25,13 +25,13 @@ func parseUpstream(s string) (string, error) {
 	}
 	for _, meant := range []string{withoutScheme(s), withHost(s), withBrackets(s), withPort(s), withEqualsSign(s)} {
 		if meant != "" {
-			return "", fmt.Errorf("%s is not the address of a service, did you mean %s?", readable(s), meant)
+			return "", fmt.Errorf("%s is not a service address, did you mean %s?", readable(s), meant)
 		}
 	}
 	return "", err
 }
 
-// parsesAs returns upstream if it is the address of a service.
+// parsesAs returns upstream if it is a service address, otherwise "".
 func parsesAs(upstream string) string {
 	if _, _, err := framing.ParseOrigin(upstream); err != nil {
 		return ""
@@ -55,7 +55,7 @@ func withoutScheme(s string) string {
 	return parsesAs(net.JoinHostPort(link.Hostname(), port))
 }
 
-// withHost is for :8000, which means every address of this machine where programs listen.
+// withHost is for :8000, which to listening programs means all addresses of the machine.
 func withHost(s string) string {
 	if !strings.HasPrefix(s, ":") {
 		return ""

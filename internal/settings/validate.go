@@ -10,10 +10,10 @@ import (
 	"apquic/framing"
 )
 
-// fault is a mistake in the settings, wherever they came from.
+// fault is a mistake in the settings, wherever it came from.
 type fault struct {
 	err  error
-	keys []string // those that it is about, as in the plain form
+	keys []string // that it is about, as in the plain form
 }
 
 type faults []fault
@@ -47,10 +47,10 @@ func checkListen(listen string) error {
 	const want = `want an address and a UDP port for nodes, such as ":8090"`
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
-		return fmt.Errorf("%s is no address with a port; %s", readable(listen), want)
+		return fmt.Errorf("%s is not an address with a port; %s", readable(listen), want)
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return fmt.Errorf("%s is no port from 0 to 65535; %s", readable(port), want)
+		return fmt.Errorf("%s is not a port from 0 to 65535; %s", readable(port), want)
 	}
 	if _, err := netip.ParseAddr(host); host == "" || err == nil {
 		return nil
@@ -78,7 +78,7 @@ func checkFamilies(ipv4, ipv6 bool) error {
 	return errors.New("ipv4 and ipv6 are both off; at least one must be true")
 }
 
-// checkReachable checks that host, if it is an IP address, is of a family that is on.
+// checkReachable checks that host, if it is an IP address, is of an enabled family.
 func checkReachable(host string, ipv4, ipv6 bool) error {
 	ip, err := netip.ParseAddr(host)
 	if err != nil || !ipv4 && !ipv6 {
@@ -93,7 +93,7 @@ func checkReachable(host string, ipv4, ipv6 bool) error {
 	return nil
 }
 
-// offFamily is the key of the family that is off, if one is.
+// offFamily is the key of the disabled family, if there is one.
 func offFamily(ipv4 bool) string {
 	if ipv4 {
 		return "ipv6"
@@ -110,8 +110,8 @@ func (f faults) errors() error {
 	return all.orNil()
 }
 
-// reportFault reports a fault if the file alone is to blame, at the first of
-// its keys. Others may be mended by flags and are left to Validate.
+// reportFault reports a fault at the first of its keys if the file alone is to blame. Flags may fix others,
+// which are left to Validate.
 func (d *document) reportFault(f fault) {
 	for _, key := range f.keys {
 		if _, given := d.places[key]; !given {

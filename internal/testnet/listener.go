@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// backlog is how many connections wait in a listener for Accept; the attempts beyond are repeated.
+// backlog is how many connections wait in a listener for Accept; further attempts are retried.
 const backlog = 128
 
-// lastRetry is the wait after which a dial that nobody answers gives up: 127 s after it began
+// lastRetry is the last wait of a dial that nobody answers, which gives up after 127 s
 // (net.ipv4.tcp_syn_retries = 6, doubling from 1 s).
 const lastRetry = 64 * time.Second
 
@@ -114,7 +114,7 @@ func listenAddr(at netip.AddrPort) *net.TCPAddr {
 
 // DialTCP connects to "ip:port". Nobody listening is syscall.ECONNREFUSED. When there is no answer (no such
 // host, a host cut off, a full backlog) it tries again as the kernel does, until ctx ends or, after 127 s,
-// with syscall.ETIMEDOUT; the end of the test ends it too. A loopback address is the host itself.
+// with syscall.ETIMEDOUT; the end of the test also ends it. A loopback address is the host itself.
 func (h *Host) DialTCP(ctx context.Context, address string) (net.Conn, error) {
 	to, err := parseAddress(address)
 	if err != nil {

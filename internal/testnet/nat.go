@@ -20,7 +20,7 @@ type NAT struct {
 	flows   map[uint16]flow      // the inverse of outside
 	used    map[uint16]time.Time // when a mapping was last kept
 	timeout time.Duration        // 0: mappings stay for ever
-	inbound bool                 // what comes from outside keeps a mapping, too
+	inbound bool                 // inbound packets also keep a mapping
 }
 
 type flow struct{ inside, remote netip.AddrPort }
@@ -43,7 +43,7 @@ func (t *NAT) Host(privateIP string) *Host {
 }
 
 // Rebind forgets all mappings, as a router's restart does: the next packets from inside get new outside
-// ports, and what is sent to the old ones, or under way to them, is lost.
+// ports, and packets to the old ones, even those in flight, are lost.
 func (t *NAT) Rebind() {
 	t.network.mu.Lock()
 	defer t.network.mu.Unlock()
@@ -75,8 +75,8 @@ func (t *NAT) SetPublicIP(ip string) {
 	t.forgetLocked()
 }
 
-// SetTimeout makes mappings disappear on which no packet went out for so long, or came in if that counts, too
-// (RFC 4787 section 4.3); 0, the default: never. It holds for those that there are, too.
+// SetTimeout makes mappings expire on which no packet was sent for idle, or received if inbound (RFC 4787
+// section 4.3); 0, the default: never. It also applies to existing ones.
 func (t *NAT) SetTimeout(idle time.Duration, inbound bool) {
 	t.network.mu.Lock()
 	defer t.network.mu.Unlock()
@@ -127,7 +127,7 @@ func (t *NAT) arrivedLocked(port uint16) {
 	}
 }
 
-// inboundLocked returns the socket inside that a packet reaches, nil if the NAT drops it.
+// inboundLocked returns the inside socket that a packet reaches, nil if the NAT drops it.
 func (t *NAT) inboundLocked(from, to netip.AddrPort) *socket {
 	t.expireLocked(to.Port())
 	f, known := t.flows[to.Port()]

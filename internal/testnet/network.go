@@ -1,13 +1,14 @@
-// Package testnet is a simulated network for tests: hosts, NATs, UDP with latency and loss, and TCP in memory.
+// Package testnet is a simulated network for tests: hosts, NATs, UDP with latency and loss, and TCP in
+// memory.
 //
 // It is made for testing/synctest: everything waits on channels, condition variables and timers alone, so
 // that hours of virtual time pass in milliseconds. A network is created inside the bubble that uses it. UDP
-// stands on quic-go's simnet; TCP behaves as Linux does, which a test compares (conformance_test.go).
+// is based on quic-go's simnet; TCP behaves as in Linux, which a test verifies (conformance_test.go).
 //
-// What it does not simulate: names (addresses are literal), bandwidth and full UDP receive buffers, and for
-// TCP latency and loss: a connection that is established lives on whatever happens to the hosts' network.
+// It does not simulate names (addresses are literal), bandwidth, full UDP receive buffers, or TCP latency and
+// loss: an established connection lives on whatever happens to the hosts' network.
 //
-// It is test support: no package that is part of a program may import it.
+// Only tests may import it.
 package testnet
 
 import (
@@ -38,7 +39,7 @@ type Network struct {
 	open    map[io.Closer]struct{} // what Cleanup closes
 }
 
-// realm is the hosts that reach one another directly.
+// realm is a set of hosts that reach one another directly.
 type realm map[netip.Addr]*Host
 
 // New returns a network without hosts. The end of the test closes whatever is still open in it.
@@ -113,7 +114,7 @@ type Host struct {
 	listeners map[netip.AddrPort]*listener
 }
 
-// Cut loses every UDP packet from, to and under way to the host, and every attempt to connect, silently.
+// Cut silently loses every UDP packet from, to and in flight to the host, and every attempt to connect.
 func (h *Host) Cut() { h.setCut(true) }
 
 // Restore ends Cut.
@@ -146,11 +147,11 @@ func (h *Host) findLocked(ip netip.Addr) (*Host, *NAT) {
 	return h.network.hosts[ip], h.nat
 }
 
-// ephemeralPorts gives out ports in rising order, so that a freed one does not come back soon. It holds the
+// ephemeralPorts allocates ports in ascending order, so that a freed one is not reused soon. It holds the
 // last one.
 type ephemeralPorts uint16
 
-// next returns a port that is not used: syscall.EADDRINUSE if all are.
+// next returns an unused port, or syscall.EADDRINUSE if there is none.
 func (p *ephemeralPorts) next(used func(port uint16) bool) (uint16, error) {
 	const first = 32768 // as Linux does
 	for range 1<<16 - first {

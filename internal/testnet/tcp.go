@@ -17,7 +17,7 @@ const bufferSize = 64 << 10
 //   - An error of the connection (ECONNRESET, or EPIPE if the peer had sent FIN) is reported by one call
 //     alone, the first read or write. After it reads end with io.EOF and writes with EPIPE.
 //   - Close with unread data, or after SetLinger(0), resets. So does data for an end that was closed.
-//   - CloseRead ends only the waiting: what arrives later can be read nevertheless.
+//   - CloseRead only ends waiting: data that arrives later can still be read.
 type tcpConn struct {
 	network       *Network
 	local, remote *net.TCPAddr
@@ -101,7 +101,7 @@ func (c *tcpConn) sendLocked(b []byte) int {
 		return len(b)
 	}
 	n := min(len(b), bufferSize-len(p.received))
-	if n > 0 { // else two writers that wait would wake each other for ever
+	if n > 0 { // otherwise two waiting writers would wake each other for ever
 		p.received = append(p.received, b[:n]...)
 		c.changed.Broadcast()
 	}
@@ -164,7 +164,7 @@ func (c *tcpConn) CloseWrite() error {
 	})
 }
 
-// CloseRead ends reads that find nothing with io.EOF. The peer learns nothing of it.
+// CloseRead ends reads that find nothing with io.EOF. The peer does not notice.
 func (c *tcpConn) CloseRead() error {
 	return c.update("close", func() error {
 		if c.done {
@@ -205,7 +205,7 @@ func (c *tcpConn) SetWriteDeadline(t time.Time) error {
 	})
 }
 
-// update applies a change by the owner of this end and lets everybody who waits look again.
+// update applies a change by the owner of this end and wakes everybody who waits.
 func (c *tcpConn) update(op string, change func() error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -16,8 +16,8 @@ import (
 const maxDatagram = 1472
 
 // socket is a UDP socket: simnet's PacketConn, whose packets go through the hosts and NATs of the network,
-// and a simnet link that holds what is under way to it. A socket whose owner does not read loses nothing;
-// the link keeps it.
+// and a simnet link that holds packets in flight to it. A socket whose owner does not read loses nothing,
+// because the link keeps it.
 type socket struct {
 	*simnet.SimConn
 	host   *Host
@@ -62,8 +62,8 @@ func (h *Host) ListenUDP(port uint16) (net.PacketConn, error) {
 // AddNode is part of simnet.Router; the socket receives from its link instead.
 func (s *socket) AddNode(net.Addr, simnet.PacketReceiver) {}
 
-// SendPacket takes a packet from the owner of the socket and puts it on its way. Like the real network it
-// tells nobody when the packet gets lost.
+// SendPacket sends a packet for the owner of the socket. Like the real network it does not report lost
+// packets.
 func (s *socket) SendPacket(p simnet.Packet) error {
 	udp, ok := p.To.(*net.UDPAddr)
 	if !ok {
@@ -111,8 +111,8 @@ func (s *socket) lostLocked() bool {
 	return n.loss > 0 && rand.New(rand.NewPCG(n.seed, s.number<<32+s.sent)).Float64() < n.loss
 }
 
-// RecvPacket takes a packet that has arrived from the link. Addresses and mappings may have changed while it
-// was under way.
+// RecvPacket takes an arrived packet from the link. Addresses and mappings may have changed while it was in
+// flight.
 func (s *socket) RecvPacket(p simnet.Packet) {
 	h := s.host
 	from, to := p.From.(*net.UDPAddr).AddrPort(), p.To.(*net.UDPAddr).AddrPort()

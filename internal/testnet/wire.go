@@ -13,7 +13,7 @@ type wire struct {
 	changed sync.Cond
 }
 
-// newTCPPair connects local with remote, who sees it as seenAs.
+// newTCPPair connects local with remote, which sees it as seenAs.
 func newTCPPair(n *Network, local, seenAs, remote netip.AddrPort) (dialed, accepted *tcpConn) {
 	w := new(wire)
 	w.changed.L = &w.mu
@@ -37,8 +37,9 @@ func (d *deadline) set(at time.Time, w *wire) {
 		d.timer.Stop()
 	}
 	d.at, d.timer = at, nil
-	// One that has passed wakes by being set: who sets it broadcasts. Its timer would run at once, inside this
-	// call, and Go 1.26's race detector rarely crashes on such a timer in a synctest bubble.
+	// A deadline in the past wakes when it is set, because setting it broadcasts. Its timer would run at
+	// once, inside this call, and Go 1.26's race detector occasionally crashes on such a timer in a synctest
+	// bubble.
 	if wait := time.Until(at); wait > 0 {
 		d.timer = time.AfterFunc(wait, func() {
 			w.mu.Lock()

@@ -1,11 +1,11 @@
-// Package udp is the UDP socket under a quic.Transport: the socket that survives.
+// Package udp is the UDP socket under a quic.Transport: one that survives errors and can be replaced.
 //
 // quic-go takes every error of its socket except two as the end of all connections, and cannot change the
 // socket. A Conn swallows the errors, and replaces its socket under the living connections (Swap). On Linux
 // it also receives with UDP_GRO, which quic-go does not: one system call brings up to 64 KiB of one sender.
 //
-// One socket is the normal state, and is read without a goroutine, a channel or a timer in between. After a
-// Swap each older socket has a goroutine, which hands what comes late to whoever reads the Conn.
+// Normally there is one socket, which is read without a goroutine, a channel or a timer in between. After a
+// Swap each older socket has a goroutine, which hands late datagrams to the reader of the Conn.
 //
 // No mutex is held while reading or writing.
 package udp
@@ -20,15 +20,15 @@ import (
 	"time"
 )
 
-// maxOlder is how many replaced sockets may be open, of those on which something came: the last one is the one that
-// the peer knows, and its path may come back. Nothing is lost with the others.
+// maxOlder is how many replaced sockets stay open among those that received something: the peer knows the
+// last one, whose path may come back. The others are not needed.
 const maxOlder = 2
 
-// past is a deadline that wakes whoever is blocked.
+// past is a deadline that wakes blocked calls.
 var past = time.Unix(1, 0)
 
-// Conn is a UDP socket that can be replaced. One goroutine may read at a time, as a quic.Transport does; all
-// else may be called concurrently.
+// Conn is a UDP socket that can be replaced. Only one goroutine at a time may read, as a quic.Transport does;
+// everything else may be called concurrently.
 type Conn struct {
 	open       func() (net.PacketConn, error)
 	face       net.PacketConn
@@ -37,22 +37,22 @@ type Conn struct {
 	last       lastDatagrams
 	forwarders sync.WaitGroup
 
-	stirred  chan struct{} // ends the reader's pause
+	woken    chan struct{} // ends the reader's pause
 	slot     chan struct{} // a token: late is free
-	failures int           // the reader's: how many in a row
+	failures int           // the reader's, consecutive
 
 	mu                      sync.Mutex // guards the following, and the fields of sockets that say so
 	closed                  bool
 	older                   []*socket // oldest first
 	late                    *batch    // what an older socket received and the reader has not yet taken
-	serving                 bool      // the reader is at what was late, and has the token of slot
+	serving                 bool      // the reader is reading late, and has the token of slot
 	deadline                time.Time // of reads
 	readBuffer, writeBuffer int       // 0: not set
 }
 
-// Open opens a socket with open, which is called again at each Swap.
+// Open opens a socket with open, which is called again by each Swap.
 func Open(open func() (net.PacketConn, error)) (*Conn, error) {
-	c := &Conn{open: open, stirred: make(chan struct{}, 1), slot: make(chan struct{}, 1)}
+	c := &Conn{open: open, woken: make(chan struct{}, 1), slot: make(chan struct{}, 1)}
 	c.slot <- struct{}{}
 	pc, err := open()
 	if err != nil {
@@ -68,15 +68,15 @@ func Open(open func() (net.PacketConn, error)) (*Conn, error) {
 	return c, nil
 }
 
-// PacketConn is what to give to a quic.Transport. On Linux, over a *net.UDPConn, it is one on which quic-go
-// uses GSO, ECN and batches; elsewhere a plain one.
+// PacketConn is for a quic.Transport. On Linux, over a *net.UDPConn, quic-go uses GSO, ECN and batches on it;
+// elsewhere it is a plain one.
 func (c *Conn) PacketConn() net.PacketConn { return c.face }
 
-// Trouble counts the errors that were swallowed: a hint that the path does not work.
+// Trouble counts the swallowed errors, a hint that the path does not work.
 func (c *Conn) Trouble() uint64 { return c.trouble.Load() }
 
-// Swap replaces the socket: from now on is sent from a new one. The old one is read until the new one has
-// received something and a grace for what is late has passed.
+// Swap replaces the socket: from now on datagrams are sent from a new one. The old one is read until the new
+// one has received something and a grace period for late datagrams has passed.
 func (c *Conn) Swap() error {
 	pc, err := c.open()
 	if err != nil {
@@ -114,15 +114,15 @@ func (c *Conn) replace(s *socket) (surplus *socket, err error) {
 	copyOptions(s.PacketConn, old.PacketConn)
 	s.disturbed = true // it does not have the deadline yet
 	c.newest.Store(s)
-	if !old.heard.Load() {
+	if !old.seen.Load() {
 		surplus = old
 	} else if c.older = append(c.older, old); len(c.older) > maxOlder {
 		surplus = c.older[0]
 		c.older = slices.Delete(c.older, 0, 1)
 	}
 	old.SetReadDeadline(past)
-	old.SetWriteDeadline(past) // an interface that is gone may have left a writer waiting for room
-	c.stir()
+	old.SetWriteDeadline(past) // an interface that vanished may have left a writer waiting for room
+	c.wake()
 	return surplus, nil
 }
 
@@ -134,7 +134,7 @@ func (c *Conn) Close() error {
 		open = append(c.older, c.newest.Load())
 	}
 	c.closed, c.older = true, nil
-	c.stir()
+	c.wake()
 	c.mu.Unlock()
 	var errs []error
 	for _, s := range open {
@@ -150,7 +150,7 @@ func (c *Conn) isClosed() bool {
 	return c.closed
 }
 
-// sockets are all that are open, the newest first.
+// sockets returns all open sockets, newest first.
 func (c *Conn) sockets() []*socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -162,9 +162,9 @@ func (c *Conn) sockets() []*socket {
 	return sockets
 }
 
-func (c *Conn) stir() {
+func (c *Conn) wake() {
 	select {
-	case c.stirred <- struct{}{}:
+	case c.woken <- struct{}{}:
 	default:
 	}
 }

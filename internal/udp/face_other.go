@@ -8,6 +8,7 @@ func newSocket(pc net.PacketConn) (*socket, error) { return newPlainSocket(pc), 
 
 func newFace(c *Conn, s *socket) net.PacketConn { return newPlainFace(c, s) }
 
-// copyOptions has nothing to do but for the sizes of the buffers, which the Conn remembers: without batches
-// quic-go sets only the DF bit besides, for a search for the MTU that does not survive a change of path anyway.
+// copyOptions has nothing to do. The Conn remembers the sizes of the buffers, and without batches quic-go
+// otherwise sets only the DF bit, for path MTU discovery, whose result does not survive a change of path
+// anyway.
 func copyOptions(to, from net.PacketConn) {}

@@ -11,12 +11,12 @@ import (
 type Hooks struct {
 	// Received reports whether a datagram is passed on; nil: all are.
 	Received func(datagram []byte, from net.Addr) bool
-	// Sending is told what is about to be sent, a datagram or several of one size, and returns datagrams that are sent
-	// to the same address before; nil: nothing is.
+	// Sending gets what is about to be sent, one datagram or several of one size, and returns datagrams to
+	// send first to the same address; nil: none.
 	Sending func(b []byte, to net.Addr) [][]byte
 }
 
-// Hook returns a socket over pc that has hooks. What a quic.Transport uses of pc stays in use.
+// Hook returns a socket over pc that has hooks. A quic.Transport can still use everything it uses on pc.
 func Hook(pc net.PacketConn, hooks Hooks) net.PacketConn {
 	h := hooked{pc, hooks}
 	if system, ok := pc.(systemSocket); ok {
@@ -32,7 +32,7 @@ func Hook(pc net.PacketConn, hooks Hooks) net.PacketConn {
 	return h
 }
 
-// systemSocket is what quic-go demands of a socket that it reads and writes with control messages.
+// systemSocket is what quic-go requires of a socket that it reads and writes with control messages.
 type systemSocket interface {
 	syscall.Conn
 	ReadMsgUDP(b, oob []byte) (n, oobn, flags int, from *net.UDPAddr, err error)
@@ -89,8 +89,8 @@ type hookedSystem struct {
 	batch  batchReader
 }
 
-// ReadBatch copies datagrams forward over those that are not passed on: their buffers are the caller's, who knows them
-// by their place.
+// ReadBatch copies datagrams forward over those that are not passed on, because the caller identifies its
+// buffers by their position.
 func (h *hookedSystem) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
 	for {
 		n, err := h.batch.ReadBatch(ms, flags)

@@ -23,8 +23,8 @@ var buffers = []struct{ name, force int }{
 	{unix.SO_SNDBUF, unix.SO_SNDBUFFORCE},
 }
 
-// copyOptions sets on a new socket what quic-go has set on an older one. What the sockets do not have (an
-// IPv4 socket nothing of IPv6) stays as it is.
+// copyOptions sets on a new socket what quic-go has set on an older one. Options that the sockets lack (those
+// of IPv6 on an IPv4 socket) are skipped.
 func copyOptions(to, from net.PacketConn) {
 	control(from, func(from int) {
 		control(to, func(to int) {
@@ -40,7 +40,7 @@ func copyOptions(to, from net.PacketConn) {
 	})
 }
 
-// copyBufferSize halves what it reads: the system tells twice what was set.
+// copyBufferSize halves what it reads, because the system reports twice what was set.
 func copyBufferSize(to, from, name, force int) {
 	want, err := unix.GetsockoptInt(from, unix.SOL_SOCKET, name)
 	if err != nil {

@@ -73,24 +73,24 @@ func (p plainConn) SetDeadline(t time.Time) error {
 	return p.SetWriteDeadline(t)
 }
 
-// SetReadDeadline holds for all sockets, also those to come.
+// SetReadDeadline applies to all sockets, including future ones.
 func (p plainConn) SetReadDeadline(t time.Time) error {
 	p.c.mu.Lock()
 	defer p.c.mu.Unlock()
 	p.c.deadline = t
-	p.c.stir()
+	p.c.wake()
 	if s := p.c.newest.Load(); !s.disturbed { // otherwise the reader is about to ask for its turn
 		return s.SetReadDeadline(t)
 	}
 	return nil
 }
 
-// SetWriteDeadline holds for the newest socket. A write that times out counts as one that was lost.
+// SetWriteDeadline applies to the newest socket. A write that times out counts as lost.
 func (p plainConn) SetWriteDeadline(t time.Time) error {
 	return p.c.newest.Load().SetWriteDeadline(t)
 }
 
-// SetReadBuffer holds for the newest socket and those to come.
+// SetReadBuffer applies to the newest socket and future ones.
 func (p plainConn) SetReadBuffer(bytes int) error {
 	p.c.mu.Lock()
 	defer p.c.mu.Unlock()
@@ -98,7 +98,7 @@ func (p plainConn) SetReadBuffer(bytes int) error {
 	return setReadBuffer(p.c.newest.Load().PacketConn, bytes)
 }
 
-// SetWriteBuffer holds for the newest socket and those to come.
+// SetWriteBuffer applies to the newest socket and future ones.
 func (p plainConn) SetWriteBuffer(bytes int) error {
 	p.c.mu.Lock()
 	defer p.c.mu.Unlock()

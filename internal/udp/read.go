@@ -10,19 +10,18 @@ import (
 )
 
 const (
-	// grace is how long an older socket is read after a newer one has been heard.
+	// grace is how long an older socket is read after a newer one has received something.
 	grace = 2 * time.Second
-	// patience is how many read errors in a row may follow each other at once.
-	patience = 3
-	// firstPause and maxPause are the pauses between further ones.
+	// quickRetries is how many consecutive read errors are retried without a pause.
+	quickRetries = 3
+	// firstPause and maxPause are the pauses between further retries.
 	firstPause, maxPause = time.Millisecond, time.Second
 	// wsaEMSGSIZE is Windows' error for a datagram longer than the buffer. Anybody can send one.
 	wsaEMSGSIZE = syscall.Errno(10040)
 )
 
-// turn tells the reader what to do next: to read the socket, or to take what came late from an older one.
-// The two alternate while both have something, so that an old path in full use cannot hide what comes on the
-// new one.
+// turn tells the reader what to do next: read the socket, or take late datagrams from an older one. The two
+// alternate while both have something, so that a busy old path cannot hide what comes on the new one.
 func (c *Conn) turn() (*socket, *batch, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -40,7 +39,7 @@ func (c *Conn) turn() (*socket, *batch, error) {
 		c.late, c.serving = nil, true
 		return nil, b, nil
 	}
-	// Only the reader knows that it has left a socket, so it is the one who hands it over.
+	// Only the reader knows that it has left a socket, so the reader hands it over.
 	for _, s := range c.older {
 		if !s.forwarded {
 			s.forwarded = true
@@ -75,18 +74,18 @@ func (c *Conn) receive() (*batch, error) {
 // received notes that the reader has got something from s.
 func (c *Conn) received(s *socket) {
 	c.failures = 0
-	c.heardFrom(s)
+	c.seenOn(s)
 }
 
-// heardFrom lets the older sockets expire when the newest is heard first: the peer knows it. Those that are kept
-// were heard before.
-func (c *Conn) heardFrom(s *socket) {
-	if s.heard.Load() {
+// seenOn lets the older sockets expire when the newest first receives something, because the peer then knows
+// it. The kept ones received something before.
+func (c *Conn) seenOn(s *socket) {
+	if s.seen.Load() {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.heard.Store(true)
+	s.seen.Store(true)
 	for _, o := range c.older {
 		if o.expiry.IsZero() {
 			o.expiry = time.Now().Add(grace)
@@ -97,8 +96,8 @@ func (c *Conn) heardFrom(s *socket) {
 	}
 }
 
-// readFailed decides what an error means to the reader, who then asks for its turn again. It returns after a
-// pause if there are too many.
+// readFailed decides what an error means for the reader, which then asks for its turn again. If there are too
+// many it returns after a pause.
 func (c *Conn) readFailed(s *socket, err error) {
 	if errors.Is(err, wsaEMSGSIZE) {
 		return
@@ -106,7 +105,7 @@ func (c *Conn) readFailed(s *socket, err error) {
 	c.mu.Lock()
 	timeout := errors.Is(err, os.ErrDeadlineExceeded)
 	if timeout {
-		s.disturbed = true // even if it was our deadline: the clocks may differ, and that must not be a busy loop
+		s.disturbed = true // even if it was our deadline: clocks may differ, which must not cause a busy loop
 	}
 	over := c.closed || s != c.newest.Load()
 	deadline := c.deadline
@@ -116,10 +115,10 @@ func (c *Conn) readFailed(s *socket, err error) {
 	}
 	c.trouble.Add(1)
 	c.failures++
-	if c.failures < patience {
+	if c.failures < quickRetries {
 		return
 	}
-	pause := min(firstPause<<min(c.failures-patience, 20), maxPause)
+	pause := min(firstPause<<min(c.failures-quickRetries, 20), maxPause)
 	if !deadline.IsZero() {
 		pause = min(pause, time.Until(deadline))
 	}
@@ -130,14 +129,14 @@ func (c *Conn) readFailed(s *socket, err error) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-c.stirred:
+	case <-c.woken:
 	}
 }
 
 // forward hands what an older socket receives to the reader, until the socket expires or fails.
 func (c *Conn) forward(s *socket) {
 	defer c.remove(s)
-	for failures := 0; failures < patience; {
+	for failures := 0; failures < quickRetries; {
 		b, err := s.receive()
 		switch {
 		case err == nil:
@@ -155,7 +154,7 @@ func (c *Conn) forward(s *socket) {
 	}
 }
 
-// handOver waits until there is room for one more late batch; meanwhile the system keeps what comes.
+// handOver waits until there is room for another late batch; meanwhile the system keeps what comes.
 func (c *Conn) handOver(s *socket, b *batch) bool {
 	select {
 	case <-c.slot:
@@ -169,7 +168,7 @@ func (c *Conn) handOver(s *socket, b *batch) bool {
 		newest.disturbed = true
 		newest.SetReadDeadline(past)
 	}
-	c.stir()
+	c.wake()
 	return true
 }
 

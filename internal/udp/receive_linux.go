@@ -12,21 +12,21 @@ import (
 )
 
 const (
-	// batchSize is how many messages one system call receives. Each may be of dozens of datagrams, so that
-	// more would only spread the memory; with many senders at once it still saves most of the calls.
+	// batchSize is how many messages one system call receives. Each may have dozens of datagrams, so more
+	// would only use more memory; with many senders at once it still saves most of the calls.
 	batchSize = 4
 	// messageSize is the most that the system puts into one message.
 	messageSize = 64 << 10
 )
 
-// arena is the memory of a batch. A socket has one only while there is data in hand: an idle one has none.
-// What has no pointers stands last, where the garbage collector does not look.
+// arena is the memory of a batch. A socket has one only while it has data. Fields without pointers come last,
+// where the garbage collector does not look.
 type arena struct {
 	batch
 	headers  [batchSize]header
 	vectors  [batchSize]unix.Iovec
 	received [batchSize]message
-	controls [batchSize][256]byte // aligned by what stands before them
+	controls [batchSize][256]byte // aligned by the fields before
 	names    [batchSize]name
 	data     [batchSize][messageSize]byte
 }
@@ -63,16 +63,16 @@ type receiver struct {
 	raw     syscall.RawConn
 	attempt func(fd uintptr) bool
 
-	// What the last attempt brought.
+	// The result of the last attempt.
 	batch *batch
 	err   error
 
-	// The sender seen last: most sockets have one only. quic-go does not change addresses.
+	// The last sender, since most sockets have only one. quic-go does not change addresses.
 	name name
 	from *net.UDPAddr
 }
 
-// newReceiver turns UDP_GRO on. A system without it (before Linux 5.0) gives each datagram as a message.
+// newReceiver turns on UDP_GRO. A system without it (before Linux 5.0) returns each datagram as a message.
 func newReceiver(raw syscall.RawConn) *receiver {
 	raw.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) })
 	r := &receiver{raw: raw}
@@ -128,7 +128,7 @@ func (a *arena) receive(fd uintptr) (int, error) {
 	}
 }
 
-// message takes the size of the datagrams out of the control messages; the others are quic-go's.
+// message takes the size of the datagrams from the control messages; the others are for quic-go.
 func (a *arena) message(i int) message {
 	h := &a.headers[i]
 	m := message{data: a.data[i][:h.length]}

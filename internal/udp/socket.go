@@ -13,13 +13,13 @@ type socket struct {
 	udp     *net.UDPConn           // the same, if batches are read from it (newSocket); nil: a plain one
 	receive func() (*batch, error) // waits for datagrams; one goroutine at a time
 
-	heard   atomic.Bool // it has received a datagram
+	seen    atomic.Bool // it has received a datagram
 	retried atomic.Bool // a write has been tried again because of EPERM
 
 	// Guarded by Conn.mu.
 	disturbed bool      // the newest: its read deadline is not the Conn's
 	forwarded bool      // an older one: it has a goroutine
-	expiry    time.Time // an older one: when it closes; zero: nothing newer has been heard yet
+	expiry    time.Time // an older one: when it closes; zero: no newer one has received anything yet
 
 	gone  chan struct{} // closed when the socket is
 	close func() error
@@ -35,7 +35,7 @@ func newPlainSocket(pc net.PacketConn) *socket {
 	return s
 }
 
-// receivePlain is used for the older sockets only.
+// receivePlain is used only for older sockets.
 func (s *socket) receivePlain() (*batch, error) {
 	data := make([]byte, maxDatagram)
 	n, from, err := s.ReadFrom(data)
@@ -49,7 +49,7 @@ func setReadBuffer(pc net.PacketConn, bytes int) error {
 	if b, ok := pc.(interface{ SetReadBuffer(bytes int) error }); ok {
 		return b.SetReadBuffer(bytes)
 	}
-	return nil // a connection without buffers of the system, which quic-go would complain of
+	return nil // a connection without system buffers, of which quic-go would complain
 }
 
 func setWriteBuffer(pc net.PacketConn, bytes int) error {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// writeFailed decides what an error of a write to s means: to try again, or which error to return. gso tells
-// that the write was of several datagrams at once.
+// writeFailed decides what an error of a write to s means: to try again, or which error to return. gso says
+// that the write had several datagrams.
 func (c *Conn) writeFailed(s *socket, err error, gso bool) (again bool, _ error) {
 	switch {
 	case c.isClosed():
@@ -19,7 +19,7 @@ func (c *Conn) writeFailed(s *socket, err error, gso bool) (again bool, _ error)
 	case s != c.newest.Load():
 		return true, nil // replaced meanwhile
 	case errors.Is(err, syscall.EMSGSIZE) || errors.Is(err, wsaEMSGSIZE):
-		return false, err // quic-go's search for the MTU
+		return false, err // path MTU discovery by quic-go
 	case errors.Is(err, syscall.EIO) && gso:
 		return false, err // quic-go goes on without GSO; for a single datagram it would end the connection
 	case errors.Is(err, syscall.EPERM) && !s.retried.Swap(true):
@@ -29,8 +29,8 @@ func (c *Conn) writeFailed(s *socket, err error, gso bool) (again bool, _ error)
 	return false, nil
 }
 
-// large is the size from which a datagram is taken to carry data. Those with acknowledgements alone are smaller,
-// and repeating them brings no acknowledgement back.
+// large is the size from which a datagram is assumed to carry data. Ack-only ones are smaller, and repeating
+// them does not bring an ack.
 const large = 512
 
 // lastDatagrams are copies of the datagram written last and of the last large one, if they are wanted.
@@ -48,7 +48,7 @@ type datagram struct {
 
 func (d *datagram) set(data []byte, to net.Addr) { d.data, d.to = append(d.data[:0], data...), to }
 
-// keep copies the last datagram of b, which holds several of this length if segment is not 0.
+// keep copies the last datagram of b, which has several of length segment if that is not 0.
 func (l *lastDatagrams) keep(b []byte, segment int, to net.Addr) {
 	if !l.wanted.Load() || len(b) == 0 {
 		return
@@ -66,7 +66,7 @@ func (l *lastDatagrams) keep(b []byte, segment int, to net.Addr) {
 	l.large.set(b, to)
 }
 
-// get returns those that there are.
+// get returns the kept datagrams.
 func (l *lastDatagrams) get() (all []datagram) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,16 +78,15 @@ func (l *lastDatagrams) get() (all []datagram) {
 	return all
 }
 
-// KeepLast makes Repeat possible. It costs a copy of one datagram at each write.
+// KeepLast makes Repeat possible. It costs a copy of one datagram per write.
 func (c *Conn) KeepLast() { c.last.wanted.Store(true) }
 
 // repeatLimit bounds a write to a socket that is no longer needed.
 const repeatLimit = 100 * time.Millisecond
 
-// Repeat sends the datagram that was written last once more, and the last one that carried data, from every open
-// socket, the newest first. It does nothing if there is none (KeepLast). QUIC ignores duplicates; if the first copy
-// was lost, this one is as good. It gets a connection going whose congestion window is full, long before its
-// retransmission timer fires.
+// Repeat sends the last datagram again, and the last one that carried data, from every open socket, newest
+// first. It does nothing without KeepLast. QUIC ignores duplicates; if the first copy was lost, this one is
+// as good. It revives a connection with a full congestion window long before its retransmission timer fires.
 func (c *Conn) Repeat() {
 	datagrams := c.last.get()
 	for _, s := range c.sockets() {
