@@ -11,12 +11,11 @@
 package framing
 
 import (
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
+	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
-
-	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
-	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 )
 
 const (
@@ -26,7 +25,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// ID says who sends: net_key is the sender's node id, the raw 32-byte ed25519 public key.
+// ID identifies the sender: net_key is its node id, the raw 32-byte ed25519 public key.
 type ID struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	NetKey        []byte                 `protobuf:"bytes,1,opt,name=net_key,json=netKey,proto3" json:"net_key,omitempty"`
@@ -98,14 +97,14 @@ func (x *ID) GetConnectionId() []byte {
 // Message is the envelope of everything on the control stream.
 type Message struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The serialized inner message; opcode says which one it is.
+	// The serialized inner message, whose type opcode gives.
 	Message []byte `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
 	Sender  *ID    `protobuf:"bytes,2,opt,name=sender,proto3" json:"sender,omitempty"`
 	// ed25519 signature; docs/protocol.md section 4 lists the signed bytes.
 	Signature []byte `protobuf:"bytes,3,opt,name=signature,proto3" json:"signature,omitempty"`
-	// Names a request; its reply repeats it. 0: neither request nor reply.
+	// Identifies a request; its reply repeats it. 0: neither request nor reply.
 	RequestNonce uint64 `protobuf:"varint,4,opt,name=request_nonce,json=requestNonce,proto3" json:"request_nonce,omitempty"`
-	// 1 for the first message of a sender on a connection, then one more each.
+	// 1 for a sender's first message on a connection, then one more for each.
 	MessageNonce uint64 `protobuf:"varint,5,opt,name=message_nonce,json=messageNonce,proto3" json:"message_nonce,omitempty"`
 	ReplyFlag    bool   `protobuf:"varint,6,opt,name=reply_flag,json=replyFlag,proto3" json:"reply_flag,omitempty"`
 	Opcode       uint32 `protobuf:"varint,7,opt,name=opcode,proto3" json:"opcode,omitempty"`
@@ -204,7 +203,7 @@ func (x *Message) GetNetID() uint32 {
 // Keepalive, opcode 2, node to server, answered at once.
 type Keepalive struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The answer shall have observed_address.
+	// Asks for observed_address in the answer.
 	Observe       bool `protobuf:"varint,1,opt,name=observe,proto3" json:"observe,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -302,10 +301,10 @@ type ProxyRequest struct {
 	Service string `protobuf:"bytes,16,opt,name=service,proto3" json:"service,omitempty"`
 	// The public port that the node would like, 0 for any.
 	WantedPort uint32 `protobuf:"varint,17,opt,name=wanted_port,json=wantedPort,proto3" json:"wanted_port,omitempty"`
-	// Relays of this service may go on over another connection.
+	// Relays of this service may resume on another connection.
 	Movable bool `protobuf:"varint,18,opt,name=movable,proto3" json:"movable,omitempty"`
-	// The names of all services of this node, this one too. A held lease of a name that is not among them may become
-	// this service's: it was renamed. Empty: not told.
+	// The names of all services of this node, including this one. A held lease of a name that is not among them may
+	// become this service's, because it was renamed. Empty: not told.
 	Services      []string `protobuf:"bytes,19,rep,name=services,proto3" json:"services,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -383,11 +382,11 @@ type ProxyResponse struct {
 	// The public address as a URI, tcp://203.0.113.5:20000.
 	ProxyAddress string `protobuf:"bytes,2,opt,name=proxy_address,json=proxyAddress,proto3" json:"proxy_address,omitempty"`
 	Service      string `protobuf:"bytes,16,opt,name=service,proto3" json:"service,omitempty"`
-	// For how long the address is kept after the node's session ended.
+	// How long the address is kept after the node's session has ended.
 	LeaseSeconds uint64 `protobuf:"varint,17,opt,name=lease_seconds,json=leaseSeconds,proto3" json:"lease_seconds,omitempty"`
 	// The wanted port belongs to somebody else; proxy_address has another one.
 	WantedPortTaken bool `protobuf:"varint,18,opt,name=wanted_port_taken,json=wantedPortTaken,proto3" json:"wanted_port_taken,omitempty"`
-	// The address that this service had before, if proxy_address is another one, and why, for a person.
+	// The service's former address, if proxy_address differs, and why, for a person.
 	PreviousAddress string `protobuf:"bytes,19,opt,name=previous_address,json=previousAddress,proto3" json:"previous_address,omitempty"`
 	PreviousReason  string `protobuf:"bytes,20,opt,name=previous_reason,json=previousReason,proto3" json:"previous_reason,omitempty"`
 	unknownFields   protoimpl.UnknownFields
@@ -482,7 +481,7 @@ type Failure struct {
 	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
 	// What to do about it, for a person.
 	Hint string `protobuf:"bytes,3,opt,name=hint,proto3" json:"hint,omitempty"`
-	// How long the requester should wait before it asks again. 0: as it sees fit.
+	// How long the requester should wait before asking again. 0: as it sees fit.
 	RetryAfterMilliseconds uint64 `protobuf:"varint,4,opt,name=retry_after_milliseconds,json=retryAfterMilliseconds,proto3" json:"retry_after_milliseconds,omitempty"`
 	unknownFields          protoimpl.UnknownFields
 	sizeCache              protoimpl.SizeCache
@@ -550,7 +549,7 @@ func (x *Failure) GetRetryAfterMilliseconds() uint64 {
 type Release struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Service string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
-	// Keep the lease for this node; only this connection stops to serve it.
+	// Keep the lease for this node; only this connection stops serving it.
 	Hold          bool `protobuf:"varint,2,opt,name=hold,proto3" json:"hold,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -645,7 +644,7 @@ func (x *Released) GetService() string {
 	return ""
 }
 
-// Drain, opcode 1003, either way: the sender stops. No new relay comes; running ones have until the limit.
+// Drain, opcode 1003, either way: the sender is stopping. There are no new relays; running ones have until the limit.
 type Drain struct {
 	state             protoimpl.MessageState `protogen:"open.v1"`
 	LimitMilliseconds uint64                 `protobuf:"varint,1,opt,name=limit_milliseconds,json=limitMilliseconds,proto3" json:"limit_milliseconds,omitempty"`
@@ -708,7 +707,7 @@ func (x *Drain) GetCode() uint32 {
 	return 0
 }
 
-// Drained, opcode 1007, the reply to Drain: the last relay has ended, and all that it carried has arrived.
+// Drained, opcode 1007, the reply to Drain: the last relay has ended, and all its data has arrived.
 type Drained struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -748,16 +747,16 @@ func (*Drained) Descriptor() ([]byte, []int) {
 // Hello, opcode 1004, node to server: the first message of a connection.
 type Hello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A random number that this process chose at its start; tells a reconnect from a second process with the same key.
+	// A random number that this process chose when it started; distinguishes a reconnect from a second process with the same key.
 	Instance uint64 `protobuf:"varint,1,opt,name=instance,proto3" json:"instance,omitempty"`
 	// The program and its version, for people.
 	Version string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
-	// The join secret of an invitation; lets an unknown node in. Sent only after the server said that it does not know
-	// the node, in a second Hello.
+	// The join secret of an invitation, which admits an unknown node. Sent only in a second Hello, after the server said
+	// that it does not know the node.
 	JoinSecret []byte `protobuf:"bytes,3,opt,name=join_secret,json=joinSecret,proto3" json:"join_secret,omitempty"`
-	// Set by a node that another process with its key replaced: take the session only if nobody has it.
+	// Set by a node that was replaced by another process with its key: take the session only if nobody has it.
 	Standby bool `protobuf:"varint,4,opt,name=standby,proto3" json:"standby,omitempty"`
-	// A further connection of a session that there is: it carries relays and nothing else.
+	// An additional connection of an existing session, which carries relays and nothing else.
 	Lane bool `protobuf:"varint,5,opt,name=lane,proto3" json:"lane,omitempty"`
 	// The optional parts of the protocol that the node has (docs/protocol.md section 10).
 	Features      []uint32 `protobuf:"varint,6,rep,packed,name=features,proto3" json:"features,omitempty"`
@@ -843,19 +842,19 @@ type Welcome struct {
 	Version string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
 	// The node's address as the server sees it.
 	ObservedAddress string `protobuf:"bytes,2,opt,name=observed_address,json=observedAddress,proto3" json:"observed_address,omitempty"`
-	// The node was let in by its join secret and is known from now on.
+	// The join secret admitted the node, which is known from now on.
 	Joined bool `protobuf:"varint,3,opt,name=joined,proto3" json:"joined,omitempty"`
 	// The server's max_idle_timeout. 0: not told.
 	IdleTimeoutMilliseconds uint64 `protobuf:"varint,4,opt,name=idle_timeout_milliseconds,json=idleTimeoutMilliseconds,proto3" json:"idle_timeout_milliseconds,omitempty"`
-	// How many lanes the node may have; 0: the server does not know them.
+	// How many lanes the node may have; 0: the server does not support them.
 	MaxLanes uint32 `protobuf:"varint,8,opt,name=max_lanes,json=maxLanes,proto3" json:"max_lanes,omitempty"`
-	// A random number that the server process chose at its start. 0: relays do not move.
+	// A random number that the server process chose when it started. 0: relays do not resume.
 	Instance uint64 `protobuf:"varint,9,opt,name=instance,proto3" json:"instance,omitempty"`
 	// The optional parts of the protocol that the server has (docs/protocol.md section 10).
 	Features []uint32 `protobuf:"varint,10,rep,packed,name=features,proto3" json:"features,omitempty"`
 	// What the server allows this node.
 	Limits *Limits `protobuf:"bytes,11,opt,name=limits,proto3" json:"limits,omitempty"`
-	// The key that the server will have next; not there: none is planned.
+	// The server's next key; missing: none is planned.
 	Successor *Successor `protobuf:"bytes,12,opt,name=successor,proto3" json:"successor,omitempty"`
 	// What the server's operator calls this node; may be empty.
 	Name          string `protobuf:"bytes,13,opt,name=name,proto3" json:"name,omitempty"`
@@ -969,7 +968,7 @@ type Limits struct {
 	// Services with a lease, and relays at once.
 	MaxServices uint32 `protobuf:"varint,1,opt,name=max_services,json=maxServices,proto3" json:"max_services,omitempty"`
 	MaxRelays   uint32 `protobuf:"varint,2,opt,name=max_relays,json=maxRelays,proto3" json:"max_relays,omitempty"`
-	// Requests that write to the server's store: so many at once, and so many a minute.
+	// Requests that write to the server's store: how many at once, and how many a minute.
 	RequestBurst      uint32 `protobuf:"varint,3,opt,name=request_burst,json=requestBurst,proto3" json:"request_burst,omitempty"`
 	RequestsPerMinute uint32 `protobuf:"varint,4,opt,name=requests_per_minute,json=requestsPerMinute,proto3" json:"requests_per_minute,omitempty"`
 	unknownFields     protoimpl.UnknownFields
@@ -1034,7 +1033,7 @@ func (x *Limits) GetRequestsPerMinute() uint32 {
 	return 0
 }
 
-// Successor announces the key that a server will have next, signed with the one that it has now.
+// Successor announces a server's next key, signed with the present one.
 type Successor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The next id.
@@ -1089,7 +1088,7 @@ func (x *Successor) GetSignature() []byte {
 	return nil
 }
 
-// Replaced, opcode 1006, server to node: a newer connection of the same node id is primary now.
+// Replaced, opcode 1006, server to node: a newer connection of the same node id is now primary.
 type Replaced struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The instance of the newer connection and where it comes from.
@@ -1143,7 +1142,7 @@ func (x *Replaced) GetAddress() string {
 	return ""
 }
 
-// ProbeRequest, opcode 1008, node to server: the node wants to find out how long its NAT keeps a mapping.
+// ProbeRequest, opcode 1008, node to server: the node wants to learn how long its NAT keeps a mapping.
 type ProbeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1183,7 +1182,7 @@ func (*ProbeRequest) Descriptor() ([]byte, []int) {
 // ProbeResponse, opcode 1009, the reply to ProbeRequest.
 type ProbeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// 16 random bytes, which make a probe datagram this connection's. The token before it is forgotten.
+	// 16 random bytes that tie a probe datagram to this connection. They replace the previous token.
 	Token         []byte `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1272,7 +1271,7 @@ func (x *ProbeSend) GetNumber() uint32 {
 	return 0
 }
 
-// ProbeSent, opcode 1011, the reply to ProbeSend: it is on its way.
+// ProbeSent, opcode 1011, the reply to ProbeSend: the datagram was sent.
 type ProbeSent struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1346,7 +1345,7 @@ func (*Lanes) Descriptor() ([]byte, []int) {
 	return file_framing_apquic_proto_rawDescGZIP(), []int{20}
 }
 
-// Progress, opcode 1017, either way: how far relays are that may move.
+// Progress, opcode 1017, either way: the progress of relays that may resume.
 type Progress struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Relays        []*RelayProgress       `protobuf:"bytes,1,rep,name=relays,proto3" json:"relays,omitempty"`
@@ -1396,17 +1395,17 @@ type RelayProgress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The number of the relay, from its stream header.
 	Relay uint64 `protobuf:"varint,1,opt,name=relay,proto3" json:"relay,omitempty"`
-	// So many bytes were received, of the other side's direction; its end counts as one.
+	// How many bytes of the other side's direction were taken; its end counts as one.
 	Received uint64 `protobuf:"varint,2,opt,name=received,proto3" json:"received,omitempty"`
-	// The sender takes no more.
+	// The sender takes no more bytes.
 	Stopped bool `protobuf:"varint,4,opt,name=stopped,proto3" json:"stopped,omitempty"`
 	// The relay was reset with this error code; 0: it was not.
 	ResetCode uint32 `protobuf:"varint,5,opt,name=reset_code,json=resetCode,proto3" json:"reset_code,omitempty"`
-	// With reset_code: how many bytes the sender had sent before, which the other side takes first.
+	// With reset_code: how many bytes the sender had sent before, which the other side delivers first.
 	Final uint64 `protobuf:"varint,6,opt,name=final,proto3" json:"final,omitempty"`
-	// The number of the relay's stream (its attempt) that the sender knows to be lost: the relay needs another one. 0: none is.
+	// The number of the relay's stream (its attempt) that the sender knows to be lost, so that the relay needs another one. 0: none.
 	Lost uint64 `protobuf:"varint,7,opt,name=lost,proto3" json:"lost,omitempty"`
-	// So many bytes came without a gap, also those that were not taken yet; 0, or less than received: as many as received.
+	// How many bytes came without a gap, including those not taken yet; 0, or less than received: as many as received.
 	Arrived       uint64 `protobuf:"varint,8,opt,name=arrived,proto3" json:"arrived,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1499,11 +1498,11 @@ type StreamHeader struct {
 	ClientAddress string `protobuf:"bytes,2,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
 	// ip:port that the client connected to.
 	PublicAddress string `protobuf:"bytes,3,opt,name=public_address,json=publicAddress,proto3" json:"public_address,omitempty"`
-	// The number of a relay that resumes on another stream of the same two processes; 0: it does not.
+	// The number of a relay that can resume on another stream between the same two processes; 0: it cannot.
 	Relay uint64 `protobuf:"varint,4,opt,name=relay,proto3" json:"relay,omitempty"`
-	// Which of the streams of the relay this is, from 1 on; 0 without relay.
+	// Which of the relay's streams this is, from 1; 0 without relay.
 	Attempt uint64 `protobuf:"varint,5,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	// Of an attempt above 1: so many bytes the server has received of the node's direction; its end counts as one.
+	// If attempt is above 1: how many bytes of the node's direction the server has received; its end counts as one.
 	Received      uint64 `protobuf:"varint,6,opt,name=received,proto3" json:"received,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1584,7 +1583,7 @@ func (x *StreamHeader) GetReceived() uint64 {
 // StreamAnswer precedes the bytes that the node sends on a stream with an attempt above 1.
 type StreamAnswer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// So many bytes the node has received of the server's direction; its end counts as one.
+	// How many bytes of the server's direction the node has received; its end counts as one.
 	Received      uint64 `protobuf:"varint,1,opt,name=received,proto3" json:"received,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1684,10 +1683,10 @@ func (x *StripeHeader) GetAttempt() uint64 {
 // RecordHeader precedes the bytes of each record on a stripe.
 type RecordHeader struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The number of the first byte, and how many there are.
+	// The number of the first byte, and how many bytes follow.
 	Offset uint64 `protobuf:"varint,1,opt,name=offset,proto3" json:"offset,omitempty"`
 	Length uint32 `protobuf:"varint,2,opt,name=length,proto3" json:"length,omitempty"`
-	// The direction ends behind them.
+	// The direction ends after them.
 	End           bool `protobuf:"varint,3,opt,name=end,proto3" json:"end,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
