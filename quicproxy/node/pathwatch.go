@@ -27,6 +27,9 @@ const (
 	// the acknowledgement of a copy looks like that of the original, sent long before; but packets that are three
 	// behind an acknowledged one are lost whatever the clock says (RFC 9002 section 6.1.1).
 	answersAfterRescue = 4
+	// probePackets is how many packets a probe timeout sends (RFC 9002 section 6.2.4): a peer that hears nothing goes on to do
+	// so. What is no more than that, without an answer, does not prove the path, and the server is asked again, so often.
+	probePackets, mostAgain = 2, 3
 )
 
 // pathWatch says whether the server still answers on a connection.
@@ -154,8 +157,8 @@ func (l *link) source() netip.Addr {
 func (l *link) ping(ctx context.Context, limit time.Duration) {
 	begin, last := time.Now(), 1 // so many answers are wanted
 	something := ctx             // ends when something comes after a silence; ctx while nobody waits for that
-	renewed := false
-	for first := true; ctx.Err() == nil; first = false {
+	first, again, renewed := true, 0, false
+	for ctx.Err() == nil {
 		before, answer := l.QUIC.ConnectionStats(), new(framing.KeepaliveResponse)
 		wait, cancel := context.WithTimeout(ctx, limit)
 		stopWaiting := context.AfterFunc(something, cancel)
@@ -186,9 +189,14 @@ func (l *link) ping(ctx context.Context, limit time.Duration) {
 			continue
 		}
 		if heard && first {
-			return
+			if now.PacketsReceived-before.PacketsReceived > probePackets || again == mostAgain {
+				return
+			}
+			again++ // the server may repeat what it has no ack of, since nothing comes to it
+			continue
 		}
 		if first {
+			first = false
 			l.keepalives.Unanswered(time.Now())
 			l.node.askAll(l) // what moved the way of one may have moved the others
 			var stop func()
