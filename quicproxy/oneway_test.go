@@ -1,6 +1,7 @@
 package quicproxy_test
 
 import (
+	"io"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -14,20 +15,10 @@ func TestOneWay(t *testing.T) {
 		t.Run(latency.String(), func(t *testing.T) {
 			simulate(t, func(t *testing.T, w *world) {
 				var dead atomic.Bool
-				first := true
 				w.net.SetLatency(latency)
 				w.startServer()
 				time.AfterFunc(3*latency+time.Millisecond, func() { dead.Store(true) }) // Hello is out, nothing after it
-				node := w.startNode(expose("web", web), func(c *NodeConfig) {
-					c.ListenPacket = func() (net.PacketConn, error) {
-						socket, err := w.home.ListenUDP(0)
-						if !first {
-							return socket, err
-						}
-						first = false
-						return mortal{socket, &dead}, err
-					}
-				})
+				node := w.startNode(expose("web", web), w.firstSocket(&dead))
 				begin := time.Now()
 				node.leases.wait(t, 1)
 				if took := time.Since(begin); took > DefaultKeepalive+5*time.Second {
@@ -35,5 +26,50 @@ func TestOneWay(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestOneWayThenNone: nor is a running relay left alone for long, if something comes while the node asks, and then nothing more.
+func TestOneWayThenNone(t *testing.T) {
+	for after := time.Second; after < 4*time.Second; after += 200 * time.Millisecond {
+		t.Run(after.String(), func(t *testing.T) {
+			simulate(t, func(t *testing.T, w *world) {
+				var dead atomic.Bool
+				server := w.startServer()
+				w.serveTCP(web, func(c net.Conn) {
+					io.ReadFull(c, make([]byte, 1))
+					steady(c)
+				})
+				w.startNode(expose("web", web), w.firstSocket(&dead)).leasesWait(t)
+				f := &flows{t: t, w: w, server: server.server}
+				c := f.client()
+				go io.Copy(counter{&f.moved}, c)
+				time.Sleep(2 * time.Second)
+				dead.Store(true)
+				io.WriteString(c, "x")
+				time.Sleep(after)
+				c.Write(make([]byte, 15<<10))
+				time.Sleep(125 * time.Millisecond)
+				w.nat.SetPublicIP("192.0.2.99")
+				if took := f.untilMoved(time.Minute); took > 6*time.Second {
+					t.Errorf("the answer came after %v", took)
+				}
+			})
+		})
+	}
+}
+
+// firstSocket has the first socket of a node send nothing any more when dead is true.
+func (w *world) firstSocket(dead *atomic.Bool) func(*NodeConfig) {
+	return func(c *NodeConfig) {
+		first := true
+		c.ListenPacket = func() (net.PacketConn, error) {
+			socket, err := w.home.ListenUDP(0)
+			if !first {
+				return socket, err
+			}
+			first = false
+			return mortal{socket, dead}, err
+		}
 	}
 }

@@ -27,9 +27,6 @@ const (
 	// the acknowledgement of a copy looks like that of the original, sent long before; but packets that are three
 	// behind an acknowledged one are lost whatever the clock says (RFC 9002 section 6.1.1).
 	answersAfterRescue = 4
-	// probePackets is how many packets a probe timeout sends (RFC 9002 section 6.2.4): a peer that hears nothing goes on to do
-	// so. What is no more than that, without an answer, does not prove the path, and the server is asked again, so often.
-	probePackets, mostAgain = 2, 3
 )
 
 // pathWatch says whether the server still answers on a connection.
@@ -99,12 +96,12 @@ func (l *link) watchPath(ctx context.Context) {
 	defer keepalive.Stop()
 	changed := l.node.network.changed()
 	source := l.source()
-	seen, moving := l.packetsReceived(), false
+	seen, moving, late := l.packetsReceived(), false, false // late: the last answer is
 	trouble := l.socket.Trouble()
-	var look <-chan time.Time // while there are relays
+	var look <-chan time.Time // while there are relays, or late
 	for {
 		busy := l.path.busy
-		if look == nil && l.Relays.Len() > 0 {
+		if look == nil && (l.Relays.Len() > 0 || late) {
 			look = time.After(quiet)
 		}
 		if look != nil {
@@ -135,8 +132,8 @@ func (l *link) watchPath(ctx context.Context) {
 			source, trouble = now, errors
 			limit = max(movedPatience, 2*l.QUIC.ConnectionStats().SmoothedRTT)
 		}
-		l.ping(ctx, limit)
-		seen, moving = l.packetsReceived(), false
+		late = !l.ping(ctx, limit)
+		seen, moving = l.packetsReceived(), late // as if traffic stopped now
 		keepalive.Reset(l.keepalives.Interval())
 	}
 }
@@ -153,12 +150,13 @@ func (l *link) source() netip.Addr {
 
 // ping sends Keepalives until one is answered. Each is a fresh message: it goes out at once whatever the
 // retransmission timers say, repairs a rebound NAT mapping, and is long enough for a restarted server to
-// answer with a stateless reset. The first answer may take until limit.
-func (l *link) ping(ctx context.Context, limit time.Duration) {
+// answer with a stateless reset. The first answer may take until limit. It reports false if none came, but something else: the
+// answer is late, or the server hears nothing, and repeats what it has no ack of.
+func (l *link) ping(ctx context.Context, limit time.Duration) (answered bool) {
 	begin, last := time.Now(), 1 // so many answers are wanted
 	something := ctx             // ends when something comes after a silence; ctx while nobody waits for that
-	first, again, renewed := true, 0, false
-	for ctx.Err() == nil {
+	renewed := false
+	for first := true; ctx.Err() == nil; first = false {
 		before, answer := l.QUIC.ConnectionStats(), new(framing.KeepaliveResponse)
 		wait, cancel := context.WithTimeout(ctx, limit)
 		stopWaiting := context.AfterFunc(something, cancel)
@@ -183,20 +181,15 @@ func (l *link) ping(ctx context.Context, limit time.Duration) {
 		}
 		if err == nil {
 			if last--; last == 0 {
-				return
+				return true
 			}
 			something = ctx
 			continue
 		}
 		if heard && first {
-			if now.PacketsReceived-before.PacketsReceived > probePackets || again == mostAgain {
-				return
-			}
-			again++ // the server may repeat what it has no ack of, since nothing comes to it
-			continue
+			return false
 		}
 		if first {
-			first = false
 			l.keepalives.Unanswered(time.Now())
 			l.node.askAll(l) // what moved the way of one may have moved the others
 			var stop func()
@@ -208,6 +201,7 @@ func (l *link) ping(ctx context.Context, limit time.Duration) {
 		}
 		limit = min(max(time.Since(begin)/freshShare, kickEvery), maxFreshGap)
 	}
+	return false
 }
 
 // askAll has all other connections ask whether the server is there.
