@@ -70,6 +70,7 @@ func (s *resumable) resume(stream QUICStream, answer []byte) {
 		s.writeFailed(stream, 0, err)
 		return
 	}
+	stream.SetReliableBoundary() // a reset may overtake the rest, but not the answer
 	s.mu.Lock()
 	if s.stream == stream {
 		s.resumeReadingLocked()

@@ -129,10 +129,13 @@ func (s *resumable) endedByPeer(code framing.ErrorCode) error {
 func (s *resumable) stoppedByPeer() {
 	s.mu.Lock()
 	s.out.stop(ErrStopped)
-	stream := s.stream
+	stream, introduced := s.stream, s.opening == nil
 	s.changedLocked()
 	s.mu.Unlock()
 	if stream != nil {
+		if !introduced {
+			stream.SetReliableBoundary() // the other side cannot answer a header that the reset overtakes
+		}
 		stream.CancelWrite(quic.StreamErrorCode(framing.NoError))
 	}
 	s.notify(false)

@@ -97,7 +97,7 @@ func (s *resumable) introduce(carrier *Carrier, stream QUICStream) bool {
 	}
 	if err != nil {
 		if code, remote := remoteCode(err); remote && code != framing.ErrorRelayMoved && code != framing.NoError {
-			s.resetByPeer(&ResetError{code}, 0)
+			s.refused(code)
 		}
 		s.lose(stream)
 		return false
@@ -117,4 +117,14 @@ func (s *resumable) introduce(carrier *Carrier, stream QUICStream) bool {
 		s.Discard(framing.ErrorRelayReset)
 	}
 	return true
+}
+
+// refused ends a relay of which the other side does not take an attempt. It may have the relay all the same, and is told.
+func (s *resumable) refused(code framing.ErrorCode) {
+	s.mu.Lock()
+	if s.code == framing.NoError {
+		s.code = framing.ErrorRelayReset
+	}
+	s.mu.Unlock()
+	s.resetByPeer(&ResetError{code}, 0)
 }

@@ -652,3 +652,47 @@ func TestPlain(t *testing.T) {
 		server.pumps.Wait()
 	})
 }
+
+// TestStopOvertakesHeader: when the other side says that it takes no more, while the header of the next attempt is on its way,
+// what it sends still arrives, and its end.
+func TestStopOvertakesHeader(t *testing.T) {
+	inBubble(t, "x", func(r *relayTest) {
+		lane := r.connect(true)
+		r.want(r.service, 0, 0)
+		release := r.link.n.hold() // nothing comes from the node
+		r.service.CancelRead()
+		if err := <-send(r.service, patternAt(0, 1000)); err != nil {
+			t.Fatal(err)
+		}
+		r.service.CloseWrite()
+		r.server.Suspect(r.link.server, true)
+		synctest.Wait()
+		if _, on := r.client.Current(); on != lane.server {
+			t.Fatal("the relay was not reopened on the other connection")
+		}
+		r.server.Handle(lane.server, &framing.Progress{Relays: []*framing.RelayProgress{{Relay: 1, Received: 1, Stopped: true}}})
+		r.want(r.client, 0, 1000)
+		r.wantEnd(r.client, io.EOF)
+		release()
+	})
+}
+
+// TestRefusedAttempt: a node that refuses an attempt of a relay that it has learns that this one is over.
+func TestRefusedAttempt(t *testing.T) {
+	inBubble(t, "x", func(r *relayTest) {
+		refuse := func(stream QUICStream) { cancel(stream, framing.ErrorNodeBusy) }
+		r.answer.Store(&refuse)
+		r.disconnect(r.link, 0)
+		r.connect(false)
+		r.wantReset(r.client, framing.ErrorNodeBusy)
+		begin := time.Now()
+		for {
+			if _, err := r.service.Read(make([]byte, 1)); err != nil {
+				break
+			}
+		}
+		if took := time.Since(begin); took > time.Second {
+			t.Errorf("the service heard of it after %v", took)
+		}
+	})
+}
