@@ -84,7 +84,7 @@ func (r *Relay) Run() {
 	switch _, again := r.stream.TakenBack(); {
 	case again:
 		r.tcp.SetDeadline(time.Time{})
-	case r.reset.Load():
+	case r.reset.Load() || r.aborted.Load():
 		ResetTCP(r.tcp)
 		r.place.Leave()
 	default:
