@@ -41,8 +41,11 @@ func stripedRelay(t *testing.T, lanes int, test func(r *relayTest, sent int)) {
 }
 
 // sentBytes is what the server has written to stripes.
-func (r *relayTest) sentBytes() (bytes int) {
-	for _, l := range r.links {
+func (r *relayTest) sentBytes() int { return sentOver(r.links) }
+
+// sentOver is what the server has written to all streams of connections.
+func sentOver(links []*linked) (bytes int) {
+	for _, l := range links {
 		l.s.mu.Lock()
 		for _, s := range l.s.streams {
 			s.mu.Lock()
@@ -416,4 +419,81 @@ func TestStripedHistories(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLossOfOthers: relays of a connection that ends resume over the lanes. Of a relay that is striped over all, and whose stream
+// is on a lane, nothing is sent again that is under way on the living ones.
+func TestLossOfOthers(t *testing.T) {
+	inBubble(t, "", func(r *relayTest) {
+		const others, first, size = 10, bulk + 2*Size, 8 << 20
+		served := make(chan Stream, 1)
+		r.serve = func(s Stream, _ *framing.StreamHeader) { served <- s }
+		begin := func(l *linked) (client, service Stream) {
+			client, err := r.begin(l, "192.0.2.1:2", []byte("x"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			service = <-served
+			if _, err := io.ReadFull(service, make([]byte, 1)); err != nil {
+				t.Fatal(err)
+			}
+			send(service, patternAt(0, 1))
+			r.want(client, 0, 1)
+			return client, service
+		}
+		for range 3 {
+			r.connect(true)
+		}
+		links := r.open()
+		for _, l := range links {
+			r.server.Lossy(l.server, true)
+		}
+		client, service := begin(links[1])
+		done := send(client, patternAt(0, first+size))
+		var pairs [others][2]Stream
+		for i := range pairs {
+			pairs[i][0], pairs[i][1] = begin(r.link)
+		}
+		r.want(service, 0, first+1<<20)
+		lost, living := underWay(client, r.link)
+		r.disconnect(r.link, 0)
+		for _, pair := range pairs {
+			send(pair[0], patternAt(0, 100))
+			r.want(pair[1], 0, 100)
+			if n := pair[0].(*resumable).attempt; n != 2 {
+				t.Errorf("attempt %d of another relay", n)
+			}
+		}
+		r.want(service, first+1<<20, size-1<<20)
+		again, headers := sentOver(links)-first-size, size/500+1000*others
+		t.Logf("%d bytes were sent again, of %d that were lost and %d that were under way on living lanes", again, lost, living)
+		if again > lost+headers || living < 3*headers {
+			t.Error("those on living lanes, too, or there were none")
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		for _, pair := range append(pairs[:], [2]Stream{client, service}) {
+			for _, s := range pair {
+				s.Discard(framing.ErrorRelayShutdown)
+				s.Finish()
+			}
+		}
+	})
+}
+
+// underWay is how many bytes of a striped relay have not arrived that were given to one connection, and to all others.
+func underWay(stream Stream, over *linked) (there, elsewhere int) {
+	locked(stream, func(s *resumable) {
+		for stripe, pieces := range s.striping.with {
+			for _, p := range pieces {
+				if stripe.carrier == over.server {
+					there += int(p.end - p.begin)
+				} else {
+					elsewhere += int(p.end - p.begin)
+				}
+			}
+		}
+	})
+	return there, elsewhere
 }
