@@ -58,6 +58,13 @@ func (n *Network) close() {
 	}
 }
 
+// Open is how many sockets, listeners and connections nobody has closed.
+func (n *Network) Open() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.open)
+}
+
 // SetLatency delays every UDP packet sent from now on by oneWay. The default is none.
 func (n *Network) SetLatency(oneWay time.Duration) { n.latency.Store(int64(oneWay)) }
 

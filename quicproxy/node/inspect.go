@@ -11,7 +11,7 @@ func (n *Node) Inspect() inspect.Node {
 	i := inspect.Node{
 		Instance: n.instance, Memory: n.memory, WantLanes: func() { wait.Signal(n.lanes.wanted) },
 		LimitClients: func(most int) { n.costs.clients = limit.NewClients(most, most, most).OfOneNode() },
-		Clients:      func() int { return n.costs.clients.Open() }, Streams: &n.costs.streams, Unheard: &n.costs.unheard,
+		Clients:      func() int { return n.costs.clients.Open() }, Streams: &n.costs.streams, Unheard: &n.costs.unheard, Leftovers: n.leftovers,
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -20,4 +20,27 @@ func (n *Node) Inspect() inspect.Node {
 		i.Conn, i.MaxLanes, i.Keepalives = &l.Conn, l.maxLanes, l.keepalives
 	}
 	return i
+}
+
+// leftovers counts what there is after the clients are gone, and after the server is unless that stays.
+func (n *Node) leftovers(serverStays bool, count func(what string, n int)) {
+	carriers := n.memory.Leftovers(count)
+	count("clients", n.costs.clients.Open())
+	count("streams", n.costs.streams.Len())
+	count("streams without a header", n.costs.unheard.Len())
+	count("dials", n.costs.dials.Len())
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, service := range n.services {
+		count("relays of a service", int(service.relays.Load()))
+	}
+	relays, conns := n.association.Size()
+	count("relays in the association", relays)
+	if !serverStays {
+		count("connections", carriers+conns)
+		return
+	}
+	for _, c := range n.association.Live() {
+		count("relays on a connection", c.Relays.Len())
+	}
 }

@@ -1,10 +1,14 @@
 package server
 
-import "apquic/quicproxy/internal/inspect"
+import (
+	"slices"
+
+	"apquic/quicproxy/internal/inspect"
+)
 
 // Inspect is for the tests of this module.
 func (s *Server) Inspect() inspect.Server {
-	i := inspect.Server{Associations: s.associations(), Memory: s.memory, Clients: s.clients, Strangers: s.strange.Len()}
+	i := inspect.Server{Associations: s.associations(), Memory: s.memory, Clients: s.clients, Strangers: s.strange.Len(), Leftovers: s.leftovers}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i.Sessions = len(s.sessions)
@@ -17,4 +21,37 @@ func (s *Server) Inspect() inspect.Server {
 		}
 	}
 	return i
+}
+
+// leftovers counts what there is after the clients are gone, and after the nodes are unless they stay.
+func (s *Server) leftovers(nodesStay bool, count func(what string, n int)) {
+	count("clients", s.clients.Open())
+	s.public.Leftovers(count)
+	carriers, users := s.memory.Leftovers(count), s.accounts.Leftovers(count)
+	for _, a := range s.associations() {
+		relays, _ := a.Size()
+		count("relays in an association", relays)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	conns := 0
+	for _, session := range s.sessions {
+		for _, c := range slices.Concat(session.conns, session.lanes) {
+			conns++
+			c.Leftovers(count)
+			count("places of relays on a connection", c.carried)
+			count("begun relays", c.begun.len())
+		}
+		if nodesStay {
+			count("processes of a node beside one", max(len(session.processes)-1, 0))
+			count("primary connections beside one", max(len(session.conns)-1, 0))
+		}
+	}
+	count("connections beside those of sessions", carriers-conns)
+	count("users of accounts beside connections", users-conns)
+	if !nodesStay {
+		count("sessions", len(s.sessions))
+		count("probes", s.probes.Len())
+		count("connections of strangers", s.strange.Len())
+	}
 }

@@ -88,6 +88,12 @@ func (b *begunRelays) remove(r *publicRelay) {
 	delete(b.relays, r)
 }
 
+func (b *begunRelays) len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.relays)
+}
+
 // Silent implements public.Target.
 func (c *nodeConn) Silent() bool { return c.silent.Load() }
 

@@ -17,6 +17,9 @@ type Server struct {
 	Memory       *carrier.Budget
 	Clients      *limit.Clients
 	Strangers    int // connections that were not admitted
+
+	// Leftovers counts what there is after the clients are gone, and after the nodes are unless they stay.
+	Leftovers func(nodesStay bool, count func(what string, n int))
 }
 
 // Node is what tests see of a node beyond its status.
@@ -32,4 +35,7 @@ type Node struct {
 	Clients      func() int     // that have a place
 	Streams      *limit.Count   // that the node serves
 	Unheard      *limit.Count   // whose header has not come
+
+	// Leftovers is that of a server; the other side is the server.
+	Leftovers func(serverStays bool, count func(what string, n int))
 }

@@ -100,3 +100,10 @@ func (p *Probes) came(token path.ProbeToken, from netip.AddrPort) bool {
 
 // siteOf is what the sockets of one machine share, seen from outside.
 func siteOf(address netip.AddrPort) netip.Addr { return path.Network(address.Addr().Unmap()) }
+
+// Len is how many connections have a token.
+func (p *Probes) Len() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.open)
+}

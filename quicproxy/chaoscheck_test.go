@@ -1,0 +1,179 @@
+package quicproxy_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// cause is why the connections may be reset that run in a time.
+type cause struct {
+	what        string
+	from, until time.Time
+	unasked     bool // only those of which no service has heard
+}
+
+func (h *history) cause(c cause) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.causes = append(h.causes, c)
+}
+
+// check compares what all have sent and received.
+func (h *history) check() {
+	unserved, unknown := 0, 0
+	for _, c := range h.clients {
+		if !h.checkClient(c) {
+			unserved++
+		}
+	}
+	for _, s := range h.served {
+		if s.peer == 0 && s.by == h.node() && !slices.ContainsFunc(h.clients, func(c *client) bool { return c.peer == s.id }) {
+			unknown++
+		}
+	}
+	if unknown > unserved {
+		h.t.Errorf("%d connections to services brought nothing, where only %d clients can have had some", unknown, unserved)
+	}
+}
+
+// services are those that a client had, as far as the two know of each other.
+func (h *history) services(c *client) (all []*side, its *side) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.served {
+		if s.peer == c.id || s.peer == 0 && s.id == c.peer {
+			all = append(all, s)
+			if its == nil || s.id == c.peer {
+				its = s
+			}
+		}
+	}
+	return all, its
+}
+
+// checkClient compares both ends of a public connection, and reports whether there is a service that belongs to it.
+func (h *history) checkClient(c *client) bool {
+	services, s := h.services(c)
+	if s == nil {
+		if err := h.checkUnserved(c); err != nil {
+			h.t.Errorf("client %d: %v", c.id, err)
+		}
+		return false
+	}
+	err := errors.Join(checkSide(c.side, s), checkOnce(services))
+	for _, s := range services {
+		err = errors.Join(err, checkSide(s, c.side))
+	}
+	if !complete(c.side, s) && h.excuse(c, s) == "" {
+		err = errors.Join(err, errors.New("incomplete, without a cause"))
+	}
+	if err != nil {
+		h.t.Errorf("client %d, service %d: %v", c.id, s.id, err)
+	}
+	return true
+}
+
+// checkOnce wants each node to ask a service once. Of a node that another one has followed before anything came of it, the server
+// cannot know what it did, and has the other one ask.
+func checkOnce(services []*side) error {
+	var nodes []*program
+	for _, s := range services {
+		if slices.Contains(nodes, s.by) {
+			return fmt.Errorf("node %d has asked the service more than once", s.by.number)
+		}
+		nodes = append(nodes, s.by)
+	}
+	return nil
+}
+
+// checkUnserved is for a client of which no service has heard.
+func (h *history) checkUnserved(c *client) error {
+	switch {
+	case c.wrong != nil:
+		return c.wrong
+	case c.sawEnd() && c.read == 0 && c.end != resets:
+		return errors.New("it sees an end that nobody sent")
+	case c.end != ends && c.total == 0:
+		return nil
+	case h.excuse(c, nil) != "":
+		return nil
+	}
+	return errors.New("not served, without a cause")
+}
+
+// checkSide compares what one side has received with what the other one has sent: it is never more, and all of it before an
+// end, which is never the end of one that reset.
+func checkSide(to, from *side) error {
+	switch {
+	case to.wrong != nil:
+		return fmt.Errorf("%d: %w", to.id, to.wrong)
+	case to.peer != 0 && to.peer != from.id:
+		return fmt.Errorf("%d received what %d sent, not %d", to.id, to.peer, from.id)
+	case to.read > from.tried:
+		return fmt.Errorf("%d read %d bytes of %d", to.id, to.read, from.tried)
+	case to.sawEnd() && from.end == resets:
+		return fmt.Errorf("%d sees an end where %d has reset", to.id, from.id)
+	case to.sawEnd() && to.read != from.written:
+		return fmt.Errorf("%d sees an end after %d bytes of %d", to.id, to.read, from.written)
+	}
+	return nil
+}
+
+// complete reports whether each side has all of the other one, and its end.
+func complete(sides ...*side) bool {
+	for i, s := range sides {
+		if other := sides[1-i]; !s.sawEnd() || s.writeErr != nil || s.written != s.total || s.read != other.total {
+			return false
+		}
+	}
+	return true
+}
+
+// excuse says why a connection may have been reset; s is nil if no service has heard of it.
+func (h *history) excuse(c *client, s *side) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	begun, ended := c.begun, c.ended
+	if c.end != ends || s != nil && s.end != ends {
+		return "a side resets"
+	}
+	if s != nil && s.ended.After(ended) {
+		ended = s.ended
+	}
+	for _, cause := range h.causes {
+		if (s == nil || !cause.unasked) && begun.Before(cause.until.Add(time.Millisecond)) && ended.After(cause.from.Add(-time.Millisecond)) {
+			return cause.what
+		}
+	}
+	for _, other := range h.served {
+		if s == nil && other.peer == 0 && other.end != ends && begun.Before(other.ended) && ended.After(other.begun) {
+			return "a service resets"
+		}
+	}
+	if s == nil && c.ended.Sub(begun) >= DefaultPark && h.setting.steps > 0 {
+		return "the client has waited"
+	}
+	if h.setting.resume < time.Minute && len(h.steps) > 0 {
+		return "relays do not resume for long"
+	}
+	if (h.setting.serverMem > 0 || h.setting.nodeMem > 0) && strings.Contains(h.logged.String(), "memory budget is used up") {
+		return "the memory budget"
+	}
+	return ""
+}
+
+// describe tells of a client and its service.
+func (h *history) describe(c *client) string {
+	if c.ended.IsZero() {
+		return fmt.Sprintf("client %d of %s runs", c.id, c.service)
+	}
+	text := fmt.Sprintf("client of %s: %v, from %.3f s to %.3f s", c.service, c.side, c.begun.Sub(h.begin).Seconds(), c.ended.Sub(h.begin).Seconds())
+	all, _ := h.services(c)
+	for _, s := range all {
+		text += fmt.Sprintf("\n\tservice by node %d: %v, from %.3f s to %.3f s", s.by.number, s, s.begun.Sub(h.begin).Seconds(), s.ended.Sub(h.begin).Seconds())
+	}
+	return text
+}

@@ -1,0 +1,12 @@
+package public
+
+// Leftovers counts the clients that there still are, for tests.
+func (s *Listeners) Leftovers(count func(what string, n int)) {
+	for _, p := range s.all() {
+		p.mu.Lock()
+		count("clients of a port", p.clients)
+		count("relays of a port", len(p.relays))
+		count("parked clients", len(p.parking.clients))
+		p.mu.Unlock()
+	}
+}
