@@ -12,7 +12,9 @@ const (
 	// grown is how long bytes must have waited, on average, before their holder may have to go: received
 	// bytes are acked within a second.
 	grown = 1500 * time.Millisecond
-	// hurry: the budget may be exceeded by one part in hurry for overdue. Above that somebody goes at once.
+	// hurry: whoever has less than its share may exceed the budget by one part in hurry, and by a second one if its
+	// account has less than its share. When that is not enough, also because of bytes that nobody asked for, somebody
+	// goes at once.
 	hurry = 16
 	// minRoom is the least that is worth reading.
 	minRoom = 2 << 10
@@ -32,10 +34,12 @@ type Memory struct {
 
 	mu      sync.Mutex
 	used    int64 // by all accounts
-	leaving int64 // of that, in holdings that were returned by Excess
+	peak    int64 // of used, since the last call of Peak
+	leaving int64 // of used, in holdings that were returned by Excess
 	all     group // the accounts that hold something, and their groups
 	active  map[*Account]struct{}
 	over    time.Duration // since when the limit is exceeded; 0: it is not
+	refused bool          // since the last Excess, somebody with less than its share got nothing
 	room    chan struct{} // closed when it is worth asking again; nil: nobody waits
 }
 
@@ -59,6 +63,15 @@ func (m *Memory) Used() int64 {
 	return m.used
 }
 
+// Peak is how many bytes were held at most since the last call.
+func (m *Memory) Peak() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	peak := m.peak
+	m.peak = m.used
+	return peak
+}
+
 // now is never 0.
 func (m *Memory) now() time.Duration { return time.Since(m.begin) + 1 }
 
@@ -71,6 +84,10 @@ func (m *Memory) Freed() <-chan struct{} {
 	}
 	return m.room
 }
+
+// aboveLocked is how far those with less than their share of an account may exceed the limit; accounts with less than their
+// share may by as much again.
+func (m *Memory) aboveLocked() int64 { return max(m.limit/hurry, minRoom) }
 
 // Retry makes all who wait ask again, since shares may have changed. Call it often while there is Pressure.
 func (m *Memory) Retry() {
@@ -104,6 +121,7 @@ func (m *Memory) changeLocked(h *Holding, n int64) {
 		a.holdings[h] = struct{}{}
 	}
 	m.used, a.used, h.bytes = m.used+n, a.used+n, h.bytes+n
+	m.peak = max(m.peak, m.used)
 	if h.leaving {
 		m.leaving, a.leaving = m.leaving+n, a.leaving+n
 	}
@@ -130,7 +148,8 @@ func (m *Memory) Excess() (all []*Holding) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
-	atOnce := m.used-m.leaving > m.limit+m.limit/hurry
+	atOnce := m.refused || m.used-m.leaving > m.limit+2*m.aboveLocked()
+	m.refused = false
 	if m.over == 0 || !atOnce && now-m.over < overdue {
 		return nil
 	}

@@ -37,6 +37,14 @@ func wantRoom(t *testing.T, what string, h *Holding, want int) {
 	}
 }
 
+func wantShare(t *testing.T, what string, h *Holding, want int) {
+	t.Helper()
+	ofAccount, own := h.sharesLocked()
+	if got := int(max(ofAccount, own)); got != want {
+		t.Errorf("%s: it has %d bytes less than its share, want %d", what, got, want)
+	}
+}
+
 // TestRoom: while there is room all may have it. When it is short each account has its share, and each holding its share of
 // that.
 func TestRoom(t *testing.T) {
@@ -47,18 +55,88 @@ func TestRoom(t *testing.T) {
 	wantRoom(t, "half is used", first, 1<<19-1<<10)
 	holds(attacker, "second", 1<<19-1<<10)
 	wantRoom(t, "all is used", first, 0)
-	wantRoom(t, "who has little may have more", small, 1<<20/3-1<<10)
+	wantShare(t, "who has little may have more", small, 1<<20/3-1<<10)
 	neighbour := other.Open("neighbour")
-	wantRoom(t, "another account", neighbour, 1<<19)
+	wantShare(t, "another account", neighbour, 1<<19)
 	neighbour.Add(1 << 19)
+	wantShare(t, "at its share", neighbour, 0)
 	wantRoom(t, "at its share", neighbour, 0)
-	wantRoom(t, "shares are smaller now", small, 1<<19/3-1<<10)
+	wantShare(t, "shares are smaller now", small, 1<<19/3-1<<10)
 	other.Weigh(3)
-	wantRoom(t, "a larger share", neighbour, 1<<18)
+	wantShare(t, "a larger share", neighbour, 1<<18)
 	neighbour.Close()
 	if m.all.weights != 1 {
 		t.Errorf("the weights of active accounts are %d", m.all.weights)
 	}
+}
+
+// TestRoomAbove: who has less than its share may exceed the budget by a little, however many there are, and accounts that have
+// less than theirs by as much again. When that is used up others have to go at once, without the wait for who only is slow.
+func TestRoomAbove(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(1 << 20)
+		attacker, other := m.Account(1), m.Account(1)
+		for range 16 {
+			holds(attacker, "old", 1<<16)
+		}
+		took := 0
+		for range 1000 {
+			took += attacker.Open("new").Take(1<<20, 16<<10)
+		}
+		if took > 1<<16 || took < 1<<15 {
+			t.Errorf("a thousand that have nothing exceed a budget of 1 MiB by %d bytes", took)
+		}
+		neighbour := other.Open("neighbour")
+		if n := neighbour.Take(1<<20, 1<<20); n < 1<<16 {
+			t.Errorf("there is room for %d bytes for another account", n)
+		}
+		if n := neighbour.Take(1<<20, 1<<20); n != 0 {
+			t.Errorf("the budget is exceeded by %d bytes more", n)
+		}
+		for _, owner := range gone(m) {
+			if owner != "old" {
+				t.Errorf("%s has to go", owner)
+			}
+		}
+		if m.used-m.leaving > m.limit {
+			t.Errorf("%d bytes stay, the budget is %d", m.used-m.leaving, m.limit)
+		}
+	})
+}
+
+// TestKeep: bytes count before they come, once, and make nobody younger who takes memory for none.
+func TestKeep(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(1 << 20)
+		h := holds(m.Account(1), "", 1<<16)
+		for range 10 {
+			time.Sleep(time.Second)
+			taken := h.Take(1<<16, 1<<16)
+			if taken != 1<<16 || m.Used() != 1<<17 {
+				t.Errorf("%d bytes are taken, %d count", taken, m.Used())
+			}
+			h.Keep(0, taken)
+		}
+		if bytes, age := h.Held(); bytes != 1<<16 || age != 10*time.Second {
+			t.Errorf("%d bytes count as %v old", bytes, age)
+		}
+		h.Keep(1<<16, h.Take(1<<16, 1<<16))
+		if bytes, age := h.Held(); bytes != 1<<17 || age != 5*time.Second {
+			t.Errorf("%d bytes, of which half are new, count as %v old", bytes, age)
+		}
+		if n := m.Peak(); n != 1<<17 {
+			t.Errorf("%d bytes were held at most", n)
+		}
+		h.Close()
+		if n := m.Peak(); n != 1<<17 {
+			t.Errorf("%d bytes were held since then at most", n)
+		}
+		if n := m.Peak(); n != 0 {
+			t.Errorf("%d bytes were held, but nothing is", n)
+		}
+	})
 }
 
 // TestFreed: who waits hears of room as soon as there is some.

@@ -39,11 +39,11 @@ func TestNetworkAccounts(t *testing.T) {
 			}
 			a, _ := accounts.Open(netip.MustParseAddr(test.honest))
 			honest := a.Open("honest")
-			wantRoom(t, "an honest client", honest, budget/test.share)
+			wantShare(t, "an honest client", honest, budget/test.share)
 			honest.Add(1)
 			if test.neighbour != "" {
 				b, _ := accounts.Open(netip.MustParseAddr(test.neighbour))
-				wantRoom(t, "his neighbour", b.Open("neighbour"), budget/test.ofNeighbour)
+				wantShare(t, "his neighbour", b.Open("neighbour"), budget/test.ofNeighbour)
 			}
 		})
 	}
