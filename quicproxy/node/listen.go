@@ -61,7 +61,7 @@ func (s *serviceListener) serve(l *link, stream relay.Stream, header *framing.St
 	defer leave()
 	keeps := account.Open(c)
 	defer keeps.Close()
-	stream.Count(keeps.Add, keeps.Add)
+	stream.Count(keeps.Keep, keeps.Add)
 	if code := s.offer(c); code != framing.NoError {
 		stream.Discard(code)
 		return

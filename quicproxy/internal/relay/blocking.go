@@ -15,47 +15,50 @@ type blockingReader struct {
 	more  bool // the last read filled the small buffer
 }
 
-// next waits for data. With n > 0 the buffer belongs to the caller, as that of readyReader does.
-func (r *blockingReader) next() (buffer *Buffer, n int, err error) {
-	room := r.gate.room()
-	for ; room == 0; room = r.gate.room() {
+// next waits for data, as that of readyReader does.
+func (r *blockingReader) next() (p []byte, err error) {
+	room := r.gate.Keeps.Room(smallRead)
+	for ; room == 0; room = r.gate.Keeps.Room(smallRead) {
 		if r.gate.aborted.Load() || r.gate.reset.Load() {
-			return nil, 0, net.ErrClosed
+			return nil, net.ErrClosed
 		}
 		r.gate.wait()
 	}
-	if r.more && room > smallRead {
-		buffer, n, err = r.readLarge(room)
+	if r.more && room == smallRead {
+		p, err = r.readLarge()
 	} else {
-		buffer, n, err = r.readSmall(room)
+		p, err = r.readSmall(room)
 	}
-	r.more = n >= smallRead
-	if n > 0 {
+	r.more = len(p) >= smallRead
+	if len(p) > 0 {
 		err = nil // it comes again
 	}
-	return buffer, n, err
+	return p, err
 }
 
-func (r *blockingReader) readSmall(room int) (buffer *Buffer, n int, err error) {
+func (r *blockingReader) readSmall(room int) ([]byte, error) {
 	if r.small == nil {
 		r.small = make([]byte, smallRead)
 	}
-	n, err = r.conn.Read(r.small[:min(room, smallRead)])
-	if n > 0 {
-		buffer = Buffers.Get().(*Buffer)
-		copy(buffer[:], r.small[:n])
+	n, err := r.conn.Read(r.small[:room])
+	if n == 0 {
+		return nil, err
 	}
-	return buffer, n, err
+	p := newBytes(n)
+	copy(p, r.small)
+	r.gate.Keeps.Add(n)
+	return p, err
 }
 
-func (r *blockingReader) readLarge(room int) (buffer *Buffer, n int, err error) {
-	r.gate.Keeps.Add(Size)
-	defer r.gate.Keeps.Add(-Size)
-	buffer = Buffers.Get().(*Buffer)
-	n, err = r.conn.Read(buffer[:room])
-	if n == 0 {
-		Buffers.Put(buffer)
-		buffer = nil
+func (r *blockingReader) readLarge() ([]byte, error) {
+	p := r.gate.take()
+	if p == nil {
+		return nil, nil // somebody else was faster
 	}
-	return buffer, n, err
+	n, err := r.conn.Read(p)
+	if n == 0 {
+		r.gate.giveBack(p)
+		return nil, err
+	}
+	return p[:n], err
 }

@@ -26,13 +26,13 @@ func TestBlockingRead(t *testing.T) {
 		ended := make(chan error)
 		go func() {
 			for {
-				buffer, n, err := reader.next()
+				p, err := reader.next()
 				if err != nil {
 					ended <- err
 					return
 				}
-				got = append(got, buffer[:n]...)
-				Buffers.Put(buffer)
+				got = append(got, p...)
+				reader.gate.giveBack(p)
 			}
 		}()
 		holds := func(when string, want int64) {

@@ -12,7 +12,7 @@ import (
 // newSending has 100 bytes of which the peer has acked 10.
 func newSending(state state, ended bool, code framing.ErrorCode) *sending {
 	s := &sending{}
-	s.kept.count = func(int) {}
+	s.kept.count = func(_, _ int) {}
 	s.kept.copy(make([]byte, 100))
 	s.kept.release(10)
 	if ended {

@@ -1,7 +1,7 @@
 package relay
 
-// Few bytes are copied into chunks that double from minChunk on; a stream whose bytes were all acked has none. Many bytes
-// stay in the buffer that they came in.
+// Few bytes are copied into chunks that double from minChunk on; a stream whose bytes were all acked has none. Bytes that
+// fill half of the memory that they came in stay there.
 const (
 	minChunk = 256
 	maxChunk = 16 << 10
@@ -10,38 +10,43 @@ const (
 // kept are the bytes from begin to end of a direction, which the peer does not have. Its owner's lock guards it.
 type kept struct {
 	begin, end uint64
-	chunks     []*chunk        // the first one has begin in it
-	memory     int             // bytes that the chunks take, also those that are only pinned
-	count      func(bytes int) // how many more of them there are, or fewer; nil: nobody counts
+	chunks     []*chunk // the first one has begin in it
+	memory     int      // bytes that the chunks take, also those that are only pinned
+
+	// count is told how many more of them there are, or fewer, and how many counted before; nil: nobody counts.
+	count func(bytes, counted int)
 }
 
 type chunk struct {
-	begin  uint64 // of data
-	data   []byte
-	buffer *Buffer // that data is in; nil: its own
-	pins   int     // who still reads data without the lock
-	gone   bool    // it is not in kept any more, only pinned
+	begin uint64 // of data
+	data  []byte // a buffer, if its capacity is Size
+	given bool   // as it is: nothing is appended
+	pins  int    // who still reads data without the lock
+	gone  bool   // it is not in kept any more, only pinned
 }
 
 func (c *chunk) end() uint64 { return c.begin + uint64(len(c.data)) }
 
-// add appends the first n bytes of buffer, which it takes over: few bytes are copied, so that they take no more than that.
-func (k *kept) add(buffer *Buffer, n int) {
-	if n < Size/2 {
-		k.copy(buffer[:n])
-		Buffers.Put(buffer)
+// add appends p, which it takes over and of which so much counts already: few bytes are copied, so that they take no more
+// than that.
+func (k *kept) add(p []byte, counted int) {
+	if before := k.memory; len(p) < cap(p)/2 {
+		k.copy(p)
+		freeBytes(p)
+		k.tell(k.memory-before, counted)
 		return
 	}
-	k.chunks = append(k.chunks, &chunk{begin: k.end, data: buffer[:n], buffer: buffer})
-	k.end += uint64(n)
-	k.more(Size)
+	k.chunks = append(k.chunks, &chunk{begin: k.end, data: p, given: true})
+	k.end += uint64(len(p))
+	k.memory += cap(p)
+	k.tell(cap(p), counted)
 }
 
-// copy appends a copy of p.
+// copy appends a copy of p. Its caller tells how much memory that takes.
 func (k *kept) copy(p []byte) {
 	for len(p) > 0 {
 		last := len(k.chunks) - 1
-		if last < 0 || k.chunks[last].buffer != nil || len(k.chunks[last].data) == cap(k.chunks[last].data) {
+		if last < 0 || k.chunks[last].given || len(k.chunks[last].data) == cap(k.chunks[last].data) {
 			size := minChunk
 			if last >= 0 {
 				size = min(2*cap(k.chunks[last].data), maxChunk)
@@ -50,7 +55,7 @@ func (k *kept) copy(p []byte) {
 				size *= 2
 			}
 			k.chunks = append(k.chunks, &chunk{begin: k.end, data: make([]byte, 0, size)})
-			k.more(size)
+			k.memory += size
 			last++
 		}
 		c := k.chunks[last]
@@ -98,18 +103,18 @@ func (k *kept) release(offset uint64) {
 }
 
 func (k *kept) free(c *chunk) {
-	if c.buffer == nil {
-		k.more(-cap(c.data))
-		return
-	}
-	k.more(-Size)
-	Buffers.Put(c.buffer)
+	k.more(-cap(c.data))
+	freeBytes(c.data)
 }
 
 func (k *kept) more(bytes int) {
 	k.memory += bytes
+	k.tell(bytes, 0)
+}
+
+func (k *kept) tell(bytes, counted int) {
 	if k.count != nil {
-		k.count(bytes)
+		k.count(bytes, counted)
 	}
 }
 

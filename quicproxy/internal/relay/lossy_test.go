@@ -241,7 +241,7 @@ func rate(t *testing.T, relays, conns int, measured time.Duration) (bytes int) {
 				var reading sync.WaitGroup
 				reading.Go(func() { io.Copy(io.Discard, s) })
 				for {
-					if s.WriteBuffer(Buffers.Get().(*Buffer), Size) != nil {
+					if s.WriteBuffer(Buffers.Get().(*Buffer)[:]) != nil {
 						break
 					}
 				}

@@ -17,7 +17,7 @@ import (
 // plain is a Stream that ends with its QUIC stream.
 type plain struct {
 	stream  QUICStream
-	count   func(bytes int) // of memory that a write holds; nil: nobody counts
+	count   func(bytes, counted int) // of memory that a write holds; nil: nobody counts
 	carrier *Carrier
 	closed  atomic.Bool // by this side
 	writing sync.Mutex  // a QUIC stream may not be closed while it is written to
@@ -115,13 +115,13 @@ func (p *plain) Write(b []byte) (int, error) {
 }
 
 // WriteBuffer implements Stream.
-func (p *plain) WriteBuffer(buffer *Buffer, n int) error {
+func (p *plain) WriteBuffer(b []byte) error {
 	if p.count != nil {
-		p.count(Size)
-		defer p.count(-Size)
+		p.count(cap(b), cap(b))
+		defer p.count(0, cap(b))
 	}
-	defer Buffers.Put(buffer)
-	_, err := p.Write(buffer[:n])
+	defer freeBytes(b)
+	_, err := p.Write(b)
 	return err
 }
 
@@ -177,7 +177,7 @@ func (p *plain) SetWriteDeadline(t time.Time) error { return p.stream.SetWriteDe
 func (p *plain) Current() (QUICStream, *Carrier) { return p.stream, p.carrier }
 
 // Count implements Stream.
-func (p *plain) Count(kept, _ func(bytes int)) { p.count = kept }
+func (p *plain) Count(kept func(bytes, counted int), _ func(bytes int)) { p.count = kept }
 
 // Heard implements Stream.
 func (p *plain) Heard() bool { return true }

@@ -17,6 +17,6 @@ func newReadyReader(conn net.Conn, g readGate) *readyReader {
 	return &readyReader{blocking: blockingReader{conn: conn, gate: g}}
 }
 
-func (r *readyReader) next() (buffer *Buffer, n int, err error) { return r.blocking.next() }
+func (r *readyReader) next() ([]byte, error) { return r.blocking.next() }
 
-func (r *readyReader) poll() (buffer *Buffer, n int) { return nil, 0 }
+func (r *readyReader) poll() []byte { return nil }

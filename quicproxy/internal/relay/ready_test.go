@@ -36,7 +36,7 @@ func TestResetBesideBlockedWrite(t *testing.T) {
 		}
 		read := make(chan error)
 		go func() {
-			_, _, err := newReadyReader(c, openGate()).next()
+			_, err := newReadyReader(c, openGate()).next()
 			read <- err
 		}()
 		var written atomic.Int64

@@ -22,10 +22,9 @@ type readyReader struct {
 	finSent  atomic.Bool // set before FIN goes out: both FINs leave a socket in the state of a reset one
 
 	// What the last attempt brought; the kernel tells of a reset once only, so the error is kept.
-	buffer *Buffer
-	n      int
-	err    error
-	shut   bool // the gate was: nothing was tried
+	read []byte
+	err  error
+	shut bool // the gate was: nothing was tried
 }
 
 func newReadyReader(conn net.Conn, g readGate) *readyReader {
@@ -38,28 +37,28 @@ func newReadyReader(conn net.Conn, g readGate) *readyReader {
 	return r
 }
 
-// next waits for data. With n > 0 the buffer belongs to the caller, who puts it back into Buffers;
-// data and an error never come together, and an error stays.
-func (r *readyReader) next() (buffer *Buffer, n int, err error) {
+// next waits for data, which belongs to the caller with the memory that it is in, which the gate gave. Data and an error never
+// come together, and an error stays.
+func (r *readyReader) next() ([]byte, error) {
 	if r.raw == nil {
 		return r.blocking.next()
 	}
 	for r.err == nil {
 		if err := r.raw.Read(r.attempt); err != nil {
-			return nil, 0, err // closed, or the deadline passed
+			return nil, err // closed, or the deadline passed
 		}
 		if !r.shut {
 			break
 		}
 		r.gate.wait()
 	}
-	return r.buffer, r.n, r.err
+	return r.read, r.err
 }
 
-// poll is next for data that is there already; otherwise n is 0.
-func (r *readyReader) poll() (buffer *Buffer, n int) {
+// poll is next for data that is there already; nil: there is none.
+func (r *readyReader) poll() []byte {
 	if r.raw == nil {
-		return nil, 0
+		return nil
 	}
 	ready := false
 	r.raw.Read(func(fd uintptr) bool {
@@ -67,25 +66,24 @@ func (r *readyReader) poll() (buffer *Buffer, n int) {
 		return true
 	})
 	if !ready || r.err != nil || r.shut {
-		return nil, 0
+		return nil
 	}
-	return r.buffer, r.n
+	return r.read
 }
 
 // tryRead reports false when there is nothing to read yet.
 func (r *readyReader) tryRead(fd uintptr) bool {
-	room := r.gate.room()
-	if r.shut = room == 0; r.shut {
-		r.buffer, r.n = nil, 0
+	p := r.gate.take()
+	r.read, r.shut = nil, p == nil
+	if r.shut {
 		return true
 	}
-	buffer := Buffers.Get().(*Buffer)
-	n, err := ignoringEINTR(func() (int, error) { return syscall.Read(int(fd), buffer[:room]) })
+	n, err := ignoringEINTR(func() (int, error) { return syscall.Read(int(fd), p) })
 	if n > 0 {
-		r.buffer, r.n, r.err = buffer, n, nil
+		r.read, r.err = p[:n], nil
 		return true
 	}
-	Buffers.Put(buffer)
+	r.gate.giveBack(p)
 	if err == syscall.EAGAIN {
 		return false
 	}
@@ -97,7 +95,6 @@ func (r *readyReader) tryRead(fd uintptr) bool {
 	default:
 		r.err = io.EOF
 	}
-	r.buffer, r.n = nil, 0
 	return true
 }
 

@@ -25,6 +25,7 @@ type Relay struct {
 	wait   func()        // for memory
 	begun  time.Time
 	stream Stream // set before anything else happens
+	came   int    // bytes at once from the stream lately; copyToTCP is its only user
 
 	toStream, toTCP atomic.Uint64
 	aborted         atomic.Bool  // we reset it
@@ -45,20 +46,27 @@ func New(tcp net.Conn, account *limit.Account, place *limit.Client, wait func())
 // readGate lets a relay read from its TCP connection while there is memory for it.
 type readGate struct{ *Relay }
 
-// room is how many bytes it may read now; 0: it has to wait. Few are copied, so that they take no more than that.
-func (g readGate) room() int {
-	room := g.Keeps.Room(Size)
-	if room < Size {
-		room = min(room, Size/4)
+// take returns memory to read into, which counts as kept from now on; nil: the relay has to wait. While there is little,
+// many may read a little.
+func (g readGate) take() []byte {
+	n := g.Keeps.Take(Size, maxChunk)
+	if n == 0 {
+		return nil
 	}
-	return room
+	return newBytes(n)
+}
+
+// giveBack is for what take returned and nobody needs.
+func (g readGate) giveBack(p []byte) {
+	freeBytes(p)
+	g.Keeps.Keep(0, cap(p))
 }
 
 // First returns read, and what else waits in the connection already.
 func (r *Relay) First(read []byte) []byte {
-	if buffer, n := r.reader.poll(); n > 0 {
-		read = append(read[:len(read):len(read)], buffer[:n]...)
-		Buffers.Put(buffer)
+	if p := r.reader.poll(); len(p) > 0 {
+		read = append(read[:len(read):len(read)], p...)
+		readGate{r}.giveBack(p)
 	}
 	r.toStream.Add(uint64(len(read)))
 	return read
@@ -67,7 +75,7 @@ func (r *Relay) First(read []byte) []byte {
 // Carry gives the relay its stream.
 func (r *Relay) Carry(s Stream) {
 	r.stream = s
-	s.Count(r.Keeps.Add, r.Waits.Add)
+	s.Count(r.Keeps.Keep, r.Waits.Add)
 }
 
 // Stream is what carries the relay.
@@ -107,9 +115,9 @@ func (r *Relay) sendingEnded(reset bool) {
 
 func (r *Relay) copyToStream() {
 	for {
-		buffer, n, err := r.reader.next()
-		if n > 0 {
-			err = r.stream.WriteBuffer(buffer, n)
+		p, err := r.reader.next()
+		if n := len(p); n > 0 {
+			err = r.stream.WriteBuffer(p)
 			r.toStream.Add(uint64(n))
 			r.place.Active()
 		}
@@ -176,15 +184,21 @@ func (r *Relay) copyToTCP() {
 	}
 }
 
-// copyOnceToTCP waits for data without holding a buffer, then moves as much as fits into one.
+// copyOnceToTCP waits for data without holding a buffer, then moves as much as fits into one: a small one, unless more came
+// lately.
 func (r *Relay) copyOnceToTCP() error {
 	r.stream.Wait()
-	buffer := Buffers.Get().(*Buffer)
-	defer Buffers.Put(buffer)
-	n, err := r.stream.Read(buffer[:])
+	size := smallSize
+	if r.came >= smallSize {
+		size = Size
+	}
+	buffer := newBytes(size)
+	defer freeBytes(buffer)
+	n, err := r.stream.Read(buffer)
 	if err != nil {
 		return err
 	}
+	r.came = max(n, r.came/2)
 	r.writing.Store(int64(time.Since(r.begun)) + 1)
 	_, err = r.tcp.Write(buffer[:n])
 	r.writing.Store(0)

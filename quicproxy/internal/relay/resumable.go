@@ -297,11 +297,11 @@ func (s *resumable) listenLocked() {
 }
 
 // Count implements Stream.
-func (s *resumable) Count(kept, held func(bytes int)) {
+func (s *resumable) Count(kept func(bytes, counted int), held func(bytes int)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.out.kept.count, s.held.count = kept, held
-	kept(s.out.kept.memory)
+	kept(s.out.kept.memory, 0)
 	held(s.held.memory)
 }
 

@@ -61,7 +61,7 @@ func send(s Stream, p []byte) (done chan error) {
 		for len(p) > 0 {
 			buffer := Buffers.Get().(*Buffer)
 			n := copy(buffer[:], p)
-			if err := s.WriteBuffer(buffer, n); err != nil {
+			if err := s.WriteBuffer(buffer[:n]); err != nil {
 				done <- err
 				return
 			}

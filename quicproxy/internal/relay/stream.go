@@ -22,6 +22,32 @@ type Buffer [Size]byte
 // Buffers are taken only while there is data in hand: an idle relay has none.
 var Buffers = sync.Pool{New: func() any { return new(Buffer) }}
 
+// smallSize is the size of the buffer for who has little to copy.
+const smallSize = 4 << 10
+
+var smallBuffers = sync.Pool{New: func() any { return new([smallSize]byte) }}
+
+// newBytes returns memory for n bytes: a buffer, if there are any of that size.
+func newBytes(n int) []byte {
+	switch n {
+	case Size:
+		return Buffers.Get().(*Buffer)[:]
+	case smallSize:
+		return smallBuffers.Get().(*[smallSize]byte)[:]
+	}
+	return make([]byte, n)
+}
+
+// freeBytes gives back what newBytes returned, if it is a buffer.
+func freeBytes(p []byte) {
+	switch cap(p) {
+	case Size:
+		Buffers.Put((*Buffer)(p[:Size]))
+	case smallSize:
+		smallBuffers.Put((*[smallSize]byte)(p[:smallSize]))
+	}
+}
+
 var (
 	// ErrStopped is the error of writes when the other side takes no more. What it sends goes on.
 	ErrStopped = errors.New("the other side takes no more")
@@ -47,8 +73,9 @@ type Stream interface {
 	// Write returns when b is under way, or kept for the next stream; without having taken anything with ErrStopped, with
 	// *ResetError, with net.ErrClosed after the end, and with os.ErrDeadlineExceeded.
 	Write(b []byte) (int, error)
-	// WriteBuffer is Write for the first n bytes of a buffer of Buffers, which it takes over. It knows no deadline.
-	WriteBuffer(buffer *Buffer, n int) error
+	// WriteBuffer is Write for bytes that it takes over, with the memory that they are in. All of that, its capacity, counts
+	// already as if it were kept; where that is Size, it is a buffer. It knows no deadline.
+	WriteBuffer(p []byte) error
 	// CloseWrite ends this side's direction.
 	CloseWrite() error
 	// CancelRead says that this side takes no more; what it sends goes on.
@@ -70,9 +97,9 @@ type Stream interface {
 	// connection since it began.
 	Heard() bool
 	// Count has kept told of the memory that is kept until the other side has it, and held of what came over stripes and
-	// waits for the reader: of what there is now, and then how many bytes more, or fewer. It is to be called before
-	// anything is written.
-	Count(kept, held func(bytes int))
+	// waits for the reader: of what there is now, and then how many bytes more, or fewer; and kept also how many bytes counted
+	// before that do not any more, as WriteBuffer has it. It is to be called before anything is written.
+	Count(kept func(bytes, counted int), held func(bytes int))
 	// TakeBack ends a stream of which the other side never heard; writes then fail with ErrTakenBack, but no byte of them is
 	// lost. It reports false if the other side may have heard of it.
 	TakeBack() bool

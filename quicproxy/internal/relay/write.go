@@ -14,7 +14,7 @@ func (s *resumable) Write(b []byte) (n int, err error) {
 	for n < len(b) && err == nil {
 		buffer := Buffers.Get().(*Buffer)
 		size := copy(buffer[:], b[n:])
-		if err = s.write(buffer, size, true); err == nil {
+		if err = s.write(buffer[:size], 0, true); err == nil {
 			n += size
 		}
 	}
@@ -22,18 +22,19 @@ func (s *resumable) Write(b []byte) (n int, err error) {
 }
 
 // WriteBuffer implements Stream.
-func (s *resumable) WriteBuffer(buffer *Buffer, n int) error { return s.write(buffer, n, false) }
+func (s *resumable) WriteBuffer(p []byte) error { return s.write(p, cap(p), false) }
 
-// write keeps what it sends. It waits for a QUIC stream that takes it: before, for callers with a deadline, or after, so
+// write keeps what it sends, of whose memory so much counts already. It waits for a QUIC stream that takes it: before, for callers with a deadline, or after, so
 // that a relay that waits holds no more than it has to; but nobody reads on from TCP until then.
-func (s *resumable) write(buffer *Buffer, n int, before bool) error {
+func (s *resumable) write(p []byte, counted int, before bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.waitToWriteLocked(n, before); err != nil {
+	if err := s.waitToWriteLocked(len(p), cap(p)-counted, before); err != nil {
 		if err == ErrTakenBack {
-			s.back = append(s.back, buffer[:n]...)
+			s.back = append(s.back, p...)
 		}
-		Buffers.Put(buffer)
+		freeBytes(p)
+		s.out.kept.tell(0, counted)
 		return err
 	}
 	if s.out.kept.size() == 0 {
@@ -41,9 +42,9 @@ func (s *resumable) write(buffer *Buffer, n int, before bool) error {
 	}
 	s.stripeLocked()
 	at := s.out.kept.end
-	s.out.kept.add(buffer, n)
+	s.out.kept.add(p, counted)
 	if s.out.state == onStream {
-		if err := s.sendLocked(s.stream, at, at+uint64(n)); err != nil {
+		if err := s.sendLocked(s.stream, at, s.out.kept.end); err != nil {
 			return err
 		}
 	}
@@ -83,10 +84,15 @@ func (s *resumable) sendLocked(stream QUICStream, from, to uint64) error {
 	return nil
 }
 
-// waitToWriteLocked waits for room for n bytes, and with stream also for a QUIC stream that takes them.
-func (s *resumable) waitToWriteLocked(n int, stream bool) error {
-	counted := 0
-	defer func() { s.out.kept.more(-counted) }()
+// waitToWriteLocked waits for room for n bytes, and with stream also for a QUIC stream that takes them. Memory that does not
+// count yet does meanwhile.
+func (s *resumable) waitToWriteLocked(n, uncounted int, stream bool) error {
+	waits := false
+	defer func() {
+		if waits {
+			s.out.kept.more(-uncounted)
+		}
+	}()
 	for {
 		switch {
 		case s.out.state == over:
@@ -98,9 +104,9 @@ func (s *resumable) waitToWriteLocked(n int, stream bool) error {
 		case s.out.kept.size()+n <= s.maxKeptLocked() && (!stream || s.out.state != resuming):
 			return nil
 		}
-		if counted == 0 {
-			counted = Size // the buffer waits, too
-			s.out.kept.more(counted)
+		if !waits {
+			waits = true
+			s.out.kept.more(uncounted)
 		}
 		s.changed.Wait()
 	}
