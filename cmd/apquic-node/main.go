@@ -128,7 +128,7 @@ func serve(c *call) error {
 			"joined", server.stored.Invitation.Address())
 	}
 	defer answer(node, config.DataDir, "apquic-node "+cli.Version(), log)()
-	defer heap.Follow(node.MemoryHeld)()
+	defer heap.Follow(node.MemoryPeak)()
 	defer warnOfSilentUpstreams(node, log)()
 	return node.Run(stopping.Soon)
 }

@@ -123,7 +123,7 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 			log.Error("commands can no longer reach this server", "err", err)
 		}
 	})
-	defer heap.Follow(server.MemoryHeld)()
+	defer heap.Follow(server.MemoryPeak)()
 	return server.Run(ctx)
 }
 

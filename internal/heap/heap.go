@@ -15,29 +15,32 @@ const (
 	// unlimited is Go's own setting: the heap may double between two collections.
 	unlimited = math.MaxInt64
 	// minSpare is how much the heap may always grow before the collector runs, and a heap below small is
-	// collected so quickly that it needs no more.
+	// collected so quickly that it needs no more. Above that it may grow by half while bytes are held: one that was
+	// idle has not grown by what Go allows.
 	minSpare, small = 2 << 20, 4 << 20
 	// spareOf: the heap may grow by one part in spareOf of what is held because of it.
 	spareOf = 16
+	// leastHeld: so much always counts as held, since it may come before the next collection.
+	leastHeld = 8 << 20
 )
 
 // Follow makes the collector run, and return free memory to the system, before the heap doubles, if much of
 // the heap is bytes held for others. Those will not be garbage soon and have no pointers, so scanning them
-// costs nothing, while the machine may not have room for a heap of twice their size. held says how many bytes
-// there are. It is asked after each collection, so no timer is needed. Settings in the environment (GOGC,
-// GOMEMLIMIT) take precedence. Follow ends with stop.
-func Follow(held func() int64) (stop func()) {
+// costs nothing, while the machine may not have room for a heap of twice their size. peak says how many bytes
+// were held at most since it was last asked. It is asked after each collection, so no timer is needed. Settings
+// in the environment (GOGC, GOMEMLIMIT) take precedence. Follow ends with stop.
+func Follow(peak func() int64) (stop func()) {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return func() {}
 	}
-	f := &follower{held: held, limit: unlimited}
+	f := &follower{peak: peak, limit: unlimited}
 	f.again()
 	return func() { f.stopped.Store(true) }
 }
 
 type follower struct {
-	held    func() int64
-	before  int64 // what was held after the previous collection
+	peak    func() int64
+	before  int64 // what it said after the previous collection
 	limit   int64
 	stopped atomic.Bool
 }
@@ -51,10 +54,10 @@ func (f *follower) again() {
 func (f *follower) adjust() {
 	limit := int64(unlimited)
 	if !f.stopped.Load() {
-		held := f.held()
-		// What was released since is not garbage yet: it is in a pool.
-		limit = limitFor(read(), max(held, f.before))
-		f.before = held
+		peak := f.peak()
+		// What was released since the previous collection is not garbage yet: it is in a pool.
+		limit = limitFor(read(), max(peak, f.before))
+		f.before = peak
 		f.again()
 	}
 	if limit != f.limit {
@@ -84,6 +87,7 @@ func limitFor(u usage, held int64) int64 {
 	if held < max(minSpare, u.live/spareOf) {
 		return unlimited
 	}
-	spare := max(u.live-held-small, minSpare) + held/spareOf
-	return u.live + u.other + spare
+	rest := max(u.live-held, 0)
+	held = max(held, leastHeld)
+	return u.other + rest + max((rest-small)/2, minSpare) + held + held/spareOf
 }

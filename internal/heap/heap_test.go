@@ -17,10 +17,11 @@ func TestLimitFor(t *testing.T) {
 	}{
 		{"nothing is held", 50, 5, 0, unlimited >> 20},
 		{"little", 50, 5, 3, unlimited >> 20},
-		{"as much as the rest", 96, 4, 48, 96 + 4 + 44 + 3},
-		{"most", 1000, 10, 960, 1000 + 10 + 36 + 60},
+		{"as much as the rest", 96, 4, 48, 96 + 4 + 22 + 3},
+		{"most", 1000, 10, 960, 1000 + 10 + 18 + 60},
 		{"the least to grow by", 17, 3, 16, 17 + 3 + 2 + 1},
-		{"more than lives: it came since", 20, 3, 32, 20 + 3 + 2 + 2},
+		{"more than lives: it came since", 20, 3, 32, 3 + 2 + 32 + 2},
+		{"more may come", 10, 3, 4, 3 + 6 + 2 + 8},
 	} {
 		if got := limitFor(usage{test.live << 20, test.other << 20}, test.held<<20) >> 20; got != test.want {
 			t.Errorf("%s: %d MB, want %d", test.name, got, test.want)

@@ -276,5 +276,5 @@ func (n *Node) serviceLocked(name string) *exposed {
 	return n.services[i]
 }
 
-// MemoryHeld is how many bytes the node holds for its server and clients; Config.Memory is the limit.
-func (n *Node) MemoryHeld() int64 { return n.memory.Used() }
+// MemoryPeak is how many bytes the node held at most, since the last call, for its server and clients; Config.Memory is the limit.
+func (n *Node) MemoryPeak() int64 { return n.memory.Peak() }

@@ -220,8 +220,8 @@ func listenEverywhere(port uint16) (net.Listener, error) {
 	return net.ListenTCP("tcp", &net.TCPAddr{Port: int(port)})
 }
 
-// MemoryHeld is how many bytes the server holds for nodes and clients; Config.Memory is the limit.
-func (s *Server) MemoryHeld() int64 { return s.memory.Used() }
+// MemoryPeak is how many bytes the server held at most, since the last call, for nodes and clients; Config.Memory is the limit.
+func (s *Server) MemoryPeak() int64 { return s.memory.Peak() }
 
 // knownBy are the ids that a node has to know to be answered; none: it has to know nothing.
 func (c *Config) knownBy() []certs.NodeID {
