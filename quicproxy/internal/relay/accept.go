@@ -25,7 +25,7 @@ func (s *resumable) accept(carrier *Carrier, stream QUICStream, header *framing.
 		s.stream, s.carrier = nil, nil // it stays where it is counted
 	}
 	s.detachLocked()
-	s.attachLocked(stream, carrier, header.Attempt)
+	s.stream, s.carrier, s.attempt = stream, carrier, header.Attempt
 	s.acked = time.Now()
 	err := s.out.resumed(header.Received)
 	if !s.mayBeReopenedLocked() {

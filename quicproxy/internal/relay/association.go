@@ -269,17 +269,28 @@ func (a *Association) relay(number uint64) *resumable {
 
 // remove forgets a relay, but for what is still to be told of it.
 func (a *Association) remove(s *resumable) {
-	last := s.progress()
+	if !a.forget(s, nil) {
+		last := new(framing.RelayProgress)
+		s.progress(last)
+		a.forget(s, last)
+	}
+}
+
+// forget reports false if something is to be told of s, and last does not say it.
+func (a *Association) forget(s *resumable, last *framing.RelayProgress) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.relays[s.number] != s {
-		return
+		return true
+	}
+	if !a.news.forget(s, last) {
+		return false
 	}
 	delete(a.relays, s.number)
 	if len(a.relays) == 0 && a.giveUp != nil {
 		a.giveUp.Stop()
 	}
-	a.news.forget(s, last)
+	return true
 }
 
 // EndAnew is End after another process has followed the one that did not say goodbye: relays of which that one never heard

@@ -34,18 +34,8 @@ func (s *resumable) Lost(c *Carrier) {
 	s.lose(stream)
 }
 
-// attachLocked makes a QUIC stream the current one.
-func (s *resumable) attachLocked(stream QUICStream, carrier *Carrier, attempt uint64) {
-	s.stream, s.carrier, s.attempt = stream, carrier, attempt
-	s.unwatch = watchSending(stream, &s.working, func() { s.look(stream) })
-}
-
 func (s *resumable) detachLocked() {
 	s.listenLocked()
-	if s.unwatch != nil {
-		s.unwatch()
-		s.unwatch = nil
-	}
 	if s.carrier != nil {
 		s.carrier.Relays.remove(s)
 	}

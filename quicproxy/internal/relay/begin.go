@@ -17,25 +17,21 @@ type RefusedError struct{ Code framing.ErrorCode }
 
 func (e *RefusedError) Error() string { return e.Code.String() }
 
-// Begin makes a relay of a new stream of c, with the header, and with what the client has sent already in the same write.
-// ErrClosed: c takes none any more.
+// Begin makes a relay of a new stream of c, with the header, which is the relay's from then on, and with what the client has
+// sent already in the same write. ErrClosed: c takes none any more.
 func (a *Association) Begin(c *Carrier, stream QUICStream, header *framing.StreamHeader, first []byte) (Stream, error) {
 	if a == nil {
 		return beginPlain(c, stream, header, first)
 	}
 	s := newResumable(a, 0)
 	s.header, s.service = header, header.Service
-	s.began, s.received = time.Now(), c.Received()
-	s.attachLocked(stream, c, 1) // nobody else has it yet
+	s.stream, s.carrier, s.attempt, s.began, s.received = stream, c, 1, time.Now(), c.Received()
 	s.out.kept.copy(first)
 	if err := a.enter(s); err != nil {
-		s.unwatch()
 		s.out.stop(err)
 		return nil, err
 	}
-	frame, err := framing.AppendStreamHeader(nil, &framing.StreamHeader{
-		Service: header.Service, ClientAddress: header.ClientAddress, PublicAddress: header.PublicAddress, Relay: s.number, Attempt: 1,
-	})
+	frame, err := framing.AppendStreamHeader(nil, header)
 	if err != nil {
 		s.Discard(framing.ErrorInternal)
 		s.Finish()
@@ -59,6 +55,7 @@ func (a *Association) enter(s *resumable) error {
 	}
 	a.last++
 	s.number = a.last
+	s.header.Relay, s.header.Attempt = s.number, 1
 	a.relays[s.number] = s
 	return nil
 }
@@ -109,10 +106,8 @@ func (a *Association) find(c *Carrier, stream QUICStream, header *framing.Stream
 		return nil, false, &RefusedError{framing.ErrorRelayShutdown}
 	}
 	s = newResumable(a, header.Relay)
-	s.service, s.heard = header.Service, true
-	s.attachLocked(stream, c, header.Attempt) // nobody else has it yet
+	s.service, s.stream, s.carrier, s.attempt, s.heard = header.Service, stream, c, header.Attempt, true
 	if !c.Relays.add(s) {
-		s.unwatch()
 		return nil, false, &RefusedError{framing.ErrorRelayShutdown}
 	}
 	if header.Attempt > 1 {

@@ -150,10 +150,10 @@ func (s *resumable) resetByPeer(err *ResetError, final uint64) {
 	whole := s.in.err == io.EOF && s.out.ended // a peer that has forgotten a relay that is complete cuts nothing
 	s.out.stop(err)
 	if s.in.state != over && (s.in.reset == nil || final < s.in.final) {
-		if s.in.reset == nil {
+		s.in.resetAt(final, err)
+		if s.in.state != over && s.lingering == nil {
 			s.lingering = time.AfterFunc(ResetLinger, s.stopWaiting)
 		}
-		s.in.resetAt(final, err)
 	}
 	stream, ended := s.stream, s.in.state == over
 	s.changedLocked()

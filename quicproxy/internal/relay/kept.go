@@ -17,6 +17,12 @@ type kept struct {
 	count func(bytes, counted int)
 }
 
+// smallChunk is a chunk with its bytes.
+type smallChunk struct {
+	chunk
+	bytes [minChunk]byte
+}
+
 type chunk struct {
 	begin uint64 // of data
 	data  []byte // a buffer, if its capacity is Size
@@ -54,7 +60,7 @@ func (k *kept) copy(p []byte) {
 			for size < min(len(p), maxChunk) {
 				size *= 2
 			}
-			k.chunks = append(k.chunks, &chunk{begin: k.end, data: make([]byte, 0, size)})
+			k.chunks = append(k.chunks, newChunk(k.end, size))
 			k.memory += size
 			last++
 		}
@@ -64,6 +70,15 @@ func (k *kept) copy(p []byte) {
 		k.end += uint64(n)
 		p = p[n:]
 	}
+}
+
+func newChunk(begin uint64, size int) *chunk {
+	if size == minChunk {
+		small := &smallChunk{chunk: chunk{begin: begin}}
+		small.data = small.bytes[:0]
+		return &small.chunk
+	}
+	return &chunk{begin: begin, data: make([]byte, 0, size)}
 }
 
 // from returns bytes from offset on, and their chunk, pinned; none at the end.

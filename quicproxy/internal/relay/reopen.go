@@ -76,8 +76,8 @@ func (s *resumable) introduce(carrier *Carrier, stream QUICStream) bool {
 		cancel(stream, framing.ErrorRelayMoved)
 		return false
 	}
-	s.attachLocked(stream, carrier, s.attempt+1)
-	s.received = carrier.Received()
+	s.attempt++
+	s.stream, s.carrier, s.received = stream, carrier, carrier.Received()
 	frame, err := framing.AppendStreamHeader(nil, &framing.StreamHeader{
 		Service: s.header.Service, ClientAddress: s.header.ClientAddress, PublicAddress: s.header.PublicAddress,
 		Relay: s.number, Attempt: s.attempt, Received: s.in.position,

@@ -26,25 +26,25 @@ type resumable struct {
 	number      uint64
 	service     string
 	header      *framing.StreamHeader // of the opener; nil: the other side opens
-	working     sync.WaitGroup        // of the goroutines that reopen it, and watch what the peer takes
+	working     sync.WaitGroup        // of the goroutines that reopen it
 
 	mu      sync.Mutex
 	changed sync.Cond // a state, what is kept, the stream, or a deadline
 	out     sending
 	in      receiving
 	stream  QUICStream         // of the current attempt; nil: none
-	unwatch func()             // of stream
 	carrier *Carrier           // of stream
 	attempt uint64             // the number of the last one
 	left    *Carrier           // that the last one was lost on, until there is another
 	opening context.CancelFunc // ends the goroutine that opens the next attempt; nil: there is none
 
 	heard    bool              // the peer may know of this relay
-	received uint64            // packets on carrier before the attempt
+	known    bool              // it has said something of it
+	finished bool              // Finish returns
 	stopped  bool              // CancelRead was called
 	code     framing.ErrorCode // this side reset the relay
 	final    uint64            // after so many bytes
-	finished bool              // Finish returns
+	received uint64            // packets on carrier before the attempt
 
 	lingering *time.Timer // ends the wait for what the peer sent before it reset the relay; nil: it did not
 
@@ -56,7 +56,6 @@ type resumable struct {
 
 	back []byte // what was written, if the stream was taken back
 
-	known    bool                       // the peer has said something of this relay
 	load     load                       // what was written lately
 	striping *striping                  // while this side's direction is striped
 	stripes  map[ReceiveStream]struct{} // of the other direction
@@ -224,6 +223,7 @@ func (s *resumable) readFailed(stream QUICStream, err error) (more bool) {
 // Finish implements Stream.
 func (s *resumable) Finish() {
 	s.mu.Lock()
+	var timer *time.Timer
 	for s.out.state != over {
 		limit := s.association.resume
 		if s.code != framing.NoError || s.in.reset != nil {
@@ -233,9 +233,13 @@ func (s *resumable) Finish() {
 		if rest <= 0 {
 			break
 		}
-		timer := time.AfterFunc(rest, s.broadcast)
+		if timer == nil {
+			timer = time.AfterFunc(rest, s.broadcast)
+			defer timer.Stop()
+		} else {
+			timer.Reset(rest)
+		}
 		s.changed.Wait()
-		timer.Stop()
 	}
 	s.finished = true
 	delivered := s.out.state == over
@@ -248,9 +252,6 @@ func (s *resumable) Finish() {
 	carrier := s.carrier
 	if carrier != nil {
 		carrier.Relays.remove(s)
-	}
-	if s.unwatch != nil {
-		s.unwatch()
 	}
 	s.stopTimersLocked()
 	s.changedLocked()

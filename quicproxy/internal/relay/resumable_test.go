@@ -261,6 +261,39 @@ func TestStopIsTold(t *testing.T) {
 	}
 }
 
+// TestWatch: who neither reads nor writes hears soon that the other side takes no more, as one does who dials meanwhile.
+func TestWatch(t *testing.T) {
+	for name, test := range map[string]struct {
+		end   func(Stream)
+		reset bool
+	}{
+		"stopped":   {Stream.CancelRead, false},
+		"reset":     {func(s Stream) { s.Reset(framing.ErrorRelayReset) }, true},
+		"discarded": {func(s Stream) { s.Discard(framing.ErrorRelayReset) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, "hello", func(r *relayTest) {
+				ended := make(chan bool, 1)
+				r.service.Watch(func(reset bool) { ended <- reset })
+				time.Sleep(time.Second)
+				begin := time.Now()
+				test.end(r.client)
+				if reset := <-ended; reset != test.reset {
+					t.Errorf("a reset: %v", reset)
+				}
+				if took := time.Since(begin); took > 100*time.Millisecond {
+					t.Errorf("told after %v", took)
+				}
+				again := make(chan bool, 1)
+				r.service.Watch(func(reset bool) { again <- reset }) // it is known by now
+				if reset := <-again; reset != test.reset {
+					t.Errorf("a reset, asked again: %v", reset)
+				}
+			})
+		})
+	}
+}
+
 // TestLostMessage: what was told over a connection that died is told again over another one, and what only one side knows is
 // asked for.
 func TestLostMessage(t *testing.T) {

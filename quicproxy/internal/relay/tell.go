@@ -81,12 +81,16 @@ func (n *news) answerLocked(number uint64, p *framing.RelayProgress) bool {
 	return true
 }
 
-// forget keeps nothing of s but what is still to be told of it.
-func (n *news) forget(s *resumable, last *framing.RelayProgress) {
+// forget keeps nothing of s but last, if something is still to be told of it. It reports false if last is nil then.
+func (n *news) forget(s *resumable, last *framing.RelayProgress) bool {
 	if _, waits := n.relays[s]; waits {
+		if last == nil {
+			return false
+		}
 		delete(n.relays, s)
 		n.answerLocked(s.number, last)
 	}
+	return true
 }
 
 // send sends what waits, if there is a connection now.
@@ -147,8 +151,10 @@ func (a *Association) sendNews(c *Carrier, sooner <-chan struct{}) {
 		case len(relays)+len(last) == 0:
 			return
 		}
-		for _, s := range relays {
-			last = append(last, s.progress())
+		messages := make([]framing.RelayProgress, len(relays))
+		for i, s := range relays {
+			s.progress(&messages[i])
+			last = append(last, &messages[i])
 		}
 		for len(last) > 0 {
 			n := min(len(last), maxProgress)
@@ -188,14 +194,14 @@ func (a *Association) takeNews(c *Carrier) (relays []*resumable, last []*framing
 	return relays, last, 0
 }
 
-// progress is how far this side is.
-func (s *resumable) progress() *framing.RelayProgress {
+// progress sets p to how far this side is.
+func (s *resumable) progress(p *framing.RelayProgress) {
 	s.telling.Store(notTelling)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.untold = 0
 	arrived := s.arrivedLocked()
-	p := &framing.RelayProgress{Relay: s.number, Received: s.in.position, Stopped: s.stopped, ResetCode: uint32(s.code), Final: s.final}
+	p.Relay, p.Received, p.Stopped, p.ResetCode, p.Final = s.number, s.in.position, s.stopped, uint32(s.code), s.final
 	if arrived > p.Received {
 		p.Arrived = arrived
 	}
@@ -205,7 +211,6 @@ func (s *resumable) progress() *framing.RelayProgress {
 			p.Lost = s.attempt
 		}
 	}
-	return p
 }
 
 // Handle is told how far relays are at the other side, over c.
