@@ -44,13 +44,13 @@ func (c *nodeConn) Relay(p *public.Listener, client *public.Client) error {
 
 // carry is relay over a stream of c itself, at first.
 func (c *nodeConn) carry(p *public.Listener, client *public.Client) error {
-	r, err := c.begin(p, client)
+	name := carrier.Name{Service: p.Key.Service, Client: client.RemoteAddr().String()}
+	r, err := c.begin(p, client, name)
 	if err != nil {
 		return err
 	}
 	defer c.ended(r)
 	client.CarriedBy(r.Relay)
-	name := carrier.Name{Service: p.Key.Service, Client: client.RemoteAddr().String()}
 	c.server.memory.Add(r.Relay, name)
 	defer c.server.memory.Remove(r.Relay)
 	p.RelayBegan(r.Relay)
@@ -74,10 +74,13 @@ func (c *nodeConn) carry(p *public.Listener, client *public.Client) error {
 }
 
 // begin opens a stream for a client, and sends the header with what the client has sent already.
-func (c *nodeConn) begin(p *public.Listener, client *public.Client) (*publicRelay, error) {
-	ctx, cancel := context.WithTimeout(c.QUIC.Context(), openTimeout)
-	stream, err := c.QUIC.OpenStreamSync(ctx)
-	cancel()
+func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier.Name) (*publicRelay, error) {
+	stream, err := c.QUIC.OpenStream()
+	if err != nil { // mostly that it has to wait
+		ctx, cancel := context.WithTimeout(c.QUIC.Context(), openTimeout)
+		stream, err = c.QUIC.OpenStreamSync(ctx)
+		cancel()
+	}
 	if err != nil {
 		if c.QUIC.Context().Err() != nil {
 			return nil, public.ErrConnectionEnded
@@ -86,7 +89,7 @@ func (c *nodeConn) begin(p *public.Listener, client *public.Client) (*publicRela
 	}
 	r := &publicRelay{Relay: relay.New(client.Conn, c.account.Memory, client.Place, c.server.memory.Wait)}
 	header := &framing.StreamHeader{
-		Service: p.Key.Service, ClientAddress: client.RemoteAddr().String(), PublicAddress: client.LocalAddr().String(),
+		Service: name.Service, ClientAddress: name.Client, PublicAddress: client.LocalAddr().String(),
 	}
 	first := r.First(client.Read)
 	association := c.association
