@@ -22,13 +22,13 @@ type slowToTell struct {
 	close  sync.Once
 }
 
-func (s *slowToTell) Count(func(int, int), func(int))      {}
-func (s *slowToTell) Watch(func(bool))          {}
-func (s *slowToTell) Wait()                     { <-s.over }
-func (s *slowToTell) Read([]byte) (int, error)  { return 0, net.ErrClosed }
-func (s *slowToTell) CloseWrite() error         { return nil }
-func (s *slowToTell) TakenBack() ([]byte, bool) { return nil, false }
-func (s *slowToTell) Finish()                   { close(s.done) }
+func (s *slowToTell) Count(func(int, int), func(int)) {}
+func (s *slowToTell) Watch(func(bool))                {}
+func (s *slowToTell) Wait()                           { <-s.over }
+func (s *slowToTell) Read([]byte) (int, error)        { return 0, net.ErrClosed }
+func (s *slowToTell) CloseWrite() error               { return nil }
+func (s *slowToTell) TakenBack() ([]byte, bool)       { return nil, false }
+func (s *slowToTell) Finish()                         { close(s.done) }
 
 func (s *slowToTell) Discard(framing.ErrorCode) {
 	s.close.Do(func() { close(s.over) })
