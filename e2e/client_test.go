@@ -27,7 +27,7 @@ func dial(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: dial NAME ADDRESS")
 	}
-	c, err := net.DialTimeout("tcp", args[1], patience)
+	c, err := net.DialTimeout("tcp", args[1], maxWait)
 	switch {
 	case neg && err == nil:
 		c.Close()
@@ -36,7 +36,7 @@ func dial(ts *testscript.TestScript, neg bool, args []string) {
 		return
 	}
 	ts.Check(err)
-	c.SetDeadline(time.Now().Add(patience))
+	c.SetDeadline(time.Now().Add(maxWait))
 	opened := newConn(c)
 	worldOf(ts).conns[args[0]] = &opened
 }
@@ -91,10 +91,10 @@ func reset(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: reset ADDRESS")
 	}
-	c, err := net.DialTimeout("tcp", args[0], patience)
+	c, err := net.DialTimeout("tcp", args[0], maxWait)
 	if err == nil {
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(patience))
+		c.SetDeadline(time.Now().Add(maxWait))
 		_, err = io.ReadAll(c)
 	}
 	if !errors.Is(err, syscall.ECONNRESET) {
@@ -106,7 +106,7 @@ func fetch(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: fetch URL")
 	}
-	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: maxWait, Transport: &http.Transport{DisableKeepAlives: true}}
 	body := []byte{}
 	response, err := client.Get(args[0])
 	if err == nil {

@@ -58,7 +58,7 @@ func TestNodeKilledWithVisitors(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
-		c.SetDeadline(time.Now().Add(patience))
+		c.SetDeadline(time.Now().Add(maxWait))
 		io.WriteString(c, text)
 		return c
 	}

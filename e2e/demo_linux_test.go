@@ -80,7 +80,7 @@ func (d *demo) awaitEndOfPrograms(t *testing.T) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(patience); ; <-tick.C {
+	for deadline := time.Now().Add(maxWait); ; <-tick.C {
 		left := d.programs(t)
 		if len(left) == 0 {
 			return

@@ -98,7 +98,7 @@ func setup(env *testscript.Env) error {
 }
 
 // commands are what the scripts can do beyond testscript's own commands. Waiting ends with the test after
-// patience.
+// maxWait.
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	// Processes.
 	"start":   start,   // start NAME PROGRAM ARGUMENT...

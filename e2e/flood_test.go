@@ -21,7 +21,7 @@ func flood(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	number, err := strconv.Atoi(args[1])
 	ts.Check(err)
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 66)}, Timeout: patience}
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 66)}, Timeout: maxWait}
 	held := make(chan net.Conn, number)
 	var dialling sync.WaitGroup
 	for range 64 {

@@ -64,7 +64,7 @@ func (p *process) status(t *testing.T) int {
 	t.Helper()
 	select {
 	case <-p.exited:
-	case <-time.After(patience):
+	case <-time.After(maxWait):
 		t.Fatal("it still runs")
 	}
 	return p.cmd.ProcessState.ExitCode()
@@ -180,7 +180,7 @@ func (n *tunnel) echo(t *testing.T, line string) net.Conn {
 
 func exchange(t *testing.T, c net.Conn, line string) {
 	t.Helper()
-	c.SetDeadline(time.Now().Add(patience))
+	c.SetDeadline(time.Now().Add(maxWait))
 	if _, err := io.WriteString(c, line); err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func exchange(t *testing.T, c net.Conn, line string) {
 // waitForFile waits until a file has a text.
 func waitForFile(t *testing.T, path, text string) {
 	t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(maxWait); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if content, _ := os.ReadFile(path); strings.Contains(string(content), text) {
 			return
 		}

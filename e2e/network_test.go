@@ -127,7 +127,7 @@ func datagram(ts *testscript.TestScript, neg bool, args []string) {
 	socket, err := net.ListenPacket("udp", "127.0.0.1:"+args[0])
 	ts.Check(err)
 	defer socket.Close()
-	socket.SetReadDeadline(time.Now().Add(patience))
+	socket.SetReadDeadline(time.Now().Add(maxWait))
 	_, _, err = socket.ReadFrom(make([]byte, 1))
 	ts.Check(err)
 }

@@ -45,7 +45,7 @@ func (o *output) text() string {
 
 // await returns the next line that matches, and what its groups match.
 func (o *output) await(expression *regexp.Regexp) ([]string, error) {
-	deadline := time.After(patience)
+	deadline := time.After(maxWait)
 	for {
 		match, closed, changed := o.next(expression)
 		switch {

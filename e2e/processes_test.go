@@ -13,8 +13,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// patience bounds every wait. Nothing waits so long unless it fails.
-const patience = 30 * time.Second
+// maxWait bounds every wait. Nothing waits so long unless it fails.
+const maxWait = 30 * time.Second
 
 // world is what belongs to one running script.
 type world struct {
@@ -132,7 +132,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	p := processOf(ts, args[0])
 	select {
 	case <-p.exited:
-	case <-time.After(patience):
+	case <-time.After(maxWait):
 		ts.Fatalf("%s still runs", args[0])
 	}
 	io.WriteString(ts.Stdout(), p.stdout.text())

@@ -117,7 +117,7 @@ func (m *manager) keep(name string, file *os.File) {
 
 func (m *manager) wait(state string) {
 	m.t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(maxWait); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		m.mu.Lock()
 		i := slices.Index(m.states, state)
 		if i >= 0 {
@@ -194,7 +194,7 @@ func TestRestartWithoutAHole(t *testing.T) {
 		n.server = m.launch(t, n)
 		m.wait("READY=1")
 		answer := make([]byte, len("meanwhile"))
-		visitor.SetDeadline(time.Now().Add(patience))
+		visitor.SetDeadline(time.Now().Add(maxWait))
 		if _, err := io.ReadFull(visitor, answer); err != nil || string(answer) != "meanwhile" {
 			t.Fatalf("the visitor got %q, %v", answer, err)
 		}
@@ -380,7 +380,7 @@ func TestVisitorWhileDraining(t *testing.T) {
 	exchange(t, running, "goes on")
 	running.Close()
 	n.server.status(t)
-	visitor.SetDeadline(time.Now().Add(patience))
+	visitor.SetDeadline(time.Now().Add(maxWait))
 	if _, err := visitor.Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
 		t.Errorf("when the server has ended: %v", err)
 	}

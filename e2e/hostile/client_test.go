@@ -63,7 +63,7 @@ func wantCost(t *testing.T, memory int64, before [2]cost, programs ...*program) 
 // since there are as many as there may be.
 func resetting(public string, clients int) (came int) {
 	for range clients {
-		c, err := net.DialTimeout("tcp", public, patience)
+		c, err := net.DialTimeout("tcp", public, maxWait)
 		if err != nil {
 			continue
 		}
@@ -82,7 +82,7 @@ func TestClientsFlood(t *testing.T) {
 	neighbour := newNeighbour(t, public)
 	before := [2]cost{server.cost(), node.cost()}
 	for range 3000 {
-		if c, err := net.DialTimeout("tcp", public, patience); err == nil { // else it was reset already
+		if c, err := net.DialTimeout("tcp", public, maxWait); err == nil { // else it was reset already
 			t.Cleanup(func() { c.Close() })
 		}
 	}
@@ -102,11 +102,11 @@ func TestClientsHalfClose(t *testing.T) {
 	node, public := startNode(t, invitation, echoService(t))
 	before := [2]cost{server.cost(), node.cost()}
 	for i := range 300 {
-		c, err := net.DialTimeout("tcp", public, patience)
+		c, err := net.DialTimeout("tcp", public, maxWait)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.SetDeadline(time.Now().Add(patience))
+		c.SetDeadline(time.Now().Add(maxWait))
 		c.Write([]byte("half"))
 		c.(*net.TCPConn).CloseWrite()
 		if i%2 == 0 {

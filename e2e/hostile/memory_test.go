@@ -56,7 +56,7 @@ func clients(t *testing.T, public string, n int, run func(net.Conn)) {
 	var running sync.WaitGroup
 	var all []net.Conn
 	for range n {
-		c, err := net.DialTimeout("tcp", public, patience)
+		c, err := net.DialTimeout("tcp", public, maxWait)
 		if err != nil {
 			t.Fatal(err)
 		}

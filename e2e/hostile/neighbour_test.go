@@ -76,7 +76,7 @@ func (n *neighbour) echo(c net.Conn) error {
 		default:
 		}
 		begin := time.Now()
-		c.SetDeadline(begin.Add(patience))
+		c.SetDeadline(begin.Add(maxWait))
 		if _, err := c.Write(message); err != nil {
 			return err
 		}

@@ -45,7 +45,7 @@ func dialQUIC(t *testing.T, invitation certs.Invitation, key certs.PrivateKey, c
 	}
 	transport := &quic.Transport{Conn: knockingSocket(t, invitation)}
 	t.Cleanup(func() { transport.Close() })
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), maxWait)
 	defer cancel()
 	conn, err := transport.Dial(ctx, serverAddress(t, invitation), tlsConfig, config)
 	if err != nil {
@@ -106,7 +106,7 @@ func (p *peer) trySend(op framing.Opcode, message proto.Message, nonce uint64) e
 	if err != nil {
 		return err
 	}
-	p.control.SetWriteDeadline(time.Now().Add(patience))
+	p.control.SetWriteDeadline(time.Now().Add(maxWait))
 	_, err = p.control.Write(frame)
 	return err
 }
@@ -122,7 +122,7 @@ func (p *peer) request(op framing.Opcode, message proto.Message) uint64 {
 // read returns the next message.
 func (p *peer) read() framing.Envelope {
 	p.t.Helper()
-	p.control.SetReadDeadline(time.Now().Add(patience))
+	p.control.SetReadDeadline(time.Now().Add(maxWait))
 	envelope, err := p.opener.Open(p.reader)
 	if err != nil {
 		p.t.Fatalf("reading the control stream: %v", err)

@@ -17,8 +17,8 @@ import (
 	"apquic/certs"
 )
 
-// patience bounds every wait. Nothing waits so long unless it fails.
-const patience = 30 * time.Second
+// maxWait bounds every wait. Nothing waits so long unless it fails.
+const maxWait = 30 * time.Second
 
 // program is one of the two programs, running.
 type program struct {
@@ -102,9 +102,9 @@ func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(patience); !done(); <-tick.C {
+	for deadline := time.Now().Add(maxWait); !done(); <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatalf("not in %v: %s", patience, what)
+			t.Fatalf("not in %v: %s", maxWait, what)
 		}
 	}
 }

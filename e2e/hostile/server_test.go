@@ -47,7 +47,7 @@ func listen(t *testing.T) *hostileServer {
 // welcome accepts a node and says Welcome to it.
 func (s *hostileServer) welcome(welcome *framing.Welcome) *peer {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), maxWait)
 	defer cancel()
 	conn, err := s.listener.Accept(ctx)
 	if err != nil {
@@ -82,7 +82,7 @@ func (p *peer) reply(op framing.Opcode, message proto.Message, nonce uint64) err
 	if err != nil {
 		return err
 	}
-	p.control.SetWriteDeadline(time.Now().Add(patience))
+	p.control.SetWriteDeadline(time.Now().Add(maxWait))
 	_, err = p.control.Write(frame)
 	return err
 }

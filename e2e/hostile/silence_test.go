@@ -47,7 +47,7 @@ func TestSilence(t *testing.T) {
 			// The answer to an Initial comes at once; a server under load may take longer.
 			wait := time.Second
 			if test.answered {
-				wait = patience
+				wait = maxWait
 			}
 			socket.SetReadDeadline(time.Now().Add(wait))
 			n, from, err := socket.ReadFrom(make([]byte, 2048))

@@ -45,7 +45,7 @@ func survive(t *testing.T, event string, relays []*relay, happen func()) {
 // longestStall waits until the relay goes on as if nothing had happened.
 func (r *relay) longestStall() time.Duration {
 	r.t.Helper()
-	first := r.awaitArrival(patience)
+	first := r.awaitArrival(maxWait)
 	if r.kind == idle {
 		return first
 	}
@@ -54,7 +54,7 @@ func (r *relay) longestStall() time.Duration {
 		if present < calm {
 			return longest
 		}
-		if present > patience {
+		if present > maxWait {
 			r.t.Fatalf("%s: stalled for %v", r.kind, present)
 		}
 		time.Sleep(calm / 10)

@@ -61,7 +61,7 @@ func (w *tunnel) cut(outage time.Duration, relays []*relay) map[kind]time.Durati
 	}
 	after := map[kind]time.Duration{}
 	for _, r := range relays {
-		after[r.kind] = r.awaitArrival(2*outage + patience)
+		after[r.kind] = r.awaitArrival(2*outage + maxWait)
 	}
 	return after
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// patience bounds every wait. Nothing waits so long unless it fails.
-const patience = 30 * time.Second
+// maxWait bounds every wait. Nothing waits so long unless it fails.
+const maxWait = 30 * time.Second
 
 // process is a running program; what it prints is in a file.
 type process struct {
@@ -69,7 +69,7 @@ func (p *process) text() string {
 func (p *process) await(expression string) string {
 	p.t.Helper()
 	line := regexp.MustCompile("(?m)" + expression)
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(maxWait); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if match := line.FindStringSubmatch(p.text()); match != nil {
 			return match[1]
 		}

@@ -29,12 +29,12 @@ type relay struct {
 // relay makes a relay and waits until its traffic has arrived once.
 func (w *tunnel) relay(k kind) *relay {
 	w.t.Helper()
-	visitor, home, err := w.visit(patience)
+	visitor, home, err := w.visit(maxWait)
 	if err != nil {
 		w.t.Fatalf("%s: %v", k, err)
 	}
 	r := w.use(k, visitor, home)
-	r.awaitArrival(patience)
+	r.awaitArrival(maxWait)
 	return r
 }
 
@@ -109,8 +109,8 @@ func (r *relay) finish() {
 	close(r.quit)
 	select {
 	case <-r.done:
-	case <-time.After(patience):
-		r.t.Errorf("%s: not all that was sent arrived within %v", r.kind, patience)
+	case <-time.After(maxWait):
+		r.t.Errorf("%s: not all that was sent arrived within %v", r.kind, maxWait)
 		r.close()
 		<-r.done
 	}

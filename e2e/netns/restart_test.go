@@ -21,10 +21,10 @@ func TestRestart(t *testing.T) {
 				w.startServer()
 				w.server.await(`(listening for nodes)`)
 				listens := time.Now()
-				check(t, "restart after "+away.String(), k, w.firstVisit(patience).Sub(listens))
+				check(t, "restart after "+away.String(), k, w.firstVisit(maxWait).Sub(listens))
 				select {
 				case <-old.done:
-				case <-time.After(patience):
+				case <-time.After(maxWait):
 					t.Error("home did not learn that the relay of the old server ended")
 				}
 			})

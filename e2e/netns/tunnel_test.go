@@ -119,7 +119,7 @@ func newService(at *namespace) *service {
 
 // hand gives a connection to who awaits it.
 func (s *service) hand(c *net.TCPConn) {
-	c.SetDeadline(time.Now().Add(patience))
+	c.SetDeadline(time.Now().Add(maxWait))
 	var number [8]byte
 	_, err := io.ReadFull(c, number[:])
 	c.SetDeadline(time.Time{})

@@ -25,9 +25,9 @@ type bench struct {
 
 var errBlocked = errors.New("nothing came through for 10 s")
 
-// run measures everything, runs times. Each run measures all contenders in turn, so that what else the
-// machine does hits all of them alike, and in another order each time: see inOrder. It ends early, with what
-// it has, when ctx ends.
+// run measures everything, runs times. Each run measures all contenders in turn, so that other load on the
+// machine hits all of them alike, and in another order each time: see inOrder. When ctx ends it stops early
+// with what it has.
 func (b *bench) run(ctx context.Context) *results {
 	found := newResults()
 	for i := range b.runs {
@@ -41,10 +41,10 @@ func (b *bench) run(ctx context.Context) *results {
 	return found
 }
 
-// inOrder returns the contenders in the order of a run, which counts from 0. The place matters: the same
-// program is measured a few percent worse in the first place than behind another one. The order begins with
-// the next contender in every second run, and is turned round in the runs in between. So of two contenders
-// either one comes first in half of any even number of runs, and 2n runs give each of n every place twice.
+// inOrder returns the contenders in the order of a run, counted from 0. The place matters: the same program
+// measures a few percent worse in first place than after another one. The order begins with the next
+// contender in every second run, and is reversed in the runs in between. So of two contenders either one
+// comes first in half of any even number of runs, and 2n runs give each of n every place twice.
 func inOrder(contenders []contender, run int) []contender {
 	if len(contenders) == 0 {
 		return nil
@@ -107,8 +107,8 @@ func (b *bench) one(ctx context.Context, m measurement, c contender, n *network)
 	return m.run(ctx, t)
 }
 
-// together measures all contenders at the same time, while the event happens once. The order is that in
-// which they start.
+// together measures all contenders at the same time, while the event happens once. The order is that in which
+// they start.
 func (b *bench) together(ctx context.Context, m measurement, order []contender, n *network, found *results, title string) {
 	ctx, cancel := context.WithTimeoutCause(ctx, m.limit, fmt.Errorf("it took longer than %v", m.limit))
 	defer cancel()
@@ -145,7 +145,7 @@ func (b *bench) together(ctx context.Context, m measurement, order []contender, 
 	running.Wait()
 }
 
-// tell shows how far it is.
+// tell shows the progress.
 func (b *bench) tell(title string, m measurement, c contender, found values, err error) {
 	line := title + ": " + c.name
 	for _, r := range m.rows {

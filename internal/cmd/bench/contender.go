@@ -34,10 +34,10 @@ type site struct {
 	pids     []int
 }
 
-// finders make the contenders whose programs are in a folder.
+// finders return the contenders whose programs are in a folder.
 var finders = []func(peers string) ([]contender, error){findFrp, findChisel, findRathole, findBore}
 
-// contenders are the baseline, apquic out of bin, and the peers whose programs are in the folder peers.
+// contenders are the baseline, apquic from bin, and the peers whose programs are in the folder peers.
 func contenders(bin, before, peers string) ([]contender, error) {
 	own, err := findApquic(bin, ownName)
 	if err != nil {
@@ -89,7 +89,7 @@ func lookup(folder, name string) (string, error) {
 	return path, nil
 }
 
-// versionNumber stands behind the program's name, behind the word version, or alone.
+// versionNumber matches after the program's name, after the word version, or alone.
 var versionNumber = regexp.MustCompile(`(?m)(?:^|^\S+ +|[Vv]ersion:? +)v?(\d+\.\d+[\w.+-]*|[0-9a-f]{7,}(?:-dirty)?)$`)
 
 // versionOf asks a program for its version.
@@ -125,7 +125,7 @@ func (s *site) run(ctx context.Context, place proc.Place, pattern *regexp.Regexp
 	return p.Wait(ctx, pattern)
 }
 
-// write makes a file in the contender's folder, and returns its path.
+// write creates a file in the contender's folder, and returns its path.
 func (s *site) write(name, content string) (string, error) {
 	path := filepath.Join(s.folder, name)
 	return path, os.WriteFile(path, []byte(content), 0o600)

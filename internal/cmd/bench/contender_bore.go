@@ -8,8 +8,8 @@ import (
 
 var boreListening = regexp.MustCompile(`server listening`)
 
-// findBore: never encrypted. Its server always has the same port for nodes, on all addresses, so that it
-// cannot run where another one does.
+// findBore: never encrypted. Its server always uses the same port for nodes, on all addresses, so two cannot
+// run at once.
 func findBore(peers string) ([]contender, error) {
 	program, err := lookup(peers, "bore")
 	if err != nil || program == "" {

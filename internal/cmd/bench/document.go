@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// What stands between these lines of the document belongs to this program, the rest to people.
+// The part between these lines of the document belongs to this program, the rest to people.
 const (
 	measuredBegin = "<!-- measured: begin -->"
 	measuredEnd   = "<!-- measured: end -->"

@@ -23,7 +23,7 @@ type linkSettings struct {
 	tcp   string        // the congestion control of TCP at both ends
 }
 
-// line is what the link program takes on stdin.
+// line is the command for the link program's stdin.
 func (l linkSettings) line() string {
 	// The queue holds what the link carries in 100 ms, as that of a home router might.
 	return fmt.Sprintf("delay=%v loss=%v rate=%s queue=2500k", l.delay, l.loss, l.rate)
@@ -40,7 +40,7 @@ const (
 // forwardedPort is the port of the router that leads to the service without a tunnel.
 const forwardedPort = "20080"
 
-// linkMissing says why links cannot be made here; empty when they can.
+// linkMissing says why links cannot be created here; empty if they can.
 func linkMissing(program string) string {
 	if os.Geteuid() != 0 {
 		return "it needs root"
@@ -114,10 +114,10 @@ func (l *linkNetwork) connect(left, right, tcp string) error {
 		{l.server, "ip link set lo up"}, {l.server, "ip link set " + left + " up"},
 		{l.router, "ip link set lo up"}, {l.router, "ip link set lan up"}, {l.router, "ip link set " + right + " up"},
 		{l.home, "ip link set lo up"}, {l.home, "ip link set lan up"},
-		// No connection shall begin with what another one learned.
+		// No connection may start with what another one learned.
 		{l.server, "sysctl -qw net.ipv4.tcp_no_metrics_save=1"},
 		{l.home, "sysctl -qw net.ipv4.tcp_no_metrics_save=1"},
-		// The sysctl would need the leave of the whole machine.
+		// The sysctl would affect the whole machine.
 		{l.server, "ip route replace 203.0.113.0/24 dev " + left + " congctl " + tcp},
 		{l.home, "ip route add default via " + lanRouter + " congctl " + tcp},
 		{l.router, "sysctl -qw net.ipv4.ip_forward=1"},
@@ -126,7 +126,7 @@ func (l *linkNetwork) connect(left, right, tcp string) error {
 		{l.router, "nft add rule ip nat out oifname " + right + " masquerade fully-random"},
 		{l.router, "nft add chain ip nat in { type nat hook prerouting priority -100 ; }"},
 		{l.router, "nft add table ip filter"},
-		// As routers at home do, it does not answer what it has no mapping for.
+		// Like home routers, it does not answer packets without a mapping.
 		{l.router, "nft add chain ip filter in { type filter hook input priority 0 ; }"},
 		{l.router, "nft add rule ip filter in iifname " + right + " drop"},
 	}
@@ -176,7 +176,7 @@ func (l *linkNetwork) forward(service string) (string, error) {
 	return linkRouter + ":" + forwardedPort, nil
 }
 
-// rebind has the router forget what belongs together: the next packet from home gets another outside port.
+// rebind makes the router forget its mappings: the next packet from home gets another outside port.
 func (l *linkNetwork) rebind() error {
 	_, err := l.router.Run("conntrack", "-F")
 	return err
@@ -199,6 +199,6 @@ func (l *linkNetwork) remove() {
 		l.cable.Stop()
 	}
 	for _, place := range []proc.Place{l.server, l.router, l.home} {
-		here("ip netns del " + string(place)) // one that was not made is no loss
+		here("ip netns del " + string(place)) // fails if it was not created
 	}
 }

@@ -1,9 +1,9 @@
-// Bench measures apquic, and beside it, in the same run, other tunnels whose programs it finds. It starts
-// the real programs, each contender in front of the same service and under the same load, which both run in
-// processes of their own, and prints a table. make bench runs it.
+// Bench measures apquic and, in the same run, other tunnels whose programs it finds. It starts the real
+// programs, each contender in front of the same service and under the same load, both of which run in
+// separate processes, and prints a table. make bench runs it.
 //
-// It fetches and builds nothing, has no code of the programs that it measures but their configuration, and
-// never decides whether a figure is good enough: that is what tests are for.
+// It must not fetch or build anything, have code of the measured programs other than their configuration, or
+// decide whether a figure is good enough: that is what tests are for.
 package main
 
 import (
@@ -66,7 +66,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	flags.StringVar(&o.peers, "peers", "", "folder with the programs of other tunnels: frps and frpc, chisel, rathole, bore")
 	flags.StringVar(&o.only, "only", "", "measure only what matches this regular expression")
 	flags.StringVar(&o.who, "who", "", "measure only the contenders that match this regular expression")
-	flags.IntVar(&o.runs, "runs", defaultRuns, "how often everything is measured; an even number has each contender be first as often as another")
+	flags.IntVar(&o.runs, "runs", defaultRuns, "how often everything is measured; with an even number each contender is first as often as another")
 	flags.BoolVar(&o.quick, "quick", false, "measure for fractions of a second: only whether it works")
 	flags.BoolVar(&o.list, "list", false, "list the measurements")
 	flags.StringVar(&o.write, "write", "", "document whose measured part is replaced")
@@ -106,7 +106,7 @@ func measureAll(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	return updateDocument(o.write, report)
 }
 
-// defaultRuns is even, so that of any two contenders each is measured in front of the other one as often as behind it.
+// defaultRuns is even, so that of any two contenders each is measured as often before the other as after it.
 const defaultRuns = 6
 
 // newBench finds what there is to measure.
@@ -137,7 +137,7 @@ func newBench(o options, progress io.Writer) (*bench, error) {
 	return b, nil
 }
 
-// command is how somebody else does the same.
+// command is how somebody else can do the same.
 func command(o options) string {
 	text := "make bench"
 	if o.peers != "" {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// measurement is something that is measured of every contender. It yields one value for each of its rows.
+// measurement is something measured for every contender. It yields one value for each of its rows.
 type measurement struct {
 	name string
 	rows []row
@@ -37,8 +37,8 @@ const (
 	lower  direction = "less is better"
 )
 
-// values are what a measurement found, by the keys of its rows. A key that is missing was not found, either
-// because there is nothing to find, or because of the error beside the values.
+// values are what a measurement found, by the keys of its rows. A missing key was not found, either because
+// there is nothing to find, or because of the accompanying error.
 type values map[string]float64
 
 // measurements is everything that is measured, in the order of the table.

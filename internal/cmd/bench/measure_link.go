@@ -9,13 +9,13 @@ import (
 	"apquic/internal/cmd/bench/load"
 )
 
-// wan is the link of all measurements: a long way, and a rate that no program has trouble with. Its TCP is
-// what Linux has unless somebody chose another one.
+// wan is the link of all measurements: a long distance, and a rate that no program has trouble with. Its TCP
+// is Linux's default.
 func wan(loss float64) *linkSettings {
 	return &linkSettings{delay: 25 * time.Millisecond, loss: loss, rate: "200mbit", tcp: "cubic"}
 }
 
-// onLink are the measurements of what a tunnel makes of a bad network.
+// onLink are the measurements of how a tunnel copes with a bad network.
 func onLink() (all []measurement) {
 	for _, percent := range []float64{0, 0.1, 1} {
 		all = append(all, lossy(percent))
@@ -52,7 +52,7 @@ func acrossLink(ctx context.Context, t *trial, name string) (values, error) {
 	}
 	found[name+"-p50"], found[name+"-p99"] = milliseconds(talk.P50), milliseconds(talk.P99)
 	for _, conns := range []int{1, 8} {
-		// Whoever does something about a lossy link needs a while to see that it is one.
+		// A program that does something about a lossy link needs a while to detect it.
 		if _, err := t.load(ctx, load.Job{Kind: load.Down, Conns: conns, Time: t.lasting(4 * time.Second)}); err != nil {
 			return found, err
 		}

@@ -19,7 +19,7 @@ func onLoopback() []measurement {
 	return append(all, stalled(20), stalled(1000))
 }
 
-// bulk moves bytes as fast as they go.
+// bulk moves bytes as fast as possible.
 func bulk(kind load.Kind, conns int) measurement {
 	name := fmt.Sprintf("bulk-%s-%d", kind, conns)
 	return measurement{
@@ -92,7 +92,7 @@ func connecting() measurement {
 	}
 }
 
-// settle is how long a tunnel may take to have its memory as it stays.
+// settle is how long a tunnel's memory may take to become stable.
 const settle = time.Second
 
 func idle() measurement {
@@ -114,8 +114,7 @@ func idle() measurement {
 	}
 }
 
-// memoryFor returns by how much the tunnel's memory has grown while a load keeps connections, and does more
-// meanwhile.
+// memoryFor returns by how much the tunnel's memory grows while a load keeps connections and meanwhile runs.
 func (t *trial) memoryFor(ctx context.Context, job load.Job, meanwhile func() error) (int64, error) {
 	before, err := proc.UsageOf(t.pids...)
 	if err != nil {

@@ -11,14 +11,14 @@ import (
 	"apquic/internal/cmd/bench/proc"
 )
 
-// network is where the programs of a trial run. The public client and the server of a tunnel are at one
-// end, its node and the service at the other.
+// network is where the programs of a trial run. The public client and the server of a tunnel are at one end,
+// its node and the service at the other.
 type network struct {
 	server, home proc.Place
 	// host is the server's address for nodes and for the public.
 	host string
-	// forward is the address under which a forwarded port of the home's router is reached, with no tunnel at
-	// all; empty where no router is in between.
+	// forward returns the address of a forwarded port of the home's router, without any tunnel; empty if
+	// there is no router in between.
 	forward func(service string) (public string, err error)
 	// rebind gives the home another outside port, cut breaks the link for a time.
 	rebind func() error
@@ -31,10 +31,10 @@ func loopback() *network {
 	return &network{host: "127.0.0.1", remove: func() {}}
 }
 
-// The ports for programs that must be told one are below those that systems give to outgoing connections.
+// Ports for programs that must be given one are below those that systems use for outgoing connections.
 const firstPort, lastPort = 21000, 29000
 
-// ports gives out port numbers for programs that must be told one.
+// ports allocates port numbers for programs that must be given one.
 type ports struct {
 	mu   sync.Mutex
 	last int

@@ -22,7 +22,7 @@ type cell struct {
 
 func newResults() *results { return &results{cells: map[cellKey]*cell{}} }
 
-// add takes what one run found. An error stands for all rows without a value.
+// add takes what one run found. An error applies to all rows without a value.
 func (r *results) add(m measurement, contender string, found values, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -76,7 +76,7 @@ func spreadOf(samples []float64) spread {
 // maxReason is how much of a reason fits into a table.
 const maxReason = 60
 
-// brief is the end of an error's text, where the cause is, without what would break a table.
+// brief is the end of an error's text, where the cause is, without anything that would break a table.
 func brief(err error) string {
 	text := strings.NewReplacer("\n", " ", "|", "/").Replace(err.Error())
 	runes := []rune(text)

@@ -77,7 +77,7 @@ var (
 	resultLine  = regexp.MustCompile(`^\{.*\}$`)
 )
 
-// load has a load process do a job to its end.
+// load makes a load process do a job to its end.
 func (t *trial) load(ctx context.Context, job load.Job) (load.Result, error) {
 	result, p, err := t.keep(ctx, job)
 	if p != nil {
@@ -86,8 +86,7 @@ func (t *trial) load(ctx context.Context, job load.Job) (load.Result, error) {
 	return result, err
 }
 
-// keep has a load process do a job. Until it is stopped, the process keeps the connections that the job
-// leaves behind.
+// keep makes a load process do a job. Until it is stopped, the process keeps the job's connections open.
 func (t *trial) keep(ctx context.Context, job load.Job) (result load.Result, p *proc.Process, err error) {
 	job.Address = t.public
 	argument, err := json.Marshal(job)
@@ -128,14 +127,14 @@ func (t *trial) measured(ctx context.Context, job load.Job) (load.Result, proc.U
 	return result, after.Minus(before), err
 }
 
-// calm waits until the tunnel and the service have next to nothing to do, for a while at most: what was
-// sent to readers that do not read has then filled all buffers on the way.
+// calm waits, up to a limit, until the tunnel and the service are nearly idle: data for readers that do not
+// read has then filled all buffers on the path.
 func (t *trial) calm(ctx context.Context) error {
-	const step, busy, patience = 500 * time.Millisecond, 20 * time.Millisecond, 40
+	const step, busy, maxTries = 500 * time.Millisecond, 20 * time.Millisecond, 40
 	const enough = 3 // in a row: timers of TCP make pauses, too
 	pids := append(slices.Clone(t.pids), t.servicePID)
 	before, err := proc.UsageOf(pids...)
-	for calm, tries := 0, 0; calm < enough && tries < patience; tries++ {
+	for calm, tries := 0, 0; calm < enough && tries < maxTries; tries++ {
 		if err != nil {
 			return err
 		}
@@ -157,7 +156,7 @@ func (t *trial) calm(ctx context.Context) error {
 // hasPrograms reports whether there are programs whose use of CPU and memory can be measured.
 func (t *trial) hasPrograms() bool { return len(t.pids) > 0 }
 
-// lasting and many reduce what is only tried out.
+// lasting and many reduce the load of a quick run.
 func (t *trial) lasting(d time.Duration) time.Duration {
 	if t.quick {
 		return min(d, 300*time.Millisecond)

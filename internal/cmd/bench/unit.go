@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// unit is what a value is counted in; its text stands in the table.
+// unit is the unit of a value; the table shows its text.
 type unit string
 
 const (

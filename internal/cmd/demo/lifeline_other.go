@@ -4,5 +4,6 @@ package main
 
 import "syscall"
 
-// withParent is for Linux: elsewhere the programs outlive a demo that is killed, but none that is stopped.
+// withParent works only on Linux: elsewhere the programs outlive a demo that is killed, though not one that
+// is stopped.
 func withParent() *syscall.SysProcAttr { return nil }

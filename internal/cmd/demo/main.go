@@ -1,9 +1,9 @@
-// Demo is what make demo runs: the two real programs, which are beside it, on the loopback interface alone, with throw-away
-// data, and a small web site behind the node. It shows the public URL and stays until Ctrl-C. With ONCE=1
-// in the environment it fetches the page through the tunnel instead, shows it, and ends with status 0 when
-// it is the page of the site.
+// Demo is what make demo runs: both real programs, which are beside it, on the loopback interface alone, with
+// throw-away data, and a small web site behind the node. It shows the public URL and runs until Ctrl-C. With
+// ONCE=1 in the environment it instead fetches the page through the tunnel, shows it, and exits with status 0
+// if it is the site's page.
 //
-// It starts the programs as a person would and imports nothing of this module.
+// It starts the programs as a person would and must not import anything of this module.
 package main
 
 import (
@@ -22,8 +22,8 @@ import (
 )
 
 func main() {
-	runtime.LockOSThread() // withParent means the thread that starts a program
-	// With its terminal gone, or the reader of its output, the demo ends, too, and takes the programs with it.
+	runtime.LockOSThread() // to withParent, the parent is the thread that starts a program
+	// Without its terminal, or the reader of its output, the demo ends, too, together with the programs.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	defer stop()
 	once := os.Getenv("ONCE")
@@ -58,7 +58,7 @@ func run(ctx context.Context, bin string, out *terminal, once bool) error {
 		return err
 	}
 	defer func() { cancel(); <-server.exited }()
-	if _, err := server.firstLine(ctx); err != nil { // the command that comes now
+	if _, err := server.firstLine(ctx); err != nil { // the command that is used next
 		return err
 	}
 	inviting, err := start(ctx, out, filepath.Join(bin, "apquic-server"), "invite", "raspberry-pi", "--data-dir", serverData)
@@ -89,7 +89,7 @@ func run(ctx context.Context, bin string, out *terminal, once bool) error {
 	return stay(ctx, server, node)
 }
 
-// stay waits for Ctrl-C, or for the end of a program, which is an error.
+// stay waits for Ctrl-C, or for a program to end, which is an error.
 func stay(ctx context.Context, server, node *program) error {
 	var ended *program
 	select {
@@ -100,7 +100,7 @@ func stay(ctx context.Context, server, node *program) error {
 	case <-node.exited:
 		ended = node
 	}
-	if ended.err == nil { // Ctrl-C reaches the programs too, sometimes before us
+	if ended.err == nil { // Ctrl-C also reaches the programs, sometimes before us
 		return nil
 	}
 	return fmt.Errorf("%s ended: %v", ended.name, ended.err)

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// startTimeout is how long a program may take until its first line on stdout.
+// startTimeout is how long a program may take to print its first line on stdout.
 const startTimeout = 20 * time.Second
 
 // program is one of the two real programs, running.
@@ -24,7 +24,7 @@ type program struct {
 	err    error
 }
 
-// start runs the program at path until ctx ends, with what it prints shown on out behind its name.
+// start runs the program at path until ctx ends, and shows its output on out after its name.
 func start(ctx context.Context, out *terminal, path string, args ...string) (*program, error) {
 	p := &program{name: filepath.Base(path), first: make(chan string, 1), exited: make(chan struct{})}
 	out.line("$ " + p.name + " " + strings.Join(args, " "))
@@ -57,7 +57,7 @@ func (p *program) firstLine(ctx context.Context) (string, error) {
 		return line, nil
 	case <-p.exited:
 		select {
-		case line := <-p.first: // it had no more to say
+		case line := <-p.first: // it printed nothing more
 			return line, nil
 		default:
 		}

@@ -26,7 +26,7 @@ func (c *knockingConn) WriteTo(b []byte, to net.Addr) (int, error) {
 
 func knock(server []byte) []byte {
 	b := binary.BigEndian.AppendUint64([]byte{0x3e}, uint64(time.Now().UnixMilli()))
-	b = append(b, make([]byte, 16+2+16)...) // an address that is not known, and the random part
+	b = append(b, make([]byte, 16+2+16)...) // an unknown address, and the random part
 	rand.Read(b[len(b)-16:])
 	return append(b, sum(sum(server, []byte("apquic/1 knock")), b)[:16]...)
 }

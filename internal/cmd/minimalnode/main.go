@@ -1,11 +1,12 @@
-// Minimalnode is the node of docs/protocol.md section 13, the least that serves relays: a session over QUIC, the messages
-// that are needed, TCP both ways. It shows that the document is enough, and what can be left out; the end-to-end tests run
-// it against the real server. Nobody should use it.
+// Minimalnode is the node of docs/protocol.md section 13, the least that serves relays: a session over QUIC,
+// the necessary messages, TCP both ways. It shows that the document is sufficient, and what can be left out;
+// the end-to-end tests run it against the real server. Nobody should use it.
 //
 //	minimalnode KEYFILE INVITATION NAME=HOST:PORT...
 //
-// It prints "NAME tcp://HOST:PORT" for each public address. It knows nothing of this module: Protocol Buffers, base58 and
-// signed bytes are written by hand, so that a mistake that the module makes on both sides is noticed here.
+// It prints "NAME tcp://HOST:PORT" for each public address. It imports nothing of this module: Protocol
+// Buffers, base58 and signed bytes are written by hand, so that a mistake that the module makes on both sides
+// shows here.
 package main
 
 import (
@@ -42,7 +43,7 @@ type node struct {
 	key      ed25519.PrivateKey
 	server   []byte // id
 	address  string
-	secret   []byte // nil once it was admitted
+	secret   []byte // nil once the node was admitted
 	services []service
 	instance uint64
 	standby  bool
@@ -112,24 +113,24 @@ func (n *node) parseInvitation(text string) error {
 	id, address, at := strings.Cut(rest, "@")
 	n.server, n.address = decodeBase58(id), address
 	if !ok || !at || len(id) > 44 || len(n.server) != 32 || len(text) > 512 {
-		return errors.New("this is no invitation")
+		return errors.New("this is not an invitation")
 	}
 	if !secretThere {
 		return nil
 	}
 	checked := decodeBase58(secret)
 	if len(checked) < 3 {
-		return errors.New("the secret of the invitation is cut")
+		return errors.New("the secret of the invitation is truncated")
 	}
 	n.secret = checked[:len(checked)-2]
 	check := sha256.Sum256(append(append([]byte("apquic/1 invitation\x00"), n.server...), n.secret...))
 	if string(check[:2]) != string(checked[len(n.secret):]) {
-		return errors.New("the secret of the invitation is cut or mistyped")
+		return errors.New("the secret of the invitation is truncated or mistyped")
 	}
 	return nil
 }
 
-// decodeBase58 is section 2.2; nil: it is none.
+// decodeBase58 is section 2.2; nil: text is not base58.
 func decodeBase58(text string) []byte {
 	const alphabet = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 	number, zeros := new(big.Int), 0

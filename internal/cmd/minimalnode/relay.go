@@ -94,7 +94,7 @@ func resetStream(stream *quic.Stream, code quic.StreamErrorCode) {
 type relay struct {
 	stream *quic.Stream
 	tcp    *net.TCPConn
-	full   atomic.Bool // TCP takes no more
+	full   atomic.Bool // TCP accepts no more
 	gone   atomic.Bool // the server reset the relay
 }
 
@@ -126,7 +126,7 @@ func (r *relay) toStream() {
 	switch {
 	case r.full.Load():
 		r.reset()
-	case isStopped && stopped.ErrorCode == 0: // it wants no more, but what it sends goes on
+	case isStopped && stopped.ErrorCode == 0: // it has stopped reading, but keeps sending
 		r.stream.CancelWrite(0)
 	case isStopped:
 		r.gone.Store(true)

@@ -106,7 +106,7 @@ func (n *node) connect(ctx context.Context) error {
 	return err
 }
 
-// tls is section 2.1: one certificate over the node's key, and a server with the key of the invitation.
+// tls is section 2.1: one certificate for the node's key, and a server with the invitation's key.
 func (n *node) tls() (*tls.Config, error) {
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Unix(0, 0), NotAfter: time.Now().AddDate(100, 0, 0)}
 	certificate, err := x509.CreateCertificate(rand.Reader, template, template, n.key.Public(), n.key)
@@ -116,10 +116,10 @@ func (n *node) tls() (*tls.Config, error) {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, NextProtos: []string{"apquic/1"}, SessionTicketsDisabled: true,
 		Certificates:       []tls.Certificate{{Certificate: [][]byte{certificate}, PrivateKey: n.key}},
-		InsecureSkipVerify: true, // names and dates mean nothing here; the key does
+		InsecureSkipVerify: true, // only the key matters, names and dates do not
 		VerifyConnection: func(state tls.ConnectionState) error {
 			if len(state.PeerCertificates) != 1 || state.NegotiatedProtocol != "apquic/1" {
-				return errors.New("this is no apquic server")
+				return errors.New("this is not an apquic server")
 			}
 			server := state.PeerCertificates[0]
 			key, ok := server.PublicKey.(ed25519.PublicKey)
@@ -150,7 +150,7 @@ func (s *session) run(ctx context.Context) (err error) {
 		}
 	}
 	s.work.Go(s.accept)
-	var drain *message // the server stops and wants to hear when the last relay has ended
+	var drain *message // the server is stopping and waits for the last relay to end
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
 	for keepalive := 1; ; {
@@ -222,7 +222,7 @@ func (s *session) hello(ctx context.Context, messages <-chan message, ended <-ch
 	}
 }
 
-// handle takes a message of the server.
+// handle handles a message from the server.
 func (s *session) handle(m message) error {
 	known := m.opcode == opProxyResponse || m.opcode == opFailure || m.opcode == opKeepaliveResponse
 	switch {
@@ -243,7 +243,7 @@ func (s *session) handle(m message) error {
 	return nil
 }
 
-// answered takes the answer to a request of a lease; those to Keepalive need nothing.
+// answered handles the answer to a request for a lease; answers to Keepalive need nothing.
 func (s *session) answered(m message) error {
 	service, ok := s.leases[m.request]
 	if !ok {
@@ -281,7 +281,7 @@ func (s *session) write(m message) error {
 	return err
 }
 
-// read hands over what the server says until the control stream ends.
+// read passes on the server's messages until the control stream ends.
 func (s *session) read(messages chan<- message) error {
 	r := bufio.NewReader(s.control)
 	for last := uint64(0); ; last++ {

@@ -25,13 +25,13 @@ const (
 	relayReset, upstreamRefused, upstreamUnreachable, upstreamTimeout, unknownService, badHeader            = 64, 65, 66, 67, 68, 69
 )
 
-// fields are those of a protobuf message: the last of each number, as numbers and as bytes.
+// fields are those of a protobuf message: the last one of each number, as numbers and as bytes.
 type fields struct {
 	numbers map[uint64]uint64
 	bytes   map[uint64][]byte
 }
 
-// parse reads a message; what it does not know it skips.
+// parse reads a message and skips unknown fields.
 func parse(b []byte) (fields, bool) {
 	f := fields{map[uint64]uint64{}, map[uint64][]byte{}}
 	for len(b) > 0 {
@@ -108,10 +108,10 @@ func readLength(r io.ByteReader, limit uint64) (size uint64, err error) {
 			return size, nil
 		}
 	}
-	return 0, &protoError{malformed, "a length that is no varint"}
+	return 0, &protoError{malformed, "a length that is not a varint"}
 }
 
-// message is one of section 5, with what the envelope says of it.
+// message is one of section 5, with what the envelope says about it.
 type message struct {
 	opcode  uint32
 	request uint64
@@ -153,7 +153,7 @@ func seal(key ed25519.PrivateKey, exporter []byte, m message, nonce uint64) []by
 	return append(binary.AppendUvarint(nil, uint64(len(b))), b...)
 }
 
-// open reads a frame of the server and makes the six checks of section 4 in their order.
+// open reads a frame from the server and makes the six checks of section 4 in order.
 func open(r *bufio.Reader, server, exporter []byte, last uint64) (message, error) {
 	size, err := readLength(r, 65536)
 	if err != nil {
@@ -161,7 +161,7 @@ func open(r *bufio.Reader, server, exporter []byte, last uint64) (message, error
 	}
 	frame := make([]byte, size)
 	if _, err := io.ReadFull(r, frame); err != nil {
-		return message{}, &protoError{malformed, "a message is cut"}
+		return message{}, &protoError{malformed, "a message is truncated"}
 	}
 	envelope, ok := parse(frame)
 	sender, okSender := parse(envelope.bytes[2])
@@ -172,7 +172,7 @@ func open(r *bufio.Reader, server, exporter []byte, last uint64) (message, error
 	nonce := envelope.numbers[5]
 	switch {
 	case !bytes.Equal(sender.bytes[1], server):
-		return m, &protoError{foreignKey, "a message of somebody else"}
+		return m, &protoError{foreignKey, "a message from somebody else"}
 	case uint32(envelope.numbers[8]) != 0:
 		return m, &protoError{wrongNetwork, "a message of another network"}
 	case !ed25519.Verify(server, signedBytes(exporter, roleServer, m, nonce), envelope.bytes[3]):

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// cable is one direction of a link as a calculation: which packets arrive, and when. It has no clock, every
-// time is given to it, and no lock.
+// cable calculates one direction of a link: which packets arrive, and when. It has no clock, since every time
+// is passed in, and no lock.
 //
-// A packet waits until those before it are sent, takes its length divided by the rate to be sent itself, and
-// arrives the delay later. Changes count for the packets that are sent after them; only a cut also takes
-// those that are on their way. Packets arrive in the order in which they were sent.
+// A packet waits until those before it are sent, takes its length divided by the rate to be sent, and arrives
+// after the delay. Changes apply to packets sent after them; only a cut also affects those in flight. Packets
+// arrive in the order in which they were sent.
 type cable struct {
 	parameters
 	random *rand.Rand
-	free   time.Time // when all that was accepted is sent
+	free   time.Time // when everything accepted is sent
 	last   time.Time // when the last packet arrives
 	onWay  fifo
 }
@@ -32,8 +32,8 @@ func newCable() *cable {
 	return c
 }
 
-// set changes the parameters. The two directions of a link have different salts, so that they do not lose
-// the same packets.
+// set changes the parameters. The two directions of a link have different salts, so that they do not lose the
+// same packets.
 func (c *cable) set(p parameters, salt uint64) {
 	if c.random == nil || p.seed != c.seed {
 		c.random = rand.New(rand.NewPCG(p.seed, salt))
@@ -45,7 +45,7 @@ func (c *cable) set(p parameters, salt uint64) {
 	}
 }
 
-// send takes a packet that is sent now and says whether it will arrive.
+// send sends a packet now and reports whether it will arrive.
 func (c *cable) send(now time.Time, data []byte) bool {
 	if c.down || len(data) > c.mtu {
 		return false
@@ -72,7 +72,7 @@ func (c *cable) send(now time.Time, data []byte) bool {
 	return true
 }
 
-// next says when the next packet arrives; ok is false while none is on its way.
+// next returns when the next packet arrives; ok is false while none is in flight.
 func (c *cable) next() (due time.Time, ok bool) {
 	if c.onWay.len() == 0 {
 		return time.Time{}, false

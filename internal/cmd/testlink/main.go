@@ -6,7 +6,7 @@
 //
 //	testlink DEVICE DEVICE
 //
-// makes the devices in its own namespace and prints "ready"; whoever started it moves them to where they
+// creates the devices in its own namespace and prints "ready"; whoever started it moves them to where they
 // belong. Then each line on stdin changes some of the link's properties (see parameters), in both directions,
 // and is answered with one line, "ok" or "error: " and why:
 //
@@ -14,8 +14,8 @@
 //	down
 //	up
 //
-// It ends, and the devices with it, when stdin does. It is for the kernels that have no netem, imports
-// nothing of this module, and does not look into packets.
+// It ends, together with the devices, when stdin does. It is for kernels without netem, and must not import
+// anything of this module or look into packets.
 package main
 
 import (
@@ -62,7 +62,7 @@ func run(left, right string, commands io.Reader, answers io.Writer) error {
 	return err
 }
 
-// obey does what the lines of commands say.
+// obey executes the lines of commands.
 func obey(commands io.Reader, answers io.Writer, directions []*pump) error {
 	now := defaults
 	for lines := bufio.NewScanner(commands); ; {

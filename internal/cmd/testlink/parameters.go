@@ -13,9 +13,9 @@ import (
 type parameters struct {
 	delay time.Duration // from the end of sending to the arrival
 	rate  int64         // bits per second; 0: no limit
-	queue int64         // bytes that may wait for being sent; more are dropped. Without a rate nothing waits
-	loss  float64       // the share of packets that get lost on the way, 0 to 1
-	mtu   int           // longer packets disappear, and nobody is told
+	queue int64         // bytes that may wait to be sent; more are dropped. Without a rate nothing waits
+	loss  float64       // the share of packets that get lost, 0 to 1
+	mtu   int           // longer packets disappear silently
 	seed  uint64        // decides which packets get lost
 	down  bool          // the cable is cut
 }
@@ -62,7 +62,7 @@ func (p parameters) check() error {
 	return nil
 }
 
-// parseUnits reads a number that may have a unit behind it.
+// parseUnits reads a number that may be followed by a unit.
 func parseUnits(text string, units map[string]int64) (int64, error) {
 	digits := strings.TrimRight(text, "abcdefghijklmnopqrstuvwxyz")
 	factor := int64(1)

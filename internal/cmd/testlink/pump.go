@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// bufferSize is more than any packet of a device has.
+	// bufferSize is more than any packet of a device needs.
 	bufferSize = 2048
 	// maxOnWay bounds the memory of a direction: 128 MiB. Beyond it the device's own queue fills.
 	maxOnWay = 1 << 16
@@ -28,7 +28,7 @@ type pump struct {
 	ended   bool
 }
 
-// newPump takes the sleep to use, since that of the runtime is a millisecond late.
+// newPump takes the sleep function to use, since the runtime's is a millisecond late.
 func newPump(from io.Reader, to io.Writer, sleep func(time.Duration)) *pump {
 	p := &pump{from: from, to: to, sleep: sleep, cable: newCable()}
 	p.changed.L = &p.mu
@@ -61,7 +61,7 @@ func (p *pump) run() {
 	delivering.Wait()
 }
 
-// buffer waits until there is room for one packet more.
+// buffer waits until there is room for another packet.
 func (p *pump) buffer() []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -100,12 +100,12 @@ func (p *pump) deliver() {
 		}
 		arrived = p.receive(arrived)
 		for _, data := range arrived {
-			p.to.Write(data) // fails while the device is down, as packets to a host that is off get lost
+			p.to.Write(data) // fails while the device is down, just as packets to a host that is off get lost
 		}
 	}
 }
 
-// awaitPacket waits for a packet on its way and returns when it arrives; ok is false at the end.
+// awaitPacket waits for a packet in flight and returns its time of arrival; ok is false at the end.
 func (p *pump) awaitPacket() (due time.Time, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -118,7 +118,7 @@ func (p *pump) awaitPacket() (due time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-// receive takes back the buffers of the packets that were delivered and returns those that have arrived.
+// receive recycles the buffers of delivered packets and returns the packets that have arrived.
 func (p *pump) receive(delivered [][]byte) [][]byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()

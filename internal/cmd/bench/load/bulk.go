@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// bulk moves bytes on all connections and measures what arrives between the warm-up and the end. What the
-// service got it tells itself: what the client wrote may still be on the way.
+// bulk moves bytes on all connections and measures what arrives between the warm-up and the end. The service
+// itself reports what it received, because what the client wrote may still be in flight.
 func (j Job) bulk(ctx context.Context) (Result, error) {
 	want, move := byte(wantDown), down
 	if j.Kind == Up {

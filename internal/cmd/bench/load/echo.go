@@ -16,8 +16,8 @@ import (
 // messageSize is the size of a small message: a key press in SSH, a move in a game.
 const messageSize = 64
 
-// echo measures round trips on all connections. With a pause the connections do not compete for the CPU
-// with each other all the time, as people's connections do not.
+// echo measures round trips on all connections. With a pause the connections do not constantly compete for
+// the CPU, as people's connections do not.
 func (j Job) echo(ctx context.Context) (Result, error) {
 	all, err := j.dialAll(ctx, wantEcho, noGreeting)
 	if err != nil {
@@ -73,7 +73,7 @@ func percentile(sorted []time.Duration, p int) time.Duration {
 	return sorted[max(0, (len(sorted)*p+99)/100-1)]
 }
 
-// connect has connections made, used for one echo, and closed, as many as go, Conns at a time.
+// connect makes as many connections as it can, Conns at a time, each for one echo.
 func (j Job) connect(ctx context.Context) (Result, error) {
 	var (
 		counted, all, failed atomic.Int64

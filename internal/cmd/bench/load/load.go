@@ -1,6 +1,6 @@
-// Package load is the two ends of a measured tunnel: the client that makes the load and the service that it
-// reaches. Both run in processes of their own, so that the CPU time and the memory of a tunnel are the
-// tunnel's alone. It must know nothing of tunnels: it connects to an address.
+// Package load is both ends of a measured tunnel: the client that generates the load and the service behind.
+// Both run in separate processes, so that CPU time and memory are the tunnel's alone. It must not know of
+// tunnels: it connects to an address.
 package load
 
 import (
@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Kind is a sort of load.
+// Kind is a kind of load.
 type Kind string
 
 const (
@@ -26,7 +26,7 @@ const (
 	Hold      Kind = "hold"      // idle connections, until stdin ends
 	Stall     Kind = "stall"     // connections that ask for bytes and never read, until stdin ends
 	HalfClose Kind = "halfclose" // an answer to a finished request
-	Watch     Kind = "watch"     // what an event on the way does to connections
+	Watch     Kind = "watch"     // what a network event does to connections
 )
 
 // Job says what load to make.
@@ -36,17 +36,17 @@ type Job struct {
 	Conns   int
 	// Time is how long to measure, after Warmup.
 	Time, Warmup time.Duration
-	// Pause is between two messages of a connection.
+	// Pause is the time between two messages of a connection.
 	Pause time.Duration
 }
 
-// Result is what a load found. What does not belong to its kind is zero.
+// Result is what a load found. Fields that do not belong to its kind are zero.
 type Result struct {
 	Error string `json:",omitempty"`
 
 	Rate  float64 // bytes or connections per second
-	Bytes int64   // in all, with the warm-up
-	Count int     // connections made, in all
+	Bytes int64   // in total, including the warm-up
+	Count int     // total connections made
 
 	P50, P99, Worst time.Duration
 	Lost            int           // connections that broke
@@ -54,11 +54,11 @@ type Result struct {
 	Whole           bool          // the answer came whole
 }
 
-// jobTimeout is how long a job may take beyond its time: connecting through a bad network takes a while.
+// jobTimeout is how long a job may exceed its time: connecting through a bad network takes a while.
 const jobTimeout = 30 * time.Second
 
-// Main does the job that argument describes and prints the result as a line of JSON. Hold and Stall then
-// keep their connections until stdin ends.
+// Main does the job that argument describes and prints the result as a line of JSON. Hold and Stall then keep
+// their connections until stdin ends.
 func Main(ctx context.Context, argument string, stdin io.Reader, stdout io.Writer) error {
 	var job Job
 	if err := json.Unmarshal([]byte(argument), &job); err != nil {
@@ -80,7 +80,7 @@ func Main(ctx context.Context, argument string, stdin io.Reader, stdout io.Write
 	return nil
 }
 
-// run also returns the connections that are to be kept.
+// run also returns the connections to keep.
 func (j Job) run(ctx context.Context) (result Result, keep conns, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, j.Warmup+j.Time+jobTimeout, errors.New("the time for this load is over"))
 	defer cancel()

@@ -15,18 +15,18 @@ import (
 const (
 	wantEcho   = 'e' // every byte comes back
 	wantDown   = 'd' // bytes without end
-	wantStall  = 's' // the same, with little in the kernel's buffers: what is stored, others store
-	wantUp     = 'u' // bytes are swallowed and counted; the count comes back as 8 bytes from time to time
+	wantStall  = 's' // the same, with small kernel buffers, so that others have to store the data
+	wantUp     = 'u' // bytes are discarded and counted; the count comes back as 8 bytes from time to time
 	wantAnswer = 'h' // answerSize bytes, but only after the client has ended its direction
 )
 
 const (
 	chunk       = 256 << 10
 	smallBuffer = 16 << 10
-	// countEvery is how often the service tells how much it got.
+	// countEvery is how often the service reports how much it received.
 	countEvery = 50 * time.Millisecond
-	// answerSize is more than buffers on the way hide, and answerDelay longer than a tunnel that closes both
-	// directions at the end of one takes to do so.
+	// answerSize is more than buffers on the path can hide, and answerDelay is longer than a tunnel needs
+	// that closes both directions at the end of one.
 	answerSize  = 1 << 20
 	answerDelay = 200 * time.Millisecond
 )
@@ -49,7 +49,7 @@ func Serve(ctx context.Context, address string, stdout io.Writer) error {
 			return nil
 		}
 		if err != nil {
-			time.Sleep(time.Millisecond) // out of files: others end
+			time.Sleep(time.Millisecond) // out of files, until other connections end
 			continue
 		}
 		handlers.Go(func() {
@@ -61,7 +61,7 @@ func Serve(ctx context.Context, address string, stdout io.Writer) error {
 	}
 }
 
-// handle serves one connection. What goes wrong is the client's business: it sees the end.
+// handle serves one connection. Errors need no handling: the client sees the end.
 func handle(conn *net.TCPConn) {
 	var want [1]byte
 	if _, err := io.ReadFull(conn, want[:]); err != nil {
@@ -85,7 +85,7 @@ func handle(conn *net.TCPConn) {
 	}
 }
 
-// pour writes until nobody is left.
+// pour writes until the connection ends.
 func pour(conn *net.TCPConn, size int) {
 	for data := make([]byte, size); ; {
 		if _, err := conn.Write(data); err != nil {

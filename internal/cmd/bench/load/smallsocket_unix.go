@@ -9,12 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ethernetSegment is how much a TCP segment carries on the internet. On loopback it is 64 KB, by which the
-// kernel sizes the send buffer of the other side: a thousand stalled readers would use up all memory that it
-// has for TCP, whatever the tunnel does.
+// ethernetSegment is how much a TCP segment carries on the internet. On loopback it is 64 KB, from which the
+// kernel sizes the peer's send buffer: a thousand stalled readers would use up all its TCP memory, whatever
+// the tunnel does.
 const ethernetSegment = 1448
 
-// smallSocket makes a socket that is about to connect like one of a client on the internet that holds little.
+// smallSocket makes a connecting socket behave like an internet client's with small buffers.
 func smallSocket(_, _ string, c syscall.RawConn) error {
 	var fault error
 	err := c.Control(func(fd uintptr) {

@@ -14,9 +14,9 @@ import (
 // newEvery is how often a new connection is tried while connections are watched.
 const newEvery = 250 * time.Millisecond
 
-// watch sends messages on all connections, one each Pause whether the last one is back or not, and finds the
-// one that took longest, the connections that broke, and for how long new connections got no answer. A
-// message that is not back at the end counts as a broken connection.
+// watch sends messages on all connections, one every Pause whether the last one is back or not, and finds the
+// slowest one, the connections that broke, and how long new connections got no answer. A message that is not
+// back at the end counts as a broken connection.
 func (j Job) watch(ctx context.Context) (Result, error) {
 	all, err := j.dialAll(ctx, wantEcho, noGreeting)
 	if err != nil {
@@ -64,8 +64,8 @@ func (j Job) watchOne(conn *net.TCPConn) (worst time.Duration, broken bool) {
 	}
 }
 
-// sendTimes sends messages with the time at which each was sent and returns how many. It does not end its
-// direction: not every tunnel would let the last answers through.
+// sendTimes sends messages with their time of sending and returns how many. It does not end its direction,
+// because not every tunnel would then let the last answers through.
 func (j Job) sendTimes(conn *net.TCPConn, begin time.Time) (n int) {
 	message := make([]byte, messageSize)
 	for now := time.Since(begin); now < j.Time; now = time.Since(begin) {
@@ -79,7 +79,7 @@ func (j Job) sendTimes(conn *net.TCPConn, begin time.Time) (n int) {
 	return n
 }
 
-// longestOutage tries new connections all the time of the watch, and returns the longest time between two
+// longestOutage tries new connections during the whole watch, and returns the longest time between two
 // answers beyond the pause between two tries.
 func (j Job) longestOutage(ctx context.Context) (longest time.Duration) {
 	var (

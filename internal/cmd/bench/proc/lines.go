@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// maxLines is how many lines that nobody has asked for are kept: a program that logs each connection must
-// not fill the memory of the one that measures it.
+// maxLines is how many unread lines are kept: a program that logs each connection must not fill the measuring
+// program's memory.
 const maxLines = 1 << 16
 
 var errEnded = errors.New("the program ended")
@@ -17,7 +17,7 @@ var errEnded = errors.New("the program ended")
 // ansi is what colours a line in a terminal.
 var ansi = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// lines is an io.Writer that takes what a program prints and gives it out line by line.
+// lines is an io.Writer that takes what a program prints and returns it line by line.
 type lines struct {
 	mu      sync.Mutex
 	partial []byte

@@ -1,5 +1,5 @@
-// Package proc starts the programs that a benchmark is made of, in this network or in a namespace, and
-// reads from /proc what they use. It must not know what the programs are for.
+// Package proc starts the programs of a benchmark, in this network or in a namespace, and reads what they use
+// from /proc. It must not know what the programs are for.
 package proc
 
 import (
@@ -53,7 +53,7 @@ type Process struct {
 	err    error
 }
 
-// Start starts a program in its own folder, with nothing of this process's environment but PATH: proxies and
+// Start starts a program in its own folder, with only PATH from this process's environment: proxies and
 // settings of the person who measures are not part of the measurement.
 func (p Place) Start(folder string, argv ...string) (*Process, error) {
 	started := &Process{name: filepath.Base(argv[0]), cmd: p.command(argv), lines: newLines(), exited: make(chan struct{})}
@@ -90,7 +90,7 @@ func (p *Process) Wait(ctx context.Context, pattern *regexp.Regexp) ([]string, e
 		<-p.exited
 		return nil, fmt.Errorf("%s ended (%v): %s", p.name, p.err, p.lines.last())
 	}
-	return nil, fmt.Errorf("%s, which said last %q, does not say %q: %w", p.name, p.lines.last(), pattern, err)
+	return nil, fmt.Errorf("%s last printed %q and does not print %q: %w", p.name, p.lines.last(), pattern, err)
 }
 
 // Exited is closed when the program has ended.

@@ -34,7 +34,7 @@ func (m *measurement) newFleet(s *server) (*fleet, error) {
 			Services:  []node.Service{{Name: "unused", Upstream: "127.0.0.1:9"}},
 			Keepalive: m.keepalive,
 			Drain:     -1,
-			// Each would open a socket to hear of changes: 20,000 files for 10,000 nodes.
+			// Each would open a socket to learn of changes: 20,000 files for 10,000 nodes.
 			WatchNetwork: func(ctx context.Context, _ func()) { <-ctx.Done() },
 			// The server limits what comes from one address. Nodes have many.
 			ListenPacket: func() (net.PacketConn, error) {

@@ -1,6 +1,6 @@
-// Package scale measures one real apquic-server with thousands of nodes: what each costs it in memory and
-// CPU while nothing happens, and how soon all are back after it was killed. The nodes are the library's,
-// all in this process; their services are never used.
+// Package scale measures a real apquic-server with thousands of nodes: what each costs in memory and CPU
+// while idle, and how soon all are back after the server was killed. The nodes are the library's, all in this
+// process; their services are never used.
 package scale
 
 import (
@@ -23,7 +23,7 @@ type options struct {
 	keepalive  time.Duration
 	idle       time.Duration
 	perAddress int
-	patience   time.Duration
+	timeout    time.Duration
 	over       time.Duration
 }
 
@@ -33,10 +33,10 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	flags.IntVar(&o.count, "count", 1000, "how many nodes")
 	flags.StringVar(&o.server, "server", "bin/apquic-server", "the program to measure")
 	flags.IntVar(&o.firstPort, "first-port", 9900, "where the range of public ports begins")
-	flags.DurationVar(&o.keepalive, "keepalive", 15*time.Second, "how often each node asks for a sign of life")
+	flags.DurationVar(&o.keepalive, "keepalive", 15*time.Second, "how often each node checks that the server answers")
 	flags.DurationVar(&o.idle, "idle", time.Minute, "how long to measure the server while nothing happens")
 	flags.IntVar(&o.perAddress, "per-address", 100, "how many nodes share an IP address")
-	flags.DurationVar(&o.patience, "patience", 10*time.Minute, "how long the nodes may take to get their leases")
+	flags.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long the nodes may take to get their leases")
 	flags.DurationVar(&o.over, "over", 0, "start the nodes at random moments within this time instead of all at once")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -110,7 +110,7 @@ func (m *measurement) run(ctx context.Context) error {
 
 // await waits until every node has a lease, and reports how long it took and how often nodes connected.
 func (m *measurement) await(ctx context.Context, s *server, title string, begin func()) (map[string]string, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, m.patience, fmt.Errorf("not within %v", m.patience))
+	ctx, cancel := context.WithTimeoutCause(ctx, m.timeout, fmt.Errorf("not within %v", m.timeout))
 	defer cancel()
 	start := time.Now()
 	begin()

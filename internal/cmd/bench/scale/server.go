@@ -27,8 +27,8 @@ type server struct {
 	address    string
 }
 
-// startServer starts the server in the data directory of the measurement: the second one finds what the
-// first one left.
+// startServer starts the server in the data directory of the measurement: the second one finds what the first
+// one left.
 func (m *measurement) startServer(ctx context.Context, address string) (*server, error) {
 	program, err := filepath.Abs(m.options.server)
 	if err != nil {
@@ -36,7 +36,7 @@ func (m *measurement) startServer(ctx context.Context, address string) (*server,
 	}
 	ports := fmt.Sprintf("%d-%d", m.firstPort, m.firstPort+m.count+m.count/10)
 	p, err := proc.Place("").Start(m.data, program, "--open", "--max-leases-per-address", "65535", "--listen", address, "--public-host", "127.0.0.1",
-		"--range", ports, "--ipv6=false", "--log-level", "debug", // what the limits of the log leave out is written there
+		"--range", ports, "--ipv6=false", "--log-level", "debug", // lines that the log's limits suppress are written there
 		"--data-dir", filepath.Join(m.data, "server"))
 	if err != nil {
 		return nil, err
