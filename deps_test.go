@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// allowed lists, for each package of this module, the packages of this module that it may import. Layer
-// by layer, from the bottom up: whoever stands in a list has a line of its own above it.
+// allowed lists, for each package of this module, the packages of this module that it may import. Layer by
+// layer, from the bottom up: whoever stands in a list has a line of its own above it.
 var allowed = map[string][]string{
 	"internal/hint": nil,
 	"framing":       nil,

@@ -277,8 +277,8 @@ func TestBadRequests(t *testing.T) {
 	}
 }
 
-// TestBeginningOfID: a node is found by the beginning of its id, as a log shows it, if there is no other one; also a guest
-// that is in no list.
+// TestBeginningOfID: a node is found by the beginning of its id, as a log shows it, if there is no other one;
+// also a guest that is in no list.
 func TestBeginningOfID(t *testing.T) {
 	both(t, func(t *testing.T, operations Operations, core *fakeCore, log *strings.Builder) {
 		id := func(last byte) certs.NodeID { return certs.NodeID{1, 2, 3, 4, 5, 6, 7, 8, 20: last, 31: 1} }

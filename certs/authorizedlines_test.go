@@ -95,7 +95,8 @@ func TestAllowAndDeny(t *testing.T) {
 	wantFiles(t, filepath.Dir(path), "authorized_nodes")
 }
 
-// TestDenyIsNews: whoever is denied by a new line may be here already, on a server that is open or by a secret.
+// TestDenyIsNews: whoever is denied by a new line may be here already, on a server that is open or by a
+// secret.
 func TestDenyIsNews(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
@@ -147,8 +148,8 @@ func TestAddNames(t *testing.T) {
 	}
 }
 
-// TestReadOnceASecond: whoever changes the file again and again, or asks again and again, costs no more than one
-// reading a second; who joins has nothing read again.
+// TestReadOnceASecond: whoever changes the file again and again, or asks again and again, costs no more than
+// one reading a second; who joins has nothing read again.
 func TestReadOnceASecond(t *testing.T) {
 	t.Parallel()
 	ids := newIDs(t, 20)

@@ -189,7 +189,8 @@ func TestWhatIsNoInvitation(t *testing.T) {
 	}
 }
 
-// TestSecretCheck: each cut, each exchanged pair and each wrong character of a secret is noticed, but for one in 65536.
+// TestSecretCheck: each cut, each exchanged pair and each wrong character of a secret is noticed, but for one
+// in 65536.
 func TestSecretCheck(t *testing.T) {
 	t.Parallel()
 	const alphabet = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"

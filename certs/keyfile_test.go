@@ -215,8 +215,7 @@ func TestDirectoryNotWritable(t *testing.T) {
 	}
 }
 
-// A power cut leaves temporary files at worst. They must neither be taken for
-// the key nor be in the way.
+// A power cut leaves temporary files at worst. They must neither be taken for the key nor be in the way.
 func TestPowerCutLeftovers(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()

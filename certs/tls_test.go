@@ -28,8 +28,8 @@ type side struct {
 	err   error
 }
 
-// bufferedPipe is one end of a net.Pipe whose writes do not wait for the reader,
-// since both sides of a failing handshake write at once.
+// bufferedPipe is one end of a net.Pipe whose writes do not wait for the reader, since both sides of a
+// failing handshake write at once.
 type bufferedPipe struct {
 	net.Conn
 	queue chan []byte
@@ -63,8 +63,8 @@ func (p *bufferedPipe) Close() error {
 	return err
 }
 
-// handshake connects the two over a pipe. The server sends one byte after its
-// handshake, so that the node learns, too, when the server refuses it.
+// handshake connects the two over a pipe. The server sends one byte after its handshake, so that the node
+// learns, too, when the server refuses it.
 func handshake(t *testing.T, nodeConfig, serverConfig *tls.Config) (node, server side) {
 	t.Helper()
 	nodeEnd, serverEnd := net.Pipe()

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// TestCommandsAtOnce: commands that work on the files of a stopped server at the same moment lose nothing of each other.
+// TestCommandsAtOnce: commands that work on the files of a stopped server at the same moment lose nothing of
+// each other.
 func TestCommandsAtOnce(t *testing.T) {
 	t.Parallel()
 	n := &tunnel{udp: freePort(t), public: freePort(t), data: t.TempDir()}

@@ -17,8 +17,9 @@ func withFiles(limit int) func(*exec.Cmd) {
 	}
 }
 
-// TestDescriptors: a lease costs one descriptor; a server that has none for one more says which limit that is and how to
-// raise it, to its operator and to the node, and has kept enough to serve the ports that are there.
+// TestDescriptors: a lease costs one descriptor; a server that has none for one more says which limit that is
+// and how to raise it, to its operator and to the node, and has kept enough to serve the ports that are
+// there.
 func TestDescriptors(t *testing.T) {
 	t.Parallel()
 	const files, leases = 160, 72 // 160 - 64 for itself, of which leases may have three quarters

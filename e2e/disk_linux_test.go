@@ -47,8 +47,8 @@ func (d *disk) free() {
 
 const page = 4096
 
-// TestDiskFullAtFirstStart: wherever the first start runs out of space, it says so and what to do, and starts when there
-// is space again.
+// TestDiskFullAtFirstStart: wherever the first start runs out of space, it says so and what to do, and starts
+// when there is space again.
 func TestDiskFullAtFirstStart(t *testing.T) {
 	failed := 0
 	for pages := range 24 {
@@ -110,8 +110,8 @@ func TestDiskFullAtNode(t *testing.T) {
 	}
 }
 
-// TestDiskFullWhileRunning: a node that asks for a port while the disk is full is told so, and has it when there is space
-// again; who has a port is served all the time.
+// TestDiskFullWhileRunning: a node that asks for a port while the disk is full is told so, and has it when
+// there is space again; who has a port is served all the time.
 func TestDiskFullWhileRunning(t *testing.T) {
 	d := newDisk(t, 1<<20)
 	first, err := takePorts(60)

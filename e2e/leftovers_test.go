@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestLeftovers: what a process left in its data directory that was killed before it renamed a temporary file is removed
-// by the next one, of both programs.
+// TestLeftovers: what a process left in its data directory that was killed before it renamed a temporary file
+// is removed by the next one, of both programs.
 func TestLeftovers(t *testing.T) {
 	t.Parallel()
 	leave := func(directory string) (path string) {

@@ -17,8 +17,8 @@ func asNobody(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 }
 
-// TestForeignFiles: a file of another owner in the data directory, as a command of root leaves it, is named with what to do
-// about it, and the server works when that is done.
+// TestForeignFiles: a file of another owner in the data directory, as a command of root leaves it, is named
+// with what to do about it, and the server works when that is done.
 func TestForeignFiles(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give files away")
@@ -73,8 +73,8 @@ func mendAsTold(t *testing.T, text string) {
 	}
 }
 
-// TestForeignList: a list of nodes that root made is named in the log with the command that mends it, and the server goes
-// on when that is done.
+// TestForeignList: a list of nodes that root made is named in the log with the command that mends it, and the
+// server goes on when that is done.
 func TestForeignList(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give files away")

@@ -42,8 +42,8 @@ func TestSignalTwice(t *testing.T) {
 	}
 }
 
-// TestSecondSignal: the first ^C says what it waits for; a second one ends the program at once, and the other side still
-// hears of it.
+// TestSecondSignal: the first ^C says what it waits for; a second one ends the program at once, and the other
+// side still hears of it.
 func TestSecondSignal(t *testing.T) {
 	t.Parallel()
 	for _, program := range []string{"apquic-node", "apquic-server"} {
@@ -90,8 +90,8 @@ func pseudoTerminal(t *testing.T) (person, program *os.File) {
 	return person, program
 }
 
-// TestTerminalClosed: a program that was started on a terminal ends with it, also if its output went elsewhere, and
-// says goodbye.
+// TestTerminalClosed: a program that was started on a terminal ends with it, also if its output went
+// elsewhere, and says goodbye.
 func TestTerminalClosed(t *testing.T) {
 	t.Parallel()
 	n := newTunnel(t)

@@ -18,7 +18,8 @@ import (
 	"time"
 )
 
-// manager plays the part of systemd for one service: it keeps what the service stores, and gives it to the next process.
+// manager plays the part of systemd for one service: it keeps what the service stores, and gives it to the
+// next process.
 type manager struct {
 	t    *testing.T
 	conn *net.UnixConn
@@ -227,8 +228,8 @@ func TestKeptSocketsOfEndedLeases(t *testing.T) {
 	n.echo(t, "works")
 }
 
-// TestPortOfEndedLeaseUnderSystemd: a port whose lease ended while nobody ran is lent at once, although systemd still has its
-// socket for a moment.
+// TestPortOfEndedLeaseUnderSystemd: a port whose lease ended while nobody ran is lent at once, although
+// systemd still has its socket for a moment.
 func TestPortOfEndedLeaseUnderSystemd(t *testing.T) {
 	t.Parallel()
 	m := newManager(t, 400*time.Millisecond)
@@ -250,8 +251,8 @@ func TestPortOfEndedLeaseUnderSystemd(t *testing.T) {
 	n.echo(t, "works")
 }
 
-// TestSocketsWithoutSystemd: sockets that were handed over without a way to speak to systemd are closed: nobody would serve
-// who waits in them.
+// TestSocketsWithoutSystemd: sockets that were handed over without a way to speak to systemd are closed:
+// nobody would serve who waits in them.
 func TestSocketsWithoutSystemd(t *testing.T) {
 	t.Parallel()
 	abandoned, err := net.Listen("tcp", "127.0.0.1:0")
@@ -278,8 +279,8 @@ func TestSocketsWithoutSystemd(t *testing.T) {
 	}
 }
 
-// TestRenameUnderSystemd: a service that is renamed keeps its port, although systemd still has the socket of the former
-// name for a moment.
+// TestRenameUnderSystemd: a service that is renamed keeps its port, although systemd still has the socket of
+// the former name for a moment.
 func TestRenameUnderSystemd(t *testing.T) {
 	t.Parallel()
 	m := newManager(t, 100*time.Millisecond)
@@ -363,8 +364,8 @@ func TestWrongSocketsInStore(t *testing.T) {
 	}
 }
 
-// TestVisitorWhileDraining: also without systemd the public ports stay open until the process ends: who comes is not
-// refused while there is a chance.
+// TestVisitorWhileDraining: also without systemd the public ports stay open until the process ends: who comes
+// is not refused while there is a chance.
 func TestVisitorWhileDraining(t *testing.T) {
 	t.Parallel()
 	n := newTunnel(t)

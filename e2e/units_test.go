@@ -13,7 +13,8 @@ import (
 // somebody is an invitation of a server that need not exist.
 const somebody = "apquic://HZXXs9LTfNQjrDKvvexRhuMk8TTJhYCfrHwaj3jUzuhZ@tunnel.example.com:8090"
 
-// TestUnits: the units in packaging/systemd start programs with flags that these have, and systemd knows every word.
+// TestUnits: the units in packaging/systemd start programs with flags that these have, and systemd knows
+// every word.
 func TestUnits(t *testing.T) {
 	t.Parallel()
 	for name, more := range map[string][]string{
@@ -75,7 +76,8 @@ func value(t *testing.T, unit, key string) string {
 	return lines[0][1]
 }
 
-// verify has systemd read a unit, where it is installed. It complains of keys that it does not know, but succeeds.
+// verify has systemd read a unit, where it is installed. It complains of keys that it does not know, but
+// succeeds.
 func verify(t *testing.T, unit string) {
 	t.Helper()
 	analyze, err := exec.LookPath("systemd-analyze")

@@ -49,7 +49,8 @@ var (
 	abnfRepeat = regexp.MustCompile(`^(\d*)(\*?)(\d*)$`)
 )
 
-// compile makes an expression of a rule that matches the whole of a text. The rules must not refer to themselves.
+// compile makes an expression of a rule that matches the whole of a text. The rules must not refer to
+// themselves.
 func (g grammar) compile(t testing.TB, rule string) *regexp.Regexp {
 	t.Helper()
 	return regexp.MustCompile("^(?:" + g.expression(t, rule) + ")$")
@@ -148,7 +149,8 @@ func with(g grammar, name, text string) grammar {
 	return extended
 }
 
-// originGrammar judges origin addresses as the grammar of the specification does, with what stands in its comments.
+// originGrammar judges origin addresses as the grammar of the specification does, with what stands in its
+// comments.
 func originGrammar(t testing.TB) (valid func(string) bool) {
 	t.Helper()
 	whole, unix := readGrammar(t).compile(t, "origin"), readGrammar(t).compile(t, "unix-origin")
@@ -164,7 +166,8 @@ func originGrammar(t testing.TB) (valid func(string) bool) {
 	}
 }
 
-// TestOriginGrammar: the grammar of the specification says the same as the vectors, which the code is tested with.
+// TestOriginGrammar: the grammar of the specification says the same as the vectors, which the code is tested
+// with.
 func TestOriginGrammar(t *testing.T) {
 	t.Parallel()
 	valid := originGrammar(t)

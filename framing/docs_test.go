@@ -53,7 +53,8 @@ func section(t *testing.T, specification, number string) string {
 	return regexp.MustCompile(`(?m)^##`).Split(rest, 2)[0]
 }
 
-// TestTables: the tables of opcodes, error codes, reasons of Drain and features are those of the code, in both directions.
+// TestTables: the tables of opcodes, error codes, reasons of Drain and features are those of the code, in
+// both directions.
 func TestTables(t *testing.T) {
 	t.Parallel()
 	specification := readSpecification(t)

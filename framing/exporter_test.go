@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// TestExporterVectors computes the exporter as docs/protocol.md section 4 writes it out, for libraries without one.
+// TestExporterVectors computes the exporter as docs/protocol.md section 4 writes it out, for libraries
+// without one.
 func TestExporterVectors(t *testing.T) {
 	t.Parallel()
 	for _, v := range readVectors(t, "exporters.txt") {

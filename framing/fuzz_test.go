@@ -100,8 +100,8 @@ func checkSealedAgain(t *testing.T, sealer *Sealer, all identities, envelope Env
 	}
 }
 
-// FuzzReadStreamHeader: nothing behind the header is touched, and an accepted header says the same when it
-// is encoded again.
+// FuzzReadStreamHeader: nothing behind the header is touched, and an accepted header says the same when it is
+// encoded again.
 func FuzzReadStreamHeader(f *testing.F) {
 	for _, v := range readVectors(f, "stream-headers.txt") {
 		f.Add(append(v.bytes(f, "header"), v.bytes(f, "payload")...))
@@ -161,8 +161,8 @@ func FuzzReadStreamAnswer(f *testing.F) {
 	})
 }
 
-// FuzzParseOrigin: the grammar of the specification accepts the same, and an accepted address has one spelling, which
-// means the same.
+// FuzzParseOrigin: the grammar of the specification accepts the same, and an accepted address has one
+// spelling, which means the same.
 func FuzzParseOrigin(f *testing.F) {
 	for _, v := range readVectors(f, "origins.txt") {
 		f.Add(v.text(f, "origin"))

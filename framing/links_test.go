@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// TestLinks: what the documents link to is there, and a link that is a number leads to the section of that number.
+// TestLinks: what the documents link to is there, and a link that is a number leads to the section of that
+// number.
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	var files []string

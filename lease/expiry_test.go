@@ -64,8 +64,7 @@ func TestRunSleeps(t *testing.T) {
 	})
 }
 
-// TestExpiryRacesGrant: at the very moment of expiry the owner is back, or too late;
-// nothing between.
+// TestExpiryRacesGrant: at the very moment of expiry the owner is back, or too late; nothing between.
 func TestExpiryRacesGrant(t *testing.T) {
 	t.Parallel()
 	for range 50 {
@@ -175,8 +174,8 @@ func TestRestartWritesLittle(t *testing.T) {
 	}
 }
 
-// TestClockJump: HeldUntil goes by the monotonic clock. It runs outside of synctest,
-// whose clock has no monotonic reading.
+// TestClockJump: HeldUntil goes by the monotonic clock. It runs outside of synctest, whose clock has no
+// monotonic reading.
 func TestClockJump(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

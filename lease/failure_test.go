@@ -203,8 +203,8 @@ func TestLoadWhileWritesFail(t *testing.T) {
 	})
 }
 
-// TestCrashAtEveryStep kills the server at each access to the store, before and
-// after, and starts it again: who was told a port has it.
+// TestCrashAtEveryStep kills the server at each access to the store, before and after, and starts it again:
+// who was told a port has it.
 func TestCrashAtEveryStep(t *testing.T) {
 	t.Parallel()
 	for step := range 14 {

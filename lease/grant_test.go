@@ -328,8 +328,8 @@ func TestGrantConcurrently(t *testing.T) {
 	}
 }
 
-// TestLeasesDoesNotWait: neither for the disk nor for the binder; and a context ends
-// the wait for a store that hangs.
+// TestLeasesDoesNotWait: neither for the disk nor for the binder; and a context ends the wait for a store
+// that hangs.
 func TestLeasesDoesNotWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 	"apquic/lease/leasetest"
 )
 
-// TestPortsOfOthersComeLast: whoever is new gets what nobody had, then what was given
-// up longest ago, then what lapsed longest ago; also after a restart.
+// TestPortsOfOthersComeLast: whoever is new gets what nobody had, then what was given up longest ago, then
+// what lapsed longest ago; also after a restart.
 func TestPortsOfOthersComeLast(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -52,8 +52,8 @@ func (w *world) pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// TestHoldNode: the ports of a node that was sent away are nobody's for 30 days,
-// whatever is restarted, and closed.
+// TestHoldNode: the ports of a node that was sent away are nobody's for 30 days, whatever is restarted, and
+// closed.
 func TestHoldNode(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -15,8 +15,8 @@ import (
 	"apquic/lease/leasetest"
 )
 
-// TestSimulation does random things to a Lessor while its store, its ports and its
-// process fail at random, and compares it with a model after each of them.
+// TestSimulation does random things to a Lessor while its store, its ports and its process fail at random,
+// and compares it with a model after each of them.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	const seeds, steps = 8, 2500
@@ -43,14 +43,13 @@ type expected struct {
 	attached bool
 	since    time.Time // of the last sign of its owner: never expired before since + hold
 	floor    time.Time // of HoldNode: nor before this
-	// unsure: the last write failed. Until the store works again, a crash may bring
-	// back no lease, this one, or one at the ports that it was to move to.
+	// unsure: the last write failed. Until the store works again, a crash may bring back no lease, this one,
+	// or one at the ports that it was to move to.
 	unsure bool
 	maybe  []uint16
 }
 
-// given says when a port was given up last: between two times. A port of which that is
-// not known has vague.
+// given says when a port was given up last: between two times. A port of which that is not known has vague.
 type given struct {
 	first, last time.Time
 	vague       bool
@@ -72,8 +71,8 @@ const (
 	simulatedNodes    = 6
 	simulatedServices = 4
 	simulatedMax      = 3
-	// blind is how long a port may be passed over after it could not be had: when it
-	// was refused, or when a failed grant left a record at it.
+	// blind is how long a port may be passed over after it could not be had: when it was refused, or when a
+	// failed grant left a record at it.
 	blind = time.Minute
 )
 
@@ -212,8 +211,8 @@ func (s *simulation) gaveUp(port uint16, since time.Time) {
 	s.given[port] = given{first: since, last: time.Now(), vague: s.broken}
 }
 
-// checkTakenOver: whose port it was has another name now, or has been away for
-// longest of all and there is no other port.
+// checkTakenOver: whose port it was has another name now, or has been away for longest of all and there is no
+// other port.
 func (s *simulation) checkTakenOver(r lease.Request, from lease.Lease, m *expected, before map[uint16]lease.Lease) {
 	if mayRename(r, from, m) {
 		s.done["renamed"]++
@@ -269,8 +268,7 @@ func (s *simulation) checkGrant(r lease.Request, g lease.Grant, m *expected, bef
 	}
 }
 
-// checkPassedOver: each port that would have been better than got (0: each) had a
-// reason not to be given.
+// checkPassedOver: each port that would have been better than got (0: each) had a reason not to be given.
 func (s *simulation) checkPassedOver(key lease.Key, before map[uint16]lease.Lease, got uint16) {
 	for port := range s.config.Ports.All() {
 		if _, owned := before[port]; !owned && port != got && !s.excused(port) && (got == 0 || s.better(port, got)) {
@@ -301,8 +299,8 @@ func (s *simulation) refusedNow(port uint16) bool {
 	return s.ports.refused[port].Equal(time.Now())
 }
 
-// excused: the port could not be had a moment ago, or the store may have a record
-// there that no lease belongs to.
+// excused: the port could not be had a moment ago, or the store may have a record there that no lease belongs
+// to.
 func (s *simulation) excused(port uint16) bool {
 	s.ports.mu.Lock()
 	defer s.ports.mu.Unlock()
@@ -340,8 +338,7 @@ func (s *simulation) ofNode(r lease.Request) (attached int, held []lease.Lease) 
 	return attached, held
 }
 
-// evicted: only the oldest held leases of the node itself may have gone, and only
-// as many as were too many.
+// evicted: only the oldest held leases of the node itself may have gone, and only as many as were too many.
 func (s *simulation) evicted(r lease.Request, attached int, held []lease.Lease) {
 	now := s.leases()
 	if s.model[r.Key] != nil {
@@ -476,8 +473,7 @@ func (s *simulation) repairStore() {
 	s.wantStored(portsOf(s.lessor.Leases())...)
 }
 
-// doCrash loses all memory at once, and compares what comes back with what the
-// owners were told.
+// doCrash loses all memory at once, and compares what comes back with what the owners were told.
 func (s *simulation) doCrash() {
 	s.did("crash")
 	s.done["crashed"]++
@@ -583,8 +579,7 @@ func (s *simulation) check() {
 	s.checkStore(keys)
 }
 
-// checkStore: what is in memory and not in doubt is stored as it is; and no other
-// key has its port there.
+// checkStore: what is in memory and not in doubt is stored as it is; and no other key has its port there.
 func (s *simulation) checkStore(keys map[lease.Key]lease.Lease) {
 	stored, err := s.store.Store.List(s.t.Context())
 	if err != nil {

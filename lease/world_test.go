@@ -17,8 +17,7 @@ import (
 
 var errBroken = errors.New("the disk is broken")
 
-// faultyStore is a store whose writes fail when the test says so: before they
-// happened, or after.
+// faultyStore is a store whose writes fail when the test says so: before they happened, or after.
 type faultyStore struct {
 	lease.Store
 
@@ -106,8 +105,8 @@ func (s *faultyStore) count() int {
 	return s.writes
 }
 
-// ports is a Binder that keeps to the rules of a machine and complains when the
-// Lessor breaks those of the interface.
+// ports is a Binder that keeps to the rules of a machine and complains when the Lessor breaks those of the
+// interface.
 type ports struct {
 	t *testing.T
 

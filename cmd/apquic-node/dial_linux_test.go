@@ -11,7 +11,8 @@ import (
 	"apquic/quicproxy/node"
 )
 
-// deaf is the address of a listener that answers no SYN, as behind a firewall that drops them: its queue is full.
+// deaf is the address of a listener that answers no SYN, as behind a firewall that drops them: its queue is
+// full.
 func deaf(t *testing.T) string {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
@@ -42,7 +43,8 @@ func deaf(t *testing.T) string {
 	return ""
 }
 
-// TestDialPublic: what a visitor would meet at each public address is told, all at once, and only what is known.
+// TestDialPublic: what a visitor would meet at each public address is told, all at once, and only what is
+// known.
 func TestDialPublic(t *testing.T) {
 	t.Parallel()
 	open, err := net.Listen("tcp", "127.0.0.1:0")

@@ -10,8 +10,8 @@ import (
 	"apquic/quicproxy/node"
 )
 
-// TestMembership: what is given, and what is kept of a server, decide where the node connects, whom it believes, and
-// whether it may show its secret.
+// TestMembership: what is given, and what is kept of a server, decide where the node connects, whom it
+// believes, and whether it may show its secret.
 func TestMembership(t *testing.T) {
 	t.Parallel()
 	old, present, next, other := certs.NodeID{1}, certs.NodeID{2}, certs.NodeID{3}, certs.NodeID{4}
@@ -105,7 +105,8 @@ func TestServerCannotWearOutDisk(t *testing.T) {
 	}
 }
 
-// TestNoMembership: without a server there is nothing to connect to, which is the settings' mistake to report.
+// TestNoMembership: without a server there is nothing to connect to, which is the settings' mistake to
+// report.
 func TestNoMembership(t *testing.T) {
 	t.Parallel()
 	config := settings.Node{DataDir: t.TempDir()}

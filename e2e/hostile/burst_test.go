@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Many readers who come at once and never read have the programs grow by no more than the smallest budget and a fifth, beyond
-// what as many connections cost that are idle.
+// Many readers who come at once and never read have the programs grow by no more than the smallest budget and
+// a fifth, beyond what as many connections cost that are idle.
 func TestFirstBurst(t *testing.T) {
 	const readers, budget = 300, 16e6
 	server, invitation := startServer(t, "--memory", "16MB")

@@ -16,8 +16,8 @@ import (
 	"github.com/quic-go/quic-go/quicvarint"
 )
 
-// initials makes Initial packets by hand (RFC 9001 section 5.2): their keys are derived from the connection id, which
-// the client chooses, so that anybody can make them.
+// initials makes Initial packets by hand (RFC 9001 section 5.2): their keys are derived from the connection
+// id, which the client chooses, so that anybody can make them.
 type initials struct {
 	id         []byte
 	token      []byte // of a Retry; nil: there was none
@@ -83,7 +83,8 @@ func (i *initials) packet(frames []byte) []byte {
 	return b
 }
 
-// crumbs are CRYPTO frames of one byte each, from offset on, as many as fit into a packet. What follows offset.
+// crumbs are CRYPTO frames of one byte each, from offset on, as many as fit into a packet. What follows
+// offset.
 func crumbs(offset uint64) (frames []byte, next uint64) {
 	for len(frames) < 1400-7-60 {
 		frames = append(frames, 0x06)
@@ -94,7 +95,8 @@ func crumbs(offset uint64) (frames []byte, next uint64) {
 	return frames, offset
 }
 
-// clientHello is the beginning of a handshake with crypto/tls, which can be sent from any address, to any connection id.
+// clientHello is the beginning of a handshake with crypto/tls, which can be sent from any address, to any
+// connection id.
 func clientHello(t *testing.T, config *tls.Config) []byte {
 	t.Helper()
 	conn := tls.QUICClient(&tls.QUICConfig{TLSConfig: config})

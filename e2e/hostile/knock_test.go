@@ -59,8 +59,8 @@ func serverAddress(t *testing.T, invitation certs.Invitation) net.Addr {
 	return to
 }
 
-// tryDial makes a handshake over what wrap makes of a socket, and leaves the connection open; nil: the server did not
-// want one more.
+// tryDial makes a handshake over what wrap makes of a socket, and leaves the connection open; nil: the server
+// did not want one more.
 func tryDial(t *testing.T, invitation certs.Invitation, wrap func(net.PacketConn) net.PacketConn) *quic.Conn {
 	t.Helper()
 	conn, end := dialOver(t, invitation, wrap(knockingSocket(t, invitation)), serverAddress(t, invitation))

@@ -126,8 +126,8 @@ func (p *peer) ownService(name string) string {
 	}
 }
 
-// A node that reads all at once and says every two seconds that it has one byte more has the server keep no more than
-// the budget.
+// A node that reads all at once and says every two seconds that it has one byte more has the server keep no
+// more than the budget.
 func TestNodeThatTrickles(t *testing.T) {
 	server, invitation := startServer(t, "--memory", budgetFlag)
 	p := join(t, invitation, newKey(t), &framing.Hello{Instance: 7, Features: []uint32{uint32(framing.FeatureMovingRelays)}})
@@ -181,8 +181,8 @@ func TestNodeThatTrickles(t *testing.T) {
 	checkMemory(t, stop, func() int64 { return 0 })
 }
 
-// A node that sends small pieces to clients who do not read, which take eleven times their size, costs the server no
-// more than the budget.
+// A node that sends small pieces to clients who do not read, which take eleven times their size, costs the
+// server no more than the budget.
 func TestNodeThatSendsPieces(t *testing.T) {
 	smallSocketBuffers(t)
 	server, invitation := startServer(t, "--memory", budgetFlag)

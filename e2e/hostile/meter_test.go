@@ -78,7 +78,8 @@ func number(t *testing.T, digits []byte) int64 {
 	return n
 }
 
-// watch follows the memory of a program until stop is called, which returns the most that it saw above before.
+// watch follows the memory of a program until stop is called, which returns the most that it saw above
+// before.
 func (p *program) watch(before cost) (stop func() int64) {
 	ended, most := make(chan struct{}), make(chan int64)
 	go func() {

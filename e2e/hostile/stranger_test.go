@@ -17,7 +17,8 @@ import (
 // strangersMemory is what all strangers together may cost a server, resident.
 const strangersMemory = 64 << 20
 
-// attack runs hostile against a server that has a good node, and checks what it cost and that the node was served.
+// attack runs hostile against a server that has a good node, and checks what it cost and that the node was
+// served.
 func attack(t *testing.T, hostile func(server *program, invitation certs.Invitation)) {
 	t.Helper()
 	server, invitation := startServer(t)
@@ -35,8 +36,8 @@ func attack(t *testing.T, hostile func(server *program, invitation certs.Invitat
 	neighbour.wasServed(50*time.Millisecond, 5*time.Second)
 }
 
-// Strangers that know the server's id open streams that a stranger has no use for, in frames of the least size for
-// which QUIC keeps a packet's buffer.
+// Strangers that know the server's id open streams that a stranger has no use for, in frames of the least
+// size for which QUIC keeps a packet's buffer.
 func TestStrangersWithStreams(t *testing.T) {
 	attack(t, func(_ *program, invitation certs.Invitation) {
 		var strangers sync.WaitGroup
@@ -88,7 +89,8 @@ func (d *deafSocket) ReadFrom(b []byte) (int, net.Addr, error) {
 	}
 }
 
-// Strangers send their control stream without its beginning, so that nothing of it can be read, in small frames.
+// Strangers send their control stream without its beginning, so that nothing of it can be read, in small
+// frames.
 func TestStrangersWithoutBeginning(t *testing.T) {
 	attack(t, func(_ *program, invitation certs.Invitation) {
 		var strangers sync.WaitGroup

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestFirewallInFrontOfServer: the node is connected, and its owner sees why there are no visitors: the server's firewall
-// drops, or refuses, what comes to the lent ports.
+// TestFirewallInFrontOfServer: the node is connected, and its owner sees why there are no visitors: the
+// server's firewall drops, or refuses, what comes to the lent ports.
 func TestFirewallInFrontOfServer(t *testing.T) {
 	t.Parallel()
 	w := newTunnel(t)

@@ -11,8 +11,8 @@ var limits = map[string]map[kind]time.Duration{
 	"rebind": {idle: keepalive + 2*time.Second, echo: ms(1500), download: ms(1500), upload: ms(1500)},
 	// Home has another address, another route, another interface.
 	"address": {idle: keepalive + 2*time.Second, echo: ms(1500), download: ms(1500), upload: ms(1500)},
-	// Two changes, one in the other: an upload, whose window is full, waits for QUIC's timer to answer the challenge
-	// of the new path.
+	// Two changes, one in the other: an upload, whose window is full, waits for QUIC's timer to answer the
+	// challenge of the new path.
 	"flap":      {idle: keepalive + 2*time.Second, echo: ms(1500), download: ms(1500), upload: ms(3000)},
 	"route":     {idle: keepalive + 2*time.Second, echo: ms(1500), download: ms(1500), upload: ms(1500)},
 	"interface": {idle: keepalive + 2*time.Second, echo: ms(1500), download: ms(1500), upload: ms(1500)},
@@ -20,8 +20,8 @@ var limits = map[string]map[kind]time.Duration{
 	"5s outage":   {idle: ms(1500), echo: ms(1500), download: ms(1500), upload: ms(1500)},
 	"20s outage":  {idle: ms(1500), echo: ms(1500), download: ms(1500), upload: ms(1500)},
 	"1m0s outage": {idle: ms(1500), echo: ms(1500), download: ms(1500), upload: ms(1500)},
-	// The node may have asked just before the link came back, and asks again within 1.6 s; or it paused for up to a
-	// second. Then a handshake and half a second for the machine.
+	// The node may have asked just before the link came back, and asks again within 1.6 s; or it paused for
+	// up to a second. Then a handshake and half a second for the machine.
 	"lost connection": {idle: ms(3000), echo: ms(3000), download: ms(3000), upload: ms(3000)},
 	// Until a new visitor is served, from when the new server listens, with such a relay on the old one.
 	"restart after 1s": {idle: ms(2500), echo: ms(2500)},

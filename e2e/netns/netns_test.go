@@ -1,9 +1,9 @@
 //go:build linux
 
-// Package netns tests what happens to relays when the network under them changes: a home behind a NAT, a
-// slow link and a public server, each a network namespace of this machine, with the real programs, sockets
-// and kernel between them. The NAT forgets its mappings, home gets another address or another uplink, the
-// link is cut, the server is killed.
+// Package netns tests what happens to relays when the network under them changes: a home behind a NAT, a slow
+// link and a public server, each a network namespace of this machine, with the real programs, sockets and
+// kernel between them. The NAT forgets its mappings, home gets another address or another uplink, the link is
+// cut, the server is killed.
 //
 // The tests need root and a few programs, so they are skipped unless make test-net runs them. They touch
 // nothing outside of their own namespaces and leave none behind; they must not depend on each other, since

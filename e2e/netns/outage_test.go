@@ -27,7 +27,8 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// TestLostConnection cuts the link until both sides have given their connection up: the next one carries the relays on.
+// TestLostConnection cuts the link until both sides have given their connection up: the next one carries the
+// relays on.
 func TestLostConnection(t *testing.T) {
 	for traffic, kinds := range everything {
 		t.Run(traffic, func(t *testing.T) {
@@ -45,7 +46,8 @@ func TestLostConnection(t *testing.T) {
 	}
 }
 
-// cut cuts the link for a while and returns, for each relay, how long after the end of that something arrived.
+// cut cuts the link for a while and returns, for each relay, how long after the end of that something
+// arrived.
 func (w *tunnel) cut(outage time.Duration, relays []*relay) map[kind]time.Duration {
 	w.t.Helper()
 	w.uplinks[0].link.set("down")

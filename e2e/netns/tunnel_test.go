@@ -49,8 +49,8 @@ func (w *tunnel) startServer() {
 	w.server = start(w.public, "the server", "apquic-server", w.serverArgs...)
 }
 
-// connected is what the server logs of a connection that is no lane: those come and go with the losses of a link, and
-// a busy machine loses packets.
+// connected is what the server logs of a connection that is no lane: those come and go with the losses of a
+// link, and a busy machine loses packets.
 var connected = regexp.MustCompile(`(?m) msg="node connected".* version=("[^"]*"|\S+)( joined=true)?$`)
 
 // checkOneConnection fails the test if the node has made a connection to the server more than once.
@@ -81,8 +81,8 @@ func (w *tunnel) visit(limit time.Duration) (visitor, home *net.TCPConn, err err
 	return visitor, home, nil
 }
 
-// service is the listener at home. Each connection begins with a number that the visitor chose, by which
-// the test finds the two ends that belong together.
+// service is the listener at home. Each connection begins with a number that the visitor chose, by which the
+// test finds the two ends that belong together.
 type service struct {
 	listener net.Listener
 	work     sync.WaitGroup

@@ -6,8 +6,8 @@ import (
 	"log/slog"
 )
 
-// Logger returns a logger that writes to w from a level on (debug, info, warn or
-// error) in a format (text or json).
+// Logger returns a logger that writes to w from a level on (debug, info, warn or error) in a format (text or
+// json).
 func Logger(w io.Writer, level, format string) (*slog.Logger, error) {
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 	from, ok := levels[level]

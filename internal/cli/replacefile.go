@@ -6,9 +6,9 @@ import (
 	"path/filepath"
 )
 
-// ReplaceFile writes a file that may be lost, for its owner alone: whoever reads it finds the old content or the
-// new one, but nothing is synced. Its temporary file has a name that nobody can know before, so that nobody can have
-// laid a link there. Secrets are written by package certs.
+// ReplaceFile writes a file that may be lost, for its owner alone: whoever reads it finds the old content or
+// the new one, but nothing is synced. Its temporary file has a name that nobody can know before, so that
+// nobody can have laid a link there. Secrets are written by package certs.
 func ReplaceFile(path string, data []byte) error {
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp-*") // O_EXCL, mode 0600
 	if err != nil {

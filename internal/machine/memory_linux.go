@@ -17,7 +17,8 @@ func physicalMemory() int64 {
 	return int64(info.Totalram) * int64(info.Unit)
 }
 
-// containerLimit is the smallest memory.max of the control groups (version 2) that the process is in; 0: none.
+// containerLimit is the smallest memory.max of the control groups (version 2) that the process is in; 0:
+// none.
 func containerLimit() int64 { return groupLimit("/proc/self/cgroup", "/sys/fs/cgroup") }
 
 func groupLimit(membership, root string) (limit int64) {

@@ -3,8 +3,8 @@ package machine
 const (
 	// defaultMemoryShare is the part of the machine's memory that is the budget by default.
 	defaultMemoryShare = 8
-	// Relays leave some descriptors alone: for sockets of the session, public listeners, the files. It is a part
-	// of what there is and at least so many.
+	// Relays leave some descriptors alone: for sockets of the session, public listeners, the files. It is a
+	// part of what there is and at least so many.
 	descriptorReserve, minDescriptorReserve = 16, 64
 )
 

@@ -15,7 +15,8 @@ const docsFile = "../../docs/config.md"
 
 var update = flag.Bool("update", false, "write the tables of docs/config.md from the rows")
 
-// TestDocTables: the tables of the plain forms are what the rows say. -update, or make generate, makes them so.
+// TestDocTables: the tables of the plain forms are what the rows say. -update, or make generate, makes them
+// so.
 func TestDocTables(t *testing.T) {
 	before := readDocs(t)
 	after := before

@@ -41,7 +41,8 @@ func readTestdata(t testing.TB, path string) []byte {
 	return data
 }
 
-// wantMistakes checks that err has exactly these mistakes: each begins with its first part and contains the others.
+// wantMistakes checks that err has exactly these mistakes: each begins with its first part and contains the
+// others.
 func wantMistakes(t *testing.T, err error, want ...[]string) {
 	t.Helper()
 	mistakes, ok := errors.AsType[Errors](err)

@@ -46,8 +46,8 @@ func kettleProgram() *cli.Program[kettle] {
 	}
 }
 
-// TestOneRow adds a setting: its row is enough for its flag, variable and key, for what is said of mistakes in each of them,
-// for the help, the description and the documentation.
+// TestOneRow adds a setting: its row is enough for its flag, variable and key, for what is said of mistakes
+// in each of them, for the help, the description and the documentation.
 func TestOneRow(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, test := range []struct {

@@ -89,8 +89,9 @@ func transport(t testing.TB, c net.PacketConn) *quic.Transport {
 	return transport
 }
 
-// stream opens a stream from one end to the other. A byte there and back shows that the handshake is confirmed
-// on both sides; before, a client whose path is lost does not repeat what it has sent (RFC 9002 section 6.2.1).
+// stream opens a stream from one end to the other. A byte there and back shows that the handshake is
+// confirmed on both sides; before, a client whose path is lost does not repeat what it has sent (RFC 9002
+// section 6.2.1).
 func stream(t testing.TB, from, to *quic.Conn) (a, b *quic.Stream) {
 	t.Helper()
 	a, err := from.OpenStream()
@@ -133,7 +134,8 @@ func check(t testing.TB, err error) {
 	}
 }
 
-// answer has the peer send something to the newest socket of c, which stays open from then on when it is replaced.
+// answer has the peer send something to the newest socket of c, which stays open from then on when it is
+// replaced.
 func answer(t testing.TB, c *Conn, peer net.PacketConn, to net.Addr) {
 	t.Helper()
 	send(t, peer, "answer", to)

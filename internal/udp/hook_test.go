@@ -11,8 +11,8 @@ import (
 	"golang.org/x/net/ipv4"
 )
 
-// TestHook: datagrams that are not passed on vanish, in each way that quic-go reads, and what is to go before a datagram
-// does.
+// TestHook: datagrams that are not passed on vanish, in each way that quic-go reads, and what is to go before
+// a datagram does.
 func TestHook(t *testing.T) {
 	t.Parallel()
 	read := func(c net.PacketConn) (string, error) {
@@ -84,7 +84,8 @@ func (b *batches) ReadBatch(ms []ipv4.Message, _ int) (int, error) {
 	return n, nil
 }
 
-// TestHookBatch: what stays of a batch stands in the first places, each in the buffer that belongs to its place.
+// TestHookBatch: what stays of a batch stands in the first places, each in the buffer that belongs to its
+// place.
 func TestHookBatch(t *testing.T) {
 	t.Parallel()
 	h := &hookedSystem{

@@ -233,9 +233,8 @@ func TestForeignFile(t *testing.T) {
 	}
 }
 
-// TestBrokenFile: a file that was cut off, or lost a page, gives an error or all that
-// was written, and no crash. (Wrong bytes within a page are beyond bbolt, which has
-// no checksum there.)
+// TestBrokenFile: a file that was cut off, or lost a page, gives an error or all that was written, and no
+// crash. (Wrong bytes within a page are beyond bbolt, which has no checksum there.)
 func TestBrokenFile(t *testing.T) {
 	t.Parallel()
 	path := newPath(t)

@@ -1,5 +1,5 @@
-// Importer is a program of another module: a server, a node that offers an echo service, and one client of it.
-// .ci/importable builds and runs it against a copy of this module under a path of its own.
+// Importer is a program of another module: a server, a node that offers an echo service, and one client of
+// it. .ci/importable builds and runs it against a copy of this module under a path of its own.
 package main
 
 import (

@@ -79,7 +79,8 @@ func (h *home) send() (moved bool) {
 	return h.seen != h.address()
 }
 
-// keepalive has one sent and answered. The answer may be older than what the server finds out by the question.
+// keepalive has one sent and answered. The answer may be older than what the server finds out by the
+// question.
 func (h *home) keepalive() {
 	switch moved := h.send(); {
 	case h.cut:

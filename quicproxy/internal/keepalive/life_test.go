@@ -105,8 +105,8 @@ func TestShrinks(t *testing.T) {
 	}
 }
 
-// TestDistrusts: after an outage what was learned is proven again before it is used. Here the NAT is another one behind the
-// same address.
+// TestDistrusts: after an outage what was learned is proven again before it is used. Here the NAT is another
+// one behind the same address.
 func TestDistrusts(t *testing.T) {
 	t.Parallel()
 	h := newHome(0)

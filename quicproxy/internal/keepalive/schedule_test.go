@@ -101,7 +101,8 @@ func TestFixed(t *testing.T) {
 	}
 }
 
-// TestTries: one connection tries at a time, a change of its path makes the outcome void, and who waits hears of changes.
+// TestTries: one connection tries at a time, a change of its path makes the outcome void, and who waits hears
+// of changes.
 func TestTries(t *testing.T) {
 	t.Parallel()
 	h := newHome(0)

@@ -59,7 +59,8 @@ func TestDoor(t *testing.T) {
 	}
 }
 
-// TestDoorIsBounded: whoever knocks from everywhere takes a bounded amount of memory, and cannot keep others out.
+// TestDoorIsBounded: whoever knocks from everywhere takes a bounded amount of memory, and cannot keep others
+// out.
 func TestDoorIsBounded(t *testing.T) {
 	t.Parallel()
 	d, now := NewDoor(), begin

@@ -20,7 +20,8 @@ func limitedLog(level slog.Level) (*slog.Logger, *Log, *strings.Builder) {
 
 func lines(b *strings.Builder) int { return strings.Count(b.String(), "\n") }
 
-// TestLogFlood: who is refused for a new reason each time fills no log, and a summary says how much there was.
+// TestLogFlood: who is refused for a new reason each time fills no log, and a summary says how much there
+// was.
 func TestLogFlood(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -59,8 +60,8 @@ func TestLogNumbers(t *testing.T) {
 	}
 }
 
-// TestLogNews: a warning is told again when something has happened to its subject since, or after a while; an event
-// each time.
+// TestLogNews: a warning is told again when something has happened to its subject since, or after a while; an
+// event each time.
 func TestLogNews(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -121,8 +122,8 @@ func TestLogStrangers(t *testing.T) {
 	})
 }
 
-// TestLogAudit: no flood of other lines, nor of audit lines that somebody else causes, leaves out an audit line; but each
-// cause has a bound.
+// TestLogAudit: no flood of other lines, nor of audit lines that somebody else causes, leaves out an audit
+// line; but each cause has a bound.
 func TestLogAudit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -45,8 +45,8 @@ func wantShare(t *testing.T, what string, h *Holding, want int) {
 	}
 }
 
-// TestRoom: while there is room all may have it. When it is short each account has its share, and each holding its share of
-// that.
+// TestRoom: while there is room all may have it. When it is short each account has its share, and each
+// holding its share of that.
 func TestRoom(t *testing.T) {
 	t.Parallel()
 	m := NewMemory(1 << 20)
@@ -201,7 +201,8 @@ func TestExcessOfAccounts(t *testing.T) {
 	})
 }
 
-// TestTrickle: a byte that leaves and another one that comes change nothing; when all bytes are others, they are young.
+// TestTrickle: a byte that leaves and another one that comes change nothing; when all bytes are others, they
+// are young.
 func TestTrickle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -319,8 +320,9 @@ func check(t *testing.T, m *Memory, accounts []*Account, held map[*Holding]int) 
 	}
 }
 
-// TestRoomOfMany: where shares are less than what is worth to be read, who has nothing may read all the same. So the
-// budget is exceeded, and somebody who has more has to go: else all who hold something could wait for ever.
+// TestRoomOfMany: where shares are less than what is worth to be read, who has nothing may read all the same.
+// So the budget is exceeded, and somebody who has more has to go: else all who hold something could wait for
+// ever.
 func TestRoomOfMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 64 << 10

@@ -70,7 +70,8 @@ func TestExcessOfNetwork(t *testing.T) {
 	})
 }
 
-// TestGroups: the weights are sums of what is active, and the shares of all who are active are no more than the budget.
+// TestGroups: the weights are sums of what is active, and the shares of all who are active are no more than
+// the budget.
 func TestGroups(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {

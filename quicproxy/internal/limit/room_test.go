@@ -10,8 +10,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// TestNetworkMakesRoom: where somebody greedy has the addresses of a whole network, his connections make room, and those of
-// a browser, which has more than one from a single address, do not. A neighbour in the same network is not greedy.
+// TestNetworkMakesRoom: where somebody greedy has the addresses of a whole network, his connections make
+// room, and those of a browser, which has more than one from a single address, do not. A neighbour in the
+// same network is not greedy.
 func TestNetworkMakesRoom(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -56,7 +57,8 @@ func TestNetworkMakesRoom(t *testing.T) {
 	}
 }
 
-// TestLargestOfNetwork: in the largest network the largest address goes first, not its neighbours who were idle for longer.
+// TestLargestOfNetwork: in the largest network the largest address goes first, not its neighbours who were
+// idle for longer.
 func TestLargestOfNetwork(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -117,8 +119,8 @@ func (c *crowd) fromAll(service Service, address string) {
 	}
 }
 
-// TestNobodyGoesInVain: whoever is refused takes no place away. Two limits are reached, and at one of them nobody makes
-// room.
+// TestNobodyGoesInVain: whoever is refused takes no place away. Two limits are reached, and at one of them
+// nobody makes room.
 func TestNobodyGoesInVain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

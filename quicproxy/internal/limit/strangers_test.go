@@ -118,7 +118,8 @@ func TestKnownAddresses(t *testing.T) {
 	}
 }
 
-// TestOldestMakesRoom: who has been there for long without Hello goes when somebody else comes, but nobody at once.
+// TestOldestMakesRoom: who has been there for long without Hello goes when somebody else comes, but nobody at
+// once.
 func TestOldestMakesRoom(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
@@ -143,7 +144,8 @@ func TestOldestMakesRoom(t *testing.T) {
 	}
 }
 
-// TestVillage: 600 nodes behind one NAT come back at once, are admitted within 200 ms each, and try again every 300 ms.
+// TestVillage: 600 nodes behind one NAT come back at once, are admitted within 200 ms each, and try again
+// every 300 ms.
 func TestVillage(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
@@ -190,7 +192,8 @@ func TestPlaceIsWhole(t *testing.T) {
 	}
 }
 
-// TestDatagramsBeforePlace: who found no place, or was sent a Retry, has used up nothing of what a handshake may send.
+// TestDatagramsBeforePlace: who found no place, or was sent a Retry, has used up nothing of what a handshake
+// may send.
 func TestDatagramsBeforePlace(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
@@ -261,8 +264,8 @@ func TestDatagrams(t *testing.T) {
 	}
 }
 
-// TestOneStranger: whatever somebody sends until they are admitted, the account says what QUIC may keep of it, and there
-// is a bound. What a node sends always has room.
+// TestOneStranger: whatever somebody sends until they are admitted, the account says what QUIC may keep of
+// it, and there is a bound. What a node sends always has room.
 func TestOneStranger(t *testing.T) {
 	t.Parallel()
 	const most = connectionCost + maxKept
@@ -329,8 +332,8 @@ func begun(t *testing.T, w *town, from netip.AddrPort, first Datagram) *Handshak
 	return h
 }
 
-// TestForgedAddresses: datagrams that begin no connection cost nothing on the account, and a bounded number is
-// remembered.
+// TestForgedAddresses: datagrams that begin no connection cost nothing on the account, and a bounded number
+// is remembered.
 func TestForgedAddresses(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
@@ -368,8 +371,8 @@ func TestAddressRate(t *testing.T) {
 	}
 }
 
-// TestHandshakeOfAnotherFlow: QUIC tells of an address only, not of which of its flows has become a connection. Whoever
-// begins with a packet that leads to none must not have the next one for nothing.
+// TestHandshakeOfAnotherFlow: QUIC tells of an address only, not of which of its flows has become a
+// connection. Whoever begins with a packet that leads to none must not have the next one for nothing.
 func TestHandshakeOfAnotherFlow(t *testing.T) {
 	w := newTown(t)
 	address := netip.MustParseAddrPort("192.0.2.1:1")

@@ -74,7 +74,7 @@ func readMemory(pid int) (int64, error) {
 	return parseKilobytes(status, "VmRSS:")
 }
 
-// parseKilobytes finds the line "KEY  123 kB" and returns its bytes.
+// parseKilobytes finds the line "KEY 123 kB" and returns its bytes.
 func parseKilobytes(text []byte, key string) (int64, error) {
 	for line := range bytes.Lines(text) {
 		fields := bytes.Fields(line)
