@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestDecisions: the files in docs/decisions are numbered without a gap, have the same parts, stand in the
-// list with their titles, and name only tests that exist.
+// TestDecisions: the files in docs/decisions are numbered without gaps, have the same parts, are in the list
+// with their titles, and name only existing tests.
 func TestDecisions(t *testing.T) {
 	files, err := filepath.Glob("docs/decisions/[0-9]*.md")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package apquic_test keeps the picture of docs/architecture.md true: who may import whom, and what the
-// library and the node must not carry with them.
+// Package apquic_test keeps docs/architecture.md true: which package may import which, and what the library
+// and the node must not link.
 package apquic_test
 
 import (
@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// allowed lists, for each package of this module, the packages of this module that it may import. Layer by
-// layer, from the bottom up: whoever stands in a list has a line of its own above it.
+// allowed lists the packages of this module that each of its packages may import, layer by layer from the
+// bottom up: every listed package has its own line further up.
 var allowed = map[string][]string{
 	"internal/hint": nil,
 	"framing":       nil,
@@ -104,8 +104,8 @@ var allowedInTests = map[string][]string{
 	"quicproxy/internal/relay": {"internal/testnet", "internal/testrace"},
 }
 
-// forbidden lists, for each package, the import paths that must not be linked into it, not even through
-// others. A path stands for all that is below it; "./" stands for this module.
+// forbidden lists, for each package, the import paths that must not be linked into it, even indirectly. A
+// path includes everything below it; "./" is this module.
 var forbidden = map[string][]string{
 	"framing":          {"github.com/quic-go/quic-go", "net/http"},
 	"certs":            {"github.com/quic-go/quic-go", "net/http"},
@@ -123,7 +123,7 @@ var forbidden = map[string][]string{
 	"cmd/apquic-server": {"testing"},
 }
 
-// goPackage is what go list tells of a package.
+// goPackage is what go list reports about a package.
 type goPackage struct {
 	ImportPath                         string
 	Module                             struct{ Path string }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestWholeIsRun: what the race detector leaves out is in the list of what make test runs without it.
+// TestWholeIsRun: tests reduced under the race detector are in the list that make test runs without it.
 func TestWholeIsRun(t *testing.T) {
 	makefile, err := os.ReadFile("Makefile")
 	if err != nil {

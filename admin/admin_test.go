@@ -201,7 +201,7 @@ func TestOperations(t *testing.T) {
 	})
 }
 
-// TestRevokeTellsOfInvitation: who knows the secret of a shared invitation can come back with another key.
+// TestRevokeTellsOfInvitation: whoever knows the secret of a shared invitation can return with another key.
 func TestRevokeTellsOfInvitation(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t, new(fakeCore), io.Discard)
@@ -230,7 +230,7 @@ func TestRevokeTellsOfInvitation(t *testing.T) {
 	}
 }
 
-// TestHintsOfCauses: who asks through the socket is told what to do as well as who works on the files.
+// TestHintsOfCauses: a request through the socket gets the same hints as work on the files.
 func TestHintsOfCauses(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t, new(fakeCore), io.Discard)
@@ -245,7 +245,7 @@ func TestHintsOfCauses(t *testing.T) {
 	}
 }
 
-// TestBadRequests: each is answered with what is wrong, and costs little.
+// TestBadRequests: each answer says what is wrong, and costs little.
 func TestBadRequests(t *testing.T) {
 	t.Parallel()
 	handler := Handler(newAuthority(t, new(fakeCore), io.Discard))
@@ -277,8 +277,8 @@ func TestBadRequests(t *testing.T) {
 	}
 }
 
-// TestBeginningOfID: a node is found by the beginning of its id, as a log shows it, if there is no other one;
-// also a guest that is in no list.
+// TestBeginningOfID: the beginning of its id, as the log shows it, finds a node if it is unique; even a guest
+// that is not in the list.
 func TestBeginningOfID(t *testing.T) {
 	both(t, func(t *testing.T, operations Operations, core *fakeCore, log *strings.Builder) {
 		id := func(last byte) certs.NodeID { return certs.NodeID{1, 2, 3, 4, 5, 6, 7, 8, 20: last, 31: 1} }

@@ -30,14 +30,14 @@ func newIDs(t testing.TB, n int) []NodeID {
 	return ids
 }
 
-// rest is time that passes since the file was read.
+// rest is the time since the file was read.
 func (a *AuthorizedNodes) rest() {
 	a.turn <- struct{}{}
 	defer func() { <-a.turn }()
 	a.readAt = a.readAt.Add(-settleTime)
 }
 
-// contains reports whether the file lets id in, without the pauses between two readings.
+// contains reports whether the file admits id, without the pauses between reads.
 func contains(nodes *AuthorizedNodes, id NodeID) (bool, error) {
 	nodes.rest()
 	node, known, err := nodes.Lookup(context.Background(), id)
@@ -90,7 +90,7 @@ func TestAuthorizedNodesBadLines(t *testing.T) {
 			}
 		}
 	}
-	// Adding works beside wrong lines, and putting them right ends the error.
+	// Adding works despite invalid lines, and correcting them ends the error.
 	if err := add(nodes, ids[2], ""); err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +176,7 @@ func TestAuthorizedNodesReadsAgain(t *testing.T) {
 	wantContains(t, nodes, ids[2], true)
 	wantContains(t, nodes, ids[1], false)
 
-	// Within one step of the file system's clock, or with a clock that is wrong.
+	// Within one step of the file system's clock, or with a wrong clock.
 	for _, now := range []time.Time{time.Now(), time.Now().Add(time.Hour)} {
 		write(ids[0], now)
 		wantContains(t, nodes, ids[0], true)
@@ -302,7 +302,7 @@ func TestAuthorizedNodesEditedBetween(t *testing.T) {
 	for i, want := range []bool{false, false, false, true, true} {
 		wantContains(t, nodes, ids[i], want)
 	}
-	// Who was removed can be added again.
+	// A removed node can be added again.
 	if err := add(nodes, ids[0], ""); err != nil {
 		t.Fatal(err)
 	}
@@ -331,7 +331,7 @@ func TestAuthorizedNodesUnusable(t *testing.T) {
 		t.Error("the large file changed")
 	}
 
-	// A file that is just small enough to be read, and not to be added to.
+	// A file that is just small enough to be read, but not to be added to.
 	writeFile(t, large, content[1:])
 	nodes := NewAuthorizedNodes(large)
 	wantContains(t, nodes, id, false)

@@ -51,7 +51,7 @@ func TestAuthorizedLines(t *testing.T) {
 			}
 		}
 	}
-	// The node counts, the wrong word is named.
+	// The node counts, the invalid word is named.
 	for _, word := range []string{"port=0", "port=70000", "port=x", "joined=yesterday"} {
 		nodes, _ := nodesFile(t, id.String()+" pi "+word)
 		node, known, err := nodes.Lookup(context.Background(), id)
@@ -95,8 +95,7 @@ func TestAllowAndDeny(t *testing.T) {
 	wantFiles(t, filepath.Dir(path), "authorized_nodes")
 }
 
-// TestDenyIsNews: whoever is denied by a new line may be here already, on a server that is open or by a
-// secret.
+// TestDenyIsNews: a node that a new line denies may already be connected, on an open server or by a secret.
 func TestDenyIsNews(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
@@ -148,8 +147,8 @@ func TestAddNames(t *testing.T) {
 	}
 }
 
-// TestReadOnceASecond: whoever changes the file again and again, or asks again and again, costs no more than
-// one reading a second; who joins has nothing read again.
+// TestReadOnceASecond: frequent changes or lookups cost no more than one read per second, and joins cost
+// none.
 func TestReadOnceASecond(t *testing.T) {
 	t.Parallel()
 	ids := newIDs(t, 20)

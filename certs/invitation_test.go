@@ -158,7 +158,7 @@ func FuzzParseInvitation(f *testing.F) {
 	})
 }
 
-// TestWhatIsNoInvitation: what people paste instead is called by its name, and what they lost on the way too.
+// TestWhatIsNoInvitation: the error names what people pasted instead, or lost while copying.
 func TestWhatIsNoInvitation(t *testing.T) {
 	t.Parallel()
 	const public = "apquic://" + bootstrapID + "@host.example:8090"
@@ -189,8 +189,8 @@ func TestWhatIsNoInvitation(t *testing.T) {
 	}
 }
 
-// TestSecretCheck: each cut, each exchanged pair and each wrong character of a secret is noticed, but for one
-// in 65536.
+// TestSecretCheck: every truncated, transposed or wrong character in a secret is noticed, except one in
+// 65536.
 func TestSecretCheck(t *testing.T) {
 	t.Parallel()
 	const alphabet = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"

@@ -86,7 +86,7 @@ func TestInvitations(t *testing.T) {
 	})
 }
 
-// TestInvitationUses: never more nodes get in than may, however many try at once.
+// TestInvitationUses: no more nodes are admitted than allowed, however many try at once.
 func TestInvitationUses(t *testing.T) {
 	t.Parallel()
 	i := NewInvitations(filepath.Join(t.TempDir(), "invitations"))
@@ -108,7 +108,7 @@ func TestInvitationUses(t *testing.T) {
 	}
 }
 
-// TestInvitationUsedBeforeJoin: a power cut between the two writes costs a use, and lets nobody in twice.
+// TestInvitationUsedBeforeJoin: a power cut between the two writes costs a use, and admits nobody twice.
 func TestInvitationUsedBeforeJoin(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "invitations")

@@ -364,7 +364,7 @@ func TestClaimAndRename(t *testing.T) {
 	}
 	wantFiles(t, directory, "key")
 
-	// The claim must go when the file cannot follow, or no start could succeed.
+	// The claim must be removed if the file cannot follow, or no start could succeed.
 	if err := placeNew(filepath.Join(directory, "missing"), filepath.Join(directory, "other")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no temporary file: %v", err)
 	}

@@ -62,7 +62,7 @@ func TestKnownServer(t *testing.T) {
 	}
 }
 
-// TestKnownServerNextIsNobody: nobody is not a server that one could follow to.
+// TestKnownServerNextIsNobody: the zero id is not a server to follow to.
 func TestKnownServerNextIsNobody(t *testing.T) {
 	t.Parallel()
 	known := KnownServer{Invitation: Invitation{Server: NodeID{1}, Host: "h", Port: 1}}

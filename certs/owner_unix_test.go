@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// TestRootFollowsNoLink: the user of the server cannot have root make, or give away, a file elsewhere.
+// TestRootFollowsNoLink: the server's user cannot make root create, or give away, a file elsewhere.
 func TestRootFollowsNoLink(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can act for another user")
@@ -42,7 +42,7 @@ func TestRootFollowsNoLink(t *testing.T) {
 	if err := nodes.Allow(context.Background(), node); err != nil {
 		t.Errorf("without the link: %v", err)
 	}
-	// Who owns the directory may have the file elsewhere.
+	// The owner of the directory may keep the file elsewhere.
 	nodes, _ = link(0)
 	if err := nodes.Allow(context.Background(), node); err != nil {
 		t.Error(err)

@@ -86,7 +86,7 @@ func rest(ts *testscript.TestScript, neg bool, args []string) {
 	delete(worldOf(ts).conns, args[0])
 }
 
-// reset takes a reset that comes before the connection is used, too.
+// reset also accepts a reset that comes before the connection is used.
 func reset(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: reset ADDRESS")

@@ -10,8 +10,7 @@ import (
 	"testing"
 )
 
-// TestCommandsAtOnce: commands that work on the files of a stopped server at the same moment lose nothing of
-// each other.
+// TestCommandsAtOnce: concurrent commands on the files of a stopped server do not lose each other's changes.
 func TestCommandsAtOnce(t *testing.T) {
 	t.Parallel()
 	n := &tunnel{udp: freePort(t), public: freePort(t), data: t.TempDir()}

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// TestServerKilledAgainAndAgain: as soon as a node is back its address is on the disk, so that the next kill
-// -9 is noticed at once, too, and not with the next keepalive, which comes after 40 s here.
+// TestServerKilledAgainAndAgain: as soon as a node is back its address is on disk, so that it notices the
+// next kill -9 at once, too, rather than with the next keepalive, which here comes after 40 s.
 func TestServerKilledAgainAndAgain(t *testing.T) {
 	t.Parallel()
 	n := newTunnel(t)
@@ -40,8 +40,8 @@ func TestServerKilledAgainAndAgain(t *testing.T) {
 	}
 }
 
-// TestNodeKilledWithVisitors: who comes after kill -9 of a node waits for its next process, which serves him,
-// or is refused when the time to wait is over.
+// TestNodeKilledWithVisitors: visitors that come after kill -9 of a node wait for its next process, which
+// serves them, or are refused when the waiting time is over.
 func TestNodeKilledWithVisitors(t *testing.T) {
 	t.Parallel()
 	n := newTunnel(t, "--park", "4s")

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// demo is a running demo; what it and its programs keep is below folder, which tells them from others.
+// demo is a running demo; its files are below folder, which distinguishes its programs from others.
 type demo struct {
 	*exec.Cmd
 	folder string
@@ -91,7 +91,7 @@ func (d *demo) awaitEndOfPrograms(t *testing.T) {
 	}
 }
 
-// The demo is for this machine alone: nobody in the LAN reaches it.
+// The demo is for this machine alone: nobody on the LAN can reach it.
 func TestDemoIsLocal(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t)

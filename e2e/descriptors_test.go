@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// withFiles has a program start that may have so many files open, soft and hard limit.
+// withFiles starts a program with this soft and hard limit on open files.
 func withFiles(limit int) func(*exec.Cmd) {
 	return func(cmd *exec.Cmd) {
 		cmd.Args = append([]string{"sh", "-c", fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, limit), cmd.Path}, cmd.Args[1:]...)
@@ -17,9 +17,8 @@ func withFiles(limit int) func(*exec.Cmd) {
 	}
 }
 
-// TestDescriptors: a lease costs one descriptor; a server that has none for one more says which limit that is
-// and how to raise it, to its operator and to the node, and has kept enough to serve the ports that are
-// there.
+// TestDescriptors: a lease costs one descriptor. A server without one for another lease tells its operator
+// and the node which limit that is and how to raise it, and has kept enough to serve the existing ports.
 func TestDescriptors(t *testing.T) {
 	t.Parallel()
 	const files, leases = 160, 72 // 160 - 64 for itself, of which leases may have three quarters

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// disk is a small one of its own, which fill leaves so many bytes of.
+// disk is a small disk, of which fill leaves so many bytes free.
 type disk struct {
 	t    *testing.T
 	path string
@@ -33,7 +33,7 @@ func (d *disk) fill(leave int) {
 		d.t.Fatal(err)
 	}
 	filler := make([]byte, max(int(is.Bavail)*int(is.Bsize)-leave, 0))
-	// A running program may take some of it meanwhile: then the disk is as full as it can be.
+	// A running program may take some of it meanwhile; the disk is then as full as it can be.
 	if err := os.WriteFile(filepath.Join(d.path, "filler"), filler, 0o600); err != nil && !errors.Is(err, syscall.ENOSPC) {
 		d.t.Fatal(err)
 	}
@@ -47,8 +47,8 @@ func (d *disk) free() {
 
 const page = 4096
 
-// TestDiskFullAtFirstStart: wherever the first start runs out of space, it says so and what to do, and starts
-// when there is space again.
+// TestDiskFullAtFirstStart: wherever the first start runs out of space, it says so and what to do, and
+// succeeds once there is space again.
 func TestDiskFullAtFirstStart(t *testing.T) {
 	failed := 0
 	for pages := range 24 {
@@ -110,8 +110,8 @@ func TestDiskFullAtNode(t *testing.T) {
 	}
 }
 
-// TestDiskFullWhileRunning: a node that asks for a port while the disk is full is told so, and has it when
-// there is space again; who has a port is served all the time.
+// TestDiskFullWhileRunning: a node that asks for a port while the disk is full is told so, and gets it once
+// there is space again; existing ports are served all the time.
 func TestDiskFullWhileRunning(t *testing.T) {
 	d := newDisk(t, 1<<20)
 	first, err := takePorts(60)

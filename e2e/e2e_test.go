@@ -1,6 +1,6 @@
 // Package e2e tests the two programs as people run them: built by go build, started as processes, on real
-// sockets. Each script in testdata/script is one story; the commands that scripts have beyond those of
-// testscript are in commands.
+// sockets. Each script in testdata/script is one scenario; the commands that scripts have beyond testscript's
+// are in commands.
 package e2e
 
 import (
@@ -40,7 +40,7 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// raceDetector reports whether this test runs under the race detector; then the programs shall, too.
+// raceDetector reports whether this test runs under the race detector; if so, the programs must, too.
 func raceDetector() bool {
 	info, _ := debug.ReadBuildInfo()
 	for _, setting := range info.Settings {
@@ -97,8 +97,8 @@ func setup(env *testscript.Env) error {
 	return nil
 }
 
-// commands are what the scripts can do beyond testscript's own commands. Waiting ends with the test after
-// maxWait.
+// commands are what the scripts can do beyond testscript's own commands. A wait of more than maxWait fails
+// the test.
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	// Processes.
 	"start":   start,   // start NAME PROGRAM ARGUMENT...

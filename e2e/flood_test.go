@@ -13,8 +13,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// flood opens connections from an address of its own, as fast as it can, and keeps them. It prints how many
-// of them were reset by the other side.
+// flood opens connections from an address of its own as fast as it can and keeps them. It prints how many the
+// other side reset.
 func flood(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: flood ADDRESS NUMBER")

@@ -228,7 +228,7 @@ func TestKeptSocketsOfEndedLeases(t *testing.T) {
 	n.echo(t, "works")
 }
 
-// TestPortOfEndedLeaseUnderSystemd: a port whose lease ended while nobody ran is lent at once, although
+// TestPortOfEndedLeaseUnderSystemd: a port whose lease ended while nobody ran is leased at once, although
 // systemd still has its socket for a moment.
 func TestPortOfEndedLeaseUnderSystemd(t *testing.T) {
 	t.Parallel()

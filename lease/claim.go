@@ -130,7 +130,7 @@ func (l *Lessor) establish(ctx context.Context, c change) (Lease, error) {
 func (l *Lessor) bind(lease Lease) error {
 	if err := l.binder.Bind(lease); err != nil {
 		if l.obstruct(lease.Port, err, bindPause) && !errors.Is(err, ErrExhausted) {
-			level := slog.LevelDebug // the node gets another port; if a lease waits for this one, a person should know
+			level := slog.LevelDebug // the node gets another port, unless a lease waits for this one
 			if _, leased := l.get(lease.Key); leased {
 				level = slog.LevelInfo
 			}

@@ -10,8 +10,8 @@ import (
 	"apquic/lease/leasetest"
 )
 
-// TestPortsOfOthersComeLast: whoever is new gets what nobody had, then what was given up longest ago, then
-// what lapsed longest ago; also after a restart.
+// TestPortsOfOthersComeLast: a new lease gets a port that nobody had, then the one given up longest ago, then
+// the one that lapsed longest ago, even after a restart.
 func TestPortsOfOthersComeLast(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -41,7 +41,7 @@ func TestPortsOfOthersComeLast(t *testing.T) {
 	})
 }
 
-// TestOldPortIsPreferred: a lease that is over has its port again if nobody else has.
+// TestOldPortIsPreferred: an ended lease gets its port back if nobody else has it.
 func TestOldPortIsPreferred(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -90,7 +90,7 @@ func services(r lease.Request, names ...string) lease.Request {
 	return r
 }
 
-// TestRenamedService: a name that is gone hands its port on.
+// TestRenamedService: a vanished name passes on its port.
 func TestRenamedService(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -131,7 +131,7 @@ func TestRenamedService(t *testing.T) {
 	}
 }
 
-// TestRenameWhenFull: a node that has as many leases as it may does not lose one by renaming another.
+// TestRenameWhenFull: a node with as many leases as it may have does not lose one by renaming another.
 func TestRenameWhenFull(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

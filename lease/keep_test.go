@@ -46,13 +46,13 @@ func (w *world) wantState(n byte, port uint16, want lease.State) {
 	w.t.Errorf("node %d has no lease, want port %d %s", n, port, want)
 }
 
-// pass lets time go by, and Run do what is due then.
+// pass lets time pass, and Run do what is then due.
 func (w *world) pass(d time.Duration) {
 	time.Sleep(d + time.Millisecond)
 	synctest.Wait()
 }
 
-// TestHoldNode: the ports of a node that was sent away are nobody's for 30 days, whatever is restarted, and
+// TestHoldNode: nobody gets the ports of a removed node for 30 days, whatever is restarted, and they are
 // closed.
 func TestHoldNode(t *testing.T) {
 	t.Parallel()
@@ -91,7 +91,7 @@ func TestHoldNode(t *testing.T) {
 	})
 }
 
-// TestHoldNodeIsTakenBack: a node that is allowed again has its ports.
+// TestHoldNodeIsTakenBack: a node that is allowed again gets its ports.
 func TestHoldNodeIsTakenBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -115,7 +115,7 @@ func TestHoldNodeIsTakenBack(t *testing.T) {
 	})
 }
 
-// TestHoldNodeFails: what could not be stored counts all the same, and is stored later.
+// TestHoldNodeFails: what could not be stored still applies, and is stored later.
 func TestHoldNodeFails(t *testing.T) {
 	t.Parallel()
 	bothFailures(t, func(t *testing.T, w *world, fail func()) {
@@ -160,7 +160,7 @@ func TestRemovedWhileDown(t *testing.T) {
 	})
 }
 
-// TestLapse: a lease of a node that is known outlasts the hold time, and those of others do not.
+// TestLapse: a known node's lease outlasts the hold time, others' do not.
 func TestLapse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -222,7 +222,8 @@ func TestForget(t *testing.T) {
 	})
 }
 
-// TestAllowedLater: a node counts as known when its lease would end, also if it was not when it asked for it.
+// TestAllowedLater: what counts is whether a node is known when its lease would end, rather than when it
+// asked.
 func TestAllowedLater(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -86,7 +86,7 @@ func errorText(err error) string {
 // answer serves the node's status to the owner of the data directory until stop is called. The node also
 // works without the socket, so a failure to open it is only logged.
 func answer(node *node.Node, dataDir, version string, log *slog.Logger) (stop func()) {
-	if err := os.MkdirAll(dataDir, 0o700); err != nil { // a node whose key is in the configuration may have none yet
+	if err := os.MkdirAll(dataDir, 0o700); err != nil { // not made yet if the configuration has the key
 		log.Warn("apquic-node status will not work", "err", err)
 		return func() {}
 	}

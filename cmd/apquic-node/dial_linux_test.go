@@ -11,8 +11,7 @@ import (
 	"apquic/quicproxy/node"
 )
 
-// deaf is the address of a listener that answers no SYN, as behind a firewall that drops them: its queue is
-// full.
+// deaf is the address of a listener whose full queue makes it ignore SYNs, like a firewall that drops them.
 func deaf(t *testing.T) string {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
@@ -43,8 +42,7 @@ func deaf(t *testing.T) string {
 	return ""
 }
 
-// TestDialPublic: what a visitor would meet at each public address is told, all at once, and only what is
-// known.
+// TestDialPublic: the status says what a visitor would find at each public address, dialled in parallel.
 func TestDialPublic(t *testing.T) {
 	t.Parallel()
 	open, err := net.Listen("tcp", "127.0.0.1:0")

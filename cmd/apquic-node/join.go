@@ -82,7 +82,7 @@ func readInvitation(operand string, stdin io.Reader) (certs.Invitation, error) {
 	if operand != "-" {
 		file, err := os.Open(operand)
 		if errors.Is(err, os.ErrNotExist) {
-			return certs.ParseInvitation(operand) // its error says what the operand is instead, without repeating a secret
+			return certs.ParseInvitation(operand) // its error says what the operand is instead
 		}
 		if err != nil {
 			return certs.Invitation{}, fmt.Errorf("reading the invitation: %w", err)

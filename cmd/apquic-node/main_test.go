@@ -10,8 +10,8 @@ import (
 	"apquic/quicproxy/node"
 )
 
-// TestLeaseLines: each service has a line, and a server that changes its mind all the time does not fill a
-// disk with them.
+// TestLeaseLines: each service has a line, and a server that keeps changing addresses does not fill a disk
+// with them.
 func TestLeaseLines(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder

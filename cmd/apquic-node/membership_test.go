@@ -10,8 +10,8 @@ import (
 	"apquic/quicproxy/node"
 )
 
-// TestMembership: what is given, and what is kept of a server, decide where the node connects, whom it
-// believes, and whether it may show its secret.
+// TestMembership: the settings and the remembered server determine where the node connects, whom it trusts,
+// and whether it may show its secret.
 func TestMembership(t *testing.T) {
 	t.Parallel()
 	old, present, next, other := certs.NodeID{1}, certs.NodeID{2}, certs.NodeID{3}, certs.NodeID{4}
@@ -78,7 +78,7 @@ func TestMembership(t *testing.T) {
 	}
 }
 
-// TestServerCannotWearOutDisk: a server that says something else each time has the node write seldom.
+// TestServerCannotWearOutDisk: a server that keeps changing its Welcome makes the node write only rarely.
 func TestServerCannotWearOutDisk(t *testing.T) {
 	t.Parallel()
 	config := settings.Node{DataDir: t.TempDir(), Server: certs.Invitation{Server: certs.NodeID{1}, Host: "host", Port: 1}}
@@ -105,8 +105,7 @@ func TestServerCannotWearOutDisk(t *testing.T) {
 	}
 }
 
-// TestNoMembership: without a server there is nothing to connect to, which is the settings' mistake to
-// report.
+// TestNoMembership: without a server there is nothing to connect to, which the settings report.
 func TestNoMembership(t *testing.T) {
 	t.Parallel()
 	config := settings.Node{DataDir: t.TempDir()}
@@ -115,7 +114,7 @@ func TestNoMembership(t *testing.T) {
 	}
 }
 
-// TestLooseDataDir: whoever may write the node's directory decides which server it believes.
+// TestLooseDataDir: whoever can write the node's directory decides which server it trusts.
 func TestLooseDataDir(t *testing.T) {
 	t.Parallel()
 	config := settings.Node{DataDir: t.TempDir()}

@@ -9,7 +9,7 @@ import (
 
 func TestRank(t *testing.T) {
 	t.Parallel()
-	// Better ones first; the last line suits no invitation.
+	// Better ones first; those in the last line suit no invitation.
 	order := [][]string{
 		{"203.0.113.5"},
 		{"2001:db8::5"},
@@ -50,7 +50,7 @@ func TestPublicHost(t *testing.T) {
 			t.Errorf("listening on %s with public host %q: %s, want %s", test.listen, test.given, got, test.want)
 		}
 	}
-	// On all addresses: whichever this machine has, but never one that only it can reach by.
+	// On all addresses: whichever this machine has, but never one that only the machine itself can reach.
 	for _, listen := range []string{":8090", "0.0.0.0:8090", "[::]:8090"} {
 		host := publicHost(settings.Server{Listen: listen, IPv4: true, IPv6: true})
 		ip, err := netip.ParseAddr(host)

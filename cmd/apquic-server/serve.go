@@ -82,7 +82,8 @@ func serve(c *call) error {
 // serveNodes runs the server made from parts, and the socket on which commands reach it.
 func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets) error {
 	config, log := c.Settings, parts.Log
-	leases, err := parts.Store.List(context.WithoutCancel(ctx)) // a signal to stop is not an error of the store
+	// A signal to stop is not an error of the store.
+	leases, err := parts.Store.List(context.WithoutCancel(ctx))
 	if err != nil {
 		return err
 	}

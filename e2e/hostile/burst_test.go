@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Many readers who come at once and never read have the programs grow by no more than the smallest budget and
-// a fifth, beyond what as many connections cost that are idle.
+// Many clients that come at once and never read make the programs grow by no more than the smallest budget
+// plus a fifth, beyond the cost of as many idle connections.
 func TestFirstBurst(t *testing.T) {
 	const readers, budget = 300, 16e6
 	server, invitation := startServer(t, "--memory", "16MB")

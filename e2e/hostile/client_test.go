@@ -75,7 +75,7 @@ func resetting(public string, clients int) (came int) {
 	return came
 }
 
-// A flood from one address leaves places for others, and a neighbour as it was.
+// A flood from one address leaves places for others and does not affect a neighbour.
 func TestClientsFlood(t *testing.T) {
 	server, invitation := startServer(t, "--max-clients-per-address", "200")
 	node, public := startNode(t, invitation, echoService(t))

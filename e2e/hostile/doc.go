@@ -1,7 +1,7 @@
-// Package hostile attacks the real programs: strangers, public clients, nodes and servers that mean harm,
-// against a server and a node started as people start them. Each test says what the attacked program may cost
-// at most (memory, descriptors, log, writes) and that a good neighbour is served as before.
+// Package hostile attacks the real programs: malicious strangers, public clients, nodes and servers against a
+// server and a node started as people start them. Each test says the most that the attacked program may cost
+// (memory, descriptors, log, writes) and checks that a good neighbour is served as before.
 //
-// The tests run in a network namespace of their own where the system allows it, so that no port and no limit
-// of the machine is in the way. The package has no code for programs.
+// Where the system allows it, the tests run in a network namespace of their own, so that no port and no limit
+// of the machine is in the way. Programs must not import the package.
 package hostile

@@ -27,7 +27,7 @@ type initials struct {
 	number     uint32
 }
 
-// ownID is the connection id of the client that makes them.
+// ownID is the connection id of the client that sends them.
 const ownID = "\x01\x02\x03\x04"
 
 func newInitials() *initials {
@@ -36,7 +36,7 @@ func newInitials() *initials {
 	return initialsTo(id, nil)
 }
 
-// initialsTo makes those to a connection id, with the token of a Retry that told it.
+// initialsTo makes those to a connection id, with the token of the Retry that gave it.
 func initialsTo(id, token []byte) *initials {
 	i := &initials{id: id, token: token}
 	salt := []byte{0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17, 0x9a, 0xe6, 0xa4, 0xc8, 0x0c, 0xad, 0xcc, 0xbb, 0x7f, 0x0a}
@@ -83,8 +83,7 @@ func (i *initials) packet(frames []byte) []byte {
 	return b
 }
 
-// crumbs are CRYPTO frames of one byte each, from offset on, as many as fit into a packet. What follows
-// offset.
+// crumbs are CRYPTO frames of one byte each, from offset on, as many as fit into a packet.
 func crumbs(offset uint64) (frames []byte, next uint64) {
 	for len(frames) < 1400-7-60 {
 		frames = append(frames, 0x06)
@@ -95,7 +94,7 @@ func crumbs(offset uint64) (frames []byte, next uint64) {
 	return frames, offset
 }
 
-// clientHello is the beginning of a handshake with crypto/tls, which can be sent from any address, to any
+// clientHello is the start of a handshake with crypto/tls, which can be sent from any address to any
 // connection id.
 func clientHello(t *testing.T, config *tls.Config) []byte {
 	t.Helper()

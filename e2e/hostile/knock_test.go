@@ -40,7 +40,7 @@ func plainSocket(t *testing.T) net.PacketConn {
 	return socket
 }
 
-// knockingSocket is that of a stranger who knows the server's id.
+// knockingSocket is the socket of a stranger who knows the server's id.
 func knockingSocket(t *testing.T, invitation certs.Invitation) net.PacketConn {
 	t.Helper()
 	return knockingOn(plainSocket(t), invitation)
@@ -59,8 +59,8 @@ func serverAddress(t *testing.T, invitation certs.Invitation) net.Addr {
 	return to
 }
 
-// tryDial makes a handshake over what wrap makes of a socket, and leaves the connection open; nil: the server
-// did not want one more.
+// tryDial makes a handshake over a socket wrapped by wrap, and leaves the connection open; nil: the server
+// refused.
 func tryDial(t *testing.T, invitation certs.Invitation, wrap func(net.PacketConn) net.PacketConn) *quic.Conn {
 	t.Helper()
 	conn, end := dialOver(t, invitation, wrap(knockingSocket(t, invitation)), serverAddress(t, invitation))
@@ -68,7 +68,7 @@ func tryDial(t *testing.T, invitation certs.Invitation, wrap func(net.PacketConn
 	return conn
 }
 
-// dialOver makes a handshake over a socket; nil: the server did not want one more. end leaves without a word.
+// dialOver makes a handshake over a socket; nil: the server refused. end leaves silently.
 func dialOver(t *testing.T, invitation certs.Invitation, socket net.PacketConn, to net.Addr) (conn *quic.Conn, end func()) {
 	t.Helper()
 	tlsConfig, err := certs.NodeTLS(newKey(t), invitation.Server)

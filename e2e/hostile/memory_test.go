@@ -19,13 +19,13 @@ import (
 const (
 	budget     = 32 << 20
 	budgetFlag = "32MiB"
-	// mayCost is the most that a program may take beyond what it takes idle: the budget and a fifth.
+	// mayCost is the most that a program may take beyond what it takes when idle: the budget plus a fifth.
 	mayCost = budget + budget/5
 	// trickling is how long an attack lasts.
 	trickling = 8 * time.Second
 )
 
-// greedyService sends without end to whoever sends an x first, and is an echo for others.
+// greedyService sends endlessly to clients that first send an x, and is an echo for others.
 func greedyService(t *testing.T) string {
 	return service(t, func(c net.Conn) {
 		first := make([]byte, 1)
@@ -41,7 +41,7 @@ func greedyService(t *testing.T) string {
 	})
 }
 
-// send sends without end.
+// send sends endlessly.
 func send(c net.Conn) {
 	for b := make([]byte, 64<<10); ; {
 		if _, err := c.Write(b); err != nil {
@@ -50,7 +50,7 @@ func send(c net.Conn) {
 	}
 }
 
-// clients dials n times and runs each on its own; the connections end with the test.
+// clients dials n times and runs each connection separately; they end with the test.
 func clients(t *testing.T, public string, n int, run func(net.Conn)) {
 	t.Helper()
 	var running sync.WaitGroup
@@ -85,7 +85,7 @@ func readAtTimes(size int, every time.Duration) func(net.Conn) {
 	}
 }
 
-// Clients that read a little now and then have the node keep, and the server hold, no more than the budget.
+// Clients that read slowly make the node keep, and the server hold, no more than the budget.
 func TestClientsThatTrickle(t *testing.T) {
 	server, invitation := startServer(t, "--memory", budgetFlag)
 	node, public := startNode(t, invitation, greedyService(t), "--memory", budgetFlag)
@@ -109,7 +109,7 @@ func checkMemory(t *testing.T, ofServer, ofNode func() int64) {
 	}
 }
 
-// ownService has the peer expose a service and returns its public address.
+// ownService makes the peer expose a service and returns its public address.
 func (p *peer) ownService(name string) string {
 	p.t.Helper()
 	p.request(framing.OpProxyRequest, &framing.ProxyRequest{Service: name, OriginAddress: "tcp://127.0.0.1:1", Movable: true})
@@ -126,8 +126,8 @@ func (p *peer) ownService(name string) string {
 	}
 }
 
-// A node that reads all at once and says every two seconds that it has one byte more has the server keep no
-// more than the budget.
+// A node that reads everything at once but acks one byte every two seconds makes the server keep no more than
+// the budget.
 func TestNodeThatTrickles(t *testing.T) {
 	server, invitation := startServer(t, "--memory", budgetFlag)
 	p := join(t, invitation, newKey(t), &framing.Hello{Instance: 7, Features: []uint32{uint32(framing.FeatureMovingRelays)}})
@@ -181,7 +181,7 @@ func TestNodeThatTrickles(t *testing.T) {
 	checkMemory(t, stop, func() int64 { return 0 })
 }
 
-// A node that sends small pieces to clients who do not read, which take eleven times their size, costs the
+// A node that sends small pieces, which take eleven times their size, to clients that do not read costs the
 // server no more than the budget.
 func TestNodeThatSendsPieces(t *testing.T) {
 	smallSocketBuffers(t)
@@ -201,13 +201,13 @@ func TestNodeThatSendsPieces(t *testing.T) {
 		}
 	})
 	t.Cleanup(func() { p.conn.CloseWithError(0, ""); serving.Wait() })
-	// They never read: what they got fills the buffers of their sockets, and then the streams.
+	// They never read: data fills the buffers of their sockets, and then the streams.
 	clients(t, public, 200, func(c net.Conn) { c.(*net.TCPConn).SetReadBuffer(4 << 10) })
 	time.Sleep(trickling)
 	checkMemory(t, stop, func() int64 { return 0 })
 }
 
-// smallSocketBuffers keeps the kernel from taking megabytes for whoever does not read, in this namespace.
+// smallSocketBuffers keeps the kernel from using megabytes for clients that do not read, in this namespace.
 func smallSocketBuffers(t *testing.T) {
 	t.Helper()
 	const file = "/proc/sys/net/ipv4/tcp_wmem"
@@ -224,7 +224,7 @@ func smallSocketBuffers(t *testing.T) {
 	t.Cleanup(func() { os.WriteFile(file, before, 0) })
 }
 
-// sendPieces sends pieces of 128 bytes. Two writes go into one frame only if the first was not sent by then.
+// sendPieces sends pieces of 128 bytes. Two writes share a frame only if the first has not been sent by then.
 func sendPieces(stream *quic.Stream) {
 	for b := make([]byte, 128); ; {
 		if _, err := stream.WriteWithLimit(b, func(n int) int { return n }); err != nil {

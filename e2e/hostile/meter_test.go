@@ -57,7 +57,7 @@ func (p *program) proc(file string) []byte {
 	return text
 }
 
-// field is the number behind key.
+// field is the number after key.
 func field(t *testing.T, text []byte, key string) int64 {
 	t.Helper()
 	for line := range bytes.Lines(text) {
@@ -78,7 +78,7 @@ func number(t *testing.T, digits []byte) int64 {
 	return n
 }
 
-// watch follows the memory of a program until stop is called, which returns the most that it saw above
+// watch measures the memory of a program until stop is called, which returns the greatest growth above
 // before.
 func (p *program) watch(before cost) (stop func() int64) {
 	ended, most := make(chan struct{}), make(chan int64)

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// echoService is an upstream that sends back what it gets.
+// echoService is an upstream that returns what it gets.
 func echoService(t *testing.T) string {
 	t.Helper()
 	return service(t, func(c net.Conn) { io.Copy(c, c) })
@@ -40,7 +40,7 @@ func service(t *testing.T, serve func(net.Conn)) string {
 	return listener.Addr().String()
 }
 
-// neighbour is a client who has nothing to do with the attack: an echo over one connection, again and again.
+// neighbour is a client not involved in the attack: a repeated echo over one connection.
 type neighbour struct {
 	t    *testing.T
 	stop chan struct{}

@@ -34,11 +34,11 @@ func anyIP(t *testing.T, network string) {
 // crowdSize is how many strangers there are: more than there are places.
 const crowdSize = 600
 
-// crowd is strangers of many networks, each of which wants more than its share: 40 networks /24, and of IPv6
-// 20 networks /48, with a few /56 in each and a few /64 in each of these.
+// crowd is strangers from many networks, each of which wants more than its share: 40 IPv4 /24, and 20 IPv6
+// /48 with a few /56 in each and a few /64 in each of these.
 //
-// Each begins a handshake, has the server do its part, which is the dearest for it, and sends what cannot be
-// read before the rest, which never comes. All send one ClientHello: that costs them nothing.
+// Each begins a handshake, makes the server do its costliest part, and sends data that cannot be read before
+// the rest, which never comes. All send the same ClientHello, which costs them nothing.
 type crowd struct {
 	t     *testing.T
 	knock certs.Invitation
@@ -57,7 +57,7 @@ func (*crowd) source(n int) (from netip.Addr, server string) {
 	return netip.MustParseAddr(text), "::1"
 }
 
-// run has strangers come again and again, until ctx ends.
+// run makes strangers come repeatedly until ctx ends.
 func (c *crowd) run(ctx context.Context) {
 	var strangers sync.WaitGroup
 	for i := range crowdSize {
@@ -124,9 +124,8 @@ func (c *crowd) come(n int) {
 	}
 }
 
-// TestStrangersOfManyNetworks: strangers who know the server's id come from everywhere and take all places
-// that there are. All together they cost no more than they may, and a node that was there before comes back
-// at once.
+// TestStrangersOfManyNetworks: strangers who know the server's id come from everywhere and take all places.
+// All together they cost no more than allowed, and a known node comes back at once.
 func TestStrangersOfManyNetworks(t *testing.T) {
 	anyIP(t, "2001:db8::/32")
 	server, invitation := startServer(t, "--listen", "[::]:0")

@@ -14,7 +14,7 @@ import (
 	"apquic/framing"
 )
 
-// attacked starts a server with a good node and its neighbour, and a second invitation for whoever attacks.
+// attacked starts a server with a good node and its neighbour, and a second invitation for the attacker.
 func attacked(t *testing.T, arguments ...string) (server *program, attack func() *peer, n *neighbour) {
 	t.Helper()
 	server, invitation := startServer(t, arguments...)
@@ -25,7 +25,7 @@ func attacked(t *testing.T, arguments ...string) (server *program, attack func()
 	return server, func() *peer { return join(t, second, key, &framing.Hello{Instance: rand.Uint64()}) }, n
 }
 
-// A node that asks for a lease as fast as it can has the server write as often as a few nodes do.
+// A node that asks for leases as fast as it can makes the server write no more often than a few nodes do.
 func TestNodeFloodsRequests(t *testing.T) {
 	server, attack, neighbour := attacked(t)
 	p := attack()
@@ -47,7 +47,7 @@ func TestNodeFloodsRequests(t *testing.T) {
 	neighbour.wasServed(20*time.Millisecond, 2*time.Second)
 }
 
-// Names that are none, and messages that nobody knows, tell the log once.
+// Invalid names and unknown messages are logged once.
 func TestNodeSendsBadNames(t *testing.T) {
 	server, attack, neighbour := attacked(t)
 	p := attack()
@@ -65,7 +65,7 @@ func TestNodeSendsBadNames(t *testing.T) {
 	}
 }
 
-// A node that asks whether the server is there, 5000 times at once, does not occupy it.
+// 5000 Keepalives at once from one node do not occupy the server.
 func TestNodeFloodsKeepalives(t *testing.T) {
 	server, attack, neighbour := attacked(t)
 	p := attack()
@@ -83,7 +83,7 @@ func TestNodeFloodsKeepalives(t *testing.T) {
 	}
 }
 
-// A node that opens lanes under ever new instances has as many as any other.
+// A node that opens lanes under ever new instances gets no more than any other.
 func TestNodeOpensLanes(t *testing.T) {
 	server, invitation := startServer(t)
 	_, public := startNode(t, invitation, echoService(t))
@@ -121,7 +121,7 @@ func TestNodeOpensLanes(t *testing.T) {
 	neighbour.wasServed(20*time.Millisecond, 2*time.Second)
 }
 
-// A node that never reads its control stream, and has the server answer, costs a bounded queue.
+// A node that never reads its control stream, but makes the server answer, costs a bounded queue.
 func TestNodeNeverReads(t *testing.T) {
 	server, attack, neighbour := attacked(t)
 	p := attack()

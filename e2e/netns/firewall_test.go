@@ -8,7 +8,7 @@ import (
 )
 
 // TestFirewallInFrontOfServer: the node is connected, and its owner sees why there are no visitors: the
-// server's firewall drops, or refuses, what comes to the lent ports.
+// server's firewall drops, or refuses, what comes to the leased ports.
 func TestFirewallInFrontOfServer(t *testing.T) {
 	t.Parallel()
 	w := newTunnel(t)

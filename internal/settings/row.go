@@ -15,7 +15,7 @@ import (
 // setting is a field of Server or Node, a row, and the code that uses it; make generate updates
 // docs/config.md.
 type row struct {
-	key     string // in a file; the flag --max-clients and the variable APQUIC_MAX_CLIENTS follow from maxClients
+	key     string // in a file; maxClients implies --max-clients and APQUIC_MAX_CLIENTS
 	flag    string // the flag, if it has another name
 	setting        // its field, type, bounds and default
 	want    string // what belongs there, with an example, for messages; empty: as its type says

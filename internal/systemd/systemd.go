@@ -190,7 +190,7 @@ func (m *Manager) Barrier() error {
 		return fmt.Errorf("waiting for systemd: %w", err)
 	}
 	done.SetReadDeadline(time.Now().Add(sendTimeout))
-	if _, err := done.Read(make([]byte, 1)); !errors.Is(err, io.EOF) { // which comes when systemd closes its end
+	if _, err := done.Read(make([]byte, 1)); !errors.Is(err, io.EOF) { // EOF: systemd closed its end
 		return fmt.Errorf("waiting for systemd: %w", err)
 	}
 	return nil

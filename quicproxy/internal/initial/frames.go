@@ -57,7 +57,7 @@ type keys struct {
 }
 
 func newKeys(id string) keys {
-	secret, _ := hkdf.Extract(sha256.New, []byte(id), salt) // lengths that are invalid for HKDF and AES do not occur
+	secret, _ := hkdf.Extract(sha256.New, []byte(id), salt) // all lengths are valid for HKDF and AES
 	client := expand(secret, "client in", 32)
 	block, _ := aes.NewCipher(expand(client, "quic key", 16))
 	aead, _ := cipher.NewGCM(block)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// crowd is what the tests fill Clients with.
+// crowd is the connections with which the tests fill Clients.
 type crowd struct {
 	t       *testing.T
 	clients *Clients
@@ -20,7 +20,7 @@ func newCrowd(t *testing.T, clients *Clients) *crowd {
 	return &crowd{t: t, clients: clients, evicted: make(map[netip.Addr]int)}
 }
 
-// add has so many connections come from an address and returns how many got a place.
+// add opens connections from an address and returns how many got a place.
 func (c *crowd) add(service Service, from string, n int) (added int, err error) {
 	address := netip.MustParseAddr(from)
 	for range n {
@@ -41,7 +41,7 @@ func (c *crowd) want(service Service, from string, n, added int, err error) {
 	}
 }
 
-// TestClientShares: neither a service nor a node nor an address has all places.
+// TestClientShares: neither a service nor a node nor an address gets all places.
 func TestClientShares(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestClientMakesRoom(t *testing.T) {
 	})
 }
 
-// TestClientIdle: among addresses that have as many, only a connection that was idle for long makes room.
+// TestClientIdle: between addresses with equally many, only a long idle connection makes room.
 func TestClientIdle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -122,7 +122,7 @@ func TestClientIdle(t *testing.T) {
 	})
 }
 
-// TestClientArrivals: one address connects at a rate, and others do not suffer.
+// TestClientArrivals: the rate limit of one address does not affect others.
 func TestClientArrivals(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestClientsModel: whatever happens, the counts are those of the connections that are there, no limit is
-// exceeded, and nobody loses a place for one who gets none.
+// TestClientsModel: whatever happens, the counts match the open connections, no limit is exceeded, and nobody
+// loses a place to somebody who gets none.
 func TestClientsModel(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(10) {

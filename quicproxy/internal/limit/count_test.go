@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestCount: however many come at once, no more than the limit get in.
+// TestCount: however many come at once, no more than the limit are admitted.
 func TestCount(t *testing.T) {
 	t.Parallel()
 	var c Count

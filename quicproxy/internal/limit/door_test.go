@@ -59,8 +59,7 @@ func TestDoor(t *testing.T) {
 	}
 }
 
-// TestDoorIsBounded: whoever knocks from everywhere takes a bounded amount of memory, and cannot keep others
-// out.
+// TestDoorIsBounded: knocks from everywhere take a bounded amount of memory, and cannot keep others out.
 func TestDoorIsBounded(t *testing.T) {
 	t.Parallel()
 	d, now := NewDoor(), begin
@@ -80,7 +79,7 @@ func TestDoorIsBounded(t *testing.T) {
 		t.Error("a node cannot get in")
 	}
 
-	// A store of old knocks opens for few, and for none of those whose clock is right.
+	// A store of old knocks opens the door for few, and keeps out nobody whose clock is right.
 	old := begin.Add(-time.Hour)
 	opened := 0
 	for i := range 3 * suspectBurst {

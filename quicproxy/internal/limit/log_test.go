@@ -20,8 +20,8 @@ func limitedLog(level slog.Level) (*slog.Logger, *Log, *strings.Builder) {
 
 func lines(b *strings.Builder) int { return strings.Count(b.String(), "\n") }
 
-// TestLogFlood: who is refused for a new reason each time fills no log, and a summary says how much there
-// was.
+// TestLogFlood: refusals with a new reason each time do not fill the log, and a summary says how many there
+// were.
 func TestLogFlood(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -48,7 +48,7 @@ func TestLogFlood(t *testing.T) {
 	})
 }
 
-// TestLogNumbers: a number in a message makes no new kind of line.
+// TestLogNumbers: a number in a message does not make a new kind of line.
 func TestLogNumbers(t *testing.T) {
 	t.Parallel()
 	log, _, written := limitedLog(slog.LevelInfo)
@@ -60,7 +60,7 @@ func TestLogNumbers(t *testing.T) {
 	}
 }
 
-// TestLogNews: a warning is told again when something has happened to its subject since, or after a while; an
+// TestLogNews: a warning is repeated if something has happened to its subject since, or after a while; an
 // event each time.
 func TestLogNews(t *testing.T) {
 	t.Parallel()
@@ -92,7 +92,7 @@ func TestLogNews(t *testing.T) {
 	})
 }
 
-// TestLogStrangers: whoever is somebody new with each line cannot fill the log, and does not silence events.
+// TestLogStrangers: a new subject with each line cannot fill the log, and does not silence events.
 func TestLogStrangers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -122,8 +122,8 @@ func TestLogStrangers(t *testing.T) {
 	})
 }
 
-// TestLogAudit: no flood of other lines, nor of audit lines that somebody else causes, leaves out an audit
-// line; but each cause has a bound.
+// TestLogAudit: neither a flood of other lines nor of audit lines with another cause suppresses an audit
+// line; but each cause is limited.
 func TestLogAudit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -175,7 +175,7 @@ func TestLogAudit(t *testing.T) {
 	})
 }
 
-// TestLogBoundKinds: messages that are not constant are bounded, too.
+// TestLogBoundKinds: messages that are not constant are limited, too.
 func TestLogBoundKinds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -189,7 +189,7 @@ func TestLogBoundKinds(t *testing.T) {
 	})
 }
 
-// TestLogDebug: who asks for all lines gets all lines.
+// TestLogDebug: at debug level all lines are logged.
 func TestLogDebug(t *testing.T) {
 	t.Parallel()
 	log, _, written := limitedLog(slog.LevelDebug)

@@ -15,7 +15,7 @@ func holds(a *Account, owner string, bytes int) *Holding {
 	return h
 }
 
-// gone are the owners of what has to go.
+// gone returns the owners of the holdings that have to go.
 func gone(m *Memory) (owners []string) {
 	for _, h := range m.Excess() {
 		owners = append(owners, h.Owner.(string))
@@ -161,7 +161,8 @@ func TestFreed(t *testing.T) {
 	}
 }
 
-// TestExcess: who holds most for longest has to go, as soon as more than the budget was used for a while.
+// TestExcess: the holding with most bytes for longest has to go once the budget has been exceeded for a
+// while.
 func TestExcess(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -185,7 +186,7 @@ func TestExcess(t *testing.T) {
 	})
 }
 
-// TestExcessOfAccounts: the account furthest above its share pays, and nobody who is below.
+// TestExcessOfAccounts: the account furthest above its share pays, and none below its share.
 func TestExcessOfAccounts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -201,8 +202,7 @@ func TestExcessOfAccounts(t *testing.T) {
 	})
 }
 
-// TestTrickle: a byte that leaves and another one that comes change nothing; when all bytes are others, they
-// are young.
+// TestTrickle: replacing one byte changes nothing; once all bytes are replaced, they are young.
 func TestTrickle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -233,7 +233,7 @@ func TestTrickle(t *testing.T) {
 	})
 }
 
-// TestAccounts does what it likes and compares with plain sums, which must be 0 at the end.
+// TestAccounts does random operations and compares with plain sums, which must be 0 at the end.
 func TestAccounts(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {
@@ -320,9 +320,8 @@ func check(t *testing.T, m *Memory, accounts []*Account, held map[*Holding]int) 
 	}
 }
 
-// TestRoomOfMany: where shares are less than what is worth to be read, who has nothing may read all the same.
-// So the budget is exceeded, and somebody who has more has to go: else all who hold something could wait for
-// ever.
+// TestRoomOfMany: if shares are smaller than what is worth reading, an empty holding may nevertheless read.
+// This exceeds the budget, and a larger holding has to go; otherwise all could wait for ever.
 func TestRoomOfMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 64 << 10
@@ -342,7 +341,7 @@ func TestRoomOfMany(t *testing.T) {
 	})
 }
 
-// TestTinyBudget: a budget of less than is worth to be read still lets somebody read.
+// TestTinyBudget: a budget smaller than what is worth reading still lets somebody read.
 func TestTinyBudget(t *testing.T) {
 	t.Parallel()
 	m := NewMemory(minRoom / 2)

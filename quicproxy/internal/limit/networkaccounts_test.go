@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestNetworkAccounts: whoever has a network has no share for each address of it.
+// TestNetworkAccounts: a network does not get a share for each of its addresses.
 func TestNetworkAccounts(t *testing.T) {
 	t.Parallel()
 	const budget = 2 << 20
@@ -49,7 +49,8 @@ func TestNetworkAccounts(t *testing.T) {
 	}
 }
 
-// TestExcessOfNetwork: who has a whole network pays, not those with a little more than one of his addresses.
+// TestExcessOfNetwork: the owner of a whole network pays, rather than somebody with slightly more than one of
+// its addresses.
 func TestExcessOfNetwork(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -70,8 +71,8 @@ func TestExcessOfNetwork(t *testing.T) {
 	})
 }
 
-// TestGroups: the weights are sums of what is active, and the shares of all who are active are no more than
-// the budget.
+// TestGroups: weights are the sums of active members, and the shares of all active ones are at most the
+// budget.
 func TestGroups(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {

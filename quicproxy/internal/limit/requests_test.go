@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// TestRequests: a burst, and then one each second; who is refused learns when to ask again.
+// TestRequests: a burst, and then one per second; a refused node learns when to ask again.
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	for services, burst := range map[int]int{0: 32, 16: 32, 100: 200} {

@@ -119,7 +119,7 @@ func (c *crowd) fromAll(service Service, address string) {
 	}
 }
 
-// TestNobodyGoesInVain: whoever is refused takes no place away. Two limits are reached, and at one of them
+// TestNobodyGoesInVain: a refused client does not evict anyone. Two limits are reached, and at one of them
 // nobody makes room.
 func TestNobodyGoesInVain(t *testing.T) {
 	t.Parallel()
@@ -145,7 +145,7 @@ func TestNobodyGoesInVain(t *testing.T) {
 	})
 }
 
-// TestSearchShare: one network that connects without end does not use up the search for room.
+// TestSearchShare: one network that connects endlessly does not use up the search for room.
 func TestSearchShare(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -167,7 +167,7 @@ func TestSearchShare(t *testing.T) {
 	})
 }
 
-// BenchmarkSearch is the search for what makes room, for each of the places that are looked at.
+// BenchmarkSearch is the search for a client to evict, per place visited.
 func BenchmarkSearch(b *testing.B) {
 	for _, from := range []string{"10.0.%d.7", "2001:db8:%x:1::1"} {
 		clients := NewClients(1<<20, 4096, 1024)

@@ -49,7 +49,7 @@ func TestShares(t *testing.T) {
 	}
 }
 
-// TestSharesInstead: what takes the place of something else needs none.
+// TestSharesInstead: a thing that replaces another one needs no place of its own.
 func TestSharesInstead(t *testing.T) {
 	t.Parallel()
 	exist := map[int]bool{1: true, 2: true}
@@ -75,7 +75,7 @@ func TestSharesInstead(t *testing.T) {
 	}
 }
 
-// TestSharesForget: things that are no more cost nothing for long, whoever had them.
+// TestSharesForget: things that no longer exist are soon forgotten, whoever had them.
 func TestSharesForget(t *testing.T) {
 	t.Parallel()
 	last := 0

@@ -216,7 +216,7 @@ func (s *Strangers) Begin(from netip.AddrPort, now time.Time) *Handshake {
 	if !s.chargeLocked(f, handshakeCost+max(0, f.kept-honestlyKept), now) {
 		return nil
 	}
-	if !s.rates.Allow(networksOf(from.Addr())[0].prefix, now) { // checked last: a client without a place retries soon
+	if !s.rates.Allow(networksOf(from.Addr())[0].prefix, now) { // last: who finds no place retries soon
 		s.refundLocked(f, 0)
 		return nil
 	}

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// begin is the moment at which the histories of these tests begin.
+// begin is when these tests begin.
 var begin = time.Unix(1_700_000_000, 0)
 
-// town plays strangers against an account. Each comes with connection ids of its own.
+// town simulates strangers, each with its own connection ids, against an account.
 type town struct {
 	t     *testing.T
 	s     *Strangers
@@ -23,7 +23,7 @@ func newTown(t *testing.T) *town {
 	return &town{t: t, s: NewStrangers(StrangersMemory), now: begin, ended: make(map[*Handshake]bool)}
 }
 
-// comes makes a handshake from an address as far as the server's answer; nil: it found no place.
+// comes makes a handshake from an address up to the server's answer; nil: there was no place.
 func (w *town) comes(from string) *Handshake {
 	h := w.halfway(from, 2)
 	if h != nil {
@@ -51,7 +51,7 @@ func (w *town) halfway(from string, datagrams int) *Handshake {
 	return h
 }
 
-// fill has strangers come from addresses until so many in a row found no place.
+// fill makes strangers come from addresses until so many in a row found no place.
 func (w *town) fill(from func(i int) string) (found []*Handshake) {
 	for i, failed := 0, 0; failed < 64 && i < 1<<16; i++ {
 		if h := w.comes(from(i)); h != nil {
@@ -96,7 +96,7 @@ func TestNetworks(t *testing.T) {
 	}
 }
 
-// TestKnownAddresses: where nodes were lately there are places, whoever else comes.
+// TestKnownAddresses: places remain for addresses of recent nodes, whoever else comes.
 func TestKnownAddresses(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
@@ -118,8 +118,8 @@ func TestKnownAddresses(t *testing.T) {
 	}
 }
 
-// TestOldestMakesRoom: who has been there for long without Hello goes when somebody else comes, but nobody at
-// once.
+// TestOldestMakesRoom: a connection that is old and has sent no Hello makes room for another one, but none
+// does at once.
 func TestOldestMakesRoom(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
@@ -170,7 +170,7 @@ func TestVillage(t *testing.T) {
 	t.Errorf("%d of %d nodes are in after %v", in, all, w.now.Sub(begin))
 }
 
-// TestPlaceIsWhole: whoever found a place can end a handshake, also if no other place is left.
+// TestPlaceIsWhole: whoever has a place can finish the handshake, even if no other place is left.
 func TestPlaceIsWhole(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
@@ -192,8 +192,8 @@ func TestPlaceIsWhole(t *testing.T) {
 	}
 }
 
-// TestDatagramsBeforePlace: who found no place, or was sent a Retry, has used up nothing of what a handshake
-// may send.
+// TestDatagramsBeforePlace: a client without a place, or with a Retry, has not used up any of a handshake's
+// datagrams.
 func TestDatagramsBeforePlace(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
@@ -209,7 +209,7 @@ func TestDatagramsBeforePlace(t *testing.T) {
 	}
 }
 
-// TestDatagrams: a handshake that does not come further gets few datagrams, and each is paid for.
+// TestDatagrams: a handshake without progress gets few datagrams, and each is charged.
 func TestDatagrams(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -332,8 +332,8 @@ func begun(t *testing.T, w *town, from netip.AddrPort, first Datagram) *Handshak
 	return h
 }
 
-// TestForgedAddresses: datagrams that begin no connection cost nothing on the account, and a bounded number
-// is remembered.
+// TestForgedAddresses: datagrams that begin no connection are not charged, and a bounded number is
+// remembered.
 func TestForgedAddresses(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
@@ -349,7 +349,7 @@ func TestForgedAddresses(t *testing.T) {
 	}
 }
 
-// TestAddressRate: one address cannot make handshakes without end, also if each is short.
+// TestAddressRate: one address cannot make handshakes endlessly, even if each is short.
 func TestAddressRate(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
@@ -371,8 +371,8 @@ func TestAddressRate(t *testing.T) {
 	}
 }
 
-// TestHandshakeOfAnotherFlow: QUIC tells of an address only, not of which of its flows has become a
-// connection. Whoever begins with a packet that leads to none must not have the next one for nothing.
+// TestHandshakeOfAnotherFlow: QUIC reports only an address, not which of its flows became a connection. A
+// client that begins with a packet that leads to none must not get the next one for free.
 func TestHandshakeOfAnotherFlow(t *testing.T) {
 	w := newTown(t)
 	address := netip.MustParseAddrPort("192.0.2.1:1")
