@@ -97,7 +97,7 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	authority.Address = func() (string, uint16, error) { return publicHost(config), port, nil }
 	parts.Admit = admits(config, authority, log)
 	parts.Ready = func() {
-		log.Info("listening for nodes", "udp", parts.PacketConn.LocalAddr().String(), "leases", config.Range.String(),
+		log.Info("listening for nodes", "udp", parts.PacketConn.LocalAddr().String(), "range", config.Range.String(),
 			"leases", len(leases), "admits", whoMay(config))
 		advise(log, config, publicHost(config), firstStart)
 		if err := greet(ctx, c, authority); err != nil {
