@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// launch starts a program in a test that is no script. change, if not nil, may change the command before.
+// launch starts a program in a test that is not a script. change, if not nil, may first change the command.
 func launch(t *testing.T, change func(*exec.Cmd), program string, args ...string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command(filepath.Join(bin, program), args...), stdout: newOutput(), stderr: newOutput(), exited: make(chan struct{})}
@@ -42,7 +42,7 @@ func launch(t *testing.T, change func(*exec.Cmd), program string, args ...string
 	return p
 }
 
-// waitFor returns the last group of the next line that matches.
+// waitFor returns the last group of the next matching line.
 func waitFor(t *testing.T, from *output, pattern string) string {
 	t.Helper()
 	match, err := from.await(regexp.MustCompile(pattern))
@@ -70,7 +70,7 @@ func (p *process) status(t *testing.T) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// freePort is a UDP and TCP port that nobody has.
+// freePort is an unused UDP and TCP port.
 func freePort(t *testing.T) int {
 	t.Helper()
 	port, err := takePorts(1)
@@ -132,7 +132,7 @@ func (n *tunnel) start(t *testing.T, more ...string) {
 	n.launch(t, detached, more...)
 }
 
-// launch starts the server and waits until it has said how nodes get in.
+// launch starts the server and waits until it has said how to admit nodes.
 func (n *tunnel) launch(t *testing.T, change func(*exec.Cmd), more ...string) {
 	t.Helper()
 	n.server = launch(t, change, "apquic-server", n.serverArguments(more...)...)
@@ -146,7 +146,7 @@ func (n *tunnel) launch(t *testing.T, change func(*exec.Cmd), more ...string) {
 	n.invitation = strings.TrimSpace(string(text))
 }
 
-// allow lets the node in whose data directory this is: unlike one with an invitation it is no newcomer.
+// allow admits the node with this data directory: unlike one with an invitation it is not a newcomer.
 func (n *tunnel) allow(t *testing.T, data string) {
 	t.Helper()
 	id, err := exec.Command(filepath.Join(bin, "apquic-node"), "id", "--data-dir", data).Output()
@@ -166,7 +166,7 @@ var (
 
 func (n *tunnel) address() string { return "127.0.0.1:" + strconv.Itoa(n.public) }
 
-// echo sends a line through the tunnel and wants it back.
+// echo sends a line through the tunnel and expects it back.
 func (n *tunnel) echo(t *testing.T, line string) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", n.address())

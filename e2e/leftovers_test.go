@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// TestLeftovers: what a process left in its data directory that was killed before it renamed a temporary file
-// is removed by the next one, of both programs.
+// TestLeftovers: both programs remove temporary files of a process that was killed before it renamed them.
 func TestLeftovers(t *testing.T) {
 	t.Parallel()
 	leave := func(directory string) (path string) {

@@ -13,8 +13,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// ports deals out port numbers below those that the system gives to clients, so that scripts that run at the
-// same time do not meet.
+// ports allocates port numbers below those that the system gives to clients, so that concurrent scripts do
+// not collide.
 var ports struct {
 	mu   sync.Mutex
 	next int

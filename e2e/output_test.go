@@ -80,7 +80,7 @@ func (o *output) next(expression *regexp.Regexp) (match []string, closed bool, c
 	}
 }
 
-// rewind has await begin with the first line again.
+// rewind makes await start with the first line again.
 func (o *output) rewind() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

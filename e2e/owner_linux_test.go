@@ -17,8 +17,8 @@ func asNobody(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 }
 
-// TestForeignFiles: a file of another owner in the data directory, as a command of root leaves it, is named
-// with what to do about it, and the server works when that is done.
+// TestForeignFiles: the error names a file with another owner in the data directory, as left by a command of
+// root, and what to do about it; the server works once that is done.
 func TestForeignFiles(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give files away")
@@ -61,7 +61,7 @@ func TestForeignFiles(t *testing.T) {
 	}
 }
 
-// mendAsTold does what the hint about a file of another owner says, as a person would who copies it.
+// mendAsTold follows the hint about a file with another owner, as a person would who copies it.
 func mendAsTold(t *testing.T, text string) {
 	t.Helper()
 	told := regexp.MustCompile(`the file belongs to root; give it to the user of this program: (chown [^\n"]+)`).FindStringSubmatch(text)
@@ -73,8 +73,8 @@ func mendAsTold(t *testing.T, text string) {
 	}
 }
 
-// TestForeignList: a list of nodes that root made is named in the log with the command that mends it, and the
-// server goes on when that is done.
+// TestForeignList: the log names a list of nodes made by root and the command that fixes it, and the server
+// goes on once that is done.
 func TestForeignList(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give files away")

@@ -13,7 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// maxWait bounds every wait. Nothing waits so long unless it fails.
+// maxWait bounds every wait. Only failures wait that long.
 const maxWait = 30 * time.Second
 
 // world is what belongs to one running script.
@@ -29,7 +29,7 @@ type worldKey struct{}
 
 func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*world) }
 
-// end leaves nothing behind, and shows what the processes said in case the test failed.
+// end leaves nothing behind, and shows what the processes printed if the test failed.
 func (w *world) end() {
 	for _, c := range w.conns {
 		c.Close()
@@ -124,7 +124,7 @@ func signal(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(processOf(ts, args[0]).cmd.Process.Signal(signals[args[1]]))
 }
 
-// exits knows the status killed beside the numbers.
+// exits accepts the status killed as well as numbers.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: exits NAME STATUS")

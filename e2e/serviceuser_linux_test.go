@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestServiceUser: what root does beside a server of another user, or on its files, leaves these in that
-// user's hands.
+// TestServiceUser: commands that root runs beside another user's server, or on its files, leave the files to
+// that user.
 func TestServiceUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can act for another user")
@@ -89,8 +89,8 @@ func TestServiceUser(t *testing.T) {
 	check()
 }
 
-// TestFirstStart: on a terminal the first start prints an invitation, and later ones the command that makes
-// one.
+// TestFirstStart: on a terminal the first start prints an invitation, and later ones print the command that
+// makes one.
 func TestFirstStart(t *testing.T) {
 	t.Parallel()
 	n := &tunnel{udp: freePort(t), public: freePort(t), data: filepath.Join(t.TempDir(), "server")}

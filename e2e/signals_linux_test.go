@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// oneSignal is how long a program takes a further signal for the same one.
+// oneSignal is how long a program takes another signal for the same one.
 const oneSignal = 300 * time.Millisecond
 
 // node starts one that exposes an echo service through the tunnel, and waits for its address.
@@ -24,7 +24,8 @@ func (n *tunnel) node(t *testing.T, change func(*exec.Cmd), more ...string) *pro
 	return p
 }
 
-// TestSignalTwice: a signal that comes twice at once, as from GNU timeout, is one: the node says goodbye.
+// TestSignalTwice: a signal that comes twice at once, as from GNU timeout, counts once: the node closes its
+// connection.
 func TestSignalTwice(t *testing.T) {
 	t.Parallel()
 	n := newTunnel(t)
@@ -42,8 +43,8 @@ func TestSignalTwice(t *testing.T) {
 	}
 }
 
-// TestSecondSignal: the first ^C says what it waits for; a second one ends the program at once, and the other
-// side still hears of it.
+// TestSecondSignal: after the first ^C the program says what it waits for; a second one ends it at once, and
+// the other side still learns of it.
 func TestSecondSignal(t *testing.T) {
 	t.Parallel()
 	for _, program := range []string{"apquic-node", "apquic-server"} {
@@ -90,8 +91,8 @@ func pseudoTerminal(t *testing.T) (person, program *os.File) {
 	return person, program
 }
 
-// TestTerminalClosed: a program that was started on a terminal ends with it, also if its output went
-// elsewhere, and says goodbye.
+// TestTerminalClosed: a program that was started on a terminal ends with it, even if its output went
+// elsewhere, and closes its connection.
 func TestTerminalClosed(t *testing.T) {
 	t.Parallel()
 	n := newTunnel(t)

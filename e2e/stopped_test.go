@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// TestCommandsAtStoppedPrograms: a program that hangs is told from one that does not run, and soon.
+// TestCommandsAtStoppedPrograms: commands soon distinguish a program that hangs from one that is not running.
 func TestCommandsAtStoppedPrograms(t *testing.T) {
 	t.Parallel()
 	n := newTunnel(t)

@@ -34,7 +34,7 @@ type manager struct {
 	kept   map[string]*os.File
 }
 
-// newManager starts a manager that takes so long for each message.
+// newManager starts a manager that takes this long for each message.
 func newManager(t *testing.T, slow time.Duration) *manager {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "apquic") // t.TempDir may be too long for a socket
@@ -142,7 +142,7 @@ func (m *manager) names() (names []string) {
 	return names
 }
 
-// service has a program start as systemd would: with the socket to notify, and what was kept.
+// service makes a program start as under systemd: with the notification socket and the kept sockets.
 func (m *manager) service(cmd *exec.Cmd) {
 	detached(cmd)
 	names := m.names()
@@ -160,7 +160,7 @@ func (m *manager) service(cmd *exec.Cmd) {
 	cmd.Path = "/bin/sh"
 }
 
-// launch starts a server with what was kept.
+// launch starts a server with the kept sockets.
 func (m *manager) launch(t *testing.T, n *tunnel) *process {
 	t.Helper()
 	m.starting.Lock()
@@ -168,7 +168,8 @@ func (m *manager) launch(t *testing.T, n *tunnel) *process {
 	return launch(t, m.service, "apquic-server", n.serverArguments()...)
 }
 
-// TestRestartWithoutAHole: who comes while the service restarts waits, and is served by the next process.
+// TestRestartWithoutAHole: visitors that come while the service restarts wait for the next process, which
+// serves them.
 func TestRestartWithoutAHole(t *testing.T) {
 	t.Parallel()
 	m := newManager(t, 0)
@@ -204,7 +205,7 @@ func TestRestartWithoutAHole(t *testing.T) {
 	}
 }
 
-// TestKeptSocketsOfEndedLeases: what the next process has no use for is closed, also by systemd.
+// TestKeptSocketsOfEndedLeases: sockets that the next process does not need are closed, also by systemd.
 func TestKeptSocketsOfEndedLeases(t *testing.T) {
 	t.Parallel()
 	m := newManager(t, 0)
@@ -228,7 +229,7 @@ func TestKeptSocketsOfEndedLeases(t *testing.T) {
 	n.echo(t, "works")
 }
 
-// TestPortOfEndedLeaseUnderSystemd: a port whose lease ended while nobody ran is leased at once, although
+// TestPortOfEndedLeaseUnderSystemd: a port whose lease ended while no server ran is leased at once, although
 // systemd still has its socket for a moment.
 func TestPortOfEndedLeaseUnderSystemd(t *testing.T) {
 	t.Parallel()
@@ -251,8 +252,8 @@ func TestPortOfEndedLeaseUnderSystemd(t *testing.T) {
 	n.echo(t, "works")
 }
 
-// TestSocketsWithoutSystemd: sockets that were handed over without a way to speak to systemd are closed:
-// nobody would serve who waits in them.
+// TestSocketsWithoutSystemd: inherited sockets are closed if there is no systemd to talk to, because nobody
+// would serve clients that wait in them.
 func TestSocketsWithoutSystemd(t *testing.T) {
 	t.Parallel()
 	abandoned, err := net.Listen("tcp", "127.0.0.1:0")
@@ -279,8 +280,8 @@ func TestSocketsWithoutSystemd(t *testing.T) {
 	}
 }
 
-// TestRenameUnderSystemd: a service that is renamed keeps its port, although systemd still has the socket of
-// the former name for a moment.
+// TestRenameUnderSystemd: a renamed service keeps its port, although systemd still has the socket of the
+// former name for a moment.
 func TestRenameUnderSystemd(t *testing.T) {
 	t.Parallel()
 	m := newManager(t, 100*time.Millisecond)
@@ -303,7 +304,7 @@ func TestRenameUnderSystemd(t *testing.T) {
 	waitFor(t, n.server.stderr, `service renamed`)
 }
 
-// TestSettingsChangedUnderSystemd: sockets that were opened by other settings are not in the way.
+// TestSettingsChangedUnderSystemd: sockets opened with other settings are not in the way.
 func TestSettingsChangedUnderSystemd(t *testing.T) {
 	t.Parallel()
 	m := newManager(t, 100*time.Millisecond)
@@ -324,7 +325,7 @@ func TestSettingsChangedUnderSystemd(t *testing.T) {
 	}
 }
 
-// TestWrongSocketsInStore: a socket that is not what its name says is not used, and not kept.
+// TestWrongSocketsInStore: a socket that is not what its name says is neither used nor kept.
 func TestWrongSocketsInStore(t *testing.T) {
 	t.Parallel()
 	m := newManager(t, 0)
@@ -364,8 +365,8 @@ func TestWrongSocketsInStore(t *testing.T) {
 	}
 }
 
-// TestVisitorWhileDraining: also without systemd the public ports stay open until the process ends: who comes
-// is not refused while there is a chance.
+// TestVisitorWhileDraining: even without systemd the public ports stay open until the process ends, so that
+// visitors are not refused while there is a chance.
 func TestVisitorWhileDraining(t *testing.T) {
 	t.Parallel()
 	n := newTunnel(t)

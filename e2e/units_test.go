@@ -13,8 +13,7 @@ import (
 // somebody is an invitation of a server that need not exist.
 const somebody = "apquic://HZXXs9LTfNQjrDKvvexRhuMk8TTJhYCfrHwaj3jUzuhZ@tunnel.example.com:8090"
 
-// TestUnits: the units in packaging/systemd start programs with flags that these have, and systemd knows
-// every word.
+// TestUnits: the units in packaging/systemd start programs with existing flags, and systemd knows every key.
 func TestUnits(t *testing.T) {
 	t.Parallel()
 	for name, more := range map[string][]string{
@@ -66,7 +65,7 @@ func readUnit(t *testing.T, name string) string {
 	return string(unit)
 }
 
-// value returns the value of a key that is in the unit once.
+// value returns the value of a key that occurs once in the unit.
 func value(t *testing.T, unit, key string) string {
 	t.Helper()
 	lines := regexp.MustCompile(`(?m)^`+key+`=(.*)$`).FindAllStringSubmatch(unit, -1)
@@ -76,8 +75,7 @@ func value(t *testing.T, unit, key string) string {
 	return lines[0][1]
 }
 
-// verify has systemd read a unit, where it is installed. It complains of keys that it does not know, but
-// succeeds.
+// verify makes systemd, where it is installed, read a unit. It complains about unknown keys, but succeeds.
 func verify(t *testing.T, unit string) {
 	t.Helper()
 	analyze, err := exec.LookPath("systemd-analyze")

@@ -144,7 +144,7 @@ func TestNodeNeverReads(t *testing.T) {
 	}
 }
 
-// A node that does anything: messages of all kinds in any order, with and without sense.
+// A node that does anything: messages of all kinds in any order, sensible or not.
 func TestMonkeyNode(t *testing.T) {
 	server, attack, neighbour := attacked(t)
 	before := server.cost()
@@ -206,7 +206,7 @@ func anyMessage(r *rand.Rand) (framing.Opcode, proto.Message) {
 	return framing.Opcode(r.Uint32()), &framing.Lanes{}
 }
 
-// drain reads what the server says until the connection ends.
+// drain reads the server's messages until the connection ends.
 func drain(p *peer) {
 	for {
 		if _, err := p.opener.Open(p.reader); err != nil {

@@ -16,7 +16,7 @@ import (
 	"apquic/framing"
 )
 
-// peer is a node written by hand, which does what it is told: nothing in it keeps to the rules.
+// peer is a node written by hand, which does what it is told and obeys no rules.
 type peer struct {
 	t       *testing.T
 	conn    *quic.Conn
@@ -76,7 +76,7 @@ func dialPeer(t *testing.T, invitation certs.Invitation, key certs.PrivateKey) *
 	}
 }
 
-// join makes a peer that the server admitted.
+// join makes a peer that the server has admitted.
 func join(t *testing.T, invitation certs.Invitation, key certs.PrivateKey, hello *framing.Hello) *peer {
 	t.Helper()
 	p := dialPeer(t, invitation, key)

@@ -17,7 +17,7 @@ import (
 	"apquic/certs"
 )
 
-// maxWait bounds every wait. Nothing waits so long unless it fails.
+// maxWait bounds every wait. Only failures wait that long.
 const maxWait = 30 * time.Second
 
 // program is one of the two programs, running.
@@ -37,7 +37,7 @@ func start(t *testing.T, name string, arguments ...string) *program {
 	return startIn(t, t.TempDir(), name, arguments...)
 }
 
-// startIn starts a program with a data directory that there is.
+// startIn starts a program with an existing data directory.
 func startIn(t *testing.T, folder, name string, arguments ...string) *program {
 	t.Helper()
 	p := &program{t: t, folder: folder}
@@ -61,7 +61,7 @@ func startIn(t *testing.T, folder, name string, arguments ...string) *program {
 	return p
 }
 
-// end kills it, unless that was done.
+// end kills the program, unless it has ended.
 func (p *program) end() {
 	p.cmd.Process.Kill()
 	p.cmd.Wait()
@@ -97,7 +97,7 @@ func (p *program) line(pattern string) string {
 	}
 }
 
-// await polls for what only shows from outside of a program.
+// await polls for what only shows from outside a program.
 func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -117,7 +117,7 @@ func startServer(t *testing.T, arguments ...string) (*program, certs.Invitation)
 	return p, invite(t, p, 1)
 }
 
-// invite returns an invitation to a running server for so many further nodes.
+// invite returns an invitation to a running server for this many more nodes.
 func invite(t *testing.T, server *program, uses int) certs.Invitation {
 	t.Helper()
 	text, err := exec.Command(server.cmd.Path, "invite", "--uses", strconv.Itoa(uses), "--data-dir", server.folder).Output()

@@ -20,7 +20,7 @@ import (
 	"apquic/framing"
 )
 
-// hostileServer is a server written by hand that has the right key: the node trusts it.
+// hostileServer is a server written by hand with the right key, so that the node trusts it.
 type hostileServer struct {
 	t          *testing.T
 	key        certs.PrivateKey
@@ -44,7 +44,7 @@ func listen(t *testing.T) *hostileServer {
 	return s
 }
 
-// welcome accepts a node and says Welcome to it.
+// welcome accepts a node and sends Welcome.
 func (s *hostileServer) welcome(welcome *framing.Welcome) *peer {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), maxWait)
@@ -87,7 +87,7 @@ func (p *peer) reply(op framing.Opcode, message proto.Message, nonce uint64) err
 	return err
 }
 
-// A server that does anything to a node that trusts it: the node lives, and costs its machine little.
+// A server that does anything to a node that trusts it: the node survives, and costs its machine little.
 func TestMonkeyServer(t *testing.T) {
 	s := listen(t)
 	node := start(t, "apquic-node", "--server", s.invitation.String(), "--upstream", echoService(t))
@@ -129,7 +129,7 @@ func monkeyMessage(p *peer, random *rand.Rand) {
 	}
 }
 
-// monkeyStreams opens an attempt of a relay, which may be cut, wrong, or of another one's number.
+// monkeyStreams opens an attempt of a relay, which may be truncated, wrong, or have another's number.
 func monkeyStreams(p *peer, random *rand.Rand, i int) {
 	if stream, err := p.conn.OpenStream(); err == nil {
 		header, _ := framing.AppendStreamHeader(nil, &framing.StreamHeader{

@@ -16,7 +16,7 @@ import (
 	"apquic/framing"
 )
 
-// TestSilence: whoever does not know the server's id gets no datagram back, whatever is sent.
+// TestSilence: without the server's id nothing gets an answer, whatever is sent.
 func TestSilence(t *testing.T) {
 	for _, test := range []struct {
 		name      string
@@ -58,7 +58,7 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-// beginning are the datagrams with which a QUIC client begins, knowing nothing but the address.
+// beginning is the first datagrams of a QUIC client that knows only the address.
 func beginning(t *testing.T) [][]byte {
 	t.Helper()
 	tlsConfig, err := certs.NodeTLS(newKey(t), newKey(t).ID())
@@ -76,7 +76,7 @@ func beginning(t *testing.T) [][]byte {
 	return socket.sent
 }
 
-// recording is a socket that sends nothing and remembers all.
+// recording is a socket that sends nothing and remembers everything.
 type recording struct {
 	net.PacketConn
 	sent [][]byte
@@ -109,7 +109,7 @@ func knock(server certs.NodeID) []byte {
 	return framing.NewKnockKey(server).Append(nil, k)
 }
 
-// junk has a long header, mostly, and is short enough for no stateless reset where it has not.
+// junk mostly has a long header; otherwise it is too short for a stateless reset.
 func junk(*testing.T) (all [][]byte) {
 	for size := 1; size < 1400; size += 7 {
 		b := make([]byte, size)

@@ -14,11 +14,10 @@ import (
 	"apquic/certs"
 )
 
-// strangersMemory is what all strangers together may cost a server, resident.
+// strangersMemory is the resident memory that all strangers together may cost a server.
 const strangersMemory = 64 << 20
 
-// attack runs hostile against a server that has a good node, and checks what it cost and that the node was
-// served.
+// attack runs hostile against a server with a good node, and checks its cost and that the node was served.
 func attack(t *testing.T, hostile func(server *program, invitation certs.Invitation)) {
 	t.Helper()
 	server, invitation := startServer(t)
@@ -36,8 +35,8 @@ func attack(t *testing.T, hostile func(server *program, invitation certs.Invitat
 	neighbour.wasServed(50*time.Millisecond, 5*time.Second)
 }
 
-// Strangers that know the server's id open streams that a stranger has no use for, in frames of the least
-// size for which QUIC keeps a packet's buffer.
+// Strangers that know the server's id open useless streams, in frames of the least size for which QUIC keeps
+// a packet's buffer.
 func TestStrangersWithStreams(t *testing.T) {
 	attack(t, func(_ *program, invitation certs.Invitation) {
 		var strangers sync.WaitGroup
@@ -67,7 +66,7 @@ func TestStrangersWithStreams(t *testing.T) {
 	})
 }
 
-// deafSocket loses what its owner wants it to.
+// deafSocket loses what its owner wants it to lose.
 type deafSocket struct {
 	net.PacketConn
 	mute, deaf atomic.Bool
@@ -89,8 +88,7 @@ func (d *deafSocket) ReadFrom(b []byte) (int, net.Addr, error) {
 	}
 }
 
-// Strangers send their control stream without its beginning, so that nothing of it can be read, in small
-// frames.
+// Strangers send their control stream without its beginning, so that none of it can be read, in small frames.
 func TestStrangersWithoutBeginning(t *testing.T) {
 	attack(t, func(_ *program, invitation certs.Invitation) {
 		var strangers sync.WaitGroup
@@ -129,7 +127,7 @@ func TestStrangersWithoutBeginning(t *testing.T) {
 	})
 }
 
-// Strangers send handshakes whose first byte is missing, a byte in a frame.
+// Strangers send handshakes whose first byte is missing, one byte per frame.
 func TestStrangersWithCrumbs(t *testing.T) {
 	attack(t, func(_ *program, invitation certs.Invitation) {
 		sent := 0
@@ -152,7 +150,7 @@ func TestStrangersWithCrumbs(t *testing.T) {
 	})
 }
 
-// Strangers make a whole handshake and say nothing.
+// Strangers complete the handshake and send nothing more.
 func TestStrangersThatAreSilent(t *testing.T) {
 	attack(t, func(_ *program, invitation certs.Invitation) {
 		var strangers sync.WaitGroup

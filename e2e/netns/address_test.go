@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestAddressComesLate: a server that starts before its machine has an address says so, and names the right
-// one in invitations and to nodes as soon as there is one.
+// TestAddressComesLate: a server that starts before its machine has an address says so, and uses the right
+// one in invitations and for nodes as soon as there is one.
 func TestAddressComesLate(t *testing.T) {
 	skipUnlessEnabled(t)
 	machine := newNamespace(t, networks.Add(1), "late")

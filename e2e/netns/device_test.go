@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// pair is two machines with nothing but a link between them.
+// pair is two machines connected by a link.
 type pair struct {
 	t     testing.TB
 	link  *link
@@ -49,8 +49,8 @@ func (p *pair) sockets() (left, right *net.UDPConn) {
 	return open(p.left, leftIP, rightIP), open(p.right, rightIP, leftIP)
 }
 
-// exchange sends packets of a size one after the other, which the right side echoes, and returns how long
-// those that came back took. Each says when it was sent.
+// exchange sends packets of a size one after the other, which the right side echoes, and returns the round
+// trip times of those that came back. Each has its time of sending.
 func (p *pair) exchange(packets, size int, pause time.Duration) (times []time.Duration) {
 	p.t.Helper()
 	left, right := p.sockets()
@@ -125,7 +125,7 @@ func TestLinkLosesAndCuts(t *testing.T) {
 	}
 }
 
-// A burst drains at the rate of the link, and what the queue has no room for is dropped.
+// A burst drains at the rate of the link, and packets that do not fit the queue are dropped.
 func TestLinkRate(t *testing.T) {
 	p := newPair(t)
 	const packets, size = 100, 1250 - 28 // a millisecond each, with their headers
@@ -144,7 +144,7 @@ func TestLinkRate(t *testing.T) {
 	}
 }
 
-// transfer sends bytes over TCP as fast as the link lets it and returns how long that took.
+// transfer sends bytes over TCP as fast as the link allows and returns how long that took.
 func (p *pair) transfer(bytes int64) time.Duration {
 	p.t.Helper()
 	var listener net.Listener
@@ -174,7 +174,7 @@ type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
-// BenchmarkLink says what a link without limits carries.
+// BenchmarkLink measures what a link without limits carries.
 func BenchmarkLink(b *testing.B) {
 	p := newPair(b)
 	const bytes = 64 << 20

@@ -10,7 +10,7 @@ import (
 const (
 	warmUp = 1500 * time.Millisecond // bulk traffic has found its speed
 	settle = 2500 * time.Millisecond // what an event does shows within this time
-	// calm is how short the pauses are when all is well again.
+	// calm is how short the pauses are when everything is well again.
 	calm = 500 * time.Millisecond
 )
 
@@ -24,7 +24,7 @@ func (w *tunnel) relays(kinds ...kind) (relays []*relay) {
 	return relays
 }
 
-// survive has relays live through an event that home may know of or not, and checks how long they stalled.
+// survive puts relays through an event, which home may know of or not, and checks how long they stalled.
 func survive(t *testing.T, event string, relays []*relay, happen func()) {
 	t.Helper()
 	for _, r := range relays {

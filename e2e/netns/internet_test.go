@@ -13,8 +13,8 @@ import (
 // serverIP is the public machine's address on all its interfaces.
 const serverIP = "192.0.2.1"
 
-// natRules make a router as they are at home: each mapping gets a random port, and what nobody inside asked
-// for is dropped without an answer.
+// natRules make a typical home router: each mapping gets a random port, and unsolicited packets are silently
+// dropped.
 const natRules = `
 table ip home {
 	chain postrouting {
@@ -89,7 +89,7 @@ func (i *internet) add(id int64, device, properties string) {
 	}
 }
 
-// show says how the network is.
+// show describes the state of the network.
 func (i *internet) show() {
 	i.t.Logf("home:\n%s%s", i.home.run("", "ip", "-brief", "addr"), i.home.run("", "ip", "route"))
 	for _, u := range i.uplinks {
@@ -103,7 +103,7 @@ func (u *uplink) address(host int) string {
 	return fmt.Sprintf("192.168.%d.%d/24", u.number, host)
 }
 
-// configure is what home does with what the router's DHCP tells it.
+// configure does what home does with the router's DHCP data.
 func (u *uplink) configure(host int) []string {
 	return []string{
 		fmt.Sprintf("addr add %s dev %s", u.address(host), u.device),
@@ -114,7 +114,7 @@ func (u *uplink) configure(host int) []string {
 var translated = regexp.MustCompile(`udp .* dst=` + regexp.QuoteMeta(serverIP) + ` .* src=` + regexp.QuoteMeta(serverIP) + ` .* dport=([0-9]+)`)
 
 // outsidePort is the port under which the server sees the node through this uplink, "" while there is no
-// mapping. Of several mappings it is the newest that has got an answer.
+// mapping. Of several mappings it is the newest that has received an answer.
 func (u *uplink) outsidePort() (port string) {
 	for line := range strings.Lines(u.nat.run("", "conntrack", "-L", "-p", "udp")) {
 		if match := translated.FindStringSubmatch(line); match != nil && !strings.Contains(line, "UNREPLIED") {
@@ -124,5 +124,5 @@ func (u *uplink) outsidePort() (port string) {
 	return port
 }
 
-// forget makes the NAT forget its mappings, as a restart of the router does.
+// forget makes the NAT forget its mappings, as a router's restart does.
 func (u *uplink) forget() { u.nat.run("", "conntrack", "-F") }

@@ -4,19 +4,18 @@ package netns
 
 import "time"
 
-// limits has, for each event, how long relays of each kind may go without an arrival because of it; after
-// outages, from the end of the outage.
+// limits is how long each event may keep relays of each kind without an arrival; for outages, from their end.
 var limits = map[string]map[kind]time.Duration{
 	// The node does not know that its NAT forgot: its next packet repairs it.
 	"rebind": {idle: keepalive + 2*time.Second, echo: ms(1500), download: ms(1500), upload: ms(1500)},
-	// Home has another address, another route, another interface.
+	// Home gets another address, another route, another interface.
 	"address": {idle: keepalive + 2*time.Second, echo: ms(1500), download: ms(1500), upload: ms(1500)},
-	// Two changes, one in the other: an upload, whose window is full, waits for QUIC's timer to answer the
+	// Two overlapping changes: an upload, whose window is full, waits for QUIC's timer to answer the
 	// challenge of the new path.
 	"flap":      {idle: keepalive + 2*time.Second, echo: ms(1500), download: ms(1500), upload: ms(3000)},
 	"route":     {idle: keepalive + 2*time.Second, echo: ms(1500), download: ms(1500), upload: ms(1500)},
 	"interface": {idle: keepalive + 2*time.Second, echo: ms(1500), download: ms(1500), upload: ms(1500)},
-	// The goal is a second, and half of one is for the machine.
+	// The goal is a second, plus half a second for the machine.
 	"5s outage":   {idle: ms(1500), echo: ms(1500), download: ms(1500), upload: ms(1500)},
 	"20s outage":  {idle: ms(1500), echo: ms(1500), download: ms(1500), upload: ms(1500)},
 	"1m0s outage": {idle: ms(1500), echo: ms(1500), download: ms(1500), upload: ms(1500)},

@@ -21,7 +21,7 @@ type link struct {
 // newLink joins two namespaces with a device in each.
 func newLink(t testing.TB, from *namespace, device string, to *namespace, remoteDevice string) *link {
 	t.Helper()
-	// Nice to nobody: a packet that is late because other processes compute would be a wrong delay.
+	// With high priority: a packet that is late because other processes compute would have a wrong delay.
 	cmd := exec.Command("ip", "netns", "exec", from.name, "nice", "-n", "-10", program("testlink"), device, "far")
 	var complaint strings.Builder
 	cmd.Stderr = &complaint
@@ -56,7 +56,7 @@ func newLink(t testing.TB, from *namespace, device string, to *namespace, remote
 	return l
 }
 
-// set changes properties of the link, as internal/cmd/testlink has them.
+// set changes properties of the link, in the form of internal/cmd/testlink.
 func (l *link) set(properties string) {
 	l.t.Helper()
 	if _, err := io.WriteString(l.commands, properties+"\n"); err != nil {

@@ -46,7 +46,7 @@ func (m *meter) add(n int) {
 	}
 }
 
-// stall is the longest time without an arrival so far, and how long the present one lasts.
+// stall is the longest time without an arrival so far, and the length of the present one.
 func (m *meter) stall() (longest, present time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// everything is all kinds of traffic, by relays that share a connection. Bulk upload is apart: it fills the
-// congestion window, which changes what becomes of the others.
+// everything is all kinds of traffic, on relays that share a connection. Bulk upload is separate: it fills
+// the congestion window, which affects the others.
 var everything = map[string][]kind{
 	"others": {idle, echo, download},
 	"upload": {upload},
@@ -16,7 +16,7 @@ var everything = map[string][]kind{
 
 // moves are what can happen to home.
 var moves = map[string]func(w *tunnel){
-	// The router gives home another address; for a moment there is none.
+	// The router gives home another address; for a moment home has none.
 	"address": func(w *tunnel) {
 		u := w.uplinks[0]
 		w.home.ip(append([]string{"addr del " + u.address(2) + " dev " + u.device}, u.configure(3)...)...)
@@ -39,11 +39,11 @@ var moves = map[string]func(w *tunnel){
 	},
 }
 
-// flap is how long the first uplink is away when it comes back: long enough for packets over the second one,
-// too short for a server to have gone along.
+// flap is how long the first uplink is away before it comes back: long enough for packets over the second
+// one, too short for the server to have followed.
 const flap = 30 * time.Millisecond
 
-// TestMove has home reach the internet in another way than before.
+// TestMove changes the way home reaches the internet.
 func TestMove(t *testing.T) {
 	for name, move := range moves {
 		for traffic, kinds := range everything {

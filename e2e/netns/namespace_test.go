@@ -52,7 +52,7 @@ func (n *namespace) run(stdin, command string, arguments ...string) string {
 }
 
 // do calls f on a thread inside: the sockets that f makes belong to the namespace for ever. The thread ends
-// with the goroutine that locks it, so that no other one is ever inside.
+// with the goroutine that locks it, so that no other goroutine ever runs inside.
 func (n *namespace) do(f func() error) error {
 	done := make(chan error)
 	go func() {

@@ -22,7 +22,7 @@ import (
 	"testing"
 )
 
-// enabled is the environment variable with which make test-net says that these tests shall run.
+// enabled is the environment variable with which make test-net enables these tests.
 const enabled = "APQUIC_TEST_NET"
 
 // bin is the folder with the programs.
@@ -56,7 +56,7 @@ func prepareAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// missing lists what these tests need and this machine does not have.
+// missing lists what these tests need and this machine lacks.
 func missing() (lacking []string) {
 	if os.Geteuid() != 0 {
 		return []string{"they need root, for network namespaces"}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestOutage cuts the link. Nobody is told: interfaces stay up, and addresses stay.
+// TestOutage cuts the link silently: interfaces stay up, and addresses stay.
 func TestOutage(t *testing.T) {
 	for _, outage := range []time.Duration{time.Minute, 20 * time.Second, 5 * time.Second} {
 		for traffic, kinds := range everything {
@@ -27,8 +27,8 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// TestLostConnection cuts the link until both sides have given their connection up: the next one carries the
-// relays on.
+// TestLostConnection cuts the link until both sides have given up their connection: relays resume on the next
+// one.
 func TestLostConnection(t *testing.T) {
 	for traffic, kinds := range everything {
 		t.Run(traffic, func(t *testing.T) {
@@ -46,8 +46,7 @@ func TestLostConnection(t *testing.T) {
 	}
 }
 
-// cut cuts the link for a while and returns, for each relay, how long after the end of that something
-// arrived.
+// cut cuts the link for a while and returns, for each relay, how long after its end something arrived.
 func (w *tunnel) cut(outage time.Duration, relays []*relay) map[kind]time.Duration {
 	w.t.Helper()
 	w.uplinks[0].link.set("down")
@@ -68,7 +67,7 @@ func (w *tunnel) cut(outage time.Duration, relays []*relay) map[kind]time.Durati
 	return after
 }
 
-// TestOutageMedian says what is usual: make test-net TRIES=10.
+// TestOutageMedian finds typical values: make test-net TRIES=10.
 func TestOutageMedian(t *testing.T) {
 	skipUnlessEnabled(t)
 	tries, _ := strconv.Atoi(os.Getenv(enabled + "_TRIES"))

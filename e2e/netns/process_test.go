@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// maxWait bounds every wait. Nothing waits so long unless it fails.
+// maxWait bounds every wait. Only failures wait that long.
 const maxWait = 30 * time.Second
 
-// process is a running program; what it prints is in a file.
+// process is a running program whose output is in a file.
 type process struct {
 	t      testing.TB
 	name   string
@@ -51,7 +51,7 @@ func start(n *namespace, name, command string, arguments ...string) *process {
 	return p
 }
 
-// kill gives the program no time for anything.
+// kill ends the program without giving it time for anything.
 func (p *process) kill() {
 	p.cmd.Process.Kill()
 	<-p.exited

@@ -7,7 +7,7 @@ import "testing"
 // rebindings is how often the NAT forgets: connection IDs must not run out.
 const rebindings = 4
 
-// TestRebind has the NAT forget its mappings and choose other ports.
+// TestRebind makes the NAT forget its mappings and choose other ports.
 func TestRebind(t *testing.T) {
 	for _, k := range []kind{idle, echo, download, upload} {
 		t.Run(string(k), func(t *testing.T) {

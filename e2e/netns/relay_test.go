@@ -53,7 +53,7 @@ func (w *tunnel) use(k kind, visitor, home *net.TCPConn) *relay {
 	return r
 }
 
-// run has both ends do their part. An error at one is the end of the other.
+// run makes both ends do their part. An error at one ends the other.
 func (r *relay) run() {
 	defer close(r.done)
 	var ends sync.WaitGroup
@@ -80,7 +80,7 @@ func (r *relay) close() {
 	})
 }
 
-// measure begins to measure; an idle relay has its next exchange now.
+// measure starts measuring; an idle relay has its next exchange now.
 func (r *relay) measure() {
 	r.arrivals.restart()
 	if r.kind == idle {
@@ -103,7 +103,7 @@ func (r *relay) awaitArrival(limit time.Duration) time.Duration {
 	return 0
 }
 
-// finish ends the traffic; all that was sent must have arrived.
+// finish ends the traffic; everything sent must have arrived.
 func (r *relay) finish() {
 	r.t.Helper()
 	close(r.quit)

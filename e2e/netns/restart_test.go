@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestRestart kills the server and starts it again some time later. Relays end, but the node must notice,
-// come back to its port, and new visitors must be served.
+// TestRestart kills the server and restarts it some time later. Relays end, but the node must notice and come
+// back to its port, and new visitors must be served.
 func TestRestart(t *testing.T) {
 	for _, away := range []time.Duration{time.Second, 8 * time.Second} {
 		for _, k := range []kind{idle, echo} {
@@ -32,7 +32,7 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// firstVisit visits again and again until a visitor is served, and returns when that was.
+// firstVisit visits repeatedly until a visitor is served, and returns when that was.
 func (w *tunnel) firstVisit(limit time.Duration) time.Time {
 	w.t.Helper()
 	var err error

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// kind is what the traffic on a relay is.
+// kind is a kind of traffic on a relay.
 type kind string
 
 const (
@@ -49,7 +49,7 @@ func (r *relay) atHome() error {
 	return r.home.CloseWrite()
 }
 
-// ask has exchanges until it shall quit.
+// ask makes exchanges until told to quit.
 func (r *relay) ask(c *net.TCPConn) error {
 	for n := uint64(1); ; n++ {
 		var pause <-chan time.Time
@@ -97,8 +97,8 @@ const (
 	piece         = 32 << 10
 )
 
-// pattern is what bulk traffic consists of, over and over. It is here once and a piece more, so that every
-// piece of the traffic is a slice of it.
+// pattern is what bulk traffic repeats. It is stored once plus a piece, so that every piece of the traffic is
+// a slice of it.
 var pattern = func() []byte {
 	p := make([]byte, patternLength, patternLength+piece)
 	random := rand.NewChaCha8([32]byte{})
@@ -106,7 +106,7 @@ var pattern = func() []byte {
 	return append(p, p[:piece]...)
 }()
 
-// pour sends until it shall quit.
+// pour sends until told to quit.
 func (r *relay) pour(c *net.TCPConn) error {
 	for {
 		select {
@@ -123,7 +123,7 @@ func (r *relay) pour(c *net.TCPConn) error {
 	}
 }
 
-// drain checks what arrives, until the end of it.
+// drain checks what arrives until the end.
 func (r *relay) drain(c *net.TCPConn) error {
 	buffer := make([]byte, piece)
 	for total := int64(0); ; {

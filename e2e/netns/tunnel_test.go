@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// keepalive is how often the nodes ask for a sign of life: shorter than usual, so that the tests are.
+// keepalive is the nodes' keepalive interval: shorter than usual, so that the tests are.
 const keepalive = 2 * time.Second
 
 // tunnel is a service at home that a node and a server make public.
@@ -49,8 +49,8 @@ func (w *tunnel) startServer() {
 	w.server = start(w.public, "the server", "apquic-server", w.serverArgs...)
 }
 
-// connected is what the server logs of a connection that is no lane: those come and go with the losses of a
-// link, and a busy machine loses packets.
+// connected matches the server's log line for a connection other than a lane: lanes come and go with the
+// losses of a link, and a busy machine loses packets.
 var connected = regexp.MustCompile(`(?m) msg="node connected".* version=("[^"]*"|\S+)( joined=true)?$`)
 
 // checkOneConnection fails the test if the node has made a connection to the server more than once.
@@ -117,7 +117,7 @@ func newService(at *namespace) *service {
 	return s
 }
 
-// hand gives a connection to who awaits it.
+// hand gives a connection to whoever awaits it.
 func (s *service) hand(c *net.TCPConn) {
 	c.SetDeadline(time.Now().Add(maxWait))
 	var number [8]byte

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestRemoveLeftovers: temporary files of processes that were killed go; what is being written, what has
-// another name, links and what they point at stay.
+// TestRemoveLeftovers: temporary files of killed processes are removed; files being written, other names,
+// links and their targets stay.
 func TestRemoveLeftovers(t *testing.T) {
 	t.Parallel()
 	directory, elsewhere := t.TempDir(), t.TempDir()

@@ -36,8 +36,8 @@ func TestInOrder(t *testing.T) {
 	}
 }
 
-// TestOrderIsFair: of any two contenders each is in front of the other one in half of the runs, and over 2n
-// runs each of n has every place twice.
+// TestOrderIsFair: of any two contenders each comes before the other in half of the runs, and over 2n runs
+// each of n has every place twice.
 func TestOrderIsFair(t *testing.T) {
 	for _, all := range [][]contender{
 		contendersNamed("a"), contendersNamed("a", "b"), contendersNamed("a", "b", "c"), contendersNamed("a", "b", "c", "d", "e", "f", "g"),
@@ -76,8 +76,8 @@ func balanced(before map[[2]string]int) bool {
 	return true
 }
 
-// TestRunsMeasureInTheirOrder: a bench that cannot even start the service says for each contender, in the
-// order in which it tries them, that it failed.
+// TestRunsMeasureInTheirOrder: a bench that cannot even start the service reports a failure for each
+// contender, in the order in which it tries them.
 func TestRunsMeasureInTheirOrder(t *testing.T) {
 	var said strings.Builder
 	b := &bench{
