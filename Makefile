@@ -1,4 +1,4 @@
-# make help lists what can be made: the text behind ## of each target.
+# make help lists the targets with the text after ##.
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -9,7 +9,7 @@ GENERATED ?= .
 TARGETS ?= linux-amd64 linux-arm64 linux-armv6 linux-armv7 linux-mipsle linux-riscv64 \
            darwin-arm64 darwin-amd64 windows-amd64 freebsd-amd64
 
-# Tools of the developers, not of the program: pinned here, so that go.mod has only what the program needs.
+# Developer tools are pinned here, so that go.mod has only what the programs need.
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BENCHSTAT   = $(GO) run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
@@ -24,14 +24,14 @@ build: ## both programs into bin/; make alone does the same
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 .PHONY: demo
-demo: build ## a server, a node and a web site on this machine, until Ctrl-C; ONCE=1 fetches the page once and says whether it came
+demo: build ## a server, a node and a web site on this machine, until Ctrl-C; ONCE=1 fetches the page once and checks it
 	$(GO) build -buildvcs=false -o bin/ ./internal/cmd/demo
 	@ONCE=$(ONCE) bin/demo
 
 # The race detector needs a C compiler (not on macOS); a machine without one runs the same tests without it.
 RACE ?= $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 
-# What the race detector distorts, or makes so slow that it does less under it (internal/testrace).
+# Tests that the race detector distorts, or that do less under it because it makes them slow (internal/testrace).
 WHOLE = (TestLossyThroughput|TestIsolation|TestIdleRelaysHoldNoBuffers|TestIdleTraffic|TestLanes|TestLossyTransfers|TestOutagesInARow|TestRelayWhileMoving)
 
 .PHONY: test
@@ -41,25 +41,25 @@ test: ## every test: unit, race detector, fuzz seeds, end to end with the real p
 	$(GO) test -count=1 -timeout 10m ./e2e/hostile # alone: they measure memory and a neighbour's time
 	$(GO) test -count=1 -run '^$(WHOLE)$$' ./quicproxy ./quicproxy/internal/relay
 
-# Installs nothing and leaves nothing behind; says what is missing. Not under the race detector: it measures time.
+# Installs nothing, leaves nothing behind, and says what is missing. Without the race detector, because it measures time.
 .PHONY: test-net
 test-net: ## what relays survive when the network changes, in network namespaces; root on Linux; TRIES=10 takes the median of an outage of 5 s instead
 	APQUIC_TEST_NET=1 APQUIC_TEST_NET_TRIES=$(TRIES) \
 	  $(GO) test -count=1 -v -timeout 10m -parallel 6 $(if $(TRIES),-run '^TestOutageMedian$$') ./e2e/netns
 
 .PHONY: fuzz
-fuzz: ## every decoder with inputs that nobody thought of, FUZZTIME=30s each
+fuzz: ## fuzz every decoder, FUZZTIME=30s each
 	@FUZZTIME='$(FUZZTIME)' .ci/fuzz
 
 # The share of statements that the tests of each package run, without generated code.
 .PHONY: cover
-cover: ## how much of each package its tests run
+cover: ## test coverage of each package
 	@$(GO) test -coverprofile=cover.out ./certs ./framing ./internal/cli ./internal/settings ./internal/testnet ./lease/... ./quicproxy >/dev/null
 	@awk '/^mode:|\.pb\.go:/ {next} {sub("/[^/]*:", " "); all[$$1] += $$3; if ($$4) hit[$$1] += $$3} \
 	  END {for (p in all) printf "%-24s %5.1f %%\n", p, 100*hit[p]/all[p]}' cover.out | sort
 
 .PHONY: bench
-bench: build ## the programs measured, into docs/benchmarks.md: RUNS=6 times, with PEERS=dir of other tunnels, BEFORE=dir of another version; ONLY= or WHO=regexp only prints
+bench: build ## measure the programs into docs/benchmarks.md: RUNS=6 times, with other tunnels in PEERS=dir and another version in BEFORE=dir; with ONLY= or WHO=regexp only print
 	$(GO) build -buildvcs=false -o bin/ ./internal/cmd/bench ./internal/cmd/testlink
 	bin/bench --runs $(or $(RUNS),6) $(if $(PEERS),--peers '$(PEERS)') $(if $(BEFORE),--before '$(BEFORE)') $(if $(ONLY),--only '$(ONLY)') \
 	  $(if $(WHO),--who '$(WHO)') $(if $(ONLY)$(WHO),,--write docs/benchmarks.md)
@@ -69,7 +69,7 @@ bench-scale: build ## one server with NODES=1000 nodes
 	$(GO) build -buildvcs=false -o bin/ ./internal/cmd/bench
 	bin/bench nodes --count $(or $(NODES),1000)
 
-# What was measured stays in bench.out: kept under another name, it is the BEFORE of the next change.
+# The results stay in bench.out: keep it under another name as the BEFORE of the next change.
 BENCHMARKED = ./internal/udp ./quicproxy/...
 
 .PHONY: bench-go
@@ -79,7 +79,7 @@ bench-go: ## the benchmarks among the tests, COUNT=6 times, with benchstat; BEFO
 
 # Import lines are the only places with the module's path, besides go.mod.
 .PHONY: module-path
-module-path: ## gives the module another path everywhere: TO=example.org/apquic
+module-path: ## change the module's path everywhere: TO=example.org/apquic
 	@test -n '$(TO)' || { echo "say which: make module-path TO=example.org/apquic" >&2; exit 1; }
 	$(GO) mod edit -module '$(TO)'
 	@files=$$(grep -rlE --include='*.go' '"$(subst .,\.,$(MODULE))[/"]' .); \
@@ -109,7 +109,7 @@ check-vulnerabilities:
 generate: generate-proto ## framing/apquic.pb.go from framing/apquic.proto, which needs protoc; the tables of docs/config.md
 	$(GO) test -count=1 ./internal/settings -run '^TestDocTables$$' -update
 
-# The path of the Go package comes from go.mod: in the .proto file it would stand a second time.
+# The path of the Go package comes from go.mod, so that the .proto file need not repeat it.
 .PHONY: generate-proto
 generate-proto: bin/protoc-gen-go
 	protoc --plugin=protoc-gen-go=bin/protoc-gen-go --go_opt=paths=source_relative \
@@ -141,5 +141,5 @@ test-arm: dist-linux-armv6 ## the ARMv6 node under qemu-user against a native se
 	APQUIC_ARM_NODE=$(abspath $(DIST))/apquic-node-linux-armv6 $(GO) test -count=1 -run '^TestARM$$' -v ./e2e
 
 .PHONY: clean
-clean: ## removes bin/, dist/ and what tests and benchmarks wrote
+clean: ## remove bin/, dist/ and the output of tests and benchmarks
 	rm -rf bin dist *.out
