@@ -33,7 +33,7 @@ func (n *Node) watchAnswers(ctx context.Context) {
 				meters[c] = meter
 			}
 			stats := c.Conn.(*carrier.Conn).QUIC.ConnectionStats()
-			suspect := path.IsSuspect(meter.Look(stats, time.Now()), stats)
+			suspect := meter.IsSuspect(meter.Look(stats, time.Now()), stats, time.Time{})
 			association.Suspect(c, suspect)
 			switch {
 			case suspect:

@@ -133,6 +133,7 @@ type Node struct {
 	server      certs.NodeID       // that the server must prove
 	next        certs.NodeID       // that it may prove as well, nobody: none
 	welcome     Welcome            // the last one
+	asked       time.Time          // when all connections were to ask whether the server is there
 	trouble     error              // why there is no connection; nil: there is one, or none was tried
 	known       bool               // the server has admitted us
 	secret      []byte             // lets us in; nil: there is none, or it is not needed any more

@@ -12,16 +12,14 @@ import (
 )
 
 const (
-	// quiet is how long nothing may come after traffic before the node asks whether the path is still there:
-	// a path that dies under a download is noticed by nothing else before the next keepalive.
-	quiet = 500 * time.Millisecond
 	// Not every kick is a message of its own, since those pile up in the control stream, before everything else:
 	// after a second a copy of the last datagram does as well. The longer it takes, the rarer are messages: 37 in an
 	// hour. All of them are sent again when the path is back, at a rate that is low then: each outage shrinks the
 	// congestion window of a connection that carries little, and the round trip time is wrong.
 	freshShare  = 4 // of the time since the first
 	maxFreshGap = 5 * time.Minute
-	// movedPatience is how long an answer may take when the network of this machine has just changed.
+	// movedPatience is how long an answer may take, or two round trips, when the network of this machine has just changed.
+	// Otherwise the node asks once more after that: a NAT that moved the connection behind the question took the answer away.
 	movedPatience = 300 * time.Millisecond
 	// answersAfterRescue is how many messages are exchanged after a rescue. QUIC's clock may be wrong then, since
 	// the acknowledgement of a copy looks like that of the original, sent long before; but packets that are three
@@ -96,13 +94,13 @@ func (l *link) watchPath(ctx context.Context) {
 	defer keepalive.Stop()
 	changed := l.node.network.changed()
 	source := l.source()
-	seen, moving, late := l.packetsReceived(), false, false // late: the last answer is
+	traffic, late := quietMeter{received: l.packetsReceived()}, false // late: the last answer is
 	trouble := l.socket.Trouble()
 	var look <-chan time.Time // while there are relays, or late
 	for {
-		busy := l.path.busy
+		busy, stopped := l.path.busy, false
 		if look == nil && (l.Relays.Len() > 0 || late) {
-			look = time.After(quiet)
+			look = time.After(traffic.pause())
 		}
 		if look != nil {
 			busy = nil
@@ -114,10 +112,7 @@ func (l *link) watchPath(ctx context.Context) {
 			continue
 		case <-look:
 			look = nil
-			before, was := seen, moving
-			seen = l.packetsReceived()
-			moving = seen != before
-			if moving || !was {
+			if stopped = traffic.look(l.packetsReceived(), time.Now()); !stopped {
 				continue
 			}
 		case <-keepalive.C:
@@ -130,10 +125,14 @@ func (l *link) watchPath(ctx context.Context) {
 		limit := max(time.Second, 3*l.QUIC.ConnectionStats().SmoothedRTT)
 		if now, errors := l.source(), l.socket.Trouble(); now != source || errors != trouble {
 			source, trouble = now, errors
-			limit = max(movedPatience, 2*l.QUIC.ConnectionStats().SmoothedRTT)
+			limit = l.soon()
+		}
+		if stopped {
+			l.node.askAll(l)
 		}
 		late = !l.ping(ctx, limit)
-		seen, moving = l.packetsReceived(), late // as if traffic stopped now
+		goesOn := late || !stopped && traffic.goesOn() // an answer that is late is traffic that stops
+		traffic.asked(l.packetsReceived(), goesOn, time.Now())
 		keepalive.Reset(l.keepalives.Interval())
 	}
 }
@@ -148,6 +147,11 @@ func (l *link) source() netip.Addr {
 	return netip.Addr{}
 }
 
+// soon is how long an answer should take.
+func (l *link) soon() time.Duration {
+	return max(movedPatience, 2*l.QUIC.ConnectionStats().SmoothedRTT)
+}
+
 // ping sends Keepalives until one is answered. Each is a fresh message: it goes out at once whatever the
 // retransmission timers say, repairs a rebound NAT mapping, and is long enough for a restarted server to
 // answer with a stateless reset. The first answer may take until limit. It reports false if none came, but something else: the
@@ -158,11 +162,15 @@ func (l *link) ping(ctx context.Context, limit time.Duration) (answered bool) {
 	renewed := false
 	for first := true; ctx.Err() == nil; first = false {
 		before, answer := l.QUIC.ConnectionStats(), new(framing.KeepaliveResponse)
-		wait, cancel := context.WithTimeout(ctx, limit)
-		stopWaiting := context.AfterFunc(something, cancel)
-		err := l.Control.Request(wait, framing.OpKeepalive, &framing.Keepalive{Observe: l.keepalives.Learns()}, framing.OpKeepaliveResponse, answer)
-		stopWaiting()
-		cancel()
+		wait := limit
+		if first {
+			wait = min(limit, l.soon())
+		}
+		err := l.ask(ctx, something, wait, answer)
+		if rest := limit - wait; err != nil && rest > 0 {
+			before = l.QUIC.ConnectionStats()
+			err = l.ask(ctx, something, rest, answer)
+		}
 		// An answer that waits behind a full queue is late, but what arrives before it proves the path. After an
 		// outage it does not prove that the connection can send again.
 		now := l.QUIC.ConnectionStats()
@@ -191,7 +199,7 @@ func (l *link) ping(ctx context.Context, limit time.Duration) (answered bool) {
 		}
 		if first {
 			l.keepalives.Unanswered(time.Now())
-			l.node.askAll(l) // what moved the way of one may have moved the others
+			l.node.askAll(l)
 			var stop func()
 			something, stop = l.rescue(ctx)
 			defer stop()
@@ -204,11 +212,27 @@ func (l *link) ping(ctx context.Context, limit time.Duration) (answered bool) {
 	return false
 }
 
-// askAll has all other connections ask whether the server is there.
+// ask sends a Keepalive and waits for the answer, but not longer than ctx, something and limit last.
+func (l *link) ask(ctx, something context.Context, limit time.Duration, answer *framing.KeepaliveResponse) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	defer context.AfterFunc(something, cancel)()
+	return l.Control.Request(ctx, framing.OpKeepalive, &framing.Keepalive{Observe: l.keepalives.Learns()}, framing.OpKeepaliveResponse, answer)
+}
+
+// askAll has all other connections ask whether the server is there: what silenced one may have silenced them. Where traffic comes
+// and goes that happens often, so not at once again.
 func (n *Node) askAll(but *link) {
 	n.mu.Lock()
 	association := n.association
+	soon := time.Since(n.asked) < quiet
+	if !soon {
+		n.asked = time.Now()
+	}
 	n.mu.Unlock()
+	if soon {
+		return
+	}
 	for _, c := range association.Live() {
 		if c != &but.Carrier {
 			c.Left()

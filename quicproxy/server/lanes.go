@@ -31,14 +31,16 @@ func (s *Server) joinLane(c *nodeConn) error {
 }
 
 // takeCarrier chooses the connection for a new relay of c, the one with the fewest, and counts the relay there at
-// once: clients that come at the same moment are spread, too. Those in tried are left out, but c never.
+// once: clients that come at the same moment are spread, too. Those in tried and those that do not answer are left out, but c
+// only if there is another one.
 func (c *nodeConn) takeCarrier(tried []*nodeConn) *nodeConn {
 	c.server.mu.Lock()
 	defer c.server.mu.Unlock()
 	best := c
 	for _, lane := range c.session.lanes {
-		usable := lane.instance == c.instance && !lane.retiring.Load() && !lane.silent.Load() && !slices.Contains(tried, lane)
-		if usable && (lane.carried < best.carried || best == c && lane.carried == c.carried) {
+		usable := lane.instance == c.instance && !lane.retiring.Load() && !lane.silent.Load() && !lane.suspect.Load() &&
+			!slices.Contains(tried, lane)
+		if usable && (lane.carried < best.carried || best == c && (lane.carried == c.carried || c.suspect.Load())) {
 			best = lane
 		}
 	}

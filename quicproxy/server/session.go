@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -47,6 +48,8 @@ type session struct {
 	// processes are those of the node, by their instance. One without connections has relays that wait for some.
 	processes map[uint64]*process
 	turns     uint64 // how many connections were primary
+
+	moved time.Time // when one of its connections came from a new address; watchSilence is its only user
 }
 
 // process is one of a node, of which relays go on over other connections. Its fields are guarded by Server.mu.
@@ -73,8 +76,9 @@ type nodeConn struct {
 	process     *process                     // that has it; nil: none
 	begun       begunRelays                  // on this connection
 	silent      atomic.Bool                  // the node leaves what was sent to it unacknowledged
+	suspect     atomic.Bool                  // it does so for long enough that other connections are better
 	silence     path.SilenceMeter            // watchSilence is its only user,
-	suspect     bool                         // of this, too,
+	address     netip.AddrPort               // of this, too: where the node was at the last look;
 	woken       time.Time                    // and of this: when the node was asked last to say something
 	requests    wait.Queue[framing.Envelope] // those that need the lease store
 	turn        uint64                       // how many connections of its session were primary when it became it; guarded by Server.mu

@@ -22,13 +22,19 @@ const (
 func (s *Server) watchSilence(ctx context.Context, transport *quic.Transport) {
 	for wait.Sleep(ctx, path.SilenceLook); ctx.Err() == nil; wait.Sleep(ctx, path.SilenceLook) {
 		for _, c := range s.expectantConns() {
-			stats := c.QUIC.ConnectionStats()
-			silence := c.silence.Look(stats, time.Now())
-			if silence == 0 && c.suspect {
+			now, stats := time.Now(), c.QUIC.ConnectionStats()
+			silence := c.silence.Look(stats, now)
+			if address := path.AddrPort(c.QUIC.RemoteAddr()); address != c.address {
+				if c.address.IsValid() {
+					c.session.moved = now
+				}
+				c.address = address
+			}
+			if silence == 0 && c.suspect.Load() {
 				c.association.Renew(&c.Carrier)
 			}
-			c.suspect = path.IsSuspect(silence, stats)
-			c.association.Suspect(&c.Carrier, c.suspect)
+			c.suspect.Store(c.silence.IsSuspect(silence, stats, c.session.moved))
+			c.association.Suspect(&c.Carrier, c.suspect.Load())
 			silent := silence >= silentAfter
 			if silent != c.silent.Swap(silent) {
 				s.tellSilence(c, silent)
@@ -41,14 +47,15 @@ func (s *Server) watchSilence(ctx context.Context, transport *quic.Transport) {
 	}
 }
 
-// expectantConns are the connections with relays, and those that do not answer.
+// expectantConns are the connections with relays, those that do not answer, and those to which relays may move: when such a one
+// was heard last says whether it is any better.
 func (s *Server) expectantConns() (conns []*nodeConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, session := range s.sessions {
 		for _, all := range [][]*nodeConn{session.conns, session.lanes} {
 			for _, c := range all {
-				if c.Relays.Len() > 0 || c.suspect || c.silent.Load() {
+				if c.Relays.Len() > 0 || len(session.lanes) > 0 || c.suspect.Load() || c.silent.Load() {
 					conns = append(conns, c)
 				} else {
 					c.silence.Rest()

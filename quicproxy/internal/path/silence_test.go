@@ -26,8 +26,9 @@ func TestSilenceMeter(t *testing.T) {
 		"sent and answered":              {append([]packets{{9, 9}, {10, 9}, {10, 10}}, repeat(100, packets{10, 10})...), false},
 		"sent and never answered":        {append([]packets{{9, 9}, {10, 9}}, repeat(silentLooks, packets{12, 9})...), true},
 		"not for long enough":            {append([]packets{{9, 9}, {10, 9}}, repeat(silentLooks-2, packets{12, 9})...), false},
-		"a late acknowledgement of ours": {append([]packets{{9, 9}, {9, 10}}, repeat(100, packets{11, 10})...), false},
-		"and a retransmission":           {append([]packets{{9, 9}, {9, 10}, {11, 10}, {13, 10}}, repeat(silentLooks, packets{14, 10})...), true},
+		"a late acknowledgement of ours": {append([]packets{{9, 9}, {9, 10}}, repeat(100, packets{10, 10})...), false},
+		"and something else":             {append([]packets{{9, 9}, {9, 10}}, repeat(silentLooks, packets{11, 10})...), true},
+		"and a retransmission":           {append([]packets{{9, 9}, {9, 10}, {10, 10}, {12, 10}}, repeat(silentLooks, packets{14, 10})...), true},
 		"answered in the end":            {append(append([]packets{{9, 9}, {10, 9}}, repeat(100, packets{12, 9})...), packets{13, 10}), false},
 	} {
 		var m SilenceMeter
@@ -38,6 +39,30 @@ func TestSilenceMeter(t *testing.T) {
 		}
 		if silent != test.silent {
 			t.Errorf("%s: silent %v", name, silent)
+		}
+	}
+}
+
+// TestSuspectSooner: once another connection of the node has moved, one that was not heard since is suspect soon.
+func TestSuspectSooner(t *testing.T) {
+	t.Parallel()
+	heard := time.Unix(100, 0)
+	m := SilenceMeter{last: heard}
+	for _, test := range []struct {
+		silence, rtt time.Duration
+		moved        time.Time
+		want         bool
+	}{
+		{suspectAfter - 1, 0, time.Time{}, false},
+		{suspectAfter, 0, time.Time{}, true},
+		{suspectAfter, suspectAfter, time.Time{}, false},
+		{movedAfter, 0, heard, false},
+		{movedAfter, 0, heard.Add(1), true},
+		{movedAfter - 1, 0, heard.Add(1), false},
+		{movedAfter, movedAfter, heard.Add(1), false},
+	} {
+		if got := m.IsSuspect(test.silence, quic.ConnectionStats{SmoothedRTT: test.rtt}, test.moved); got != test.want {
+			t.Errorf("%+v: suspect %v", test, got)
 		}
 	}
 }

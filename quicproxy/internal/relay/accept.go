@@ -36,9 +36,9 @@ func (s *resumable) accept(carrier *Carrier, stream QUICStream, header *framing.
 	if old != nil {
 		cancel(old, framing.ErrorRelayMoved)
 		before.Abandoned(old)
-		if before != carrier && before.alive() {
-			before.Left()
-		}
+	}
+	if before != carrier {
+		s.association.askOthers(carrier)
 	}
 	if err = errors.Join(err, err2); err != nil {
 		s.Discard(framing.ErrorRelayReset)

@@ -10,6 +10,9 @@ import (
 	"apquic/framing"
 )
 
+// surelyLater is more than the time between two calls of Suspect, and than what two packets that were sent at the same time need.
+const surelyLater = 200 * time.Millisecond
+
 // Association is what a server process and a node process have in common beyond a single connection: the live connections
 // between them, and the relays that go on over any of these. Both sides have one of each other. nil is one in which
 // nothing resumes: its relays end with their connection.
@@ -123,12 +126,16 @@ func (a *Association) leave(c *Carrier) (again bool) {
 }
 
 // Suspect has a connection avoided that does not answer, while another one does, or not any longer: what it carries goes
-// on over others, and what was told over it is told again. It is to be called again while that lasts.
+// on over others, and what was told over it is told again. It is to be called again while there are relays, whatever it says.
 func (a *Association) Suspect(c *Carrier, suspect bool) {
 	if a == nil {
 		return
 	}
+	received, now := c.Received(), time.Now()
 	a.mu.Lock()
+	if received != c.received {
+		c.received, c.heard = received, now
+	}
 	first := suspect && !c.suspect
 	c.suspect = suspect
 	others := slices.ContainsFunc(a.carriers, func(other *Carrier) bool { return other != c && other.isGoodLocked() })
@@ -144,6 +151,15 @@ func (a *Association) Suspect(c *Carrier, suspect bool) {
 	}
 	if first {
 		a.tellAll()
+	}
+}
+
+// askOthers: the peer had to have a relay go on over c. What was wrong with the connections that it was on may be wrong with all.
+func (a *Association) askOthers(c *Carrier) {
+	for _, other := range a.Live() {
+		if other != c {
+			other.Left()
+		}
 	}
 }
 
@@ -177,7 +193,8 @@ func (a *Association) Live() []*Carrier {
 }
 
 // pick waits for a connection that can carry s, which it counts there; nil: ctx ended. Of those that answer the one with the
-// fewest relays is taken, but not the one that s has just left.
+// fewest relays is taken, but not the one that s has just left; and rather one that was heard since: what silenced one may
+// have silenced others, of which nobody knows yet.
 func (a *Association) pick(ctx context.Context, s *resumable, left *Carrier) *Carrier {
 	for ctx.Err() == nil {
 		a.mu.Lock()
@@ -185,6 +202,9 @@ func (a *Association) pick(ctx context.Context, s *resumable, left *Carrier) *Ca
 		load := make(map[*Carrier]int, len(a.carriers))
 		for _, c := range a.carriers {
 			load[c] = c.Relays.Len()
+			if left != nil && c.heard.Sub(left.heard) < surelyLater {
+				load[c] += 1 << 27
+			}
 			if c == left {
 				load[c] += 1 << 28
 			}

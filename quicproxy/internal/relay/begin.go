@@ -71,6 +71,7 @@ func (a *Association) Accept(c *Carrier, stream QUICStream, header *framing.Stre
 	case err != nil:
 		return nil, err
 	case begins && header.Attempt > 1:
+		a.askOthers(c)
 		frame, err := framing.AppendStreamAnswer(nil, new(framing.StreamAnswer))
 		if err == nil {
 			s.resume(stream, frame)

@@ -23,7 +23,7 @@ type Conn interface {
 	Context() context.Context
 	// Received is how many packets came so far.
 	Received() uint64
-	// Left is told that the other side has a relay go on over another connection, though this one has not ended.
+	// Left is told that the other side has a relay go on over another connection: this one may not work, either.
 	Left()
 	// Abandoned is told of a stream that is not read any more, though the peer may not have ended it yet.
 	Abandoned(QUICStream)
@@ -40,9 +40,11 @@ type Carrier struct {
 	lossy atomic.Bool // loss limits it, and there are others
 
 	// Guarded by Association.mu.
-	suspect  bool // it does not answer; others are better
-	retiring bool // it shall carry nothing new
-	told     bool // a message was sent over it, or came
+	suspect  bool      // it does not answer; others are better
+	received uint64    // packets, when Suspect was called last
+	heard    time.Time // when it saw that there were more than before
+	retiring bool      // it shall carry nothing new
+	told     bool      // a message was sent over it, or came
 }
 
 // alive reports whether the connection has not ended.

@@ -26,6 +26,7 @@ type pairConn struct {
 	window     int
 	interrupts func() bool // nil: never
 	received   atomic.Uint64
+	left       atomic.Int32
 	accepted   chan *pairStream
 	stripes    chan *pairStream
 	refuses    atomic.Bool // stripes
@@ -88,7 +89,7 @@ func (c *pairConn) interrupt() {
 }
 
 func (c *pairConn) Context() context.Context { return c.ctx }
-func (c *pairConn) Left()                    {}
+func (c *pairConn) Left()                    { c.left.Add(1) }
 func (c *pairConn) Abandoned(QUICStream)     {}
 func (c *pairConn) Received() uint64         { return c.received.Load() }
 

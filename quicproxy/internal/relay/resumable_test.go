@@ -347,6 +347,52 @@ func TestSuspect(t *testing.T) {
 	})
 }
 
+// TestSuspectLeavesForOneHeardSince: a relay leaves a connection that does not answer for one that was heard since, not for one of
+// which nobody knows; and then the node asks on all others.
+func TestSuspectLeavesForOneHeardSince(t *testing.T) {
+	inBubble(t, "", func(r *relayTest) {
+		for range 5 {
+			r.connect(true)
+		}
+		links := r.open()
+		look := func() {
+			for _, l := range links {
+				r.server.Suspect(l.server, false)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		for _, l := range links {
+			l.s.received.Add(1)
+		}
+		look()
+		var held []func()
+		for i, l := range links {
+			if i != 3 { // the others do not work, which only shows on the first
+				held = append(held, l.s.hold(), l.n.hold())
+			}
+		}
+		for range 3 {
+			links[3].s.received.Add(1)
+			look()
+		}
+		r.server.Suspect(r.link.server, true)
+		begin := time.Now()
+		send(r.client, patternAt(0, 1000))
+		r.want(r.service, 0, 1000)
+		if took := time.Since(begin); took > 200*time.Millisecond {
+			t.Errorf("it went on after %v", took)
+		}
+		for i, l := range links {
+			if asked := l.n.left.Load() > 0; asked != (i != 3) {
+				t.Errorf("connection %d is asked: %v", i, asked)
+			}
+		}
+		for _, release := range held {
+			release()
+		}
+	})
+}
+
 // TestNodeAsks: a stream that only the node knows to be lost is opened anew.
 func TestNodeAsks(t *testing.T) {
 	inBubble(t, "", func(r *relayTest) {

@@ -1,0 +1,46 @@
+package node
+
+import (
+	"testing"
+	"time"
+)
+
+// TestQuietMeter: the node asks when nothing has come for a while after traffic, once, and is quick to see it.
+func TestQuietMeter(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(0, 0)
+	m := quietMeter{received: 7}
+	look := func(received uint64) bool {
+		now = now.Add(m.pause())
+		return m.look(received, now)
+	}
+	silence := func(received uint64) time.Duration {
+		t.Helper()
+		for begin := now; now.Sub(begin) < time.Minute; {
+			if look(received) {
+				return now.Sub(begin)
+			}
+		}
+		return 0
+	}
+	if d := silence(7); d != 0 {
+		t.Errorf("asks after %v of nothing", d)
+	}
+	for n := range uint64(20) {
+		if look(8 + n) {
+			t.Error("asks while something comes")
+		}
+	}
+	if d := silence(27); d < quiet || d > quiet+quietLook {
+		t.Errorf("asks %v after the last packet", d)
+	}
+	m.asked(30, false, now) // the answer
+	if d := silence(30); d != 0 {
+		t.Errorf("asks again after %v", d)
+	}
+	look(31)
+	m.asked(33, m.goesOn(), now) // for another reason
+	if d := silence(33); d < quiet || d > quiet+quietLook {
+		t.Errorf("asks %v after an answer among traffic", d)
+	}
+}
