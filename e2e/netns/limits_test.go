@@ -8,6 +8,8 @@ import "time"
 var limits = map[string]map[kind]time.Duration{
 	// The node does not know that its NAT forgot: its next packet repairs it.
 	"rebind": {idle: keepalive + 2*time.Second, echo: ms(1500), download: ms(1500), upload: ms(1500)},
+	// With lanes, and new visitors.
+	"rebind with lanes": {echo: ms(1000), "new": ms(5000)},
 	// Home gets another address, another route, another interface.
 	"address": {idle: keepalive + 2*time.Second, echo: ms(1500), download: ms(1500), upload: ms(1500)},
 	// Two overlapping changes: an upload, whose window is full, waits for QUIC's timer to answer the
