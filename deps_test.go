@@ -51,11 +51,12 @@ var allowed = map[string][]string{
 
 	"quicproxy/admission":                 {"certs", "internal/files", "quicproxy/internal/limit"},
 	"quicproxy/server/internal/account":   {"certs", "quicproxy/internal/limit"},
+	"quicproxy/server/internal/peers":     {"certs", "quicproxy/internal/wait"},
 	"quicproxy/server/internal/probes":    {"quicproxy/internal/path"},
 	"quicproxy/server/internal/strangers": {"certs", "framing", "internal/udp", "quicproxy", "quicproxy/internal/conn", "quicproxy/internal/initial", "quicproxy/internal/limit", "quicproxy/internal/path", "quicproxy/internal/wait"},
 	"quicproxy/server/internal/public":    {"certs", "framing", "internal/machine", "lease", "quicproxy/internal/limit", "quicproxy/internal/path", "quicproxy/internal/relay", "quicproxy/internal/wait"},
 	"quicproxy/server": {
-		"certs", "framing", "internal/hint", "internal/machine", "internal/udp", "lease", "quicproxy", "quicproxy/admission", "quicproxy/server/internal/account", "quicproxy/server/internal/probes", "quicproxy/server/internal/public", "quicproxy/server/internal/strangers",
+		"certs", "framing", "internal/hint", "internal/machine", "internal/udp", "lease", "quicproxy", "quicproxy/admission", "quicproxy/server/internal/account", "quicproxy/server/internal/peers", "quicproxy/server/internal/probes", "quicproxy/server/internal/public", "quicproxy/server/internal/strangers",
 		"quicproxy/internal/carrier", "quicproxy/internal/conn", "quicproxy/internal/inspect",
 		"quicproxy/internal/limit", "quicproxy/internal/path", "quicproxy/internal/relay", "quicproxy/internal/wait",
 	},

@@ -42,11 +42,11 @@ func (c *nodeConn) endForgotten(services []string) {
 	if len(services) == 0 {
 		return
 	}
-	c.server.mu.Lock()
+	c.server.registry.mu.Lock()
 	conns := slices.Clone(c.session.conns)
-	c.server.mu.Unlock()
+	c.server.registry.mu.Unlock()
 	for _, old := range conns {
-		if !old.replaced {
+		if old.successor == nil {
 			continue
 		}
 		for name, p := range maps.Clone(old.services) {

@@ -42,13 +42,9 @@ func (s *Server) auditLease(e lease.Event) {
 
 // whoIs is what the operator says of a node, and the network that it is in, if it is here.
 func (s *Server) whoIs(node certs.NodeID) (admitted admission.Admission, from string) {
-	s.mu.Lock()
-	if session := s.sessions[node]; session != nil && len(session.conns) > 0 {
-		defer s.mu.Unlock()
-		c := session.conns[len(session.conns)-1]
+	if c := s.registry.primary(node); c != nil {
 		return c.admission, path.Customer(path.IP(c.QUIC.RemoteAddr())).String()
 	}
-	s.mu.Unlock()
 	if s.config.Admit != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
@@ -64,7 +60,7 @@ func (s *Server) nameOf(node certs.NodeID) string {
 }
 
 // naming is a log handler that adds the name of the node that a line is about. It is for lines that are written
-// without Server.mu.
+// without registry.mu.
 type naming struct {
 	slog.Handler
 	nameOf func(certs.NodeID) string

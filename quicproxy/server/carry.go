@@ -114,6 +114,6 @@ func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier
 func (c *nodeConn) ended(r *publicRelay) {
 	c.begun.remove(r)
 	if c.QUIC.Context().Err() != nil {
-		c.server.tidy(c.session, c.node)
+		c.server.registry.tidy(c.session, c.node)
 	}
 }

@@ -81,9 +81,9 @@ func (s *Server) presentNodes() map[certs.NodeID]presence {
 			nodes[l.Node] = presence{kept: was.kept || l.Kept, guest: was.guest || !l.Kept}
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for node := range s.sessions {
+	s.registry.mu.Lock()
+	defer s.registry.mu.Unlock()
+	for node := range s.registry.sessions {
 		was := nodes[node]
 		was.session = true
 		nodes[node] = was
@@ -147,7 +147,7 @@ func (s *Server) Disconnect(ctx context.Context, node certs.NodeID) error {
 		a.End(framing.ErrorRelayShutdown)
 	}
 	for _, c := range conns {
-		c.retiring.Store(true)
+		c.become(retiring)
 		c.Relays.Discard(framing.ErrorRelayShutdown)
 		c.QUIC.CloseWithError(quic.ApplicationErrorCode(framing.ErrorNotAuthorized), "this node is not authorized any more")
 	}
@@ -168,9 +168,9 @@ func (s *Server) Disconnect(ctx context.Context, node certs.NodeID) error {
 
 // presenceOf returns all that a node has here.
 func (s *Server) presenceOf(node certs.NodeID) (session *session, conns []*nodeConn, associations []*relay.Association) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if session = s.sessions[node]; session == nil {
+	s.registry.mu.Lock()
+	defer s.registry.mu.Unlock()
+	if session = s.registry.sessions[node]; session == nil {
 		return nil, nil, nil
 	}
 	for _, p := range session.processes {
@@ -184,7 +184,7 @@ func (s *session) endLeases(conns []*nodeConn) {
 	s.leases.Lock()
 	defer s.leases.Unlock()
 	for _, c := range conns {
-		c.draining = true
+		c.become(retiring)
 		for _, p := range c.services {
 			p.Suspend(c)
 		}

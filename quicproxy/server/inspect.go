@@ -8,11 +8,11 @@ import (
 
 // Inspect is for the tests of this module.
 func (s *Server) Inspect() inspect.Server {
-	i := inspect.Server{Associations: s.associations(), Memory: s.memory, Clients: s.clients, Strangers: s.strange.Len(), Leftovers: s.leftovers}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i.Sessions = len(s.sessions)
-	for _, session := range s.sessions {
+	i := inspect.Server{Associations: s.registry.associations(), Memory: s.memory, Clients: s.clients, Strangers: s.strange.Len(), Leftovers: s.leftovers}
+	s.registry.mu.Lock()
+	defer s.registry.mu.Unlock()
+	i.Sessions = len(s.registry.sessions)
+	for _, session := range s.registry.sessions {
 		for _, c := range session.conns {
 			i.Primary = append(i.Primary, &c.Conn)
 		}
@@ -28,14 +28,14 @@ func (s *Server) leftovers(nodesStay bool, count func(what string, n int)) {
 	count("clients", s.clients.Open())
 	s.public.Leftovers(count)
 	carriers, users := s.memory.Leftovers(count), s.accounts.Leftovers(count)
-	for _, a := range s.associations() {
+	for _, a := range s.registry.associations() {
 		relays, _ := a.Size()
 		count("relays in an association", relays)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.registry.mu.Lock()
+	defer s.registry.mu.Unlock()
 	conns := 0
-	for _, session := range s.sessions {
+	for _, session := range s.registry.sessions {
 		for _, c := range slices.Concat(session.conns, session.lanes) {
 			conns++
 			c.Leftovers(count)
@@ -50,7 +50,7 @@ func (s *Server) leftovers(nodesStay bool, count func(what string, n int)) {
 	count("connections beside those of sessions", carriers-conns)
 	count("users of accounts beside connections", users-conns)
 	if !nodesStay {
-		count("sessions", len(s.sessions))
+		count("sessions", len(s.registry.sessions))
 		count("probes", s.probes.Len())
 		count("connections of strangers", s.strange.Len())
 	}

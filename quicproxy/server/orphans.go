@@ -23,21 +23,21 @@ const (
 func (s *Server) closeOrphans(ctx context.Context) {
 	for wait.Sleep(ctx, orphansEvery); ctx.Err() == nil; wait.Sleep(ctx, orphansEvery) {
 		now := time.Now()
-		s.mu.Lock()
-		for _, session := range s.sessions {
+		s.registry.mu.Lock()
+		for _, session := range s.registry.sessions {
 			for _, lane := range slices.Clone(session.lanes) {
 				if session.orphanedLocked(lane, now) && lane.outstays(now) {
-					s.dropLaneLocked(session, lane)
+					session.dropLaneLocked(lane, s.dropLater)
 				}
 			}
 		}
-		s.mu.Unlock()
+		s.registry.mu.Unlock()
 		wait.Signal(s.memory.Busy) // what nodes without relays send is looked at now and then
 	}
 }
 
 // orphanedLocked notes since when a lane belongs to a process that has no connection any more, or that another one has
-// followed, and reports whether it does. Server.mu is held.
+// followed, and reports whether it does. registry.mu is held.
 func (s *session) orphanedLocked(lane *nodeConn, now time.Time) bool {
 	if n := len(s.conns); n > 0 && s.conns[n-1].instance == lane.instance {
 		lane.orphaned = time.Time{}
@@ -52,26 +52,26 @@ func (s *session) orphanedLocked(lane *nodeConn, now time.Time) bool {
 // outstays reports whether an orphan has been here for too long. One that drains may finish what it carries.
 func (c *nodeConn) outstays(now time.Time) bool {
 	limit := orphanTime
-	if c.retiring.Load() && c.Relays.Len() > 0 {
+	if c.last() == retiring && c.Relays.Len() > 0 {
 		limit = carrier.LongRelay
 	}
 	return now.Sub(c.orphaned) >= limit
 }
 
-// dropOrphanLocked makes room for a lane, if there is one that belongs to no process. Server.mu is held.
-func (s *Server) dropOrphanLocked(session *session) bool {
-	for _, lane := range session.lanes {
-		if session.orphanedLocked(lane, time.Now()) {
-			s.dropLaneLocked(session, lane)
+// dropOrphanLocked makes room for a lane, if there is one that belongs to no process. registry.mu is held.
+func (s *session) dropOrphanLocked(drop func(lane *nodeConn, why string)) bool {
+	for _, lane := range s.lanes {
+		if s.orphanedLocked(lane, time.Now()) {
+			s.dropLaneLocked(lane, drop)
 			return true
 		}
 	}
 	return false
 }
 
-func (s *Server) dropLaneLocked(session *session, lane *nodeConn) {
-	session.lanes = slices.DeleteFunc(session.lanes, func(other *nodeConn) bool { return other == lane })
-	s.dropLater(lane, "the process of this lane has no connection any more")
+func (s *session) dropLaneLocked(lane *nodeConn, drop func(lane *nodeConn, why string)) {
+	s.lanes = slices.DeleteFunc(s.lanes, func(other *nodeConn) bool { return other == lane })
+	drop(lane, "the process of this lane has no connection any more")
 }
 
 // dropLater closes a connection without waiting for that.

@@ -126,9 +126,9 @@ func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse,
 	switch {
 	case c.Lane:
 		return nil, badRequest(errors.New("a lane has no services"))
-	case c.replaced:
+	case c.successor != nil:
 		return nil, &quicproxy.FailureError{Code: framing.ErrorReplaced, Text: "a newer connection of this node is in use"}
-	case c.draining:
+	case c.last() == retiring:
 		return nil, &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "this connection is being closed"}
 	}
 	c.endForgotten(request.Services)
@@ -191,7 +191,7 @@ func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) 
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	if err := c.server.lessor.Release(ctx, p.Key); err != nil {
-		if !c.replaced && !c.draining {
+		if c.last() == primary {
 			p.Attach(c, movable)
 		}
 		c.services[request.Service] = p
@@ -208,9 +208,8 @@ func (c *nodeConn) drain(envelope framing.Envelope) error {
 		return err
 	}
 	c.session.leases.Lock()
-	again := c.draining
-	c.draining = true
-	c.retiring.Store(true)
+	again := c.last() == retiring
+	c.become(retiring)
 	c.association.Retire(&c.Carrier)
 	for _, p := range c.services {
 		p.Suspend(c)

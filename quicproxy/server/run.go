@@ -14,7 +14,6 @@ import (
 	"apquic/internal/udp"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/conn"
-	"apquic/quicproxy/internal/relay"
 )
 
 // Run serves until ctx ends, lets running relays finish, and returns nil; or it returns why it cannot go
@@ -43,7 +42,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.public.CheckDescriptors(s.config.Ports.Size())
 	if err := s.lessor.Load(ctx); err != nil {
-		s.stopPublic()
+		s.public.Stop()
 		s.public.Close()
 		if ctx.Err() != nil {
 			return nil
@@ -119,7 +118,8 @@ func (s *Server) accept(ctx context.Context, listener *quic.EarlyListener) error
 // drain ends the sessions: no new client, running relays up to the limit, then codes. Who comes meanwhile waits in the
 // queues of the public listeners.
 func (s *Server) drain() {
-	conns := s.stopPublic()
+	conns := s.registry.close()
+	s.public.Stop()
 	defer s.public.Close()
 	s.log.Info("stopping", "nodes", len(conns), "limit", s.config.Drain)
 
@@ -142,37 +142,7 @@ func (s *Server) drain() {
 		drained.Go(func() { carrier.Finish(c.QUIC, c.Control, &c.Relays, s.config.Drain, code, reason) })
 	}
 	drained.Wait()
-	for _, a := range s.associations() {
+	for _, a := range s.registry.associations() {
 		a.End(framing.ErrorRelayShutdown)
 	}
-}
-
-// associations are those of all sessions.
-func (s *Server) associations() (all []*relay.Association) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, session := range s.sessions {
-		for _, p := range session.processes {
-			all = append(all, p.Association)
-		}
-	}
-	return all
-}
-
-// stopPublic accepts no more public connections and returns the connections of nodes.
-func (s *Server) stopPublic() (conns []*nodeConn) {
-	s.mu.Lock()
-	s.draining = true
-	for _, session := range s.sessions {
-		conns = append(append(conns, session.conns...), session.lanes...)
-	}
-	s.mu.Unlock()
-	s.public.Stop()
-	return conns
-}
-
-func (s *Server) isDraining() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.draining
 }

@@ -132,11 +132,10 @@ type Server struct {
 
 	work sync.WaitGroup // of everything that outlives the accept loop, but public clients
 
-	mu        sync.Mutex
-	sessions  map[certs.NodeID]*session
-	lastRelay uint64 // the highest number of a relay of a process of which nothing is left
-	draining  bool
-	counters  Counters
+	registry registry
+
+	mu       sync.Mutex
+	counters Counters
 }
 
 // New validates config and makes a server of it.
@@ -160,7 +159,7 @@ func New(config Config) (*Server, error) {
 		clients:  limit.NewClients(machine.Sockets(), cmp.Or(config.MaxClients, defaultMaxClients), cmp.Or(config.MaxClientsPerAddress, defaultMaxClientsPerAddress)),
 		limited:  limited,
 		probes:   probes.New(),
-		sessions: make(map[certs.NodeID]*session),
+		registry: registry{resumeTime: config.ResumeTime, sessions: make(map[certs.NodeID]*session)},
 	}
 	s.accounts = account.New(config.MaxServices, func(node certs.NodeID) *limit.Account { return s.memory.Account(config.MemoryWeight(node)) })
 	s.public = public.New(public.Config{

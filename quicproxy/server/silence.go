@@ -21,7 +21,7 @@ const (
 // watchSilence finds the connections whose nodes do not answer, until ctx ends.
 func (s *Server) watchSilence(ctx context.Context, transport *quic.Transport) {
 	for wait.Sleep(ctx, path.SilenceLook); ctx.Err() == nil; wait.Sleep(ctx, path.SilenceLook) {
-		for _, c := range s.expectantConns() {
+		for _, c := range s.registry.conns(isExpectant) {
 			now, stats := time.Now(), c.QUIC.ConnectionStats()
 			silence := c.silence.Look(stats, now)
 			if address := path.AddrPort(c.QUIC.RemoteAddr()); address != c.address {
@@ -47,23 +47,13 @@ func (s *Server) watchSilence(ctx context.Context, transport *quic.Transport) {
 	}
 }
 
-// expectantConns are the connections with relays, those that do not answer, and those to which relays may move: when such a one
-// was heard last says whether it is any better.
-func (s *Server) expectantConns() (conns []*nodeConn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, session := range s.sessions {
-		for _, all := range [][]*nodeConn{session.conns, session.lanes} {
-			for _, c := range all {
-				if c.Relays.Len() > 0 || len(session.lanes) > 0 || c.suspect.Load() || c.silent.Load() {
-					conns = append(conns, c)
-				} else {
-					c.silence.Rest()
-				}
-			}
-		}
+// isExpectant: it has relays, does not answer, or relays may move to it, for which it matters when it was heard last.
+func isExpectant(session *session, c *nodeConn) bool {
+	if c.Relays.Len() > 0 || len(session.lanes) > 0 || c.suspect.Load() || c.silent.Load() {
+		return true
 	}
-	return conns
+	c.silence.Rest()
+	return false
 }
 
 // tellSilence has the clients of c wait, or wait no longer.

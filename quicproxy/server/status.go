@@ -50,10 +50,12 @@ type SessionStatus struct {
 func (s *Server) Status() Status {
 	status := Status{Since: s.since, Leases: s.lessor.Leases(), Traffic: s.public.Traffic()}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	status.Counters = s.counters
+	s.mu.Unlock()
 	status.Counters.Stalled, status.Counters.Refused = s.memory.Resets(), s.public.Refused()
-	for _, session := range s.sessions {
+	s.registry.mu.Lock()
+	defer s.registry.mu.Unlock()
+	for _, session := range s.registry.sessions {
 		for i, c := range slices.Concat(session.conns, session.lanes) {
 			status.Sessions = append(status.Sessions, SessionStatus{
 				Node: c.node, Name: c.admission.Name, Address: c.QUIC.RemoteAddr().String(), Version: c.version, Instance: c.instance,

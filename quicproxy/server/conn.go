@@ -1,0 +1,93 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/certs"
+	"apquic/framing"
+	"apquic/quicproxy/admission"
+	"apquic/quicproxy/internal/carrier"
+	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/path"
+	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/server/internal/account"
+	"apquic/quicproxy/server/internal/public"
+)
+
+// nodeConn is one QUIC connection of a node, as the server sees it.
+type nodeConn struct {
+	carrier.Conn
+	server      *Server
+	node        certs.NodeID
+	instance    uint64
+	version     string
+	features    framing.Features // that both sides have
+	since       time.Time
+	log         *slog.Logger
+	session     *session
+	admission   admission.Admission          // what the operator lets it do
+	account     *account.Account             // of the node, from the moment that it is admitted
+	association *relay.Association           // nil: relays end with their connection
+	process     *process                     // that has it; nil: none
+	begun       begunRelays                  // on this connection
+	silent      atomic.Bool                  // the node leaves what was sent to it unacknowledged
+	suspect     atomic.Bool                  // it does so for long enough that other connections are better
+	silence     path.SilenceMeter            // watchSilence is its only user,
+	address     netip.AddrPort               // of this, too: where the node was at the last look;
+	woken       time.Time                    // and of this: when the node was asked last to say something
+	requests    wait.Queue[framing.Envelope] // those that need the lease store
+	turn        uint64                       // how many connections of its session were primary when it became it; guarded by registry.mu
+	carried     int                          // relays, also those about to begin; guarded by registry.mu
+	orphaned    time.Time                    // when the lane lost its process; zero: it has one. Guarded by registry.mu
+	reached     atomic.Int32                 // of connState; see become
+
+	meter path.LossMeter // watchLoss is its only user
+
+	// Guarded by session.leases.
+	services  map[string]*public.Listener
+	successor *nodeConn // the newer connection that is primary; nil: none is
+}
+
+// serveNode owns a connection from its handshake to its end.
+func (s *Server) serveNode(connection *quic.Conn) {
+	s.strange.Greet(connection)
+	c, err := s.admit(connection)
+	s.strange.Leave(connection)
+	if err != nil {
+		s.log.Debug("connection refused", "from", connection.RemoteAddr(), "err", err)
+		conn.Close(connection, err)
+		return
+	}
+	defer s.accounts.Close(c.account)
+	c.Conn.Begin(c.association, s.memory, c.account.Memory)
+	c.association.Join(&c.Carrier)
+	s.registry.tidy(c.session, c.node)
+	err = c.Control.Serve(c.handle)
+	conn.Close(connection, err)
+	s.probes.End(c.QUIC)
+	if !c.Lane && conn.IsShutdown(err) {
+		c.association.Ends()
+	}
+	c.association.Leave(&c.Carrier)
+	c.requests.Close()
+	c.Working.Wait()
+	c.Control.End()
+	s.memory.Forget(&c.Conn)
+	s.leave(c)
+	c.log.Log(context.Background(), c.level(), "node disconnected", "reason", conn.Explain(err, "the node").Error(), "after", time.Since(c.since).Round(time.Second))
+}
+
+// level is that of lines about the beginning and the end of c: of lanes there are many.
+func (c *nodeConn) level() slog.Level {
+	if c.Lane {
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
+}

@@ -1,0 +1,220 @@
+package server
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"apquic/certs"
+	"apquic/framing"
+	"apquic/quicproxy"
+	"apquic/quicproxy/internal/carrier"
+	"apquic/quicproxy/internal/relay"
+)
+
+const (
+	// maxConnections bounds the live connections of a node: the newest is in use, one may be in doubt, and
+	// older ones have running relays.
+	maxConnections = 8
+	// maxEnding is how many more there may be that are closed, but have not ended yet.
+	maxEnding = 8
+)
+
+// registry has the sessions of all nodes: who is here, over which connections, and what their processes share.
+type registry struct {
+	resumeTime time.Duration
+
+	mu        sync.Mutex
+	sessions  map[certs.NodeID]*session
+	lastRelay uint64 // the highest number of a relay of a process of which nothing is left
+	closed    bool   // nobody joins any longer
+}
+
+// session is the presence of a node: its live connections, the newest last and primary.
+type session struct {
+	// leases serialises what the connections of a node do to its leases, and guards their services. It is
+	// taken before registry.mu, never after.
+	leases sync.Mutex
+
+	// Guarded by registry.mu. A lane carries relays and nothing else; a session without conns may still have some.
+	conns, lanes []*nodeConn
+	// processes are those of the node, by their instance. One without connections has relays that wait for some.
+	processes map[uint64]*process
+	turns     uint64 // how many connections were primary
+
+	moved time.Time // when one of its connections came from a new address; watchSilence is its only user
+}
+
+// process is one of a node, of which relays go on over other connections. Its fields are guarded by registry.mu.
+type process struct {
+	*relay.Association
+	users int    // connections that belong to it
+	turn  uint64 // of its last primary connection, among those of the session
+}
+
+// join adds c to its session and returns the connections that were there before.
+func (r *registry) join(c *nodeConn, standby bool) (older []*nodeConn, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
+	}
+	existing := r.sessions[c.node]
+	if existing == nil {
+		existing = new(session)
+		r.sessions[c.node] = existing
+	}
+	older = slices.Clone(existing.conns)
+	if standby && slices.ContainsFunc(older, func(old *nodeConn) bool { return old.instance != c.instance }) {
+		return nil, anotherProcess(older[len(older)-1].QUIC.RemoteAddr())
+	}
+	if len(older) >= maxConnections+maxEnding {
+		return nil, &quicproxy.FailureError{Code: framing.ErrorBusy, Text: "this node has too many connections", RetryAfter: farewell}
+	}
+	existing.conns = append(existing.conns, c)
+	r.associateLocked(c, existing)
+	existing.turns++
+	c.turn = existing.turns
+	if c.process != nil {
+		c.process.turn = c.turn
+	}
+	c.become(primary)
+	return older, nil
+}
+
+// joinLane adds a lane to the session of its process. All processes of a node together have no more than one may have.
+func (r *registry) joinLane(c *nodeConn, drop func(lane *nodeConn, why string)) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	session := r.sessions[c.node]
+	switch {
+	case r.closed:
+		return &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
+	case session == nil || !slices.ContainsFunc(session.conns, func(other *nodeConn) bool { return other.instance == c.instance }):
+		return &quicproxy.FailureError{Code: framing.ErrorBusy, Text: "there is no connection of this process that a lane could belong to"}
+	case len(session.lanes) >= carrier.MaxLanes && !session.dropOrphanLocked(drop):
+		return &quicproxy.FailureError{Code: framing.ErrorBusy, Text: "this node has as many lanes as it may have"}
+	}
+	session.lanes = append(session.lanes, c)
+	r.associateLocked(c, session)
+	c.become(primary)
+	return nil
+}
+
+// associateLocked makes c a connection of its process.
+func (r *registry) associateLocked(c *nodeConn, session *session) {
+	c.session = session
+	if !c.features.Has(framing.FeatureMovingRelays) {
+		return
+	}
+	if session.processes == nil {
+		session.processes = make(map[uint64]*process)
+	}
+	p := session.processes[c.instance]
+	if p == nil {
+		p = &process{Association: relay.NewServerAssociation(c.instance, r.lastRelay, r.resumeTime)}
+		session.processes[c.instance] = p
+	}
+	p.users++
+	c.process, c.association = p, p.Association
+}
+
+// remove takes c out of its session.
+func (r *registry) remove(c *nodeConn) {
+	r.mu.Lock()
+	isC := func(other *nodeConn) bool { return other == c }
+	c.session.conns = slices.DeleteFunc(c.session.conns, isC)
+	c.session.lanes = slices.DeleteFunc(c.session.lanes, isC)
+	if c.process != nil {
+		c.process.users--
+	}
+	r.mu.Unlock()
+	r.tidy(c.session, c.node)
+}
+
+// tidy forgets what is left of a session when nothing is, and ends the relays of processes that another one of the
+// node has followed.
+func (r *registry) tidy(session *session, node certs.NodeID) {
+	r.mu.Lock()
+	var over []*process
+	for instance, p := range session.processes {
+		// An older connection of another process that lives on has not followed anybody.
+		followed := len(session.conns) > 0 && session.conns[len(session.conns)-1].turn > p.turn
+		switch relays, _ := p.Size(); {
+		case p.users > 0:
+		case followed:
+			over = append(over, p)
+			fallthrough
+		case relays == 0:
+			delete(session.processes, instance)
+			r.lastRelay = max(r.lastRelay, p.Last()) // whoever comes again knows the numbers before
+		}
+	}
+	if len(session.conns)+len(session.lanes)+len(session.processes) == 0 && r.sessions[node] == session {
+		delete(r.sessions, node)
+	}
+	r.mu.Unlock()
+	for _, p := range over {
+		p.EndAnew()
+	}
+}
+
+// close has nobody join any longer and returns the connections that there are.
+func (r *registry) close() []*nodeConn {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	return r.conns(func(*session, *nodeConn) bool { return true })
+}
+
+func (r *registry) isClosed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.closed
+}
+
+// conns are the connections of all sessions for which want is true; it is called with the lock.
+func (r *registry) conns(want func(*session, *nodeConn) bool) (conns []*nodeConn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, session := range r.sessions {
+		for _, all := range [][]*nodeConn{session.conns, session.lanes} {
+			for _, c := range all {
+				if want(session, c) {
+					conns = append(conns, c)
+				}
+			}
+		}
+	}
+	return conns
+}
+
+// primary is the connection of a node that takes its relays; nil: it has none.
+func (r *registry) primary(node certs.NodeID) *nodeConn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	session := r.sessions[node]
+	if session == nil || len(session.conns) == 0 {
+		return nil
+	}
+	return session.conns[len(session.conns)-1]
+}
+
+// lanesOf are those of the process of c.
+func (r *registry) lanesOf(c *nodeConn) []*nodeConn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(c.session.lanes), func(lane *nodeConn) bool { return lane.instance != c.instance })
+}
+
+// associations are those of all sessions.
+func (r *registry) associations() (all []*relay.Association) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, session := range r.sessions {
+		for _, p := range session.processes {
+			all = append(all, p.Association)
+		}
+	}
+	return all
+}

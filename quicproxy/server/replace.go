@@ -1,0 +1,145 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/framing"
+	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/server/internal/public"
+)
+
+const (
+	// farewell is how long a node has to read why before its connection is closed.
+	farewell = time.Second
+	// takeover is how long the successor of a connection has to ask for its services before they count as left: a lease
+	// that is detached and attached again is written twice.
+	takeover = 30 * time.Second
+)
+
+// enter lets c into the session of its node, and makes it primary.
+func (s *Server) enter(c *nodeConn, standby bool) error {
+	if c.Lane {
+		return s.registry.joinLane(c, s.dropLater)
+	}
+	older, err := s.registry.join(c, standby)
+	if err != nil {
+		return err
+	}
+	for _, old := range c.replace(older) {
+		s.work.Go(func() { old.retire(c) })
+	}
+	if len(older) >= maxConnections {
+		for _, old := range older[:len(older)-maxConnections+1] {
+			s.dropLater(old, "this node has too many connections")
+		}
+	}
+	return nil
+}
+
+// replace lets the clients of older connections wait for c, and returns those that were not replaced before.
+func (c *nodeConn) replace(older []*nodeConn) (followed []*nodeConn) {
+	c.session.leases.Lock()
+	defer c.session.leases.Unlock()
+	for _, old := range older {
+		if old.successor != nil {
+			continue
+		}
+		old.successor = c
+		old.become(replaced)
+		for _, p := range old.services {
+			p.Suspend(old)
+		}
+		followed = append(followed, old)
+	}
+	return followed
+}
+
+// retire tells c of its successor and closes it when its last relay has ended. The code says again whether
+// the successor is another process, since a closing connection drops what it carries.
+func (c *nodeConn) retire(successor *nodeConn) {
+	other := c.instance != successor.instance
+	c.Control.Post(framing.OpReplaced, &framing.Replaced{Instance: successor.instance, Address: successor.QUIC.RemoteAddr().String()})
+	code, text := framing.ErrorSuperseded, "a newer connection of this node is in use"
+	if other {
+		code, text = framing.ErrorReplaced, "another process with the key of this node took over"
+	}
+	if other && !c.isFollowedInLife(successor) {
+		c.server.closeProcess(c, code, text)
+		return
+	}
+	c.Relays.CloseWhenIdle(c.QUIC.Context())
+	wait.Sleep(c.QUIC.Context(), farewell)
+	for begin := time.Now(); !other && c.hasLeases() && time.Since(begin) < takeover && c.QUIC.Context().Err() == nil; {
+		wait.Sleep(c.QUIC.Context(), farewell)
+	}
+	c.QUIC.CloseWithError(quic.ApplicationErrorCode(code), text)
+}
+
+// hasLeases reports whether there are leases that no newer connection has asked for.
+func (c *nodeConn) hasLeases() bool {
+	c.session.leases.Lock()
+	defer c.session.leases.Unlock()
+	for _, p := range c.services {
+		if p.IsOwner(c) {
+			return true
+		}
+	}
+	return false
+}
+
+// isFollowedInLife logs what it means that another process took over, and reports whether the one of c is alive.
+func (c *nodeConn) isFollowedInLife(successor *nodeConn) bool {
+	c.session.leases.Lock()
+	said := c.last() == retiring
+	c.session.leases.Unlock()
+	switch {
+	case said:
+		successor.log.Info("took over from a process that is stopping", "older", c.QUIC.RemoteAddr().String())
+	case c.answers():
+		successor.log.Warn("two processes use the key of this node; the newer one takes over", "older", c.QUIC.RemoteAddr().String())
+	case conn.IsShutdown(context.Cause(c.QUIC.Context())):
+		successor.log.Info("took over from a process that has stopped", "older", c.QUIC.RemoteAddr().String())
+	default:
+		successor.log.Info("took over from a session that did not say goodbye", "older", c.QUIC.RemoteAddr().String())
+		return false
+	}
+	return true
+}
+
+// closeProcess closes c and the lanes of its process, which is dead: nobody waits for it any more.
+func (s *Server) closeProcess(c *nodeConn, code framing.ErrorCode, text string) {
+	for _, connection := range append(s.registry.lanesOf(c), c) {
+		connection.QUIC.CloseWithError(quic.ApplicationErrorCode(code), text)
+	}
+}
+
+// leave ends what c had. Its leases stay, held for the node, unless a newer connection has them.
+func (s *Server) leave(c *nodeConn) {
+	c.session.leases.Lock()
+	for name, p := range c.services {
+		if p.Leave(c) {
+			s.detach(c, p)
+		}
+		delete(c.services, name)
+	}
+	c.session.leases.Unlock()
+
+	s.registry.remove(c)
+}
+
+// detach starts the time for which the lease of p is held. A stopping server leaves that to its next start,
+// which finds the lease attached.
+func (s *Server) detach(c *nodeConn, p *public.Listener) {
+	if s.registry.isClosed() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	if err := s.lessor.Detach(ctx, p.Key); err != nil {
+		c.log.Warn("the end of a session could not be stored", "service", p.Key.Service, "err", err)
+	}
+}
