@@ -248,7 +248,7 @@ func (s *resumable) Finish() {
 	}
 	s.out.stop(net.ErrClosed)
 	s.in.stop(net.ErrClosed)
-	stream := s.stream
+	stream, cut := s.stream, !delivered || s.code != framing.NoError || s.stopped
 	carrier := s.carrier
 	if carrier != nil {
 		carrier.Relays.remove(s)
@@ -257,7 +257,7 @@ func (s *resumable) Finish() {
 	s.changedLocked()
 	s.mu.Unlock()
 	if stream != nil {
-		if !delivered || s.code != framing.NoError || s.stopped {
+		if cut {
 			cancel(stream, framing.ErrorRelayMoved) // halves that have ended do not mind
 		}
 		carrier.Abandoned(stream)
