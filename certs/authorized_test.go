@@ -128,7 +128,7 @@ func TestAuthorizedNodesMissingFile(t *testing.T) {
 	if err := os.Rename(path, path+".lost"); err != nil {
 		t.Fatal(err)
 	}
-	if _, known, err := nodes.Lookup(t.Context(), id); known || err == nil || !strings.Contains(err.Error(), "is gone") {
+	if _, known, err := nodes.Lookup(t.Context(), id); known || err == nil || !strings.Contains(err.Error(), "has vanished") {
 		t.Errorf("the file is gone: %v, %v", known, err)
 	}
 	if err := add(nodes, newIDs(t, 1)[0], "who would be the only one"); err == nil {

@@ -15,8 +15,8 @@ const (
 	// unlimited is Go's own setting: the heap may double between two collections.
 	unlimited = math.MaxInt64
 	// minSpare is how much the heap may always grow before the collector runs, and a heap below small is
-	// collected so quickly that it needs no more. Above that it may grow by half while bytes are held: one that was
-	// idle has not grown by what Go allows.
+	// collected so quickly that it needs no more. Above that it may grow by half while bytes are held: one
+	// that was idle has not grown by what Go allows.
 	minSpare, small = 2 << 20, 4 << 20
 	// spareOf: the heap may grow by one part in spareOf of what is held because of it.
 	spareOf = 16
@@ -27,8 +27,8 @@ const (
 // Follow makes the collector run, and return free memory to the system, before the heap doubles, if much of
 // the heap is bytes held for others. Those will not be garbage soon and have no pointers, so scanning them
 // costs nothing, while the machine may not have room for a heap of twice their size. peak says how many bytes
-// were held at most since it was last asked. It is asked after each collection, so no timer is needed. Settings
-// in the environment (GOGC, GOMEMLIMIT) take precedence. Follow ends with stop.
+// were held at most since it was last asked. It is asked after each collection, so no timer is needed.
+// Settings in the environment (GOGC, GOMEMLIMIT) take precedence. Follow ends with stop.
 func Follow(peak func() int64) (stop func()) {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return func() {}

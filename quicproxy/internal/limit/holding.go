@@ -76,8 +76,8 @@ func (h *Holding) Room(want int) int {
 	return h.roomLocked(want)
 }
 
-// Take takes memory for so many bytes, or for few at most while there is less, before they come. It returns for how many; 0:
-// there is no room until Memory.Freed. Keep is to follow.
+// Take takes memory for so many bytes, or for few at most while there is less, before they come. It returns
+// for how many; 0: there is no room until Memory.Freed. Keep is to follow.
 func (h *Holding) Take(want, few int) int {
 	m := h.account.memory
 	m.mu.Lock()
@@ -114,7 +114,8 @@ func (h *Holding) roomLocked(want int) int {
 	return int(min(room, int64(want)))
 }
 
-// sharesLocked is how much less than its share its account has, and how much less it has than its own share of that.
+// sharesLocked is how much less than its share its account has, and how much less it has than its own share
+// of that.
 func (h *Holding) sharesLocked() (ofAccount, own int64) {
 	share, holdings := h.account.shareLocked(), int64(len(h.account.holdings))
 	if h.bytes == 0 {

@@ -12,9 +12,9 @@ const (
 	// grown is how long bytes must have waited, on average, before their holder may have to go: received
 	// bytes are acked within a second.
 	grown = 1500 * time.Millisecond
-	// hurry: whoever has less than its share may exceed the budget by one part in hurry, and by a second one if its
-	// account has less than its share. When that is not enough, also because of bytes that nobody asked for, somebody
-	// goes at once.
+	// hurry: whoever has less than its share may exceed the budget by one part in hurry, and by a second one
+	// if its account has less than its share. When that is not enough, also because of bytes that nobody
+	// asked for, somebody goes at once.
 	hurry = 16
 	// minRoom is the least that is worth reading.
 	minRoom = 2 << 10
@@ -85,8 +85,8 @@ func (m *Memory) Freed() <-chan struct{} {
 	return m.room
 }
 
-// aboveLocked is how far those with less than their share of an account may exceed the limit; accounts with less than their
-// share may by as much again.
+// aboveLocked is how far those with less than their share of an account may exceed the limit; accounts with
+// less than their share may by as much again.
 func (m *Memory) aboveLocked() int64 { return max(m.limit/hurry, minRoom) }
 
 // Retry makes all who wait ask again, since shares may have changed. Call it often while there is Pressure.
