@@ -192,7 +192,7 @@ func (l *link) run(ctx context.Context) {
 	}
 	l.work.Wait()
 	if !l.Lane && conn.IsShutdown(l.err) {
-		l.association.Ends()
+		l.association.PeerStops()
 	}
 	l.association.Leave(&l.Carrier)
 	l.Working.Wait()

@@ -73,7 +73,7 @@ func (s *Server) serveNode(connection *quic.Conn) {
 	conn.Close(connection, err)
 	s.probes.End(c.QUIC)
 	if !c.Lane && conn.IsShutdown(err) {
-		c.association.Ends()
+		c.association.PeerStops()
 	}
 	c.association.Leave(&c.Carrier)
 	c.requests.Close()

@@ -155,7 +155,7 @@ func (r *registry) tidy(session *session, node certs.NodeID) {
 	}
 	r.mu.Unlock()
 	for _, p := range over {
-		p.EndAnew()
+		p.PeerReplaced()
 	}
 }
 

@@ -100,7 +100,7 @@ func (c *nodeConn) giveUpUnheard() {
 	c.begun.mu.Lock()
 	defer c.begun.mu.Unlock()
 	for r := range c.begun.relays {
-		if !r.Stream().Heard() && time.Since(r.Begun()) >= silentAfter+max(c.server.config.Park, 0) {
+		if !r.Stream().Seen() && time.Since(r.Begun()) >= silentAfter+max(c.server.config.Park, 0) {
 			r.away.Store(true)
 			r.Abort(framing.ErrorRelayReset)
 		}

@@ -80,8 +80,8 @@ func (c *Conn) OpenUniStream(ctx context.Context) (relay.SendStream, error) {
 // RTT implements relay.Conn.
 func (c *Conn) RTT() time.Duration { return c.QUIC.ConnectionStats().SmoothedRTT }
 
-// Tell implements relay.Conn.
-func (c *Conn) Tell(progress *framing.Progress) error {
+// SendProgress implements relay.Conn.
+func (c *Conn) SendProgress(progress *framing.Progress) error {
 	return c.Control.Send(framing.OpProgress, progress)
 }
 

@@ -9,7 +9,8 @@ import (
 	"apquic/framing"
 )
 
-// accept makes a QUIC stream that the peer opened the current one. It returns why the peer may not.
+// accept attaches a QUIC stream that the peer opened. It returns the code to refuse the stream with, or
+// NoError.
 func (s *resumable) accept(carrier *Carrier, stream QUICStream, header *framing.StreamHeader) (refused framing.ErrorCode) {
 	s.mu.Lock()
 	switch {
@@ -22,11 +23,11 @@ func (s *resumable) accept(carrier *Carrier, stream QUICStream, header *framing.
 	}
 	old, before := s.stream, s.carrier
 	if before == carrier {
-		s.stream, s.carrier = nil, nil // it stays where it is counted
+		s.stream, s.carrier = nil, nil // the carrier goes on counting it
 	}
 	s.detachLocked()
 	s.stream, s.carrier, s.attempt = stream, carrier, header.Attempt
-	s.acked = time.Now()
+	s.lastAck = time.Now()
 	err := s.out.resumed(header.Received)
 	if !s.mayBeReopenedLocked() {
 		err = errTooMany
@@ -50,21 +51,21 @@ func (s *resumable) accept(carrier *Carrier, stream QUICStream, header *framing.
 
 var errTooMany = errors.New("the relay is reopened too often")
 
-// mayBeReopenedLocked reports whether a peer that opens attempts may open one more: each may cost the answer and all that
-// is kept.
+// mayBeReopenedLocked limits how often the peer opens attempts: each one may cost the answer and everything
+// unacked.
 func (s *resumable) mayBeReopenedLocked() bool {
-	if time.Since(s.began) > steady {
+	if time.Since(s.attemptBegan) > stableAfter {
 		s.failures = 0
 	}
 	s.failures++
-	s.began = time.Now()
+	s.attemptBegan = time.Now()
 	return s.failures <= maxReopened
 }
 
-// maxReopened is how many attempts may follow each other within steady, and so on.
+// maxReopened is how many attempts may follow one another, each within stableAfter of the one before.
 const maxReopened = 64
 
-// resume answers the header of a stream, and sends what the peer lacks.
+// resume answers the header of a stream and sends what the peer lacks.
 func (s *resumable) resume(stream QUICStream, answer []byte) {
 	if err := write(stream, answer); err != nil {
 		s.writeFailed(stream, 0, err)
@@ -73,18 +74,18 @@ func (s *resumable) resume(stream QUICStream, answer []byte) {
 	stream.SetReliableBoundary() // a reset may overtake the rest, but not the answer
 	s.mu.Lock()
 	if s.stream == stream {
-		s.resumeReadingLocked()
+		s.startReadingLocked()
 	}
 	s.mu.Unlock()
 	s.catchUp(stream)
 }
 
-// resumeReadingLocked reads from the current stream, which is at the right place.
-func (s *resumable) resumeReadingLocked() {
+// startReadingLocked reads from the current stream, now that the peer knows from which byte on to send.
+func (s *resumable) startReadingLocked() {
 	if s.in.state == over {
 		code := framing.NoError
-		if s.code != framing.NoError {
-			code = s.code
+		if s.resetCode != framing.NoError {
+			code = s.resetCode
 		}
 		s.stream.CancelRead(quic.StreamErrorCode(code))
 	}

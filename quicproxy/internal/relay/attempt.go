@@ -6,21 +6,21 @@ import (
 	"apquic/framing"
 )
 
-// lose gives a QUIC stream up, if it is still the current one: the connection ended, another one took its place, it
-// does not answer, or the peer says so.
-func (s *resumable) lose(stream QUICStream) {
+// markLost gives up a QUIC stream, if it is still the current one: its connection ended or does not answer,
+// another stream replaced it, or the peer gave it up.
+func (s *resumable) markLost(stream QUICStream) {
 	s.mu.Lock()
 	if stream == nil || s.stream != stream {
 		s.mu.Unlock()
 		return
 	}
 	carrier := s.carrier
-	s.left = carrier
+	s.lostOn = carrier
 	s.detachLocked()
 	s.mu.Unlock()
 	cancel(stream, framing.ErrorRelayMoved)
 	carrier.Abandoned(stream)
-	s.seek()
+	s.reopenOrAsk()
 }
 
 // Lost implements Member.
@@ -31,11 +31,11 @@ func (s *resumable) Lost(c *Carrier) {
 		stream = nil
 	}
 	s.mu.Unlock()
-	s.lose(stream)
+	s.markLost(stream)
 }
 
 func (s *resumable) detachLocked() {
-	s.listenLocked()
+	s.noteSeenLocked()
 	if s.carrier != nil {
 		s.carrier.Relays.remove(s)
 	}
@@ -45,17 +45,17 @@ func (s *resumable) detachLocked() {
 	s.changedLocked()
 }
 
-// seek has the next attempt opened, or asks for it.
-func (s *resumable) seek() {
+// reopenOrAsk opens the next attempt, or asks the side for it that may.
+func (s *resumable) reopenOrAsk() {
 	s.mu.Lock()
 	wanted := !s.overLocked()
-	if wanted && s.header != nil && s.opening == nil {
+	if wanted && s.header != nil && s.cancelReopen == nil {
 		ctx, cancel := context.WithCancel(context.Background())
-		s.opening = cancel
+		s.cancelReopen = cancel
 		s.working.Go(func() { s.reopen(ctx) })
 	}
 	s.mu.Unlock()
 	if wanted && s.header == nil {
-		s.tell(soon)
+		s.ack(ackSoon)
 	}
 }

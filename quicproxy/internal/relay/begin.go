@@ -12,22 +12,22 @@ var (
 	ErrClosed = errors.New("the connection takes no more relays")
 )
 
-// RefusedError is the error of a stream that is not to be served.
+// RefusedError says with which code to reset a stream that is not served.
 type RefusedError struct{ Code framing.ErrorCode }
 
 func (e *RefusedError) Error() string { return e.Code.String() }
 
-// Begin makes a relay of a new stream of c, with the header, which is the relay's from then on, and with what the client has
-// sent already in the same write. ErrClosed: c takes none any more.
+// Begin makes a relay of a new stream of c. It sends the header, and in the same write what the client has
+// sent already. ErrClosed: c takes no more relays.
 func (a *Association) Begin(c *Carrier, stream QUICStream, header *framing.StreamHeader, first []byte) (Stream, error) {
 	if a == nil {
 		return beginPlain(c, stream, header, first)
 	}
 	s := newResumable(a, 0)
 	s.header, s.service = header, header.Service
-	s.stream, s.carrier, s.attempt, s.began, s.received = stream, c, 1, time.Now(), c.Received()
-	s.out.kept.copy(first)
-	if err := a.enter(s); err != nil {
+	s.stream, s.carrier, s.attempt, s.attemptBegan, s.packetsBefore = stream, c, 1, time.Now(), c.Received()
+	s.out.unacked.copy(first)
+	if err := a.register(s); err != nil {
 		s.out.stop(err)
 		return nil, err
 	}
@@ -43,8 +43,8 @@ func (a *Association) Begin(c *Carrier, stream QUICStream, header *framing.Strea
 	return s, nil
 }
 
-// enter gives a relay of the opener its number.
-func (a *Association) enter(s *resumable) error {
+// register numbers a relay of the side that opens streams.
+func (a *Association) register(s *resumable) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.over {
@@ -60,8 +60,8 @@ func (a *Association) enter(s *resumable) error {
 	return nil
 }
 
-// Accept takes a stream that the other side has opened, after its header. It returns a relay that begins; nil: the stream
-// belonged to one that was here, which has taken it, and needs it no more. *RefusedError: the stream is to be reset.
+// Accept takes a stream that the other side opened, after its header. It returns the relay that begins, or
+// nil if the stream went to a relay that was here. *RefusedError: reset the stream.
 func (a *Association) Accept(c *Carrier, stream QUICStream, header *framing.StreamHeader) (Stream, error) {
 	if a == nil || header.Relay == 0 {
 		return acceptPlain(c, stream)
@@ -89,7 +89,7 @@ func (a *Association) Accept(c *Carrier, stream QUICStream, header *framing.Stre
 	return nil, nil
 }
 
-// find returns the relay of a header, which begins if its number is new.
+// find returns the relay that a header names, and creates it if the number is new.
 func (a *Association) find(c *Carrier, stream QUICStream, header *framing.StreamHeader) (s *resumable, begins bool, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -107,7 +107,7 @@ func (a *Association) find(c *Carrier, stream QUICStream, header *framing.Stream
 		return nil, false, &RefusedError{framing.ErrorRelayShutdown}
 	}
 	s = newResumable(a, header.Relay)
-	s.service, s.stream, s.carrier, s.attempt, s.heard = header.Service, stream, c, header.Attempt, true
+	s.service, s.stream, s.carrier, s.attempt, s.seen = header.Service, stream, c, header.Attempt, true
 	if !c.Relays.add(s) {
 		return nil, false, &RefusedError{framing.ErrorRelayShutdown}
 	}

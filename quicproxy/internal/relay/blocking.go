@@ -2,11 +2,12 @@ package relay
 
 import "net"
 
-// smallRead is the buffer with which a connection waits that has nothing to read, or little at a time.
+// smallRead is the size of the buffer in which a connection awaits data that comes rarely, or a little at a
+// time.
 const smallRead = 2 << 10
 
-// blockingReader reads from a connection whose readiness cannot be waited for: a waiting read holds its buffer. So that is
-// a small one, which belongs to the cost of a relay as its goroutines do, unless the read before filled it; a large one
+// blockingReader reads from a connection that cannot say when it is readable: a waiting read holds its
+// buffer. That is a small one, counted in the cost of a relay, unless the last read filled it; a large one
 // counts as long as it is held.
 type blockingReader struct {
 	conn  net.Conn

@@ -11,21 +11,22 @@ import (
 
 // Conn is what relays need of a connection between a server and a node.
 type Conn interface {
-	// OpenStream waits for a stream while the peer allows no more.
+	// OpenStream opens a stream, and waits while the peer allows no more of them.
 	OpenStream(ctx context.Context) (QUICStream, error)
-	// OpenUniStream does the same for one that only this side writes to.
+	// OpenUniStream does the same for a stream that only this side writes to.
 	OpenUniStream(ctx context.Context) (SendStream, error)
 	// RTT is the smoothed round trip time.
 	RTT() time.Duration
-	// Tell sends a message about relays. It may wait for a peer that does not read; its error ends the connection.
-	Tell(*framing.Progress) error
+	// SendProgress sends acks. It may wait for a peer that does not read; its error ends the connection.
+	SendProgress(*framing.Progress) error
 	// Context ends with the connection.
 	Context() context.Context
-	// Received is how many packets came so far.
+	// Received counts the packets that came.
 	Received() uint64
-	// Left is told that the other side has a relay go on over another connection: this one may not work, either.
+	// Left is told that the other side has a relay go on over another connection: this one may not work,
+	// either.
 	Left()
-	// Abandoned is told of a stream that is not read any more, though the peer may not have ended it yet.
+	// Abandoned is called with a stream that is no longer read, though the peer may not have ended it yet.
 	Abandoned(QUICStream)
 }
 
@@ -34,17 +35,17 @@ type Carrier struct {
 	Conn
 	Lane    bool           // it carries relays and nothing else
 	Relays  Set            // those whose stream is on it
-	Working sync.WaitGroup // of its goroutines; to be waited for after Association.Leave
-	Records atomic.Uint64  // that stripes carried over it, either way
+	Working sync.WaitGroup // its goroutines; wait for them after Association.Leave
+	Records atomic.Uint64  // of stripes, either way
 
 	lossy atomic.Bool // loss limits it, and there are others
 
 	// Guarded by Association.mu.
-	suspect  bool      // it does not answer; others are better
-	received uint64    // packets, when Suspect was called last
-	heard    time.Time // when it saw that there were more than before
-	retiring bool      // it shall carry nothing new
-	told     bool      // a message was sent over it, or came
+	suspect     bool      // it does not answer: relays avoid it
+	received    uint64    // packets, when Suspect was called last
+	heard       time.Time // when it saw that there were more than before
+	retiring    bool      // it gets no new relays
+	carriedAcks bool      // either way: some may be lost with it
 }
 
 // alive reports whether the connection has not ended.

@@ -6,18 +6,18 @@ import (
 	"apquic/framing"
 )
 
-// catchUp sends what is kept on a new stream, until writes go there directly.
+// catchUp sends everything unacked over a new stream, until writes can go there directly.
 func (s *resumable) catchUp(stream QUICStream) {
 	s.mu.Lock()
-	next := s.out.kept.begin
+	next := s.out.unacked.begin
 	s.mu.Unlock()
 	s.catchUpFrom(stream, next)
 }
 
 func (s *resumable) catchUpFrom(stream QUICStream, next uint64) {
 	s.mu.Lock()
-	for s.stream == stream && s.out.state == resuming && next < s.out.kept.end {
-		end := s.out.kept.end
+	for s.stream == stream && s.out.state == resuming && next < s.out.unacked.end {
+		end := s.out.unacked.end
 		if s.sendLocked(stream, next, end) != nil {
 			break
 		}
@@ -27,7 +27,7 @@ func (s *resumable) catchUpFrom(stream QUICStream, next uint64) {
 		s.mu.Unlock()
 		return
 	}
-	// What is over before, the peer has, or wants no more: FIN behind the header or the answer.
+	// A direction that is over needs only its FIN, behind the header or the answer.
 	ended, code := s.out.state == over, framing.NoError
 	if s.out.state == resuming {
 		s.out.caughtUp()
@@ -43,7 +43,7 @@ func (s *resumable) catchUpFrom(stream QUICStream, next uint64) {
 	}
 }
 
-// sendLater has another goroutine send what is kept from an offset on: a write that had begun had to end.
+// sendLater has another goroutine send from an offset on, because a write that had begun had to end.
 func (s *resumable) sendLater(stream QUICStream, from uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -52,7 +52,7 @@ func (s *resumable) armLocked(timer *time.Timer, t time.Time) *time.Timer {
 	return time.AfterFunc(time.Until(t), s.broadcast)
 }
 
-// stopTimersLocked lets go of the stream: a timer keeps what it is for until it fires.
+// stopTimersLocked lets go of the stream: a running timer would keep it in memory.
 func (s *resumable) stopTimersLocked() {
 	timers := []*time.Timer{s.lingering}
 	if s.deadlines != nil {

@@ -14,30 +14,31 @@ type state uint8
 const (
 	onStream state = iota // bytes go over the current QUIC stream
 	striped               // they follow over stripes; the stream has ended
-	resuming              // there is no stream, or not yet: the sender sends again what the peer does not have
-	over                  // nothing comes any more
+	resuming              // there is no stream yet; then the sender sends again what the peer lacks
+	over                  // nothing follows
 )
 
 // sending is a direction at its sender.
 type sending struct {
-	state state
-	kept  kept
-	ended bool              // nothing follows what is kept,
-	code  framing.ErrorCode // but this reset; NoError: the end
-	err   error             // of writes, once it is over
+	state   state
+	unacked unacked
+	ended   bool              // nothing follows what is unacked
+	code    framing.ErrorCode // of the reset that follows; NoError: the end does
+	err     error             // of writes, once it is over
 }
 
-// total is the number of bytes that there are to send so far. The end counts as one.
+// total counts the bytes to send so far. The end counts as one.
 func (s *sending) total() uint64 {
 	if s.ended {
-		return s.kept.end + 1
+		return s.unacked.end + 1
 	}
-	return s.kept.end
+	return s.unacked.end
 }
 
-// delivered reports whether a peer that has so much has all that there is. One that was told of a reset has no end to ack.
+// delivered reports whether a peer that received so much has everything. One that was told of a reset need
+// not ack the end.
 func (s *sending) delivered(received uint64) bool {
-	return s.ended && (received > s.kept.end || received == s.kept.end && s.code != framing.NoError)
+	return s.ended && (received > s.unacked.end || received == s.unacked.end && s.code != framing.NoError)
 }
 
 // lost: the QUIC stream cannot go on.
@@ -47,13 +48,13 @@ func (s *sending) lost() {
 	}
 }
 
-// resumed: on a new QUIC stream the peer said how much it has. What it has acked before it cannot lack.
+// resumed: on a new QUIC stream the peer said how much it has. It cannot lack what it acked before.
 func (s *sending) resumed(received uint64) error {
 	if s.state == over {
 		return nil
 	}
-	if received < s.kept.begin {
-		return fmt.Errorf("the other side has %d bytes, and said before that it has %d", received, s.kept.begin)
+	if received < s.unacked.begin {
+		return fmt.Errorf("the other side has %d bytes, and said before that it has %d", received, s.unacked.begin)
 	}
 	return s.acked(received)
 }
@@ -61,12 +62,12 @@ func (s *sending) resumed(received uint64) error {
 // acked: the peer has so much.
 func (s *sending) acked(received uint64) error {
 	switch {
-	case s.state == over || received < s.kept.begin:
+	case s.state == over || received < s.unacked.begin:
 		return nil // old news
 	case received > s.total():
 		return fmt.Errorf("the other side has %d bytes of %d", received, s.total())
 	}
-	s.kept.release(min(received, s.kept.end))
+	s.unacked.release(min(received, s.unacked.end))
 	if s.delivered(received) {
 		s.stop(net.ErrClosed)
 	}
@@ -86,21 +87,21 @@ func (s *sending) end(code framing.ErrorCode) {
 		return
 	}
 	s.ended, s.code = true, code
-	if s.delivered(s.kept.begin) {
+	if s.delivered(s.unacked.begin) {
 		s.stop(net.ErrClosed)
 	}
 }
 
-// stop: nothing more is to be sent.
+// stop: nothing is left to send.
 func (s *sending) stop(err error) {
 	if s.state == over {
 		return
 	}
 	s.state, s.err = over, err
-	s.kept.release(s.kept.end)
+	s.unacked.release(s.unacked.end)
 }
 
-// caughtUp: the peer has been sent all that is kept.
+// caughtUp: the peer was sent everything unacked.
 func (s *sending) caughtUp() {
 	if s.state == resuming {
 		s.state = onStream
@@ -110,10 +111,10 @@ func (s *sending) caughtUp() {
 // receiving is a direction at its receiver.
 type receiving struct {
 	state    state
-	position uint64 // bytes that were taken; the end counts as one
+	position uint64 // bytes that were read; the end counts as one
 	err      error  // of reads, once it is over
 
-	reset *ResetError // of the peer: only what comes before it is awaited
+	reset *ResetError // the peer reset the relay: only what comes before is awaited
 	final uint64      // up to here
 }
 
@@ -137,7 +138,7 @@ func (r *receiving) resumed() {
 	}
 }
 
-// advance: n bytes were taken.
+// advance: n bytes were read.
 func (r *receiving) advance(n int) {
 	r.position += uint64(n)
 	r.check()
@@ -166,7 +167,7 @@ func (r *receiving) check() {
 	}
 }
 
-// stop: nothing more is taken.
+// stop: nothing more is read.
 func (r *receiving) stop(err error) {
 	if r.state != over {
 		r.state, r.err = over, err

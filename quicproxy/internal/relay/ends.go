@@ -16,7 +16,7 @@ func (s *resumable) CloseWrite() error {
 	return nil
 }
 
-// end ends this side's direction, on the stream if that is up to date.
+// end ends this side's direction, on the stream if all before was sent there.
 func (s *resumable) end(code framing.ErrorCode) {
 	s.mu.Lock()
 	var stream QUICStream
@@ -24,7 +24,7 @@ func (s *resumable) end(code framing.ErrorCode) {
 		stream = s.stream
 	}
 	s.out.end(code)
-	s.acked = time.Now()
+	s.lastAck = time.Now()
 	s.changedLocked()
 	s.mu.Unlock()
 	if stream != nil {
@@ -47,14 +47,14 @@ func (s *resumable) CancelRead() {
 	if stream != nil && reads {
 		stream.CancelRead(quic.StreamErrorCode(framing.NoError))
 	}
-	s.tell(soon)
+	s.ack(ackSoon)
 }
 
 // Reset implements Stream.
 func (s *resumable) Reset(code framing.ErrorCode) {
 	s.mu.Lock()
-	if s.code == framing.NoError {
-		s.code, s.final = code, s.out.kept.end
+	if s.resetCode == framing.NoError {
+		s.resetCode, s.final = code, s.out.unacked.end
 	}
 	stream, reads := s.stream, s.in.state == onStream
 	s.in.stop(net.ErrClosed)
@@ -63,7 +63,7 @@ func (s *resumable) Reset(code framing.ErrorCode) {
 	if stream != nil && reads {
 		stream.CancelRead(quic.StreamErrorCode(code))
 	}
-	s.tell(soon)
+	s.ack(ackSoon)
 }
 
 // Discard implements Stream.
@@ -73,25 +73,25 @@ func (s *resumable) Discard(code framing.ErrorCode) {
 		s.mu.Unlock()
 		return
 	}
-	if s.code == framing.NoError {
-		s.code = code
+	if s.resetCode == framing.NoError {
+		s.resetCode = code
 	}
 	s.final = 0
 	s.in.stop(net.ErrClosed)
 	s.out.stop(net.ErrClosed)
 	stream := s.stream
-	s.listenLocked()
-	heard := s.heard
+	s.noteSeenLocked()
+	seen := s.seen
 	s.changedLocked()
 	s.mu.Unlock()
 	if stream != nil {
-		if heard { // else the peer needs not even see the header
+		if seen { // else the peer need not even see the header
 			stream.SetReliableBoundary()
 		}
 		cancel(stream, code)
 	}
 	s.notify(true)
-	s.tell(soon)
+	s.ack(ackSoon)
 }
 
 // Watch implements Stream.
@@ -102,8 +102,8 @@ func (s *resumable) Watch(ended func(reset bool)) {
 	s.watch(ended)
 }
 
-// look notices that the other side takes no more of what is sent on the current stream, while perhaps nothing is. That it only
-// moved is seen when something is.
+// look notices that the peer stopped reading from the current stream, even while nothing is sent. That it
+// only moved will show when something is.
 func (s *resumable) look(stream QUICStream) {
 	code, stopped := stoppedBy(stream)
 	s.mu.Lock()
@@ -114,7 +114,7 @@ func (s *resumable) look(stream QUICStream) {
 	}
 }
 
-// endedByPeer has this side send no more, since the other side stopped it with a code. It returns the error of writes.
+// endedByPeer stops sending, since the peer stopped the stream with a code. It returns the error for writes.
 func (s *resumable) endedByPeer(code framing.ErrorCode) error {
 	if code == framing.NoError {
 		s.stoppedByPeer()
@@ -125,11 +125,11 @@ func (s *resumable) endedByPeer(code framing.ErrorCode) error {
 	return reset
 }
 
-// stoppedByPeer: the other side takes no more.
+// stoppedByPeer: the peer reads no more.
 func (s *resumable) stoppedByPeer() {
 	s.mu.Lock()
 	s.out.stop(ErrStopped)
-	stream, introduced := s.stream, s.opening == nil
+	stream, introduced := s.stream, s.cancelReopen == nil
 	s.changedLocked()
 	s.mu.Unlock()
 	if stream != nil {
@@ -141,13 +141,13 @@ func (s *resumable) stoppedByPeer() {
 	s.notify(false)
 }
 
-// unknownFinal is the final of a reset of which only the stream tells where it comes.
+// unknownFinal is the final size of a reset whose place only the stream knows.
 const unknownFinal = 1<<64 - 1
 
-// resetByPeer: the other side has reset the relay, after so many bytes.
+// resetByPeer: the peer reset the relay after so many bytes.
 func (s *resumable) resetByPeer(err *ResetError, final uint64) {
 	s.mu.Lock()
-	whole := s.in.err == io.EOF && s.out.ended // a peer that has forgotten a relay that is complete cuts nothing
+	whole := s.in.err == io.EOF && s.out.ended // the peer forgot a complete relay, and cuts nothing off
 	s.out.stop(err)
 	if s.in.state != over && (s.in.reset == nil || final < s.in.final) {
 		s.in.resetAt(final, err)
@@ -167,10 +167,10 @@ func (s *resumable) resetByPeer(err *ResetError, final uint64) {
 	if !whole {
 		s.notify(true)
 	}
-	s.tell(soon)
+	s.ack(ackSoon)
 }
 
-// stopWaiting ends a relay that was reset by the other side, whatever it still had to bring.
+// stopWaiting ends a relay that the peer reset, whatever has not arrived.
 func (s *resumable) stopWaiting() {
 	s.mu.Lock()
 	stream := s.stream

@@ -2,8 +2,8 @@
 
 package relay
 
-// TellsLeft says that this system can tell what HasLeft is about.
+// TellsLeft says whether HasLeft works on this system.
 const TellsLeft = false
 
-// HasLeft is not told here.
+// HasLeft does not work here.
 func HasLeft(uintptr, bool) bool { return false }

@@ -4,12 +4,12 @@ package relay
 
 import "syscall"
 
-// TellsLeft says that this system can tell what HasLeft is about.
+// TellsLeft says whether HasLeft works on this system.
 const TellsLeft = true
 
-// HasLeft reports whether the other side of a socket left, and takes nothing from it: it sent a reset, or FIN before
-// anything else. After a question, in the socket or read before (asked), FIN may be a half-close, and the answer
-// is awaited.
+// HasLeft reports whether the client behind a socket left, and takes nothing from the socket: it sent a
+// reset, or a FIN before anything else. After a request, whether still in the socket or read before (asked),
+// a FIN may be a half-close, and the answer is awaited.
 func HasLeft(fd uintptr, asked bool) bool {
 	var first [1]byte
 	n, err := ignoringEINTR(func() (int, error) {

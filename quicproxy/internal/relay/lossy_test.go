@@ -53,7 +53,7 @@ func (c *realConn) Received() uint64     { return c.ConnectionStats().PacketsRec
 func (c *realConn) Abandoned(QUICStream) {}
 func (c *realConn) Left()                {}
 
-func (c *realConn) Tell(p *framing.Progress) error {
+func (c *realConn) SendProgress(p *framing.Progress) error {
 	b, err := proto.Marshal(p)
 	if err != nil {
 		return err
@@ -144,7 +144,7 @@ func (l *lossy) join(a *Association, q *quic.Conn, lane bool) *Carrier {
 	var err error
 	if a == l.node {
 		if c.control, err = q.OpenStreamSync(l.Context()); err == nil {
-			err = c.Tell(new(framing.Progress))
+			err = c.SendProgress(new(framing.Progress))
 		}
 	} else {
 		c.control, err = q.AcceptStream(l.Context())

@@ -57,13 +57,13 @@ func acceptPlain(c *Carrier, stream QUICStream) (Stream, error) {
 	return p, nil
 }
 
-// look notices that the other side takes no more.
+// look notices that the peer stopped reading.
 func (p *plain) look() {
 	code, stopped := stoppedBy(p.stream)
 	if !stopped {
 		return // this side ended it; or the connection did, which Lost tells
 	}
-	p.stream.CancelWrite(quic.StreamErrorCode(framing.NoError)) // quic-go then knows that it was seen
+	p.stream.CancelWrite(quic.StreamErrorCode(framing.NoError)) // so that quic-go forgets the stream
 	if code != framing.NoError {
 		p.stream.SetReadDeadline(time.Now().Add(ResetLinger))
 	}
@@ -73,7 +73,7 @@ func (p *plain) look() {
 // Wait implements Stream.
 func (p *plain) Wait() {
 	var one [1]byte
-	p.stream.Peek(one[:]) // its error comes again from Read, which also tells quic-go that it was seen
+	p.stream.Peek(one[:]) // Read returns its error again, and has quic-go forget the stream
 }
 
 // Read implements Stream.
@@ -85,7 +85,7 @@ func (p *plain) Read(b []byte) (int, error) {
 	return 0, p.explain(err)
 }
 
-// explain gives an error of the QUIC stream the name that Stream has for it.
+// explain turns an error of the QUIC stream into the one that Stream promises.
 func (p *plain) explain(err error) error {
 	code, remote := remoteCode(err)
 	switch {
@@ -179,8 +179,8 @@ func (p *plain) Current() (QUICStream, *Carrier) { return p.stream, p.carrier }
 // Count implements Stream.
 func (p *plain) Count(kept func(bytes, counted int), _ func(bytes int)) { p.count = kept }
 
-// Heard implements Stream.
-func (p *plain) Heard() bool { return true }
+// Seen implements Stream.
+func (p *plain) Seen() bool { return true }
 
 // TakeBack implements Stream.
 func (p *plain) TakeBack() bool { return false }

@@ -93,7 +93,7 @@ func (c *pairConn) Left()                    { c.left.Add(1) }
 func (c *pairConn) Abandoned(QUICStream)     {}
 func (c *pairConn) Received() uint64         { return c.received.Load() }
 
-func (c *pairConn) Tell(p *framing.Progress) error {
+func (c *pairConn) SendProgress(p *framing.Progress) error {
 	if c.ctx.Err() != nil {
 		return errKilled
 	}

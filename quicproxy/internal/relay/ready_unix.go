@@ -37,8 +37,8 @@ func newReadyReader(conn net.Conn, g readGate) *readyReader {
 	return r
 }
 
-// next waits for data, which belongs to the caller with the memory that it is in, which the gate gave. Data and an error never
-// come together, and an error stays.
+// next waits for data, which belongs to the caller with the memory that it is in, which the gate gave. Data
+// and an error never come together, and an error stays.
 func (r *readyReader) next() ([]byte, error) {
 	if r.raw == nil {
 		return r.blocking.next()

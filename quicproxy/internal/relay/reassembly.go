@@ -6,28 +6,28 @@ import (
 )
 
 const (
-	// stripeWindow is how many bytes behind what the peer has taken a sender may send over stripes: as many as wait at most in
-	// a stream, so that a reader that stops costs no more with stripes than without.
+	// stripeWindow is how far a sender of stripes may be ahead of the reader, in bytes: as far as on a
+	// stream, so that a reader that stops costs no more with stripes than without.
 	stripeWindow = 4 << 20
-	// maxGaps is how many gaps there may be among them. Each stripe that is behind, or was lost, makes some.
+	// maxGaps bounds the gaps among them. Each stripe that is behind, or was lost, makes some.
 	maxGaps = 1024
 )
 
-// reassembly puts the bytes of stripes in order. It takes memory by pages, so that a peer that sends single bytes makes it
-// hold no more than one that fills the window. Its owner's lock guards it.
+// reassembly puts the bytes of stripes in order. It takes memory by the page, so that a peer that sends
+// single bytes costs no more than one that fills the window. Its owner's lock guards it.
 type reassembly struct {
-	begin  uint64 // all before was taken
-	have   spans  // what is here, at or behind begin
+	begin  uint64 // everything before was read
+	have   spans  // what is here, from begin on
 	pages  map[uint64]*Buffer
 	end    uint64          // of the direction,
 	ended  bool            // if that is known
-	count  func(bytes int) // how much more memory is taken, or less; nil: nobody counts
+	count  func(bytes int) // is told of more memory, or less; nil: nobody counts
 	memory int
 }
 
 var errContradiction = errors.New("another end of the direction than before")
 
-// put takes bytes of a stripe. Those that are here already may come again.
+// put stores bytes of a stripe. Bytes may come twice.
 func (r *reassembly) put(offset uint64, p []byte) error {
 	n := span{offset, offset + uint64(len(p))}
 	switch {
@@ -47,7 +47,7 @@ func (r *reassembly) put(offset uint64, p []byte) error {
 	return nil
 }
 
-// endAt is told where the direction ends.
+// endAt sets where the direction ends.
 func (r *reassembly) endAt(offset uint64) error {
 	if r.ended && offset != r.end || len(r.have) > 0 && r.have[len(r.have)-1].end > offset || offset < r.begin {
 		return errContradiction
@@ -72,7 +72,7 @@ func (r *reassembly) copy(offset uint64, p []byte) {
 	}
 }
 
-// arrived is the end of what came without a gap; the end of the direction counts as one.
+// arrived returns the end of what came without a gap. The end of the direction counts as one byte.
 func (r *reassembly) arrived() uint64 {
 	at := r.begin
 	if len(r.have) > 0 && r.have[0].begin == at {
@@ -84,7 +84,7 @@ func (r *reassembly) arrived() uint64 {
 	return at
 }
 
-// take copies to b what comes next, which it forgets.
+// take moves the next bytes to b.
 func (r *reassembly) take(b []byte) (n int) {
 	if len(r.have) == 0 || r.have[0].begin != r.begin {
 		return 0
@@ -98,7 +98,7 @@ func (r *reassembly) take(b []byte) (n int) {
 	return n
 }
 
-// dropBefore forgets what was taken, also elsewhere.
+// dropBefore forgets what was read, also elsewhere.
 func (r *reassembly) dropBefore(offset uint64) {
 	if offset <= r.begin {
 		return
@@ -112,10 +112,10 @@ func (r *reassembly) dropBefore(offset uint64) {
 	}
 }
 
-// atEnd reports whether all was taken up to the end.
+// atEnd reports whether everything was read, up to the end.
 func (r *reassembly) atEnd() bool { return r.ended && r.begin == r.end }
 
-// clear forgets what has not been taken: it will come again.
+// clear forgets what was not read: it will come again.
 func (r *reassembly) clear() {
 	r.have, r.ended = nil, false
 	for n, page := range r.pages {

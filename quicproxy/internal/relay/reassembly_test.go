@@ -129,7 +129,7 @@ func TestSchedule(t *testing.T) {
 					t.Fatalf("seed %d: took %v, %v of %d", seed, n, ok, before)
 				}
 			case 3:
-				for _, p := range s.with[k] {
+				for _, p := range s.inFlight[k] {
 					if random.IntN(2) == 0 {
 						there.add(p.span)
 					}
@@ -157,10 +157,10 @@ func wantOnce(t *testing.T, seed uint64, s *schedule[int], total uint64) {
 		sum += n.end - n.begin
 		all.add(n)
 	}
-	for _, n := range s.again {
+	for _, n := range s.reinject {
 		add(n)
 	}
-	for _, pieces := range s.with {
+	for _, pieces := range s.inFlight {
 		for _, p := range pieces {
 			add(p.span)
 		}
@@ -168,7 +168,7 @@ func wantOnce(t *testing.T, seed uint64, s *schedule[int], total uint64) {
 	if all.total() != sum || s.arrived+sum != s.next || len(all) > 1 || sum > 0 && all[0].begin != s.arrived || s.next > total {
 		t.Fatalf("seed %d: %v, %d arrived, next %d of %d", seed, all, s.arrived, s.next, total)
 	}
-	if k, p, ok := s.first(); ok && (p.begin != s.arrived || len(s.with[k]) == 0) {
+	if k, p, ok := s.first(); ok && (p.begin != s.arrived || len(s.inFlight[k]) == 0) {
 		t.Fatalf("seed %d: the first is %v, %d arrived", seed, p, s.arrived)
 	}
 }
@@ -177,7 +177,7 @@ func wantOnce(t *testing.T, seed uint64, s *schedule[int], total uint64) {
 func TestAhead(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(0, 0)
-	a := newAhead(now)
+	a := newSendWindow(now)
 	acks := func(bytes, times int, every, rtt time.Duration) {
 		for range times {
 			now = now.Add(every)
@@ -189,11 +189,11 @@ func TestAhead(t *testing.T) {
 		t.Errorf("at 6 MB/s: %d", a.limit)
 	}
 	acks(2000, 100, 100*time.Millisecond, 50*time.Millisecond)
-	if a.limit != leastAhead {
+	if a.limit != minSendWindow {
 		t.Errorf("at 20 kB/s: %d", a.limit)
 	}
-	acks(leastAhead, 20, 2*time.Second, 2*time.Second)
-	if a.limit < 2*leastAhead {
-		t.Errorf("a window of %d each 2 s, in round trips of 2 s: %d", leastAhead, a.limit)
+	acks(minSendWindow, 20, 2*time.Second, 2*time.Second)
+	if a.limit < 2*minSendWindow {
+		t.Errorf("a window of %d each 2 s, in round trips of 2 s: %d", minSendWindow, a.limit)
 	}
 }

@@ -13,10 +13,11 @@ import (
 	"apquic/quicproxy/internal/limit"
 )
 
-// Relay joins a Stream and a TCP (or unix) connection: bytes untouched, FIN for FIN in each direction on its own, RST for
-// reset (docs/protocol.md section 6). Both sides of the tunnel use the same type.
+// Relay joins a Stream and a TCP (or unix) connection: bytes untouched, FIN for FIN in each direction on its
+// own, RST for reset (docs/protocol.md section 6). Both sides of the tunnel use the same type.
 type Relay struct {
-	// Keeps is what is kept until the other side has it, Waits what waits for the TCP connection. Their owner closes them.
+	// Keeps is what is kept until the other side has it, Waits what waits for the TCP connection. Their owner
+	// closes them.
 	Keeps, Waits *limit.Holding
 
 	tcp    net.Conn
@@ -34,8 +35,8 @@ type Relay struct {
 	writing         atomic.Int64 // since when, after begun, a write to it waits; 0: none does
 }
 
-// New makes a relay of a connection, for which Carry brings the stream. account pays for what is held; wait returns when
-// it is worth to ask that again for room; place may be nil.
+// New makes a relay of a connection; Carry gives it a stream. account pays for the memory held; wait returns
+// when it is worth asking the account for room again; place may be nil.
 func New(tcp net.Conn, account *limit.Account, place *limit.Client, wait func()) *Relay {
 	r := &Relay{tcp: tcp, place: place, wait: wait, begun: time.Now()}
 	r.Keeps, r.Waits = account.Open(r), account.Open(r)
@@ -46,8 +47,8 @@ func New(tcp net.Conn, account *limit.Account, place *limit.Client, wait func())
 // readGate lets a relay read from its TCP connection while there is memory for it.
 type readGate struct{ *Relay }
 
-// take returns memory to read into, which counts as kept from now on; nil: the relay has to wait. While there is little,
-// many may read a little.
+// take returns memory to read into, which counts as kept from now on; nil: the relay has to wait. While there
+// is little, many may read a little.
 func (g readGate) take() []byte {
 	n := g.Keeps.Take(Size, maxChunk)
 	if n == 0 {
@@ -62,7 +63,7 @@ func (g readGate) giveBack(p []byte) {
 	g.Keeps.Keep(0, cap(p))
 }
 
-// First returns read, and what else waits in the connection already.
+// First appends to read what else waits in the connection.
 func (r *Relay) First(read []byte) []byte {
 	if p := r.reader.poll(); len(p) > 0 {
 		read = append(read[:len(read):len(read)], p...)
@@ -78,11 +79,11 @@ func (r *Relay) Carry(s Stream) {
 	s.Count(r.Keeps.Keep, r.Waits.Add)
 }
 
-// Stream is what carries the relay.
+// Stream returns what carries the relay.
 func (r *Relay) Stream() Stream { return r.stream }
 
-// Run copies in both directions until both have ended, and leaves nothing open: but for the connection, if the stream was
-// taken back.
+// Run copies in both directions until both have ended, and leaves nothing open, except the connection of a
+// stream that was taken back.
 func (r *Relay) Run() {
 	r.stream.Watch(r.sendingEnded)
 	var other sync.WaitGroup
@@ -102,7 +103,7 @@ func (r *Relay) Run() {
 	r.stream.Finish()
 }
 
-// sendingEnded is called once when the other side takes no more.
+// sendingEnded is called once, when the other side reads no more.
 func (r *Relay) sendingEnded(reset bool) {
 	if reset {
 		// The other end of the relay is gone. What it sent before is on its way; a reader that does not
@@ -137,10 +138,11 @@ func (r *Relay) copyToStream() {
 	}
 }
 
-// isStop reports whether reading from TCP or writing to the stream ended because the other side takes no more.
+// isStop reports whether reading from TCP or writing to the stream ended because the other side takes no
+// more.
 func isStop(err error) bool {
 	_, reset := errors.AsType[*ResetError](err)
-	return reset || err == ErrStopped || err == ErrTakenBack || errors.Is(err, os.ErrDeadlineExceeded)
+	return reset || err == ErrStopped || err == errTakenBack || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // end resets both sides. What was read from the TCP connection before is still delivered, as TCP does.
@@ -184,8 +186,8 @@ func (r *Relay) copyToTCP() {
 	}
 }
 
-// copyOnceToTCP waits for data without holding a buffer, then moves as much as fits into one: a small one, unless more came
-// lately.
+// copyOnceToTCP waits for data without holding a buffer, then moves as much as fits into one: a small one,
+// unless more came lately.
 func (r *Relay) copyOnceToTCP() error {
 	r.stream.Wait()
 	size := smallSize
@@ -224,7 +226,7 @@ func (r *Relay) Aborted() bool { return r.aborted.Load() }
 // Begun is when the relay began.
 func (r *Relay) Begun() time.Time { return r.begun }
 
-// Writes is how long a write to the TCP connection has waited; 0: none waits.
+// Writes returns how long a write to the TCP connection has been waiting; 0: none is.
 func (r *Relay) Writes() time.Duration {
 	begun := r.writing.Load()
 	if begun == 0 {
@@ -233,7 +235,7 @@ func (r *Relay) Writes() time.Duration {
 	return time.Since(r.begun) + 1 - time.Duration(begun)
 }
 
-// ToStream and ToTCP are how many bytes went there.
+// ToStream and ToTCP count the bytes that went there.
 func (r *Relay) ToStream() uint64 { return r.toStream.Load() }
 func (r *Relay) ToTCP() uint64    { return r.toTCP.Load() }
 

@@ -1,8 +1,8 @@
 package relay
 
-// Renew has the relays of a connection that answers again after an outage, and have sent what was not acked, go on over other
-// streams, on the same connection if there is no other: what is under way on the old ones waits for QUIC's retransmission
-// timer, which may take as long as the outage did, while a new stream begins at once.
+// Renew resumes the relays of a connection that answers again after an outage, if they have sent what was not
+// acked: over another connection, or over new streams of the same one. What is under way on an old stream
+// waits for QUIC's retransmission timer, perhaps as long as the outage lasted; a new stream begins at once.
 func (a *Association) Renew(c *Carrier) {
 	for _, m := range c.Relays.All() {
 		if s, ok := m.(*resumable); ok && s.hasUnacked() {
@@ -14,5 +14,5 @@ func (a *Association) Renew(c *Carrier) {
 func (s *resumable) hasUnacked() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.out.kept.size() > 0
+	return s.out.unacked.size() > 0
 }

@@ -10,28 +10,29 @@ import (
 )
 
 const (
-	// openTimeout bounds the wait for a stream of a peer that allows no more of them at the moment.
+	// openTimeout bounds the wait for a peer that allows no more streams.
 	openTimeout = 10 * time.Second
-	// The pauses before attempts that follow ones lost within steady double from minPause to maxPause.
+	// The pause before an attempt doubles from minPause to maxPause while attempts are lost within
+	// stableAfter.
 	minPause, maxPause = 50 * time.Millisecond, 500 * time.Millisecond
-	steady             = 2 * time.Second
+	stableAfter        = 2 * time.Second
 )
 
-// reopen opens streams until one goes on where the last one ended, or none is needed any more.
+// reopen opens attempts until one succeeds or none is needed.
 func (s *resumable) reopen(ctx context.Context) {
 	for {
 		s.mu.Lock()
 		if s.overLocked() {
-			s.endOpeningLocked()
+			s.stopReopeningLocked()
 			s.mu.Unlock()
 			return
 		}
-		pause, left := s.pauseLocked(), s.left
+		pause, left := s.pauseLocked(), s.lostOn
 		s.mu.Unlock()
 		wait.Sleep(ctx, pause)
 		carrier := s.association.pick(ctx, s, left)
 		if carrier == nil {
-			continue // none is needed any more
+			continue // no attempt is needed
 		}
 		timeout, cancel := context.WithTimeout(ctx, openTimeout)
 		stream, err := carrier.OpenStream(timeout)
@@ -40,21 +41,21 @@ func (s *resumable) reopen(ctx context.Context) {
 			carrier.Relays.remove(s)
 			continue
 		}
-		if s.introduce(carrier, stream) {
+		if s.handshake(carrier, stream) {
 			s.catchUp(stream)
 			return
 		}
 	}
 }
 
-func (s *resumable) endOpeningLocked() {
-	s.opening()
-	s.opening = nil
+func (s *resumable) stopReopeningLocked() {
+	s.cancelReopen()
+	s.cancelReopen = nil
 }
 
-// pauseLocked is the pause before the next attempt: none, unless the last ones did not last.
+// pauseLocked returns the pause before the next attempt: none, unless the last ones were lost soon.
 func (s *resumable) pauseLocked() time.Duration {
-	if time.Since(s.began) > steady {
+	if time.Since(s.attemptBegan) > stableAfter {
 		s.failures = 0
 	}
 	pause := time.Duration(0)
@@ -62,13 +63,13 @@ func (s *resumable) pauseLocked() time.Duration {
 		pause = min(minPause<<min(s.failures-1, 8), maxPause)
 	}
 	s.failures++
-	s.began = time.Now()
+	s.attemptBegan = time.Now()
 	return pause
 }
 
-// introduce makes a new QUIC stream the current one: it says which relay that is and what this side has, and hears what
-// the peer has. It reports false if the stream was lost meanwhile.
-func (s *resumable) introduce(carrier *Carrier, stream QUICStream) bool {
+// handshake makes a new QUIC stream the current one: it sends the header, which says how much this side has,
+// and reads from the answer how much the peer has. It reports false if the stream was lost meanwhile.
+func (s *resumable) handshake(carrier *Carrier, stream QUICStream) bool {
 	s.mu.Lock()
 	if s.overLocked() {
 		s.mu.Unlock()
@@ -77,7 +78,7 @@ func (s *resumable) introduce(carrier *Carrier, stream QUICStream) bool {
 		return false
 	}
 	s.attempt++
-	s.stream, s.carrier, s.received = stream, carrier, carrier.Received()
+	s.stream, s.carrier, s.packetsBefore = stream, carrier, carrier.Received()
 	frame, err := framing.AppendStreamHeader(nil, &framing.StreamHeader{
 		Service: s.header.Service, ClientAddress: s.header.ClientAddress, PublicAddress: s.header.PublicAddress,
 		Relay: s.number, Attempt: s.attempt, Received: s.in.position,
@@ -87,7 +88,7 @@ func (s *resumable) introduce(carrier *Carrier, stream QUICStream) bool {
 		err = write(stream, frame)
 	}
 	if _, remote := remoteCode(err); err != nil && !remote { // else the answer says more
-		s.lose(stream)
+		s.markLost(stream)
 		return false
 	}
 	answer, err := framing.ReadStreamAnswer(stream)
@@ -99,7 +100,7 @@ func (s *resumable) introduce(carrier *Carrier, stream QUICStream) bool {
 		if code, remote := remoteCode(err); remote && code != framing.ErrorRelayMoved && code != framing.NoError {
 			s.refused(code)
 		}
-		s.lose(stream)
+		s.markLost(stream)
 		return false
 	}
 	s.mu.Lock()
@@ -107,11 +108,11 @@ func (s *resumable) introduce(carrier *Carrier, stream QUICStream) bool {
 		s.mu.Unlock()
 		return false
 	}
-	s.heard, s.known, s.left = true, true, nil
-	s.endOpeningLocked()
-	s.acked = time.Now()
+	s.seen, s.confirmed, s.lostOn = true, true, nil
+	s.stopReopeningLocked()
+	s.lastAck = time.Now()
 	err = s.out.resumed(answer.Received)
-	s.resumeReadingLocked()
+	s.startReadingLocked()
 	s.mu.Unlock()
 	if err != nil {
 		s.Discard(framing.ErrorRelayReset)
@@ -119,11 +120,12 @@ func (s *resumable) introduce(carrier *Carrier, stream QUICStream) bool {
 	return true
 }
 
-// refused ends a relay of which the other side does not take an attempt. It may have the relay all the same, and is told.
+// refused ends a relay of which the other side does not take an attempt. It may have the relay all the same,
+// and is told.
 func (s *resumable) refused(code framing.ErrorCode) {
 	s.mu.Lock()
-	if s.code == framing.NoError {
-		s.code = framing.ErrorRelayReset
+	if s.resetCode == framing.NoError {
+		s.resetCode = framing.ErrorRelayReset
 	}
 	s.mu.Unlock()
 	s.resetByPeer(&ResetError{code}, 0)

@@ -339,7 +339,7 @@ func TestSuspect(t *testing.T) {
 		}
 		r.server.Suspect(r.link.server, true) // it is looked at again and again
 		time.Sleep(time.Second)
-		if !other.Heard() {
+		if !other.Seen() {
 			t.Error("the node never heard of a relay whose first connection does not answer")
 		}
 		other.Discard(framing.ErrorRelayReset)
@@ -397,7 +397,7 @@ func TestSuspectLeavesForOneHeardSince(t *testing.T) {
 func TestNodeAsks(t *testing.T) {
 	inBubble(t, "", func(r *relayTest) {
 		stream, _ := r.service.Current()
-		r.service.(*resumable).lose(stream)
+		r.service.(*resumable).markLost(stream)
 		send(r.client, patternAt(0, 1000))
 		r.want(r.service, 0, 1000)
 	})
@@ -511,7 +511,7 @@ func TestHostileNumbers(t *testing.T) {
 				hostile := func(stream QUICStream) { io.WriteString(writer{stream}, answer) }
 				r.answer.Store(&hostile)
 				stream, _ := r.client.Current()
-				r.client.(*resumable).lose(stream)
+				r.client.(*resumable).markLost(stream)
 			})
 		})
 	}
@@ -537,10 +537,10 @@ func TestUnknownRelays(t *testing.T) {
 		}
 		r.node.Handle(r.link.node, &message)
 		r.node.mu.Lock()
-		if n := len(r.node.news.last); n != maxLast {
+		if n := len(r.node.acks.closed); n != maxClosed {
 			t.Errorf("%d answers wait", n)
 		}
-		for number := range r.node.news.last {
+		for number := range r.node.acks.closed {
 			if number >= 1_000_000 {
 				t.Error("a relay that has not begun is called over")
 				break
@@ -550,7 +550,7 @@ func TestUnknownRelays(t *testing.T) {
 		time.Sleep(time.Second)
 		r.node.mu.Lock()
 		defer r.node.mu.Unlock()
-		if n := len(r.node.news.last); n != 0 {
+		if n := len(r.node.acks.closed); n != 0 {
 			t.Errorf("%d answers still wait", n)
 		}
 	})
@@ -573,7 +573,7 @@ func TestTakeBack(t *testing.T) {
 		if !s.TakeBack() {
 			t.Fatal("not taken back")
 		}
-		if err := <-send(s, patternAt(40_010, 100)); err != ErrTakenBack {
+		if err := <-send(s, patternAt(40_010, 100)); err != errTakenBack {
 			t.Error(err)
 		}
 		written, ok := s.TakenBack()
@@ -640,7 +640,7 @@ func TestAssociationEnds(t *testing.T) {
 		after time.Duration
 	}{
 		"no connection":      {func(r *relayTest) { r.disconnect(r.link, 0) }, 5 * time.Minute},
-		"the other one ends": {func(r *relayTest) { r.server.Ends(); r.disconnect(r.link, 0) }, 0},
+		"the other one ends": {func(r *relayTest) { r.server.PeerStops(); r.disconnect(r.link, 0) }, 0},
 		"ended":              {func(r *relayTest) { r.server.End(framing.ErrorRelayShutdown) }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -12,21 +12,21 @@ import (
 // Member is what a Set holds: a stream.
 type Member interface {
 	Stream
-	// Lost is told that c cannot carry the stream any more: it goes on over another connection, or ends.
+	// Lost is called when c can no longer carry the stream: it resumes over another connection, or ends.
 	Lost(c *Carrier)
 }
 
-// Set has the relays of a connection, or of several. When the connection or the process ends, Discard or Lost end them; a
-// draining one waits for them.
+// Set holds the relays of a connection, or of several. When the connection or the process ends, Discard or
+// Lost ends them; a server that drains waits for them.
 type Set struct {
 	mu      sync.Mutex
 	relays  map[Member]struct{}
-	total   uint64        // that ever came
-	refused bool          // no relay may come any more
+	total   uint64        // ever added
+	refused bool          // the set is closed
 	idle    chan struct{} // closed when there are no relays; nil until somebody waits
 }
 
-// add reports whether m may be carried; if not, the set has ended.
+// add reports whether m may be carried; if not, the set is closed.
 func (s *Set) add(m Member) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,21 +51,21 @@ func (s *Set) remove(m Member) {
 	}
 }
 
-// All are the relays that are carried now.
+// All returns the relays that are carried now.
 func (s *Set) All() []Member {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Collect(maps.Keys(s.relays))
 }
 
-// Len is how many there are.
+// Len counts the relays that are carried now.
 func (s *Set) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.relays)
 }
 
-// Total is how many ever came.
+// Total counts all relays that ever came.
 func (s *Set) Total() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,7 +79,7 @@ func (s *Set) Discard(code framing.ErrorCode) {
 	}
 }
 
-// refuse lets no relay come any more and returns those that are there.
+// refuse closes the set and returns the relays in it.
 func (s *Set) refuse() []Member {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +87,7 @@ func (s *Set) refuse() []Member {
 	return slices.Collect(maps.Keys(s.relays))
 }
 
-// CloseWhenIdle waits until there is no relay and refuses new ones from that moment on, or returns when ctx ends.
+// CloseWhenIdle waits until the set is empty and closes it at that moment, or returns when ctx ends.
 func (s *Set) CloseWhenIdle(ctx context.Context) {
 	for {
 		s.mu.Lock()

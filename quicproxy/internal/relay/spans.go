@@ -5,13 +5,13 @@ import (
 	"slices"
 )
 
-// span is the bytes of a direction from begin up to end.
+// span is a range of bytes, from begin up to end.
 type span struct{ begin, end uint64 }
 
-// spans is a set of bytes: spans in order that neither overlap nor touch.
+// spans is a set of bytes: ordered spans that neither overlap nor touch.
 type spans []span
 
-// add puts bytes into the set.
+// add adds bytes to the set.
 func (s *spans) add(n span) {
 	if n.begin >= n.end {
 		return
@@ -24,7 +24,7 @@ func (s *spans) add(n span) {
 	*s = slices.Replace(*s, first, last, n)
 }
 
-// dropBefore takes what is before offset out of the set.
+// dropBefore removes what is before offset.
 func (s *spans) dropBefore(offset uint64) {
 	first, _ := slices.BinarySearchFunc(*s, offset, func(s span, at uint64) int { return cmp.Compare(s.end, at+1) })
 	*s = slices.Delete(*s, 0, first)
@@ -33,7 +33,7 @@ func (s *spans) dropBefore(offset uint64) {
 	}
 }
 
-// missing are the parts of n that are not in the set.
+// missing returns the parts of n that are not in the set.
 func (s spans) missing(n span) (parts []span) {
 	first, _ := slices.BinarySearchFunc(s, n.begin, func(s span, at uint64) int { return cmp.Compare(s.end, at+1) })
 	for _, here := range s[first:] {
@@ -51,7 +51,7 @@ func (s spans) missing(n span) (parts []span) {
 	return parts
 }
 
-// total is how many bytes there are.
+// total counts the bytes.
 func (s spans) total() (bytes uint64) {
 	for _, n := range s {
 		bytes += n.end - n.begin

@@ -12,8 +12,8 @@ import (
 	"apquic/framing"
 )
 
-// Size is the size of a copy buffer, in bytes. A write to a stream returns when all of it is under way, so the size decides
-// how often a copying goroutine wakes up.
+// Size is the size of a copy buffer, in bytes. A write to a stream returns when all of it is under way, so
+// this decides how often a copying goroutine wakes up.
 const Size = 64 << 10
 
 // Buffer is what relays copy with.
@@ -49,61 +49,63 @@ func freeBytes(p []byte) {
 }
 
 var (
-	// ErrStopped is the error of writes when the other side takes no more. What it sends goes on.
+	// ErrStopped is the error of writes when the other side reads no more. What it sends goes on.
 	ErrStopped = errors.New("the other side takes no more")
-	// ErrTakenBack is the error of writes to a stream that begins anew as another one.
-	ErrTakenBack = errors.New("the relay begins anew")
+	// errTakenBack is the error of writes to a stream that was taken back, to begin anew.
+	errTakenBack = errors.New("the relay begins anew")
 	// ErrLost is the error of a plain stream whose connection ended.
 	ErrLost = errors.New("the connection of the relay ended")
 )
 
-// ResetError is the error of reads and writes of a stream that the other side reset.
+// ResetError is the error of reads and writes after the other side reset the relay.
 type ResetError struct{ Code framing.ErrorCode }
 
 func (e *ResetError) Error() string { return fmt.Sprintf("the other side reset the relay: %v", e.Code) }
 
-// Stream is one relay between a server and a node. Read and Wait are for one goroutine, the writing methods (Write,
-// WriteBuffer, CloseWrite, Reset) for one at a time; all others may be called at any time.
+// Stream is one relay between a server and a node. Read and Wait are for one goroutine, the writing methods
+// (Write, WriteBuffer, CloseWrite, Reset) for one at a time; all others may be called at any time.
 type Stream interface {
-	// Wait returns when Read has something: bytes, the end, an error. Nothing is held meanwhile.
+	// Wait returns when Read has something: bytes, the end, an error. It holds nothing meanwhile.
 	Wait()
-	// Read returns io.EOF at the end, *ResetError after a reset, net.ErrClosed after CancelRead or Reset of this side, and
-	// os.ErrDeadlineExceeded. Data and an error never come together.
+	// Read returns io.EOF at the end, *ResetError after a reset, net.ErrClosed after CancelRead or Reset of
+	// this side, and os.ErrDeadlineExceeded. Data and an error never come together.
 	Read(b []byte) (int, error)
-	// Write returns when b is under way, or kept for the next stream; without having taken anything with ErrStopped, with
-	// *ResetError, with net.ErrClosed after the end, and with os.ErrDeadlineExceeded.
+	// Write returns when b is under way, or kept for the next stream. It takes nothing, and returns
+	// ErrStopped, *ResetError, net.ErrClosed after the end, or os.ErrDeadlineExceeded.
 	Write(b []byte) (int, error)
-	// WriteBuffer is Write for bytes that it takes over, with the memory that they are in. All of that, its capacity, counts
-	// already as if it were kept; where that is Size, it is a buffer. It knows no deadline.
+	// WriteBuffer is Write for bytes that it takes over, with the memory that they are in. All of that, its
+	// capacity, counts already as if it were kept; where that is Size, it is a buffer. It knows no deadline.
 	WriteBuffer(p []byte) error
 	// CloseWrite ends this side's direction.
 	CloseWrite() error
-	// CancelRead says that this side takes no more; what it sends goes on.
+	// CancelRead says that this side reads no more; what it sends goes on.
 	CancelRead()
-	// Reset ends both directions. What was written before still arrives if it can within ResetLinger.
+	// Reset ends both directions. What was written before still arrives, if it can within ResetLinger.
 	Reset(code framing.ErrorCode)
 	// Discard ends both directions at once.
 	Discard(code framing.ErrorCode)
-	// Watch has ended called once when nothing more is to be written: the other side takes no more, or reset.
+	// Watch has ended called once, when the other side reads no more, or reset the relay.
 	Watch(ended func(reset bool))
-	// Finish waits until the other side has all that it still wants, if it gets it in time, and ends the stream. It may be called again.
+	// Finish waits, for a limited time, until the other side has everything, and ends the stream. It may be
+	// called again.
 	Finish()
 
 	SetReadDeadline(t time.Time) error
 	SetWriteDeadline(t time.Time) error
-	// Current is the QUIC stream in use and its connection; nil: there is none at the moment.
+	// Current returns the QUIC stream in use and its connection; nil: there is none at the moment.
 	Current() (QUICStream, *Carrier)
-	// Heard reports whether the other side may have heard of this relay: it said something of it, or anything came over its
-	// connection since it began.
-	Heard() bool
-	// Count has kept told of the memory that is kept until the other side has it, and held of what came over stripes and
-	// waits for the reader: of what there is now, and then how many bytes more, or fewer; and kept also how many bytes counted
-	// before that do not any more, as WriteBuffer has it. It is to be called before anything is written.
+	// Seen reports whether the other side may have seen this relay: it said something of it, or anything came
+	// over the connection since it began.
+	Seen() bool
+	// Count has kept told of the memory that is kept until the other side has it, and held of what came over
+	// stripes and waits for the reader: of what there is now, and then how many bytes more, or fewer; and
+	// kept also how many bytes counted before that do not any more, as WriteBuffer has it. It is to be called
+	// before anything is written.
 	Count(kept func(bytes, counted int), held func(bytes int))
-	// TakeBack ends a stream of which the other side never heard; writes then fail with ErrTakenBack, but no byte of them is
-	// lost. It reports false if the other side may have heard of it.
+	// TakeBack ends a stream that the other side cannot have seen. Writes then fail, but TakenBack has their
+	// bytes. It reports false if the other side may have seen the stream.
 	TakeBack() bool
-	// TakenBack returns all that was written to a stream that was taken back, when nobody writes to it any more.
+	// TakenBack returns everything written to a stream that was taken back, once nobody writes to it.
 	TakenBack() (written []byte, ok bool)
 }
 
@@ -136,9 +138,9 @@ type ReceiveStream interface {
 	SetReadDeadline(time.Time) error
 }
 
-// write is a write that returns when the last byte is under way. quic-go's Write keeps the last packet back, for which the
-// stream's window may have no room; the reliable reset of such a stream breaks the rules of flow control, and the other
-// side ends the connection with all its relays.
+// write returns when the last byte is under way. quic-go's Write keeps the last packet back, for which the
+// stream's window may have no room; a reliable reset of such a stream violates flow control, and the other
+// side closes the connection with all its relays.
 func write(stream QUICStream, b []byte) error {
 	_, err := stream.WriteWithLimit(b, noLimit)
 	return err
@@ -152,7 +154,7 @@ func cancel(stream QUICStream, code framing.ErrorCode) {
 	stream.CancelRead(quic.StreamErrorCode(code))
 }
 
-// end ends the sending half of a QUIC stream: with FIN, or with a reset that overtakes nothing.
+// end ends the sending half of a QUIC stream, with FIN or with a reset that overtakes nothing.
 func end(stream QUICStream, code framing.ErrorCode) {
 	if code == framing.NoError {
 		stream.Close()
@@ -162,7 +164,7 @@ func end(stream QUICStream, code framing.ErrorCode) {
 	stream.CancelWrite(quic.StreamErrorCode(code))
 }
 
-// remoteCode is the code with which the other side ended a half of a QUIC stream, if it did.
+// remoteCode returns the code with which the other side ended a half of a QUIC stream, if it did.
 func remoteCode(err error) (framing.ErrorCode, bool) {
 	if e, ok := errors.AsType[*quic.StreamError](err); ok && e.Remote {
 		return framing.ErrorCode(e.ErrorCode), true

@@ -12,56 +12,56 @@ import (
 const (
 	// A direction that has sent bulk bytes within bulkTime is worth being striped.
 	bulk, bulkTime = 64 << 10, 10 * time.Second
-	// stripesIdle is how long stripes stay open with nothing to send.
-	stripesIdle = 5 * time.Second
-	// stripesFail is how long a striped direction goes on in which nothing arrives. It resumes over one stream then, and is not
-	// striped again for unstriped.
-	stripesFail, unstriped = 10 * time.Second, 30 * time.Second
+	// stripeIdleTimeout is how long a stripe stays open with nothing to send.
+	stripeIdleTimeout = 5 * time.Second
+	// A striped direction in which nothing arrives for stripingTimeout resumes over one stream, and is not
+	// striped again for restripeAfter.
+	stripingTimeout, restripeAfter = 10 * time.Second, 30 * time.Second
 )
 
-// While loss limits the connection that a relay is on, one direction of it is striped: what follows goes as records over
-// stripes, unidirectional streams of which each connection of the association carries one for each relay. The stream
-// ends behind what it was given, with a reset of a code of its own, and is not used again before the relay is reopened;
-// then it is one stream again, until loss says otherwise.
+// striping is a direction that is striped because loss limits its connection: what follows goes as records
+// over stripes, unidirectional streams, one on each connection of the association. The stream ends behind
+// what it was given, with a reset of a code of its own. When the relay is reopened it is one stream again,
+// until loss says otherwise.
 //
-// The sender never sends more than stripeWindow behind what the peer has taken, so the receiver takes each record as it
-// comes, and no stripe waits for another one. What is slow is seen by what has arrived without a gap, not by what was taken:
-// a slow reader is never taken for a slow connection.
+// The sender never sends more than stripeWindow ahead of the reader, so the receiver takes every record at
+// once, and no stripe waits for another. A slow connection is known by what has arrived without a gap, not by
+// what was read: a slow reader is never taken for a slow connection.
 type striping struct {
 	*schedule[*stripe]
-	attempt uint64
-	ahead   ahead
-	open    map[*Carrier]*stripe
-	rests   map[*Carrier]rest
-	overdue int           // how many stripes were lost since anything arrived
-	moved   time.Time     // when something arrived last, or nothing had to
-	running bool          // runStripes does
-	wake    chan struct{} // has room for one: something is different
+	attempt     uint64
+	window      sendWindow
+	open        map[*Carrier]*stripe
+	backoffs    map[*Carrier]backoff
+	timeouts    int           // stripes lost since something arrived
+	lastArrival time.Time     // when something last arrived, or nothing was in flight
+	running     bool          // superviseStripes does
+	wake        chan struct{} // has room for one: something changed
 }
 
-// stripe is one stream of a striped direction. It and what follows are guarded by the mutex of the relay.
+// stripe is one stream of a striped direction. The mutex of the relay guards it and what follows.
 type stripe struct {
 	carrier *Carrier
-	cancel  context.CancelFunc // of its opening
+	cancel  context.CancelFunc // ends the wait for the stream
 	stream  SendStream         // nil: it is being opened
-	ended   bool               // it takes nothing more
+	ended   bool               // it gets nothing more
 }
 
-// rest says when a connection on which a stripe was lost may get another one.
-type rest struct {
-	until time.Time
-	times int
+// backoff says when a connection on which a stripe was lost may get another one.
+type backoff struct {
+	until    time.Time
+	failures int
 }
 
-// load is what a direction has sent lately.
+// load is how much a direction has sent lately.
 type load struct {
-	since time.Time
-	from  uint64
-	not   time.Time // before that it is not to be striped
+	since     time.Time
+	from      uint64
+	notBefore time.Time // not to be striped before
 }
 
-// Lossy has relays that send much over c striped, or not any longer: loss limits it. It is to be called again while
-// that lasts. Where there is no other connection, it changes nothing.
+// Lossy says whether loss limits c: relays that send much over it are striped then. Call it again while that
+// lasts. It changes nothing where there is no other connection.
 func (a *Association) Lossy(c *Carrier, lossy bool) {
 	if a == nil {
 		return
@@ -70,7 +70,7 @@ func (a *Association) Lossy(c *Carrier, lossy bool) {
 	c.lossy.Store(lossy && len(good) > 1)
 }
 
-// good returns the connections that may have stripes, and a channel that is closed when they are others.
+// good returns the connections that may have stripes, and a channel that is closed when they change.
 func (a *Association) good() (good []*Carrier, changed <-chan struct{}) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -82,27 +82,27 @@ func (a *Association) good() (good []*Carrier, changed <-chan struct{}) {
 	return good, a.changed
 }
 
-// stripeLocked begins to stripe what is written from now on, if that is of use and the peer knows the relay. Only who
-// writes may call it: nothing is being written to the stream.
+// stripeLocked stripes what is written from now on, if that helps and the peer is known to have the relay.
+// Only the writer may call it: nothing is being written to the stream.
 func (s *resumable) stripeLocked() {
 	now := time.Now()
 	if now.Sub(s.load.since) > bulkTime {
-		s.load.since, s.load.from = now, s.out.kept.end
+		s.load.since, s.load.from = now, s.out.unacked.end
 	}
-	worth := s.out.kept.end-s.load.from >= bulk && now.After(s.load.not)
-	if s.out.state != onStream || s.stream == nil || !worth || !s.carrier.lossy.Load() || !s.known && s.header != nil {
+	worth := s.out.unacked.end-s.load.from >= bulk && now.After(s.load.notBefore)
+	if s.out.state != onStream || s.stream == nil || !worth || !s.carrier.lossy.Load() || !s.confirmed && s.header != nil {
 		return
 	}
 	s.striping = &striping{
-		schedule: newSchedule[*stripe](s.out.kept.end), attempt: s.attempt, ahead: newAhead(now), moved: now,
-		open: make(map[*Carrier]*stripe), rests: make(map[*Carrier]rest), wake: make(chan struct{}, 1),
+		schedule: newSchedule[*stripe](s.out.unacked.end), attempt: s.attempt, window: newSendWindow(now), lastArrival: now,
+		open: make(map[*Carrier]*stripe), backoffs: make(map[*Carrier]backoff), wake: make(chan struct{}, 1),
 	}
 	s.out.stripe()
 	end(s.stream, framing.ErrorRelayStriped)
 }
 
-// tidyStripesLocked is called when anything is different.
-func (s *resumable) tidyStripesLocked() {
+// updateStripesLocked is called after every change.
+func (s *resumable) updateStripesLocked() {
 	if p := s.striping; p != nil {
 		wait.Signal(p.wake)
 		switch {
@@ -111,9 +111,9 @@ func (s *resumable) tidyStripesLocked() {
 				t.cancelLocked()
 			}
 			s.striping = nil
-		case !p.running && !s.finished && p.waiting(s.totalLocked(p)) > 0:
-			p.running, p.moved = true, time.Now()
-			s.working.Go(func() { s.runStripes(p) })
+		case !p.running && !s.finished && p.waiting(s.sendableLocked(p)) > 0:
+			p.running, p.lastArrival = true, time.Now()
+			s.working.Go(func() { s.superviseStripes(p) })
 		}
 	}
 	if s.in.state == over || s.stream == nil {
@@ -121,25 +121,25 @@ func (s *resumable) tidyStripesLocked() {
 	}
 }
 
-// maxKeptLocked is how many bytes may be kept; then writes wait.
-func (s *resumable) maxKeptLocked() int {
+// maxUnackedLocked is how many bytes may be unacked before writes wait.
+func (s *resumable) maxUnackedLocked() int {
 	if s.striping != nil {
-		return s.striping.ahead.limit
+		return s.striping.window.limit
 	}
-	return maxKept
+	return maxUnacked
 }
 
-// totalLocked is how much may be given to stripes now. The end counts as one; a reset is not sent by stripes.
-func (s *resumable) totalLocked(p *striping) uint64 {
-	total := s.out.kept.end
+// sendableLocked returns up to which offset stripes may send. The end counts as one byte; a reset is not sent
+// by stripes.
+func (s *resumable) sendableLocked(p *striping) uint64 {
+	total := s.out.unacked.end
 	if s.out.ended && s.out.code == framing.NoError {
 		total++
 	}
-	return max(min(total, s.out.kept.begin+stripeWindow), p.next)
+	return max(min(total, s.out.unacked.begin+stripeWindow), p.next)
 }
 
-// arrivedAtPeerLocked is told what the peer has without a gap, also where it has not taken it yet, and how much was acked
-// before.
+// arrivedAtPeerLocked notes what the peer has without a gap, read or not. before is what was acked until now.
 func (s *resumable) arrivedAtPeerLocked(message *framing.RelayProgress, before uint64) error {
 	p := s.striping
 	if p == nil || s.out.state != striped {
@@ -150,10 +150,10 @@ func (s *resumable) arrivedAtPeerLocked(message *framing.RelayProgress, before u
 	}
 	now := time.Now()
 	if p.arrive(max(message.Arrived, message.Received)) {
-		p.overdue, p.moved = 0, now
+		p.timeouts, p.lastArrival = 0, now
 	}
-	if acked := s.out.kept.begin - before; acked > 0 && s.carrier != nil {
-		p.ahead.ack(int(acked), s.carrier.RTT(), now)
+	if acked := s.out.unacked.begin - before; acked > 0 && s.carrier != nil {
+		p.window.ack(int(acked), s.carrier.RTT(), now)
 	}
 	return nil
 }

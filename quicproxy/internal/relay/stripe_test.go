@@ -155,12 +155,12 @@ func TestSlowReaderOfStripes(t *testing.T) {
 		if got, bytes := sent+seconds*rate, r.sentBytes(); bytes > got*12/10 {
 			t.Errorf("%d bytes were sent, %d read", bytes, got)
 		}
-		if kept := r.kept.Load(); kept > 4*leastAhead {
+		if kept := r.kept.Load(); kept > 4*minSendWindow {
 			t.Errorf("%d bytes are held at both sides", kept)
 		}
 		before := r.sentBytes()
 		time.Sleep(time.Hour) // it stops
-		if bytes := r.sentBytes() - before; bytes > 2*leastAhead {
+		if bytes := r.sentBytes() - before; bytes > 2*minSendWindow {
 			t.Errorf("%d bytes were sent to a reader that stopped", bytes)
 		}
 	})
@@ -232,7 +232,7 @@ func TestLostStripeIsSentAgain(t *testing.T) {
 			}
 			time.Sleep(time.Millisecond)
 			locked(r.client, func(s *resumable) {
-				for stripe := range s.striping.with {
+				for stripe := range s.striping.inFlight {
 					for _, l := range r.links[1:] {
 						if l.server == stripe.carrier {
 							lost = l
@@ -266,7 +266,7 @@ func TestStripesRefused(t *testing.T) {
 		send(r.client, patternAt(sent, 1<<20))
 		begin := time.Now()
 		r.want(r.service, sent, 1<<20)
-		if took := time.Since(begin); took > stripesFail+2*time.Second {
+		if took := time.Since(begin); took > stripingTimeout+2*time.Second {
 			t.Errorf("after %v", took)
 		}
 	})
@@ -286,8 +286,8 @@ func TestUnknownIsNotStriped(t *testing.T) {
 		done := send(other, patternAt(0, 1<<20))
 		time.Sleep(time.Second)
 		locked(other, func(s *resumable) {
-			if s.striping != nil || s.out.kept.end < 2*bulk {
-				t.Errorf("striped, or %d bytes sent", s.out.kept.end)
+			if s.striping != nil || s.out.unacked.end < 2*bulk {
+				t.Errorf("striped, or %d bytes sent", s.out.unacked.end)
 			}
 		})
 		other.Discard(framing.ErrorRelayReset)
@@ -485,7 +485,7 @@ func TestLossOfOthers(t *testing.T) {
 // underWay is how many bytes of a striped relay have not arrived that were given to one connection, and to all others.
 func underWay(stream Stream, over *linked) (there, elsewhere int) {
 	locked(stream, func(s *resumable) {
-		for stripe, pieces := range s.striping.with {
+		for stripe, pieces := range s.striping.inFlight {
 			for _, p := range pieces {
 				if stripe.carrier == over.server {
 					there += int(p.end - p.begin)

@@ -11,17 +11,18 @@ import (
 )
 
 const (
-	// maxStripes is how many stripes of one relay are read at once: one of each connection, and some that the sender has given up.
+	// maxStripes bounds the stripes of a relay that are read at once: one for each connection, and some that
+	// the sender gave up.
 	maxStripes = 64
 	// stripeHeaderTimeout bounds the wait for the header of a stripe.
 	stripeHeaderTimeout = 10 * time.Second
 )
 
-// ServeStripe takes a unidirectional stream that the other side has opened over c, and brings what is on it to its relay. It
-// returns when it is over, or is not wanted, and never waits for the reader of the relay.
+// ServeStripe reads a unidirectional stream that the other side opened over c, for the relay that its header
+// names. It returns when the stream is over or not wanted, and never waits for the reader of the relay.
 func (a *Association) ServeStripe(c *Carrier, stream ReceiveStream) {
 	code := a.serveStripe(c, stream)
-	stream.CancelRead(quic.StreamErrorCode(code)) // of one that has ended, it changes nothing
+	stream.CancelRead(quic.StreamErrorCode(code)) // which changes nothing if the stream has ended
 }
 
 func (a *Association) serveStripe(c *Carrier, stream ReceiveStream) framing.ErrorCode {
@@ -77,7 +78,7 @@ func (s *resumable) removeStripe(stream ReceiveStream) {
 	delete(s.stripes, stream)
 }
 
-// dropStripesLocked ends all stripes, and forgets what they brought and was not taken.
+// dropStripesLocked ends all stripes, and forgets what they brought and nobody read.
 func (s *resumable) dropStripesLocked() {
 	for stream := range s.stripes {
 		stream.CancelRead(quic.StreamErrorCode(framing.ErrorRelayMoved))
@@ -86,7 +87,7 @@ func (s *resumable) dropStripesLocked() {
 	s.held.clear()
 }
 
-// readRecord reads the bytes of a record. It holds a buffer only while there is something in it.
+// readRecord reads the bytes of a record. It holds a buffer only while there is something to read.
 func (s *resumable) readRecord(stream ReceiveStream, record *framing.RecordHeader) error {
 	at, end := record.Offset, record.Offset+uint64(record.Length)
 	for at < end {
@@ -127,7 +128,7 @@ func (s *resumable) store(stream ReceiveStream, offset uint64, p []byte, end boo
 		s.mu.Unlock()
 		return errUnwanted
 	}
-	s.heard, s.known = true, true
+	s.seen, s.confirmed = true, true
 	s.held.dropBefore(s.in.position)
 	err := s.held.put(offset, p)
 	if err == nil && end {
@@ -140,17 +141,17 @@ func (s *resumable) store(stream ReceiveStream, offset uint64, p []byte, end boo
 	if err != nil {
 		return &framing.ProtocolError{Code: framing.ErrorBadHeader, Text: err.Error()}
 	}
-	s.tell(soon)
+	s.ack(ackSoon)
 	return nil
 }
 
-// hasStripedLocked reports whether there is something of stripes to take.
+// hasStripedLocked reports whether something can be read that came over stripes.
 func (s *resumable) hasStripedLocked() bool {
 	s.held.dropBefore(s.in.position)
 	return s.held.arrived() > s.in.position
 }
 
-// takeStripedLocked takes what comes next, or the end.
+// takeStripedLocked reads what comes next, or the end.
 func (s *resumable) takeStripedLocked(b []byte) (n int) {
 	if s.held.atEnd() {
 		s.in.eof()
@@ -164,7 +165,7 @@ func (s *resumable) takeStripedLocked(b []byte) (n int) {
 	return n
 }
 
-// arrivedLocked is how much came without a gap, also what was not taken.
+// arrivedLocked returns how much came without a gap, read or not.
 func (s *resumable) arrivedLocked() uint64 {
 	if s.in.state == over {
 		return s.in.position

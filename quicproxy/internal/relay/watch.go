@@ -38,8 +38,9 @@ func (e *ending) notify(reset bool) {
 	}
 }
 
-// watchSending has look called once, counted by working, when nothing more goes out on a QUIC stream. After unwatch it is not
-// called, or runs already. It costs half a KiB and a goroutine, so a stream that resumes, of which messages tell the same, does without.
+// watchSending has look called once, counted by working, when nothing more goes out on a QUIC stream. After
+// unwatch it is not called, or runs already. It costs half a KiB and a goroutine, so a stream that resumes,
+// of which messages tell the same, does without.
 func watchSending(stream QUICStream, working *sync.WaitGroup, look func()) (unwatch func()) {
 	working.Add(1)
 	stop := context.AfterFunc(stream.Context(), func() {

@@ -3,8 +3,9 @@ package relay
 // windowSize is how many numbers a window remembers, in 8 KiB.
 const windowSize = 1 << 16
 
-// window is the set of the relay numbers that have been seen, of which the highest count. What is further below counts as
-// seen, so that nothing begins twice, whatever comes late (as the replay windows of RFC 4303 section 3.4.3 do).
+// window is the set of the relay numbers seen, of which it remembers the highest. What is further below
+// counts as seen, so that nothing begins twice, whatever comes late (as the replay windows of RFC 4303
+// section 3.4.3 do).
 type window struct {
 	top  uint64   // the highest number seen
 	seen []uint64 // bits, by number modulo windowSize; nil: none

@@ -24,27 +24,28 @@ func (s *resumable) Write(b []byte) (n int, err error) {
 // WriteBuffer implements Stream.
 func (s *resumable) WriteBuffer(p []byte) error { return s.write(p, cap(p), false) }
 
-// write keeps what it sends, of whose memory so much counts already. It waits for a QUIC stream that takes it: before, for callers with a deadline, or after, so
-// that a relay that waits holds no more than it has to; but nobody reads on from TCP until then.
+// write keeps what it sends, of whose memory so much counts already. It waits for a QUIC stream that takes
+// it: before, for callers with a deadline, or after, so that a relay that waits holds no more than it has to;
+// but nobody reads on from TCP until then.
 func (s *resumable) write(p []byte, counted int, before bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.waitToWriteLocked(len(p), cap(p)-counted, before); err != nil {
-		if err == ErrTakenBack {
-			s.back = append(s.back, p...)
+		if err == errTakenBack {
+			s.takenBack = append(s.takenBack, p...)
 		}
 		freeBytes(p)
-		s.out.kept.tell(0, counted)
+		s.out.unacked.tell(0, counted)
 		return err
 	}
-	if s.out.kept.size() == 0 {
-		s.acked = time.Now() // nothing was to be acked
+	if s.out.unacked.size() == 0 {
+		s.lastAck = time.Now() // nothing was unacked
 	}
 	s.stripeLocked()
-	at := s.out.kept.end
-	s.out.kept.add(p, counted)
+	at := s.out.unacked.end
+	s.out.unacked.add(p, counted)
 	if s.out.state == onStream {
-		if err := s.sendLocked(s.stream, at, s.out.kept.end); err != nil {
+		if err := s.sendLocked(s.stream, at, s.out.unacked.end); err != nil {
 			return err
 		}
 	}
@@ -57,11 +58,11 @@ func (s *resumable) write(p []byte, counted int, before bool) error {
 	return nil
 }
 
-// sendLocked writes what is kept from one offset to another to a QUIC stream, without the lock meanwhile. It returns
-// nothing of an error that only says that what is kept goes another way.
+// sendLocked writes the bytes between two offsets to a QUIC stream, and unlocks meanwhile. It returns nil for
+// an error that only means that they go another way.
 func (s *resumable) sendLocked(stream QUICStream, from, to uint64) error {
-	for from = max(from, s.out.kept.begin); from < to; from = max(from, s.out.kept.begin) {
-		p, pinned := s.out.kept.from(from)
+	for from = max(from, s.out.unacked.begin); from < to; from = max(from, s.out.unacked.begin) {
+		p, pinned := s.out.unacked.from(from)
 		if pinned == nil {
 			return nil // it is over
 		}
@@ -69,14 +70,14 @@ func (s *resumable) sendLocked(stream QUICStream, from, to uint64) error {
 		s.mu.Unlock()
 		n, err := stream.WriteWithLimit(p, noLimit)
 		s.mu.Lock()
-		s.out.kept.unpin(pinned)
+		s.out.unacked.unpin(pinned)
 		from += uint64(n)
 		if err != nil {
 			s.mu.Unlock()
 			err = s.writeFailed(stream, from, err)
 			s.mu.Lock()
-			if err == ErrTakenBack {
-				return nil // with all that was kept
+			if err == errTakenBack {
+				return nil // with everything unacked
 			}
 			return err
 		}
@@ -84,13 +85,13 @@ func (s *resumable) sendLocked(stream QUICStream, from, to uint64) error {
 	return nil
 }
 
-// waitToWriteLocked waits for room for n bytes, and with stream also for a QUIC stream that takes them. Memory that does not
-// count yet does meanwhile.
+// waitToWriteLocked waits for room for n bytes, and with stream also for a QUIC stream that takes them.
+// Memory that does not count yet does meanwhile.
 func (s *resumable) waitToWriteLocked(n, uncounted int, stream bool) error {
 	waits := false
 	defer func() {
 		if waits {
-			s.out.kept.more(-uncounted)
+			s.out.unacked.more(-uncounted)
 		}
 	}()
 	for {
@@ -101,19 +102,19 @@ func (s *resumable) waitToWriteLocked(n, uncounted int, stream bool) error {
 			return net.ErrClosed
 		case stream && s.deadlines != nil && passed(s.deadlines.write):
 			return os.ErrDeadlineExceeded
-		case s.out.kept.size()+n <= s.maxKeptLocked() && (!stream || s.out.state != resuming):
+		case s.out.unacked.size()+n <= s.maxUnackedLocked() && (!stream || s.out.state != resuming):
 			return nil
 		}
 		if !waits {
 			waits = true
-			s.out.kept.more(uncounted)
+			s.out.unacked.more(uncounted)
 		}
 		s.changed.Wait()
 	}
 }
 
-// writeFailed is told of the error of a write, and from where on nothing was written. It makes nothing of an error that
-// only says that what is kept goes another way, or later.
+// writeFailed handles the error of a write; from is where nothing was written from. It returns nil for an
+// error that only means that the bytes go another way, or later.
 func (s *resumable) writeFailed(stream QUICStream, from uint64, err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		s.sendLater(stream, from)
@@ -129,6 +130,6 @@ func (s *resumable) writeFailed(stream QUICStream, from uint64, err error) error
 	if remote && code != framing.ErrorRelayMoved {
 		return s.endedByPeer(code)
 	}
-	s.lose(stream)
+	s.markLost(stream)
 	return nil
 }

@@ -12,7 +12,7 @@ func TestKept(t *testing.T) {
 	for seed := range uint64(50) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		counted := 0
-		k := kept{count: func(n, before int) { counted += n - before }}
+		k := unacked{count: func(n, before int) { counted += n - before }}
 		var pinned []*chunk
 		for range 500 {
 			switch random.IntN(5) {
@@ -66,7 +66,7 @@ func TestKept(t *testing.T) {
 func TestKeptInItsSize(t *testing.T) {
 	t.Parallel()
 	counted := 0
-	k := kept{count: func(n, before int) { counted += n - before }}
+	k := unacked{count: func(n, before int) { counted += n - before }}
 	for range 100_000 {
 		k.add(append(make([]byte, 0, 100), "hello"...), 0)
 	}

@@ -1,19 +1,21 @@
 package relay
 
-// Few bytes are copied into chunks that double from minChunk on; a stream whose bytes were all acked has none. Bytes that
-// fill half of the memory that they came in stay there.
+// Few bytes are copied into chunks that double from minChunk on; a stream whose bytes were all acked has
+// none. Bytes that fill half of the memory that they came in stay there.
 const (
 	minChunk = 256
 	maxChunk = 16 << 10
 )
 
-// kept are the bytes from begin to end of a direction, which the peer does not have. Its owner's lock guards it.
-type kept struct {
+// unacked holds the bytes from begin to end of a direction, which the peer has not acked. Its owner's lock
+// guards it.
+type unacked struct {
 	begin, end uint64
 	chunks     []*chunk // the first one has begin in it
-	memory     int      // bytes that the chunks take, also those that are only pinned
+	memory     int      // of all chunks, also of those that are only pinned
 
-	// count is told how many more of them there are, or fewer, and how many counted before; nil: nobody counts.
+	// count is told how many more of them there are, or fewer, and how many counted before; nil: nobody
+	// counts.
 	count func(bytes, counted int)
 }
 
@@ -27,15 +29,15 @@ type chunk struct {
 	begin uint64 // of data
 	data  []byte // a buffer, if its capacity is Size
 	given bool   // as it is: nothing is appended
-	pins  int    // who still reads data without the lock
-	gone  bool   // it is not in kept any more, only pinned
+	pins  int    // how many read data without the lock
+	gone  bool   // released, and only pinned
 }
 
 func (c *chunk) end() uint64 { return c.begin + uint64(len(c.data)) }
 
-// add appends p, which it takes over and of which so much counts already: few bytes are copied, so that they take no more
-// than that.
-func (k *kept) add(p []byte, counted int) {
+// add appends p, which it takes over and of which so much counts already: few bytes are copied, so that they
+// take no more than that.
+func (k *unacked) add(p []byte, counted int) {
 	if before := k.memory; len(p) < cap(p)/2 {
 		k.copy(p)
 		freeBytes(p)
@@ -49,7 +51,7 @@ func (k *kept) add(p []byte, counted int) {
 }
 
 // copy appends a copy of p. Its caller tells how much memory that takes.
-func (k *kept) copy(p []byte) {
+func (k *unacked) copy(p []byte) {
 	for len(p) > 0 {
 		last := len(k.chunks) - 1
 		if last < 0 || k.chunks[last].given || len(k.chunks[last].data) == cap(k.chunks[last].data) {
@@ -81,8 +83,8 @@ func newChunk(begin uint64, size int) *chunk {
 	return &chunk{begin: begin, data: make([]byte, 0, size)}
 }
 
-// from returns bytes from offset on, and their chunk, pinned; none at the end.
-func (k *kept) from(offset uint64) ([]byte, *chunk) {
+// from returns the bytes at offset, and their chunk, pinned; none at the end.
+func (k *unacked) from(offset uint64) ([]byte, *chunk) {
 	for _, c := range k.chunks {
 		if offset < c.end() {
 			c.pins++
@@ -92,16 +94,16 @@ func (k *kept) from(offset uint64) ([]byte, *chunk) {
 	return nil, nil
 }
 
-// unpin says that the caller reads c no more.
-func (k *kept) unpin(c *chunk) {
+// unpin says that the caller no longer reads c.
+func (k *unacked) unpin(c *chunk) {
 	if c.pins--; c.pins == 0 && c.gone {
 		k.free(c)
 	}
 }
 
-// release forgets what is before offset. A buffer that somebody still reads will be somebody else's only after that,
-// whatever the peer says that it has.
-func (k *kept) release(offset uint64) {
+// release forgets what is before offset. A buffer that is being read is recycled only after that, whatever
+// the peer has acked: it will be another client's.
+func (k *unacked) release(offset uint64) {
 	k.begin = offset
 	n := 0
 	for ; n < len(k.chunks) && k.chunks[n].end() <= offset; n++ {
@@ -117,21 +119,21 @@ func (k *kept) release(offset uint64) {
 	k.chunks = append(k.chunks[:0], k.chunks[n:]...)
 }
 
-func (k *kept) free(c *chunk) {
+func (k *unacked) free(c *chunk) {
 	k.more(-cap(c.data))
 	freeBytes(c.data)
 }
 
-func (k *kept) more(bytes int) {
+func (k *unacked) more(bytes int) {
 	k.memory += bytes
 	k.tell(bytes, 0)
 }
 
-func (k *kept) tell(bytes, counted int) {
+func (k *unacked) tell(bytes, counted int) {
 	if k.count != nil {
 		k.count(bytes, counted)
 	}
 }
 
-// size is how many bytes are kept.
-func (k *kept) size() int { return int(k.end - k.begin) }
+// size counts the unacked bytes.
+func (k *unacked) size() int { return int(k.end - k.begin) }

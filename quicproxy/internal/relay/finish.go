@@ -1,0 +1,57 @@
+package relay
+
+import (
+	"net"
+	"time"
+
+	"apquic/framing"
+)
+
+// Finish implements Stream.
+func (s *resumable) Finish() {
+	s.mu.Lock()
+	var timer *time.Timer
+	for s.out.state != over {
+		limit := s.association.resume
+		if s.resetCode != framing.NoError || s.in.reset != nil {
+			limit = ResetLinger
+		}
+		rest := time.Until(s.lastAck.Add(limit))
+		if rest <= 0 {
+			break
+		}
+		if timer == nil {
+			timer = time.AfterFunc(rest, s.broadcast)
+			defer timer.Stop()
+		} else {
+			timer.Reset(rest)
+		}
+		s.changed.Wait()
+	}
+	s.finished = true
+	delivered := s.out.state == over
+	if !delivered && s.resetCode == framing.NoError {
+		s.resetCode = framing.ErrorRelayReset // the peer may still wait for something
+	}
+	s.out.stop(net.ErrClosed)
+	s.in.stop(net.ErrClosed)
+	stream := s.stream
+	carrier := s.carrier
+	if carrier != nil {
+		carrier.Relays.remove(s)
+	}
+	s.stopTimersLocked()
+	s.changedLocked()
+	s.mu.Unlock()
+	if stream != nil {
+		if !delivered || s.resetCode != framing.NoError || s.stopped {
+			cancel(stream, framing.ErrorRelayMoved) // which changes nothing of a half that has ended
+		}
+		carrier.Abandoned(stream)
+	}
+	if !delivered {
+		s.ack(ackNow)
+	}
+	s.association.remove(s)
+	s.working.Wait()
+}
