@@ -35,7 +35,7 @@ func (s *resumable) Finish() {
 	}
 	s.out.stop(net.ErrClosed)
 	s.in.stop(net.ErrClosed)
-	stream := s.stream
+	stream, cut := s.stream, !delivered || s.resetCode != framing.NoError || s.stopped
 	carrier := s.carrier
 	if carrier != nil {
 		carrier.Relays.remove(s)
@@ -44,7 +44,7 @@ func (s *resumable) Finish() {
 	s.changedLocked()
 	s.mu.Unlock()
 	if stream != nil {
-		if !delivered || s.resetCode != framing.NoError || s.stopped {
+		if cut {
 			cancel(stream, framing.ErrorRelayMoved) // which changes nothing of a half that has ended
 		}
 		carrier.Abandoned(stream)
