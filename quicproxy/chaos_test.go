@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,13 +31,15 @@ const (
 // end must be that of the other side, unless the history has a cause for a reset; each service is asked once for each client;
 // and nothing is left in the end. APQUIC_HISTORIES=5000 plays more of them, SEED=17 that one alone, with the programs' log.
 func TestChaos(t *testing.T) {
+	all := &tally{outcomes: make(map[string]int)}
+	t.Cleanup(func() { t.Log(all) })
 	for seed := range chaosHistories() {
 		if only := os.Getenv("SEED"); only != "" && only != fmt.Sprint(seed) {
 			continue
 		}
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { newHistory(t, seed).play() })
+			synctest.Test(t, func(t *testing.T) { newHistory(t, seed, all).play() })
 		})
 	}
 }
@@ -47,10 +51,34 @@ func chaosHistories() uint64 {
 	return uint64(testrace.Whole(300, 200))
 }
 
+// tally says how the clients of all histories fared: a test in which all were excused would show nothing.
+type tally struct {
+	mu       sync.Mutex
+	outcomes map[string]int
+}
+
+func (a *tally) count(outcome string, n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.outcomes[outcome] += n
+}
+
+func (a *tally) String() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var lines []string
+	for outcome, n := range a.outcomes {
+		lines = append(lines, fmt.Sprintf("%9d  %s", n, outcome))
+	}
+	slices.Sort(lines)
+	return "what came of it:\n" + strings.Join(lines, "\n")
+}
+
 // history is one that is played. What is not guarded belongs to the goroutine of play.
 type history struct {
 	*world
 	*rand.Rand
+	all       *tally
 	seed      uint64
 	begin     time.Time
 	setting   setting
@@ -80,11 +108,12 @@ type setting struct {
 	drain              time.Duration
 	serverMem, nodeMem int64 // 0: as much as is needed
 	slowDials          bool
+	maxClients         int // of a service; 0: as many as come
 }
 
-func newHistory(t *testing.T, seed uint64) *history {
+func newHistory(t *testing.T, seed uint64, all *tally) *history {
 	h := &history{
-		world: newWorld(t), Rand: rand.New(rand.NewPCG(seed, 8)), seed: seed, begin: time.Now(),
+		world: newWorld(t), Rand: rand.New(rand.NewPCG(seed, 8)), all: all, seed: seed, begin: time.Now(),
 		dialed: make(map[string]*program), ports: make(map[string]string),
 	}
 	h.setting = setting{
@@ -102,6 +131,8 @@ func newHistory(t *testing.T, seed uint64) *history {
 		h.setting.bits = 22
 	case 4, 5:
 		h.setting.serverMem, h.setting.nodeMem, h.setting.bits = int64(256<<10<<h.IntN(4)), int64(256<<10<<h.IntN(4)), 20
+	case 6:
+		h.setting.maxClients = 2
 	}
 	h.net.SetLatency(h.setting.latency)
 	return h
@@ -139,6 +170,7 @@ func (h *history) play() {
 		return
 	}
 	h.check()
+	h.checkPorts()
 	h.goodAsNew()
 	h.empty()
 }
@@ -173,13 +205,18 @@ func (h *history) goodAsNew() {
 
 // empty wants nothing left: first of clients, then of the node at the server, then of goroutines and sockets.
 func (h *history) empty() {
-	h.eventually("a server without clients", func() string { return serverLeftovers(h.server.server, true) })
-	h.eventually("a node without clients", func() string { return nodeLeftovers(h.node().node, true) })
+	h.eventually("server without clients", func() string { return serverLeftovers(h.server.server, true) })
+	h.eventually("node without clients", func() string { return nodeLeftovers(h.node().node, true) })
 	h.stopNode(h.node())
-	h.eventually("a server without nodes", func() string { return serverLeftovers(h.server.server, false) })
+	// A lane that was idle may have said goodbye over a path that was dead.
+	h.within(h.setting.idle+quietAfter, "server without nodes", func() string { return serverLeftovers(h.server.server, false) })
 	h.server.stop()
 	if left := serverLeftovers(h.server.server, false) + nodeLeftovers(h.node().node, false); left != "" {
 		h.t.Error("after the end: ", left)
+	}
+	time.Sleep(time.Second) // what was closed ends
+	if left := stacksOf("quicproxy/server.", "quicproxy/node.", "quicproxy/internal/", "quic-go"); left != "" {
+		h.t.Error("goroutines are left:\n", left)
 	}
 	if n := h.net.Open(); n != h.listening() {
 		h.t.Errorf("%d sockets are open, %d of them those of the services", n, h.listening())
@@ -204,6 +241,16 @@ func (h *history) within(limit time.Duration, what string, complaint func() stri
 			return
 		}
 	}
+}
+
+// stacksOf returns the stacks of the goroutines in this bubble in which any of some names occurs.
+func stacksOf(names ...string) string {
+	stacks := make([]byte, 4<<20)
+	all := strings.Split(string(stacks[:runtime.Stack(stacks, true)]), "\n\n")
+	_, bubble, _ := strings.Cut(strings.SplitN(all[0], "\n", 2)[0], "synctest ")
+	return strings.Join(slices.DeleteFunc(all[1:], func(stack string) bool {
+		return !strings.Contains(stack, bubble) || !slices.ContainsFunc(names, func(name string) bool { return strings.Contains(stack, name) })
+	}), "\n\n")
 }
 
 // report says what happened in a history that failed.

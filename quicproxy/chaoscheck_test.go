@@ -67,8 +67,14 @@ func (h *history) checkClient(c *client) bool {
 	for _, s := range services {
 		err = errors.Join(err, checkSide(s, c.side))
 	}
-	if !complete(c.side, s) && h.excuse(c, s) == "" {
+	switch why := h.excuse(c, s); {
+	case complete(c.side, s):
+		h.all.count("complete", 1)
+		h.all.count("bytes of complete ones", c.read+s.read)
+	case why == "":
 		err = errors.Join(err, errors.New("incomplete, without a cause"))
+	default:
+		h.all.count("not complete: "+why, 1)
 	}
 	if err != nil {
 		h.t.Errorf("client %d, service %d: %v", c.id, s.id, err)
@@ -99,6 +105,7 @@ func (h *history) checkUnserved(c *client) error {
 	case c.end != ends && c.total == 0:
 		return nil
 	case h.excuse(c, nil) != "":
+		h.all.count("not served: "+h.excuse(c, nil), 1)
 		return nil
 	}
 	return errors.New("not served, without a cause")
@@ -153,16 +160,43 @@ func (h *history) excuse(c *client, s *side) string {
 			return "a service resets"
 		}
 	}
-	if s == nil && c.ended.Sub(begun) >= DefaultPark && h.setting.steps > 0 {
-		return "the client has waited"
+	if (s == nil || c.read == 0) && c.ended.Sub(begun) >= DefaultPark && h.setting.steps > 0 {
+		return "the client has waited" // for a node of which nothing came, whatever it did
 	}
-	if h.setting.resume < time.Minute && len(h.steps) > 0 {
-		return "relays do not resume for long"
-	}
-	if (h.setting.serverMem > 0 || h.setting.nodeMem > 0) && strings.Contains(h.logged.String(), "memory budget is used up") {
+	switch {
+	case h.setting.resume < 0:
+		return "relays do not resume"
+	case ended.Sub(begun) >= h.setting.resume:
+		return "it may have had no connection for longer than relays resume"
+	case h.said(c, "memory budget is used up"):
 		return "the memory budget"
+	case h.said(c, "was reset to make room for another one"), s == nil && h.said(c, "clients as it may have"):
+		return "too many clients"
 	}
 	return ""
+}
+
+// said reports whether a program said so of a client.
+func (h *history) said(c *client, what string) bool {
+	for line := range strings.Lines(h.logged.String()) {
+		if strings.Contains(line, what) && strings.Contains(line, c.address) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkPorts wants all nodes to have been told the same addresses, whatever was started again.
+func (h *history) checkPorts() {
+	for _, node := range h.nodes {
+		node.leases.mu.Lock()
+		for _, l := range node.leases.leases {
+			if !strings.HasSuffix(l.PublicAddress, ":"+h.ports[l.Service]) {
+				h.t.Errorf("node %d got %s for %s, which had port %s", node.number, l.PublicAddress, l.Service, h.ports[l.Service])
+			}
+		}
+		node.leases.mu.Unlock()
+	}
 }
 
 // describe tells of a client and its service.

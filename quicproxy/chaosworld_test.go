@@ -26,6 +26,7 @@ type client struct {
 	*side
 	service string
 	comes   time.Duration
+	address string
 }
 
 // serve has the services that the node reaches over TCP.
@@ -65,7 +66,7 @@ func (h *history) startServerProcess() {
 	stopNow, now := context.WithCancel(context.Background())
 	h.server = &program{now: now, running: h.startServer(func(c *ServerConfig) {
 		c.IdleTimeout, c.ResumeTime, c.Drain, c.StopNow = h.setting.idle, h.setting.resume, h.setting.drain, stopNow
-		c.Memory = h.setting.serverMem
+		c.Memory, c.MaxClients = h.setting.serverMem, h.setting.maxClients
 	})}
 }
 
@@ -164,6 +165,7 @@ func (h *history) talk(c *client) {
 	for {
 		conn, err := h.visitor.DialTCP(h.t.Context(), net.JoinHostPort(serverIP, h.ports[c.service]))
 		if err == nil {
+			c.address = conn.LocalAddr().String()
 			h.step("client %d comes to %s", c.id, c.service)
 			c.run(conn)
 			h.step("client %v", c.side)
