@@ -12,6 +12,7 @@ import (
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/path"
 	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/node/internal/dial"
 )
 
 const (
@@ -164,7 +165,7 @@ func (s *lanes) mayDial(lanes int) int {
 func (s *lanes) dial(ctx context.Context) *lane {
 	attempt, cancel := context.WithTimeout(ctx, laneDial)
 	defer cancel()
-	l, err := s.node.connect(ctx, attempt, nodeHandshakeTimeout, true)
+	l, err := s.node.connect(ctx, attempt, dial.HandshakeTimeout, true)
 	if err != nil {
 		s.node.log.Debug("no further lane", "err", err)
 		return nil

@@ -20,6 +20,8 @@ import (
 	"apquic/quicproxy/internal/keepalive"
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/node/internal/dial"
+	"apquic/quicproxy/node/internal/reason"
 )
 
 var errInDoubt = errors.New("the server does not answer")
@@ -68,7 +70,11 @@ func (n *Node) connect(ctx, attempt context.Context, handshakeTimeout time.Durat
 		replaced:  make(chan error, 1),
 		retired:   make(chan struct{}, 1),
 	}
-	if l.QUIC, err = n.dial(attempt, l.transport, handshakeTimeout); err != nil {
+	tlsConfig, err := certs.NodeTLS(n.config.Key, n.servers()...)
+	if err == nil {
+		l.QUIC, err = dial.New(n.config.Address, n.config.Resolve, n.config.IdleTimeout).Dial(attempt, l.transport, tlsConfig, handshakeTimeout)
+	}
+	if err != nil {
 		l.closeSocket()
 		return nil, err
 	}
@@ -148,14 +154,14 @@ func (l *link) introduce(ctx context.Context) (*framing.Welcome, error) {
 	}
 	welcome := new(framing.Welcome)
 	err := l.Control.Request(ctx, framing.OpHello, hello, framing.OpWelcome, welcome)
-	if !isNotAuthorized(err) || l.Lane {
+	if !reason.IsNotAuthorized(err) || l.Lane {
 		return welcome, err
 	}
 	if len(secret) == 0 {
-		return nil, withoutSecret(err, known)
+		return nil, reason.WithoutSecret(err, known)
 	}
 	if proved, err := certs.PeerID(l.QUIC.ConnectionState().TLS); err != nil || proved != invited {
-		return nil, errors.Join(err, notForSuccessor(proved))
+		return nil, errors.Join(err, reason.NotForSuccessor(proved))
 	}
 	hello.JoinSecret = secret
 	err = l.Control.Request(ctx, framing.OpHello, hello, framing.OpWelcome, welcome)

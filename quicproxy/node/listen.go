@@ -10,6 +10,7 @@ import (
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/node/internal/streamconn"
 )
 
 // acceptBacklog is how many connections wait for Accept; more are refused.
@@ -22,7 +23,7 @@ func (n *Node) Listen(ctx context.Context, service string) (net.Listener, error)
 	e := &exposed{name: service}
 	e.listener = &serviceListener{
 		node: n, service: e,
-		accepted: make(chan *streamConn, acceptBacklog),
+		accepted: make(chan *streamconn.Conn, acceptBacklog),
 		granted:  make(chan struct{}),
 		done:     make(chan struct{}),
 	}
@@ -44,7 +45,7 @@ func (n *Node) Listen(ctx context.Context, service string) (net.Listener, error)
 type serviceListener struct {
 	node     *Node
 	service  *exposed
-	accepted chan *streamConn
+	accepted chan *streamconn.Conn
 	granted  chan struct{} // closed at the first lease
 	leased   sync.Once
 	done     chan struct{} // closed by Close
@@ -56,7 +57,7 @@ type serviceListener struct {
 // serve queues a relay for Accept, and returns when the caller has closed it, or it was reset and nobody has to see that
 // any more.
 func (s *serviceListener) serve(l *link, stream relay.Stream, header *framing.StreamHeader) {
-	c := newStreamConn(stream, publicAddress(header.PublicAddress), publicAddress(header.ClientAddress))
+	c := streamconn.New(stream, streamconn.Address(header.PublicAddress), streamconn.Address(header.ClientAddress))
 	account, leave := l.node.memory.From.Open(claimedAddress(header.ClientAddress))
 	defer leave()
 	keeps := account.Open(c)
@@ -66,11 +67,11 @@ func (s *serviceListener) serve(l *link, stream relay.Stream, header *framing.St
 		stream.Discard(code)
 		return
 	}
-	c.wait(l.node.over)
+	c.AwaitEnd(l.node.over)
 }
 
 // offer reports why a connection does not wait for Accept.
-func (s *serviceListener) offer(c *streamConn) framing.ErrorCode {
+func (s *serviceListener) offer(c *streamconn.Conn) framing.ErrorCode {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -107,7 +108,7 @@ func (s *serviceListener) Close() error {
 	for {
 		select {
 		case c := <-s.accepted:
-			c.abort(framing.ErrorUnknownService)
+			c.Abort(framing.ErrorUnknownService)
 		default:
 			return nil
 		}
@@ -118,11 +119,5 @@ func (s *serviceListener) Close() error {
 func (s *serviceListener) Addr() net.Addr {
 	s.service.mu.Lock()
 	defer s.service.mu.Unlock()
-	return publicAddress(strings.TrimPrefix(s.service.public, "tcp://"))
+	return streamconn.Address(strings.TrimPrefix(s.service.public, "tcp://"))
 }
-
-// publicAddress is host:port on the server's side; the host may be a name.
-type publicAddress string
-
-func (publicAddress) Network() string  { return "tcp" }
-func (a publicAddress) String() string { return string(a) }

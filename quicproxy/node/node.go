@@ -22,6 +22,7 @@ import (
 	"apquic/quicproxy/internal/keepalive"
 	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/internal/wait"
 )
 
 // minNodeMemory is the least memory budget of a node by default.
@@ -115,7 +116,7 @@ type Node struct {
 	log      *slog.Logger
 	limited  *limit.Log // what log writes to
 	instance uint64     // tells this process from another one with the same key
-	network  networkChanges
+	network  wait.Changes
 	memory   *carrier.Budget
 	costs    serverCosts
 

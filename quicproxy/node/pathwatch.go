@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/path"
 	"apquic/quicproxy/internal/wait"
 )
 
@@ -92,15 +93,15 @@ func (l *link) whileInDoubt(ctx context.Context) (context.Context, context.Cance
 func (l *link) watchPath(ctx context.Context) {
 	keepalive := time.NewTimer(l.keepalives.Interval())
 	defer keepalive.Stop()
-	changed := l.node.network.changed()
+	changed := l.node.network.Changed()
 	source := l.source()
-	traffic, late := quietMeter{received: l.packetsReceived()}, false // late: the last answer is
+	traffic, late := path.QuietMeter{Received: l.packetsReceived()}, false // late: the last answer is
 	trouble := l.socket.Trouble()
 	var look <-chan time.Time // while there are relays, or late
 	for {
 		busy, stopped := l.path.busy, false
 		if look == nil && (l.Relays.Len() > 0 || late) {
-			look = time.After(traffic.pause())
+			look = time.After(traffic.Pause())
 		}
 		if look != nil {
 			busy = nil
@@ -112,13 +113,13 @@ func (l *link) watchPath(ctx context.Context) {
 			continue
 		case <-look:
 			look = nil
-			if stopped = traffic.look(l.packetsReceived(), time.Now()); !stopped {
+			if stopped = traffic.Look(l.packetsReceived(), time.Now()); !stopped {
 				continue
 			}
 		case <-keepalive.C:
 		case <-l.path.woken:
 		case <-changed.Done():
-			changed = l.node.network.changed()
+			changed = l.node.network.Changed()
 		}
 		// The socket is bound to no address: the system sends from the new one. What has to follow soon is a
 		// message, so that the server learns of it.
@@ -131,8 +132,8 @@ func (l *link) watchPath(ctx context.Context) {
 			l.node.askAll(l)
 		}
 		late = !l.ping(ctx, limit)
-		goesOn := late || !stopped && traffic.goesOn() // an answer that is late is traffic that stops
-		traffic.asked(l.packetsReceived(), goesOn, time.Now())
+		goesOn := late || !stopped && traffic.GoesOn() // an answer that is late is traffic that stops
+		traffic.Asked(l.packetsReceived(), goesOn, time.Now())
 		keepalive.Reset(l.keepalives.Interval())
 	}
 }
@@ -225,7 +226,7 @@ func (l *link) ask(ctx, something context.Context, limit time.Duration, answer *
 func (n *Node) askAll(but *link) {
 	n.mu.Lock()
 	association := n.association
-	soon := time.Since(n.asked) < quiet
+	soon := time.Since(n.asked) < path.Quiet
 	if !soon {
 		n.asked = time.Now()
 	}

@@ -7,19 +7,19 @@ import (
 	"sync"
 	"time"
 
-	"github.com/quic-go/quic-go"
 	"golang.org/x/time/rate"
 
 	"apquic/framing"
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/node/internal/dial"
+	"apquic/quicproxy/node/internal/reason"
+	"apquic/quicproxy/node/internal/retry"
+	"apquic/quicproxy/node/internal/story"
 )
 
 const (
-	minBackoff, maxBackoff = time.Second, time.Minute
-	// A place for a stranger is taken for a few round trips only.
-	minNoPlace = 250 * time.Millisecond
 	// A connection that lasted so long was no failure: the next attempt after it comes soon.
 	lasting = 10 * time.Second
 	// For so long after a loss attempts are short and follow each other, so that a server that comes back is
@@ -30,43 +30,24 @@ const (
 	quickEvery, quickBurst = time.Minute, 4
 )
 
-// backoff makes the pauses between attempts: full jitter below a limit that doubles. A thousand nodes that
-// lost their server come back spread out.
-type backoff struct{ limit time.Duration }
-
-func (b *backoff) next() time.Duration { return b.from(minBackoff) }
-
-// noPlace is the pause before a server is asked again that had no place: it doubles as others do, but begins shorter.
-func (b *backoff) noPlace() time.Duration { return b.from(minNoPlace) }
-
-func (b *backoff) from(least time.Duration) time.Duration {
-	b.limit = min(max(2*b.limit, least), maxBackoff)
-	return rand.N(b.limit)
-}
-
-func (b *backoff) reset() { b.limit = 0 }
-
-// slow is the pause when trying soon is of no use, because a person must do something first.
-func (b *backoff) slow() time.Duration {
-	b.limit = maxBackoff
-	return maxBackoff/2 + rand.N(maxBackoff/2)
-}
+// restartPause is the most that a node waits to connect anew to a server that restarts: its nodes come spread out.
+const restartPause = 250 * time.Millisecond
 
 // reconnector makes the connections of a running node, one after the other.
 type reconnector struct {
 	node  *Node
 	links *sync.WaitGroup
-	retry backoff
+	retry retry.Backoff
 	lost  time.Time     // when the last connection ended that had lasted; zero: there was none
 	quick *rate.Limiter // of attempts at once after short connections
 	slow  bool          // the pause is long because a person must do something first
-	story story
+	story *story.Story
 }
 
 func newReconnector(n *Node, links *sync.WaitGroup) *reconnector {
 	return &reconnector{
 		node: n, links: links, quick: rate.NewLimiter(rate.Every(quickEvery), quickBurst),
-		story: story{log: n.log, peer: n.peerName()},
+		story: story.New(n.log, n.peerName()),
 	}
 }
 
@@ -75,10 +56,10 @@ func newReconnector(n *Node, links *sync.WaitGroup) *reconnector {
 func (r *reconnector) ended(l *link, err error) (pause time.Duration) {
 	lasted := time.Since(l.since) > lasting
 	if lasted {
-		r.retry.reset()
+		r.retry.Reset()
 		r.lost = time.Now()
 	}
-	pause = r.pauseAfter(err, lasted || isRestart(err) && r.quick.Allow())
+	pause = r.pauseAfter(err, lasted || reason.IsRestart(err) && r.quick.Allow())
 	if lasted && conn.IsShutdown(err) && l.restarts.Load() {
 		pause = rand.N(restartPause)
 	}
@@ -96,22 +77,22 @@ func (r *reconnector) eager() bool {
 // then returns nil.
 func (r *reconnector) connect(running, attempt context.Context, pause time.Duration) *link {
 	for r.sleep(attempt, pause); attempt.Err() == nil; r.sleep(attempt, pause) {
-		timeout := nodeHandshakeTimeout
+		timeout := dial.HandshakeTimeout
 		if r.eager() {
 			timeout = eagerHandshakeTimeout
 		}
-		stopWaiting := r.story.wait(timeout)
+		stopWaiting := r.story.Wait(timeout)
 		l, err := r.node.connect(running, attempt, timeout, false)
 		stopWaiting()
 		if err == nil {
 			r.node.use(l)
 			r.links.Go(func() { l.run(running) })
-			r.story.connected(l)
+			r.story.Connected(l.QUIC.RemoteAddr().String())
 			return l
 		}
 		if attempt.Err() == nil {
-			if hadNoPlace(err) && !r.eager() { // else the pause is short anyway
-				r.slow, pause = false, r.retry.noPlace()
+			if reason.HadNoPlace(err) && !r.eager() { // else the pause is short anyway
+				r.slow, pause = false, r.retry.NoPlace()
 			} else {
 				pause = r.pauseAfter(err, r.eager())
 			}
@@ -127,32 +108,32 @@ func (r *reconnector) sleep(ctx context.Context, pause time.Duration) {
 		wait.Sleep(ctx, pause)
 		return
 	}
-	unchanged, cancel := context.WithTimeout(r.node.network.changed(), pause)
+	unchanged, cancel := context.WithTimeout(r.node.network.Changed(), pause)
 	defer cancel()
 	stop := context.AfterFunc(ctx, cancel)
 	defer stop()
 	<-unchanged.Done()
 	if errors.Is(unchanged.Err(), context.Canceled) && ctx.Err() == nil {
-		r.retry.reset()
-		wait.Sleep(ctx, r.retry.next())
+		r.retry.Reset()
+		wait.Sleep(ctx, r.retry.Next())
 	}
 }
 
 // missed takes note of why there is no connection.
 func (r *reconnector) missed(err error, pause time.Duration) {
-	r.story.disconnected(err, pause)
-	r.node.setTrouble(conn.Explain(err, r.story.peer))
-	if isSentAway(err) {
+	r.story.Disconnected(err, pause)
+	r.node.setTrouble(conn.Explain(err, r.node.peerName()))
+	if reason.IsSentAway(err) {
 		r.node.associate(0) // the server has ended all relays
 	}
 }
 
 // pauseAfter is the pause after a failure; soon: it is a short one, unless a person or the server has to do something first.
 func (r *reconnector) pauseAfter(err error, soon bool) time.Duration {
-	r.slow = isReplaced(err)
-	if after := retryAfter(err); after > 0 {
+	r.slow = reason.IsReplaced(err)
+	if after := retry.After(err); after > 0 {
 		r.slow = true // a change of the network here changes nothing there
-		return max(after, r.retry.next())
+		return max(after, r.retry.Next())
 	}
 	if failure, ok := errors.AsType[*quicproxy.FailureError](err); ok {
 		switch failure.Code {
@@ -162,40 +143,9 @@ func (r *reconnector) pauseAfter(err error, soon bool) time.Duration {
 	}
 	switch {
 	case r.slow:
-		return r.retry.slow()
+		return r.retry.Slow()
 	case soon:
-		return rand.N(minBackoff)
+		return rand.N(retry.MinBackoff)
 	}
-	return r.retry.next()
-}
-
-// isRestart reports whether a connection ended because the other side's process is another one, which is there already. A
-// stateless reset cannot be forged, but the server itself can send one to every connection.
-func isRestart(err error) bool {
-	_, ok := errors.AsType[*quic.StatelessResetError](err)
-	return ok
-}
-
-// isSentAway reports whether the server does not want this node any more.
-func isSentAway(err error) bool {
-	end, ok := errors.AsType[*quic.ApplicationError](err)
-	return isNotAuthorized(err) || ok && end.Remote && framing.ErrorCode(end.ErrorCode) == framing.ErrorNotAuthorized
-}
-
-// isReplaced reports whether a connection ended because another process has the key of this node.
-func isReplaced(err error) bool {
-	if failure, ok := errors.AsType[*quicproxy.FailureError](err); ok {
-		return failure.Code == framing.ErrorReplaced
-	}
-	end, ok := errors.AsType[*quic.ApplicationError](err)
-	return ok && end.Remote && framing.ErrorCode(end.ErrorCode) == framing.ErrorReplaced
-}
-
-// hadNoPlace reports whether a server that was dialed takes no connection of a stranger at the moment.
-func hadNoPlace(err error) bool {
-	if refused, ok := errors.AsType[*quic.TransportError](err); ok {
-		return refused.Remote && refused.ErrorCode == quic.ConnectionRefused
-	}
-	end, ok := errors.AsType[*quic.ApplicationError](err)
-	return ok && end.Remote && framing.ErrorCode(end.ErrorCode) == framing.ErrorBusy
+	return r.retry.Next()
 }

@@ -12,6 +12,7 @@ import (
 	"apquic/internal/hint"
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/node/internal/retry"
 )
 
 // requestTimeout bounds the wait for a lease. The path watch notices a dead connection long before.
@@ -20,21 +21,23 @@ const requestTimeout = 30 * time.Second
 // register keeps the leases of this connection equal to the services of the node. They are asked for one
 // after the other, so that the first service gets the lowest port.
 func (l *link) register(ctx context.Context) {
-	asks := schedule{next: make(map[string]time.Time)}
+	asks := retry.NewSchedule()
 	registered := make(map[string]*exposed)
 	for {
 		l.node.mu.Lock()
 		services := slices.Clone(l.node.services)
 		l.node.mu.Unlock()
 
-		asks.begin(services, registered)
-		l.releaseWithdrawn(ctx, &asks, registered, services)
+		asks.Begin(func(name string) bool {
+			return registered[name] != nil || slices.ContainsFunc(services, func(e *exposed) bool { return e.name == name })
+		})
+		l.releaseWithdrawn(ctx, asks, registered, services)
 		for _, service := range services {
-			if registered[service.name] != nil || ctx.Err() != nil || !asks.due(service.name) {
+			if registered[service.name] != nil || ctx.Err() != nil || !asks.Due(service.name) {
 				continue
 			}
 			err := l.requestLease(ctx, service)
-			asks.answered(service.name, err)
+			asks.Answered(service.name, err)
 			if err != nil {
 				service.refused(l, err)
 				continue
@@ -43,7 +46,7 @@ func (l *link) register(ctx context.Context) {
 		}
 		select {
 		case <-l.wake:
-		case <-asks.again():
+		case <-asks.Again():
 		case <-ctx.Done():
 			return
 		}
@@ -93,9 +96,9 @@ func (l *link) serviceNames(asked string) []string {
 }
 
 // releaseWithdrawn tells the server of services that the node no longer has; it keeps their leases.
-func (l *link) releaseWithdrawn(ctx context.Context, asks *schedule, registered map[string]*exposed, services []*exposed) {
+func (l *link) releaseWithdrawn(ctx context.Context, asks *retry.Schedule, registered map[string]*exposed, services []*exposed) {
 	for name, service := range registered {
-		if slices.Contains(services, service) || !asks.due(name) {
+		if slices.Contains(services, service) || !asks.Due(name) {
 			continue
 		}
 		limit, cancel := context.WithTimeout(ctx, requestTimeout)
@@ -104,7 +107,7 @@ func (l *link) releaseWithdrawn(ctx context.Context, asks *schedule, registered 
 		if failure, ok := errors.AsType[*quicproxy.FailureError](err); ok && failure.Code == framing.ErrorBadRequest {
 			err = nil // the server does not have it any more
 		}
-		asks.answered(name, err)
+		asks.Answered(name, err)
 		if err != nil {
 			l.node.log.Debug("a service could not be taken back", "service", name, "err", err)
 			continue

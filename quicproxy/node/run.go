@@ -7,6 +7,7 @@ import (
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/node/internal/reason"
 )
 
 // Run keeps the node connected until ctx ends, then lets running relays finish and returns nil. Whatever
@@ -18,7 +19,7 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	background, stop := context.WithCancel(context.Background())
 	var services sync.WaitGroup
-	services.Go(func() { n.config.WatchNetwork(background, n.network.tell) })
+	services.Go(func() { n.config.WatchNetwork(background, n.network.Tell) })
 	services.Go(func() { n.memory.Run(background) })
 	services.Go(func() { n.limited.Run(background) })
 	links.Go(func() { n.lanes.run(ctx) })
@@ -43,12 +44,12 @@ func (n *Node) Run(ctx context.Context) error {
 			if next := r.connect(ctx, attempt, 0); next != nil {
 				current = next // the other one lives on with its relays, or dies
 			} else if current.QUIC.Context().Err() == nil {
-				r.story.connected(current) // it answers again
+				r.story.Connected(current.QUIC.RemoteAddr().String()) // it answers again
 			}
 			cancel()
 		default:
 			n.use(nil)
-			if isReplaced(err) {
+			if reason.IsReplaced(err) {
 				n.setStandby(true)
 			}
 			pause := r.ended(current, err)

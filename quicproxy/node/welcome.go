@@ -11,6 +11,7 @@ import (
 	"apquic/internal/hint"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/path"
+	"apquic/quicproxy/node/internal/dial"
 )
 
 // Welcome is what a server says as it admits a node.
@@ -27,7 +28,7 @@ type Welcome struct {
 // not exposed, and another process with the key of this node keeps its connection: then the answer is an error.
 func (n *Node) Join(ctx context.Context) (Welcome, error) {
 	n.setStandby(true)
-	l, err := n.connect(ctx, ctx, nodeHandshakeTimeout, false)
+	l, err := n.connect(ctx, ctx, dial.HandshakeTimeout, false)
 	if err != nil {
 		return Welcome{}, conn.Explain(err, n.peerName())
 	}

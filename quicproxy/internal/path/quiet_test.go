@@ -1,4 +1,4 @@
-package node
+package path
 
 import (
 	"testing"
@@ -9,10 +9,10 @@ import (
 func TestQuietMeter(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(0, 0)
-	m := quietMeter{received: 7}
+	m := QuietMeter{Received: 7}
 	look := func(received uint64) bool {
-		now = now.Add(m.pause())
-		return m.look(received, now)
+		now = now.Add(m.Pause())
+		return m.Look(received, now)
 	}
 	silence := func(received uint64) time.Duration {
 		t.Helper()
@@ -31,16 +31,16 @@ func TestQuietMeter(t *testing.T) {
 			t.Error("asks while something comes")
 		}
 	}
-	if d := silence(27); d < quiet || d > quiet+quietLook {
+	if d := silence(27); d < Quiet || d > Quiet+quietLook {
 		t.Errorf("asks %v after the last packet", d)
 	}
-	m.asked(30, false, now) // the answer
+	m.Asked(30, false, now) // the answer
 	if d := silence(30); d != 0 {
 		t.Errorf("asks again after %v", d)
 	}
 	look(31)
-	m.asked(33, m.goesOn(), now) // for another reason
-	if d := silence(33); d < quiet || d > quiet+quietLook {
+	m.Asked(33, m.GoesOn(), now) // for another reason
+	if d := silence(33); d < Quiet || d > Quiet+quietLook {
 		t.Errorf("asks %v after an answer among traffic", d)
 	}
 }

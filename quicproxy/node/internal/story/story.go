@@ -1,4 +1,4 @@
-package node
+package story
 
 import (
 	"fmt"
@@ -12,8 +12,8 @@ import (
 // sayAfter is how long a person looks at a line that says "connecting" before they wonder.
 const sayAfter = 2 * time.Second
 
-// story tells a person how the connection is: each change once, and why.
-type story struct {
+// Story tells a person how the connection is: each change once, and why.
+type Story struct {
 	log   *slog.Logger
 	peer  string
 	begun bool   // it was connected once
@@ -21,8 +21,11 @@ type story struct {
 	lost  time.Time
 }
 
-// wait tells, unless stop is called soon, that the first attempt has no answer yet, and when it is given up.
-func (s *story) wait(timeout time.Duration) (stop func() bool) {
+// New begins one about a peer.
+func New(log *slog.Logger, peer string) *Story { return &Story{log: log, peer: peer} }
+
+// Wait tells, unless stop is called soon, that the first attempt has no answer yet, and when it is given up.
+func (s *Story) Wait(timeout time.Duration) (stop func() bool) {
 	if s.begun || s.told != "" {
 		return func() bool { return true }
 	}
@@ -30,12 +33,12 @@ func (s *story) wait(timeout time.Duration) (stop func() bool) {
 	return time.AfterFunc(sayAfter, func() { log.Info(text) }).Stop
 }
 
-func (s *story) connected(l *link) {
+func (s *Story) Connected(address string) {
 	if s.begun && s.told == "" {
 		return // nobody heard of a doubt
 	}
 	s.begun = true
-	attributes := []any{"server", l.QUIC.RemoteAddr().String()}
+	attributes := []any{"server", address}
 	if s.told != "" {
 		attributes = append(attributes, "after", time.Since(s.lost).Round(time.Second))
 	}
@@ -43,7 +46,7 @@ func (s *story) connected(l *link) {
 	s.told = ""
 }
 
-func (s *story) disconnected(err error, pause time.Duration) {
+func (s *Story) Disconnected(err error, pause time.Duration) {
 	err = conn.Explain(err, s.peer)
 	if err.Error() == s.told {
 		s.log.Debug("still not connected", "reason", err.Error())

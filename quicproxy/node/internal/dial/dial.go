@@ -1,7 +1,8 @@
-package node
+package dial
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -12,7 +13,6 @@ import (
 
 	"github.com/quic-go/quic-go"
 
-	"apquic/certs"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/wait"
 )
@@ -20,19 +20,27 @@ import (
 const (
 	resolveTimeout = 10 * time.Second
 	// Mobile links can be slow to wake.
-	nodeHandshakeTimeout = 8 * time.Second
+	HandshakeTimeout = 8 * time.Second
 	// A server with several addresses is tried at all of them, this far apart (RFC 8305 section 5).
 	dialStagger = 250 * time.Millisecond
 	maxDialed   = 4
 )
 
-// dial resolves the server's name, connects to the address that answers first, and makes it prove its id.
-func (n *Node) dial(ctx context.Context, transport *quic.Transport, timeout time.Duration) (*quic.Conn, error) {
-	tlsConfig, err := certs.NodeTLS(n.config.Key, n.servers()...)
-	if err != nil {
-		return nil, err
-	}
-	addresses, err := n.resolve(ctx)
+// Dialer connects to a server.
+type Dialer struct {
+	address     string // host:port
+	resolve     func(ctx context.Context, host string) ([]netip.Addr, error)
+	idleTimeout time.Duration
+}
+
+// New makes one for the server at address, whose name resolve looks up.
+func New(address string, resolve func(ctx context.Context, host string) ([]netip.Addr, error), idleTimeout time.Duration) *Dialer {
+	return &Dialer{address: address, resolve: resolve, idleTimeout: idleTimeout}
+}
+
+// Dial resolves the server's name, connects to the address that answers first, and makes it prove what tlsConfig wants.
+func (d *Dialer) Dial(ctx context.Context, transport *quic.Transport, tlsConfig *tls.Config, timeout time.Duration) (*quic.Conn, error) {
+	addresses, err := d.lookUp(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +55,7 @@ func (n *Node) dial(ctx context.Context, transport *quic.Transport, timeout time
 	for i, to := range addresses {
 		dials.Go(func() {
 			wait.Sleep(ctx, time.Duration(i)*dialStagger)
-			config := conn.NodeQUICConfig(n.config.IdleTimeout, timeout, to.Addr().Is6())
+			config := conn.NodeQUICConfig(d.idleTimeout, timeout, to.Addr().Is6())
 			dialed, err := transport.Dial(ctx, net.UDPAddrFromAddrPort(to), tlsConfig, config)
 			mu.Lock()
 			defer mu.Unlock()
@@ -76,9 +84,9 @@ func isIdleTimeout(err error) bool {
 	return ok
 }
 
-// resolve looks the server's name up anew at every dial: it may have moved. The families alternate.
-func (n *Node) resolve(ctx context.Context) ([]netip.AddrPort, error) {
-	host, port, err := net.SplitHostPort(n.config.Address)
+// lookUp resolves the server's name anew at every dial: it may have moved. The families alternate.
+func (d *Dialer) lookUp(ctx context.Context) ([]netip.AddrPort, error) {
+	host, port, err := net.SplitHostPort(d.address)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +99,7 @@ func (n *Node) resolve(ctx context.Context) ([]netip.AddrPort, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
-	ips, err := n.config.Resolve(ctx, host)
+	ips, err := d.resolve(ctx, host)
 	if err != nil {
 		return nil, err
 	}

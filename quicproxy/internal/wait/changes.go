@@ -1,19 +1,19 @@
-package node
+package wait
 
 import (
 	"context"
 	"sync"
 )
 
-// networkChanges tells everybody who wants to know that the network of this machine may have changed.
-type networkChanges struct {
+// Changes tells everybody who wants to know that the network of this machine may have changed.
+type Changes struct {
 	mu   sync.Mutex
 	next context.Context // ends at the next change
 	end  context.CancelFunc
 }
 
-// changed returns a context that ends at the next change.
-func (c *networkChanges) changed() context.Context {
+// Changed returns a context that ends at the next change.
+func (c *Changes) Changed() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.next == nil {
@@ -22,7 +22,7 @@ func (c *networkChanges) changed() context.Context {
 	return c.next
 }
 
-func (c *networkChanges) tell() {
+func (c *Changes) Tell() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.next != nil {

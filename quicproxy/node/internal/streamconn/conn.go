@@ -1,4 +1,4 @@
-package node
+package streamconn
 
 import (
 	"errors"
@@ -13,11 +13,11 @@ import (
 	"apquic/quicproxy/internal/relay"
 )
 
-// streamConn is a relay as a net.Conn, for callers of Node.Listen.
-type streamConn struct {
+// Conn is a relay as a net.Conn, for callers of Node.Listen.
+type Conn struct {
 	relay.Stream // for its deadlines
-	local        publicAddress
-	remote       publicAddress
+	local        Address
+	remote       Address
 
 	writing sync.Mutex // a stream may not be closed while it is written to
 	closing sync.Once
@@ -25,8 +25,8 @@ type streamConn struct {
 	reset   chan struct{} // closed when the stream was reset, or lost
 }
 
-func newStreamConn(s relay.Stream, local, remote publicAddress) *streamConn {
-	c := &streamConn{Stream: s, local: local, remote: remote, closed: make(chan struct{}), reset: make(chan struct{})}
+func New(s relay.Stream, local, remote Address) *Conn {
+	c := &Conn{Stream: s, local: local, remote: remote, closed: make(chan struct{}), reset: make(chan struct{})}
 	s.Watch(func(reset bool) {
 		if reset {
 			close(c.reset)
@@ -37,7 +37,7 @@ func newStreamConn(s relay.Stream, local, remote publicAddress) *streamConn {
 
 // wait returns when the connection needs its stream no more: it was closed, or what came before a reset could be read,
 // or over is closed.
-func (c *streamConn) wait(over <-chan struct{}) {
+func (c *Conn) AwaitEnd(over <-chan struct{}) {
 	select {
 	case <-c.closed:
 	case <-over:
@@ -52,15 +52,15 @@ func (c *streamConn) wait(over <-chan struct{}) {
 	}
 }
 
-func (c *streamConn) LocalAddr() net.Addr  { return c.local }
-func (c *streamConn) RemoteAddr() net.Addr { return c.remote }
+func (c *Conn) LocalAddr() net.Addr  { return c.local }
+func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 
-func (c *streamConn) Read(b []byte) (int, error) {
+func (c *Conn) Read(b []byte) (int, error) {
 	n, err := c.Stream.Read(b)
 	return n, c.tcpError("read", err)
 }
 
-func (c *streamConn) Write(b []byte) (int, error) {
+func (c *Conn) Write(b []byte) (int, error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	n, err := c.Stream.Write(b)
@@ -68,12 +68,12 @@ func (c *streamConn) Write(b []byte) (int, error) {
 }
 
 // SetDeadline is SetReadDeadline and SetWriteDeadline.
-func (c *streamConn) SetDeadline(t time.Time) error {
+func (c *Conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
 // CloseWrite sends FIN; reading goes on.
-func (c *streamConn) CloseWrite() error {
+func (c *Conn) CloseWrite() error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	return c.Stream.CloseWrite()
@@ -81,7 +81,7 @@ func (c *streamConn) CloseWrite() error {
 
 // Close ends both directions. What was written before still arrives, unless the client goes on sending: then
 // its connection is reset, as TCP does when somebody closes with data unread.
-func (c *streamConn) Close() error {
+func (c *Conn) Close() error {
 	err := net.ErrClosed
 	c.closing.Do(func() {
 		c.CancelRead()
@@ -92,14 +92,14 @@ func (c *streamConn) Close() error {
 	return err
 }
 
-// abort resets a connection that nobody has.
-func (c *streamConn) abort(code framing.ErrorCode) {
+// Abort resets a connection that nobody has.
+func (c *Conn) Abort(code framing.ErrorCode) {
 	c.Discard(code)
 	c.closing.Do(func() { close(c.closed) })
 }
 
 // tcpError says connection reset where TCP would.
-func (c *streamConn) tcpError(op string, err error) error {
+func (c *Conn) tcpError(op string, err error) error {
 	_, reset := errors.AsType[*relay.ResetError](err)
 	if reset || errors.Is(err, relay.ErrStopped) || errors.Is(err, relay.ErrLost) {
 		return &net.OpError{Op: op, Net: "tcp", Source: c.local, Addr: c.remote, Err: syscall.ECONNRESET}
@@ -108,7 +108,13 @@ func (c *streamConn) tcpError(op string, err error) error {
 }
 
 // EndForMemory implements holder.
-func (c *streamConn) EndForMemory(_ *limit.Holding, log *slog.Logger) {
+func (c *Conn) EndForMemory(_ *limit.Holding, log *slog.Logger) {
 	log.Warn("a connection was reset because the other side does not ack what it was sent and the memory budget is used up", "client", c.remote)
 	c.Discard(framing.ErrorRelayStalled)
 }
+
+// Address is host:port on the server's side; the host may be a name.
+type Address string
+
+func (Address) Network() string  { return "tcp" }
+func (a Address) String() string { return string(a) }

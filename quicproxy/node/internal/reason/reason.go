@@ -1,0 +1,74 @@
+package reason
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/quic-go/quic-go"
+
+	"apquic/certs"
+	"apquic/framing"
+	"apquic/quicproxy"
+	"apquic/quicproxy/internal/conn"
+)
+
+func IsNotAuthorized(err error) bool {
+	failure, ok := errors.AsType[*quicproxy.FailureError](err)
+	return ok && failure.Code == framing.ErrorNotAuthorized
+}
+
+// WithoutSecret adds what a node can do that is not authorized and has no join secret; known: it was admitted before.
+func WithoutSecret(err error, known bool) error {
+	failure, ok := errors.AsType[*quicproxy.FailureError](err)
+	if !ok {
+		return err
+	}
+	told := *failure
+	told.Advice = "the invitation had no secret: if there was a part after #, put quotes around the invitation; otherwise " + failure.Advice
+	if known {
+		told.Advice = "the server has admitted this node before, so only its owner can let it in again: " + failure.Advice
+	}
+	return &told
+}
+
+// NotForSuccessor says why the node keeps its join secret from a server that has the next key.
+func NotForSuccessor(server certs.NodeID) error {
+	return &quicproxy.FailureError{
+		Code:   framing.ErrorNotAuthorized,
+		Text:   fmt.Sprintf("this node is not authorized, and its invitation is for the key that the server had before %v", server),
+		Advice: "ask the server's owner for a new invitation (apquic-server invite)",
+
+		RetryAfter: conn.PersonRetry,
+	}
+}
+
+// IsRestart reports whether a connection ended because the other side's process is another one, which is there already. A
+// stateless reset cannot be forged, but the server itself can send one to every connection.
+func IsRestart(err error) bool {
+	_, ok := errors.AsType[*quic.StatelessResetError](err)
+	return ok
+}
+
+// IsSentAway reports whether the server does not want this node any more.
+func IsSentAway(err error) bool {
+	end, ok := errors.AsType[*quic.ApplicationError](err)
+	return IsNotAuthorized(err) || ok && end.Remote && framing.ErrorCode(end.ErrorCode) == framing.ErrorNotAuthorized
+}
+
+// IsReplaced reports whether a connection ended because another process has the key of this node.
+func IsReplaced(err error) bool {
+	if failure, ok := errors.AsType[*quicproxy.FailureError](err); ok {
+		return failure.Code == framing.ErrorReplaced
+	}
+	end, ok := errors.AsType[*quic.ApplicationError](err)
+	return ok && end.Remote && framing.ErrorCode(end.ErrorCode) == framing.ErrorReplaced
+}
+
+// HadNoPlace reports whether a server that was dialed takes no connection of a stranger at the moment.
+func HadNoPlace(err error) bool {
+	if refused, ok := errors.AsType[*quic.TransportError](err); ok {
+		return refused.Remote && refused.ErrorCode == quic.ConnectionRefused
+	}
+	end, ok := errors.AsType[*quic.ApplicationError](err)
+	return ok && end.Remote && framing.ErrorCode(end.ErrorCode) == framing.ErrorBusy
+}

@@ -1,0 +1,2 @@
+// Package story tells a person how the connection of a node is: each change once, and why.
+package story
