@@ -54,9 +54,11 @@ fuzz: ## fuzz every decoder, FUZZTIME=30s each
 # The share of statements that the tests of each package run, without generated code.
 .PHONY: cover
 cover: ## test coverage of each package
-	@$(GO) test -coverprofile=cover.out ./certs ./framing ./internal/cli ./internal/settings ./internal/testnet ./lease/... ./quicproxy >/dev/null
-	@awk '/^mode:|\.pb\.go:/ {next} {sub("/[^/]*:", " "); all[$$1] += $$3; if ($$4) hit[$$1] += $$3} \
-	  END {for (p in all) printf "%-24s %5.1f %%\n", p, 100*hit[p]/all[p]}' cover.out | sort
+	@$(GO) test -coverprofile=cover.out -coverpkg="$$($(GO) list ./certs ./framing ./internal/... ./lease/... ./quicproxy/... | grep -v internal/cmd | paste -sd,)" \
+	  ./certs ./framing ./internal/cli ./internal/settings ./internal/testnet ./lease/... ./quicproxy/... >/dev/null
+	@awk '/^mode:|\.pb\.go:/ {next} {size[$$1] = $$2; if ($$3) hit[$$1] = 1} \
+	  END {for (b in size) {p = b; sub("/[^/]*:.*", "", p); all[p] += size[b]; if (b in hit) run[p] += size[b]} \
+	    for (p in all) printf "%-44s %5.1f %%\n", p, 100*run[p]/all[p]}' cover.out | sort
 
 .PHONY: bench
 bench: build ## measure the programs into docs/benchmarks.md: RUNS=6 times, with other tunnels in PEERS=dir and another version in BEFORE=dir; with ONLY= or WHO=regexp only print

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"apquic/certs"
-	"apquic/quicproxy/internal/conn"
 )
 
 // Status is a copied snapshot of a node.
@@ -74,7 +73,16 @@ func (e *exposed) status(ctx context.Context, n *Node, connected bool) ServiceSt
 func (e *exposed) ask(ctx context.Context, n *Node) error {
 	upstream, err := n.config.DialUpstream(ctx, e.network, e.address)
 	if err != nil {
-		return &conn.ExplainedError{Text: dialReason(err), Cause: err}
+		return &shortError{dialReason(err), err}
 	}
 	return upstream.Close()
 }
+
+// shortError is an error with a shorter text.
+type shortError struct {
+	text  string
+	cause error
+}
+
+func (e *shortError) Error() string { return e.text }
+func (e *shortError) Unwrap() error { return e.cause }

@@ -43,7 +43,7 @@ func (s *Server) auditLease(e lease.Event) {
 // whoIs is what the operator says of a node, and the network that it is in, if it is here.
 func (s *Server) whoIs(node certs.NodeID) (admitted admission.Admission, from string) {
 	if c := s.registry.primary(node); c != nil {
-		return c.admission, path.Customer(path.IP(c.QUIC.RemoteAddr())).String()
+		return c.admission, path.Customer(path.AddrPort(c.QUIC.RemoteAddr()).Addr().Unmap()).String()
 	}
 	if s.config.Admit != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)

@@ -41,7 +41,7 @@ func (c *nodeConn) countsAsGuest() bool {
 func (c *nodeConn) checkGuest(r lease.Request) error {
 	limit := c.server.config.MaxLeasesPerAddress
 	former, _ := c.server.lessor.TakesOver(r)
-	if c.server.guests.Take(path.Customer(path.IP(c.QUIC.RemoteAddr())), r.Key, former) {
+	if c.server.guests.Take(path.Customer(path.AddrPort(c.QUIC.RemoteAddr()).Addr().Unmap()), r.Key, former) {
 		return nil
 	}
 	return fmt.Errorf("%w: the nodes of this address have %d, and no address may have more", lease.ErrTooManyServices, limit)

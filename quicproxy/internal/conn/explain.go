@@ -18,21 +18,21 @@ import (
 // MaxText bounds what is shown of a text of the other side, in bytes.
 const MaxText = 200
 
-// ExplainedError says in plain words what a QUIC or network error means here.
-type ExplainedError struct {
+// explainedError says in plain words what a QUIC or network error means here.
+type explainedError struct {
 	Text, hint string
 	Cause      error
 }
 
-func (e *ExplainedError) Error() string { return e.Text }
+func (e *explainedError) Error() string { return e.Text }
 
-func (e *ExplainedError) Hint() string { return e.hint }
+func (e *explainedError) Hint() string { return e.hint }
 
-func (e *ExplainedError) Unwrap() error { return e.Cause }
+func (e *explainedError) Unwrap() error { return e.Cause }
 
 // Explain turns the end of a connection into words; peer names the other side.
 func Explain(err error, peer string) error {
-	say := func(text, hint string) error { return &ExplainedError{Text: text, hint: hint, Cause: err} }
+	say := func(text, hint string) error { return &explainedError{Text: text, hint: hint, Cause: err} }
 	if e, ok := errors.AsType[*quicproxy.FailureError](err); ok {
 		return e
 	}

@@ -5,23 +5,15 @@ import (
 	"net/netip"
 )
 
-// AddrPort is invalid for an address that is not of UDP.
+// AddrPort is the address of a node or client; invalid if it is not of UDP or TCP.
 func AddrPort(address net.Addr) netip.AddrPort {
-	if udp, ok := address.(*net.UDPAddr); ok {
-		return udp.AddrPort()
-	}
-	return netip.AddrPort{}
-}
-
-// IP is the IP address of a node or client, IPv4 in its own form; zero for what has none.
-func IP(address net.Addr) netip.Addr {
 	switch address := address.(type) {
 	case *net.UDPAddr:
-		return address.AddrPort().Addr().Unmap()
+		return address.AddrPort()
 	case *net.TCPAddr:
-		return address.AddrPort().Addr().Unmap()
+		return address.AddrPort()
 	}
-	return netip.Addr{}
+	return netip.AddrPort{}
 }
 
 // Network is what one client can choose addresses from: a /64 in IPv6.
