@@ -205,10 +205,10 @@ func (h *history) goodAsNew() {
 
 // empty wants nothing left: first of clients, then of the node at the server, then of goroutines and sockets.
 func (h *history) empty() {
-	h.eventually("server without clients", func() string { return serverLeftovers(h.server.server, true) })
+	// A node that was told to stop, or a lane that was idle, may have said goodbye over a path that was dead.
+	h.within(h.setting.idle+quietAfter, "server without clients", func() string { return serverLeftovers(h.server.server, true) })
 	h.eventually("node without clients", func() string { return nodeLeftovers(h.node().node, true) })
 	h.stopNode(h.node())
-	// A lane that was idle may have said goodbye over a path that was dead.
 	h.within(h.setting.idle+quietAfter, "server without nodes", func() string { return serverLeftovers(h.server.server, false) })
 	h.server.stop()
 	if left := serverLeftovers(h.server.server, false) + nodeLeftovers(h.node().node, false); left != "" {

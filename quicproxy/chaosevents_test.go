@@ -95,7 +95,7 @@ func (h *history) disturbProcess() {
 		h.startNodeProcess()
 		time.Sleep(pause)
 		h.stopNode(old)
-		h.cause(cause{what: "two nodes", from: began, until: time.Now()})
+		h.cause(cause{what: twoNodes, from: began, until: time.Now()})
 	}
 	h.step("it is back")
 }
