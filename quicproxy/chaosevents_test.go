@@ -84,7 +84,8 @@ func (h *history) disturbProcess() {
 		h.stopNode(h.node())
 		h.nat.Restore()
 		time.Sleep(pause)
-		h.cause(cause{what: "crash of the node", from: began, until: time.Now()})
+		// What the node sent last is still on its way, and says that it may have heard of who came meanwhile.
+		h.cause(cause{what: "crash of the node", from: began, until: time.Now().Add(h.setting.latency)})
 		h.startNodeProcess()
 	case 3:
 		h.step("the node drains, and is back after %v", pause)
