@@ -41,7 +41,7 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 	case framing.OpProbeSend:
 		return c.sendProbe(envelope)
 	case framing.OpProxyRequest, framing.OpRelease:
-		if !c.requests.Add(envelope, maxRequests, c.fulfil) {
+		if !c.requests.Add(envelope, 1+maxRequests, c.fulfil) {
 			return c.Control.Reply(envelope, framing.OpFailure, &framing.Failure{
 				Code: uint64(framing.ErrorBusy), Text: "too many requests wait already",
 				RetryAfterMilliseconds: uint64(busyRetry / time.Millisecond),
