@@ -48,7 +48,7 @@ func chaosHistories() uint64 {
 	if more, err := strconv.ParseUint(os.Getenv("APQUIC_HISTORIES"), 10, 64); err == nil {
 		return more
 	}
-	return uint64(testrace.Whole(300, 200))
+	return uint64(testrace.Whole(300, 60))
 }
 
 // tally says how the clients of all histories fared: a test in which all were excused would show nothing.
