@@ -97,6 +97,7 @@ func TestFirstBytes(t *testing.T) {
 	t.Parallel()
 	w := newTunnel(t, Service{Name: "web", Upstream: upstream(t, echo)})
 	w.stopNode()
+	eventuallyReal(t, "the node gone", func() bool { return len(w.server.Status().Sessions) == 0 })
 	const clients, first = 10, 20_000
 	var talks sync.WaitGroup
 	for i := range clients {
