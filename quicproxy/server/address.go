@@ -11,7 +11,7 @@ import (
 	"apquic/lease"
 )
 
-// publicAddress is what nodes are told of a public port.
+// publicAddress is what nodes are told about a public port.
 func (s *Server) publicAddress(port uint16) string {
 	host := s.config.PublicHost
 	if host == "" && s.config.FindPublicHost != nil {
@@ -23,7 +23,7 @@ func (s *Server) publicAddress(port uint16) string {
 // checkServices checks the names of all services that a node says it has.
 func checkServices(request *framing.ProxyRequest) error {
 	if len(request.Services) > framing.MaxServiceNames {
-		return fmt.Errorf("%d names of services are more than %d", len(request.Services), framing.MaxServiceNames)
+		return fmt.Errorf("%d service names are more than %d", len(request.Services), framing.MaxServiceNames)
 	}
 	for _, name := range request.Services {
 		if err := framing.CheckServiceName(name); err != nil {
@@ -31,13 +31,14 @@ func checkServices(request *framing.ProxyRequest) error {
 		}
 	}
 	if len(request.Services) > 0 && !slices.Contains(request.Services, request.Service) {
-		return fmt.Errorf("the service %q is not among the services of the node", request.Service)
+		return fmt.Errorf("the service %q is missing from the list of the node's services", request.Service)
 	}
 	return nil
 }
 
-// endForgotten ends what older connections of the node have of services that the node has no more: they were renamed
-// or removed, and the connection, perhaps of a process that was killed, has not ended yet. It needs session.leases.
+// endForgotten ends services that older connections of the node still have but the node does not: they were
+// renamed or removed, and the connection, perhaps that of a killed process, has not ended yet. It needs
+// session.leases.
 func (c *nodeConn) endForgotten(services []string) {
 	if len(services) == 0 {
 		return
@@ -61,7 +62,7 @@ func (c *nodeConn) endForgotten(services []string) {
 	}
 }
 
-// tellMoved logs that a service has another address than before, and adds it to the answer.
+// tellMoved logs that the address of a service changed, and adds that to the answer.
 func (c *nodeConn) tellMoved(granted lease.Grant, response *framing.ProxyResponse) {
 	if granted.Previous == 0 {
 		return

@@ -12,9 +12,9 @@ import (
 	"apquic/quicproxy/internal/path"
 )
 
-// AuditMessage marks the lines of the log that say who may do what: one for each join, dismissal and change of a
-// lease here, and for each invitation, allow and revoke in package admin. Their attribute "event" says which; the
-// names of events do not change.
+// AuditMessage marks the log lines about who may do what: one for each join, dismissal and change of a lease
+// here, and for each invitation, allow and revoke in package admin. Their attribute "event" says which; event
+// names never change.
 const AuditMessage = "audit"
 
 // audit logs an event of a node.
@@ -40,7 +40,7 @@ func (s *Server) auditLease(e lease.Event) {
 	s.log.Info(AuditMessage, attributes...)
 }
 
-// whoIs is what the operator says of a node, and the network that it is in, if it is here.
+// whoIs returns what the operator says about a node, and its network if it is here.
 func (s *Server) whoIs(node certs.NodeID) (admitted admission.Admission, from string) {
 	if c := s.registry.primary(node); c != nil {
 		return c.admission, path.Customer(path.AddrPort(c.QUIC.RemoteAddr()).Addr().Unmap()).String()
@@ -48,18 +48,18 @@ func (s *Server) whoIs(node certs.NodeID) (admitted admission.Admission, from st
 	if s.config.Admit != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
-		admitted, _ = s.config.Admit.Admit(ctx, admission.Applicant{Node: node}) // of a refused one there is none
+		admitted, _ = s.config.Admit.Admit(ctx, admission.Applicant{Node: node}) // zero for a refused node
 	}
 	return admitted, ""
 }
 
-// nameOf is what the operator calls a node; empty if that is not known.
+// nameOf returns what the operator calls a node; empty: not known.
 func (s *Server) nameOf(node certs.NodeID) string {
 	admitted, _ := s.whoIs(node)
 	return admitted.Name
 }
 
-// naming is a log handler that adds the name of the node that a line is about. It is for lines that are written
+// naming is a log handler that adds the name of the node that a line is about. Its lines must be written
 // without registry.mu.
 type naming struct {
 	slog.Handler

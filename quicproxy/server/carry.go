@@ -14,23 +14,23 @@ import (
 	"apquic/quicproxy/server/internal/public"
 )
 
-// openTimeout bounds the wait for a stream of a node that has as many as it allows.
+// openTimeout bounds the wait for a stream to a node that has as many as it allows.
 const openTimeout = 10 * time.Second
 
 // publicRelay is a relay of a public connection.
 type publicRelay struct {
 	*relay.Relay
-	away atomic.Bool // it was given up, since the node did not answer
+	away atomic.Bool // given up because the node did not answer
 }
 
-// Relay carries one public connection to the node of c until both have ended. It takes client only if it
-// returns nil.
+// Relay carries one public connection to the node of c until both sides have ended. It takes client only if
+// it returns nil.
 func (c *nodeConn) Relay(p *public.Listener, client *public.Client) error {
 	if !c.account.Relays.Take(c.server.maxRelaysOfNode()) {
 		return public.ErrTooManyRelays
 	}
 	defer c.account.Relays.Give()
-	var tried []*nodeConn // lanes that ended just then
+	var tried []*nodeConn // lanes that ended meanwhile
 	for {
 		carrier := c.takeCarrier(tried)
 		err := carrier.carry(p, client)
@@ -42,7 +42,7 @@ func (c *nodeConn) Relay(p *public.Listener, client *public.Client) error {
 	}
 }
 
-// carry is relay over a stream of c itself, at first.
+// carry does what Relay does, starting with a stream of c itself.
 func (c *nodeConn) carry(p *public.Listener, client *public.Client) error {
 	name := carrier.Name{Service: p.Key.Service, Client: client.RemoteAddr().String()}
 	r, err := c.begin(p, client, name)
@@ -55,13 +55,13 @@ func (c *nodeConn) carry(p *public.Listener, client *public.Client) error {
 	defer c.server.memory.Remove(r.Relay)
 	p.RelayBegan(r.Relay)
 	defer p.RelayEnded(r.Relay)
-	if client.Read == nil { // else it was counted when it began for the first time
+	if client.Read == nil { // otherwise it was counted when it first began
 		c.server.count(func(n *Counters) { n.Relays++ })
 	}
 	r.Run()
 	if written, again := r.Stream().TakenBack(); again {
 		client.Read = written
-		return public.ErrConnectionEnded // as if it had never begun
+		return public.ErrConnectionEnded // as if it had not begun
 	}
 	c.server.relayEnded(r.Relay)
 	if r.away.Load() {
@@ -73,10 +73,10 @@ func (c *nodeConn) carry(p *public.Listener, client *public.Client) error {
 	return nil
 }
 
-// begin opens a stream for a client, and sends the header with what the client has sent already.
+// begin opens a stream for a client, and sends the header with what the client has already sent.
 func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier.Name) (*publicRelay, error) {
 	stream, err := c.QUIC.OpenStream()
-	if err != nil { // mostly that it has to wait
+	if err != nil { // usually because it must wait
 		ctx, cancel := context.WithTimeout(c.QUIC.Context(), openTimeout)
 		stream, err = c.QUIC.OpenStreamSync(ctx)
 		cancel()
@@ -85,7 +85,7 @@ func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier
 		if c.QUIC.Context().Err() != nil {
 			return nil, public.ErrConnectionEnded
 		}
-		return nil, fmt.Errorf("the node takes no more relays: %w", err)
+		return nil, fmt.Errorf("the node does not accept more relays: %w", err)
 	}
 	r := &publicRelay{Relay: relay.New(client.Conn, c.account.Memory, client.Place, c.server.memory.Wait)}
 	header := &framing.StreamHeader{
@@ -110,7 +110,7 @@ func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier
 	return r, nil
 }
 
-// ended forgets a relay, and what is left of its session if nothing is.
+// ended forgets a relay, and its session if nothing else is left of it.
 func (c *nodeConn) ended(r *publicRelay) {
 	c.begun.remove(r)
 	if c.QUIC.Context().Err() != nil {

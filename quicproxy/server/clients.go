@@ -5,8 +5,8 @@ const (
 	defaultMaxClients           = 4096
 	defaultMaxClientsPerAddress = 1024
 
-	// relayShare is how many relays a node may have for each client that it may have: some wait for a confirmation
-	// after their client left.
+	// relayShare is how many relays a node may have for each client it may have: some wait for an ack after
+	// their client left.
 	relayShare = 2
 )
 

@@ -33,22 +33,22 @@ type nodeConn struct {
 	log         *slog.Logger
 	session     *session
 	admission   admission.Admission          // what the operator lets it do
-	account     *account.Account             // of the node, from the moment that it is admitted
+	account     *account.Account             // of the node, once admitted
 	association *relay.Association           // nil: relays end with their connection
-	process     *process                     // that has it; nil: none
-	begun       begunRelays                  // on this connection
-	silent      atomic.Bool                  // the node leaves what was sent to it unacknowledged
-	suspect     atomic.Bool                  // it does so for long enough that other connections are better
-	silence     path.SilenceMeter            // watchSilence is its only user,
-	address     netip.AddrPort               // of this, too: where the node was at the last look;
-	woken       time.Time                    // and of this: when the node was asked last to say something
+	process     *process                     // that it belongs to; nil: none
+	begun       begunRelays                  // relays that began on this connection
+	silent      atomic.Bool                  // the node does not acknowledge what it is sent
+	suspect     atomic.Bool                  // it is silent for so long that other connections are better
+	silence     path.SilenceMeter            // only watchSilence uses this,
+	address     netip.AddrPort               // this: where the node was at the last check,
+	woken       time.Time                    // and this: when the node was last woken
 	requests    wait.Queue[framing.Envelope] // those that need the lease store
-	turn        uint64                       // how many connections of its session were primary when it became it; guarded by registry.mu
-	carried     int                          // relays, also those about to begin; guarded by registry.mu
-	orphaned    time.Time                    // when the lane lost its process; zero: it has one. Guarded by registry.mu
-	reached     atomic.Int32                 // of connState; see become
+	turn        uint64                       // its number among the session's primary connections; guarded by registry.mu
+	carried     int                          // relays, including those about to begin; guarded by registry.mu
+	orphaned    time.Time                    // since when the lane has had no process; zero: it has one; guarded by registry.mu
+	reached     atomic.Int32                 // a connState; see become
 
-	meter path.LossMeter // watchLoss is its only user
+	meter path.LossMeter // only watchLoss uses it
 
 	// Guarded by session.leases.
 	services  map[string]*public.Listener
@@ -84,7 +84,7 @@ func (s *Server) serveNode(connection *quic.Conn) {
 	c.log.Log(context.Background(), c.level(), "node disconnected", "reason", conn.Explain(err, "the node").Error(), "after", time.Since(c.since).Round(time.Second))
 }
 
-// level is that of lines about the beginning and the end of c: of lanes there are many.
+// level is that of lines about the beginning and the end of c: lanes are numerous.
 func (c *nodeConn) level() slog.Level {
 	if c.Lane {
 		return slog.LevelDebug

@@ -17,18 +17,18 @@ import (
 	"apquic/quicproxy/internal/wait"
 )
 
-// admissionPoll is how often the Admitter is asked whether its answers changed. A change counts when the next look
-// finds it unchanged: an editor may empty a file before it writes it. So a node that was sent away is gone within
-// three looks.
+// admissionPoll is how often the server checks whether the Admitter's answers changed. A change counts once
+// the next check finds the same revision, since an editor may empty a file before it writes it. So a
+// dismissed node is gone within three checks.
 const admissionPoll = 500 * time.Millisecond
 
-// watchAdmission ends the sessions of nodes that may not use the server any more, until ctx ends.
+// watchAdmission ends the sessions of nodes that may no longer use the server, until ctx ends.
 func (s *Server) watchAdmission(ctx context.Context) {
 	if s.config.Admit == nil {
 		return
 	}
 	checked := s.admissionRevision(ctx)
-	s.heedAdmission(ctx) // lines that went while the server was down
+	s.heedAdmission(ctx) // lines removed while the server was down
 	for before := checked; ; {
 		if wait.Sleep(ctx, admissionPoll); ctx.Err() != nil {
 			return
@@ -41,8 +41,8 @@ func (s *Server) watchAdmission(ctx context.Context) {
 	}
 }
 
-// heedAdmission ends what nodes have that the Admitter refuses now, and has the ports of those that it knows kept. It
-// reports whether all is done.
+// heedAdmission ends what the Admitter now refuses to nodes, and has the ports of known nodes kept. It
+// reports whether everything was done.
 func (s *Server) heedAdmission(ctx context.Context) (done bool) {
 	done = true
 	for node, present := range s.presentNodes() {
@@ -53,7 +53,7 @@ func (s *Server) heedAdmission(ctx context.Context) (done bool) {
 		case errors.Is(err, admission.ErrDenied), errors.Is(err, admission.ErrNotAuthorized) && !present.onlyGuest():
 			err = s.Disconnect(ctx, node)
 		default:
-			err = nil // that nobody could be asked is no refusal: a disk that fails ends no session
+			err = nil // an Admitter that cannot answer has not refused: a failing disk ends no session
 		}
 		if err != nil {
 			done = false
@@ -65,14 +65,14 @@ func (s *Server) heedAdmission(ctx context.Context) (done bool) {
 // presence is what a node has here.
 type presence struct {
 	session bool
-	kept    bool // leases that somebody else could get if it were sent away
-	guest   bool // leases from the time before it was known, if it is
+	kept    bool // leases that others could get if it were dismissed
+	guest   bool // leases from before it was known, if it is known
 }
 
-// onlyGuest: nobody ever let it in, and it is not here.
+// onlyGuest reports that nobody ever let the node in, and that it is not here.
 func (p presence) onlyGuest() bool { return !p.session && !p.kept }
 
-// presentNodes are those with a session, and those with leases that are not reserved.
+// presentNodes returns the nodes with a session, and those with leases that are not reserved.
 func (s *Server) presentNodes() map[certs.NodeID]presence {
 	nodes := make(map[certs.NodeID]presence)
 	for _, l := range s.lessor.Leases() {
@@ -91,8 +91,8 @@ func (s *Server) presentNodes() map[certs.NodeID]presence {
 	return nodes
 }
 
-// isRefused reports whether a node may not use the server any more. That nobody could be asked is no refusal: a disk
-// that fails ends no session.
+// isRefused reports whether a node may no longer use the server. An Admitter that cannot answer has not
+// refused: a failing disk ends no session.
 func (s *Server) isRefused(ctx context.Context, node certs.NodeID) bool {
 	if s.config.Admit == nil {
 		return false
@@ -101,7 +101,7 @@ func (s *Server) isRefused(ctx context.Context, node certs.NodeID) bool {
 	return errors.Is(err, admission.ErrNotAuthorized)
 }
 
-// authorize asks what the node of c may do.
+// authorize asks the Admitter what the node of c may do.
 func (s *Server) authorize(ctx context.Context, c *nodeConn, secret []byte) (err error) {
 	if s.config.Admit == nil {
 		return nil
@@ -121,13 +121,13 @@ func (s *Server) admissionRevision(ctx context.Context) uint64 {
 	return s.config.Admit.Revision(ctx)
 }
 
-// sentAwaySince reports whether the node of c, which belongs to its session now, where watchAdmission finds it, was
-// sent away since that had a revision.
+// sentAwaySince reports whether the node of c was dismissed after the Admitter had that revision. c belongs
+// to its session now, where watchAdmission finds it.
 func (s *Server) sentAwaySince(ctx context.Context, c *nodeConn, revision uint64) bool {
 	return s.admissionRevision(ctx) != revision && s.isRefused(ctx, c.node)
 }
 
-// keeps reports whether the leases of a node outlast the hold time: the operator knows it.
+// keeps reports whether the leases of a node outlast the hold time, because the operator knows the node.
 func (s *Server) keeps(node certs.NodeID) bool {
 	if s.config.Admit == nil {
 		return false
@@ -138,9 +138,9 @@ func (s *Server) keeps(node certs.NodeID) bool {
 	return err == nil && admitted.Known
 }
 
-// Disconnect ends the session of a node with its lanes and relays at once, and keeps its ports from others for
-// lease.ReserveTime. If the Admitter lets it, the node connects again and has its ports back. An error says that the
-// ports could not be stored as kept.
+// Disconnect ends the session of a node with its lanes and relays at once, and keeps its ports from others
+// for lease.ReserveTime. If the Admitter allows it, the node reconnects and gets its ports back. An error
+// means that the ports could not be stored as kept.
 func (s *Server) Disconnect(ctx context.Context, node certs.NodeID) error {
 	session, conns, associations := s.presenceOf(node)
 	for _, a := range associations {
@@ -149,7 +149,7 @@ func (s *Server) Disconnect(ctx context.Context, node certs.NodeID) error {
 	for _, c := range conns {
 		c.become(retiring)
 		c.Relays.Discard(framing.ErrorRelayShutdown)
-		c.QUIC.CloseWithError(quic.ApplicationErrorCode(framing.ErrorNotAuthorized), "this node is not authorized any more")
+		c.QUIC.CloseWithError(quic.ApplicationErrorCode(framing.ErrorNotAuthorized), "this node is no longer authorized")
 	}
 	if len(conns) > 0 {
 		session.endLeases(conns)
@@ -158,7 +158,7 @@ func (s *Server) Disconnect(ctx context.Context, node certs.NodeID) error {
 	defer cancel()
 	err := s.lessor.HoldNode(ctx, node, time.Now().Add(lease.ReserveTime))
 	if err != nil {
-		s.log.Error("the ports of a node that was sent away cannot be kept from others yet", "node", node, "err", err)
+		s.log.Error("the ports of a dismissed node cannot be kept from others yet", "node", node, "err", err)
 	}
 	if len(conns) > 0 {
 		conns[0].audit("dismiss", "connections", len(conns))
@@ -166,7 +166,7 @@ func (s *Server) Disconnect(ctx context.Context, node certs.NodeID) error {
 	return err
 }
 
-// presenceOf returns all that a node has here.
+// presenceOf returns everything that a node has here.
 func (s *Server) presenceOf(node certs.NodeID) (session *session, conns []*nodeConn, associations []*relay.Association) {
 	s.registry.mu.Lock()
 	defer s.registry.mu.Unlock()
@@ -179,7 +179,7 @@ func (s *Server) presenceOf(node certs.NodeID) (session *session, conns []*nodeC
 	return session, slices.Concat(session.conns, session.lanes), associations
 }
 
-// endLeases lets connections of a session have no more leases; a grant that is under way ends before.
+// endLeases prevents connections of a session from getting more leases; a grant in progress finishes first.
 func (s *session) endLeases(conns []*nodeConn) {
 	s.leases.Lock()
 	defer s.leases.Unlock()

@@ -33,7 +33,7 @@ func notAuthorized(node certs.NodeID, err error) error {
 	}
 	advice := "ask the server's owner for an invitation (apquic-server invite), or for this: apquic-server allow %v"
 	if errors.Is(err, admission.ErrDenied) {
-		advice = "no invitation lets it in any more; ask the server's owner for this: apquic-server allow %v"
+		advice = "invitations no longer let it in; ask the server's owner for this: apquic-server allow %v"
 	}
 	return &quicproxy.FailureError{
 		Code:   framing.ErrorNotAuthorized,
@@ -77,7 +77,7 @@ func leaseFailure(err error) error {
 	case errors.Is(err, lease.ErrPortBusy):
 		return &quicproxy.FailureError{
 			Code: framing.ErrorPortBusy, Text: err.Error(), RetryAfter: portRetry,
-			Advice: "another program on the server has the port; it is tried again",
+			Advice: "another program on the server has the port; the server tries again",
 		}
 	case errors.Is(err, lease.ErrTooManyServices):
 		return failure(framing.ErrorTooManyServices, "expose fewer services, or raise --max-services on the server")

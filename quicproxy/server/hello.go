@@ -32,7 +32,7 @@ func (s *Server) admit(connection *quic.Conn) (*nodeConn, error) {
 		return nil, err
 	}
 	s.strange.Read(connection)
-	node, _ := certs.PeerID(connection.ConnectionState().TLS) // NewControlStream had it, too
+	node, _ := certs.PeerID(connection.ConnectionState().TLS) // NewControlStream has checked it
 	c := &nodeConn{
 		Conn:   carrier.Conn{QUIC: connection, Control: control, Carrier: relay.Carrier{Lane: hello.Lane}},
 		server: s, node: node, since: time.Now(),
@@ -77,8 +77,8 @@ func (s *Server) acceptControl(ctx context.Context, connection *quic.Conn) (*con
 	return conn.NewControlStream(connection, stream, s.config.Key, framing.RoleServer, s.config.NetID, s.config.IdleTimeout)
 }
 
-// letIn lets c into the session of its node, after a second Hello with the join secret if the node needs it. It returns
-// the Hello to answer; its zero value if that was done.
+// letIn lets c into the session of its node, after a second Hello with the join secret if the node needs one.
+// It returns the Hello to answer, or its zero value if that was answered already.
 func (s *Server) letIn(ctx context.Context, c *nodeConn, envelope framing.Envelope, hello *framing.Hello, deadline time.Time) (framing.Envelope, error) {
 	before := s.admissionRevision(ctx)
 	err := s.authorize(ctx, c, hello.JoinSecret)
@@ -105,9 +105,9 @@ func (s *Server) letIn(ctx context.Context, c *nodeConn, envelope framing.Envelo
 	return envelope, nil
 }
 
-// welcome answers the Hello of a node that was let in.
+// welcome answers the Hello of an admitted node.
 func (s *Server) welcome(ctx context.Context, c *nodeConn, envelope framing.Envelope) error {
-	attributes := []any{"id", c.node.String(), "version", c.version} // other lines have a part of the id
+	attributes := []any{"id", c.node.String(), "version", c.version} // other lines have only part of the id
 	if c.Lane {
 		attributes = append(attributes, "lane", true)
 	}
@@ -125,7 +125,7 @@ func (s *Server) welcome(ctx context.Context, c *nodeConn, envelope framing.Enve
 	})
 }
 
-// readHello reads the next message, which must be Hello.
+// readHello reads the next message, which must be a Hello.
 func readHello(control *conn.ControlStream, deadline time.Time) (envelope framing.Envelope, hello *framing.Hello, err error) {
 	if envelope, err = control.Read(max(time.Until(deadline), time.Nanosecond)); err != nil {
 		return envelope, nil, fmt.Errorf("waiting for Hello: %w", err)
@@ -137,7 +137,7 @@ func readHello(control *conn.ControlStream, deadline time.Time) (envelope framin
 	return envelope, hello, envelope.Decode(hello)
 }
 
-// refuse says why, and gives the node the time to read it: closing a connection drops what it carries.
+// refuse tells the node why, and gives it time to read that: closing a connection drops what it carries.
 func refuse(control *conn.ControlStream, to framing.Envelope, connection *quic.Conn, err error) {
 	control.Reply(to, framing.OpFailure, failureMessage(err))
 	select {

@@ -23,7 +23,7 @@ func (s *Server) Inspect() inspect.Server {
 	return i
 }
 
-// leftovers counts what there is after the clients are gone, and after the nodes are unless they stay.
+// leftovers counts what is left after the clients have left, and after the nodes have unless they stay.
 func (s *Server) leftovers(nodesStay bool, count func(what string, n int)) {
 	count("clients", s.clients.Open())
 	s.public.Leftovers(count)

@@ -10,9 +10,9 @@ import (
 	"apquic/quicproxy/internal/wait"
 )
 
-// takeCarrier chooses the connection for a new relay of c, the one with the fewest, and counts the relay there at
-// once: clients that come at the same moment are spread, too. Those in tried and those that do not answer are left out, but c
-// only if there is another one.
+// takeCarrier chooses the connection for a new relay of c, the one with the fewest relays, and counts the
+// relay there at once, so that simultaneous clients are spread, too. It skips those in tried and those that
+// do not answer, but c only if there is another.
 func (c *nodeConn) takeCarrier(tried []*nodeConn) *nodeConn {
 	c.server.registry.mu.Lock()
 	defer c.server.registry.mu.Unlock()
@@ -28,13 +28,14 @@ func (c *nodeConn) takeCarrier(tried []*nodeConn) *nodeConn {
 	return best
 }
 
+// giveBack uncounts a relay that takeCarrier counted on c.
 func (c *nodeConn) giveBack() {
 	c.server.registry.mu.Lock()
 	defer c.server.registry.mu.Unlock()
 	c.carried--
 }
 
-// watchLoss asks the nodes for more lanes where loss limits what the server sends to them, until ctx ends.
+// watchLoss asks nodes for more lanes where loss limits what the server sends, until ctx ends.
 func (s *Server) watchLoss(ctx context.Context) {
 	for wait.Sleep(ctx, path.LossLook); ctx.Err() == nil; wait.Sleep(ctx, path.LossLook) {
 		for _, c := range s.registry.conns(isBusy) {
@@ -46,5 +47,5 @@ func (s *Server) watchLoss(ctx context.Context) {
 	}
 }
 
-// isBusy: it has relays, or may have stripes of relays.
+// isBusy reports that c has relays, or may have stripes of relays.
 func isBusy(_ *session, c *nodeConn) bool { return c.Relays.Len() > 0 || c.Lane }

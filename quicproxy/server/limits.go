@@ -8,7 +8,7 @@ import (
 	"apquic/quicproxy/internal/limit"
 )
 
-// limits are what the server allows the node, as Welcome tells it.
+// limits is what the server allows the node, as Welcome states it.
 func (c *nodeConn) limits() *framing.Limits {
 	services := cmp.Or(c.server.config.MaxServices, lease.DefaultMaxPerNode)
 	if own := c.admission.ServicesNow(); own > 0 {

@@ -7,9 +7,9 @@ import (
 	"apquic/quicproxy/internal/path"
 )
 
-// checkShare refuses a lease that the node may not have beside those that it has: it joined lately, or nobody here
-// knows it and its address has many leases already. The first service of an invited node gets the port of the
-// invitation.
+// checkShare refuses a lease that the node may not have in addition to those it has: it joined recently, or
+// it is unknown and its address already has many leases. The first service of an invited node gets the port
+// of its invitation.
 func (c *nodeConn) checkShare(r *lease.Request) error {
 	if c.countsAsGuest() {
 		return c.checkGuest(*r)
@@ -23,7 +23,7 @@ func (c *nodeConn) checkShare(r *lease.Request) error {
 		others--
 	}
 	if limit > 0 && others >= limit {
-		return fmt.Errorf("%w: this node has %d, and no more in its first day", lease.ErrTooManyServices, others)
+		return fmt.Errorf("%w: this node has %d, the limit in its first day", lease.ErrTooManyServices, others)
 	}
 	if others == 0 && r.WantedPort == 0 && c.server.config.Ports.Contains(c.admission.Port) {
 		r.WantedPort = c.admission.Port
@@ -36,13 +36,13 @@ func (c *nodeConn) countsAsGuest() bool {
 	return !c.admission.Known && c.server.config.MaxLeasesPerAddress > 0
 }
 
-// checkGuest counts a lease of a node that nobody here knows against its address: new keys cost nothing, and a new name is
-// no further lease.
+// checkGuest counts a lease of an unknown node against its address, since new keys cost nothing. A new name
+// for a service is not another lease.
 func (c *nodeConn) checkGuest(r lease.Request) error {
 	limit := c.server.config.MaxLeasesPerAddress
 	former, _ := c.server.lessor.TakesOver(r)
 	if c.server.guests.Take(path.Customer(path.AddrPort(c.QUIC.RemoteAddr()).Addr().Unmap()), r.Key, former) {
 		return nil
 	}
-	return fmt.Errorf("%w: the nodes of this address have %d, and no address may have more", lease.ErrTooManyServices, limit)
+	return fmt.Errorf("%w: the nodes of this address have %d, the limit per address", lease.ErrTooManyServices, limit)
 }

@@ -13,13 +13,14 @@ import (
 )
 
 const (
-	// orphanTime is how long a lane stays whose process has no primary connection: one that lost it is back before.
+	// orphanTime is how long a lane stays whose process has no primary connection: a process that lost it is
+	// back sooner.
 	orphanTime = 30 * time.Second
 	// orphansEvery is how often the server looks for such lanes.
 	orphansEvery = 10 * time.Second
 )
 
-// closeOrphans closes lanes that nothing belongs to any more, until ctx ends.
+// closeOrphans closes lanes whose process is gone, until ctx ends.
 func (s *Server) closeOrphans(ctx context.Context) {
 	for wait.Sleep(ctx, orphansEvery); ctx.Err() == nil; wait.Sleep(ctx, orphansEvery) {
 		now := time.Now()
@@ -32,12 +33,12 @@ func (s *Server) closeOrphans(ctx context.Context) {
 			}
 		}
 		s.registry.mu.Unlock()
-		wait.Signal(s.memory.Busy) // what nodes without relays send is looked at now and then
+		wait.Signal(s.memory.Busy) // so that it also checks what nodes without relays send
 	}
 }
 
-// orphanedLocked notes since when a lane belongs to a process that has no connection any more, or that another one has
-// followed, and reports whether it does. registry.mu is held.
+// orphanedLocked notes since when a lane has belonged to a process that has no connection, or that another
+// process replaced, and reports whether it does. registry.mu is held.
 func (s *session) orphanedLocked(lane *nodeConn, now time.Time) bool {
 	if n := len(s.conns); n > 0 && s.conns[n-1].instance == lane.instance {
 		lane.orphaned = time.Time{}
@@ -49,7 +50,7 @@ func (s *session) orphanedLocked(lane *nodeConn, now time.Time) bool {
 	return true
 }
 
-// outstays reports whether an orphan has been here for too long. One that drains may finish what it carries.
+// outstays reports whether an orphan has been here for too long. A draining one may finish what it carries.
 func (c *nodeConn) outstays(now time.Time) bool {
 	limit := orphanTime
 	if c.last() == retiring && c.Relays.Len() > 0 {
@@ -58,7 +59,7 @@ func (c *nodeConn) outstays(now time.Time) bool {
 	return now.Sub(c.orphaned) >= limit
 }
 
-// dropOrphanLocked makes room for a lane, if there is one that belongs to no process. registry.mu is held.
+// dropOrphanLocked makes room for a lane if there is one whose process is gone. registry.mu is held.
 func (s *session) dropOrphanLocked(drop func(lane *nodeConn, why string)) bool {
 	for _, lane := range s.lanes {
 		if s.orphanedLocked(lane, time.Now()) {
@@ -69,12 +70,13 @@ func (s *session) dropOrphanLocked(drop func(lane *nodeConn, why string)) bool {
 	return false
 }
 
+// dropLaneLocked takes a lane out of its session and closes it. registry.mu is held.
 func (s *session) dropLaneLocked(lane *nodeConn, drop func(lane *nodeConn, why string)) {
 	s.lanes = slices.DeleteFunc(s.lanes, func(other *nodeConn) bool { return other == lane })
-	drop(lane, "the process of this lane has no connection any more")
+	drop(lane, "the process of this lane no longer has a connection")
 }
 
-// dropLater closes a connection without waiting for that.
+// dropLater closes a connection without waiting for it.
 func (s *Server) dropLater(c *nodeConn, why string) {
 	s.work.Go(func() { c.QUIC.CloseWithError(quic.ApplicationErrorCode(framing.ErrorSuperseded), why) })
 }

@@ -13,11 +13,11 @@ import (
 // Peer is where a node was.
 type Peer = peers.Peer
 
-// Peers remembers across restarts where the nodes were.
+// Peers remembers where the nodes were, across restarts.
 type Peers = peers.Store
 
-// rememberPeers wakes the nodes that were here before a restart, and keeps where they are for the next one, until ctx
-// ends. A server that is stopped keeps what it knew last: its nodes hear of the end themselves.
+// rememberPeers wakes the nodes that were here before a restart, and saves where they are for the next one,
+// until ctx ends. A stopping server keeps what it knew last, since its nodes are told of the end.
 func (s *Server) rememberPeers(ctx context.Context, wake func([]Peer)) {
 	known, before := peers.Load(s.config.Peers, s.log)
 	var waking sync.WaitGroup
@@ -26,7 +26,7 @@ func (s *Server) rememberPeers(ctx context.Context, wake func([]Peer)) {
 	known.Run(ctx, s.config.IdleTimeout, s.registry.addresses)
 }
 
-// addresses are where the nodes are that have a primary connection.
+// addresses returns where the nodes with a primary connection are.
 func (r *registry) addresses() map[certs.NodeID]netip.AddrPort {
 	r.mu.Lock()
 	defer r.mu.Unlock()

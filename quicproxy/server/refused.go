@@ -6,12 +6,12 @@ import (
 	"apquic/quicproxy/admission"
 )
 
-// stranger tells the operator of a refused node, with the command that would let it in, and returns what the node is
-// told.
+// stranger tells the operator about a refused node, with the command that would let it in, and returns what
+// the node is told.
 func (s *Server) stranger(c *nodeConn, err error) error {
 	unauthorized := errors.Is(err, admission.ErrNotAuthorized)
 	switch {
-	case errors.Is(err, admission.ErrTooManyJoins), !unauthorized && c.QUIC.Context().Err() != nil: // which is why
+	case errors.Is(err, admission.ErrTooManyJoins), !unauthorized && c.QUIC.Context().Err() != nil: // that is why
 		c.log.Debug("node refused", "err", err)
 	case unauthorized:
 		c.log.Warn("node refused: "+err.Error()+"; to allow it, use the command", "command", "apquic-server allow "+c.node.String())

@@ -13,43 +13,44 @@ import (
 )
 
 const (
-	// maxConnections bounds the live connections of a node: the newest is in use, one may be in doubt, and
+	// maxConnections bounds the live connections of a node: the newest is in use, one may be suspect, and
 	// older ones have running relays.
 	maxConnections = 8
-	// maxEnding is how many more there may be that are closed, but have not ended yet.
+	// maxEnding is how many more may exist that are closed, but have not ended yet.
 	maxEnding = 8
 )
 
-// registry has the sessions of all nodes: who is here, over which connections, and what their processes share.
+// registry holds the sessions of all nodes: who is here, over which connections, and what their processes
+// share.
 type registry struct {
 	resumeTime time.Duration
 
 	mu        sync.Mutex
 	sessions  map[certs.NodeID]*session
-	lastRelay uint64 // the highest number of a relay of a process of which nothing is left
-	closed    bool   // nobody joins any longer
+	lastRelay uint64 // the highest relay number of the processes that are gone
+	closed    bool   // no connection may join
 }
 
-// session is the presence of a node: its live connections, the newest last and primary.
+// session is the presence of a node: its live connections, the newest and primary one last.
 type session struct {
 	// leases serialises what the connections of a node do to its leases, and guards their services. It is
 	// taken before registry.mu, never after.
 	leases sync.Mutex
 
-	// Guarded by registry.mu. A lane carries relays and nothing else; a session without conns may still have some.
+	// Guarded by registry.mu. Lanes carry only relays; a session without conns may still have some.
 	conns, lanes []*nodeConn
-	// processes are those of the node, by their instance. One without connections has relays that wait for some.
+	// processes are those of the node, by instance. One without connections has relays that wait for one.
 	processes map[uint64]*process
-	turns     uint64 // how many connections were primary
+	turns     uint64 // how many connections have been primary
 
-	moved time.Time // when one of its connections came from a new address; watchSilence is its only user
+	moved time.Time // when a connection last changed its address; only watchSilence uses it
 }
 
-// process is one of a node, of which relays go on over other connections. Its fields are guarded by registry.mu.
+// process is one of a node whose relays resume over other connections. Its fields are guarded by registry.mu.
 type process struct {
 	*relay.Association
 	users int    // connections that belong to it
-	turn  uint64 // of its last primary connection, among those of the session
+	turn  uint64 // of its last primary connection, within the session
 }
 
 // join adds c to its session and returns the connections that were there before.
@@ -82,7 +83,7 @@ func (r *registry) join(c *nodeConn, standby bool) (older []*nodeConn, err error
 	return older, nil
 }
 
-// joinLane adds a lane to the session of its process. All processes of a node together have no more than one may have.
+// joinLane adds a lane to the session of its process. All processes of a node share one limit of lanes.
 func (r *registry) joinLane(c *nodeConn, drop func(lane *nodeConn, why string)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -91,7 +92,7 @@ func (r *registry) joinLane(c *nodeConn, drop func(lane *nodeConn, why string)) 
 	case r.closed:
 		return &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
 	case session == nil || !slices.ContainsFunc(session.conns, func(other *nodeConn) bool { return other.instance == c.instance }):
-		return &quicproxy.FailureError{Code: framing.ErrorBusy, Text: "there is no connection of this process that a lane could belong to"}
+		return &quicproxy.FailureError{Code: framing.ErrorBusy, Text: "this process has no connection that a lane could belong to"}
 	case len(session.lanes) >= carrier.MaxLanes && !session.dropOrphanLocked(drop):
 		return &quicproxy.FailureError{Code: framing.ErrorBusy, Text: "this node has as many lanes as it may have"}
 	}
@@ -132,13 +133,13 @@ func (r *registry) remove(c *nodeConn) {
 	r.tidy(c.session, c.node)
 }
 
-// tidy forgets what is left of a session when nothing is, and ends the relays of processes that another one of the
-// node has followed.
+// tidy forgets a session with nothing left, and ends the relays of processes that another one of the node has
+// replaced.
 func (r *registry) tidy(session *session, node certs.NodeID) {
 	r.mu.Lock()
 	var over []*process
 	for instance, p := range session.processes {
-		// An older connection of another process that lives on has not followed anybody.
+		// An older connection of a process that still runs has replaced nobody.
 		followed := len(session.conns) > 0 && session.conns[len(session.conns)-1].turn > p.turn
 		switch relays, _ := p.Size(); {
 		case p.users > 0:
@@ -147,7 +148,7 @@ func (r *registry) tidy(session *session, node certs.NodeID) {
 			fallthrough
 		case relays == 0:
 			delete(session.processes, instance)
-			r.lastRelay = max(r.lastRelay, p.Last()) // whoever comes again knows the numbers before
+			r.lastRelay = max(r.lastRelay, p.Last()) // a process that comes back knows the earlier numbers
 		}
 	}
 	if len(session.conns)+len(session.lanes)+len(session.processes) == 0 && r.sessions[node] == session {
@@ -159,7 +160,7 @@ func (r *registry) tidy(session *session, node certs.NodeID) {
 	}
 }
 
-// close has nobody join any longer and returns the connections that there are.
+// close lets no more connections join and returns those that exist.
 func (r *registry) close() []*nodeConn {
 	r.mu.Lock()
 	r.closed = true
@@ -173,7 +174,7 @@ func (r *registry) isClosed() bool {
 	return r.closed
 }
 
-// conns are the connections of all sessions for which want is true; it is called with the lock.
+// conns returns the connections of all sessions for which want is true. want is called with mu held.
 func (r *registry) conns(want func(*session, *nodeConn) bool) (conns []*nodeConn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -189,7 +190,7 @@ func (r *registry) conns(want func(*session, *nodeConn) bool) (conns []*nodeConn
 	return conns
 }
 
-// primary is the connection of a node that takes its relays; nil: it has none.
+// primary returns the connection of a node that takes its relays; nil: it has none.
 func (r *registry) primary(node certs.NodeID) *nodeConn {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -200,14 +201,14 @@ func (r *registry) primary(node certs.NodeID) *nodeConn {
 	return session.conns[len(session.conns)-1]
 }
 
-// lanesOf are those of the process of c.
+// lanesOf returns the lanes of the process of c.
 func (r *registry) lanesOf(c *nodeConn) []*nodeConn {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(c.session.lanes), func(lane *nodeConn) bool { return lane.instance != c.instance })
 }
 
-// associations are those of all sessions.
+// associations returns those of all sessions.
 func (r *registry) associations() (all []*relay.Association) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

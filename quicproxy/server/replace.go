@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// farewell is how long a node has to read why before its connection is closed.
+	// farewell is how long a node has to read the reason before its connection is closed.
 	farewell = time.Second
-	// takeover is how long the successor of a connection has to ask for its services before they count as left: a lease
-	// that is detached and attached again is written twice.
+	// takeover is how long the successor of a connection has to ask for its services before they count as
+	// abandoned: a lease that is detached and attached again is written twice.
 	takeover = 30 * time.Second
 )
 
@@ -40,7 +40,8 @@ func (s *Server) enter(c *nodeConn, standby bool) error {
 	return nil
 }
 
-// replace lets the clients of older connections wait for c, and returns those that were not replaced before.
+// replace makes the clients of older connections wait for c, and returns the connections that were not
+// replaced before.
 func (c *nodeConn) replace(older []*nodeConn) (followed []*nodeConn) {
 	c.session.leases.Lock()
 	defer c.session.leases.Unlock()
@@ -58,7 +59,7 @@ func (c *nodeConn) replace(older []*nodeConn) (followed []*nodeConn) {
 	return followed
 }
 
-// retire tells c of its successor and closes it when its last relay has ended. The code says again whether
+// retire tells c about its successor, and closes c when its last relay has ended. The code repeats whether
 // the successor is another process, since a closing connection drops what it carries.
 func (c *nodeConn) retire(successor *nodeConn) {
 	other := c.instance != successor.instance
@@ -79,7 +80,7 @@ func (c *nodeConn) retire(successor *nodeConn) {
 	c.QUIC.CloseWithError(quic.ApplicationErrorCode(code), text)
 }
 
-// hasLeases reports whether there are leases that no newer connection has asked for.
+// hasLeases reports whether c has leases that no newer connection has requested.
 func (c *nodeConn) hasLeases() bool {
 	c.session.leases.Lock()
 	defer c.session.leases.Unlock()
@@ -91,7 +92,7 @@ func (c *nodeConn) hasLeases() bool {
 	return false
 }
 
-// isFollowedInLife logs what it means that another process took over, and reports whether the one of c is alive.
+// isFollowedInLife logs why another process took over, and reports whether that of c is alive.
 func (c *nodeConn) isFollowedInLife(successor *nodeConn) bool {
 	c.session.leases.Lock()
 	said := c.last() == retiring
@@ -110,7 +111,7 @@ func (c *nodeConn) isFollowedInLife(successor *nodeConn) bool {
 	return true
 }
 
-// closeProcess closes c and the lanes of its process, which is dead: nobody waits for it any more.
+// closeProcess closes c and the lanes of its process, which is dead.
 func (s *Server) closeProcess(c *nodeConn, code framing.ErrorCode, text string) {
 	for _, connection := range append(s.registry.lanesOf(c), c) {
 		connection.QUIC.CloseWithError(quic.ApplicationErrorCode(code), text)
@@ -131,8 +132,8 @@ func (s *Server) leave(c *nodeConn) {
 	s.registry.remove(c)
 }
 
-// detach starts the time for which the lease of p is held. A stopping server leaves that to its next start,
-// which finds the lease attached.
+// detach starts the hold time of the lease of p. A stopping server leaves that to its next start, which finds
+// the lease attached.
 func (s *Server) detach(c *nodeConn, p *public.Listener) {
 	if s.registry.isClosed() {
 		return

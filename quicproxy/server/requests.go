@@ -19,16 +19,16 @@ import (
 const (
 	// storeTimeout bounds one access to the lease store.
 	storeTimeout = 10 * time.Second
-	// maxRequests bounds the requests of a connection that wait for the lease store.
+	// maxRequests bounds how many requests of a connection wait for the lease store.
 	maxRequests = 64
 )
 
-// handle answers a message of the node. An error ends the connection. What needs the lease store is left to
-// a goroutine of its own: a Keepalive is answered at once.
+// handle answers a message of the node. An error ends the connection. What needs the lease store runs in
+// another goroutine, so that a Keepalive is answered at once.
 func (c *nodeConn) handle(envelope framing.Envelope) error {
 	if envelope.RequestNonce == 0 {
 		if envelope.Opcode != framing.OpProgress {
-			return nil // news of a feature that this version does not know
+			return nil // a message of a feature that this version does not know
 		}
 		return c.HandleProgress(c.association, envelope)
 	}
@@ -59,7 +59,7 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 	})
 }
 
-// keepalive answers one.
+// keepalive answers a Keepalive.
 func (c *nodeConn) keepalive(envelope framing.Envelope) error {
 	var request framing.Keepalive
 	if err := envelope.Decode(&request); err != nil {
@@ -72,7 +72,7 @@ func (c *nodeConn) keepalive(envelope framing.Envelope) error {
 	return c.Control.Reply(envelope, framing.OpKeepaliveResponse, response)
 }
 
-// fulfil does what a request asks for; a malformed one ends the connection.
+// fulfil does what a request asks for; a malformed request ends the connection.
 func (c *nodeConn) fulfil(envelope framing.Envelope) {
 	if err := c.tryFulfil(envelope); err != nil {
 		conn.Close(c.QUIC, err)
@@ -88,7 +88,7 @@ func (c *nodeConn) tryFulfil(envelope framing.Envelope) error {
 	return answer(c, envelope, request, framing.OpProxyResponse, func() (*framing.ProxyResponse, error) { return c.grant(request) })
 }
 
-// answer decodes a request, does what it asks for and sends the outcome.
+// answer decodes a request, does what it asks for, and sends the outcome.
 func answer[R proto.Message](c *nodeConn, envelope framing.Envelope, request proto.Message, op framing.Opcode, do func() (R, error)) error {
 	if err := envelope.Decode(request); err != nil {
 		return err
@@ -110,7 +110,7 @@ func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse,
 	if err := framing.CheckServiceName(request.Service); err != nil {
 		return nil, badRequest(err)
 	}
-	if request.OriginAddress != "" { // a program that accepts the connections itself has none
+	if request.OriginAddress != "" { // a program that accepts the connections itself sends none
 		if _, _, err := framing.ParseOrigin(request.OriginAddress); err != nil {
 			return nil, badRequest(err)
 		}
@@ -166,7 +166,7 @@ func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse,
 	return response, nil
 }
 
-// release gives a lease up, or ends only this connection's part in it.
+// release gives up a lease, or only ends this connection's part in it.
 func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) {
 	c.session.leases.Lock()
 	defer c.session.leases.Unlock()
@@ -201,7 +201,7 @@ func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) 
 	return &framing.Released{Service: request.Service}, nil
 }
 
-// drain is asked for, once, by a node that stops: new clients wait for its next process, running relays end.
+// drain is requested, once, by a stopping node: new clients wait for its next process, running relays end.
 func (c *nodeConn) drain(envelope framing.Envelope) error {
 	var message framing.Drain
 	if err := envelope.Decode(&message); err != nil {
@@ -230,14 +230,14 @@ func (c *nodeConn) drain(envelope framing.Envelope) error {
 	return nil
 }
 
-// sendProbe has a datagram go where the last one of this connection came from.
+// sendProbe sends a datagram to where the last one of this connection came from.
 func (c *nodeConn) sendProbe(envelope framing.Envelope) error {
 	var request framing.ProbeSend
 	if err := envelope.Decode(&request); err != nil {
 		return err
 	}
 	if !c.server.probes.Send(c.QUIC, request.Number) {
-		err := badRequest(errors.New("no probe datagram came from the address of this connection"))
+		err := badRequest(errors.New("no probe datagram has come from the address of this connection"))
 		return c.Control.Reply(envelope, framing.OpFailure, failureMessage(err))
 	}
 	return c.Control.Reply(envelope, framing.OpProbeSent, &framing.ProbeSent{})

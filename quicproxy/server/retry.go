@@ -4,9 +4,9 @@ import (
 	"time"
 )
 
-// How long the server has nodes wait before they ask again (Failure.retry_after_milliseconds).
+// How long nodes must wait before they ask again (Failure.retry_after_milliseconds).
 const (
-	joinRetry = time.Minute     // too many nodes joined just now
-	portRetry = 5 * time.Second // package lease tries a port that another program has so often
+	joinRetry = time.Minute     // too many nodes are joining
+	portRetry = 5 * time.Second // how often package lease retries a port that another program has
 	busyRetry = time.Second
 )

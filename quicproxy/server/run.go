@@ -16,8 +16,8 @@ import (
 	"apquic/quicproxy/internal/conn"
 )
 
-// Run serves until ctx ends, lets running relays finish, and returns nil; or it returns why it cannot go
-// on. Everything that it started has ended then. It may be called once.
+// Run serves until ctx ends, lets running relays finish, and returns nil; or it returns why it cannot go on.
+// Everything it started has ended by then. It may be called only once.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.config.PacketConn.Close()
 	tlsConfig, err := certs.ServerTLS(s.config.Key)
@@ -25,7 +25,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("server: %w", err)
 	}
 	socket := s.config.PacketConn
-	if runtime.GOOS == "linux" { // elsewhere QUIC needs the socket itself to answer from the address that was asked
+	if runtime.GOOS == "linux" { // elsewhere QUIC answers from the right address only with the socket itself
 		conn, err := udp.Open(func() (net.PacketConn, error) { return s.config.PacketConn, nil })
 		if err != nil {
 			return fmt.Errorf("server: %w", err)
@@ -36,7 +36,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer transport.Close()
 	config := conn.ServerQUICConfig(s.config.IdleTimeout)
 	config.GetConfigForClient = s.strange.Config(config.Clone())
-	listener, err := transport.ListenEarly(tlsConfig, config) // so that a handshake can make room for others
+	listener, err := transport.ListenEarly(tlsConfig, config) // early, so that a handshake can make room for others
 	if err != nil {
 		return fmt.Errorf("server: listening for nodes: %w", err)
 	}
@@ -67,14 +67,14 @@ func (s *Server) Run(ctx context.Context) error {
 	services.Go(func() { s.probes.Answer(background, transport) })
 	services.Go(func() {
 		if err := s.lessor.Run(background); err != nil {
-			s.log.Error("the leases are not watched any more", "err", err)
+			s.log.Error("lease expiry stopped", "err", err)
 		}
 	})
 	s.config.Ready()
 	err = s.accept(ctx, listener)
 	listener.Close()
 	s.drain()
-	transport.Close() // ends what has not even said Hello
+	transport.Close() // ends connections that have not said Hello
 	s.public.Wait()
 	s.work.Wait()
 	stop()
@@ -83,6 +83,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
+// transport returns the QUIC transport on a socket.
 func (s *Server) transport(socket net.PacketConn) *quic.Transport {
 	t := &quic.Transport{
 		Conn:                             socket,
@@ -100,7 +101,7 @@ func (s *Server) transport(socket net.PacketConn) *quic.Transport {
 	return t
 }
 
-// accept hands each connection over at once: quic-go refuses those that find its queue of 32 full.
+// accept hands over each connection at once: quic-go refuses connections while its queue of 32 is full.
 func (s *Server) accept(ctx context.Context, listener *quic.EarlyListener) error {
 	for {
 		conn, err := listener.Accept(ctx)
@@ -115,8 +116,8 @@ func (s *Server) accept(ctx context.Context, listener *quic.EarlyListener) error
 	}
 }
 
-// drain ends the sessions: no new client, running relays up to the limit, then codes. Who comes meanwhile waits in the
-// queues of the public listeners.
+// drain ends the sessions: no new clients, running relays up to the limit, then codes. Clients that come
+// meanwhile wait in the queues of the public listeners.
 func (s *Server) drain() {
 	conns := s.registry.close()
 	s.public.Stop()

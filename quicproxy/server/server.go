@@ -25,21 +25,21 @@ import (
 	"apquic/quicproxy/server/internal/strangers"
 )
 
-// maxAddresses is how many addresses the limit of writes remembers.
+// maxAddresses is how many addresses the write limit remembers.
 const maxAddresses = 1 << 14
 
-// DefaultPark is that of Config.
+// DefaultPark is the default of Config.Park.
 const DefaultPark = 10 * time.Second
 
-// Config says what a Server is made of. The zero value of a field is its default unless noted.
+// Config says what a Server consists of. The zero value of a field is its default unless noted.
 type Config struct {
 	// Key is the server's identity; required.
 	Key certs.PrivateKey
-	// Next is the identity that the server will have later. It is announced to nodes, which then accept both; nobody:
-	// none.
+	// Next is the identity that the server will have later. It is announced to nodes, which then accept both;
+	// zero: none.
 	Next certs.NodeID
-	// Former is the identity that the server had before: who knows only that one is still answered, and so learns that
-	// the server has another; nobody: none.
+	// Former is the identity that the server had before: nodes that know only that one are still answered,
+	// and so learn that the server has another; zero: none.
 	Former certs.NodeID
 	// PacketConn is the UDP socket that nodes connect to; required. Run closes it.
 	PacketConn net.PacketConn
@@ -48,22 +48,22 @@ type Config struct {
 	Ports lease.PortRange
 	// Store keeps the leases; in memory by default. The caller closes it after Run.
 	Store lease.Store
-	// LeaseTime is how long a port stays its node's after the node went away, 180 minutes by default. With Admit it
-	// stays the node's after that, too, as long as the node may use the server and others find free ports.
+	// LeaseTime is how long a port stays reserved for a node that is away, 180 minutes by default. With Admit
+	// it stays longer, as long as the node may use the server and others find free ports.
 	LeaseTime time.Duration
 	// MaxServices is the number of services per node, 16 by default.
 	MaxServices int
-	// MaxLeasesPerAddress is how many leases the nodes of one address, or one /48, may have together that the Admitter
-	// does not know; no limit by default.
+	// MaxLeasesPerAddress is how many leases all nodes of one address, or one /48, that the Admitter does not
+	// know may have together; no limit by default.
 	MaxLeasesPerAddress int
-	// PublicHost is the host in the public addresses that nodes are told; empty: FindPublicHost is asked for each, since a
-	// machine may get its address after its programs were started.
+	// PublicHost is the host in the public addresses that nodes are told. Empty: FindPublicHost is called for
+	// each address, since a machine may get its address after its programs start.
 	PublicHost     string
 	FindPublicHost func() string
 	// ListenPublic opens the public listener of a port; all addresses of the machine by default.
 	ListenPublic func(port uint16) (net.Listener, error)
-	// LeaseEnded is told of a port whose public listener was closed since nobody leases it any more; nil: nobody is. It must
-	// return soon.
+	// LeaseEnded is called with a port whose public listener was closed because its lease ended; nil: not
+	// called. It must return soon.
 	LeaseEnded func(port uint16)
 
 	// Admit decides who may have a lease; nil admits every node.
@@ -71,17 +71,17 @@ type Config struct {
 	// ResetKey and TokenKey must survive a restart for nodes to notice it at once (RFC 9000 section
 	// 10.3); random by default.
 	ResetKey, TokenKey [32]byte
-	// Peers has nodes notice a restart at once that have nothing to say; nil: with their next keepalive.
+	// Peers lets even idle nodes notice a restart at once; nil: with their next keepalive.
 	Peers Peers
 	// NetID separates networks; both sides must have the same.
 	NetID uint32
-	// AnswerStrangers has the server answer also who does not know its id.
+	// AnswerStrangers makes the server answer clients that do not know its id, too.
 	AnswerStrangers bool
 
-	// IdleTimeout ends a connection on which nothing arrived for so long.
+	// IdleTimeout ends a connection on which nothing arrived for that long.
 	IdleTimeout time.Duration
-	// ResumeTime is how long relays outlive the last connection of their node's process, for the next one to carry
-	// them on; negative: not at all.
+	// ResumeTime is how long relays outlive the last connection of their node's process, to resume over its
+	// next one; negative: not at all.
 	ResumeTime time.Duration
 	// Drain is how long running relays may go on after Run's context was cancelled; negative: not at all.
 	Drain time.Duration
@@ -90,24 +90,24 @@ type Config struct {
 	// Park is how long a public connection waits for a node that is away; negative: not at all.
 	Park time.Duration
 
-	// Memory is how many bytes may be held for nodes and clients that do not receive or read, an eighth of the machine's
-	// by default.
+	// Memory is the memory budget, in bytes, for nodes and clients that stop reading, an eighth of the
+	// machine's memory by default.
 	Memory int64
-	// MemoryWeight is how large the share of a node is, beside others, while memory is short; 1 for each by default.
+	// MemoryWeight is the share of a node, relative to others, while memory is short; 1 for each by default.
 	MemoryWeight func(node certs.NodeID) int
-	// MaxClients bounds the public connections to a service at once, 4096 by default, of which a node may have twice
-	// as many; and MaxClientsPerAddress those of one client address, 1024 by default; its networks
-	// have up to four times as many.
+	// MaxClients bounds the simultaneous public connections of a service, 4096 by default; a node may have twice
+	// as many. MaxClientsPerAddress bounds those of one client address, 1024 by default; its networks may have up
+	// to four times as many.
 	MaxClients, MaxClientsPerAddress int
 
 	// Ready is called once nodes can connect and the ports of stored leases are open.
 	Ready func()
-	// Restarting is asked once Run's context has ended: whether another process takes over at once, so that nodes
-	// connect anew without a pause. No process does by default.
+	// Restarting is called after Run's context has ended, and reports whether another process takes over at
+	// once, so that nodes reconnect without a pause. Nil: none does.
 	Restarting func() bool
 	// Version is told to nodes.
 	Version string
-	// Log gets the log; nothing is logged by default.
+	// Log receives the log; nothing is logged by default.
 	Log *slog.Logger
 }
 
@@ -116,7 +116,7 @@ type Server struct {
 	config    Config
 	log       *slog.Logger
 	since     time.Time
-	successor *framing.Successor // that is announced to nodes; nil: none
+	successor *framing.Successor // announced to nodes; nil: none
 	instance  uint64             // tells this process from the one before it
 	lessor    *lease.Lessor
 	strange   *strangers.Strangers
@@ -124,13 +124,13 @@ type Server struct {
 	probes    *probes.Probes
 	clients   *limit.Clients
 	accounts  *account.Accounts
-	limited   *limit.Log                           // what log writes to
-	guests    *limit.Shares[netip.Addr, lease.Key] // leases of nodes that nobody knows
-	writes    *limit.NetworkRates                  // to the store, caused by nodes that nobody knows
+	limited   *limit.Log                           // the handler of log
+	guests    *limit.Shares[netip.Addr, lease.Key] // leases of unknown nodes
+	writes    *limit.NetworkRates                  // to the store, caused by unknown nodes
 
 	public *public.Listeners
 
-	work sync.WaitGroup // of everything that outlives the accept loop, but public clients
+	work sync.WaitGroup // everything that outlives the accept loop, except public clients
 
 	registry registry
 
@@ -138,7 +138,7 @@ type Server struct {
 	counters Counters
 }
 
-// New validates config and makes a server of it.
+// New validates config and makes a server from it.
 func New(config Config) (*Server, error) {
 	if config.Key.IsZero() {
 		return nil, errors.New("server: a key is required")
@@ -147,7 +147,7 @@ func New(config Config) (*Server, error) {
 		return nil, errors.New("server: a packet connection is required")
 	}
 	config.setDefaults()
-	limited := limit.NewLog(config.Log.Handler()) // most of what is logged can be caused by somebody else
+	limited := limit.NewLog(config.Log.Handler()) // others can cause most log lines
 	config.Log = slog.New(limited)
 	s := &Server{
 		config:   config,
@@ -219,10 +219,11 @@ func listenEverywhere(port uint16) (net.Listener, error) {
 	return net.ListenTCP("tcp", &net.TCPAddr{Port: int(port)})
 }
 
-// MemoryPeak is how many bytes the server held at most, since the last call, for nodes and clients; Config.Memory is the limit.
+// MemoryPeak returns the most bytes that the server held for nodes and clients since the last call;
+// Config.Memory is the limit.
 func (s *Server) MemoryPeak() int64 { return s.memory.Peak() }
 
-// knownBy are the ids that a node has to know to be answered; none: it has to know nothing.
+// knownBy returns the ids of which a client must know one to be answered; none: anybody is answered.
 func (c *Config) knownBy() []certs.NodeID {
 	if c.AnswerStrangers {
 		return nil
@@ -230,5 +231,5 @@ func (c *Config) knownBy() []certs.NodeID {
 	if c.Former.IsZero() {
 		return []certs.NodeID{c.Key.ID()}
 	}
-	return []certs.NodeID{c.Key.ID(), c.Former} // who missed a change of the key is told of it by the handshake
+	return []certs.NodeID{c.Key.ID(), c.Former} // the handshake tells clients that missed a change of the key
 }

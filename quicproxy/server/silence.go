@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	// silentAfter is how long a node may leave unacknowledged what was sent to it. After that it counts as away: new
-	// clients wait for it. What runs goes on, since the node may only be cut off for a moment.
+	// silentAfter is how long a node may leave what it was sent unacknowledged. After that it counts as away,
+	// and new clients wait for it. Running relays go on, since the node may be cut off only for a moment.
 	silentAfter = 3 * time.Second
 )
 
-// watchSilence finds the connections whose nodes do not answer, until ctx ends.
+// watchSilence detects connections whose nodes do not answer, until ctx ends.
 func (s *Server) watchSilence(ctx context.Context, transport *quic.Transport) {
 	for wait.Sleep(ctx, path.SilenceLook); ctx.Err() == nil; wait.Sleep(ctx, path.SilenceLook) {
 		for _, c := range s.registry.conns(isExpectant) {
@@ -47,7 +47,8 @@ func (s *Server) watchSilence(ctx context.Context, transport *quic.Transport) {
 	}
 }
 
-// isExpectant: it has relays, does not answer, or relays may move to it, for which it matters when it was heard last.
+// isExpectant reports that c has relays or does not answer, or that relays may move to it, so that it matters
+// when it was last seen.
 func isExpectant(session *session, c *nodeConn) bool {
 	if c.Relays.Len() > 0 || len(session.lanes) > 0 || c.suspect.Load() || c.silent.Load() {
 		return true
@@ -56,7 +57,7 @@ func isExpectant(session *session, c *nodeConn) bool {
 	return false
 }
 
-// tellSilence has the clients of c wait, or wait no longer.
+// tellSilence makes the clients of c wait, or stop waiting.
 func (s *Server) tellSilence(c *nodeConn, silent bool) {
 	if silent {
 		c.log.Warn("the node does not answer; new connections wait for it", "park", s.config.Park)
@@ -64,7 +65,7 @@ func (s *Server) tellSilence(c *nodeConn, silent bool) {
 	s.public.OwnerChanged(c.node, c)
 }
 
-// begunRelays are the relays that have begun on a connection and run.
+// begunRelays are the running relays that began on a connection.
 type begunRelays struct {
 	mu     sync.Mutex
 	relays map[*publicRelay]struct{}
@@ -94,8 +95,8 @@ func (b *begunRelays) len() int {
 // Silent implements public.Target.
 func (c *nodeConn) Silent() bool { return c.silent.Load() }
 
-// giveUpUnheard refuses the clients whose relay began when c was dead already, and who have waited as long as those may
-// that came later.
+// giveUpUnheard refuses the clients whose relay began when c was already dead, once they have waited as long
+// as later clients may.
 func (c *nodeConn) giveUpUnheard() {
 	c.begun.mu.Lock()
 	defer c.begun.mu.Unlock()
@@ -107,8 +108,8 @@ func (c *nodeConn) giveUpUnheard() {
 	}
 }
 
-// wake has a silent node say something as soon as it can be reached again. QUIC's own retransmissions come ever more
-// rarely: after an outage of nine seconds the next one may take seven more.
+// wake makes a silent node send something as soon as it can be reached again. QUIC's own retransmissions
+// become ever rarer: after an outage of nine seconds the next one may take seven more.
 func (c *nodeConn) wake(transport *quic.Transport) {
 	if now := time.Now(); now.Sub(c.woken) >= path.WakePause {
 		c.woken = now
@@ -116,7 +117,8 @@ func (c *nodeConn) wake(transport *quic.Transport) {
 	}
 }
 
-// answers waits until something comes from the node; false: nothing came for silentAfter, or the connection ended.
+// answers waits until something arrives from the node; false: nothing came for silentAfter, or the connection
+// ended.
 func (c *nodeConn) answers() bool {
 	before := c.QUIC.ConnectionStats().PacketsReceived
 	for begin := time.Now(); time.Since(begin) < silentAfter; wait.Sleep(c.QUIC.Context(), path.SilenceLook) {

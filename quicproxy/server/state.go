@@ -9,23 +9,24 @@ package server
 //	                                                                       v
 //	   ... each of them --(QUIC's end)--> closed                       retiring
 //
-// A lane, which carries relays beside the primary connection, is primary in this sense until it retires.
+// A lane, which carries relays in addition to the primary connection, is primary in this sense until it
+// retires.
 type connState int32
 
 const (
-	joining  connState = iota // it is not admitted yet
-	primary                   // it takes new relays, and asks for leases
-	replaced                  // running relays end or go on elsewhere; leases stay until its successor asks for them
+	joining  connState = iota // not admitted yet
+	primary                   // takes new relays, and may request leases
+	replaced                  // running relays end or move; leases stay until the successor requests them
 	retiring                  // no new relays, and no leases
-	closed                    // it has ended
+	closed                    // has ended
 )
 
 func (s connState) String() string {
 	return [...]string{"joining", "primary", "replaced", "retiring", "closed"}[s]
 }
 
-// become moves c on; it never goes back. To be replaced or to retire needs session.leases, or leases are given to a
-// connection that has none.
+// become moves c on to the next state; it never goes back. The caller that replaces or retires c must hold
+// session.leases, or a connection that may have none could get a lease.
 func (c *nodeConn) become(next connState) {
 	for {
 		now := c.reached.Load()
@@ -35,7 +36,7 @@ func (c *nodeConn) become(next connState) {
 	}
 }
 
-// state is where c is now.
+// state returns the state of c.
 func (c *nodeConn) state() connState {
 	if c.QUIC.Context().Err() != nil {
 		return closed
@@ -43,5 +44,5 @@ func (c *nodeConn) state() connState {
 	return c.last()
 }
 
-// last is where c is, or was when it ended.
+// last returns the state of c, or the one it had when it ended.
 func (c *nodeConn) last() connState { return connState(c.reached.Load()) }

@@ -12,25 +12,25 @@ import (
 	"apquic/quicproxy/server/internal/public"
 )
 
-// Counters only grow.
+// Counters never decrease.
 type Counters struct {
 	Relays   uint64 // relays begun
-	Refused  uint64 // public connections that were reset without a relay
-	Stalled  uint64 // relays that were reset for want of memory
+	Refused  uint64 // public connections reset without a relay
+	Stalled  uint64 // relays reset for lack of memory
 	ToNode   uint64 // bytes of ended relays
 	FromNode uint64
 }
 
 // Status is a copied snapshot of a server.
 type Status struct {
-	Since    time.Time          // when the server was made
+	Since    time.Time          // when the server was created
 	Sessions []SessionStatus    // by node id
 	Leases   []lease.Lease      // by port
 	Traffic  map[uint16]Traffic // of the open ports
 	Counters Counters
 }
 
-// Traffic is what went through a public port since it was opened.
+// Traffic is what has passed through a public port since it was opened.
 type Traffic = public.Traffic
 
 // SessionStatus is one live connection of a node.
@@ -43,7 +43,7 @@ type SessionStatus struct {
 	Since    time.Time
 	Relays   int  // running now
 	Primary  bool // takes new relays
-	Lane     bool // shares the relays of the primary one
+	Lane     bool // carries relays beside the primary one
 }
 
 // Status returns a snapshot.
@@ -76,6 +76,8 @@ func (s *Server) count(change func(*Counters)) {
 	defer s.mu.Unlock()
 	change(&s.counters)
 }
+
+// relayEnded adds the bytes of a relay to the counters.
 
 func (s *Server) relayEnded(r *relay.Relay) {
 	s.count(func(n *Counters) {

@@ -8,7 +8,7 @@ import (
 	"apquic/quicproxy/internal/path"
 )
 
-// mayWrite is asked for each request that writes to the store, before it does.
+// mayWrite is called before each request that writes to the store.
 func (c *nodeConn) mayWrite() error {
 	var wait time.Duration
 	if c.countsAsGuest() {
@@ -21,16 +21,17 @@ func (c *nodeConn) mayWrite() error {
 		return nil
 	}
 	return &quicproxy.FailureError{
-		Code: framing.ErrorBusy, Text: "this node asks too often", RetryAfter: wait,
-		Advice: "nothing needs to be done, the node asks again; if it goes on, look whether something restarts it again and again",
+		Code: framing.ErrorBusy, Text: "this node sends requests too often", RetryAfter: wait,
+		Advice: "nothing needs to be done, the node tries again; if this continues, check whether something keeps restarting it",
 	}
 }
 
-// slowDown says how long the connection is not read after a message: whoever sends too many is slowed down.
+// slowDown returns how long the connection is not read after a message, which limits how fast a node can send
+// them.
 func (c *nodeConn) slowDown(envelope framing.Envelope) time.Duration {
 	wait := c.account.Messages.Came(time.Now(), len(envelope.Payload), envelope.Opcode == framing.OpProgress)
 	if wait > 0 {
-		c.log.Warn("the node sends more messages than it may, and is read more slowly")
+		c.log.Warn("the node sends too many messages and is read more slowly")
 	}
 	return wait
 }

@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	// wakeEvery spreads the nodes that come back over the time that their handshakes take a server.
+	// wakeEvery spreads returning nodes over the time that the server needs for their handshakes.
 	wakeEvery = time.Millisecond
 	// wakeRounds are sent wakeRoundPause apart, since a datagram may be lost.
 	wakeRounds     = 3
 	wakeRoundPause = 500 * time.Millisecond
 )
 
-// wakeNodes tells the nodes that were here before the server was restarted.
+// wakeNodes wakes the nodes that were here before the server was restarted.
 func (s *Server) wakeNodes(ctx context.Context, transport *quic.Transport, peers []Peer) {
 	for _, peer := range peers {
 		s.strange.Know(peer.Address.Addr())
