@@ -1,5 +1,5 @@
-// Package account keeps what each node costs a server: one account for each node, over all its connections and processes,
-// and for a while after the last one.
+// Package account keeps what each node costs a server: one account per node, over all its connections and
+// processes, and for a while after the last one.
 //
 // It must not know connections or sessions.
 package account
@@ -14,11 +14,11 @@ import (
 )
 
 const (
-	// kept is how long an account outlives the last connection of its node: connecting anew does not give a node its rates
-	// back.
+	// kept is how long an account outlives the last connection of its node, so that reconnecting does not
+	// give a node its rates back.
 	kept = 10 * time.Minute
-	// maxAway bounds the accounts of nodes that are away. Whoever has so many keys under --open is held by what their
-	// network may do.
+	// maxAway bounds the accounts of nodes that are away. The limits of its network bound an attacker with
+	// that many keys under --open.
 	maxAway = 4096
 )
 
@@ -27,7 +27,7 @@ type Account struct {
 	Memory   *limit.Account
 	Requests *limit.Requests
 	Messages *limit.Messages
-	Relays   limit.Count // running, and those that wait for an ack after their client left
+	Relays   limit.Count // running, or waiting for an ack after their client left
 
 	node certs.NodeID
 
@@ -37,22 +37,22 @@ type Account struct {
 	away  *list.Element // its place among those without connections; nil: it has some
 }
 
-// Accounts are those of all nodes that are here, or were lately.
+// Accounts are those of all nodes that are here, or were recently.
 type Accounts struct {
 	memory      func(certs.NodeID) *limit.Account
 	maxServices int
 
 	mu   sync.Mutex
 	of   map[certs.NodeID]*Account
-	away list.List // of *Account; who left first comes first
+	away list.List // of *Account; the first to leave comes first
 }
 
-// New makes accounts for nodes that may have so many services; memory opens the account of the memory of one.
+// New makes accounts for nodes that may have maxServices each; memory opens the memory account of a node.
 func New(maxServices int, memory func(certs.NodeID) *limit.Account) *Accounts {
 	return &Accounts{memory: memory, maxServices: maxServices, of: make(map[certs.NodeID]*Account)}
 }
 
-// Open returns the account of a node for one more connection, which gives it back with Close.
+// Open returns the account of a node for one more connection, which must return it with Close.
 func (all *Accounts) Open(node certs.NodeID) *Account {
 	all.mu.Lock()
 	defer all.mu.Unlock()
@@ -70,7 +70,7 @@ func (all *Accounts) Open(node certs.NodeID) *Account {
 	return a
 }
 
-// Close gives an account back.
+// Close returns an account.
 func (all *Accounts) Close(a *Account) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
@@ -82,7 +82,8 @@ func (all *Accounts) Close(a *Account) {
 	all.forgetLocked()
 }
 
-// forgetLocked drops the accounts that nobody needs, and of too many those of the nodes that have been away for longest.
+// forgetLocked drops accounts that are no longer needed, and those of the nodes that have been away longest
+// if there are too many.
 func (all *Accounts) forgetLocked() {
 	for first := all.away.Front(); first != nil; first = all.away.Front() {
 		a := first.Value.(*Account)

@@ -1,4 +1,4 @@
-// Package peers remembers across restarts of a server where its nodes were.
+// Package peers remembers where the nodes of a server were, across its restarts.
 //
 // It must not know connections: it is told where the nodes are.
 package peers
@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// saveWithin is how old the addresses are at most that a crash leaves.
+	// saveWithin is the largest age of the addresses that a crash leaves.
 	saveWithin = 250 * time.Millisecond
-	// Nodes whose addresses change without end get one write in saveEvery, after a burst: a node behind a
+	// A node whose address keeps changing causes one write per saveEvery, after a burst: a node behind a
 	// broken NAT must not wear out a memory card.
 	saveEvery = 5 * time.Second
 	saveBurst = 20
@@ -30,14 +30,14 @@ type Peer struct {
 	Address netip.AddrPort
 }
 
-// Store keeps peers. Losing them costs time only: nodes then notice a restart with their next keepalive.
+// Store keeps peers. Losing them only costs time: nodes then notice a restart with their next keepalive.
 type Store interface {
 	Load() ([]Peer, error)
 	Save([]Peer) error
 }
 
-// Log is where the nodes are that are here, and where those were that were here before a restart and have not
-// come yet: a server that crashes once more wakes them again.
+// Log is where the present nodes are, and where those were that have not come back since a restart: a server
+// that crashes again wakes them once more.
 type Log struct {
 	store     Store
 	log       *slog.Logger
@@ -50,7 +50,7 @@ type Log struct {
 func Load(store Store, log *slog.Logger) (*Log, []Peer) {
 	before, err := store.Load()
 	if err != nil {
-		log.Warn("where the nodes were is not known; they come back with their next keepalive", "err", err)
+		log.Warn("the nodes' addresses could not be loaded; they come back with their next keepalive", "err", err)
 	}
 	l := &Log{store: store, log: log, addresses: make(map[certs.NodeID]netip.AddrPort), expected: make(map[certs.NodeID]bool)}
 	for _, peer := range before {
@@ -59,10 +59,10 @@ func Load(store Store, log *slog.Logger) (*Log, []Peer) {
 	return l, before
 }
 
-// Run saves the addresses within saveWithin of a change, until ctx ends; here says where the nodes are, which it is asked
-// for, since QUIC tells nobody of a NAT that gave a node another address. Nodes that do not come within patience have
-// noticed the restart long ago.
-func (l *Log) Run(ctx context.Context, patience time.Duration, here func() map[certs.NodeID]netip.AddrPort) {
+// Run saves the addresses within saveWithin of a change, until ctx ends. It polls here for where the nodes
+// are, since QUIC does not report that a NAT gave a node another address. Nodes that do not come within
+// timeout have noticed the restart long before.
+func (l *Log) Run(ctx context.Context, timeout time.Duration, here func() map[certs.NodeID]netip.AddrPort) {
 	start := time.Now()
 	writes := rate.NewLimiter(rate.Every(saveEvery), saveBurst)
 	failing := false
@@ -70,7 +70,7 @@ func (l *Log) Run(ctx context.Context, patience time.Duration, here func() map[c
 		if wait.Sleep(ctx, saveWithin); ctx.Err() != nil {
 			return
 		}
-		if time.Since(start) > patience {
+		if time.Since(start) > timeout {
 			l.expected = nil
 		}
 		l.look(here())
@@ -79,14 +79,14 @@ func (l *Log) Run(ctx context.Context, patience time.Duration, here func() map[c
 		}
 		err := l.store.Save(l.peers())
 		if err != nil && !failing {
-			l.log.Warn("where the nodes are cannot be saved; after a crash they come back later than they could", "err", err)
+			l.log.Warn("the nodes' addresses cannot be saved; after a crash they come back with their next keepalive", "err", err)
 		}
 		failing = err != nil
 		l.changed = failing
 	}
 }
 
-// look takes note of where the nodes are.
+// look notes where the nodes are.
 func (l *Log) look(here map[certs.NodeID]netip.AddrPort) {
 	for node, address := range here {
 		if l.addresses[node] != address {
@@ -102,6 +102,7 @@ func (l *Log) look(here map[certs.NodeID]netip.AddrPort) {
 	}
 }
 
+// peers returns all addresses.
 func (l *Log) peers() []Peer {
 	peers := make([]Peer, 0, len(l.addresses))
 	for node, address := range l.addresses {

@@ -1,5 +1,5 @@
-// Package probes is the part that a server takes in what nodes find out about their NATs (docs/protocol.md section 5.9). It
-// sends nothing but to the IP address that a node's connection comes from, and no more than it receives.
+// Package probes is the server's part in what nodes learn about their NATs (docs/protocol.md section 5.9). It
+// must send only to the IP address that a node's connection comes from, and no more than it receives.
 package probes
 
 import (
@@ -17,9 +17,9 @@ import (
 // Probes are those of all connections of a server.
 type Probes struct {
 	mu        sync.Mutex
-	transport *quic.Transport                // nil: the server does not run
-	open      map[path.ProbeToken]*probe     // of each connection one at most
-	tokens    map[*quic.Conn]path.ProbeToken // the same
+	transport *quic.Transport                // nil: the server is not running
+	open      map[path.ProbeToken]*probe     // at most one of each connection
+	tokens    map[*quic.Conn]path.ProbeToken // the same, by connection
 }
 
 type probe struct {
@@ -32,7 +32,7 @@ func New() *Probes {
 	return &Probes{open: make(map[path.ProbeToken]*probe), tokens: make(map[*quic.Conn]path.ProbeToken)}
 }
 
-// Begin gives a connection a token in the place of the one that it has.
+// Begin gives a connection a new token in place of its old one.
 func (p *Probes) Begin(conn *quic.Conn) (token path.ProbeToken) {
 	p.End(conn)
 	rand.Read(token[:])
@@ -50,8 +50,8 @@ func (p *Probes) End(conn *quic.Conn) {
 	delete(p.tokens, conn)
 }
 
-// Send sends a datagram to where the last one of a connection came from. It reports false if none came from the address of
-// the connection.
+// Send sends a datagram to where the last one of a connection came from. It reports false if none came from
+// the address of the connection.
 func (p *Probes) Send(conn *quic.Conn, number uint32) bool {
 	p.mu.Lock()
 	token := p.tokens[conn]
@@ -69,7 +69,7 @@ func (p *Probes) Send(conn *quic.Conn, number uint32) bool {
 	return true
 }
 
-// Answer returns probe datagrams as they came, until ctx ends or the transport is closed.
+// Answer returns probe datagrams to where they came from, until ctx ends or the transport is closed.
 func (p *Probes) Answer(ctx context.Context, transport *quic.Transport) {
 	p.mu.Lock()
 	p.transport = transport
@@ -86,7 +86,7 @@ func (p *Probes) Answer(ctx context.Context, transport *quic.Transport) {
 	}
 }
 
-// came notes where a datagram came from and reports whether it is to be answered.
+// came notes where a datagram came from, and reports whether to answer it.
 func (p *Probes) came(token path.ProbeToken, from netip.AddrPort) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -98,10 +98,10 @@ func (p *Probes) came(token path.ProbeToken, from netip.AddrPort) bool {
 	return true
 }
 
-// siteOf is what the sockets of one machine share, seen from outside.
+// siteOf returns what the sockets of one machine have in common, seen from outside.
 func siteOf(address netip.AddrPort) netip.Addr { return path.Network(address.Addr().Unmap()) }
 
-// Len is how many connections have a token.
+// Len returns how many connections have a token.
 func (p *Probes) Len() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

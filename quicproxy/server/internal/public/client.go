@@ -9,15 +9,15 @@ import (
 	"apquic/quicproxy/internal/relay"
 )
 
-// Client is a public connection that is to be relayed.
+// Client is a public connection to be relayed.
 type Client struct {
 	net.Conn
 	Place *limit.Client // given back when the connection is closed
-	Read  []byte        // what it sent to a relay of which the node never heard
+	Read  []byte        // what it sent to a relay that the node never saw
 
-	evicted atomic.Bool                 // its place was taken away
-	relay   atomic.Pointer[relay.Relay] // the last that it has had
-	wait    atomic.Pointer[parked]      // while it waits for its node
+	evicted atomic.Bool                 // it had to make room
+	relay   atomic.Pointer[relay.Relay] // its last one
+	wait    atomic.Pointer[parked]      // set while it waits for its node
 }
 
 // evict ends the connection.
@@ -32,7 +32,7 @@ func (c *Client) evict() {
 	}
 }
 
-// CarriedBy notes which relay ends with the connection.
+// CarriedBy notes which relay to abort when the client is evicted.
 func (c *Client) CarriedBy(r *relay.Relay) {
 	c.relay.Store(r)
 	if c.evicted.Load() {

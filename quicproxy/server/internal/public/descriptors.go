@@ -10,7 +10,7 @@ import (
 	"apquic/lease"
 )
 
-// descriptorError says that something needs an open file that cannot be had. It is lease.ErrExhausted.
+// descriptorError says that something needs an open file, but none is available. It is lease.ErrExhausted.
 type descriptorError struct {
 	what  string
 	limit int
@@ -24,22 +24,22 @@ func (e *descriptorError) Hint() string { return DescriptorHint }
 
 func (e *descriptorError) Is(target error) bool { return target == lease.ErrExhausted }
 
-// DescriptorHint is what an operator can do about a server that has no descriptors left.
-const DescriptorHint = "allow the server more files: LimitNOFILE=65536 in its unit file, or ulimit -n 65536 before its start"
+// DescriptorHint is what an operator can do about a server that has run out of descriptors.
+const DescriptorHint = "allow the server more files: LimitNOFILE=65536 in its unit file, or ulimit -n 65536 before it starts"
 
 // isShortage reports whether the system has no descriptor for the process.
 func isShortage(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
-// noDescriptor is the error of a lease for which there is none.
+// noDescriptor returns, and logs, the error of a lease that would need a descriptor.
 func (s *Listeners) noDescriptor() error {
 	err := &descriptorError{"no further public port can be opened", machine.Descriptors()}
 	s.log.Error(err.Error(), "hint", err.Hint())
 	return err
 }
 
-// acceptFailed logs why no public connection can be accepted. For want of descriptors all ports fail again and again.
+// acceptFailed logs why no public connection can be accepted. Without descriptors all ports keep failing.
 func (p *Listener) acceptFailed(err error, pause time.Duration) {
 	if isShortage(err) {
 		err := &descriptorError{"a public connection cannot be accepted", machine.Descriptors()}
@@ -49,10 +49,10 @@ func (p *Listener) acceptFailed(err error, pause time.Duration) {
 	p.all.log.Warn("accepting a public connection failed", "port", p.Port, "err", err, "again_in", pause)
 }
 
-// CheckDescriptors tells the operator at the start what will be missed later, of so many ports.
+// CheckDescriptors tells the operator at the start that descriptors will not suffice for that many ports.
 func (s *Listeners) CheckDescriptors(ports int) {
-	if lent := s.config.Clients.MayReserve(); ports > lent {
-		s.log.Warn(fmt.Sprintf("only %d of the %d public ports can be lent: the server may have %d files open (ulimit -n)",
-			lent, ports, machine.Descriptors()), "hint", DescriptorHint)
+	if leasable := s.config.Clients.MayReserve(); ports > leasable {
+		s.log.Warn(fmt.Sprintf("only %d of the %d public ports can be leased: the server may have %d files open (ulimit -n)",
+			leasable, ports, machine.Descriptors()), "hint", DescriptorHint)
 	}
 }

@@ -1,6 +1,6 @@
 package public
 
-// Leftovers counts the clients that there still are, for tests.
+// Leftovers counts the clients that are left, for tests.
 func (s *Listeners) Leftovers(count func(what string, n int)) {
 	for _, p := range s.all() {
 		p.mu.Lock()

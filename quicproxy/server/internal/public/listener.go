@@ -17,13 +17,13 @@ import (
 )
 
 const (
-	// A failing accept, mostly for want of descriptors, is tried again after pauses that double.
+	// A failing accept, usually for lack of descriptors, is retried after pauses that double.
 	minAcceptPause, maxAcceptPause = 5 * time.Millisecond, time.Second
 )
 
 var (
-	// ErrConnectionEnded, ErrNodeAway and ErrTooManyRelays are errors of Target.Relay: another connection of the node may take
-	// the client, none came in time, and none may take it.
+	// ErrConnectionEnded, ErrNodeAway and ErrTooManyRelays are errors of Target.Relay: another connection of
+	// the node may take the client, none came in time, or none may take it.
 	ErrConnectionEnded = errors.New("the connection to the node ended")
 	ErrNodeAway        = errors.New("the node did not come back in time")
 	ErrTooManyRelays   = errors.New("the node has as many relays as it may have")
@@ -31,16 +31,16 @@ var (
 	errPortClosed = errors.New("the port was closed")
 )
 
-// Target is a connection of a node, to which a listener gives its clients.
+// Target is a connection of a node to which a listener gives its clients.
 type Target interface {
-	// Silent reports whether the node leaves what was sent to it unacknowledged.
+	// Silent reports whether the node does not acknowledge what it is sent.
 	Silent() bool
 	// Relay carries a client until both sides have ended. It takes the client only if it returns nil.
 	Relay(p *Listener, client *Client) error
 }
 
-// Listener is the socket of a lease. It belongs to the lease, not to a connection: while the node is
-// away its clients wait.
+// Listener is the socket of a lease. It belongs to the lease, not to a connection: while the node is away,
+// its clients wait.
 type Listener struct {
 	Key  lease.Key
 	Port uint16
@@ -52,9 +52,9 @@ type Listener struct {
 	mu      sync.Mutex
 	owner   Target  // the connection that asked for the lease last
 	serving bool    // owner takes new relays
-	movable bool    // and its relays may move
+	movable bool    // and its relays may resume over other connections
 	closed  bool    // the lease ended
-	parking parking // of clients, to be woken when one of the above changes
+	parking parking // of clients, woken when one of the above changes
 	clients int     // now
 	relays  map[*relay.Relay]struct{}
 	ended   Traffic // of the relays that have ended
@@ -106,6 +106,7 @@ func (p *Listener) admit(client net.Conn) {
 	})
 }
 
+// refuse resets a client and logs why.
 func (p *Listener) refuse(client net.Conn, err error) {
 	relay.ResetTCP(client)
 	p.all.refused.Add(1)
@@ -118,18 +119,18 @@ func (p *Listener) refuse(client net.Conn, err error) {
 
 // serve relays one public connection, or resets it.
 func (p *Listener) serve(client *Client) {
-	patience := time.Now().Add(max(p.all.config.Park, 0))
+	deadline := time.Now().Add(max(p.all.config.Park, 0))
 	var tried Target
 	for {
-		c, err := p.route(client, patience, tried)
+		c, err := p.route(client, deadline, tried)
 		if err == nil {
 			err = c.Relay(p, client)
 		}
 		if errors.Is(err, ErrConnectionEnded) {
 			if tried = c; client.Read != nil {
-				patience = time.Now().Add(max(p.all.config.Park, 0)) // it had a relay until now
+				deadline = time.Now().Add(max(p.all.config.Park, 0)) // it had a relay until now
 			}
-			continue // the next connection of the node may be here any moment
+			continue // the node's next connection may come at any moment
 		}
 		switch {
 		case errors.Is(err, errClientLeft):
@@ -141,21 +142,21 @@ func (p *Listener) serve(client *Client) {
 	}
 }
 
-// route waits until a connection takes relays that is not the one tried already, no longer than patience lasts, nor than
-// the client.
-func (p *Listener) route(client *Client, patience time.Time, tried Target) (Target, error) {
+// route waits for a connection that takes relays, other than the one already tried, until the deadline or
+// until the client leaves.
+func (p *Listener) route(client *Client, deadline time.Time, tried Target) (Target, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c, err := p.targetLocked(tried); c != nil || err != nil {
 		return c, err
 	}
-	w, err := p.parking.enterLocked(client, patience)
+	w, err := p.parking.enterLocked(client, deadline)
 	if err != nil {
 		return nil, err
 	}
 	defer p.parking.leaveLocked(w)
 	for {
-		w.arm() // whatever changes from here on wakes it
+		w.arm() // any later change wakes it
 		if c, err := p.targetLocked(tried); c != nil || err != nil {
 			return c, err
 		}
@@ -168,7 +169,7 @@ func (p *Listener) route(client *Client, patience time.Time, tried Target) (Targ
 	}
 }
 
-// targetLocked is where a relay can go now; nil while there is nowhere.
+// targetLocked returns where a relay can go now; nil: nowhere.
 func (p *Listener) targetLocked(tried Target) (Target, error) {
 	if p.closed {
 		return nil, errPortClosed
@@ -184,32 +185,33 @@ func (p *Listener) Attach(c Target, movable bool) {
 	p.change(func() { p.owner, p.serving, p.movable = c, true, movable })
 }
 
-// Movable reports whether relays of the service may go on over other connections.
+// Movable reports whether relays of the service may resume over other connections.
 func (p *Listener) Movable() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.movable
 }
 
-// ownerChanged has those who wait look at c again.
+// ownerChanged makes waiting clients check c again.
 func (p *Listener) ownerChanged(c Target) {
 	if p.IsOwner(c) {
 		p.change(func() {})
 	}
 }
 
+// IsOwner reports whether new relays go to c.
 func (p *Listener) IsOwner(c Target) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.owner == c
 }
 
-// Suspend lets new clients wait, if c is still the owner: it is about to be followed by another one.
+// Suspend makes new clients wait if c is still the owner: another connection is about to replace it.
 func (p *Listener) Suspend(c Target) {
 	p.change(func() { p.serving = p.serving && p.owner != c })
 }
 
-// Leave ends the ownership of c. It reports false if another connection has it already.
+// Leave ends the ownership of c. It reports false if another connection already owns the listener.
 func (p *Listener) Leave(c Target) (left bool) {
 	p.change(func() {
 		if left = p.owner == c; left {
@@ -219,8 +221,8 @@ func (p *Listener) Leave(c Target) (left bool) {
 	return left
 }
 
-// stopAccepting leaves who comes to the queue of the listener, which stays open, and resets the clients that wait: who
-// tries again at once waits in that queue, too.
+// stopAccepting leaves new clients in the queue of the listener, which stays open, and resets those that
+// wait: a client that retries at once waits in that queue, too.
 func (p *Listener) stopAccepting() {
 	p.change(func() { p.closed = true })
 	if l, ok := p.listener.(interface{ SetDeadline(time.Time) error }); ok && l.SetDeadline(time.Unix(1, 0)) == nil {
@@ -235,6 +237,7 @@ func (p *Listener) close() {
 	p.listener.Close()
 }
 
+// change sets fields, and wakes the waiting clients.
 func (p *Listener) change(set func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -242,7 +245,8 @@ func (p *Listener) change(set func()) {
 	p.parking.wakeLocked()
 }
 
-// isLimit tells errors that an operator should know of, since something may be wrong with the clients.
+// isLimit reports whether an operator should know about an error, since something may be wrong with the
+// clients.
 func isLimit(err error) bool {
 	for _, limit := range []error{
 		limit.ErrServiceFull, limit.ErrNodeFull, limit.ErrAddressFull, limit.ErrNetworkFull, limit.ErrAddressFast, limit.ErrAllFull,

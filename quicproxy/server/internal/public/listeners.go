@@ -14,11 +14,11 @@ import (
 	"apquic/quicproxy/internal/limit"
 )
 
-// Config says what Listeners are made of; every field is required.
+// Config says what Listeners consist of; every field is required.
 type Config struct {
 	// Listen opens the socket of a port.
 	Listen func(port uint16) (net.Listener, error)
-	// Ended is told of a port whose socket was closed since nobody leases it any longer.
+	// Ended is called with a port whose socket was closed because its lease ended.
 	Ended func(port uint16)
 	// Park is how long a client waits for a node that is away; 0 or less: not at all.
 	Park    time.Duration
@@ -26,7 +26,7 @@ type Config struct {
 	Log     *slog.Logger
 }
 
-// Listeners are those of all leases.
+// Listeners are the listeners of all leases.
 type Listeners struct {
 	config  Config
 	log     *slog.Logger
@@ -37,8 +37,8 @@ type Listeners struct {
 
 	mu     sync.Mutex
 	byPort map[uint16]*Listener
-	byNode map[certs.NodeID]map[uint16]*Listener // the same
-	ended  bool                                  // no lease opens a port
+	byNode map[certs.NodeID]map[uint16]*Listener // the same, by node
+	ended  bool                                  // leases no longer open ports
 }
 
 // New returns Listeners without any port.
@@ -96,14 +96,15 @@ func (s *Listeners) Unbind(l lease.Lease) {
 	}
 }
 
-// At is the listener of a port; nil: there is none.
+// At returns the listener of a port; nil: there is none.
 func (s *Listeners) At(port uint16) *Listener {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.byPort[port]
 }
 
-// OwnerChanged has the clients of a node look at one of its connections again: it is silent, or no longer.
+// OwnerChanged makes the clients of a node check one of its connections again: it became silent, or no longer
+// is.
 func (s *Listeners) OwnerChanged(node certs.NodeID, t Target) {
 	s.mu.Lock()
 	listeners := slices.Collect(maps.Values(s.byNode[node]))
@@ -113,7 +114,7 @@ func (s *Listeners) OwnerChanged(node certs.NodeID, t Target) {
 	}
 }
 
-// Traffic is that of each open port.
+// Traffic returns the traffic of each open port.
 func (s *Listeners) Traffic() map[uint16]Traffic {
 	traffic := make(map[uint16]Traffic)
 	for _, p := range s.all() {
@@ -122,11 +123,11 @@ func (s *Listeners) Traffic() map[uint16]Traffic {
 	return traffic
 }
 
-// Refused is how many clients were reset without a relay.
+// Refused returns how many clients were reset without a relay.
 func (s *Listeners) Refused() uint64 { return s.refused.Load() }
 
-// Stop accepts no more clients and resets those that wait. Who comes from now on waits in the queues of the sockets, until
-// Close.
+// Stop accepts no more clients and resets those that wait. New clients wait in the queues of the sockets,
+// until Close.
 func (s *Listeners) Stop() {
 	s.mu.Lock()
 	s.ended = true
@@ -145,7 +146,7 @@ func (s *Listeners) Close() {
 	}
 }
 
-// Wait returns when the last client is gone.
+// Wait returns when the last client has left.
 func (s *Listeners) Wait() { s.serving.Wait() }
 
 func (s *Listeners) all() []*Listener {

@@ -14,34 +14,35 @@ import (
 	"apquic/quicproxy/internal/wait"
 )
 
-// maxParked bounds the connections of one lease that wait for their node. An address has a quarter of them, and a network
-// half; when all are taken the one that has waited longest of the largest makes room.
+// maxParked bounds the clients of one lease that wait for their node. An address may have a quarter of them,
+// and a network half. When all places are taken, the longest-waiting client of the largest network makes
+// room.
 const maxParked = 256
 
 var (
-	errTooManyWait = errors.New("too many connections wait for the node already")
+	errTooManyWait = errors.New("too many connections already wait for the node")
 	errClientLeft  = errors.New("the client left")
 )
 
 // parking is where the clients of a lease wait for their node. Its methods need the lock of its Listener.
 type parking struct {
 	clients map[*parked]struct{}
-	places  *limit.Clients // nil: nobody waits
+	places  *limit.Clients // nil: no client waits
 }
 
-// parked is a client that waits. Its goroutine waits for its socket, to hear when the client leaves; so who has news for it
-// ends that with a deadline.
+// parked is a client that waits. Its goroutine waits for its socket, to notice when the client leaves, so a
+// read deadline on the socket wakes it.
 type parked struct {
 	client *Client
 	until  time.Time
-	socket syscall.RawConn // nil: it cannot be told whether the client left
+	socket syscall.RawConn // nil: whether the client left cannot be seen
 	place  *limit.Client
-	woken  chan struct{} // has room for one; where there is no socket
+	woken  chan struct{} // has room for one; used without a socket
 
 	evicted atomic.Bool
 }
 
-// enterLocked has a client wait.
+// enterLocked makes a client wait.
 func (p *parking) enterLocked(client *Client, until time.Time) (*parked, error) {
 	if p.places == nil {
 		p.places = limit.NewClients(maxParked, maxParked, maxParked).OfOneNode()
@@ -58,7 +59,7 @@ func (p *parking) enterLocked(client *Client, until time.Time) (*parked, error) 
 	return w, nil
 }
 
-// leaveLocked ends the wait of a client; its connection may be read again.
+// leaveLocked ends the wait of a client, whose connection may then be read again.
 func (p *parking) leaveLocked(w *parked) {
 	delete(p.clients, w)
 	w.client.wait.Store(nil)
@@ -77,13 +78,13 @@ func (p *parking) wakeLocked() {
 	}
 }
 
-// evict has a client leave for another one.
+// evict makes room for another client.
 func (w *parked) evict() {
 	w.evicted.Store(true)
 	w.wake()
 }
 
-// wake ends wait, also one that has not begun, unless arm follows.
+// wake ends wait, even one that has not begun, unless arm follows.
 func (w *parked) wake() {
 	if w.socket != nil {
 		w.client.SetReadDeadline(time.Unix(1, 0))
@@ -91,7 +92,7 @@ func (w *parked) wake() {
 	wait.Signal(w.woken)
 }
 
-// arm forgets that it was woken.
+// arm clears an earlier wake.
 func (w *parked) arm() {
 	if w.socket != nil {
 		w.client.SetReadDeadline(w.until)
@@ -102,7 +103,7 @@ func (w *parked) arm() {
 	}
 }
 
-// wait returns when it was woken, or says why the client does not wait any longer.
+// wait returns nil when woken, or why the client stops waiting.
 func (w *parked) wait() error {
 	left := false
 	if !w.evicted.Load() && !w.client.evicted.Load() {
@@ -137,7 +138,7 @@ func (w *parked) waitForSocket() (left bool) {
 	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// waitable is the socket of a connection, if it is one of which hasLeft can tell.
+// waitable returns the socket of a connection if relay.HasLeft works on it; nil otherwise.
 func waitable(conn net.Conn) syscall.RawConn {
 	c, ok := conn.(syscall.Conn)
 	if !ok || !relay.TellsLeft {

@@ -2,13 +2,13 @@ package public
 
 import "apquic/quicproxy/internal/relay"
 
-// Traffic is what went through a public port since it was opened.
+// Traffic is what has passed through a public port since it was opened.
 type Traffic struct {
-	Clients          int // public connections now, also those that wait
+	Clients          int // public connections now, including those that wait
 	ToNode, FromNode uint64
 }
 
-// Traffic counts the relays that run, too.
+// Traffic returns the traffic so far, including that of running relays.
 func (p *Listener) Traffic() Traffic {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -31,7 +31,7 @@ func (p *Listener) RelayBegan(r *relay.Relay) {
 	p.relays[r] = struct{}{}
 }
 
-// RelayEnded keeps what a relay has carried.
+// RelayEnded keeps the bytes of a relay that ended.
 func (p *Listener) RelayEnded(r *relay.Relay) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

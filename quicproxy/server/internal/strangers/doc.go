@@ -1,5 +1,5 @@
-// Package strangers has the connections of a server that have not been admitted, and the entrance before QUIC, which lets
-// only those begin a connection that know the server's id.
+// Package strangers holds the connections of a server that have not been admitted, and the entrance before
+// QUIC, which lets only clients that know the server's id begin a connection.
 //
-// It decides nothing about who is admitted, and reads no message.
+// It must not decide who is admitted, or read messages.
 package strangers

@@ -14,20 +14,22 @@ import (
 	"apquic/quicproxy/internal/path"
 )
 
-// maxCryptoFrames is how many CRYPTO frames may be in a datagram: clients send one to five, and QUIC keeps each.
+// maxCryptoFrames is how many CRYPTO frames a datagram may have: clients send one to five, and QUIC keeps
+// each.
 const maxCryptoFrames = 16
 
-// entrance decides which datagrams QUIC gets at a server. Those of nodes pass, with no more than a look at their first
-// byte and whether anybody is a stranger; those with a long header, which begin connections, come from who has knocked.
-// What strangers send is counted.
+// entrance decides which datagrams QUIC gets at a server. Datagrams of nodes pass after a check of their
+// first byte and of whether their sender is a stranger. Datagrams with a long header, which begin
+// connections, must come from an address that has knocked. What strangers send is counted.
 type entrance struct {
-	keys      []framing.KnockKey // of the server's ids; none: everybody may begin connections
+	keys      []framing.KnockKey // of the server's ids; none: anybody may begin a connection
 	door      *limit.Door
 	Strangers *limit.Strangers
-	passed    func(bytes int) // is told of what QUIC gets of running connections
+	passed    func(bytes int) // called with what QUIC gets of running connections
 }
 
-// Around puts an entrance before a socket, for whoever knows one of the ids; without any it is open to all.
+// Around puts an entrance before a socket, for clients that know one of the ids; without ids it is open to
+// all.
 func (s *Strangers) Around(socket net.PacketConn, passed func(bytes int), ids ...certs.NodeID) net.PacketConn {
 	e := &entrance{door: limit.NewDoor(), Strangers: s.account, passed: passed}
 	for _, id := range ids {
@@ -55,7 +57,7 @@ func (e *entrance) received(datagram []byte, address net.Addr) bool {
 	return true
 }
 
-// begins decides on a datagram with a long header.
+// begins decides about a datagram with a long header.
 func (e *entrance) begins(datagram []byte, from netip.AddrPort, now time.Time) bool {
 	d, ok := initial.Parse(datagram)
 	if !ok {
@@ -93,7 +95,7 @@ func (e *entrance) sending(b []byte, to net.Addr) [][]byte {
 	return nil
 }
 
-// endpoint is the address with IPv4 in its own form; one for all that are not of UDP.
+// endpoint returns the address, with IPv4 in its own form; all addresses other than UDP give the same one.
 func endpoint(address net.Addr) netip.AddrPort {
 	a := path.AddrPort(address)
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())

@@ -19,33 +19,35 @@ import (
 )
 
 const (
-	// Above this rate clients must first show that they receive at their address (Retry, RFC 9000 section 8.1.2): a
-	// flood from forged addresses then costs nothing.
+	// Above this rate clients must first prove their address (Retry, RFC 9000 section 8.1.2), so that a flood
+	// from forged addresses costs nothing.
 	retryAboveRate  = 256 // per second
 	retryAboveBurst = 512
-	// crowdedTimeout is how long a handshake, and then Hello, may take while strangers have half of their memory.
+	// crowdedTimeout bounds the handshake, and then the wait for Hello, while strangers use half of their
+	// memory.
 	crowdedTimeout = 2 * time.Second
-	// maxBeforeWelcome is how many bytes may come between the handshake and Welcome, those of packets: a Hello has 500.
+	// maxBeforeWelcome is how many bytes of packets may come between the handshake and Welcome: a Hello has
+	// 500.
 	maxBeforeWelcome = 4 << 10
-	// maxHandshake bounds how many bytes of a handshake do not count.
+	// maxHandshake bounds how many bytes of a handshake are not counted.
 	maxHandshake = 8 << 10
-	// watchEvery bounds how long more may come.
+	// watchEvery bounds how long more than that may keep coming.
 	watchEvery = 10 * time.Millisecond
 )
 
 var (
 	errHandshakeLimit = errors.New("too many handshakes")
 	errStreamTooEarly = &framing.ProtocolError{Code: framing.ErrorUnexpectedMessage, Text: "a stream was opened before Hello was answered"}
-	errNoPlace        = &quicproxy.FailureError{Code: framing.ErrorBusy, Text: "the place is needed by others: no Hello came for long"}
-	errNoHello        = &quicproxy.FailureError{Code: framing.ErrorKeepaliveTimeout, Text: "no Hello came, and many connections wait"}
+	errNoPlace        = &quicproxy.FailureError{Code: framing.ErrorBusy, Text: "others need the place: no Hello came for a long time"}
+	errNoHello        = &quicproxy.FailureError{Code: framing.ErrorKeepaliveTimeout, Text: "no Hello came, and many connections are waiting"}
 )
 
-// Strangers are the connections of a server that have not been admitted. What they cost is on limit.Strangers' account;
-// here is what can be seen of QUIC only: how much came, and on which streams.
+// Strangers are the connections of a server that have not been admitted. limit.Strangers accounts for what
+// they cost; this package sees what only QUIC can tell: how much came, and on which streams.
 type Strangers struct {
 	account  *limit.Strangers
 	arrivals *rate.Limiter
-	come     chan struct{} // has room for one: somebody is waiting
+	come     chan struct{} // has room for one: a stranger came
 	closing  sync.WaitGroup
 
 	mu      sync.Mutex
@@ -56,11 +58,12 @@ type Strangers struct {
 type stranger struct {
 	conn       *quic.Conn
 	since      time.Time
-	handshaken bool   // the handshake is complete; guarded by strangers.mu, as are the following
-	handshake  uint64 // the bytes of the handshake
+	handshaken bool   // the handshake is complete; guarded by Strangers.mu, like the following
+	handshake  uint64 // bytes of the handshake
 	closing    bool
 }
 
+// New returns Strangers without any.
 func New() *Strangers {
 	return &Strangers{
 		account:  limit.NewStrangers(limit.StrangersMemory),
@@ -75,7 +78,7 @@ func (s *Strangers) NeedsRetry(net.Addr) bool {
 	return !s.arrivals.Allow() || s.account.Crowded()
 }
 
-// Config is for quic.Config.GetConfigForClient: where many are, a handshake gets little time.
+// Config is for quic.Config.GetConfigForClient: while strangers are many, a handshake gets little time.
 func (s *Strangers) Config(config *quic.Config) func(*quic.ClientInfo) (*quic.Config, error) {
 	hurried := config.Clone()
 	hurried.HandshakeIdleTimeout = crowdedTimeout
@@ -89,7 +92,8 @@ func (s *Strangers) Config(config *quic.Config) func(*quic.ClientInfo) (*quic.Co
 
 type handshakeKey struct{}
 
-// Begin is for quic.Transport.ConnContext: it refuses a connection or counts it until it ends or is admitted.
+// Begin is for quic.Transport.ConnContext: it refuses a connection, or counts it until it ends or is
+// admitted.
 func (s *Strangers) Begin(ctx context.Context, client *quic.ClientInfo) (context.Context, error) {
 	handshake := s.account.Begin(endpoint(client.RemoteAddr), time.Now())
 	if handshake == nil {
@@ -104,7 +108,7 @@ func handshakeOf(connection *quic.Conn) *limit.Handshake {
 	return connection.Context().Value(handshakeKey{}).(*limit.Handshake)
 }
 
-// Greet watches a connection, whose handshake the server has just answered, until leave.
+// Greet watches a connection, whose handshake the server has just answered, until Leave.
 func (s *Strangers) Greet(connection *quic.Conn) {
 	g := &stranger{conn: connection, since: time.Now()}
 	s.mu.Lock()
@@ -114,7 +118,7 @@ func (s *Strangers) Greet(connection *quic.Conn) {
 	handshakeOf(connection).Answered(func() { s.closing.Go(func() { conn.Close(connection, errNoPlace) }) })
 }
 
-// Secured says that the handshake of a connection is complete.
+// Secured notes that the handshake of a connection is complete.
 func (s *Strangers) Secured(connection *quic.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,7 +128,7 @@ func (s *Strangers) Secured(connection *quic.Conn) {
 	handshakeOf(connection).Read()
 }
 
-// Leave stops to watch a connection: it was admitted, or has ended.
+// Leave stops watching a connection: it was admitted, or has ended.
 func (s *Strangers) Leave(connection *quic.Conn) {
 	s.mu.Lock()
 	delete(s.waiting, connection)
@@ -132,31 +136,31 @@ func (s *Strangers) Leave(connection *quic.Conn) {
 	handshakeOf(connection).Done()
 }
 
-// Admitted says that a connection is a node's. From then on places are kept for its address.
+// Admitted notes that a connection is a node's. From now on places are reserved for its address.
 func (s *Strangers) Admitted(connection *quic.Conn) {
 	s.Leave(connection)
 	s.Know(endpoint(connection.RemoteAddr()).Addr())
 }
 
-// Know keeps places for an address: it was a node's.
+// Know reserves places for an address that a node had.
 func (s *Strangers) Know(address netip.Addr) { s.account.Know(address.Unmap(), time.Now()) }
 
-// Read says that a message of a connection was read, which costs nothing from then on.
+// Read notes that a message of a connection was read, and so no longer costs anything.
 func (s *Strangers) Read(connection *quic.Conn) { handshakeOf(connection).Read() }
 
-// Len is how many connections wait to be admitted.
+// Len returns how many connections wait to be admitted.
 func (s *Strangers) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.waiting)
 }
 
-// Wait returns when the last connection that had to go is closed.
+// Wait returns when all rejected connections are closed.
 func (s *Strangers) Wait() { s.closing.Wait() }
 
-// Watch closes connections that want more than a stranger may, until ctx ends.
+// Watch closes connections that use more than a stranger may, until ctx ends.
 func (s *Strangers) Watch(ctx context.Context) {
-	over, cancel := context.WithCancel(ctx) // with it AcceptUniStream only looks
+	over, cancel := context.WithCancel(ctx) // with it AcceptUniStream does not wait
 	cancel()
 	for {
 		select {
@@ -170,17 +174,17 @@ func (s *Strangers) Watch(ctx context.Context) {
 	}
 }
 
-// look reports whether anybody is waiting.
+// look checks all strangers once, and reports whether there are any.
 func (s *Strangers) look(over context.Context) bool {
-	now, patience := time.Now(), conn.HelloTimeout
+	now, timeout := time.Now(), conn.HelloTimeout
 	if s.account.Crowded() {
-		patience = crowdedTimeout
+		timeout = crowdedTimeout
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for connection, g := range s.waiting {
 		err := g.wants(over)
-		if err == nil && now.Sub(g.since) > patience {
+		if err == nil && now.Sub(g.since) > timeout {
 			err = errNoHello
 		}
 		if err != nil && !g.closing {
@@ -191,7 +195,7 @@ func (s *Strangers) look(over context.Context) bool {
 	return len(s.waiting) > 0
 }
 
-// wants returns why a stranger has to go.
+// wants returns why a stranger must be closed; nil: it may stay.
 func (g *stranger) wants(over context.Context) error {
 	if _, err := g.conn.AcceptUniStream(over); err == nil {
 		return errStreamTooEarly
