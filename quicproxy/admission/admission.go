@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// Secrets that one address, or /64, may show: so many at once, and one more in that time. A household has few nodes.
-	// A larger network may show little more.
+	// Secrets that one address, or /64, may present: that many at once, and then one more per interval. A
+	// household has few nodes. A larger network may present only slightly more.
 	secretBurst = 16
 	secretEvery = 6 * time.Second
 	// Nodes that may join, whoever invited them: each writes two files.
@@ -25,8 +25,8 @@ const (
 	// maxAddresses is how many addresses are remembered.
 	maxAddresses = 1 << 14
 
-	// newcomerTime is how long a node that joined by itself is a newcomer, and newcomerServices how many services it
-	// may have then: enough for a home, and a stolen invitation costs few ports.
+	// newcomerTime is how long a node that joined by itself is a newcomer, and newcomerServices how many
+	// services it may have then: enough for a home, while a stolen invitation costs few ports.
 	newcomerTime     = 24 * time.Hour
 	newcomerServices = 8
 )
@@ -34,31 +34,32 @@ const (
 var (
 	// ErrNotAuthorized is returned by an Admitter for a node that may not use the server.
 	ErrNotAuthorized = errors.New("this node is not authorized")
-	// ErrTooManyJoins is returned by an Admitter that lets no more nodes in for the moment.
+	// ErrTooManyJoins is returned by an Admitter that admits no more nodes for the moment.
 	ErrTooManyJoins = errors.New("too many nodes are joining")
 
-	ErrDenied = fmt.Errorf("%w: it was sent away", ErrNotAuthorized)
+	// ErrDenied is the ErrNotAuthorized of a node that the operator has shut out.
+	ErrDenied = fmt.Errorf("%w: it was shut out", ErrNotAuthorized)
 )
 
 // Applicant is a node that wants to use a server.
 type Applicant struct {
 	Node       certs.NodeID
-	JoinSecret []byte     // of an invitation; nil: none was shown
-	From       netip.Addr // where it comes from; zero: it is here already
+	JoinSecret []byte     // of an invitation; nil: none was presented
+	From       netip.Addr // where it comes from; zero: it is already connected
 }
 
 // Admission is what an admitted node may do.
 type Admission struct {
 	Name     string // what the operator calls the node; may be empty
-	Known    bool   // it is one of the operator's own: its leases are kept while it is away
-	Joined   bool   // its join secret let it in just now
+	Known    bool   // one of the operator's own: its leases are kept while it is away
+	Joined   bool   // its join secret has just let it in
 	Port     uint16 // public port for its first service, if the node wants none; 0: any
-	Services int    // how many it may have; 0: as many as any node
+	Services int    // how many it may have; 0: as many as others
 
-	ServicesUntil time.Time // when that ends, while the node stays connected; zero: never
+	ServicesUntil time.Time // when that limit ends, even while the node is connected; zero: never
 }
 
-// ServicesNow is how many the node may have now; 0: as many as any node.
+// ServicesNow returns how many services the node may have now; 0: as many as others.
 func (a Admission) ServicesNow() int {
 	if !a.ServicesUntil.IsZero() && time.Now().After(a.ServicesUntil) {
 		return 0
@@ -68,24 +69,24 @@ func (a Admission) ServicesNow() int {
 
 // Admitter decides which nodes may use a server.
 type Admitter interface {
-	// Admit returns what the node may do. An error that is neither ErrNotAuthorized nor ErrTooManyJoins means that
-	// nobody could be asked.
+	// Admit returns what the node may do. An error that is neither ErrNotAuthorized nor ErrTooManyJoins means
+	// that the Admitter could not decide.
 	Admit(ctx context.Context, applicant Applicant) (Admission, error)
-	// Revision is another number whenever Admit may refuse somebody whom it admitted before. It is asked twice a
-	// second; those who are refused then lose their session.
+	// Revision changes whenever Admit may refuse a node that it admitted before. It is called twice a second;
+	// refused nodes then lose their session.
 	Revision(ctx context.Context) uint64
 }
 
-// Config says what an Admitter is made of that goes by files. Nodes is required.
+// Config says what a file-based Admitter consists of. Nodes is required.
 type Config struct {
-	Nodes       *certs.AuthorizedNodes // those that may, and those that may not
-	Invitations *certs.Invitations     // whose secrets let a node in, which is added to Nodes; nil: none
-	Open        bool                   // who is not denied may
+	Nodes       *certs.AuthorizedNodes // those allowed, and those denied
+	Invitations *certs.Invitations     // their secrets let nodes in, which are added to Nodes; nil: none
+	Open        bool                   // every node that is not denied is admitted
 	Log         *slog.Logger
 }
 
-// New admits the nodes in a file of authorized nodes and those that show the secret of an invitation. Bad
-// lines of the file lock nobody else out; the log is told of them.
+// New returns an Admitter of the nodes in a file of authorized nodes, and of those that present the secret of
+// an invitation. Bad lines of the file lock nobody else out; they are logged.
 func New(config Config) Admitter {
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
@@ -102,12 +103,13 @@ type admission struct {
 	Config
 	secrets *limit.NetworkRates
 	joins   *limit.Rates[struct{}]
-	joining chan struct{} // holds a token of the one node that joins now
+	joining chan struct{} // holds a token while a node joins: one at a time
 
 	mu        sync.Mutex
-	complaint string // what was logged last of the file
+	complaint string // the last logged error of the file
 }
 
+// Admit implements Admitter.
 func (a *admission) Admit(ctx context.Context, applicant Applicant) (Admission, error) {
 	node, known, err := a.Nodes.Lookup(ctx, applicant.Node)
 	a.complain(err)
@@ -126,7 +128,7 @@ func (a *admission) Admit(ctx context.Context, applicant Applicant) (Admission, 
 	return Admission{}, ErrNotAuthorized
 }
 
-// join lets a node in by its secret.
+// join admits a node by its secret.
 func (a *admission) join(ctx context.Context, applicant Applicant) (Admission, error) {
 	now := time.Now()
 	if a.secrets.Ask(applicant.From, now) > 0 {
@@ -179,13 +181,14 @@ func admissionOf(node certs.AuthorizedNode) Admission {
 	return admitted
 }
 
+// Revision implements Admitter.
 func (a *admission) Revision(ctx context.Context) uint64 {
 	revision, err := a.Nodes.Revision(ctx)
 	a.complain(err)
 	return revision
 }
 
-// complain logs what is wrong with the file, once.
+// complain logs each error of the file once.
 func (a *admission) complain(err error) {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return

@@ -1,5 +1,6 @@
-// Package admission decides which nodes may use a server: those in a file of authorized nodes, and those that show the
-// secret of an invitation.
+// Package admission decides which nodes may use a server: those in a file of authorized nodes, and those that
+// present the secret of an invitation.
 //
-// It knows no connection and no session; whoever has its verdict acts on it. Programs may have an [Admitter] of their own.
+// It must not know connections or sessions; its callers act on its decisions. Programs may have their own
+// [Admitter].
 package admission

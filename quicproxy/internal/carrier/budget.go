@@ -18,52 +18,54 @@ import (
 const (
 	// A write to a reader counts once it takes as long as waitingAfter: 64 KiB at 1.3 MB/s.
 	waitingAfter = 50 * time.Millisecond
-	// What waits in streams is looked at so often; under pressure also for somebody who has to go.
+	// How often to check what waits in streams; under pressure also because others may have to make room.
 	lookEvery, lookWhileBusy, lookUnderPressure = 500 * time.Millisecond, 100 * time.Millisecond, 50 * time.Millisecond
-	// What arrives meanwhile may cost so many times its size (unread.go), and a quarter of the room that was left may fill up with
-	// it, but no less than leastAlarm, before the next look comes at once; not more often than each lookAtLeast.
+	// What arrives before the next check may cost up to worstCost times its size (unread.go). The next check
+	// comes at once when a quarter of the room that was left may be filled with it, or leastAlarm if that is
+	// more, but no more often than every lookAtLeast.
 	worstCost, leastAlarm, lookAtLeast = 14, 64 << 10, 5 * time.Millisecond
 )
 
-// Budget has a program keep to its budget of memory. What it keeps for others, and what waits out of order, is
-// counted as it comes, and who wants to read more from a TCP connection asks first. What waits in streams, where
-// quic-go has put it, is found by looking.
+// Budget keeps a program within its memory budget. What the program keeps for others, and what waits out of
+// order, is counted as it comes, and a relay that wants to read more from a TCP connection asks first. What
+// waits in streams, where quic-go has put it, is found by looking.
 type Budget struct {
 	*limit.Memory
 	budget int64
-	Peer   *limit.Account         // of the other side, for what it costs beside relays; nil: each has one
+	Peer   *limit.Account         // of the other side, for what it costs beside relays, at a node
 	From   *limit.NetworkAccounts // of public clients' addresses, at a node
 	log    *slog.Logger
-	Busy   chan struct{} // has room for one: there may be relays, or somebody waits
+	Busy   chan struct{} // has room for one: there may be relays, or a relay waits
 
 	arrived atomic.Int64  // bytes since the last look
-	alarm   atomic.Int64  // how many of them there may be
-	flood   chan struct{} // has room for one: there are more
+	alarm   atomic.Int64  // how many of them cause a check at once
+	flood   chan struct{} // has room for one: that many came
 
 	mu       sync.Mutex
 	relays   map[*relay.Relay]*watchedRelay
 	carriers map[*Conn]struct{}
 	dialing  map[*dialing]struct{}
-	reset    uint64 // how many relays were
+	reset    uint64 // how many relays were reset
 }
 
-// holder is who holds memory beside relays.
+// holder holds memory beside relays.
 type holder interface {
-	// EndForMemory gives up what h counts: the budget is used up.
+	// EndForMemory frees what h counts: the budget is used up.
 	EndForMemory(h *limit.Holding, log *slog.Logger)
 }
 
-// Name is what a relay is called in the log.
+// Name is what the log calls a relay.
 type Name struct{ Service, Client string }
 
-// watchedRelay is what the last look at a relay saw: bytes that wait for its TCP connection, and how many have gone there.
-// look is its only user.
+// watchedRelay is what the last check of a relay saw: bytes that wait for its TCP connection, and how many
+// have gone there. Only look uses it.
 type watchedRelay struct {
 	Name
 	waiting int
 	written uint64
 }
 
+// NewBudget returns a Budget of that many bytes.
 func NewBudget(bytes int64, log *slog.Logger) *Budget {
 	b := &Budget{
 		Memory: limit.NewMemory(mayHold(bytes)), budget: bytes, log: log, Busy: make(chan struct{}, 1), flood: make(chan struct{}, 1),
@@ -81,17 +83,18 @@ func (b *Budget) Receive(bytes int) {
 	}
 }
 
-// mayHold is how many bytes may be held for the process to grow by its budget: the collector needs the rest (package heap),
-// and buffers on their way.
+// mayHold returns how many bytes may be held so that the process grows by no more than its budget: the
+// garbage collector needs the rest (package heap), and so do buffers in transit.
 func mayHold(budget int64) int64 { return budget - budget/8 - min(budget/4, 4<<20) }
 
-// Wait returns when it is worth to ask for room again.
+// Wait returns when asking for room again is worthwhile.
 func (b *Budget) Wait() {
 	freed := b.Freed()
 	wait.Signal(b.Busy)
 	<-freed
 }
 
+// Add starts watching a relay, until Remove.
 func (b *Budget) Add(r *relay.Relay, name Name) {
 	b.mu.Lock()
 	b.relays[r] = &watchedRelay{Name: name}
@@ -99,6 +102,7 @@ func (b *Budget) Add(r *relay.Relay, name Name) {
 	wait.Signal(b.Busy)
 }
 
+// Remove stops watching a relay, and frees what it held.
 func (b *Budget) Remove(r *relay.Relay) {
 	b.mu.Lock()
 	delete(b.relays, r)
@@ -107,13 +111,14 @@ func (b *Budget) Remove(r *relay.Relay) {
 	r.Waits.Close()
 }
 
-// watch counts what a connection costs beside its relays, until forget.
+// watch counts what a connection costs beside its relays, until Forget.
 func (b *Budget) watch(c *Conn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.carriers[c] = struct{}{}
 }
 
+// Forget stops watching a connection.
 func (b *Budget) Forget(c *Conn) {
 	b.mu.Lock()
 	delete(b.carriers, c)
@@ -124,20 +129,21 @@ func (b *Budget) Forget(c *Conn) {
 // Size is the budget, in bytes.
 func (b *Budget) Size() int64 { return b.budget }
 
-// Running returns the relays that there are.
+// Running returns the watched relays.
 func (b *Budget) Running() []*relay.Relay {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Collect(maps.Keys(b.relays))
 }
 
+// Resets returns how many relays were reset for lack of memory.
 func (b *Budget) Resets() uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.reset
 }
 
-// Run keeps to the budget until ctx ends. Who waits for room must not have it look more often than that.
+// Run enforces the budget until ctx ends. Waiting relays must not make it check more often than that.
 func (b *Budget) Run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -167,7 +173,7 @@ func (b *Budget) Run(ctx context.Context) {
 	}
 }
 
-// look finds what waits in streams, and ends what is too much. It returns when to look again.
+// look finds what waits in streams, and ends what is too much. It returns when to check again.
 func (b *Budget) look() (pause time.Duration) {
 	pause = time.Hour
 	b.mu.Lock()
@@ -213,7 +219,7 @@ func (b *Budget) end(r *relay.Relay, h *limit.Holding) {
 	}
 	what := "its reader does not read"
 	if h == r.Keeps {
-		what = "the other side does not confirm what it was sent"
+		what = "the other side does not ack what it was sent"
 	}
 	b.log.Warn("a relay was reset because "+what+" and the memory budget is used up",
 		"service", watched.Service, "client", watched.Client, "bytes", bytes, "waiting", age.Round(100*time.Millisecond), "budget", b.budget,
@@ -221,7 +227,8 @@ func (b *Budget) end(r *relay.Relay, h *limit.Holding) {
 	r.Abort(framing.ErrorRelayStalled)
 }
 
-// look notes what waits in the relay's stream and in the write to its TCP connection, and reports whether anything does.
+// look notes what waits in the relay's stream and in the write to its TCP connection, and reports whether
+// anything does.
 func (w *watchedRelay) look(r *relay.Relay) bool {
 	waits := 0
 	if r.Writes() >= waitingAfter {

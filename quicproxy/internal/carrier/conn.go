@@ -13,24 +13,25 @@ import (
 	"apquic/quicproxy/internal/wait"
 )
 
-// Conn is a connection between a node and a server as relays see it: the part that a node's link and a server's
-// nodeConn have in common. It is what relay.Conn is about.
+// Conn is a connection between a node and a server as relays see it: what a node's link and a server's
+// nodeConn have in common. It implements relay.Conn.
 type Conn struct {
 	relay.Carrier
 	QUIC    *quic.Conn
 	Control *conn.ControlStream
-	OnLeft  func() // is told that the other side left this connection for another one; nil: nobody is
+	OnLeft  func() // called when the other side left this connection for another one; may be nil
 
-	// waits is what waits in streams that no relay has: those that are not read any more and that the other side did not
-	// end yet. The rest is what the memory budget saw last; look is its only user.
+	// waits counts what waits in streams without a relay: they are no longer read, but the other side has not
+	// ended them. The other fields are what the memory budget saw last; only look uses them.
 	waits    *limit.Holding
 	streams  streamSet
 	waiting  int
 	received uint64 // bytes, over the connection
-	busy     bool   // there came many since the last look
+	busy     bool   // many came since the last look
 }
 
-// Begin makes the carrier one of the relays of a, for which account pays; it is called once, before the carrier joins a.
+// Begin makes the connection a carrier of the relays of a; account pays for it. It is called once, before the
+// carrier joins a.
 func (c *Conn) Begin(a *relay.Association, budget *Budget, account *limit.Account) {
 	c.Carrier.Conn = c
 	c.waits = account.Open(c)
@@ -38,10 +39,10 @@ func (c *Conn) Begin(a *relay.Association, budget *Budget, account *limit.Accoun
 	c.Working.Go(func() { c.acceptStripes(a, budget) })
 }
 
-// stripeCost is what a stripe costs beside what waits in it: a goroutine and a stream.
+// stripeCost is what a stripe costs in addition to what waits in it: a goroutine and a stream.
 const stripeCost = 8 << 10
 
-// acceptStripes takes stripes of relays until the connection ends.
+// acceptStripes accepts stripes of relays until the connection ends.
 func (c *Conn) acceptStripes(a *relay.Association, budget *Budget) {
 	for {
 		stream, err := c.QUIC.AcceptUniStream(c.QUIC.Context())
@@ -105,7 +106,7 @@ func (c *Conn) Abandoned(stream relay.QUICStream) {
 	}
 }
 
-// current is the QUIC stream of a relay, and the connection that it is on; nil: there is none at the moment.
+// current returns the QUIC stream of a relay, and its connection; nil: it has none at the moment.
 func current(s relay.Stream) (*quic.Stream, *Conn) {
 	stream, on := s.Current()
 	if stream == nil {
@@ -114,7 +115,7 @@ func current(s relay.Stream) (*quic.Stream, *Conn) {
 	return stream.(*quic.Stream), on.Conn.(*Conn)
 }
 
-// HandleProgress is told how far relays are at the other side.
+// HandleProgress handles the progress of relays at the other side.
 func (c *Conn) HandleProgress(a *relay.Association, envelope framing.Envelope) error {
 	var message framing.Progress
 	if err := envelope.Decode(&message); err != nil {

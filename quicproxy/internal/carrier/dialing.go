@@ -9,15 +9,15 @@ import (
 	"apquic/quicproxy/internal/wait"
 )
 
-// dialing is a stream whose upstream is being dialed: what its client sends meanwhile waits in it.
+// dialing is a stream while its upstream is dialed: what its client sends meanwhile waits in it.
 type dialing struct {
 	stream relay.Stream
-	// waits is what the stream holds, of which the memory budget saw waiting last; look is its only user.
+	// waits counts what the stream holds; waiting is what the memory budget saw last. Only look uses them.
 	waits   *limit.Holding
 	waiting int
 }
 
-// Await counts what a client sends before its upstream is there, until served.
+// Await counts what a client sends before its upstream is connected, until Served.
 func (b *Budget) Await(stream relay.Stream, account *limit.Account) *dialing {
 	d := &dialing{stream: stream}
 	d.waits = account.Open(d)
@@ -28,6 +28,7 @@ func (b *Budget) Await(stream relay.Stream, account *limit.Account) *dialing {
 	return d
 }
 
+// Served ends Await.
 func (b *Budget) Served(d *dialing) {
 	b.mu.Lock()
 	delete(b.dialing, d)

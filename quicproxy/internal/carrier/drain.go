@@ -13,7 +13,7 @@ import (
 	"apquic/quicproxy/internal/relay"
 )
 
-// LogWaiting says why a program that was told to stop does not, and what to do about it.
+// LogWaiting logs why a program that was told to stop does not, and what to do about it.
 func LogWaiting(log *slog.Logger, limit time.Duration, relays int) {
 	connections := "connections"
 	if relays == 1 {
@@ -24,8 +24,9 @@ func LogWaiting(log *slog.Logger, limit time.Duration, relays int) {
 	}
 }
 
-// Finish ends a connection in order: no new relays, running ones up to the limit, then codes. Closing a
-// connection drops what the other side has not received, so it is asked to say when its relays have ended.
+// Finish ends a connection gracefully: no new relays, running ones up to the limit, then codes. Closing a
+// connection drops what the other side has not received, so the other side is asked to say when its relays
+// have ended.
 func Finish(conn *quic.Conn, control *conn.ControlStream, relays *relay.Set, limit time.Duration, code framing.DrainCode, reason string) {
 	limit = max(limit, 0)
 	ctx, cancel := context.WithTimeout(conn.Context(), limit)
@@ -41,7 +42,7 @@ func Finish(conn *quic.Conn, control *conn.ControlStream, relays *relay.Set, lim
 	case <-ctx.Done(): // the request may hang in its write until the connection closes
 	}
 	relays.CloseWhenIdle(ctx)
-	if conn.Context().Err() == nil { // else they go on elsewhere
+	if conn.Context().Err() == nil { // otherwise they resume elsewhere
 		relays.Discard(framing.ErrorRelayShutdown)
 	}
 	conn.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), reason)

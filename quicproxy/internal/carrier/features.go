@@ -6,8 +6,8 @@ import (
 	"apquic/framing"
 )
 
-// Features are the optional parts of the protocol that a program of this version has, node or server. Relays move where
-// they may outlive a connection.
+// Features returns the optional parts of the protocol that this version supports, as node or server. Relays
+// can resume if they may outlive a connection.
 func Features(resumeTime time.Duration) framing.Features {
 	features := framing.FeatureSet(framing.FeatureLanes, framing.FeatureProbes)
 	if resumeTime > 0 {

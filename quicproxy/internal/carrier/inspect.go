@@ -1,6 +1,6 @@
 package carrier
 
-// Leftovers counts what there still is, for tests, and returns how many connections are watched.
+// Leftovers counts what is left, for tests, and returns how many connections are watched.
 func (b *Budget) Leftovers(count func(what string, n int)) (conns int) {
 	count("bytes of memory", int(b.Used()))
 	count("accounts of clients", b.From.Len())

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 )
 
-// NewInstance is the number that a process chooses at its start; not 0.
+// NewInstance returns the number of a process, chosen at its start; not 0.
 func NewInstance() uint64 {
 	var b [8]byte
 	rand.Read(b[:])

@@ -11,11 +11,11 @@ import (
 	"apquic/quicproxy/internal/limit"
 )
 
-// busyAfter is how many bytes make a connection worth a look at all of its streams.
+// busyAfter is how many bytes, received between two checks, make a connection worth checking all its streams.
 const busyAfter = 16 << 10
 
-// streamSet has streams of a connection as long as quic-go keeps what they hold: while they are read, and then until the
-// other side ends them.
+// streamSet holds streams of a connection for as long as quic-go keeps their data: while they are read, and
+// then until the other side ends them.
 type streamSet struct {
 	mu      sync.Mutex
 	streams map[*quic.ReceiveStream]struct{}
@@ -36,7 +36,7 @@ func (s *streamSet) remove(stream *quic.ReceiveStream) {
 	delete(s.streams, stream)
 }
 
-// ended is told that the stream is not read any more: to its end, or since CancelRead.
+// ended notes that a stream is no longer read: it was read to its end, or cancelled.
 func (s *streamSet) ended(stream *quic.ReceiveStream) {
 	stream.SetReceiveFinalSizeCallback(func(int64) {
 		s.mu.Lock()
@@ -45,7 +45,7 @@ func (s *streamSet) ended(stream *quic.ReceiveStream) {
 	})
 }
 
-// unread is how many bytes of memory the streams hold, if there are any.
+// unread returns how many bytes of memory the streams hold, and whether there are any streams.
 func (s *streamSet) unread() (bytes int, any bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,8 +55,8 @@ func (s *streamSet) unread() (bytes int, any bool) {
 	return bytes, len(s.streams) > 0
 }
 
-// look notes what waits in streams that no relay has, and in the control stream of a peer that sends much, and reports
-// whether it is worth to look again soon.
+// look notes what waits in streams without a relay, and in the control stream of a peer that sends much, and
+// reports whether to check again soon.
 func (c *Conn) look() bool {
 	received := c.QUIC.ConnectionStats().BytesReceived
 	if c.busy = received-c.received > busyAfter; c.busy {
@@ -73,7 +73,7 @@ func (c *Conn) look() bool {
 	return c.busy || any || c.waiting > 0
 }
 
-// Orphan counts what is left in the stream of a relay that has ended here before the other side ended it.
+// Orphan counts what is left in the stream of a relay that ended here before the other side ended the stream.
 func (c *Conn) Orphan(stream *quic.Stream) {
 	if half := receivingHalf(stream); half != nil && c.QUIC.Context().Err() == nil && unread(half) > 0 {
 		c.streams.add(half)
@@ -81,8 +81,8 @@ func (c *Conn) Orphan(stream *quic.Stream) {
 	}
 }
 
-// EndForMemory closes the connection: the other side leaves streams open that nobody wants, and there is no other way to
-// have their memory back.
+// EndForMemory closes the connection: the other side leaves open streams that nobody reads, and only closing
+// frees their memory.
 func (c *Conn) EndForMemory(h *limit.Holding, log *slog.Logger) {
 	bytes, age := h.Held()
 	log.Warn("a connection was closed because its streams hold too much and the memory budget is used up",
@@ -90,7 +90,7 @@ func (c *Conn) EndForMemory(h *limit.Holding, log *slog.Logger) {
 	c.QUIC.CloseWithError(quic.ApplicationErrorCode(framing.ErrorBusy), fmt.Sprintf("%d bytes wait in streams that nobody reads", bytes))
 }
 
-// Reading counts what waits in a stream until its header was read.
+// Reading counts what waits in a stream until its header has been read.
 func (c *Conn) Reading(stream *quic.Stream) (read func()) {
 	half := receivingHalf(stream)
 	if half == nil {

@@ -10,15 +10,16 @@ import (
 	"apquic/quicproxy/internal/conn"
 )
 
-// What a stream holds that nobody has read is what a peer can make a program hold, and quic-go does not tell it: neither how
-// many bytes wait, nor that each piece of 128 bytes or more has a buffer of a whole packet, so that 64 KiB of a window can
-// cost 700, also behind a gap, where no reader sees them. So this file looks at the queue of a stream, under the lock
-// of the stream, and changes nothing. Where quic-go has other fields than these, streams count with their first window
-// (TestUnread fails then).
+// A peer can make a program hold what a stream holds unread, and quic-go does not report it: neither how many
+// bytes wait, nor that each piece of 128 bytes or more has a buffer of a whole packet, so that a window of 64
+// KiB can cost 700, even behind a gap, where no reader sees it. So this file looks at the queue of a stream,
+// under the lock of the stream, without changing anything. If the fields of quic-go differ from these, each
+// stream counts as its first window (and TestUnread fails).
 const (
-	// pieceCost is what a piece takes beside its bytes: its frame, its callback, its place in the queue.
+	// pieceCost is what a piece takes in addition to its bytes: its frame, its callback, its place in the
+	// queue.
 	pieceCost = 256
-	// sampled is how many pieces are looked at, of a queue of any length.
+	// sampled is how many pieces of a queue are measured, however long it is.
 	sampled = 64
 )
 
@@ -28,7 +29,7 @@ type piece struct {
 	done func() //lint:ignore U1000 its place counts, see findLayout
 }
 
-// offsets are where the fields are that count.
+// offsets are where the fields are that unread needs.
 type offsets struct {
 	known                             bool
 	receiving, mutex, sorter, waiting uintptr
@@ -36,6 +37,7 @@ type offsets struct {
 
 var layout = sync.OnceValue(findLayout)
 
+// findLayout finds the offsets in the quic-go that this program is built with.
 func findLayout() (o offsets) {
 	field := func(of reflect.Type, name string, kind reflect.Kind) (reflect.Type, uintptr) {
 		if of == nil {
@@ -60,7 +62,7 @@ func findLayout() (o offsets) {
 	return o
 }
 
-// SeesUnread reports whether this quic-go is one whose streams can be looked at.
+// SeesUnread reports whether the streams of this quic-go can be looked at.
 func SeesUnread() bool { return layout().known }
 
 // sameEntry reports whether t has the fields of piece.
@@ -77,7 +79,7 @@ func sameEntry(t reflect.Type) bool {
 	return true
 }
 
-// receivingHalf is the half of a stream that is received, for unread.
+// receivingHalf returns the receiving half of a stream, for unread.
 func receivingHalf(stream *quic.Stream) *quic.ReceiveStream {
 	if !layout().known {
 		return nil
@@ -85,7 +87,7 @@ func receivingHalf(stream *quic.Stream) *quic.ReceiveStream {
 	return *(**quic.ReceiveStream)(unsafe.Add(unsafe.Pointer(stream), layout().receiving))
 }
 
-// unread is how many bytes of memory wait in a stream for its reader.
+// unread returns how many bytes of memory wait in a stream for its reader.
 func unread(stream *quic.ReceiveStream) int {
 	o := layout()
 	if !o.known || stream == nil {

@@ -12,10 +12,10 @@ import (
 	"apquic/quicproxy"
 )
 
-// ErrTooMuch ends a connection on which more came than somebody may send who is not known yet.
+// ErrTooMuch ends a connection on which more came than a peer that is not known yet may send.
 var ErrTooMuch = &framing.ProtocolError{Code: framing.ErrorTooLarge, Text: "too much came before Hello was answered"}
 
-// closeCode is the error code with which a connection ends whose control stream ended with err.
+// closeCode is the error code of a connection whose control stream ended with err.
 func closeCode(err error) framing.ErrorCode {
 	if failure, ok := errors.AsType[*quicproxy.FailureError](err); ok {
 		return failure.Code
@@ -49,10 +49,12 @@ func errorText(err error) string {
 	return closeCode(err).String()
 }
 
+// Close ends a connection with the code and text of err.
 func Close(conn *quic.Conn, err error) {
 	conn.CloseWithError(quic.ApplicationErrorCode(closeCode(err)), errorText(err))
 }
 
+// Unexpected is the error of a message at the wrong time.
 func Unexpected(envelope framing.Envelope) error {
-	return &framing.ProtocolError{Code: framing.ErrorUnexpectedMessage, Text: fmt.Sprintf("%v may not come here", envelope.Opcode)}
+	return &framing.ProtocolError{Code: framing.ErrorUnexpectedMessage, Text: fmt.Sprintf("%v is not allowed here", envelope.Opcode)}
 }

@@ -18,26 +18,26 @@ import (
 	"apquic/quicproxy/internal/wait"
 )
 
-// controlBuffer is enough for several messages of the usual size: every idle node costs the server one.
+// controlBuffer holds several messages of the usual size; the server has one buffer per idle node.
 const controlBuffer = 512
 
-// ControlStream carries the signed messages of one connection (docs/protocol.md sections 3 to 5). Its
-// owner calls serve, which reads until the stream ends; everybody may send.
+// ControlStream carries the signed messages of one connection (docs/protocol.md sections 3 to 5). Its owner
+// calls Serve, which reads until the stream ends; anybody may send.
 type ControlStream struct {
 	Conn   *quic.Conn
 	Stream *quic.Stream
-	reader *bufio.Reader   // read is its only user
-	opener *framing.Opener // so for this
-	// SlowDown says for how long nothing is to be read after a message; nil: not at all. It is set before serve.
+	reader *bufio.Reader   // only Read uses it
+	opener *framing.Opener // and this
+	// SlowDown returns for how long to stop reading after a message; nil: not at all. It is set before Serve.
 	SlowDown func(framing.Envelope) time.Duration
-	Greeted  bool // Welcome came; serve is its only user
-	// writeTimeout bounds how long a peer that does not read its control stream can hold us. A write may
-	// wait behind full relays for the end of an outage and for what QUIC takes to go on after it, so it is
-	// twice the idle timeout.
+	Greeted  bool // Welcome came; only Serve uses it
+	// writeTimeout bounds how long a peer that does not read its control stream can block writers. A write
+	// may wait behind full relays for the end of an outage and for QUIC to recover from it, so it is twice
+	// the idle timeout.
 	writeTimeout time.Duration
 
-	// turn is held from sealing a message to the end of its write: nonces go out in order. A channel, so
-	// that a wait for it ends with a context.
+	// turn is held from sealing a message to the end of its write, so that nonces go out in order. A channel,
+	// so that a context can end the wait for it.
 	turn   chan struct{}
 	sealer *framing.Sealer
 
@@ -91,8 +91,8 @@ func (c *ControlStream) Read(timeout time.Duration) (framing.Envelope, error) {
 	return c.opener.Open(c.reader)
 }
 
-// Serve reads until the stream ends: replies go to those who wait for them, the rest to handle. It
-// returns the error of the stream or of handle, never nil.
+// Serve reads until the stream ends: replies go to their requests, the rest to handle. It returns the error
+// of the stream or of handle, never nil.
 func (c *ControlStream) Serve(handle func(framing.Envelope) error) error {
 	for {
 		envelope, err := c.Read(0)
@@ -116,7 +116,7 @@ func (c *ControlStream) Serve(handle func(framing.Envelope) error) error {
 	}
 }
 
-// deliver hands a reply to its request. A late one, whose request gave up, is dropped.
+// deliver hands a reply to its request. It drops a late one, whose request gave up.
 func (c *ControlStream) deliver(reply framing.Envelope) error {
 	c.mu.Lock()
 	waiting, ok := c.pending[reply.RequestNonce]
@@ -142,8 +142,8 @@ func (c *ControlStream) Reply(to framing.Envelope, op framing.Opcode, message pr
 	return c.write(c.Stream.Context(), op, message, to.RequestNonce, true)
 }
 
-// Request sends a message and waits for its reply, which it decodes into reply when it has the opcode
-// want. A Failure comes back as *FailureError.
+// Request sends a message and waits for its reply, which it decodes into reply if it has the opcode want. A
+// Failure is returned as a *FailureError.
 func (c *ControlStream) Request(ctx context.Context, op framing.Opcode, message proto.Message, want framing.Opcode, reply proto.Message) error {
 	waiting := make(chan framing.Envelope, 1)
 	c.mu.Lock()
@@ -191,8 +191,8 @@ func decodeReply(envelope framing.Envelope, want framing.Opcode, reply proto.Mes
 	}
 }
 
-// write sends a message. ctx bounds the wait for its turn, not the write itself: a frame that went out in
-// part cannot be taken back, so that a failed write ends the connection.
+// write sends a message. ctx bounds the wait for its turn, not the write itself: a partly written frame
+// cannot be taken back, so a failed write ends the connection.
 func (c *ControlStream) write(ctx context.Context, op framing.Opcode, message proto.Message, nonce uint64, reply bool) error {
 	select {
 	case c.turn <- struct{}{}:

@@ -15,7 +15,7 @@ import (
 	"apquic/quicproxy"
 )
 
-// MaxText bounds what is shown of a text of the other side, in bytes.
+// MaxText bounds what is shown of a text from the other side, in bytes.
 const MaxText = 200
 
 // explainedError says in plain words what a QUIC or network error means here.
@@ -55,7 +55,7 @@ func Explain(err error, peer string) error {
 		return say("no answer from "+peer, "check that it runs, that its UDP port is open in every firewall on the way, and that the invitation is its own: it answers only nodes that have its id")
 	}
 	if _, ok := errors.AsType[*quic.IdleTimeoutError](err); ok {
-		return say("nothing came from "+peer+" any more", "")
+		return say("nothing more came from "+peer, "")
 	}
 	if e, ok := errors.AsType[*net.DNSError](err); ok {
 		return say(fmt.Sprintf("the name %s cannot be resolved", e.Name), "check the name and this machine's network")
@@ -88,7 +88,7 @@ func explainTransport(e *quic.TransportError, peer string, say func(text, hint s
 	const noApplicationProtocol = 0x100 + 120 // RFC 9001 section 4.8
 	switch {
 	case e.ErrorCode == quic.ConnectionRefused:
-		return say(peer+" takes no new connection now", "")
+		return say(peer+" does not accept new connections now", "")
 	case e.ErrorCode == noApplicationProtocol:
 		return say(peer+" speaks another version of the protocol", "use the same version of apquic on both sides")
 	case e.ErrorCode.IsCryptoError():
@@ -97,7 +97,7 @@ func explainTransport(e *quic.TransportError, peer string, say func(text, hint s
 	return say(fmt.Sprintf("the connection to %s failed: %s", peer, hint.Printable(e.Error(), MaxText)), "")
 }
 
-// IsShutdown reports whether a connection ended because the other side's process stops.
+// IsShutdown reports whether a connection ended because the other side's process is stopping.
 func IsShutdown(err error) bool {
 	end, ok := errors.AsType[*quic.ApplicationError](err)
 	return ok && end.Remote && framing.ErrorCode(end.ErrorCode) == framing.ErrorShutdown

@@ -24,7 +24,7 @@ func TestExplain(t *testing.T) {
 		err  error
 		want string
 	}{
-		{&quic.IdleTimeoutError{}, "nothing came from X any more"},
+		{&quic.IdleTimeoutError{}, "nothing more came from X"},
 		{&quic.HandshakeTimeoutError{}, "no answer from X"},
 		{&quic.StatelessResetError{}, "X was restarted"},
 		{&quic.ApplicationError{Remote: true, ErrorCode: quic.ApplicationErrorCode(framing.ErrorShutdown)}, "X was stopped"},
@@ -32,7 +32,7 @@ func TestExplain(t *testing.T) {
 		{&quic.ApplicationError{Remote: true, ErrorCode: 4}, "X closed the connection: bad signature"},
 		{&quic.ApplicationError{Remote: true, ErrorCode: 1, ErrorMessage: "a\nb\x1b[31m"}, "X closed the connection: a b [31m"},
 		{&quic.ApplicationError{ErrorCode: quic.ApplicationErrorCode(framing.ErrorReplaced)}, "the connection was closed: replaced"},
-		{&quic.TransportError{Remote: true, ErrorCode: quic.ConnectionRefused}, "X takes no new connection now"},
+		{&quic.TransportError{Remote: true, ErrorCode: quic.ConnectionRefused}, "X does not accept new connections now"},
 		{&quic.TransportError{Remote: true, ErrorCode: 0x100 + 120}, "X speaks another version of the protocol"},
 		{&quic.TransportError{ErrorCode: 0x100 + 42}, "the handshake with X failed: "},
 		{&quic.TransportError{ErrorCode: quic.InternalError}, "the connection to X failed: "},

@@ -15,12 +15,13 @@ type post struct {
 	message proto.Message
 }
 
-// Post has a message sent without waiting for a peer that may not read. It reports false if too many wait already.
+// Post sends a message without waiting for a peer that may not read. It reports false if too many already
+// wait.
 func (c *ControlStream) Post(op framing.Opcode, message proto.Message) bool {
 	return c.posted.Add(post{op, message}, maxPosted, func(p post) {
 		c.Send(p.op, p.message) // its failure ends the connection
 	})
 }
 
-// End waits for what Post began, after the connection has ended.
+// End waits for what Post began, once the connection has ended.
 func (c *ControlStream) End() { c.posted.Close() }

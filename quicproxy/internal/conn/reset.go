@@ -14,7 +14,7 @@ func ResetStream(stream *quic.Stream, code framing.ErrorCode) {
 	stream.CancelRead(quic.StreamErrorCode(code))
 }
 
-// ResetCode is the code with which the other side ended a stream, if it did.
+// ResetCode returns the code with which the other side ended a stream, if it did.
 func ResetCode(err error) (framing.ErrorCode, bool) {
 	if e, ok := errors.AsType[*quic.StreamError](err); ok && e.Remote {
 		return framing.ErrorCode(e.ErrorCode), true

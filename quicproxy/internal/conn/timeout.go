@@ -2,5 +2,5 @@ package conn
 
 import "time"
 
-// HelloTimeout bounds how long a connection may exist without having said who it is.
+// HelloTimeout is how long a connection may exist before its Hello.
 const HelloTimeout = 10 * time.Second

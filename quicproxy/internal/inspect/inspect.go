@@ -1,4 +1,5 @@
-// Package inspect is what the tests of this module see of servers and nodes beyond their status. Programs must not use it.
+// Package inspect is what the tests of this module see of servers and nodes beyond their status. Programs
+// must not use it.
 package inspect
 
 import (
@@ -10,7 +11,7 @@ import (
 
 // Server is what tests see of a server beyond its status.
 type Server struct {
-	Sessions     int             // of nodes, also those of which only relays are left
+	Sessions     int             // of nodes, including those with only relays left
 	Primary      []*carrier.Conn // connections, the newest of a node last
 	Lanes        []*carrier.Conn
 	Associations []*relay.Association
@@ -18,7 +19,7 @@ type Server struct {
 	Clients      *limit.Clients
 	Strangers    int // connections that were not admitted
 
-	// Leftovers counts what there is after the clients are gone, and after the nodes are unless they stay.
+	// Leftovers counts what is left after the clients have left, and after the nodes have unless they stay.
 	Leftovers func(nodesStay bool, count func(what string, n int))
 }
 
@@ -27,15 +28,15 @@ type Node struct {
 	Instance     uint64             // of the process
 	Conn         *carrier.Conn      // in use; nil: there is none
 	Association  *relay.Association // nil: none
-	MaxLanes     uint32             // that the server allows
+	MaxLanes     uint32             // as many as the server allows
 	Keepalives   *keepalive.Schedule
 	Memory       *carrier.Budget
-	WantLanes    func()         // has it open lanes, as a server does that sees losses
-	LimitClients func(most int) // of all addresses and of each
-	Clients      func() int     // that have a place
-	Streams      *limit.Count   // that the node serves
-	Unheard      *limit.Count   // whose header has not come
+	WantLanes    func()         // makes it open lanes, as a server that sees loss does
+	LimitClients func(most int) // in total and for each address
+	Clients      func() int     // clients that have a place
+	Streams      *limit.Count   // the streams that the node serves
+	Unheard      *limit.Count   // streams whose header has not come
 
-	// Leftovers is that of a server; the other side is the server.
+	// Leftovers is the same for a node; the other side is the server.
 	Leftovers func(serverStays bool, count func(what string, n int))
 }

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// AddrPort is the address of a node or client; invalid if it is not of UDP or TCP.
+// AddrPort returns the address of a node or client; invalid unless it is of UDP or TCP.
 func AddrPort(address net.Addr) netip.AddrPort {
 	switch address := address.(type) {
 	case *net.UDPAddr:

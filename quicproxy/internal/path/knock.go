@@ -12,11 +12,11 @@ import (
 	"apquic/quicproxy/internal/initial"
 )
 
-// Knocker knocks at a server before each packet with which a connection may begin: so a knock that was lost costs no
-// more time than that packet.
+// Knocker knocks at a server before each packet that may begin a connection, so a lost knock costs no more
+// time than a loss of that packet.
 type Knocker struct {
 	keys  []framing.KnockKey
-	where func(to netip.AddrPort) netip.Addr // from where it sends, as far as is known
+	where func(to netip.AddrPort) netip.Addr // the address it sends from, if known
 }
 
 // Around makes a socket knock at the server with these ids.
@@ -24,6 +24,8 @@ func (k *Knocker) Around(socket net.PacketConn) net.PacketConn {
 	return udp.Hook(socket, udp.Hooks{Sending: k.sending})
 }
 
+// NewKnocker returns a Knocker for a server with any of the ids. where returns the address that packets to a
+// server are sent from, as far as is known.
 func NewKnocker(where func(to netip.AddrPort) netip.Addr, ids ...certs.NodeID) *Knocker {
 	k := &Knocker{where: where}
 	for _, id := range ids {
@@ -44,8 +46,8 @@ func (k *Knocker) sending(b []byte, to net.Addr) (knocks [][]byte) {
 	return knocks
 }
 
-// address is from where the node sends, if nothing can translate it: the private address of a node behind a NAT says
-// nothing.
+// address is the address that the node sends from, if nothing can translate it: the private address of a node
+// behind a NAT is of no use.
 func (k *Knocker) address(to net.Addr) netip.AddrPort {
 	if from := k.where(AddrPort(to)); from.IsGlobalUnicast() && !from.IsPrivate() {
 		return netip.AddrPortFrom(from, 0)

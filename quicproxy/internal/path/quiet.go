@@ -3,42 +3,45 @@ package path
 import "time"
 
 const (
-	// Quiet is how long nothing may come after traffic before the node asks whether the path is still there:
-	// a path that dies under a download is noticed by nothing else before the next keepalive.
+	// Quiet is how long nothing may arrive after traffic before the node asks whether the path still works:
+	// nothing else notices before the next keepalive that a path died during a download.
 	Quiet = 500 * time.Millisecond
-	// quietLook is the time between two looks while something comes. While the relays of a connection are idle, quiet is.
+	// quietLook is the interval of checks while packets arrive; while the relays of a connection are idle, it
+	// is Quiet.
 	quietLook = 100 * time.Millisecond
 )
 
-// QuietMeter tells when traffic stops.
+// QuietMeter detects when traffic stops.
 type QuietMeter struct {
-	Received uint64    // packets, at the last look
-	heard    time.Time // when something had come last; zero: nothing came since the node asked
+	Received uint64    // packets, at the last check
+	seen     time.Time // when something last arrived; zero: nothing has since the node asked
 }
 
-// Look is called after pause, with how many packets came so far. It reports that nothing came for quiet after something did.
+// Look is called after Pause, with how many packets have arrived. It reports that nothing came for Quiet
+// after something had.
 func (m *QuietMeter) Look(received uint64, now time.Time) (stopped bool) {
 	if received != m.Received {
-		m.Received, m.heard = received, now
+		m.Received, m.seen = received, now
 		return false
 	}
-	return !m.heard.IsZero() && now.Sub(m.heard) >= Quiet
+	return !m.seen.IsZero() && now.Sub(m.seen) >= Quiet
 }
 
-// Asked notes that the node has asked, and of what came until then knows: that traffic goes on, or that it has stopped; answers
-// say nothing about that.
+// Asked notes that the node has asked, and what it knows from that: whether traffic goes on or has stopped.
+// The answers themselves say nothing about that.
 func (m *QuietMeter) Asked(received uint64, goesOn bool, now time.Time) {
-	m.Received, m.heard = received, time.Time{}
+	m.Received, m.seen = received, time.Time{}
 	if goesOn {
-		m.heard = now
+		m.seen = now
 	}
 }
 
-// GoesOn reports whether something came lately.
-func (m *QuietMeter) GoesOn() bool { return !m.heard.IsZero() }
+// GoesOn reports whether something arrived recently.
+func (m *QuietMeter) GoesOn() bool { return !m.seen.IsZero() }
 
+// Pause is the time until the next check.
 func (m *QuietMeter) Pause() time.Duration {
-	if m.heard.IsZero() {
+	if m.seen.IsZero() {
 		return Quiet
 	}
 	return quietLook

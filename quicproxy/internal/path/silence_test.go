@@ -43,11 +43,11 @@ func TestSilenceMeter(t *testing.T) {
 	}
 }
 
-// TestSuspectSooner: once another connection of the node has moved, one that was not heard since is suspect soon.
+// TestSuspectSooner: once another connection of the node has moved, one that was not seen since is suspect soon.
 func TestSuspectSooner(t *testing.T) {
 	t.Parallel()
-	heard := time.Unix(100, 0)
-	m := SilenceMeter{last: heard}
+	seen := time.Unix(100, 0)
+	m := SilenceMeter{last: seen}
 	for _, test := range []struct {
 		silence, rtt time.Duration
 		moved        time.Time
@@ -56,10 +56,10 @@ func TestSuspectSooner(t *testing.T) {
 		{suspectAfter - 1, 0, time.Time{}, false},
 		{suspectAfter, 0, time.Time{}, true},
 		{suspectAfter, suspectAfter, time.Time{}, false},
-		{movedAfter, 0, heard, false},
-		{movedAfter, 0, heard.Add(1), true},
-		{movedAfter - 1, 0, heard.Add(1), false},
-		{movedAfter, movedAfter, heard.Add(1), false},
+		{movedAfter, 0, seen, false},
+		{movedAfter, 0, seen.Add(1), true},
+		{movedAfter - 1, 0, seen.Add(1), false},
+		{movedAfter, movedAfter, seen.Add(1), false},
 	} {
 		if got := m.IsSuspect(test.silence, quic.ConnectionStats{SmoothedRTT: test.rtt}, test.moved); got != test.want {
 			t.Errorf("%+v: suspect %v", test, got)

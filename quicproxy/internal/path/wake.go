@@ -2,5 +2,5 @@ package path
 
 import "time"
 
-// WakePause is the time between two Keepalives of a node that is asked for them: anybody may send the datagram.
+// WakePause is the least time between two Keepalives that wake datagrams cause, since anybody can send one.
 const WakePause = time.Second

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// Changes tells everybody who wants to know that the network of this machine may have changed.
+// Changes notifies everyone waiting that the network of this machine may have changed.
 type Changes struct {
 	mu   sync.Mutex
 	next context.Context // ends at the next change
@@ -22,6 +22,7 @@ func (c *Changes) Changed() context.Context {
 	return c.next
 }
 
+// Tell notifies everyone who waits for a change.
 func (c *Changes) Tell() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

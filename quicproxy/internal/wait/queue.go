@@ -2,8 +2,8 @@ package wait
 
 import "sync"
 
-// Queue does things one after the other, in a goroutine that is there only while there are some: of what is idle there are
-// many. Its zero value is ready.
+// Queue processes things in order, in a goroutine that exists only while there are some, since most queues
+// are idle. Its zero value is ready.
 type Queue[T any] struct {
 	working sync.WaitGroup
 
@@ -12,7 +12,8 @@ type Queue[T any] struct {
 	closed bool
 }
 
-// Add has do done to thing, after all that was added before. It reports false if there are most already, or after Close.
+// Add queues thing for do, which runs after everything added before. It reports false if the queue already
+// has most things, or after Close.
 func (q *Queue[T]) Add(thing T, most int, do func(T)) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -43,7 +44,7 @@ func (q *Queue[T]) done() (next T, more bool) {
 	return q.things[0], true
 }
 
-// Close takes nothing more and returns when the last thing is done.
+// Close accepts nothing more and returns when the last thing is done.
 func (q *Queue[T]) Close() {
 	q.mu.Lock()
 	q.closed = true

@@ -1,4 +1,5 @@
-// Package wait has the two ways to wait that are used everywhere: a signal that is not lost, and a pause that ends early.
+// Package wait has the two ways to wait that are used everywhere: a signal that is not lost, and a pause that
+// ends early.
 package wait
 
 import (
@@ -6,7 +7,7 @@ import (
 	"time"
 )
 
-// Signal wakes whoever waits for c, or is about to.
+// Signal wakes the goroutine that waits for c, or is about to.
 func Signal(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:
