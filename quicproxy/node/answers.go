@@ -10,9 +10,9 @@ import (
 	"apquic/quicproxy/internal/wait"
 )
 
-// watchAnswers has the relays of a node leave connections to the server that do not answer, as the server does for what it
-// sends (watchSilence): who uploads over a lane whose way is gone is the only one to know. It ends with ctx, and when there is
-// one connection.
+// watchAnswers makes relays of the node leave connections whose server does not answer, as the server does
+// for what it sends (watchSilence): only an uploader knows that the path of its lane is gone. It ends with
+// ctx, and when only one connection is left.
 func (n *Node) watchAnswers(ctx context.Context) {
 	meters := make(map[*relay.Carrier]*path.SilenceMeter)
 	for wait.Sleep(ctx, path.SilenceLook); ctx.Err() == nil; wait.Sleep(ctx, path.SilenceLook) {

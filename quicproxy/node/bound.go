@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	// maxFromServer is how many bytes may come from a server before its Welcome, which may be late, on a lane also behind
-	// relays.
+	// maxFromServer is how many bytes may come from a server before its Welcome, which may be late, on a lane
+	// even behind relays.
 	maxFromServer = 1 << 20
-	// boundEvery bounds how long more may come.
+	// boundEvery bounds how long more than that may keep coming.
 	boundEvery = 10 * time.Millisecond
 )
 
-// boundServer closes a connection of a node on which much comes before welcomed is closed.
+// boundServer closes a connection of a node if too much comes before welcomed is closed.
 func boundServer(connection *quic.Conn, welcomed <-chan struct{}) {
 	tick := time.NewTicker(boundEvery)
 	defer tick.Stop()

@@ -13,14 +13,14 @@ import (
 )
 
 const (
-	// maxStreams is how many relays a node has at once over all its connections, maxUnheard how many of their streams
-	// whose header has not come, and maxDials how many upstreams it dials at once.
+	// maxStreams is how many relays a node has at once over all its connections, maxUnheard how many of their
+	// streams may lack their header, and maxDials how many upstreams it dials at once.
 	maxStreams = conn.MaxRelays
 	maxUnheard = 1024
 	maxDials   = 1024
 )
 
-// serverCosts is what the server has a node do for it: the server is not trusted either.
+// serverCosts is what the server may cost a node: the server is not trusted either.
 type serverCosts struct {
 	messages                *limit.Messages
 	clients                 *limit.Clients
@@ -32,7 +32,7 @@ func newServerCosts() serverCosts {
 	return serverCosts{messages: limit.NewMessages(), clients: limit.NewClients(all, all, all).OfOneNode()}
 }
 
-// claimedAddress is that of a client as the server tells it; invalid if it does not.
+// claimedAddress returns the address of a client as the server claims it; invalid if it claims none.
 func claimedAddress(clientAddress string) netip.Addr {
 	address, err := netip.ParseAddrPort(clientAddress)
 	if err != nil {
@@ -41,13 +41,13 @@ func claimedAddress(clientAddress string) netip.Addr {
 	return address.Addr()
 }
 
-// claimedClient is a client of which the server tells.
+// claimedClient is a client that the server claims to have.
 type claimedClient struct {
 	stream relay.Stream
 	relay  atomic.Pointer[relay.Relay]
 }
 
-// evict ends the client's relay, or the dial that is to become one.
+// evict ends the client's relay, or the dial that should become one.
 func (c *claimedClient) evict() {
 	c.stream.Discard(framing.ErrorNodeBusy)
 	if r := c.relay.Load(); r != nil {
@@ -55,7 +55,7 @@ func (c *claimedClient) evict() {
 	}
 }
 
-// slowDown is that of a server's messages.
+// slowDown returns how long to stop reading after a message of the server.
 func (l *link) slowDown(envelope framing.Envelope) time.Duration {
 	return l.node.costs.messages.Came(time.Now(), len(envelope.Payload), envelope.Opcode == framing.OpProgress)
 }

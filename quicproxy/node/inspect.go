@@ -22,7 +22,7 @@ func (n *Node) Inspect() inspect.Node {
 	return i
 }
 
-// leftovers counts what there is after the clients are gone, and after the server is unless that stays.
+// leftovers counts what is left after the clients have left, and after the server has unless it stays.
 func (n *Node) leftovers(serverStays bool, count func(what string, n int)) {
 	carriers := n.memory.Leftovers(count)
 	count("clients", n.costs.clients.Open())

@@ -11,8 +11,9 @@ import (
 	"apquic/quicproxy/internal/wait"
 )
 
-// AutoKeepalive as Config.Keepalive has the node find out how long the NAT of the network that it is in keeps an idle
-// mapping, and send a Keepalive just before. Until that is proven it is DefaultKeepalive.
+// AutoKeepalive as Config.Keepalive makes the node learn how long the NAT of its present network keeps an
+// idle mapping, and send a Keepalive shortly before that. Until that is proven, the interval is
+// DefaultKeepalive.
 const AutoKeepalive time.Duration = -1
 
 // DefaultKeepalive is the time between two keepalives if none is configured.
@@ -21,32 +22,33 @@ const DefaultKeepalive = keepalive.Default
 // NATBinding is what a node has learned about the NAT of a network (AutoKeepalive).
 type NATBinding = keepalive.NATBinding
 
-// NATBindingStore remembers NATBindings across restarts of a node. Losing them costs some traffic only. Save gets all of
-// them, the one that was found last at the end.
+// NATBindingStore remembers NATBindings across restarts of a node. Losing them costs only some traffic. Save
+// gets all of them, the most recently found last.
 type NATBindingStore = keepalive.Store
 
 const (
-	// challengeSize is the size of the datagram, at least, that a server sends to an address that is new to it (RFC 9000
-	// section 8.2.1). In an exchange of Keepalives nothing else is so large.
+	// challengeSize is the least size of the datagram that a server sends to an address that is new to it
+	// (RFC 9000 section 8.2.1). Nothing else in an exchange of Keepalives is so large.
 	challengeSize = 1200
-	// notInUse is the time between two looks of a connection whether it is the one that counts.
+	// notInUse is the interval at which a connection checks whether it is the one in use.
 	notInUse = time.Minute
 )
 
-// scheduleKeepalives says how often a connection sends Keepalives that begins with the Welcome of its server.
+// scheduleKeepalives says how often a connection whose server sent this Welcome sends Keepalives.
 func (l *link) scheduleKeepalives(welcome *framing.Welcome) *keepalive.Schedule {
 	config := &l.node.config
 	if config.Keepalive >= 0 {
 		return keepalive.Fixed(config.Keepalive)
 	}
-	// A number so large that it overflows would have this node send keepalives without end.
+	// A number so large that it overflows would make this node send keepalives without pause.
 	peer := time.Duration(min(welcome.IdleTimeoutMilliseconds, uint64(24*time.Hour/time.Millisecond))) * time.Millisecond
 	path := keepalive.NewPath(welcome.ObservedAddress, l.source(), l.swaps.Load())
 	return l.node.learner.Schedule(time.Now(), path, config.IdleTimeout, peer)
 }
 
-// observe takes what the server says in an answer about where the node is; received is what came since the question, in
-// bytes: the answer may have been on its way already when the server began to find out that the node is elsewhere.
+// observe notes where the node is, according to the server's answer. received is how many bytes came since
+// the question: the answer may already have been in transit when the server began to notice that the node has
+// moved.
 func (l *link) observe(answer *framing.KeepaliveResponse, received uint64) {
 	if l.keepalives.Learns() {
 		path := keepalive.NewPath(answer.ObservedAddress, l.source(), l.swaps.Load())
@@ -54,7 +56,7 @@ func (l *link) observe(answer *framing.KeepaliveResponse, received uint64) {
 	}
 }
 
-// learn finds out how long the networks that the link comes through keep a mapping, until ctx ends.
+// learn learns how long the networks of the link keep a mapping, until ctx ends.
 func (l *link) learn(ctx context.Context) {
 	for ctx.Err() == nil {
 		if !l.inUse() {
@@ -71,20 +73,20 @@ func (l *link) learn(ctx context.Context) {
 		if err == nil {
 			l.keepalives.Result(time.Now(), try, kept)
 			if l.keepalives.Interval() < before {
-				wait.Signal(l.path.woken) // the timer that runs is too long
+				wait.Signal(l.path.woken) // the running timer is too long
 			}
 			continue
 		}
 		l.keepalives.Abandon(time.Now(), try)
 		if isUnknownOpcode(err) {
-			l.node.log.Debug("the server does not help to find out how rare keepalives may be")
+			l.node.log.Debug("the server does not help to learn the keepalive interval")
 			return
 		}
 		l.node.log.Debug("how long this network keeps an idle mapping could not be tried", "idle", try.Idle, "err", err)
 	}
 }
 
-// try finds the outcome of a try, while it is valid.
+// try finds the outcome of a try, while the try is valid.
 func (l *link) try(ctx context.Context, try keepalive.Try) (kept bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -92,7 +94,7 @@ func (l *link) try(ctx context.Context, try keepalive.Try) (kept bool, err error
 	return l.keeps(ctx, try.Idle)
 }
 
-// rest waits, but not when changed has something.
+// rest sleeps, but returns early when changed is signalled.
 func rest(ctx context.Context, pause time.Duration, changed <-chan struct{}) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -103,7 +105,7 @@ func rest(ctx context.Context, pause time.Duration, changed <-chan struct{}) {
 	}
 }
 
-// inUse reports whether l is the connection that counts at the server.
+// inUse reports whether l is the connection in use.
 func (l *link) inUse() bool {
 	l.node.mu.Lock()
 	defer l.node.mu.Unlock()

@@ -16,42 +16,43 @@ import (
 )
 
 const (
-	// laneIdle is how long a lane stays without a relay: the next one may come soon, and finds it open.
+	// laneIdle is how long a lane stays without a relay: the next relay may come soon, and then finds it
+	// open.
 	laneIdle = time.Minute
-	// laneDial bounds the opening of a lane, and laneRetry is the pause after one that could not be opened.
+	// laneDial bounds the dial of a lane, and laneRetry is the pause after a failed one.
 	laneDial, laneRetry = 10 * time.Second, 30 * time.Second
-	// laneEvery is the time in which a node may dial one lane more, after twice as many as it can have.
+	// laneEvery is how often a node may dial one more lane, after a burst of twice as many as it can have.
 	laneEvery = 4 * time.Second
 )
 
-// lanes opens further connections of a session while loss limits the ones that there are, and closes those that
-// are idle. A lane carries relays and nothing else; the server places new relays on the one with the fewest.
+// lanes opens further connections of a session while loss limits the present ones, and closes idle lanes. A
+// lane carries only relays; the server places each new relay on the lane with the fewest.
 type lanes struct {
 	node    *Node
-	wanted  chan struct{} // has room for one: the server finds that loss limits what it sends
+	wanted  chan struct{} // has room for one: loss limits what the server sends
 	busy    chan struct{} // has room for one: a relay began
 	open    sync.WaitGroup
 	watched atomic.Bool // watchAnswers runs
 	dials   *rate.Limiter
 
-	// run is the only user of the following.
+	// Only run uses the following.
 	lanes   []*lane
-	refused time.Time // when a lane could not be opened
+	refused time.Time // when a dial of a lane last failed
 }
 
-// lane is an open lane, or the primary link.
+// lane is a lane, or the primary link.
 type lane struct {
 	*link
 	meter path.LossMeter
-	idle  time.Time // since when; zero: it is not
-	began uint64    // relays and records, at the last look
+	idle  time.Time // since when it has been idle; zero: it is not
+	began uint64    // relays and records, at the last check
 }
 
 func newLanes(n *Node) *lanes {
 	return &lanes{node: n, wanted: make(chan struct{}, 1), busy: make(chan struct{}, 1), dials: rate.NewLimiter(rate.Every(laneEvery), 2*carrier.MaxLanes)}
 }
 
-// run works until ctx ends; then the lanes let their relays finish, and it returns.
+// run opens and closes lanes until ctx ends, and returns when the lanes have let their relays finish.
 func (s *lanes) run(ctx context.Context) {
 	defer s.open.Wait()
 	var primary lane
@@ -72,7 +73,7 @@ func (s *lanes) run(ctx context.Context) {
 	}
 }
 
-// look reports whether there is anything to look at again.
+// look checks all connections, and reports whether to check again.
 func (s *lanes) look(ctx context.Context, primary *lane) bool {
 	if l := s.node.current(); l != primary.link {
 		*primary = lane{link: l}
@@ -95,6 +96,7 @@ func (s *lanes) look(ctx context.Context, primary *lane) bool {
 	return len(s.lanes) > 0 || primary.link != nil && primary.Relays.Len() > 0
 }
 
+// limited reports whether loss limits the lane.
 func (l *lane) limited() bool {
 	if l.link == nil {
 		return false
@@ -104,6 +106,7 @@ func (l *lane) limited() bool {
 	return limited
 }
 
+// closeIdle retires the lane if it has been idle for long.
 func (l *lane) closeIdle() {
 	began := l.began
 	l.began = l.Relays.Total() + l.Records.Load()
@@ -152,8 +155,8 @@ func (s *lanes) add(ctx context.Context) {
 	}
 }
 
-// mayDial is how many of so many lanes may be dialled now. A server that asks for lanes and closes them would have a node
-// on a battery dial for ever.
+// mayDial returns how many of that many lanes may be dialled now. A server that asks for lanes and then
+// closes them could otherwise keep a node on a battery dialling for ever.
 func (s *lanes) mayDial(lanes int) int {
 	lanes = min(lanes, int(s.dials.Tokens()))
 	if lanes <= 0 || !s.dials.AllowN(time.Now(), lanes) {

@@ -2,8 +2,8 @@ package node
 
 import "apquic/framing"
 
-// heedLimits tells, when they are news, that the server allows less than the node wants. The server refuses what is too
-// much, one by one; here all of it is said at once.
+// heedLimits logs, when that is new, that the server allows less than the node wants. The server refuses
+// excess services one by one; this log line covers them all.
 func (n *Node) heedLimits(limits *framing.Limits) {
 	most := int(limits.GetMaxServices())
 	n.mu.Lock()

@@ -33,27 +33,27 @@ type link struct {
 	socket      *udp.Conn
 	transport   *quic.Transport
 	since       time.Time
-	retired     chan struct{}      // has room for one: the lane is not needed any more
-	maxLanes    uint32             // that the server allows
+	retired     chan struct{}      // has room for one: the lane is no longer needed
+	maxLanes    uint32             // as many as the server allows
 	features    framing.Features   // that both sides have
-	work        sync.WaitGroup     // of the goroutines that serve the connection
+	work        sync.WaitGroup     // goroutines that serve the connection
 	welcomed    chan struct{}      // closed when association is set
 	association *relay.Association // nil: relays end with their connection
 	keepalives  *keepalive.Schedule
 
 	path     *pathWatch
-	swaps    atomic.Uint64 // of the socket
+	swaps    atomic.Uint64 // how often the socket was swapped
 	wake     chan struct{} // has room for one: the node's services changed
 	replaced chan error    // has room for one: the server has a newer connection of this node
-	draining bool          // the server stops; handle is its only user
+	draining bool          // the server stops; only handle uses it
 	restarts atomic.Bool   // and is back at once
 
 	ended chan struct{} // closed at the end of run
 	err   error         // why it ended; set before ended is closed
 }
 
-// connect dials the server while attempt lasts, for at most twice the timeout, and says Hello to it. From then on
-// the connection is the one that counts at the server, so only ctx ends the wait for the answer.
+// connect dials the server while attempt lasts, for at most twice the timeout, and says Hello to it. From
+// then on the server may regard this connection as the one in use, so only ctx ends the wait for the answer.
 func (n *Node) connect(ctx, attempt context.Context, handshakeTimeout time.Duration, lane bool) (*link, error) {
 	socket, err := udp.Open(n.config.ListenPacket)
 	if err != nil {
@@ -92,8 +92,8 @@ func (l *link) closeSocket() {
 	l.socket.Close()
 }
 
-// hello opens the control stream, serves it from then on, and introduces the node. Only the answer shows that
-// the server accepted our certificate: in TLS 1.3 the client's handshake ends before the server has seen it.
+// hello opens the control stream, starts serving it, and introduces the node. Only the answer shows that the
+// server accepted our certificate: in TLS 1.3 the client's handshake ends before the server has seen it.
 func (l *link) hello(ctx context.Context) error {
 	n := l.node
 	stream, err := l.QUIC.OpenStream()
@@ -130,7 +130,7 @@ func (l *link) hello(ctx context.Context) error {
 		welcome.Instance = 0
 	}
 	l.association = n.associate(welcome.Instance)
-	l.OnLeft = func() { wait.Signal(l.path.woken) } // the way there may be gone
+	l.OnLeft = func() { wait.Signal(l.path.woken) } // the path may be gone
 	l.Begin(l.association, n.memory, n.memory.Peer)
 	l.association.Join(&l.Carrier)
 	close(l.welcomed)
@@ -141,8 +141,9 @@ func (l *link) hello(ctx context.Context) error {
 	return nil
 }
 
-// introduce says Hello, and once more with the join secret if the server does not know the node. The secret is for the id
-// that the invitation named alone: an id that was only announced may have been withdrawn since, because somebody stole its key.
+// introduce says Hello, and repeats it with the join secret if the server does not know the node. The secret
+// is only for the id that the invitation named: an id that was merely announced may have been withdrawn
+// since, because its key was stolen.
 func (l *link) introduce(ctx context.Context) (*framing.Welcome, error) {
 	n := l.node
 	n.mu.Lock()
@@ -188,7 +189,7 @@ func (l *link) run(ctx context.Context) {
 		})()
 		carrier.Finish(l.QUIC, l.Control, &l.Relays, l.node.config.Drain, framing.DrainStopped, "the node was stopped")
 	case <-l.retired:
-		// A relay may have begun just now. It may take its time, unless the node stops.
+		// A relay may just have begun. It may finish, unless the node stops.
 		stop := context.AfterFunc(ctx, func() {
 			l.QUIC.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), "the node was stopped")
 		})
@@ -207,8 +208,8 @@ func (l *link) run(ctx context.Context) {
 	l.closeSocket()
 }
 
-// watch waits until the connection has ended and returns why, or until it is in doubt or replaced; if
-// ctx ends it waits for run and returns nil.
+// watch waits until the connection ends, is suspect or is replaced, and returns why. If ctx ends, it waits
+// for run and returns nil.
 func (l *link) watch(ctx context.Context) error {
 	select {
 	case <-l.ended:
@@ -227,7 +228,7 @@ func (l *link) watch(ctx context.Context) error {
 	}
 }
 
-// relaysNow is how many relays run over this connection and its lanes.
+// relaysNow returns how many relays run over this connection and its lanes.
 func (l *link) relaysNow() (n int) {
 	if l.association == nil {
 		return l.Relays.Len()
@@ -243,9 +244,9 @@ func (l *link) handle(envelope framing.Envelope) error {
 	switch envelope.Opcode {
 	case framing.OpProgress:
 		if !l.Control.Greeted {
-			return conn.Unexpected(envelope) // the server does not know yet what it is about
+			return conn.Unexpected(envelope) // the server cannot know yet what it is about
 		}
-		select { // the Welcome that came is about to be read
+		select { // the Welcome has come, but is not handled yet
 		case <-l.welcomed:
 			return l.HandleProgress(l.association, envelope)
 		case <-l.QUIC.Context().Done():
@@ -274,7 +275,7 @@ func (l *link) handle(envelope framing.Envelope) error {
 		return nil
 	}
 	if envelope.RequestNonce == 0 {
-		return nil // news that this version does not know
+		return nil // a message that this version does not know
 	}
 	return l.Control.Reply(envelope, framing.OpFailure, &framing.Failure{
 		Code: uint64(framing.ErrorUnknownOpcode),
@@ -282,15 +283,15 @@ func (l *link) handle(envelope framing.Envelope) error {
 	})
 }
 
-// handleReplaced: a newer connection is primary. If it is not ours, another process has our key; this one
-// stands by from now on, or the two would throw each other out for ever.
+// handleReplaced handles that a newer connection is primary. If that is not ours, another process has our
+// key, and this one stands by from now on: otherwise the two would replace each other for ever.
 func (l *link) handleReplaced(envelope framing.Envelope) error {
 	var message framing.Replaced
 	if err := envelope.Decode(&message); err != nil {
 		return err
 	}
-	failure := &quicproxy.FailureError{ // which matters if this is the connection in use all the same
-		Code: framing.ErrorSuperseded, Text: "the server has a newer connection of this node, of which the answer was lost",
+	failure := &quicproxy.FailureError{ // only matters if this is still the connection in use
+		Code: framing.ErrorSuperseded, Text: "the server has a newer connection of this node, whose answer was lost",
 	}
 	if message.Instance != l.node.instance {
 		l.node.setStandby(true)
@@ -307,4 +308,5 @@ func (l *link) handleReplaced(envelope framing.Envelope) error {
 	return nil
 }
 
+// wakeUp makes register compare the services again.
 func (l *link) wakeUp() { wait.Signal(l.wake) }

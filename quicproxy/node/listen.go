@@ -13,12 +13,12 @@ import (
 	"apquic/quicproxy/node/internal/streamconn"
 )
 
-// acceptBacklog is how many connections wait for Accept; more are refused.
+// acceptBacklog is how many connections may wait for Accept; more are refused.
 const acceptBacklog = 128
 
 // Listen exposes a service whose connections the caller accepts, without a local port. It returns when the
-// service has its public address, which is the listener's; Run must be running for that. Closing the
-// listener takes the service back; the server holds the address for the node.
+// service has a public address, which is the listener's; that requires Run to be running. Closing the
+// listener withdraws the service; the server holds the address for the node.
 func (n *Node) Listen(ctx context.Context, service string) (net.Listener, error) {
 	e := &exposed{name: service}
 	e.listener = &serviceListener{
@@ -54,8 +54,8 @@ type serviceListener struct {
 	closed bool
 }
 
-// serve queues a relay for Accept, and returns when the caller has closed it, or it was reset and nobody has to see that
-// any more.
+// serve queues a relay for Accept, and returns when the caller has closed it, or it was reset and the caller
+// had time to see that.
 func (s *serviceListener) serve(l *link, stream relay.Stream, header *framing.StreamHeader) {
 	c := streamconn.New(stream, streamconn.Address(header.PublicAddress), streamconn.Address(header.ClientAddress))
 	account, leave := l.node.memory.From.Open(claimedAddress(header.ClientAddress))
@@ -70,7 +70,7 @@ func (s *serviceListener) serve(l *link, stream relay.Stream, header *framing.St
 	c.AwaitEnd(l.node.over)
 }
 
-// offer reports why a connection does not wait for Accept.
+// offer queues a connection for Accept, or returns why it cannot.
 func (s *serviceListener) offer(c *streamconn.Conn) framing.ErrorCode {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,7 +85,7 @@ func (s *serviceListener) offer(c *streamconn.Conn) framing.ErrorCode {
 	}
 }
 
-// Accept returns the next connection, with the addresses of its public ends.
+// Accept returns the next connection, with its public addresses at both ends.
 func (s *serviceListener) Accept() (net.Conn, error) {
 	select {
 	case c := <-s.accepted:
@@ -95,7 +95,7 @@ func (s *serviceListener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close takes the service back and resets the connections that nobody accepted.
+// Close withdraws the service and resets the connections that nobody accepted.
 func (s *serviceListener) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -28,17 +28,17 @@ import (
 // minNodeMemory is the least memory budget of a node by default.
 const minNodeMemory = 64 << 20
 
-// Config says what a Node is made of. The zero value of a field is its default unless noted.
+// Config says what a Node consists of. The zero value of a field is its default unless noted.
 type Config struct {
 	// Key is the node's identity; required. The leases belong to it.
 	Key certs.PrivateKey
-	// Server is the identity that the server must prove; required. Next is one that it has announced, and may prove as
-	// well; nobody: none.
+	// Server is the identity that the server must prove; required. Next is one that it has announced, and may
+	// prove instead; zero: none.
 	Server, Next certs.NodeID
 	// Address is where the server is, host:port over UDP; required. The host is resolved at every dial.
 	Address string
-	// JoinSecret lets a node in that the server does not know yet. It is sent only to a server that has said so and that
-	// has proved to be Server, not Next, and never again once the node was admitted.
+	// JoinSecret admits a node that the server does not know yet. It is sent only to a server that has asked
+	// for it and has proved to be Server, not Next, and never again once the node has been admitted.
 	JoinSecret []byte
 	// Known says that the server has admitted the node before. Then JoinSecret is not sent.
 	Known bool
@@ -54,9 +54,9 @@ type Config struct {
 	Keepalive time.Duration
 	// NATBindings remembers what AutoKeepalive learns, across restarts; nil: it is learned again.
 	NATBindings NATBindingStore
-	// IdleTimeout ends a connection on which nothing arrived for so long.
+	// IdleTimeout ends a connection on which nothing arrived for that long.
 	IdleTimeout time.Duration
-	// ResumeTime is how long relays outlive the last connection to the server, for the next one to carry them on;
+	// ResumeTime is how long relays outlive the last connection to the server, to resume over the next one;
 	// negative: not at all.
 	ResumeTime time.Duration
 	// Drain is how long running relays may go on after Run's context was cancelled; negative: not at all.
@@ -64,27 +64,27 @@ type Config struct {
 	// StopNow ends when running relays may not go on any longer; nil: never before Drain is over.
 	StopNow context.Context
 
-	// Memory is how many bytes services may cost that do not read, an eighth of the machine's by default but
-	// at least 64 MiB.
+	// Memory is the memory budget, in bytes, for services and clients that stop reading, an eighth of the
+	// machine's memory by default but at least 64 MiB.
 	Memory int64
 
 	// OnWelcome is called when the server has admitted the node on a new connection. It must return soon.
 	OnWelcome func(Welcome)
-	// OnLease is called when a service got a public address, and when that changed. It must return soon.
+	// OnLease is called when a service gets a public address, and when that changes. It must return soon.
 	OnLease func(Lease)
 
 	// Version is told to the server.
 	Version string
-	// Log gets the log; nothing is logged by default.
+	// Log receives the log; nothing is logged by default.
 	Log *slog.Logger
 
-	// ListenPacket opens a UDP socket, Resolve looks the server's name up, and DialUpstream connects to a
+	// ListenPacket opens a UDP socket, Resolve resolves the server's name, and DialUpstream connects to a
 	// service: the system's by default.
 	ListenPacket func() (net.PacketConn, error)
 	Resolve      func(ctx context.Context, host string) ([]netip.Addr, error)
 	DialUpstream func(ctx context.Context, network, address string) (net.Conn, error)
-	// WatchNetwork calls changed, until ctx ends, whenever the network of this machine may have changed;
-	// Source is the address from which packets go to a remote one. The system's by default.
+	// WatchNetwork calls changed whenever the network of this machine may have changed, until ctx ends.
+	// Source returns the address from which packets to a remote one are sent. The system's by default.
 	WatchNetwork func(ctx context.Context, changed func())
 	Source       func(to netip.AddrPort) netip.Addr
 }
@@ -95,7 +95,7 @@ type Service struct {
 	Name string
 	// Upstream is where the service listens: host:port, tcp://host:port or unix:/path.
 	Upstream string
-	// PublicPort is the port that it would like to have, 0 for any.
+	// PublicPort is the preferred public port, 0 for any.
 	PublicPort uint16
 }
 
@@ -114,8 +114,8 @@ type Lease struct {
 type Node struct {
 	config   Config
 	log      *slog.Logger
-	limited  *limit.Log // what log writes to
-	instance uint64     // tells this process from another one with the same key
+	limited  *limit.Log // the handler of log
+	instance uint64     // distinguishes this process from others with the same key
 	network  wait.Changes
 	memory   *carrier.Budget
 	costs    serverCosts
@@ -123,21 +123,21 @@ type Node struct {
 	lanes   *lanes
 	learner *keepalive.Learner // of AutoKeepalive
 
-	relaying sync.WaitGroup // streams of the server, and the relays that came with them
-	over     chan struct{}  // closed when no relay runs any more
+	relaying sync.WaitGroup // streams of the server, and their relays
+	over     chan struct{}  // closed when relays have ended
 
 	mu          sync.Mutex
-	services    []*exposed         // in the order in which they were added
+	services    []*exposed         // in the order of their addition
 	link        *link              // the connection in use, nil while there is none
-	association *relay.Association // with the server that runs now; nil: relays do not move
+	association *relay.Association // with the server's present process; nil: relays cannot resume
 	standby     bool               // another process with our key took over
 	server      certs.NodeID       // that the server must prove
 	next        certs.NodeID       // that it may prove as well, nobody: none
 	welcome     Welcome            // the last one
-	asked       time.Time          // when all connections were to ask whether the server is there
+	asked       time.Time          // when all connections last had to check the server
 	trouble     error              // why there is no connection; nil: there is one, or none was tried
-	known       bool               // the server has admitted us
-	secret      []byte             // lets us in; nil: there is none, or it is not needed any more
+	known       bool               // the server has admitted this node
+	secret      []byte             // admits this node; nil: there is none, or it is no longer needed
 
 	toldServices int // how many services the server allows
 }
@@ -152,10 +152,10 @@ type exposed struct {
 	mu      sync.Mutex
 	public  string // the address announced last
 	refusal error  // why there is none
-	failing bool   // the last relay did not reach the upstream
+	failing bool   // the last dial did not reach the upstream
 }
 
-// New validates config and makes a node of it.
+// New validates config and makes a node from it.
 func New(config Config) (*Node, error) {
 	if config.Key.IsZero() || config.Server.IsZero() {
 		return nil, errors.New("node: a key and the id of the server are required")
@@ -183,7 +183,7 @@ func New(config Config) (*Node, error) {
 	if config.OnWelcome == nil {
 		config.OnWelcome = func(Welcome) {}
 	}
-	limited := limit.NewLog(config.Log.Handler()) // most of what is logged can be caused by somebody else
+	limited := limit.NewLog(config.Log.Handler()) // others can cause most log lines
 	config.Log = slog.New(limited)
 	setSystemNetwork(&config)
 	n := &Node{
@@ -249,7 +249,7 @@ func (n *Node) expose(service *exposed) error {
 	return nil
 }
 
-// withdraw takes a service back; its lease is held.
+// withdraw removes a service; its lease is held.
 func (n *Node) withdraw(service *exposed) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -257,13 +257,14 @@ func (n *Node) withdraw(service *exposed) {
 	n.wakeLocked()
 }
 
-// wakeLocked has the link compare what it registered with the services.
+// wakeLocked makes the link compare what it registered with the services.
 func (n *Node) wakeLocked() {
 	if n.link != nil {
 		n.link.wakeUp()
 	}
 }
 
+// service returns the service with that name; nil: there is none.
 func (n *Node) service(name string) *exposed {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -278,5 +279,6 @@ func (n *Node) serviceLocked(name string) *exposed {
 	return n.services[i]
 }
 
-// MemoryPeak is how many bytes the node held at most, since the last call, for its server and clients; Config.Memory is the limit.
+// MemoryPeak returns the most bytes that the node held for its server and clients since the last call;
+// Config.Memory is the limit.
 func (n *Node) MemoryPeak() int64 { return n.memory.Peak() }

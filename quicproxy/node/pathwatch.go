@@ -13,18 +13,19 @@ import (
 )
 
 const (
-	// Not every kick is a message of its own, since those pile up in the control stream, before everything else:
-	// after a second a copy of the last datagram does as well. The longer it takes, the rarer are messages: 37 in an
-	// hour. All of them are sent again when the path is back, at a rate that is low then: each outage shrinks the
-	// congestion window of a connection that carries little, and the round trip time is wrong.
+	// Not every kick is a new message, since messages pile up in the control stream, ahead of everything
+	// else; after a second a copy of the last datagram does as well. Messages become rarer over time: 37 in
+	// an hour. All of them are sent again when the path is back, at a rate that is then low: each outage
+	// shrinks the congestion window of a connection that carries little, and the round-trip time is wrong.
 	freshShare  = 4 // of the time since the first
 	maxFreshGap = 5 * time.Minute
-	// movedPatience is how long an answer may take, or two round trips, when the network of this machine has just changed.
-	// Otherwise the node asks once more after that: a NAT that moved the connection behind the question took the answer away.
+	// movedPatience is how long an answer may take, or two round trips, after the network of this machine has
+	// changed. Otherwise the node asks again after that time: if a NAT moved the connection after the
+	// question, the answer was lost.
 	movedPatience = 300 * time.Millisecond
-	// answersAfterRescue is how many messages are exchanged after a rescue. QUIC's clock may be wrong then, since
-	// the acknowledgement of a copy looks like that of the original, sent long before; but packets that are three
-	// behind an acknowledged one are lost whatever the clock says (RFC 9002 section 6.1.1).
+	// answersAfterRescue is how many messages are exchanged after a rescue. QUIC's loss timers may be wrong
+	// then, since the ack of a copy looks like that of the original, sent long before. But packets three
+	// before an acked one are lost whatever the timers say (RFC 9002 section 6.1.1).
 	answersAfterRescue = 4
 )
 
@@ -32,7 +33,7 @@ const (
 type pathWatch struct {
 	doubts chan struct{} // has room for one: the server stopped answering
 	busy   chan struct{} // has room for one: a relay began
-	woken  chan struct{} // has room for one: the server wants to hear something
+	woken  chan struct{} // has room for one: the server wants a message
 
 	mu    sync.Mutex
 	doubt context.Context // ends when the server answers again; nil while it does
@@ -62,18 +63,19 @@ func (p *pathWatch) answered() {
 	p.heal()
 	p.doubt, p.heal = nil, nil
 	select {
-	case <-p.doubts: // nobody has noticed yet
+	case <-p.doubts: // not read yet
 	default:
 	}
 }
 
-// relayBegan has the connection watched more closely.
+// relayBegan makes the node watch the connection more closely.
 func (l *link) relayBegan() {
 	wait.Signal(l.path.busy)
 	wait.Signal(l.node.lanes.busy)
 }
 
-// whileInDoubt ends with ctx, as soon as the server answers, and when the connection ends.
+// whileInDoubt returns a context that ends with ctx, as soon as the server answers, or when the connection
+// ends.
 func (l *link) whileInDoubt(ctx context.Context) (context.Context, context.CancelFunc) {
 	attempt, cancel := context.WithCancel(ctx)
 	l.path.mu.Lock()
@@ -88,14 +90,14 @@ func (l *link) whileInDoubt(ctx context.Context) (context.Context, context.Cance
 	return attempt, func() { answered(); ended(); cancel() }
 }
 
-// watchPath keeps the NAT's mapping and the connection alive, and asks the server whether it is still there
-// when a keepalive is due, when traffic stopped, and when the network of this machine changed.
+// watchPath keeps the NAT's mapping and the connection alive, and asks the server for an answer when a
+// keepalive is due, when traffic stopped, and when the network of this machine changed.
 func (l *link) watchPath(ctx context.Context) {
 	keepalive := time.NewTimer(l.keepalives.Interval())
 	defer keepalive.Stop()
 	changed := l.node.network.Changed()
 	source := l.source()
-	traffic, late := path.QuietMeter{Received: l.packetsReceived()}, false // late: the last answer is
+	traffic, late := path.QuietMeter{Received: l.packetsReceived()}, false // late: the last answer
 	trouble := l.socket.Trouble()
 	var look <-chan time.Time // while there are relays, or late
 	for {
@@ -121,8 +123,8 @@ func (l *link) watchPath(ctx context.Context) {
 		case <-changed.Done():
 			changed = l.node.network.Changed()
 		}
-		// The socket is bound to no address: the system sends from the new one. What has to follow soon is a
-		// message, so that the server learns of it.
+		// The socket is bound to no address: the system sends from the new one. A message must follow soon,
+		// so that the server learns of the new address.
 		limit := max(time.Second, 3*l.QUIC.ConnectionStats().SmoothedRTT)
 		if now, errors := l.source(), l.socket.Trouble(); now != source || errors != trouble {
 			source, trouble = now, errors
@@ -132,7 +134,7 @@ func (l *link) watchPath(ctx context.Context) {
 			l.node.askAll(l)
 		}
 		late = !l.ping(ctx, limit)
-		goesOn := late || !stopped && traffic.GoesOn() // an answer that is late is traffic that stops
+		goesOn := late || !stopped && traffic.GoesOn() // a late answer counts as traffic that stops
 		traffic.Asked(l.packetsReceived(), goesOn, time.Now())
 		keepalive.Reset(l.keepalives.Interval())
 	}
@@ -140,7 +142,7 @@ func (l *link) watchPath(ctx context.Context) {
 
 func (l *link) packetsReceived() uint64 { return l.QUIC.ConnectionStats().PacketsReceived }
 
-// source is the address of this machine from which packets go to the server now.
+// source is the address from which this machine now sends packets to the server.
 func (l *link) source() netip.Addr {
 	if to, ok := l.QUIC.RemoteAddr().(*net.UDPAddr); ok {
 		return l.node.config.Source(to.AddrPort())
@@ -153,13 +155,14 @@ func (l *link) soon() time.Duration {
 	return max(movedPatience, 2*l.QUIC.ConnectionStats().SmoothedRTT)
 }
 
-// ping sends Keepalives until one is answered. Each is a fresh message: it goes out at once whatever the
+// ping sends Keepalives until one is answered. Each is a new message: it goes out at once whatever the
 // retransmission timers say, repairs a rebound NAT mapping, and is long enough for a restarted server to
-// answer with a stateless reset. The first answer may take until limit. It reports false if none came, but something else: the
-// answer is late, or the server hears nothing, and repeats what it has no ack of.
+// answer with a stateless reset. The first answer may take until limit. It returns false if no answer came
+// but something else did: the answer is late, or the server receives nothing and retransmits what has not
+// been acked.
 func (l *link) ping(ctx context.Context, limit time.Duration) (answered bool) {
-	begin, last := time.Now(), 1 // so many answers are wanted
-	something := ctx             // ends when something comes after a silence; ctx while nobody waits for that
+	begin, last := time.Now(), 1 // how many answers are wanted
+	something := ctx             // ends when something arrives after a silence; ctx while not waiting for that
 	renewed := false
 	for first := true; ctx.Err() == nil; first = false {
 		before, answer := l.QUIC.ConnectionStats(), new(framing.KeepaliveResponse)
@@ -172,8 +175,8 @@ func (l *link) ping(ctx context.Context, limit time.Duration) (answered bool) {
 			before = l.QUIC.ConnectionStats()
 			err = l.ask(ctx, something, rest, answer)
 		}
-		// An answer that waits behind a full queue is late, but what arrives before it proves the path. After an
-		// outage it does not prove that the connection can send again.
+		// An answer behind a full queue is late, but what arrives before it proves the path. After an outage
+		// it does not prove that the connection can send again.
 		now := l.QUIC.ConnectionStats()
 		heard := now.PacketsReceived > before.PacketsReceived
 		if err != nil && heard {
@@ -213,7 +216,7 @@ func (l *link) ping(ctx context.Context, limit time.Duration) (answered bool) {
 	return false
 }
 
-// ask sends a Keepalive and waits for the answer, but not longer than ctx, something and limit last.
+// ask sends a Keepalive and waits for the answer, until ctx or something ends, or limit is over.
 func (l *link) ask(ctx, something context.Context, limit time.Duration, answer *framing.KeepaliveResponse) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -221,8 +224,8 @@ func (l *link) ask(ctx, something context.Context, limit time.Duration, answer *
 	return l.Control.Request(ctx, framing.OpKeepalive, &framing.Keepalive{Observe: l.keepalives.Learns()}, framing.OpKeepaliveResponse, answer)
 }
 
-// askAll has all other connections ask whether the server is there: what silenced one may have silenced them. Where traffic comes
-// and goes that happens often, so not at once again.
+// askAll makes all other connections check the server too: what silenced one may have silenced them. Where
+// traffic stops often, this is often called, so it does nothing soon after the last time.
 func (n *Node) askAll(but *link) {
 	n.mu.Lock()
 	association := n.association

@@ -14,20 +14,22 @@ import (
 )
 
 const (
-	// probeWait is how long a datagram may be under way, probeTries how often one is sent: it may be lost.
+	// probeWait is how long a datagram may be in transit, probeTries how often one is sent, since it may be
+	// lost.
 	probeWait  = 2 * time.Second
 	probeTries = 3
-	// probeAge is how long a mapping is in use before it is left alone. Linux gives one on which packets still
-	// go both ways after two seconds, as those of a connection do, several times the timeout of a younger one.
+	// probeAge is how long a mapping is used before it is left idle. Linux keeps a mapping on which packets
+	// still go both ways after two seconds, like those of a connection, several times as long as a younger
+	// one.
 	probeAge = 3 * time.Second
 	// probeRequestTimeout bounds the wait for an answer on the control stream.
 	probeRequestTimeout = 10 * time.Second
 )
 
-// errProbe is the end of a probe that shows nothing: the path does not work, or not for probes.
+// errProbe ends a probe that proves nothing: the path does not work, or not for probes.
 var errProbe = errors.New("probe datagrams are not answered")
 
-// probeSocket is a socket that nothing depends on, and so a mapping in the NAT that may be lost.
+// probeSocket is a socket that nothing depends on, so that its NAT mapping may be lost.
 type probeSocket struct {
 	net.PacketConn
 	link   *link
@@ -35,7 +37,7 @@ type probeSocket struct {
 	number uint32 // of the last datagram
 }
 
-// keeps finds out whether the NAT keeps a mapping on which nothing is sent for so long.
+// keeps learns whether the NAT keeps a mapping that has been idle for that long.
 func (l *link) keeps(ctx context.Context, idle time.Duration) (bool, error) {
 	p, err := l.openProbe(ctx)
 	if err != nil {
@@ -50,7 +52,7 @@ func (l *link) keeps(ctx context.Context, idle time.Duration) (bool, error) {
 	if wait.Sleep(ctx, probeAge); !p.echoed(ctx) {
 		return false, errProbe
 	}
-	begin := time.Now().Round(0) // of the clock on the wall, which goes on while the machine sleeps
+	begin := time.Now().Round(0) // wall clock, which runs on while the machine sleeps
 	if wait.Sleep(ctx, idle); time.Now().Round(0).Sub(begin) > idle+probeWait {
 		return false, errProbe
 	}
@@ -59,7 +61,7 @@ func (l *link) keeps(ctx context.Context, idle time.Duration) (bool, error) {
 			return reached, err
 		}
 	}
-	if !p.echoed(ctx) { // it is the path that fails, not the mapping
+	if !p.echoed(ctx) { // the path failed, not the mapping
 		return false, errProbe
 	}
 	return false, ctx.Err()
@@ -101,7 +103,8 @@ func (p *probeSocket) echoed(ctx context.Context) bool {
 	return false
 }
 
-// reached has the server send a datagram and reports whether it came. An error says nothing of the mapping.
+// reached asks the server to send a datagram, and reports whether it came. An error says nothing about the
+// mapping.
 func (p *probeSocket) reached(ctx context.Context) (bool, error) {
 	if ctx.Err() != nil {
 		return false, ctx.Err()
@@ -116,11 +119,11 @@ func (p *probeSocket) reached(ctx context.Context) (bool, error) {
 	return p.arrived(), ctx.Err()
 }
 
-// arrived waits for the datagram with the last number. Others prove nothing: they may be late, or anybody's.
+// arrived waits for the datagram with the last number. Others prove nothing: they may be late, or forged.
 func (p *probeSocket) arrived() bool {
 	p.SetReadDeadline(time.Now().Add(probeWait))
 	for {
-		var datagram [2048]byte // Windows reports larger ones than fit as an error
+		var datagram [2048]byte // Windows reports datagrams that do not fit as errors
 		n, from, err := p.ReadFrom(datagram[:])
 		if err != nil {
 			return false
@@ -132,7 +135,7 @@ func (p *probeSocket) arrived() bool {
 	}
 }
 
-// sameAddress compares addresses of which either may be an IPv4 address in the form of IPv6.
+// sameAddress compares addresses, either of which may be an IPv4 address in IPv6 form.
 func sameAddress(a, b netip.AddrPort) bool {
 	return a.Port() == b.Port() && a.Addr().Unmap() == b.Addr().Unmap()
 }

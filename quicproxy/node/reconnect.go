@@ -22,15 +22,16 @@ import (
 const (
 	// A connection that lasted so long was no failure: the next attempt after it comes soon.
 	lasting = 10 * time.Second
-	// For so long after a loss attempts are short and follow each other, so that a server that comes back is
-	// found within two seconds. Then they become rarer: somebody may pay for the traffic.
+	// For so long after a loss, attempts are short and follow each other, so that a server that comes back is
+	// found within two seconds. Then they become rarer: traffic may cost money.
 	eager                 = 2 * time.Minute
 	eagerHandshakeTimeout = 3 * time.Second
-	// A server that was restarted soon after a connection was made is found again at once, so often.
+	// A server that restarted soon after a connection was made is tried again at once, so often.
 	quickEvery, quickBurst = time.Minute, 4
 )
 
-// restartPause is the most that a node waits to connect anew to a server that restarts: its nodes come spread out.
+// restartPause is the longest wait before a node reconnects to a server that restarts, so that nodes come
+// spread out.
 const restartPause = 250 * time.Millisecond
 
 // reconnector makes the connections of a running node, one after the other.
@@ -38,8 +39,8 @@ type reconnector struct {
 	node  *Node
 	links *sync.WaitGroup
 	retry retry.Backoff
-	lost  time.Time     // when the last connection ended that had lasted; zero: there was none
-	quick *rate.Limiter // of attempts at once after short connections
+	lost  time.Time     // when the last lasting connection ended; zero: there was none
+	quick *rate.Limiter // attempts without a pause after short connections
 	slow  bool          // the pause is long because a person must do something first
 	story *story.Story
 }
@@ -51,8 +52,8 @@ func newReconnector(n *Node, links *sync.WaitGroup) *reconnector {
 	}
 }
 
-// ended takes note of the end of a connection that was made, and returns the pause before the next one. Only one that
-// lasted shows that the server is of use: others are failures, however they began.
+// ended notes the end of a connection, and returns the pause before the next one. Only a lasting connection
+// shows that the server works: others are failures, however they began.
 func (r *reconnector) ended(l *link, err error) (pause time.Duration) {
 	lasted := time.Since(l.since) > lasting
 	if lasted {
@@ -66,6 +67,7 @@ func (r *reconnector) ended(l *link, err error) (pause time.Duration) {
 	return pause
 }
 
+// eager reports whether attempts should be short and follow each other.
 func (r *reconnector) eager() bool {
 	if r.lost.IsZero() {
 		return false
@@ -73,8 +75,8 @@ func (r *reconnector) eager() bool {
 	return time.Since(r.lost) < eager || r.node.relaysWait()
 }
 
-// connect tries until it has a connection, which then runs until running ends, or until attempt ends; it
-// then returns nil.
+// connect tries until it has a connection, which then runs until running ends. It returns nil if attempt ends
+// first.
 func (r *reconnector) connect(running, attempt context.Context, pause time.Duration) *link {
 	for r.sleep(attempt, pause); attempt.Err() == nil; r.sleep(attempt, pause) {
 		timeout := dial.HandshakeTimeout
@@ -91,7 +93,7 @@ func (r *reconnector) connect(running, attempt context.Context, pause time.Durat
 			return l
 		}
 		if attempt.Err() == nil {
-			if reason.HadNoPlace(err) && !r.eager() { // else the pause is short anyway
+			if reason.HadNoPlace(err) && !r.eager() { // otherwise the pause is short anyway
 				r.slow, pause = false, r.retry.NoPlace()
 			} else {
 				pause = r.pauseAfter(err, r.eager())
@@ -102,7 +104,7 @@ func (r *reconnector) connect(running, attempt context.Context, pause time.Durat
 	return nil
 }
 
-// sleep pauses, but not for long once the network of this machine has changed.
+// sleep pauses, but only briefly once the network of this machine has changed.
 func (r *reconnector) sleep(ctx context.Context, pause time.Duration) {
 	if r.slow {
 		wait.Sleep(ctx, pause)
@@ -119,7 +121,7 @@ func (r *reconnector) sleep(ctx context.Context, pause time.Duration) {
 	}
 }
 
-// missed takes note of why there is no connection.
+// missed notes why there is no connection.
 func (r *reconnector) missed(err error, pause time.Duration) {
 	r.story.Disconnected(err, pause)
 	r.node.setTrouble(conn.Explain(err, r.node.peerName()))
@@ -128,11 +130,12 @@ func (r *reconnector) missed(err error, pause time.Duration) {
 	}
 }
 
-// pauseAfter is the pause after a failure; soon: it is a short one, unless a person or the server has to do something first.
+// pauseAfter returns the pause after a failure; a short one if soon, unless a person or the server has to do
+// something first.
 func (r *reconnector) pauseAfter(err error, soon bool) time.Duration {
 	r.slow = reason.IsReplaced(err)
 	if after := retry.After(err); after > 0 {
-		r.slow = true // a change of the network here changes nothing there
+		r.slow = true // a change of this machine's network does not help
 		return max(after, r.retry.Next())
 	}
 	if failure, ok := errors.AsType[*quicproxy.FailureError](err); ok {

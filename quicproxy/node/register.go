@@ -15,11 +15,11 @@ import (
 	"apquic/quicproxy/node/internal/retry"
 )
 
-// requestTimeout bounds the wait for a lease. The path watch notices a dead connection long before.
+// requestTimeout bounds the wait for a lease. The path watch detects a dead connection much earlier.
 const requestTimeout = 30 * time.Second
 
-// register keeps the leases of this connection equal to the services of the node. They are asked for one
-// after the other, so that the first service gets the lowest port.
+// register keeps the leases of this connection equal to the services of the node. It requests them one after
+// the other, so that the first service gets the lowest port.
 func (l *link) register(ctx context.Context) {
 	asks := retry.NewSchedule()
 	registered := make(map[string]*exposed)
@@ -53,7 +53,7 @@ func (l *link) register(ctx context.Context) {
 	}
 }
 
-// requestLease asks for the public address of a service.
+// requestLease requests the public address of a service.
 func (l *link) requestLease(ctx context.Context, service *exposed) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -67,17 +67,18 @@ func (l *link) requestLease(ctx context.Context, service *exposed) error {
 		return err
 	}
 	if response.Service != service.name {
-		return fmt.Errorf("the server answered for the service %q", hint.Printable(response.Service, conn.MaxText))
+		return fmt.Errorf("the server answered for another service, %q", hint.Printable(response.Service, conn.MaxText))
 	}
 	service.leased(l, &response)
 	return nil
 }
 
-// maxServiceNameBytes is how many bytes the names of all services may take of a ProxyRequest, which has 64 KiB.
+// maxServiceNameBytes is how many bytes of a ProxyRequest, which has 64 KiB, the names of all services may
+// take.
 const maxServiceNameBytes = 32 << 10
 
-// serviceNames are asked and those of all other services of the node, by which the server knows a service that was
-// renamed; nil if they are too many to be told.
+// serviceNames returns asked and the names of all other services of the node, by which the server recognizes
+// a renamed service; nil if they are too many to send.
 func (l *link) serviceNames(asked string) []string {
 	names := []string{asked}
 	size := len(asked)
@@ -95,7 +96,7 @@ func (l *link) serviceNames(asked string) []string {
 	return names
 }
 
-// releaseWithdrawn tells the server of services that the node no longer has; it keeps their leases.
+// releaseWithdrawn tells the server which services the node no longer has; the server holds their leases.
 func (l *link) releaseWithdrawn(ctx context.Context, asks *retry.Schedule, registered map[string]*exposed, services []*exposed) {
 	for name, service := range registered {
 		if slices.Contains(services, service) || !asks.Due(name) {
@@ -105,18 +106,18 @@ func (l *link) releaseWithdrawn(ctx context.Context, asks *retry.Schedule, regis
 		err := l.Control.Request(limit, framing.OpRelease, &framing.Release{Service: name, Hold: true}, framing.OpReleased, new(framing.Released))
 		cancel()
 		if failure, ok := errors.AsType[*quicproxy.FailureError](err); ok && failure.Code == framing.ErrorBadRequest {
-			err = nil // the server does not have it any more
+			err = nil // the server no longer has it
 		}
 		asks.Answered(name, err)
 		if err != nil {
-			l.node.log.Debug("a service could not be taken back", "service", name, "err", err)
+			l.node.log.Debug("a service could not be withdrawn", "service", name, "err", err)
 			continue
 		}
 		delete(registered, name)
 	}
 }
 
-// leased takes note of the public address.
+// leased notes the public address.
 func (e *exposed) leased(l *link, response *framing.ProxyResponse) {
 	public := hint.Printable(response.ProxyAddress, conn.MaxText)
 	e.mu.Lock()
@@ -146,10 +147,10 @@ func (e *exposed) leased(l *link, response *framing.ProxyResponse) {
 	})
 }
 
-// refused tells, once, why a service has no public address.
+// refused logs, once, why a service has no public address.
 func (e *exposed) refused(l *link, err error) {
 	if failure, ok := errors.AsType[*quicproxy.FailureError](err); ok && failure.Code == framing.ErrorReplaced || l.QUIC.Context().Err() != nil {
-		return // the connection ended, or is not the one in use; that is told elsewhere
+		return // the connection ended, or is not the one in use; that is logged elsewhere
 	}
 	err = conn.Explain(err, l.node.peerName())
 	e.mu.Lock()

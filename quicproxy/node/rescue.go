@@ -9,20 +9,20 @@ import (
 )
 
 const (
-	// kickEvery is the time between two messages on a path that does not answer. What goes out on a path that
-	// has come back makes data flow again at once, so this bounds the wait after an outage.
+	// kickEvery is the interval of messages on a path that does not answer. What is sent on a path that has
+	// come back makes data flow again at once, so this bounds the wait after an outage.
 	kickEvery = 500 * time.Millisecond
-	// swapAfter is the time between the first and the second new socket on a path that does not answer; it then
-	// doubles. A NAT, or the firewall of this machine, may hold on to a broken mapping as long as something uses
-	// it. But each socket that the server hears of is a path to it, and quic-go has connection IDs for two more
-	// than the one in use; a path that is never answered keeps its own.
+	// swapAfter is the time between the first and the second new socket on a path that does not answer; it
+	// then doubles. A NAT, or this machine's firewall, may keep a broken mapping as long as something uses
+	// it. But each socket that the server sees is a path to it, and quic-go has connection IDs for only two
+	// more than the one in use; a path that is never answered keeps its ID.
 	swapAfter = 5 * time.Second
 	// patience is how long kicks may stay unanswered before a second connection is dialled.
 	patience = 2 * time.Second
 )
 
-// rescue does what may bring a silent path back, until stop is called. It does not wait for the connection, which
-// may be unable to send: an upload fills the congestion window. The context ends when something comes.
+// rescue tries to restore a silent path until stop is called. It does not wait for the connection, which may
+// be unable to send while an upload fills the congestion window. The context ends when something arrives.
 func (l *link) rescue(ctx context.Context) (something context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	something, came := context.WithCancel(ctx)
@@ -34,7 +34,7 @@ func (l *link) rescue(ctx context.Context) (something context.Context, stop func
 		for ctx.Err() == nil {
 			received := l.packetsReceived()
 			silent := received == heard
-			if !silent { // which may have been late: it does not end the rescue
+			if !silent { // it may have been late, so it does not end the rescue
 				heard, begin = received, time.Now()
 				came()
 			}
@@ -55,7 +55,7 @@ func (l *link) rescue(ctx context.Context) (something context.Context, stop func
 	return something, func() { cancel(); working.Wait() }
 }
 
-// swap goes on from a new socket: it is bound to no dead interface, and has a new mapping in every NAT.
+// swap continues on a new socket, which is not bound to a dead interface and has a new mapping in every NAT.
 func (l *link) swap() {
 	l.swaps.Add(1)
 	if err := l.socket.Swap(); err != nil {

@@ -10,8 +10,8 @@ import (
 	"apquic/quicproxy/node/internal/reason"
 )
 
-// Run keeps the node connected until ctx ends, then lets running relays finish and returns nil. Whatever
-// happens on the way is logged and tried again. It may be called once.
+// Run keeps the node connected until ctx ends, then lets running relays finish and returns nil. It logs and
+// retries whatever fails. It may be called only once.
 func (n *Node) Run(ctx context.Context) error {
 	var links sync.WaitGroup
 	if n.config.Keepalive < 0 {
@@ -42,7 +42,7 @@ func (n *Node) Run(ctx context.Context) error {
 		case errors.Is(err, errInDoubt):
 			attempt, cancel := current.whileInDoubt(ctx)
 			if next := r.connect(ctx, attempt, 0); next != nil {
-				current = next // the other one lives on with its relays, or dies
+				current = next // the old one goes on with its relays, or dies
 			} else if current.QUIC.Context().Err() == nil {
 				r.story.Connected(current.QUIC.RemoteAddr().String()) // it answers again
 			}
@@ -62,7 +62,7 @@ func (n *Node) Run(ctx context.Context) error {
 
 func (n *Node) peerName() string { return "the server at " + n.config.Address }
 
-// use makes l the connection that services are registered on.
+// use makes l the connection on which services are registered.
 func (n *Node) use(l *link) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -72,22 +72,22 @@ func (n *Node) use(l *link) {
 	}
 }
 
-// setTrouble takes note of why there is no connection.
+// setTrouble notes why there is no connection.
 func (n *Node) setTrouble(err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.trouble = err
 }
 
-// current is the connection in use; nil: there is none.
+// current returns the connection in use; nil: there is none.
 func (n *Node) current() *link {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.link
 }
 
-// associate is what this process and that of the server have in common, whose instance is peer; 0: nothing. What it
-// had with another one is over.
+// associate returns the association with the server's process, whose instance is peer; 0: none. It ends the
+// association with any other process.
 func (n *Node) associate(peer uint64) *relay.Association {
 	if n.config.ResumeTime < 0 {
 		return nil
@@ -108,7 +108,7 @@ func (n *Node) associate(peer uint64) *relay.Association {
 	return now
 }
 
-// relaysWait reports whether there are relays that go on as soon as there is a connection.
+// relaysWait reports whether relays wait for a connection to resume.
 func (n *Node) relaysWait() bool {
 	n.mu.Lock()
 	a := n.association

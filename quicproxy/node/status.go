@@ -13,12 +13,13 @@ import (
 type Status struct {
 	Node    certs.NodeID
 	Name    string       // what the server's operator calls it; may be empty
-	Server  certs.NodeID // that it wants
+	Server  certs.NodeID // the one it wants
 	Address string       // of the server, host:port
-	// Since is when the connection to the server was made; zero: there is none, and Trouble says why, if that is known.
+	// Since is when the connection to the server was made; zero: there is none, and Trouble says why, if
+	// known.
 	Since   time.Time
 	Trouble error
-	// RoundTrip and Lost, a share from 0 to 1 of the packets that were sent, are those of the connection.
+	// RoundTrip is that of the connection, and Lost the share of its packets that were lost, from 0 to 1.
 	RoundTrip time.Duration
 	Lost      float64
 	Services  []ServiceStatus // in their order
@@ -27,13 +28,13 @@ type Status struct {
 // ServiceStatus is one service of a node.
 type ServiceStatus struct {
 	Service, Origin string
-	PublicAddress   string // tcp://host:port; empty: it has none, and Refusal says why, if that is known
+	PublicAddress   string // tcp://host:port; empty: none, and Refusal says why, if known
 	Refusal         error
 	Relays          int   // running now
-	Upstream        error // why the service could not be reached just now; nil: it answers, or it is the node's own program
+	Upstream        error // why the service cannot be reached now; nil: it answers, or it is this program
 }
 
-// Status returns a snapshot. It connects to each upstream to see whether it answers, for which ctx is the limit.
+// Status returns a snapshot. It connects to each upstream to see whether it answers, until ctx ends.
 func (n *Node) Status(ctx context.Context) Status {
 	n.mu.Lock()
 	status := Status{
@@ -55,7 +56,7 @@ func (n *Node) Status(ctx context.Context) Status {
 	return status
 }
 
-// status is that of one service; without a connection it has no public address.
+// status returns the status of one service; without a connection it has no public address.
 func (e *exposed) status(ctx context.Context, n *Node, connected bool) ServiceStatus {
 	status := ServiceStatus{Service: e.name, Origin: e.origin, Relays: int(e.relays.Load())}
 	if e.listener == nil {

@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// headerTimeout bounds the wait for a stream's header: a later stream's packet makes an earlier one
-	// appear before its own data came.
+	// headerTimeout bounds the wait for a stream's header: a packet of a later stream opens an earlier one
+	// before its own data has come.
 	headerTimeout = 10 * time.Second
 	// upstreamTimeout bounds the dial of a local service.
 	upstreamTimeout = 10 * time.Second
@@ -44,14 +44,14 @@ func (l *link) acceptStreams(ctx context.Context) {
 	}
 }
 
-// refuse resets a stream. What the server sent on it counts until the server ends it, too.
+// refuse resets a stream. What the server sent on it still counts until the server ends it.
 func (l *link) refuse(stream *quic.Stream, code framing.ErrorCode) {
 	conn.ResetStream(stream, code)
 	l.Orphan(stream)
 	wait.Signal(l.node.memory.Busy)
 }
 
-// serveStream relays one stream to the service that its header names, or has the relay go on that it belongs to.
+// serveStream relays one stream to the service that its header names, or resumes the relay that it names.
 func (l *link) serveStream(stream *quic.Stream) {
 	header, code := l.readHeader(stream)
 	if header == nil {
@@ -62,10 +62,10 @@ func (l *link) serveStream(stream *quic.Stream) {
 	if refused, ok := errors.AsType[*relay.RefusedError](err); ok {
 		l.refuse(stream, refused.Code)
 	} else {
-		l.relayBegan() // also one that goes on here
+		l.relayBegan() // even if it only resumes here
 	}
 	if s == nil {
-		return // it is refused, or another one's
+		return // refused, or it resumes a relay
 	}
 	service := l.node.service(header.Service)
 	switch {
@@ -108,7 +108,7 @@ func (l *link) dial(s relay.Stream, service *exposed) net.Conn {
 	defer cancel()
 	s.Watch(func(reset bool) {
 		if reset {
-			cancel() // the client went away
+			cancel() // the client left
 		}
 	})
 	upstream, err := l.node.config.DialUpstream(ctx, service.network, service.address)
@@ -120,6 +120,7 @@ func (l *link) dial(s relay.Stream, service *exposed) net.Conn {
 	return upstream
 }
 
+// relay carries a stream to and from the upstream of its service.
 func (l *link) relay(s relay.Stream, service *exposed, header *framing.StreamHeader) {
 	client := &claimedClient{stream: s}
 	from := claimedAddress(header.ClientAddress)
@@ -150,7 +151,7 @@ func (l *link) relay(s relay.Stream, service *exposed, header *framing.StreamHea
 		"to_upstream", r.ToTCP(), "from_upstream", r.ToStream())
 }
 
-// upstreamCode says to the server why there is no relay.
+// upstreamCode tells the server why there is no relay.
 func upstreamCode(err error) framing.ErrorCode {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, os.ErrNotExist): // no such unix socket
@@ -161,10 +162,10 @@ func upstreamCode(err error) framing.ErrorCode {
 	return framing.ErrorUpstreamUnreachable
 }
 
-// reached tells of the first failure in a row to reach an upstream, and of its end.
+// reached logs the first of several failures to reach an upstream, and their end.
 func (e *exposed) reached(l *link, err error) {
 	if errors.Is(err, context.Canceled) {
-		return // the client went away meanwhile
+		return // the client left meanwhile
 	}
 	e.mu.Lock()
 	was := e.failing
@@ -179,6 +180,7 @@ func (e *exposed) reached(l *link, err error) {
 	}
 }
 
+// dialReason returns why a dial failed, without its addresses.
 func dialReason(err error) string {
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Err != nil {
 		return e.Err.Error()

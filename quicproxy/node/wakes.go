@@ -7,7 +7,7 @@ import (
 	"apquic/quicproxy/internal/wait"
 )
 
-// heedWakes has the path watched at once when the server asks for it.
+// heedWakes checks the path at once when the server asks for it.
 func (l *link) heedWakes(ctx context.Context) {
 	for ctx.Err() == nil {
 		var datagram [len(path.WakeDatagram) + 1]byte

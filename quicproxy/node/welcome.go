@@ -14,18 +14,19 @@ import (
 	"apquic/quicproxy/node/internal/dial"
 )
 
-// Welcome is what a server says as it admits a node.
+// Welcome is what a server says when it admits a node.
 type Welcome struct {
-	// Server is the id that it proved, Next the one that it will have later; nobody: none is announced.
+	// Server is the id that it proved, Next the one that it will have later; zero: none is announced.
 	Server, Next certs.NodeID
 	// Name is what the server's operator calls the node; may be empty.
 	Name string
-	// Joined: the join secret let the node in just now.
+	// Joined says that the join secret has just admitted the node.
 	Joined bool
 }
 
-// Join connects to the server once, which lets the node in if it may, and returns what the server said. Services are
-// not exposed, and another process with the key of this node keeps its connection: then the answer is an error.
+// Join connects to the server once, which admits the node if it may, and returns what the server said. It
+// exposes no services. If another process with the key of this node is connected, that keeps its connection
+// and Join fails.
 func (n *Node) Join(ctx context.Context) (Welcome, error) {
 	n.setStandby(true)
 	l, err := n.connect(ctx, ctx, dial.HandshakeTimeout, false)
@@ -44,7 +45,7 @@ func (n *Node) Join(ctx context.Context) (Welcome, error) {
 	return n.welcome, nil
 }
 
-// servers are the ids that the server may prove.
+// servers returns the ids that the server may prove.
 func (n *Node) servers() []certs.NodeID {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -54,7 +55,7 @@ func (n *Node) servers() []certs.NodeID {
 	return []certs.NodeID{n.server, n.next}
 }
 
-// welcomed takes note of what the server says on a connection that is to be primary.
+// welcomed notes what the server says on a connection that is to be primary.
 func (n *Node) welcomed(l *link, message *framing.Welcome) error {
 	server, err := certs.PeerID(l.QUIC.ConnectionState().TLS)
 	if err != nil {
@@ -69,7 +70,7 @@ func (n *Node) welcomed(l *link, message *framing.Welcome) error {
 	n.mu.Lock()
 	followed, announced := server != n.server, welcome.Next != n.next && !welcome.Next.IsZero()
 	n.server, n.next = server, welcome.Next
-	n.standby, n.known, n.secret = false, true, nil // the secret has done its work
+	n.standby, n.known, n.secret = false, true, nil // the secret is no longer needed
 	n.welcome = welcome
 	n.mu.Unlock()
 	n.config.OnWelcome(welcome)
@@ -82,5 +83,5 @@ func (n *Node) welcomed(l *link, message *framing.Welcome) error {
 	return nil
 }
 
-// knocker knocks at the server of this node, also if that has its next key already.
+// knocker knocks at the server of this node, even if that already has its next key.
 func (n *Node) knocker() *path.Knocker { return path.NewKnocker(n.config.Source, n.servers()...) }

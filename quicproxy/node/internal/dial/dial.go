@@ -19,7 +19,7 @@ import (
 
 const (
 	resolveTimeout = 10 * time.Second
-	// Mobile links can be slow to wake.
+	// HandshakeTimeout allows for mobile links, which can be slow to wake.
 	HandshakeTimeout = 8 * time.Second
 	// A server with several addresses is tried at all of them, this far apart (RFC 8305 section 5).
 	dialStagger = 250 * time.Millisecond
@@ -33,12 +33,13 @@ type Dialer struct {
 	idleTimeout time.Duration
 }
 
-// New makes one for the server at address, whose name resolve looks up.
+// New returns a Dialer of the server at address, whose name resolve looks up.
 func New(address string, resolve func(ctx context.Context, host string) ([]netip.Addr, error), idleTimeout time.Duration) *Dialer {
 	return &Dialer{address: address, resolve: resolve, idleTimeout: idleTimeout}
 }
 
-// Dial resolves the server's name, connects to the address that answers first, and makes it prove what tlsConfig wants.
+// Dial resolves the server's name, connects to the address that answers first, and makes it prove what
+// tlsConfig requires.
 func (d *Dialer) Dial(ctx context.Context, transport *quic.Transport, tlsConfig *tls.Config, timeout time.Duration) (*quic.Conn, error) {
 	addresses, err := d.lookUp(ctx)
 	if err != nil {
@@ -84,7 +85,7 @@ func isIdleTimeout(err error) bool {
 	return ok
 }
 
-// lookUp resolves the server's name anew at every dial: it may have moved. The families alternate.
+// lookUp resolves the server's name again at every dial: it may have moved. The address families alternate.
 func (d *Dialer) lookUp(ctx context.Context) ([]netip.AddrPort, error) {
 	host, port, err := net.SplitHostPort(d.address)
 	if err != nil {
@@ -103,7 +104,7 @@ func (d *Dialer) lookUp(ctx context.Context) ([]netip.AddrPort, error) {
 	if err != nil {
 		return nil, err
 	}
-	var first, second []netip.AddrPort // of the family that the resolver prefers, and of the other
+	var first, second []netip.AddrPort // of the resolver's preferred family, and of the other
 	for _, ip := range ips {
 		address := netip.AddrPortFrom(ip.Unmap(), uint16(number))
 		if len(first) == 0 || first[0].Addr().Is6() == address.Addr().Is6() {

@@ -1,4 +1,4 @@
 // Package dial connects to a server that may have several addresses.
 //
-// It opens no socket, and sends no message.
+// It must not open sockets, or send messages.
 package dial

@@ -12,12 +12,14 @@ import (
 	"apquic/quicproxy/internal/conn"
 )
 
+// IsNotAuthorized reports whether the server refused a request because the node is not authorized.
 func IsNotAuthorized(err error) bool {
 	failure, ok := errors.AsType[*quicproxy.FailureError](err)
 	return ok && failure.Code == framing.ErrorNotAuthorized
 }
 
-// WithoutSecret adds what a node can do that is not authorized and has no join secret; known: it was admitted before.
+// WithoutSecret adds what the owner of an unauthorized node without a join secret can do; known: the node was
+// admitted before.
 func WithoutSecret(err error, known bool) error {
 	failure, ok := errors.AsType[*quicproxy.FailureError](err)
 	if !ok {
@@ -31,7 +33,7 @@ func WithoutSecret(err error, known bool) error {
 	return &told
 }
 
-// NotForSuccessor says why the node keeps its join secret from a server that has the next key.
+// NotForSuccessor says why the node does not send its join secret to a server that has the next key.
 func NotForSuccessor(server certs.NodeID) error {
 	return &quicproxy.FailureError{
 		Code:   framing.ErrorNotAuthorized,
@@ -42,14 +44,15 @@ func NotForSuccessor(server certs.NodeID) error {
 	}
 }
 
-// IsRestart reports whether a connection ended because the other side's process is another one, which is there already. A
-// stateless reset cannot be forged, but the server itself can send one to every connection.
+// IsRestart reports whether a connection ended because the other side's process was replaced by another,
+// which is already running. A stateless reset cannot be forged, but the server itself can send one to every
+// connection.
 func IsRestart(err error) bool {
 	_, ok := errors.AsType[*quic.StatelessResetError](err)
 	return ok
 }
 
-// IsSentAway reports whether the server does not want this node any more.
+// IsSentAway reports whether the server no longer admits this node.
 func IsSentAway(err error) bool {
 	end, ok := errors.AsType[*quic.ApplicationError](err)
 	return IsNotAuthorized(err) || ok && end.Remote && framing.ErrorCode(end.ErrorCode) == framing.ErrorNotAuthorized
@@ -64,7 +67,7 @@ func IsReplaced(err error) bool {
 	return ok && end.Remote && framing.ErrorCode(end.ErrorCode) == framing.ErrorReplaced
 }
 
-// HadNoPlace reports whether a server that was dialed takes no connection of a stranger at the moment.
+// HadNoPlace reports whether a dialed server accepts no connection of a stranger at the moment.
 func HadNoPlace(err error) bool {
 	if refused, ok := errors.AsType[*quic.TransportError](err); ok {
 		return refused.Remote && refused.ErrorCode == quic.ConnectionRefused

@@ -1,4 +1,4 @@
 // Package retry says when a node tries again: pauses that grow, and what the server asked for.
 //
-// It knows no connection and does nothing itself.
+// It must not know connections, or do anything itself.
 package retry

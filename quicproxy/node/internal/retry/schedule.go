@@ -11,8 +11,8 @@ import (
 	"apquic/quicproxy"
 )
 
-// After is how long to wait before what failed with err is tried again, a little more than the other side says:
-// nodes that were refused together come spread out. 0: it says nothing.
+// After returns how long to wait before retrying what failed with err, a little more than the other side
+// asks, so that nodes that were refused together come spread out. 0: it does not say.
 func After(err error) time.Duration {
 	failure, ok := errors.AsType[*quicproxy.FailureError](err)
 	if !ok || failure.RetryAfter <= 0 {
@@ -21,29 +21,30 @@ func After(err error) time.Duration {
 	return failure.RetryAfter + rand.N(failure.RetryAfter/4+1)
 }
 
-// Schedule says when a node asks its server again for what was refused. It is used by one goroutine.
+// Schedule says when a node asks its server again for what was refused. Only one goroutine may use it.
 type Schedule struct {
 	backoff Backoff
-	pause   time.Duration        // of this round, where the server does not say
+	pause   time.Duration        // of this round, unless the server says otherwise
 	next    map[string]time.Time // by service
-	held    time.Time            // before it nothing is asked: the server has too many requests of this node
+	held    time.Time            // before this time nothing is requested: the server got too many requests from this node
 }
 
-// NewSchedule returns a schedule without anything that was refused.
+// NewSchedule returns a Schedule in which nothing was refused.
 func NewSchedule() *Schedule { return &Schedule{next: make(map[string]time.Time)} }
 
-// Begin is called before each round of requests; it forgets the services that there are no longer.
+// Begin is called before each round of requests; it forgets the services that no longer exist.
 func (s *Schedule) Begin(exists func(service string) bool) {
 	s.pause = MinBackoff + s.backoff.Next()
 	maps.DeleteFunc(s.next, func(name string, _ time.Time) bool { return !exists(name) })
 }
 
+// Due reports whether the lease of a service may be requested now.
 func (s *Schedule) Due(service string) bool {
 	now := time.Now()
 	return !now.Before(s.next[service]) && !now.Before(s.held)
 }
 
-// Answered notes what became of a request; nil: it was fulfilled.
+// Answered notes the outcome of a request; nil: it was fulfilled.
 func (s *Schedule) Answered(service string, err error) {
 	if err == nil {
 		delete(s.next, service)

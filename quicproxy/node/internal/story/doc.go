@@ -1,2 +1,2 @@
-// Package story tells a person how the connection of a node is: each change once, and why.
+// Package story logs for a person how the connection of a node is doing: each change once, and why.
 package story

@@ -12,50 +12,53 @@ import (
 // sayAfter is how long a person looks at a line that says "connecting" before they wonder.
 const sayAfter = 2 * time.Second
 
-// Story tells a person how the connection is: each change once, and why.
+// Story is the connection log: it tells a person of each change once, and why.
 type Story struct {
-	log   *slog.Logger
-	peer  string
-	begun bool   // it was connected once
-	told  string // the last reason; empty while connected
-	lost  time.Time
+	log      *slog.Logger
+	peer     string
+	begun    bool   // it has been connected before
+	reported string // the last logged reason; empty while connected
+	lost     time.Time
 }
 
-// New begins one about a peer.
+// New begins the log of the connection to peer.
 func New(log *slog.Logger, peer string) *Story { return &Story{log: log, peer: peer} }
 
-// Wait tells, unless stop is called soon, that the first attempt has no answer yet, and when it is given up.
+// Wait logs, unless stop is called soon, that the first attempt has no answer yet, and when the next one
+// comes.
 func (s *Story) Wait(timeout time.Duration) (stop func() bool) {
-	if s.begun || s.told != "" {
+	if s.begun || s.reported != "" {
 		return func() bool { return true }
 	}
 	log, text := s.log, fmt.Sprintf("no answer yet from %s, next try in %v", s.peer, timeout-sayAfter)
 	return time.AfterFunc(sayAfter, func() { log.Info(text) }).Stop
 }
 
+// Connected logs a connection, unless no trouble was logged since the last one.
 func (s *Story) Connected(address string) {
-	if s.begun && s.told == "" {
-		return // nobody heard of a doubt
+	if s.begun && s.reported == "" {
+		return // no trouble was logged
 	}
 	s.begun = true
 	attributes := []any{"server", address}
-	if s.told != "" {
+	if s.reported != "" {
 		attributes = append(attributes, "after", time.Since(s.lost).Round(time.Second))
 	}
 	s.log.Info("connected", attributes...)
-	s.told = ""
+	s.reported = ""
 }
 
+// Disconnected logs why there is no connection, if that is news, and when the next try comes.
 func (s *Story) Disconnected(err error, pause time.Duration) {
 	err = conn.Explain(err, s.peer)
-	if err.Error() == s.told {
+	if err.Error() == s.reported {
 		s.log.Debug("still not connected", "reason", err.Error())
 		return
 	}
-	if s.told == "" {
+	if s.reported == "" {
 		s.lost = time.Now()
 	}
-	s.told = err.Error()
+	s.reported = err.Error()
 	attributes := []any{"reason", err.Error()}
 	if advice := hint.Of(err); advice != "" {
 		attributes = append(attributes, "hint", advice)

@@ -19,12 +19,13 @@ type Conn struct {
 	local        Address
 	remote       Address
 
-	writing sync.Mutex // a stream may not be closed while it is written to
+	writing sync.Mutex // a stream must not be closed during a write
 	closing sync.Once
-	closed  chan struct{} // by Close, or abort
+	closed  chan struct{} // by Close, or Abort
 	reset   chan struct{} // closed when the stream was reset, or lost
 }
 
+// New returns the connection over s with these addresses of its ends.
 func New(s relay.Stream, local, remote Address) *Conn {
 	c := &Conn{Stream: s, local: local, remote: remote, closed: make(chan struct{}), reset: make(chan struct{})}
 	s.Watch(func(reset bool) {
@@ -35,8 +36,8 @@ func New(s relay.Stream, local, remote Address) *Conn {
 	return c
 }
 
-// wait returns when the connection needs its stream no more: it was closed, or what came before a reset could be read,
-// or over is closed.
+// AwaitEnd returns when the connection no longer needs its stream: it was closed, what came before a reset
+// could be read, or over is closed.
 func (c *Conn) AwaitEnd(over <-chan struct{}) {
 	select {
 	case <-c.closed:
@@ -52,14 +53,19 @@ func (c *Conn) AwaitEnd(over <-chan struct{}) {
 	}
 }
 
-func (c *Conn) LocalAddr() net.Addr  { return c.local }
+// LocalAddr is the public address of the service.
+func (c *Conn) LocalAddr() net.Addr { return c.local }
+
+// RemoteAddr is the address of the client.
 func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 
+// Read implements net.Conn.
 func (c *Conn) Read(b []byte) (int, error) {
 	n, err := c.Stream.Read(b)
 	return n, c.tcpError("read", err)
 }
 
+// Write implements net.Conn.
 func (c *Conn) Write(b []byte) (int, error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
@@ -67,7 +73,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 	return n, c.tcpError("write", err)
 }
 
-// SetDeadline is SetReadDeadline and SetWriteDeadline.
+// SetDeadline sets both the read and the write deadline.
 func (c *Conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
@@ -79,26 +85,26 @@ func (c *Conn) CloseWrite() error {
 	return c.Stream.CloseWrite()
 }
 
-// Close ends both directions. What was written before still arrives, unless the client goes on sending: then
-// its connection is reset, as TCP does when somebody closes with data unread.
+// Close ends both directions. What was written before still arrives, unless the client keeps sending: then
+// its connection is reset, as TCP does after a close with unread data.
 func (c *Conn) Close() error {
 	err := net.ErrClosed
 	c.closing.Do(func() {
 		c.CancelRead()
-		c.SetWriteDeadline(time.Unix(1, 0)) // frees a Write that waits
+		c.SetWriteDeadline(time.Unix(1, 0)) // ends a Write that blocks
 		err = c.CloseWrite()
 		close(c.closed)
 	})
 	return err
 }
 
-// Abort resets a connection that nobody has.
+// Abort resets a connection that nobody accepted.
 func (c *Conn) Abort(code framing.ErrorCode) {
 	c.Discard(code)
 	c.closing.Do(func() { close(c.closed) })
 }
 
-// tcpError says connection reset where TCP would.
+// tcpError returns a connection reset where TCP would.
 func (c *Conn) tcpError(op string, err error) error {
 	_, reset := errors.AsType[*relay.ResetError](err)
 	if reset || errors.Is(err, relay.ErrStopped) || errors.Is(err, relay.ErrLost) {
@@ -107,7 +113,7 @@ func (c *Conn) tcpError(op string, err error) error {
 	return err
 }
 
-// EndForMemory implements holder.
+// EndForMemory resets the connection; it implements the holder interface of package carrier.
 func (c *Conn) EndForMemory(_ *limit.Holding, log *slog.Logger) {
 	log.Warn("a connection was reset because the other side does not ack what it was sent and the memory budget is used up", "client", c.remote)
 	c.Discard(framing.ErrorRelayStalled)
@@ -116,5 +122,8 @@ func (c *Conn) EndForMemory(_ *limit.Holding, log *slog.Logger) {
 // Address is host:port on the server's side; the host may be a name.
 type Address string
 
-func (Address) Network() string  { return "tcp" }
+// Network implements net.Addr.
+func (Address) Network() string { return "tcp" }
+
+// String implements net.Addr.
 func (a Address) String() string { return string(a) }

@@ -1,3 +1,3 @@
-// Package streamconn makes a net.Conn of the stream of a relay, for programs that accept the connections of a service
-// themselves.
+// Package streamconn makes a net.Conn from the stream of a relay, for programs that accept the connections of
+// a service themselves.
 package streamconn
