@@ -24,7 +24,7 @@ import (
 	"apquic/quicproxy/node/internal/reason"
 )
 
-var errInDoubt = errors.New("the server does not answer")
+var errSuspect = errors.New("the server does not answer")
 
 // link is one connection of a node to its server, as the node sees it.
 type link struct {
@@ -217,8 +217,8 @@ func (l *link) watch(ctx context.Context) error {
 			return nil
 		}
 		return l.err
-	case <-l.path.doubts:
-		return errInDoubt
+	case <-l.path.suspected:
+		return errSuspect
 	case err := <-l.replaced:
 		return err
 	case <-ctx.Done():

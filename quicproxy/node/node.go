@@ -61,7 +61,7 @@ type Config struct {
 	ResumeTime time.Duration
 	// Drain is how long running relays may go on after Run's context was cancelled; negative: not at all.
 	Drain time.Duration
-	// StopNow ends when running relays may not go on any longer; nil: never before Drain is over.
+	// StopNow ends when running relays must stop; nil: only when Drain is over.
 	StopNow context.Context
 
 	// Memory is the memory budget, in bytes, for services and clients that stop reading, an eighth of the
@@ -73,7 +73,7 @@ type Config struct {
 	// OnLease is called when a service gets a public address, and when that changes. It must return soon.
 	OnLease func(Lease)
 
-	// Version is told to the server.
+	// Version is sent to the server.
 	Version string
 	// Log receives the log; nothing is logged by default.
 	Log *slog.Logger
@@ -132,7 +132,7 @@ type Node struct {
 	association *relay.Association // with the server's present process; nil: relays cannot resume
 	standby     bool               // another process with our key took over
 	server      certs.NodeID       // that the server must prove
-	next        certs.NodeID       // that it may prove as well, nobody: none
+	next        certs.NodeID       // that it may prove instead; zero: none
 	welcome     Welcome            // the last one
 	asked       time.Time          // when all connections last had to check the server
 	trouble     error              // why there is no connection; nil: there is one, or none was tried

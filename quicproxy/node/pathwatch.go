@@ -19,10 +19,10 @@ const (
 	// shrinks the congestion window of a connection that carries little, and the round-trip time is wrong.
 	freshShare  = 4 // of the time since the first
 	maxFreshGap = 5 * time.Minute
-	// movedPatience is how long an answer may take, or two round trips, after the network of this machine has
+	// movedTimeout is how long an answer may take, or two round trips, after the network of this machine has
 	// changed. Otherwise the node asks again after that time: if a NAT moved the connection after the
 	// question, the answer was lost.
-	movedPatience = 300 * time.Millisecond
+	movedTimeout = 300 * time.Millisecond
 	// answersAfterRescue is how many messages are exchanged after a rescue. QUIC's loss timers may be wrong
 	// then, since the ack of a copy looks like that of the original, sent long before. But packets three
 	// before an acked one are lost whatever the timers say (RFC 9002 section 6.1.1).
@@ -31,39 +31,39 @@ const (
 
 // pathWatch says whether the server still answers on a connection.
 type pathWatch struct {
-	doubts chan struct{} // has room for one: the server stopped answering
-	busy   chan struct{} // has room for one: a relay began
-	woken  chan struct{} // has room for one: the server wants a message
+	suspected chan struct{} // has room for one: the server stopped answering
+	busy      chan struct{} // has room for one: a relay began
+	woken     chan struct{} // has room for one: the server wants a message
 
-	mu    sync.Mutex
-	doubt context.Context // ends when the server answers again; nil while it does
-	heal  context.CancelFunc
+	mu      sync.Mutex
+	suspect context.Context // ends when the server answers again; nil while it does
+	clear   context.CancelFunc
 }
 
 func newPathWatch() *pathWatch {
-	return &pathWatch{doubts: make(chan struct{}, 1), busy: make(chan struct{}, 1), woken: make(chan struct{}, 1)}
+	return &pathWatch{suspected: make(chan struct{}, 1), busy: make(chan struct{}, 1), woken: make(chan struct{}, 1)}
 }
 
 func (p *pathWatch) unanswered() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.doubt != nil {
+	if p.suspect != nil {
 		return
 	}
-	p.doubt, p.heal = context.WithCancel(context.Background())
-	p.doubts <- struct{}{}
+	p.suspect, p.clear = context.WithCancel(context.Background())
+	p.suspected <- struct{}{}
 }
 
 func (p *pathWatch) answered() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.doubt == nil {
+	if p.suspect == nil {
 		return
 	}
-	p.heal()
-	p.doubt, p.heal = nil, nil
+	p.clear()
+	p.suspect, p.clear = nil, nil
 	select {
-	case <-p.doubts: // not read yet
+	case <-p.suspected: // not read yet
 	default:
 	}
 }
@@ -74,18 +74,18 @@ func (l *link) relayBegan() {
 	wait.Signal(l.node.lanes.busy)
 }
 
-// whileInDoubt returns a context that ends with ctx, as soon as the server answers, or when the connection
+// whileSuspect returns a context that ends with ctx, as soon as the server answers, or when the connection
 // ends.
-func (l *link) whileInDoubt(ctx context.Context) (context.Context, context.CancelFunc) {
+func (l *link) whileSuspect(ctx context.Context) (context.Context, context.CancelFunc) {
 	attempt, cancel := context.WithCancel(ctx)
 	l.path.mu.Lock()
-	doubt := l.path.doubt
+	suspect := l.path.suspect
 	l.path.mu.Unlock()
-	if doubt == nil {
+	if suspect == nil {
 		cancel()
 		return attempt, cancel
 	}
-	answered := context.AfterFunc(doubt, cancel)
+	answered := context.AfterFunc(suspect, cancel)
 	ended := context.AfterFunc(l.QUIC.Context(), cancel)
 	return attempt, func() { answered(); ended(); cancel() }
 }
@@ -152,7 +152,7 @@ func (l *link) source() netip.Addr {
 
 // soon is how long an answer should take.
 func (l *link) soon() time.Duration {
-	return max(movedPatience, 2*l.QUIC.ConnectionStats().SmoothedRTT)
+	return max(movedTimeout, 2*l.QUIC.ConnectionStats().SmoothedRTT)
 }
 
 // ping sends Keepalives until one is answered. Each is a new message: it goes out at once whatever the
@@ -178,16 +178,16 @@ func (l *link) ping(ctx context.Context, limit time.Duration) (answered bool) {
 		// An answer behind a full queue is late, but what arrives before it proves the path. After an outage
 		// it does not prove that the connection can send again.
 		now := l.QUIC.ConnectionStats()
-		heard := now.PacketsReceived > before.PacketsReceived
-		if err != nil && heard {
+		seen := now.PacketsReceived > before.PacketsReceived
+		if err != nil && seen {
 			l.keepalives.Late(time.Now())
 		} else if err == nil {
 			l.observe(answer, now.BytesReceived-before.BytesReceived)
 		}
-		if heard || err == nil {
+		if seen || err == nil {
 			l.path.answered()
 		}
-		if heard && !first && !renewed {
+		if seen && !first && !renewed {
 			renewed = true
 			l.association.Renew(&l.Carrier)
 		}
@@ -198,7 +198,7 @@ func (l *link) ping(ctx context.Context, limit time.Duration) (answered bool) {
 			something = ctx
 			continue
 		}
-		if heard && first {
+		if seen && first {
 			return false
 		}
 		if first {

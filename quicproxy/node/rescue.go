@@ -17,8 +17,8 @@ const (
 	// it. But each socket that the server sees is a path to it, and quic-go has connection IDs for only two
 	// more than the one in use; a path that is never answered keeps its ID.
 	swapAfter = 5 * time.Second
-	// patience is how long kicks may stay unanswered before a second connection is dialled.
-	patience = 2 * time.Second
+	// suspectAfter is how long kicks may stay unanswered before a second connection is dialled.
+	suspectAfter = 2 * time.Second
 )
 
 // rescue tries to restore a silent path until stop is called. It does not wait for the connection, which may
@@ -30,19 +30,19 @@ func (l *link) rescue(ctx context.Context) (something context.Context, stop func
 	working.Go(func() {
 		begin, nextSwap, pause := time.Now(), time.Now(), swapAfter
 		stats := l.QUIC.ConnectionStats()
-		sent, heard := stats.PacketsSent, stats.PacketsReceived
+		sent, seen := stats.PacketsSent, stats.PacketsReceived
 		for ctx.Err() == nil {
 			received := l.packetsReceived()
-			silent := received == heard
+			silent := received == seen
 			if !silent { // it may have been late, so it does not end the rescue
-				heard, begin = received, time.Now()
+				seen, begin = received, time.Now()
 				came()
 			}
 			if silent && !time.Now().Before(nextSwap) {
 				l.swap()
 				nextSwap, pause = time.Now().Add(pause), 2*pause
 			}
-			if silent && time.Since(begin) >= patience {
+			if silent && time.Since(begin) >= suspectAfter {
 				l.path.unanswered()
 			}
 			wait.Sleep(ctx, kickEvery)

@@ -39,8 +39,8 @@ func (n *Node) Run(ctx context.Context) error {
 		switch {
 		case err == nil:
 			return nil
-		case errors.Is(err, errInDoubt):
-			attempt, cancel := current.whileInDoubt(ctx)
+		case errors.Is(err, errSuspect):
+			attempt, cancel := current.whileSuspect(ctx)
 			if next := r.connect(ctx, attempt, 0); next != nil {
 				current = next // the old one goes on with its relays, or dies
 			} else if current.QUIC.Context().Err() == nil {

@@ -85,7 +85,7 @@ type Config struct {
 	ResumeTime time.Duration
 	// Drain is how long running relays may go on after Run's context was cancelled; negative: not at all.
 	Drain time.Duration
-	// StopNow ends when running relays may not go on any longer; nil: never before Drain is over.
+	// StopNow ends when running relays must stop; nil: only when Drain is over.
 	StopNow context.Context
 	// Park is how long a public connection waits for a node that is away; negative: not at all.
 	Park time.Duration
@@ -105,7 +105,7 @@ type Config struct {
 	// Restarting is called after Run's context has ended, and reports whether another process takes over at
 	// once, so that nodes reconnect without a pause. Nil: none does.
 	Restarting func() bool
-	// Version is told to nodes.
+	// Version is sent to nodes.
 	Version string
 	// Log receives the log; nothing is logged by default.
 	Log *slog.Logger

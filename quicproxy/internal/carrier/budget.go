@@ -48,7 +48,7 @@ type Budget struct {
 	reset    uint64 // how many relays were reset
 }
 
-// holder holds memory beside relays.
+// holder is something other than a relay that holds memory.
 type holder interface {
 	// EndForMemory frees what h counts: the budget is used up.
 	EndForMemory(h *limit.Holding, log *slog.Logger)

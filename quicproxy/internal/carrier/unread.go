@@ -62,7 +62,7 @@ func findLayout() (o offsets) {
 	return o
 }
 
-// SeesUnread reports whether the streams of this quic-go can be looked at.
+// SeesUnread reports whether the streams of this quic-go can be inspected.
 func SeesUnread() bool { return layout().known }
 
 // sameEntry reports whether t has the fields of piece.

@@ -47,7 +47,7 @@ func (m *LossMeter) Look(now time.Time, stats quic.ConnectionStats) (limited boo
 	return true
 }
 
-// Limited reports whether loss limited the connection lately.
+// Limited reports whether loss limited the connection recently.
 func (m *LossMeter) Limited(now time.Time) bool {
 	return !m.found.IsZero() && now.Sub(m.found) < stillLossy
 }
