@@ -8,8 +8,8 @@ import (
 	"apquic/framing"
 )
 
-// TestGuestsWithManyKeys: who connects to an open server with one key after the other writes no more into its store than
-// one guest.
+// TestGuestsWithManyKeys: a client that connects to an open server with one key after the other causes no
+// more writes to its store than one guest.
 func TestGuestsWithManyKeys(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		g := newGatekeeper(t)

@@ -23,7 +23,7 @@ func (f family) Admit(_ context.Context, applicant admission.Applicant) (admissi
 
 func (f family) Revision(context.Context) uint64 { return 1 }
 
-// household has some nodes with a service called web each, and a server that knows them.
+// household has some nodes, each with a service called web, and a server that knows them.
 type household struct {
 	*world
 	known  family
@@ -56,7 +56,7 @@ func (h *household) start(n int) *running {
 	return h.startNode(expose("web", web), func(c *NodeConfig) { c.Key = h.keys[n] })
 }
 
-// visitHome runs a node for a moment, and wants it to have that port.
+// visitHome runs a node briefly, and requires it to have that port.
 func (h *household) visitHome(t *testing.T, n int, want string) {
 	t.Helper()
 	node := h.start(n)
@@ -72,7 +72,7 @@ func wantAddress(t *testing.T, node *running, change int, port string) {
 	}
 }
 
-// TestPortOutlastsLeaseTime: a night without power changes no address, though others came.
+// TestPortOutlastsLeaseTime: a night without power changes no address, though other nodes came.
 func TestPortOutlastsLeaseTime(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		h := newHousehold(t, w, 2, "20000-20100")
@@ -89,8 +89,8 @@ func TestPortOutlastsLeaseTime(t *testing.T) {
 	})
 }
 
-// TestLastPortIsGivenAway: when all ports are somebody's, who has been away for longest loses theirs, and is
-// told by both sides.
+// TestLastPortIsGivenAway: when all ports are taken, the node that has been away longest loses its port, and
+// both sides are told.
 func TestLastPortIsGivenAway(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		h := newHousehold(t, w, 4, "20000-20002")
@@ -112,8 +112,8 @@ func TestLastPortIsGivenAway(t *testing.T) {
 	})
 }
 
-// TestNobodyKeepsPortsOfStrangers: where everybody may come, a lease ends with the lease time, and its port
-// goes to others last.
+// TestNobodyKeepsPortsOfStrangers: on a server open to all, a lease ends with the lease time, and its port is
+// the last to be given away.
 func TestNobodyKeepsPortsOfStrangers(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()
@@ -131,7 +131,7 @@ func TestNobodyKeepsPortsOfStrangers(t *testing.T) {
 	})
 }
 
-// TestRenamedService: the port goes along, whether the former process ended well or was killed.
+// TestRenamedService: the port stays, whether the earlier process ended cleanly or was killed.
 func TestRenamedService(t *testing.T) {
 	for name, killed := range map[string]bool{"stopped": false, "killed": true} {
 		t.Run(name, func(t *testing.T) {
@@ -162,7 +162,7 @@ func TestRenamedService(t *testing.T) {
 	}
 }
 
-// TestRenamedServiceWithWantedPort: the port that a service asks for was its own, under another name.
+// TestRenamedServiceWithWantedPort: the port that a service wants was its own, under another name.
 func TestRenamedServiceWithWantedPort(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startServer()
@@ -177,7 +177,7 @@ func TestRenamedServiceWithWantedPort(t *testing.T) {
 	})
 }
 
-// TestRangeChangedIsTold: the address of a node that goes on is another one, and both sides say so and why.
+// TestRangeChangedIsTold: a running node gets another address, and both sides log that, and why.
 func TestRangeChangedIsTold(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		h := newHousehold(t, w, 2, "20000-20100")
@@ -196,7 +196,7 @@ func TestRangeChangedIsTold(t *testing.T) {
 	})
 }
 
-// TestMovesDoNotFillTheLog: a node that wants another port again and again is told of as seldom as other news.
+// TestMovesDoNotFillTheLog: a node that keeps wanting other ports is logged as rarely as other news.
 func TestMovesDoNotFillTheLog(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startServer()

@@ -34,7 +34,7 @@ func newGatekeeper(t *testing.T) *gatekeeper {
 	return &gatekeeper{t, path, certs.NewAuthorizedNodes(path), certs.NewInvitations(directory + "/invitations")}
 }
 
-// admit has a server go by the files.
+// admit makes a server use the files.
 func (g *gatekeeper) admit(open bool) func(*ServerConfig) {
 	return func(c *ServerConfig) {
 		c.Admit = admission.New(admission.Config{Nodes: g.nodes, Invitations: g.invitations, Open: open, Log: c.Log})
@@ -104,7 +104,7 @@ func TestNotAuthorized(t *testing.T) {
 	})
 }
 
-// TestInvited: an invitation lets in as many nodes as it says, each with its name, and is of no use afterwards.
+// TestInvited: an invitation admits as many nodes as it says, each with its name, and is useless afterwards.
 func TestInvited(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		g := newGatekeeper(t)
@@ -140,8 +140,8 @@ func TestInvited(t *testing.T) {
 	})
 }
 
-// TestSentAway: a line that goes, or a denial, ends the session within 2 s, with its lanes and relays; nobody gets the
-// node's ports, its invitation is of no use to it, and others are not touched.
+// TestSentAway: a removed line, or a denial, ends the session within 2 s, with its lanes and relays. No other
+// node gets the ports, the invitation does not help the node, and others are unaffected.
 func TestSentAway(t *testing.T) {
 	for name, edit := range map[string]func(g *gatekeeper, gone, other string){
 		"removed": func(g *gatekeeper, _, other string) { g.write(other + " neighbour") },
@@ -201,7 +201,7 @@ func TestSentAway(t *testing.T) {
 					t.Errorf("its port: %+v", held)
 				}
 
-				// Whoever wants the port gets another one, and the node has it again when it is allowed.
+				// A node that wants the port gets another one, and the first has it again once it is allowed.
 				late := w.startNode(func(c *NodeConfig) {
 					c.Services = []Service{{Name: "web", Upstream: web, PublicPort: 20000}}
 				}, with(newKey(t), secret))
@@ -215,8 +215,8 @@ func TestSentAway(t *testing.T) {
 	}
 }
 
-// TestSentAwayAtHome: the node's side of its relays ends, too, also of those that have moved, as soon as it hears of it: from
-// the close of its connection, or, if it was cut off, when it is refused.
+// TestSentAwayAtHome: the node's side of its relays ends, too, even of resumed ones, as soon as it learns of
+// it: when its connection closes or, if it was cut off, when it is refused.
 func TestSentAwayAtHome(t *testing.T) {
 	for name, cut := range map[string]time.Duration{"connected": 0, "cut off": 20 * time.Second} {
 		t.Run(name, func(t *testing.T) {
@@ -256,7 +256,7 @@ func TestSentAwayAtHome(t *testing.T) {
 						t.Fatal("a service has its connection for ever")
 					}
 				}
-				// Let in again, it is as before.
+				// Once allowed again, it is as before.
 				g.write(w.nodeKey.ID().String() + " pi")
 				exchange(t, w.visitPatiently("20000"), "back")
 			})
@@ -299,7 +299,7 @@ func leaseOn(t *testing.T, server *running, port uint16) lease.Lease {
 	return lease.Lease{}
 }
 
-// TestDeniedWithSecret: a denied node is refused whatever secret it has, and uses up no invitation.
+// TestDeniedWithSecret: a denied node is refused whatever its secret, and uses up no invitation.
 func TestDeniedWithSecret(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		g := newGatekeeper(t)
@@ -320,7 +320,7 @@ func TestDeniedWithSecret(t *testing.T) {
 	})
 }
 
-// TestEditorsPause: a file that is empty for a moment while an editor writes it ends no session.
+// TestEditorsPause: a file that is briefly empty while an editor writes it ends no session.
 func TestEditorsPause(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		g := newGatekeeper(t)
@@ -343,7 +343,7 @@ func TestEditorsPause(t *testing.T) {
 	})
 }
 
-// TestUnreadableList: a list that cannot be read, or is not to be trusted, lets nobody in, and ends no session.
+// TestUnreadableList: a list that cannot be read, or cannot be trusted, admits nobody, and ends no session.
 func TestUnreadableList(t *testing.T) {
 	for name, change := range map[string]struct{ lose, mend func(path string) error }{
 		"others may write it": {
@@ -380,7 +380,7 @@ func TestUnreadableList(t *testing.T) {
 	}
 }
 
-// TestDeniedByOpenServer: a server for everybody sends away whom it is told to.
+// TestDeniedByOpenServer: a server open to all shuts out the nodes that it is told to.
 func TestDeniedByOpenServer(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		g := newGatekeeper(t)
@@ -395,7 +395,7 @@ func TestDeniedByOpenServer(t *testing.T) {
 	})
 }
 
-// TestRemovedWhileDown: a line that went while the server was down frees no port.
+// TestRemovedWhileDown: a line removed while the server was down frees no port.
 func TestRemovedWhileDown(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		g := newGatekeeper(t)
@@ -413,8 +413,8 @@ func TestRemovedWhileDown(t *testing.T) {
 	})
 }
 
-// TestGuestThatWasAllowed: the port of a node that asked before it was allowed is kept from others as well when its line
-// goes, and that of a guest when it is denied, also when they are away.
+// TestGuestThatWasAllowed: the port of a node that was a guest before it was allowed is kept from others even
+// when its line is removed, and that of a guest when it is denied, even if they are away.
 func TestGuestThatWasAllowed(t *testing.T) {
 	for name, sendAway := range map[string]func(w *world, g *gatekeeper, id string, server *running) *running{
 		"removed": func(w *world, g *gatekeeper, id string, server *running) *running {
@@ -454,7 +454,7 @@ func TestGuestThatWasAllowed(t *testing.T) {
 	}
 }
 
-// TestClosedServer: who was a guest of a server that admits no guests any more has lost its port when its time is over.
+// TestClosedServer: a guest of a server that no longer admits guests loses its port when its time is over.
 func TestClosedServer(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		g := newGatekeeper(t)
@@ -525,7 +525,7 @@ func TestTooManyJoins(t *testing.T) {
 	})
 }
 
-// TestNewcomer: who joined less than a day ago has few services.
+// TestNewcomer: a node that joined less than a day ago may have few services.
 func TestNewcomer(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		g := newGatekeeper(t)
@@ -556,7 +556,7 @@ func TestNewcomer(t *testing.T) {
 	})
 }
 
-// TestNewcomerRenames: new names, for the same upstream and with other ports, are more services, too.
+// TestNewcomerRenames: new names, even for the same upstream and with other ports, count as more services.
 func TestNewcomerRenames(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		g := newGatekeeper(t)
@@ -585,7 +585,7 @@ func TestNewcomerRenames(t *testing.T) {
 	})
 }
 
-// TestGuests: the nodes of one address that nobody knows have a share of an open server's ports.
+// TestGuests: the unknown nodes of one address have a share of an open server's ports.
 func TestGuests(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		g := newGatekeeper(t)
@@ -610,7 +610,7 @@ func TestGuests(t *testing.T) {
 	})
 }
 
-// TestGuestsStayCounted: neither moving a lease, nor a request that is refused, nor a new name frees a place.
+// TestGuestsStayCounted: neither a moved lease, nor a refused request, nor a new name frees a place.
 func TestGuestsStayCounted(t *testing.T) {
 	ports := func(names string, ports ...uint16) func(*NodeConfig) {
 		return func(c *NodeConfig) {
@@ -650,7 +650,7 @@ func TestGuestsStayCounted(t *testing.T) {
 	}
 }
 
-// TestAudit: each change of who has a port is a line with the node's name.
+// TestAudit: each change of who has a port is logged with the node's name.
 func TestAudit(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		g := newGatekeeper(t)
@@ -690,7 +690,7 @@ func (f *fickle) Admit(context.Context, admission.Applicant) (admission.Admissio
 	return admission.Admission{}, nil
 }
 
-// TestSentAwayMeanwhile: a node whose line goes between its Hello and its Welcome does not slip in.
+// TestSentAwayMeanwhile: a node whose line is removed between its Hello and its Welcome does not get in.
 func TestSentAwayMeanwhile(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer(func(c *ServerConfig) { c.Admit = new(fickle) })

@@ -82,8 +82,8 @@ func BenchmarkEcho(b *testing.B) {
 	}
 }
 
-// BenchmarkIdleRelay measures the memory that an open relay without traffic costs server and node
-// together, with the sockets' Go side of its client and its service.
+// BenchmarkIdleRelay measures the memory that an open relay without traffic costs server and node together,
+// with the Go side of the sockets of its client and its service.
 func BenchmarkIdleRelay(b *testing.B) {
 	tun := newTunnel(b, Service{Name: "echo", Upstream: upstream(b, echo)})
 	roundTrip(b, tun.dial("echo"), 1)

@@ -17,19 +17,20 @@ import (
 )
 
 const (
-	// afterCalm is how long clients may still take, and quietAfter how long anything may be left of them, when nothing is
-	// disturbed any more.
+	// afterCalm is how long clients may still take once nothing is disturbed, and quietAfter how long
+	// anything may be left of them.
 	afterCalm, quietAfter = 3 * time.Minute, 20 * time.Second
-	// settling is how long it may take until each relay has a connection again that answers.
+	// settling is how long it may take until each relay has a working connection again.
 	settling = DefaultKeepalive + 5*time.Second
-	// comesBack is how long a node may take that has found no server several times.
+	// comesBack is how long a node may take that has repeatedly found no server.
 	comesBack = 2 * time.Minute
 )
 
-// TestChaos plays histories of the whole tunnel: clients and services with programs of their own, while connections are
-// killed, cut, rebound and lossy, lanes come and go, and server and node drain, crash and are started again. Every byte and every
-// end must be that of the other side, unless the history has a cause for a reset; each service is asked once for each client;
-// and nothing is left in the end. APQUIC_HISTORIES=5000 plays more of them, SEED=17 that one alone, with the programs' log.
+// TestChaos plays histories of the whole tunnel: clients and services run programs while connections are
+// killed, cut, rebound and lossy, lanes come and go, and server and node drain, crash and restart. Every byte
+// and every end must be that of the other side, unless the history has a cause for a reset. Each service is
+// asked once for each client, and nothing is left at the end. APQUIC_HISTORIES=5000 plays more histories,
+// SEED=17 only that one, with the programs' log.
 func TestChaos(t *testing.T) {
 	all := &tally{outcomes: make(map[string]int)}
 	t.Cleanup(func() { t.Log(all) })
@@ -51,7 +52,7 @@ func chaosHistories() uint64 {
 	return uint64(testrace.Whole(300, 60))
 }
 
-// tally says how the clients of all histories fared: a test in which all were excused would show nothing.
+// tally counts how the clients of all histories fared: a test in which all were excused would prove nothing.
 type tally struct {
 	mu       sync.Mutex
 	outcomes map[string]int
@@ -74,7 +75,7 @@ func (a *tally) String() string {
 	return "what came of it:\n" + strings.Join(lines, "\n")
 }
 
-// history is one that is played. What is not guarded belongs to the goroutine of play.
+// history is one history. Unguarded fields belong to the goroutine of play.
 type history struct {
 	*world
 	*rand.Rand
@@ -99,7 +100,7 @@ type history struct {
 	ports   map[string]string
 }
 
-// setting is what a history has from its beginning.
+// setting is what a history has from the start.
 type setting struct {
 	clients, steps     int
 	bits               int // of the bytes of one direction
@@ -145,7 +146,7 @@ func (h *history) step(format string, a ...any) {
 	h.steps = append(h.steps, fmt.Sprintf("%8.3f s  %s", time.Since(h.begin).Seconds(), fmt.Sprintf(format, a...)))
 }
 
-// play is the whole history.
+// play plays the whole history.
 func (h *history) play() {
 	defer h.report()
 	h.serve()
@@ -186,7 +187,7 @@ func (h *history) servicesEnd() {
 	})
 }
 
-// goodAsNew wants a client served as if nothing had been.
+// goodAsNew requires that a client is served as if nothing had happened.
 func (h *history) goodAsNew() {
 	h.within(comesBack, "node that is connected", func() string {
 		if !connected(h.node().node) {
@@ -203,9 +204,10 @@ func (h *history) goodAsNew() {
 	h.checkClient(c)
 }
 
-// empty wants nothing left: first of clients, then of the node at the server, then of goroutines and sockets.
+// empty requires that nothing is left: first of clients, then of the node at the server, then of goroutines
+// and sockets.
 func (h *history) empty() {
-	// A node that was told to stop, or a lane that was idle, may have said goodbye over a path that was dead.
+	// A stopping node, or an idle lane, may have closed its connection over a dead path.
 	h.within(h.setting.idle+quietAfter, "server without clients", func() string { return serverLeftovers(h.server.server, true) })
 	h.eventually("node without clients", func() string { return nodeLeftovers(h.node().node, true) })
 	h.stopNode(h.node())
@@ -271,7 +273,7 @@ func (h *history) report() {
 	}
 }
 
-// upTo is a time up to 2^bits nanoseconds, of any order of magnitude.
+// upTo is a random time up to 2^bits nanoseconds, of any order of magnitude.
 func (h *history) upTo(bits int) time.Duration { return anyTime(h.Rand, bits) }
 
 func anyTime(r *rand.Rand, bits int) time.Duration {

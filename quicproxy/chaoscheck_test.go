@@ -10,7 +10,7 @@ import (
 
 const twoNodes = "two nodes"
 
-// cause is why the connections may be reset that run in a time.
+// cause is why connections that run in a period may be reset.
 type cause struct {
 	what        string
 	from, until time.Time
@@ -23,7 +23,7 @@ func (h *history) cause(c cause) {
 	h.causes = append(h.causes, c)
 }
 
-// check compares what all have sent and received.
+// check compares what all sides have sent and received.
 func (h *history) check() {
 	unserved, unknown := 0, 0
 	for _, c := range h.clients {
@@ -41,7 +41,7 @@ func (h *history) check() {
 	}
 }
 
-// services are those that a client had, as far as the two know of each other.
+// services returns those that a client had, as far as the two identify each other.
 func (h *history) services(c *client) (all []*side, its *side) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -56,7 +56,7 @@ func (h *history) services(c *client) (all []*side, its *side) {
 	return all, its
 }
 
-// checkClient compares both ends of a public connection, and reports whether there is a service that belongs to it.
+// checkClient compares both ends of a public connection, and reports whether it has a service.
 func (h *history) checkClient(c *client) bool {
 	services, s := h.services(c)
 	if s == nil {
@@ -84,8 +84,9 @@ func (h *history) checkClient(c *client) bool {
 	return true
 }
 
-// checkOnce wants each node to ask a service once. Of a node that another one has followed before anything came of it, the server
-// cannot know what it did, and has the next one ask; which is the same one again, if two processes contend for the key.
+// checkOnce requires that each node asks a service once. If another node replaced it before it answered
+// anything, the server cannot know what it did, and lets the next one ask; that is the same one again if two
+// processes contend for the key.
 func (h *history) checkOnce(c *client, services []*side) error {
 	var nodes []*program
 	for _, s := range services {
@@ -106,7 +107,7 @@ func (h *history) contended(c *client) bool {
 	})
 }
 
-// checkUnserved is for a client of which no service has heard.
+// checkUnserved checks a client that no service has seen.
 func (h *history) checkUnserved(c *client) error {
 	switch {
 	case c.wrong != nil:
@@ -122,8 +123,8 @@ func (h *history) checkUnserved(c *client) error {
 	return errors.New("not served, without a cause")
 }
 
-// checkSide compares what one side has received with what the other one has sent: it is never more, and all of it before an
-// end, which is never the end of one that reset.
+// checkSide compares what one side has received with what the other has sent: never more, and all of it
+// before an end, unless the other side reset.
 func checkSide(to, from *side) error {
 	switch {
 	case to.wrong != nil:
@@ -140,7 +141,7 @@ func checkSide(to, from *side) error {
 	return nil
 }
 
-// complete reports whether each side has all of the other one, and its end.
+// complete reports whether each side has all data of the other, and its end.
 func complete(sides ...*side) bool {
 	for i, s := range sides {
 		if other := sides[1-i]; !s.sawEnd() || s.writeErr != nil || s.written != s.total || s.read != other.total {
@@ -150,7 +151,7 @@ func complete(sides ...*side) bool {
 	return true
 }
 
-// excuse says why a connection may have been reset; s is nil if no service has heard of it.
+// excuse says why a connection may have been reset; s is nil if no service has seen it.
 func (h *history) excuse(c *client, s *side) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -187,7 +188,7 @@ func (h *history) excuse(c *client, s *side) string {
 	return ""
 }
 
-// said reports whether a program said so of a client.
+// said reports whether a program logged that about a client.
 func (h *history) said(c *client, what string) bool {
 	for line := range strings.Lines(h.logged.String()) {
 		if strings.Contains(line, what) && strings.Contains(line, c.address) {
@@ -197,7 +198,7 @@ func (h *history) said(c *client, what string) bool {
 	return false
 }
 
-// checkPorts wants all nodes to have been told the same addresses, whatever was started again.
+// checkPorts requires that all nodes were told the same addresses, whatever restarted.
 func (h *history) checkPorts() {
 	for _, node := range h.nodes {
 		node.leases.mu.Lock()
@@ -210,7 +211,7 @@ func (h *history) checkPorts() {
 	}
 }
 
-// describe tells of a client and its service.
+// describe describes a client and its service.
 func (h *history) describe(c *client) string {
 	if c.ended.IsZero() {
 		return fmt.Sprintf("client %d of %s runs", c.id, c.service)

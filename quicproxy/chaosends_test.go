@@ -22,8 +22,8 @@ const (
 	closes ending = "close" // when it has sent all, whatever comes
 )
 
-// side is one end of a public connection and the program that has it: a client, or a service. Nobody looks at the results
-// before it has ended.
+// side is one end of a public connection and the program that uses it: a client, or a service. Results are
+// read only after it has ended.
 type side struct {
 	*rand.Rand
 	id      uint64 // the first eight bytes that it sends
@@ -148,7 +148,8 @@ func (s *side) readAll(c net.Conn, ready chan struct{}) {
 	}
 }
 
-// sawEnd reports whether the other side's end came, not a reset. TCP reports a reset to one call alone, and then the end.
+// sawEnd reports whether the other side's end came, not a reset. TCP reports a reset to only one call, and
+// then the end.
 func (s *side) sawEnd() bool {
 	return s.readErr == io.EOF && !errors.Is(s.writeErr, syscall.ECONNRESET)
 }
@@ -157,10 +158,10 @@ func (s *side) String() string {
 	return fmt.Sprintf("%d %v after %d of %d bytes, %v; read %d of %d: %v", s.id, s.end, s.written, s.total, s.writeErr, s.read, s.peer, s.readErr)
 }
 
-// noise makes every byte that is lost, doubled or misplaced show: its length is a prime.
+// noise makes every lost, doubled or misplaced byte show: its length is a prime.
 var noise = someBytes(65521, 1)
 
-// content is what somebody sends: their id, and bytes of their own.
+// content is what a side sends: its id, and bytes of its own.
 func content(id uint64, from, n int) []byte {
 	b := make([]byte, 0, n)
 	if from < idSize {

@@ -14,7 +14,7 @@ func (h *history) disturb() {
 	h.disturbNetwork()
 }
 
-// disturbNetwork does what has no right to reset anything.
+// disturbNetwork does only what must not reset anything.
 func (h *history) disturbNetwork() {
 	defer func() { h.disturbed = time.Now() }()
 	switch h.IntN(11) {
@@ -101,8 +101,8 @@ func (h *history) disturbProcess() {
 	h.step("it is back")
 }
 
-// drain has a process end in order, and starts the next one. What runs has the time until the limit, unless it is disturbed: who
-// stops does not connect anew, and takes no new connection.
+// drain ends a process gracefully, and starts the next one. Relays may run until the limit, unless they are
+// disturbed: a stopping process does not reconnect, and accepts no new connections.
 func (h *history) drain(p *program, pause time.Duration, start func(), server bool) {
 	began, disturbed := time.Now(), h.IntN(3) == 0
 	settled := began.Sub(h.disturbed) > settling
@@ -135,7 +135,7 @@ func (h *history) stopNode(p *program) {
 	p.listening.Wait()
 }
 
-// calm ends all that disturbs.
+// calm ends all disturbances.
 func (h *history) calm() {
 	h.step("calm")
 	h.net.SetLoss(0, 0)

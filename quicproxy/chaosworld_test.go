@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// program is a server or a node that runs, and can be killed.
+// program is a running server or node, which can be killed.
 type program struct {
 	*running
 	number    int
@@ -29,7 +29,7 @@ type client struct {
 	address string
 }
 
-// serve has the services that the node reaches over TCP.
+// serve runs the services that the node reaches over TCP.
 func (h *history) serve() {
 	h.serveTCP("192.168.1.101:22", func(c net.Conn) { h.service("ssh", c, nil) })
 	h.serveTCP("192.168.1.101:80", func(c net.Conn) { h.service("web", c, nil) })
@@ -61,7 +61,7 @@ func (h *history) service(name string, c net.Conn, by *program) {
 	h.served = append(h.served, s)
 }
 
-// startServerProcess starts the server, which has the same port, key and store as the one before.
+// startServerProcess starts the server, with the port, key and store of the previous one.
 func (h *history) startServerProcess() {
 	stopNow, now := context.WithCancel(context.Background())
 	h.server = &program{now: now, running: h.startServer(func(c *ServerConfig) {
@@ -70,7 +70,7 @@ func (h *history) startServerProcess() {
 	})}
 }
 
-// startNodeProcess starts a node with the key of the one before.
+// startNodeProcess starts a node with the key of the previous one.
 func (h *history) startNodeProcess() {
 	stopNow, now := context.WithCancel(context.Background())
 	p := &program{now: now, number: len(h.nodes) + 1, sockets: new(sockets)}
@@ -100,10 +100,10 @@ func (h *history) startNodeProcess() {
 	h.nodes = append(h.nodes, p)
 }
 
-// node is the newest.
+// node is the newest one.
 func (h *history) node() *program { return h.nodes[len(h.nodes)-1] }
 
-// listen serves what the program of the node accepts itself.
+// listen serves the connections that the node's program accepts itself.
 func (h *history) listen(p *program) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -136,7 +136,7 @@ func (h *history) learnPorts() {
 	}
 }
 
-// visitors has clients come, at any time.
+// visitors makes clients come, at any time.
 func (h *history) visitors() *sync.WaitGroup {
 	var talking sync.WaitGroup
 	for range h.setting.clients {
@@ -160,7 +160,7 @@ func (h *history) newClient(service string) *client {
 	return c
 }
 
-// talk connects a client, as often as there is no server, and plays its program.
+// talk connects a client, retrying while there is no server, and plays its program.
 func (h *history) talk(c *client) {
 	for {
 		conn, err := h.visitor.DialTCP(h.t.Context(), net.JoinHostPort(serverIP, h.ports[c.service]))
@@ -179,7 +179,7 @@ func (h *history) talk(c *client) {
 	}
 }
 
-// sockets are those of a node. Each can go dead: a NAT holds on to a mapping that is of no use.
+// sockets are those of a node. Each can go dead, as when a NAT keeps a mapping that no longer works.
 type sockets struct {
 	mu   sync.Mutex
 	dead []*atomic.Bool
@@ -199,7 +199,7 @@ func (s *sockets) around(listen func() (net.PacketConn, error)) func() (net.Pack
 	}
 }
 
-// kill has the socket go dead that was opened n before the last one.
+// kill makes the socket go dead that was opened n before the last one.
 func (s *sockets) kill(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

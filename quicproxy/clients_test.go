@@ -15,8 +15,8 @@ import (
 	"apquic/quicproxy/internal/conn"
 )
 
-// TestPlaceOfLeftClient: a client that left has no place any more, also if the node never confirms what came for it, and
-// what such a node costs is bounded.
+// TestPlaceOfLeftClient: a client that left no longer has a place, even if the node never acks what came for
+// it, and the cost of such a node is bounded.
 func TestPlaceOfLeftClient(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		const clients = 10 // of a service; a node may have twice as many, and twice as many relays again
@@ -53,7 +53,7 @@ func TestPlaceOfLeftClient(t *testing.T) {
 	})
 }
 
-// TestIdleClients: addresses that hold all places of a service with idle connections keep nobody from it.
+// TestIdleClients: addresses that fill all places of a service with idle connections keep nobody out.
 func TestIdleClients(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startServer(func(c *ServerConfig) { c.MaxClients, c.MaxClientsPerAddress = 40, 10 })
@@ -80,8 +80,8 @@ func TestIdleClients(t *testing.T) {
 	})
 }
 
-// TestBrowsersBesideNetwork: who has a /48 connects once from each of many addresses, again and again. Honest visitors, who
-// have some connections from one address, keep them, and new ones get in.
+// TestBrowsersBesideNetwork: the owner of a /48 connects once from each of many addresses, again and again.
+// Honest visitors, with some connections from one address, keep them, and new ones get in.
 func TestBrowsersBesideNetwork(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer(func(c *ServerConfig) { c.MaxClients = 60 })
@@ -143,8 +143,8 @@ func TestNodeOfManyServices(t *testing.T) {
 	})
 }
 
-// TestServerOpensStreams: a server that opens streams without end, or never says what they are, costs a node a bounded
-// amount.
+// TestServerOpensStreams: a server that keeps opening streams, or never sends their headers, costs a node a
+// bounded amount.
 func TestServerOpensStreams(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		next := monkeyServer(w)
@@ -178,8 +178,8 @@ func TestServerOpensStreams(t *testing.T) {
 	})
 }
 
-// TestClientOfNode: at a node no client that the server tells of has all places, and the idle ones of who has most make
-// room.
+// TestClientOfNode: at a node, no client that the server claims has all places, and the idle ones of the
+// largest one make room.
 func TestClientOfNode(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startServer()
@@ -244,7 +244,7 @@ func TestStreamsWithoutUpstream(t *testing.T) {
 	})
 }
 
-// TestRefusedStreams: what came on a stream counts until the server ends it, also if the node wants none of it.
+// TestRefusedStreams: what came on a stream counts until the server ends it, even if the node refuses it.
 func TestRefusedStreams(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		next := monkeyServer(w)
@@ -260,7 +260,8 @@ func TestRefusedStreams(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The header comes last, or the node may refuse the stream before the rest is there, and keep none of it.
+		// The header comes last, or the node might refuse the stream before the rest is there, and keep none
+		// of it.
 		w.machine.Cut()
 		stream.Write(header)
 		synctest.Wait()

@@ -18,7 +18,7 @@ import (
 	"apquic/quicproxy/internal/carrier"
 )
 
-// told counts what a server wrote into a log that is not for debugging.
+// told counts the lines of a server's log above debug level.
 func (b *logBuffer) told() (n int) {
 	for line := range strings.Lines(b.String()) {
 		if strings.Contains(line, "side=server") && !strings.Contains(line, "level=DEBUG") {
@@ -94,7 +94,7 @@ func (a *attacker) request(op framing.Opcode, message proto.Message) error {
 	return err
 }
 
-// TestBadNames: who asks for thousands of wrong things does not fill the log.
+// TestBadNames: a node that sends thousands of bad requests does not fill the log.
 func TestBadNames(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startServer()
@@ -116,7 +116,7 @@ func TestBadNames(t *testing.T) {
 	})
 }
 
-// countingStore counts what is written.
+// countingStore counts writes.
 type countingStore struct {
 	lease.Store
 	writes *atomic.Int64
@@ -127,8 +127,8 @@ func (s countingStore) Put(ctx context.Context, l lease.Lease, ended ...lease.En
 	return s.Store.Put(ctx, l, ended...)
 }
 
-// TestRequestFlood: a node writes into the store once a second at most, over all its connections, after a burst; what is
-// above that is refused, with a time after which it may ask again.
+// TestRequestFlood: a node writes to the store at most once a second, over all its connections, after a
+// burst. Requests above that are refused, with a time after which it may ask again.
 func TestRequestFlood(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		var writes atomic.Int64
@@ -167,7 +167,7 @@ func TestRequestFlood(t *testing.T) {
 	})
 }
 
-// TestKeepaliveFlood: a node that sends thousands of messages at once has them answered at a rate.
+// TestKeepaliveFlood: thousands of messages sent at once are answered at a limited rate.
 func TestKeepaliveFlood(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startServer()
@@ -191,7 +191,7 @@ func TestKeepaliveFlood(t *testing.T) {
 	})
 }
 
-// TestConnectLoop: a node that connects again and again does not fill the log.
+// TestConnectLoop: a node that keeps reconnecting does not fill the log.
 func TestConnectLoop(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()
@@ -231,8 +231,8 @@ func lanesNow(s *Server) (n int) {
 	return n
 }
 
-// TestLanesOfManyProcesses: a node that says that it is another process again and again has no more lanes than one
-// process, and those of the processes before it are closed.
+// TestLanesOfManyProcesses: a node that keeps claiming to be another process has no more lanes than one
+// process, and those of its earlier processes are closed.
 func TestLanesOfManyProcesses(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()
@@ -262,7 +262,7 @@ func TestLanesOfManyProcesses(t *testing.T) {
 	})
 }
 
-// TestOrphanLanes: lanes outlive their primary connection for a short time only.
+// TestOrphanLanes: lanes outlive their primary connection only briefly.
 func TestOrphanLanes(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()
@@ -292,7 +292,8 @@ func TestOrphanLanes(t *testing.T) {
 	})
 }
 
-// TestUnreadControlStream: what a node sends faster than it is read counts on its account, also if it has no relay.
+// TestUnreadControlStream: what a node sends faster than it is read counts on its account, even without
+// relays.
 func TestUnreadControlStream(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()

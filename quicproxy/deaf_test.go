@@ -15,8 +15,8 @@ import (
 	"apquic/quicproxy/internal/conn"
 )
 
-// TestDeafNode: a node that does not read its control stream and has the server answer a lot costs a bounded amount, and
-// is closed in the end.
+// TestDeafNode: a node that does not read its control stream, and makes the server answer a lot, costs a
+// bounded amount and is closed in the end.
 func TestDeafNode(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startServer(func(c *ServerConfig) { c.IdleTimeout = 30 * time.Second })
@@ -52,7 +52,8 @@ func TestDeafNode(t *testing.T) {
 	})
 }
 
-// TestDeafSuperseded: a connection whose control stream is blocked ends like any other when a newer one follows.
+// TestDeafSuperseded: a connection whose control stream is blocked ends like any other when a newer one
+// replaces it.
 func TestDeafSuperseded(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startServer()
@@ -76,7 +77,7 @@ func TestDeafSuperseded(t *testing.T) {
 	})
 }
 
-// monkeyServer is a server that a test plays.
+// monkeyServer is a server played by a test.
 func monkeyServer(w *world) (next func() (*peer, *framing.Sealer)) {
 	w.t.Helper()
 	socket, err := w.machine.ListenUDP(serverUDP)
@@ -113,7 +114,7 @@ func monkeyServer(w *world) (next func() (*peer, *framing.Sealer)) {
 	}
 }
 
-// TestProgressBeforeWelcome: it is a mistake, and not waited for.
+// TestProgressBeforeWelcome: Progress before Welcome is a protocol error, and not waited for.
 func TestProgressBeforeWelcome(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		next := monkeyServer(w)
@@ -128,8 +129,8 @@ func TestProgressBeforeWelcome(t *testing.T) {
 	})
 }
 
-// TestTinyIdleTimeout: a server that claims to have an idle timeout of a millisecond does not have the node send
-// keepalives without end.
+// TestTinyIdleTimeout: a server that claims an idle timeout of a millisecond does not make the node send
+// keepalives without pause.
 func TestTinyIdleTimeout(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		requests := fakeServer(w, &framing.Welcome{ObservedAddress: natIP + ":1", IdleTimeoutMilliseconds: 1})
@@ -141,7 +142,7 @@ func TestTinyIdleTimeout(t *testing.T) {
 	})
 }
 
-// TestRetryAfter: a node that is asked to wait waits, and asks for nothing else meanwhile.
+// TestRetryAfter: a node that is asked to wait does so, and asks for nothing else meanwhile.
 func TestRetryAfter(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		next := monkeyServer(w)
@@ -173,8 +174,8 @@ func TestRetryAfter(t *testing.T) {
 	})
 }
 
-// TestNewestEndsFirst: the newest process loses its connection while an older one still carries a relay. The older one
-// has not followed it: what it carried waits for it.
+// TestNewestEndsFirst: the newest process loses its connection while an older one still carries a relay. The
+// older one has not replaced it, so its relays wait for it.
 func TestNewestEndsFirst(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestNoDescriptorForLease: who asks for a port when there are no descriptors for one more is told so, at once and not
-// after all ports of the range were tried; and what is there goes on.
+// TestNoDescriptorForLease: a node that requests a port when no descriptor is left is told so, at once and
+// not after all ports of the range were tried, and the existing ports stay.
 func TestNoDescriptorForLease(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.serveTCP(web, echo)

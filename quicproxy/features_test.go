@@ -15,7 +15,8 @@ import (
 	"apquic/quicproxy/internal/conn"
 )
 
-// opcode came.
+// scriptedServer takes connections of nodes and answers every message as answer says. It returns when messages
+// with an opcode came.
 func scriptedServer(w *world, answer func(*conn.ControlStream, framing.Envelope) error) (came func(framing.Opcode) []time.Time) {
 	w.t.Helper()
 	socket, err := w.machine.ListenUDP(serverUDP)
@@ -68,7 +69,7 @@ func scriptedServer(w *world, answer func(*conn.ControlStream, framing.Envelope)
 	}
 }
 
-// politely answers what every node asks for, but for its leases, which are refused with failure.
+// politely answers what every node asks for, except for its leases, which are refused with failure.
 func politely(welcome *framing.Welcome, failure *framing.Failure) func(*conn.ControlStream, framing.Envelope) error {
 	return func(control *conn.ControlStream, e framing.Envelope) error {
 		switch e.Opcode {
@@ -83,7 +84,8 @@ func politely(welcome *framing.Welcome, failure *framing.Failure) func(*conn.Con
 	}
 }
 
-// does not know, and news of what it does not know, are nothing to it.
+// TestServerUsesCommonFeatures: a relay has a number only where both sides can resume relays. The server ignores
+// feature numbers that it does not know, and messages of features that it does not know.
 func TestServerUsesCommonFeatures(t *testing.T) {
 	for name, test := range map[string]struct {
 		features []uint32
@@ -125,7 +127,8 @@ func TestServerUsesCommonFeatures(t *testing.T) {
 	}
 }
 
-// TestNodeUsesCommonFeatures: what the server does not list a node leaves alone, whatever else Welcome says.
+// TestNodeUsesCommonFeatures: a node does not use features that the server does not list, whatever else
+// Welcome says.
 func TestNodeUsesCommonFeatures(t *testing.T) {
 	for name, test := range map[string]struct {
 		welcome *framing.Welcome
@@ -163,7 +166,7 @@ func TestNodeUsesCommonFeatures(t *testing.T) {
 	}
 }
 
-// TestTooManyServices: a node that has more than the server allows says so at once, and once.
+// TestTooManyServices: a node with more services than the server allows logs that at once, and only once.
 func TestTooManyServices(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		few := func(c *ServerConfig) { c.MaxServices = 3 }

@@ -6,8 +6,8 @@ import (
 	"apquic/framing"
 )
 
-// TestGuestRenames: a guest whose address has all the leases that it may have can rename a service, which keeps its port,
-// and has no more leases afterwards.
+// TestGuestRenames: a guest whose address has all the leases it may have can rename a service, which keeps
+// its port, and has no more leases afterwards.
 func TestGuestRenames(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		g := newGatekeeper(t)
@@ -25,7 +25,7 @@ func TestGuestRenames(t *testing.T) {
 		}
 		a.ask(framing.OpProxyRequest, request("tcp://localhost:82", "d", "b", "c"), framing.OpFailure, framing.ErrorTooManyServices)
 		a.ask(framing.OpRelease, &framing.Release{Service: "b", Hold: true}, framing.OpReleased, 0)
-		// A wanted port that is free makes a new lease; the old one would stay.
+		// A free wanted port makes a new lease; the old one would stay.
 		moving := request("tcp://localhost:81", "e", "c")
 		moving.WantedPort = 20010
 		a.ask(framing.OpProxyRequest, moving, framing.OpFailure, framing.ErrorTooManyServices)

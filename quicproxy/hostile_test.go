@@ -51,7 +51,7 @@ func TestResetAtFullWindow(t *testing.T) {
 	})
 }
 
-// TestOutageUnderLoad: also a relay that fills every window outlives a cut shorter than the idle timeout.
+// TestOutageUnderLoad: even a relay that fills every window outlives a cut shorter than the idle timeout.
 func TestOutageUnderLoad(t *testing.T) {
 	for _, direction := range []string{"from the node", "to the node"} {
 		t.Run(direction, func(t *testing.T) {
@@ -88,7 +88,8 @@ func TestOutageUnderLoad(t *testing.T) {
 				time.Sleep(30 * time.Second)
 				before := moved.Load()
 				w.machine.Restore()
-				// QUIC's retransmission timer doubles while nothing is answered: at most the outage again.
+				// QUIC's retransmission timer doubles while nothing is answered: at most as long as the
+				// outage again.
 				for restored := time.Now(); moved.Load() == before; time.Sleep(10 * time.Millisecond) {
 					if time.Since(restored) > 36*time.Second {
 						t.Fatal("the relay did not survive")
@@ -126,7 +127,7 @@ func TestNewerProcessEnds(t *testing.T) {
 	})
 }
 
-// hello is a connection of w's node that was welcomed and has the service web.
+// hello returns a welcomed connection of w's node with the service web.
 func hello(w *world, instance uint64) (*peer, *framing.Sealer) {
 	w.t.Helper()
 	p := dialServer(w)
@@ -138,7 +139,7 @@ func hello(w *world, instance uint64) (*peer, *framing.Sealer) {
 	return p, s
 }
 
-// TestDrainingConnection: it gets no relay, whatever it asks for.
+// TestDrainingConnection: it gets no relay, whatever it requests.
 func TestDrainingConnection(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startServer()
@@ -158,8 +159,7 @@ func TestDrainingConnection(t *testing.T) {
 	})
 }
 
-// TestStopSendingAlone: STOP_SENDING with a code ends a relay also when the reset that belongs to it never
-// comes.
+// TestStopSendingAlone: STOP_SENDING with a code ends a relay even when its reset never comes.
 func TestStopSendingAlone(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startServer()
@@ -197,7 +197,7 @@ func TestManyConnections(t *testing.T) {
 	})
 }
 
-// slowStore takes its time for every write.
+// slowStore is slow to write.
 type slowStore struct{ lease.Store }
 
 func (s slowStore) Put(ctx context.Context, l lease.Lease, ended ...lease.Ended) (lease.Lease, error) {
@@ -221,7 +221,8 @@ func TestKeepaliveIsAnsweredAtOnce(t *testing.T) {
 		if took := time.Since(begin); took > time.Second {
 			t.Errorf("answered after %v", took)
 		}
-		// Requests that pile up meanwhile are refused, not kept: one is being fulfilled, and so many wait.
+		// Requests that pile up meanwhile are refused, not kept: one is being fulfilled, and a limited number
+		// wait.
 		for i := range maxRequests + 2 {
 			p.write(seal(t, s, framing.OpProxyRequest, &framing.ProxyRequest{Service: "web"}, uint64(4+i), false))
 		}
@@ -231,7 +232,7 @@ func TestKeepaliveIsAnsweredAtOnce(t *testing.T) {
 	})
 }
 
-// TestServerWithoutStreams: a server that lets the node open no stream does not hold it for ever.
+// TestServerWithoutStreams: a server that lets the node open no stream does not block it for ever.
 func TestServerWithoutStreams(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		socket, err := w.machine.ListenUDP(serverUDP)
@@ -261,7 +262,7 @@ func TestServerWithoutStreams(t *testing.T) {
 	})
 }
 
-// TestStory: each outage is told, with its end, and in words that help.
+// TestStory: each outage is logged, with its end, and in words that help.
 func TestStory(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()
@@ -286,8 +287,8 @@ func TestStory(t *testing.T) {
 	})
 }
 
-// TestEarlyAnswer: a service answers without reading all, and closes. Its answer arrives, as it does without
-// a tunnel.
+// TestEarlyAnswer: a service answers without reading everything, and closes. Its answer arrives, as it does
+// without a tunnel.
 func TestEarlyAnswer(t *testing.T) {
 	t.Parallel()
 	answer := bytes.Repeat([]byte("a"), 8<<10)
@@ -316,8 +317,8 @@ func TestEarlyAnswer(t *testing.T) {
 	}
 }
 
-// TestLostWelcome: the server made a connection primary of which the node knows nothing, since the answer to
-// its Hello was lost. The node learns of it on the connection that it uses, and takes the lead again.
+// TestLostWelcome: the server made a connection primary that the node knows nothing about, since the answer
+// to its Hello was lost. The node learns of it on the connection that it uses, and becomes primary again.
 func TestLostWelcome(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startServer()

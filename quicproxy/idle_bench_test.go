@@ -25,14 +25,14 @@ func (m meter) WriteTo(b []byte, to net.Addr) (int, error) {
 	return m.PacketConn.WriteTo(b, to)
 }
 
-// BenchmarkIdleTraffic is what a node without clients costs in a day, both directions together, with the headers
-// of IP and UDP. The days are virtual. The last one has all that is sent to find the interval out.
+// BenchmarkIdleTraffic is what a node without clients costs in a day, both directions together, with the
+// headers of IP and UDP. The days are virtual. The last one includes what is sent to learn the interval.
 func BenchmarkIdleTraffic(b *testing.B) {
 	for _, keepalive := range []time.Duration{15 * time.Second, time.Minute, 285 * time.Second, AutoKeepalive} {
 		b.Run(keepaliveName(keepalive), func(b *testing.B) {
 			var datagrams, bytes int64
 			for b.Loop() {
-				// A bubble is for tests only, so one is run here.
+				// A bubble is only for tests, so one is run here.
 				testing.RunTests(func(_, _ string) (bool, error) { return true, nil }, []testing.InternalTest{{
 					Name: b.Name(), F: func(t *testing.T) { datagrams, bytes = idleTraffic(t, keepalive, 24*time.Hour) },
 				}})
@@ -50,7 +50,7 @@ func keepaliveName(keepalive time.Duration) string {
 	return keepalive.String()
 }
 
-// idleTraffic is that of a node without clients for so long, without that of connecting.
+// idleTraffic is the traffic of a node without clients for that long, without connecting.
 func idleTraffic(t *testing.T, keepalive, during time.Duration) (datagrams, bytes int64) {
 	var sentDatagrams, sentBytes atomic.Int64
 	synctest.Test(t, func(t *testing.T) {

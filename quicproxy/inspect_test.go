@@ -7,7 +7,8 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// endConnections ends connections of nodes as a broken network would, but both sides notice at once; which says whether the i-th.
+// endConnections ends connections of nodes as a broken network would, except that both sides notice at once;
+// which says whether the i-th.
 func endConnections(s *Server, which func(i int) bool) {
 	seen := s.Inspect()
 	for i, c := range append(seen.Primary, seen.Lanes...) {
@@ -17,7 +18,7 @@ func endConnections(s *Server, which func(i int) bool) {
 	}
 }
 
-// connected reports whether a node has a connection that it knows no harm of.
+// connected reports whether a node has a connection that is not suspect.
 func connected(n *Node) bool {
 	c := n.Inspect().Conn
 	return c != nil && c.QUIC.Context().Err() == nil
@@ -32,14 +33,16 @@ func (l *leftovers) count(what string, n int) {
 	}
 }
 
-// serverLeftovers is what a server still has after its clients are gone, and after its nodes are unless they stay.
+// serverLeftovers is what a server still holds after its clients have left, and after its nodes have unless
+// they stay.
 func serverLeftovers(s *Server, nodesStay bool) string {
 	var left leftovers
 	s.Inspect().Leftovers(nodesStay, left.count)
 	return strings.Join(left, ", ")
 }
 
-// nodeLeftovers is what a node still has after its clients are gone, and after its server is unless that stays.
+// nodeLeftovers is what a node still holds after its clients have left, and after its server has unless it
+// stays.
 func nodeLeftovers(n *Node, serverStays bool) string {
 	var left leftovers
 	n.Inspect().Leftovers(serverStays, left.count)

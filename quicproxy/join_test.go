@@ -14,7 +14,7 @@ import (
 	"apquic/quicproxy/internal/conn"
 )
 
-// gate is an Admitter that notes what nodes show.
+// gate is an Admitter that notes what nodes present.
 type gate struct {
 	secret string
 
@@ -59,8 +59,8 @@ func (g *gate) take() (shown []string) {
 	return shown
 }
 
-// TestSecretOnlyWhenAsked: a node shows its secret to a server that does not know it, once, and never again after it
-// was admitted: whoever removes it has removed it.
+// TestSecretOnlyWhenAsked: a node presents its secret to a server that does not know it, once, and never
+// again after it was admitted: it must not undo its removal.
 func TestSecretOnlyWhenAsked(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		g := newGate("secret")
@@ -95,7 +95,7 @@ func TestSecretOnlyWhenAsked(t *testing.T) {
 	})
 }
 
-// TestKnownNodeKeepsItsSecret: a server that knows the node is not told the secret.
+// TestKnownNodeKeepsItsSecret: a server that knows the node does not get the secret.
 func TestKnownNodeKeepsItsSecret(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		g := newGate("secret")
@@ -108,7 +108,7 @@ func TestKnownNodeKeepsItsSecret(t *testing.T) {
 	})
 }
 
-// TestNoSecret: a node that is refused without one says that it may have been lost on the way.
+// TestNoSecret: a node that is refused without a secret says that the secret may have been lost.
 func TestNoSecret(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startServer(func(c *ServerConfig) { c.Admit = newGate("secret") })

@@ -57,7 +57,7 @@ func TestAutoKeepalive(t *testing.T) {
 	}
 }
 
-// TestAutoKeepaliveRemembers: the next process begins with what the one before has learned.
+// TestAutoKeepaliveRemembers: the next process begins with what the previous one learned.
 func TestAutoKeepaliveRemembers(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		store := new(bindingMemory)
@@ -81,7 +81,8 @@ func TestAutoKeepaliveRemembers(t *testing.T) {
 	})
 }
 
-// TestAutoKeepaliveUnderIdleTimeout: the node heeds its own idle timeout, and what the server says of its.
+// TestAutoKeepaliveUnderIdleTimeout: the node heeds its own idle timeout and the one that the server
+// announces.
 func TestAutoKeepaliveUnderIdleTimeout(t *testing.T) {
 	for _, test := range []struct{ node, server, want time.Duration }{
 		{5 * time.Minute, time.Hour, 2 * time.Minute},
@@ -105,8 +106,8 @@ func TestAutoKeepaliveUnderIdleTimeout(t *testing.T) {
 	}
 }
 
-// TestAutoKeepaliveShrinks: what the NAT kept once it keeps no longer; the node notices by what the server says, and by
-// nothing else.
+// TestAutoKeepaliveShrinks: the NAT no longer keeps what it kept before; only what the server says tells the
+// node.
 func TestAutoKeepaliveShrinks(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startServer(patient)
@@ -137,8 +138,8 @@ func TestAutoKeepaliveShrinks(t *testing.T) {
 	})
 }
 
-// TestAutoKeepaliveAfterOutage: after an outage the node trusts nothing at first, and takes none of its own new sockets for
-// a mapping that was lost.
+// TestAutoKeepaliveAfterOutage: after an outage the node trusts nothing at first, and takes none of its own
+// new sockets for a lost mapping.
 func TestAutoKeepaliveAfterOutage(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startServer(patient)

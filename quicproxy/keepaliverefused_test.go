@@ -13,8 +13,8 @@ import (
 	"apquic/quicproxy/internal/conn"
 )
 
-// TestAutoKeepaliveRefused: a server that does not help, or knows nothing of it all, has a node that asks every
-// 15 s, whatever it remembers.
+// TestAutoKeepaliveRefused: with a server that does not help, or does not know the messages, a node asks
+// every 15 s, whatever it remembers.
 func TestAutoKeepaliveRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		welcome *framing.Welcome
@@ -46,7 +46,7 @@ func TestAutoKeepaliveRefused(t *testing.T) {
 	}
 }
 
-// fakeServer is a server that says what a test wants it to say, and knows no message but Hello and Keepalive. It
+// fakeServer is a server that says what a test wants, and knows no message except Hello and Keepalive. It
 // returns how often a request came.
 func fakeServer(w *world, welcome *framing.Welcome) (requests func(framing.Opcode) int) {
 	w.t.Helper()

@@ -35,7 +35,7 @@ func patient(c *ServerConfig) { c.IdleTimeout = 15 * time.Minute }
 // auto makes a node learn its keepalive.
 func auto(c *NodeConfig) { c.Keepalive, c.IdleTimeout = AutoKeepalive, 15*time.Minute }
 
-// keepalives are those of the connection in use; nil: there is none.
+// keepalives returns those of the connection in use; nil: there is none.
 func (r *running) keepalives() *keepalive.Schedule {
 	return r.node.Inspect().Keepalives
 }
@@ -47,7 +47,7 @@ func (r *running) interval() time.Duration {
 	return 0
 }
 
-// learned waits until the node has nothing more to find out, and returns its interval.
+// learned waits until the node has nothing more to learn, and returns its interval.
 func (r *running) learned(t *testing.T) time.Duration {
 	t.Helper()
 	for range 360 {

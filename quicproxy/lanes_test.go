@@ -12,8 +12,8 @@ import (
 	"apquic/quicproxy/internal/path"
 )
 
-// bulk opens n relays that carry as much as they can and returns what comes through in so many seconds, in bytes per
-// second.
+// bulk opens n relays that carry as much as they can and returns the throughput over that many seconds, in
+// bytes per second.
 func (w *world) bulk(n int, direction string, seconds int) float64 {
 	w.t.Helper()
 	var moved atomic.Int64
@@ -40,9 +40,8 @@ func (w *world) bulk(n int, direction string, seconds int) float64 {
 	return rate
 }
 
-// TestLanes: on a link that loses packets a session opens lanes, several relays together get a multiple of what
-// one connection carries, and the lanes close when they are idle: each of them costs
-// memory and keepalives.
+// TestLanes: on a link that loses packets a session opens lanes, several relays together get a multiple of
+// what one connection carries, and idle lanes close: each of them costs memory and keepalives.
 func TestLanes(t *testing.T) {
 	for _, direction := range []string{"down", "up"} {
 		t.Run(direction, func(t *testing.T) {
@@ -59,7 +58,7 @@ func TestLanes(t *testing.T) {
 				}
 				second := w.bulk(8, direction, testrace.Whole(2, 1))
 				t.Logf("8 relays, 1 %% loss: %.2f MB/s at first, then %.2f MB/s", first/1e6, second/1e6)
-				// Lanes open after seconds of bulk, of which there are too few under the race detector to say what they bring.
+				// Lanes open after seconds of bulk, too few under the race detector to measure their gain.
 				if oneConnection := 0.5e6; !testrace.Detector && (first < 3*oneConnection || second < 6*oneConnection) {
 					t.Error("lanes bring too little")
 				}
@@ -70,7 +69,7 @@ func TestLanes(t *testing.T) {
 	}
 }
 
-// TestLanesEnd: the relays of a lane that dies go on over the other connections of the session.
+// TestLanesEnd: the relays of a lane that dies resume over the other connections of the session.
 func TestLanesEnd(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()
@@ -100,7 +99,7 @@ func TestLanesEnd(t *testing.T) {
 	})
 }
 
-// TestLanesShareAtOnce: clients that come at the same moment are spread like those that come one by one.
+// TestLanesShareAtOnce: simultaneous clients are spread like those that come one by one.
 func TestLanesShareAtOnce(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()
@@ -120,7 +119,7 @@ func TestLanesShareAtOnce(t *testing.T) {
 	})
 }
 
-// TestLaneWithoutSession: nobody gets in as a lane that is not in already.
+// TestLaneWithoutSession: only a node with a session can add a lane.
 func TestLaneWithoutSession(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()
@@ -133,7 +132,7 @@ func TestLaneWithoutSession(t *testing.T) {
 	})
 }
 
-// TestClosingLane: relays that come while idle lanes close are not lost, whenever they come.
+// TestClosingLane: relays that begin while idle lanes close are not lost, whenever they come.
 func TestClosingLane(t *testing.T) {
 	for before := 4 * time.Millisecond; before < 60*time.Millisecond; before += 8 * time.Millisecond {
 		t.Run(before.String(), func(t *testing.T) {
@@ -166,7 +165,7 @@ func TestClosingLane(t *testing.T) {
 	}
 }
 
-// TestLanesOfKilledProcess: the lanes of a process that was killed keep nobody from having some.
+// TestLanesOfKilledProcess: the lanes of a killed process keep nobody from having some.
 func TestLanesOfKilledProcess(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()

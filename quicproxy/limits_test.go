@@ -2,7 +2,8 @@ package quicproxy_test
 
 import "time"
 
-// What servers and nodes promise in figures, as docs/protocol.md and docs/config.md say it: the tests know it from there.
+// Limits of servers and nodes as docs/protocol.md and docs/config.md state them, from which the tests take
+// them.
 const (
 	joinBurst        = 60 // nodes that join at once
 	secretBurst      = 16 // join secrets that an address may show at once

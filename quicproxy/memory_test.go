@@ -38,8 +38,8 @@ func isOpen(c net.Conn) bool {
 }
 
 // TestMemoryBudget: when readers that do not read cost more than the budget, those that have not read for
-// longest lose their relays, are named, and nobody else suffers. Without a budget a few readers that stop take all
-// memory of the server.
+// longest lose their relays and are named, and nobody else suffers. Without a budget a few stopped readers
+// take all memory of the server.
 func TestMemoryBudget(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		const affordable = 5
@@ -172,7 +172,8 @@ func TestClientLimits(t *testing.T) {
 	})
 }
 
-// waiting is how many bytes services have sent that clients have not read: on the way, in streams, or in hand.
+// waiting is how many bytes services have sent that clients have not read: in transit, in streams, or
+// buffered.
 func waiting(server, node *running) (bytes int64) {
 	sum := func(b *carrier.Budget, count func(*relay.Relay) int64) {
 		for _, r := range b.Running() {
@@ -184,7 +185,7 @@ func waiting(server, node *running) (bytes int64) {
 	return bytes
 }
 
-// readAll reads chunks from each connection, with pauses, until the function that it returns is called.
+// readAll reads chunks from each connection, with pauses, until the returned function is called.
 func readAll(clients []net.Conn, chunk int, pause func() time.Duration) (stop func()) {
 	var reading sync.WaitGroup
 	for _, c := range clients {
@@ -204,8 +205,9 @@ func readAll(clients []net.Conn, chunk int, pause func() time.Duration) (stop fu
 	}
 }
 
-// TestMemoryOfSlowReaders: who reads slowly but always costs little, and keeps the relay. Windows grow while the first bytes
-// go into the buffers of TCP: by how much, up to 440 KiB for each client, depends on the order of goroutines.
+// TestMemoryOfSlowReaders: a client that reads slowly but always costs little keeps its relay. Windows grow
+// while the first bytes go into the buffers of TCP: by how much, up to 440 KiB for each client, depends on
+// the order of goroutines.
 func TestMemoryOfSlowReaders(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer(func(c *ServerConfig) { c.Memory = 8 << 20 })
@@ -219,7 +221,7 @@ func TestMemoryOfSlowReaders(t *testing.T) {
 	})
 }
 
-// TestMemoryOfReadersThatSlowDown: who read fast keeps the large window, and then costs what it holds.
+// TestMemoryOfReadersThatSlowDown: clients that read fast keep the large window, and then cost what it holds.
 func TestMemoryOfReadersThatSlowDown(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.net.SetLatency(50 * time.Millisecond)

@@ -60,10 +60,10 @@ var traffics = map[string]func(f *flows){
 	},
 }
 
-// endless writes 5 MB/s, more than the readers want that it is for.
+// endless writes 5 MB/s, more than its readers want.
 func endless(c net.Conn) { repeat(c, 50<<10) }
 
-// steady writes 1 MB/s: enough to fill the congestion window as soon as nothing is acknowledged.
+// steady writes 1 MB/s: enough to fill the congestion window as soon as nothing is acked.
 func steady(c net.Conn) { repeat(c, 10<<10) }
 
 // repeat writes a chunk every 10 ms.
@@ -118,10 +118,10 @@ func mobileWith(t *testing.T, traffic string, run func(t *testing.T, w *world, f
 	})
 }
 
-// TestOutages: no relay is lost, and data flows again within a second after the path is back, whatever the
-// retransmission timers of QUIC say: those double, and after a minute without a path the next one takes up to another. That
-// outages follow one another is another matter than how long they are: an hour is 7200 attempts to come through, so there is
-// one of those.
+// TestOutages: no relay is lost, and data flows again within a second after the path is back, whatever QUIC's
+// retransmission timers say: those double, and after a minute without a path the next one may take another
+// minute. Repeated outages are another matter than long ones: an hour is 7200 attempts to get through, so
+// only one is tested.
 func TestOutages(t *testing.T) {
 	for outage, times := range map[time.Duration]int{
 		time.Second: 3, 5 * time.Second: 3, 20 * time.Second: 3, time.Minute: 3, time.Hour: 1,
@@ -144,8 +144,9 @@ func TestOutages(t *testing.T) {
 	}
 }
 
-// TestOutagesInARow: the eighth outage of an hour costs no more than the first. Each one shrinks the congestion window of a
-// connection that carries little, and what the node said meanwhile is sent again before anything else.
+// TestOutagesInARow: the eighth outage of an hour costs no more than the first. Each one shrinks the
+// congestion window of a connection that carries little, and what the node said meanwhile is sent again
+// before anything else.
 func TestOutagesInARow(t *testing.T) {
 	outages := testrace.Whole(8, 0)
 	if outages == 0 {
@@ -170,7 +171,7 @@ func TestOutagesInARow(t *testing.T) {
 	}
 }
 
-// TestMoves: the machine gets another address, or its NAT does, and says so (netlink); nothing is lost.
+// TestMoves: the machine gets another address, or its NAT does, and netlink reports it; nothing is lost.
 func TestMoves(t *testing.T) {
 	for name, move := range map[string]func(w *world){
 		"address of the machine": func(w *world) { w.home.SetIP("192.168.1.202") },
@@ -190,8 +191,8 @@ func TestMoves(t *testing.T) {
 	}
 }
 
-// TestDeadSocket: the path of a socket dies for good, as with an interface that is gone or a NAT that holds on
-// to a broken mapping; a new socket goes on with the same connection.
+// TestDeadSocket: the path of a socket dies for good, as with an interface that is gone or a NAT that keeps a
+// broken mapping; the same connection continues on a new socket.
 func TestDeadSocket(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		var dead atomic.Bool
@@ -228,7 +229,7 @@ func (m mortal) WriteTo(b []byte, to net.Addr) (int, error) {
 	return m.PacketConn.WriteTo(b, to)
 }
 
-// TestNetworkChange: a change of the way to the server makes the node move at once.
+// TestNetworkChange: a changed route to the server makes the node move at once.
 func TestNetworkChange(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		source := netip.MustParseAddr("192.168.1.101")
@@ -267,7 +268,7 @@ func TestNetworkChange(t *testing.T) {
 	})
 }
 
-// TestLatePacket: something that comes late on the old socket does not end the attempts to reach the server.
+// TestLatePacket: a late packet on the old socket does not end the attempts to reach the server.
 func TestLatePacket(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		var broken atomic.Int64 // sockets opened before cannot send any more
@@ -306,7 +307,7 @@ func (m muted) WriteTo(b []byte, to net.Addr) (int, error) {
 	return m.PacketConn.WriteTo(b, to)
 }
 
-// TestBackoff: a server whose connections are lost at once is not bothered for ever.
+// TestBackoff: a node does not keep bothering a server whose connections are lost at once.
 func TestBackoff(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()

@@ -18,7 +18,7 @@ import (
 	"apquic/quicproxy/internal/wait"
 )
 
-// relaying counts the relays of all sessions, also of those that wait for a connection.
+// relaying counts the relays of all sessions, including those that wait for a connection.
 func relaying(s *Server) (n int) {
 	for _, a := range s.Inspect().Associations {
 		relays, _ := a.Size()
@@ -30,7 +30,8 @@ func relaying(s *Server) (n int) {
 	return n
 }
 
-// killConnections ends all connections of nodes as a broken network would, but both sides notice at once.
+// killConnections ends all connections of nodes as a broken network would, except that both sides notice at
+// once.
 func killConnections(s *Server) {
 	seen := s.Inspect()
 	for _, c := range append(seen.Primary, seen.Lanes...) {
@@ -38,8 +39,8 @@ func killConnections(s *Server) {
 	}
 }
 
-// TestKilledConnection: no relay is lost with its connection, whatever it carries: a visitor cannot
-// know of the connection, and must not be cut off with it.
+// TestKilledConnection: no relay is lost with its connection, whatever it carries: a visitor cannot know of
+// the connection, and must not be cut off with it.
 func TestKilledConnection(t *testing.T) {
 	mobile(t, func(t *testing.T, w *world, f *flows) {
 		killConnections(f.server)
@@ -52,8 +53,8 @@ func TestKilledConnection(t *testing.T) {
 	})
 }
 
-// TestOutageBeyondIdleTimeout: both sides give their connection up long before there is a way again, one of them much
-// earlier than the other.
+// TestOutageBeyondIdleTimeout: both sides give up their connection long before there is a path again, one of
+// them much earlier than the other.
 func TestOutageBeyondIdleTimeout(t *testing.T) {
 	mobile(t, func(t *testing.T, w *world, f *flows) {
 		w.nat.Cut()
@@ -67,7 +68,7 @@ func TestOutageBeyondIdleTimeout(t *testing.T) {
 	}, func(c *ServerConfig) { c.IdleTimeout = 20 * time.Second })
 }
 
-// TestServerMoves: the name of the server points to another address, the old one is dead.
+// TestServerMoves: the server's name points to another address, the old one is dead.
 func TestServerMoves(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		address := serverIP
@@ -120,7 +121,7 @@ func TestResumeTime(t *testing.T) {
 	})
 }
 
-// TestRelaysDoNotMove where one side does not want them to: they end with their connection.
+// TestRelaysDoNotMove: where one side does not want them to, relays end with their connection.
 func TestRelaysDoNotMove(t *testing.T) {
 	for name, change := range map[string]struct {
 		server func(*ServerConfig)
@@ -217,8 +218,8 @@ func TestProcessesEnd(t *testing.T) {
 	})
 }
 
-// TestResetWhileAway: a relay that one side resets while there is no connection ends at the other as soon as there is
-// one, and so does one whose end was not acknowledged.
+// TestResetWhileAway: a relay that one side resets while there is no connection ends at the other as soon as
+// there is one, and so does one whose end was not acked.
 func TestResetWhileAway(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()
@@ -249,7 +250,7 @@ func TestResetWhileAway(t *testing.T) {
 	})
 }
 
-// TestRelayWhileMoving has the connections killed, at any moment, while everything happens that TCP does.
+// TestRelayWhileMoving kills connections at any moment while everything happens that TCP does.
 func TestRelayWhileMoving(t *testing.T) {
 	for _, test := range relayCases() {
 		for seed := range uint64(testrace.Whole(10, 4)) {
@@ -274,8 +275,8 @@ func TestRelayWhileMoving(t *testing.T) {
 	}
 }
 
-// TestClientWhileAway: clients that come while the connection of the node is dead, and nobody knows yet, are served as soon
-// as there is another one, with all that they have sent.
+// TestClientWhileAway: clients that come while the node's connection is dead, but not yet suspect, are served
+// as soon as there is another one, with all that they have sent.
 func TestClientWhileAway(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()

@@ -17,7 +17,7 @@ import (
 	"apquic/quicproxy"
 )
 
-// someBytes are such that every one that is lost, doubled or misplaced shows.
+// someBytes are such that every lost, doubled or misplaced byte shows.
 func someBytes(n int, seed uint64) []byte {
 	b := make([]byte, n)
 	rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)}).Read(b)
@@ -36,7 +36,7 @@ func wantBytes(c net.Conn, want []byte) error {
 	return err
 }
 
-// serveWhenAsked is a service that sends data for a byte and waits for another one.
+// serveWhenAsked is a service that sends data for one byte and waits for another.
 func serveWhenAsked(data []byte) func(net.Conn) {
 	return func(c net.Conn) {
 		io.ReadFull(c, make([]byte, 1))
@@ -45,7 +45,8 @@ func serveWhenAsked(data []byte) func(net.Conn) {
 	}
 }
 
-// TestLossyTransfers: on a link that loses packets, with lanes that open meanwhile, every byte arrives once and in order.
+// TestLossyTransfers: on a link that loses packets, with lanes that open meanwhile, every byte arrives once
+// and in order.
 func TestLossyTransfers(t *testing.T) {
 	for _, direction := range []string{"down", "up"} {
 		t.Run(direction, func(t *testing.T) {
@@ -91,8 +92,8 @@ func TestLossyTransfers(t *testing.T) {
 	}
 }
 
-// TestFirstBytes: clients that have sent much when their relay begins, and then more, get back what they sent and nothing
-// of others. On real sockets: there, what was sent goes out with the header.
+// TestFirstBytes: clients that have sent much when their relay begins, and then more, get back what they sent
+// and nothing of others. On real sockets: there, what was sent goes out with the header.
 func TestFirstBytes(t *testing.T) {
 	t.Parallel()
 	w := newTunnel(t, Service{Name: "web", Upstream: upstream(t, echo)})
@@ -125,7 +126,7 @@ func TestFirstBytes(t *testing.T) {
 	talks.Wait()
 }
 
-// TestRelayNumbers are never used again, so that what comes late for one relay cannot reach another one.
+// TestRelayNumbers: relay numbers are never reused, so that late data of one relay cannot reach another.
 func TestRelayNumbers(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()
@@ -148,7 +149,7 @@ func TestRelayNumbers(t *testing.T) {
 	})
 }
 
-// TestOutageAfterMove: what an outage stops, on a stream that was reopened before, goes on after it.
+// TestOutageAfterMove: what an outage stops, on a stream that was reopened before, resumes after it.
 func TestOutageAfterMove(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		data := someBytes(3<<20, 1)
@@ -174,7 +175,8 @@ func TestOutageAfterMove(t *testing.T) {
 	})
 }
 
-// TestSlowReaderAfterMove: who reads slowly gets everything, however long that takes and whatever has ended meanwhile.
+// TestSlowReaderAfterMove: a slow reader gets everything, however long that takes and whatever has ended
+// meanwhile.
 func TestSlowReaderAfterMove(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		data := someBytes(6<<20, 1)
@@ -204,7 +206,8 @@ func TestSlowReaderAfterMove(t *testing.T) {
 	})
 }
 
-// TestResetOfNewRelay: a relay of which only the node knows that it has begun ends there, too, when the client is gone.
+// TestResetOfNewRelay: a relay that only the node knows to have begun ends there, too, when the client has
+// left.
 func TestResetOfNewRelay(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()
@@ -232,7 +235,7 @@ func TestResetOfNewRelay(t *testing.T) {
 	})
 }
 
-// TestDrainWithLanes: who stops waits for relays wherever they are.
+// TestDrainWithLanes: a stopping process waits for relays wherever they are.
 func TestDrainWithLanes(t *testing.T) {
 	for _, who := range []string{"server", "node"} {
 		t.Run(who, func(t *testing.T) {
@@ -262,7 +265,7 @@ func TestDrainWithLanes(t *testing.T) {
 	}
 }
 
-// TestBytesOfOthers: a peer that acks what was never sent, while that is being sent, gets nothing but a reset.
+// TestBytesOfOthers: a peer that acks what was never sent, while that is being sent, gets only a reset.
 func TestBytesOfOthers(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()

@@ -9,7 +9,7 @@ import (
 	"apquic/quicproxy/node"
 )
 
-// TestNodeStatus: a node knows how it is, and whether its services answer.
+// TestNodeStatus: a node knows its state, and whether its services answer.
 func TestNodeStatus(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		status := func(node *running) node.Status {

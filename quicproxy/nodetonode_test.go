@@ -47,8 +47,8 @@ func TestNodeToNode(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		// 6 and 7, at once: what node 1 sends on connection 3 arrives over the main connection of node 2,
-		// and the other way round.
+		// 6 and 7, at once: what node 1 sends on connection 3 arrives over the main connection of node 2, and
+		// vice versa.
 		var sending sync.WaitGroup
 		for range 50 {
 			sending.Go(func() { io.WriteString(connection3, "from node 1\n") })

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestOneWay: a path that carries nothing to the server any more, but what the server sends, is found out with the next
-// keepalive, whenever the server repeats what was not acked.
+// TestOneWay: a path that no longer carries anything to the server, but still carries what the server sends,
+// is detected with the next keepalive, whenever the server retransmits what was not acked.
 func TestOneWay(t *testing.T) {
 	for latency := 30 * time.Millisecond; latency < 70*time.Millisecond; latency += 2 * time.Millisecond {
 		t.Run(latency.String(), func(t *testing.T) {
@@ -29,7 +29,8 @@ func TestOneWay(t *testing.T) {
 	}
 }
 
-// TestOneWayThenNone: nor is a running relay left alone for long, if something comes while the node asks, and then nothing more.
+// TestOneWayThenNone: a running relay is not left alone for long either, if something arrives while the node
+// asks, and then nothing more.
 func TestOneWayThenNone(t *testing.T) {
 	for after := time.Second; after < 4*time.Second; after += 200 * time.Millisecond {
 		t.Run(after.String(), func(t *testing.T) {
@@ -59,7 +60,7 @@ func TestOneWayThenNone(t *testing.T) {
 	}
 }
 
-// firstSocket has the first socket of a node send nothing any more when dead is true.
+// firstSocket makes the first socket of a node send nothing while dead is true.
 func (w *world) firstSocket(dead *atomic.Bool) func(*NodeConfig) {
 	return func(c *NodeConfig) {
 		first := true

@@ -10,7 +10,8 @@ import (
 	"apquic/quicproxy/internal/relay"
 )
 
-// TestParkingShares: one address, or one network, cannot take all places of those who wait for a node that is away.
+// TestParkingShares: one address, or one network, cannot take all places of clients that wait for a node that
+// is away.
 func TestParkingShares(t *testing.T) {
 	for name, greedy := range map[string]string{
 		"an address": "198.51.100.9", "a /24": "198.51.101.%d", "a /48": "2001:db8:7:%x00::9",
@@ -48,7 +49,8 @@ func TestParkingShares(t *testing.T) {
 	}
 }
 
-// TestLargestParkedMakesRoom: when several addresses take all places of those who wait, they make room for others.
+// TestLargestParkedMakesRoom: when several addresses take all places for waiting clients, they make room for
+// others.
 func TestLargestParkedMakesRoom(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()
@@ -71,7 +73,7 @@ func TestLargestParkedMakesRoom(t *testing.T) {
 	})
 }
 
-// eventuallyReal is eventually outside of virtual time.
+// eventuallyReal is eventually outside virtual time.
 func eventuallyReal(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(time.Millisecond) {
@@ -81,8 +83,8 @@ func eventuallyReal(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// TestPlaceOfParkedClient: the place at the server goes back, too, and a client that waited is served when its node is
-// back, with what it said meanwhile.
+// TestPlaceOfParkedClient: the place at the server is freed, too, and a client that waited is served when its
+// node is back, with what it sent meanwhile.
 func TestPlaceOfParkedClient(t *testing.T) {
 	if !relay.TellsLeft {
 		t.Skip("it cannot be told on this system")

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// TestCrashLoop: a server that is killed five seconds after each start has its nodes back within two seconds each
-// time, also those that were still on their way when it was killed, and those that were given another address.
+// TestCrashLoop: a server that is killed five seconds after each start has its nodes back within two seconds
+// each time, including those that were still reconnecting when it was killed, and those that got another
+// address.
 func TestCrashLoop(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		const nodes = 3
@@ -47,7 +48,7 @@ func TestCrashLoop(t *testing.T) {
 	})
 }
 
-// TestPeersAfterRebinding: an address that a NAT gave anew is saved within 250 ms.
+// TestPeersAfterRebinding: an address that a NAT has changed is saved within 250 ms.
 func TestPeersAfterRebinding(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startServer()
@@ -63,7 +64,7 @@ func TestPeersAfterRebinding(t *testing.T) {
 	})
 }
 
-// TestPeersWrites: neither many nodes at once nor one that is never at rest cost a write each.
+// TestPeersWrites: neither many nodes at once nor one that keeps moving cost a write each.
 func TestPeersWrites(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startServer()

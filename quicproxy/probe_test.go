@@ -13,8 +13,8 @@ import (
 	"apquic/quicproxy/internal/path"
 )
 
-// meddler is the server's socket: with each probe datagram it also sends what proves nothing, and the datagram
-// itself once more, later.
+// meddler is the server's socket: with each probe datagram it also sends what proves nothing, and the
+// datagram itself once more, later.
 type meddler struct{ net.PacketConn }
 
 func (m meddler) WriteTo(b []byte, to net.Addr) (int, error) {
@@ -31,7 +31,7 @@ func (m meddler) WriteTo(b []byte, to net.Addr) (int, error) {
 	return m.PacketConn.WriteTo(b, to)
 }
 
-// TestAutoKeepaliveGarbage: what else comes to the socket of a probe proves nothing.
+// TestAutoKeepaliveGarbage: whatever else comes to the socket of a probe proves nothing.
 func TestAutoKeepaliveGarbage(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.nat.SetTimeout(20*time.Second, false)
@@ -48,7 +48,7 @@ func TestAutoKeepaliveGarbage(t *testing.T) {
 	})
 }
 
-// TestProbes: the server sends probe datagrams only where a connection of the node is.
+// TestProbes: the server sends probe datagrams only to where a connection of the node is.
 func TestProbes(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startServer()

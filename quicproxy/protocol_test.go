@@ -228,7 +228,8 @@ func TestBadMessages(t *testing.T) {
 	}
 }
 
-// undecodable is a message that no other can be: of the field 2, which others have as text, it makes no UTF-8.
+// undecodable is a message that no type decodes: of its field 2, which others have as text, it makes invalid
+// UTF-8.
 func undecodable(t *testing.T) proto.Message {
 	t.Helper()
 	m := new(framing.Keepalive)

@@ -193,7 +193,7 @@ func TestIsolation(t *testing.T) {
 		client.SetLinger(0)
 		client.Close()
 	}
-	// The machine may be busier now than it was at the beginning.
+	// The machine may be busier now than at the beginning.
 	alone = max(alone, roundTrip(t, c, rounds))
 	t.Logf("median echo alone %v, beside %d stalled readers %v", alone, stalled, beside)
 	if beside > 2*alone && !testrace.Detector {

@@ -10,7 +10,8 @@ import (
 	"apquic/quicproxy/internal/conn"
 )
 
-// TestServerDoesNotAnswer: a person who looks at "connecting" soon reads why nothing happens, and when something will.
+// TestServerDoesNotAnswer: a person who looks at "connecting" soon reads why nothing happens, and when the
+// next try comes.
 func TestServerDoesNotAnswer(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startNode(expose("web", web))
@@ -21,8 +22,8 @@ func TestServerDoesNotAnswer(t *testing.T) {
 	})
 }
 
-// TestServerThatDiesAtOnce, again and again, or sends stateless resets as if: the first times the node is back within a
-// second, then the pauses grow.
+// TestServerThatDiesAtOnce: a server dies again and again, or sends stateless resets as if it did. The first
+// times the node is back within a second, then the pauses grow.
 func TestServerThatDiesAtOnce(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startNode(expose("web", web))
@@ -44,8 +45,8 @@ func TestServerThatDiesAtOnce(t *testing.T) {
 	})
 }
 
-// TestServerThatClosesAtOnce: a server that admits the node and closes each connection soon gets rarer ones, also when one
-// of them had lasted.
+// TestServerThatClosesAtOnce: a server that admits the node and soon closes each connection gets rarer ones,
+// even if one of them lasted.
 func TestServerThatClosesAtOnce(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		var lasted atomic.Bool

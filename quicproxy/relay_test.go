@@ -106,7 +106,7 @@ func TestRelay(t *testing.T) {
 	}
 }
 
-// run has the case happen, and meanwhile what disturbs it.
+// run makes the case happen, and meanwhile what disturbs it.
 func (test *relayCase) run(t *testing.T, w *world, disturb func(*Server)) {
 	server := w.startServer()
 	served := make(chan error, 1)

@@ -9,8 +9,8 @@ import (
 	"apquic/framing"
 )
 
-// TestEndsThatRelaysSurvive: with whatever code a connection is closed, its relays go on, but for Shutdown, with which a
-// process says that it stops.
+// TestEndsThatRelaysSurvive: whatever the code with which a connection is closed, its relays go on, except
+// for Shutdown, with which a process says that it stops.
 func TestEndsThatRelaysSurvive(t *testing.T) {
 	for code, survives := range map[framing.ErrorCode]bool{
 		framing.NoError: true, framing.ErrorInternal: true, framing.ErrorMalformed: true, framing.ErrorUnexpectedMessage: true,

@@ -9,8 +9,8 @@ import (
 	"apquic/framing"
 )
 
-// TestRenewalsAreFree: a node with many services that connects anew again and again waits for nothing, since its leases
-// stay as they are and nothing is written; what writes still counts.
+// TestRenewalsAreFree: a node with many services that keeps reconnecting waits for nothing, since its leases
+// stay as they are and nothing is written; requests that write still count.
 func TestRenewalsAreFree(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		const services = 100

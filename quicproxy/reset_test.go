@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestRealSockets repeats on the kernel's TCP what TestRelay shows in the simulation, where readiness, FIN
-// and RST take another way through the code.
+// TestRealSockets repeats on the kernel's TCP what TestRelay shows in the simulation: readiness, FIN and RST
+// take another path through the code.
 func TestRealSockets(t *testing.T) {
 	t.Parallel()
 	lateAnswer := upstream(t, func(c net.Conn) {
@@ -68,7 +68,7 @@ func TestRealSockets(t *testing.T) {
 	if err := errors.Join(writeErr(c, "hi"), wantRead(c, "before the reset", syscall.ECONNRESET)); err != nil {
 		t.Errorf("service resets: %v", err)
 	}
-	// The reset may come before the client's system says that it is connected.
+	// The reset may come before the client's system reports that it is connected.
 	if c, err := net.Dial("tcp4", tun.address("nobody")); err == nil {
 		if err := wantRead(c, "", syscall.ECONNRESET); err != nil {
 			t.Errorf("service refuses: %v", err)

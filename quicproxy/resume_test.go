@@ -15,7 +15,8 @@ import (
 	"apquic/quicproxy/internal/carrier"
 )
 
-// TestPausedReadersAfterLoss: readers that pause cost no more after a lost connection than before, and none is reset.
+// TestPausedReadersAfterLoss: readers that pause cost no more after a lost connection than before, and none
+// is reset.
 func TestPausedReadersAfterLoss(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		const readers = 100
@@ -44,7 +45,8 @@ func TestPausedReadersAfterLoss(t *testing.T) {
 	})
 }
 
-// TestManyRelaysAfterLoss: many relays that say a little now and then are as quick after a lost connection as before.
+// TestManyRelaysAfterLoss: many relays that send a little now and then are as quick after a lost connection
+// as before.
 func TestManyRelaysAfterLoss(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		const relays = 200
@@ -86,7 +88,8 @@ func TestManyRelaysAfterLoss(t *testing.T) {
 	})
 }
 
-// TestLossWhileDialing: a relay whose connection is lost while its upstream is dialled goes on, and the service is asked once.
+// TestLossWhileDialing: a relay whose connection is lost while its upstream is dialled resumes, and the
+// service is asked once.
 func TestLossWhileDialing(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		var asked atomic.Int32
@@ -116,8 +119,8 @@ func TestLossWhileDialing(t *testing.T) {
 	})
 }
 
-// TestHalfClosedClientGivesUp: of a download that its client gives up, after it has sent all, nothing is left at either side,
-// whether a connection was lost before or not.
+// TestHalfClosedClientGivesUp: if a client gives up a download after it has sent everything, nothing is left
+// at either side, whether a connection was lost before or not.
 func TestHalfClosedClientGivesUp(t *testing.T) {
 	for name, lose := range map[string]bool{"on its first stream": false, "after a loss": true} {
 		t.Run(name, func(t *testing.T) {
@@ -159,7 +162,7 @@ func TestHalfClosedClientGivesUp(t *testing.T) {
 	}
 }
 
-// TestRetiredLaneDies: the relays of a lane that is being given up go on when its connection dies.
+// TestRetiredLaneDies: the relays of a retired lane resume when its connection dies.
 func TestRetiredLaneDies(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()
@@ -186,7 +189,7 @@ func TestRetiredLaneDies(t *testing.T) {
 	})
 }
 
-// TestListenedRelaysResume: connections of Node.Listen go on over the next connection, too.
+// TestListenedRelaysResume: connections of Node.Listen resume over the next connection, too.
 func TestListenedRelaysResume(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()
@@ -216,8 +219,8 @@ func TestListenedRelaysResume(t *testing.T) {
 	})
 }
 
-// TestLanesWhileRebinding: while the NAT gives every connection another mapping every five seconds, and there are lanes, no new
-// client waits for long, and no running one.
+// TestLanesWhileRebinding: while the NAT gives every connection another mapping every five seconds, and there
+// are lanes, neither new nor running clients wait for long.
 func TestLanesWhileRebinding(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.net.SetLatency(5 * time.Millisecond)

@@ -14,11 +14,8 @@ import (
 	"apquic/quicproxy/internal/conn"
 )
 
-// scriptedServer takes connections of nodes and answers every message as answer says. It returns when messages with an
-
-// TestServerUsesCommonFeatures: a relay has a number only where both sides have relays that move; numbers that the server
-
-// TestNodeHeedsRetryAfter: a node asks again when the server says, within bounds that no server can move.
+// TestNodeHeedsRetryAfter: a node asks again when the server says, within bounds that the server cannot
+// change.
 func TestNodeHeedsRetryAfter(t *testing.T) {
 	for name, test := range map[string]struct {
 		milliseconds uint64
@@ -51,7 +48,7 @@ func TestNodeHeedsRetryAfter(t *testing.T) {
 	}
 }
 
-// TestRefusedServiceHoldsNoOtherUp: one that shall come later does not keep a new one from being asked for.
+// TestRefusedServiceHoldsNoOtherUp: a service that must wait does not keep a new one from being requested.
 func TestRefusedServiceHoldsNoOtherUp(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		came := scriptedServer(w, politely(&framing.Welcome{}, &framing.Failure{
@@ -68,7 +65,8 @@ func TestRefusedServiceHoldsNoOtherUp(t *testing.T) {
 	})
 }
 
-// TestBusyServerIsLeftAlone: one that has too many requests of the node is not asked for the other services meanwhile.
+// TestBusyServerIsLeftAlone: a server that has too many requests of the node is not asked for its other
+// services meanwhile.
 func TestBusyServerIsLeftAlone(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		came := scriptedServer(w, politely(&framing.Welcome{}, &framing.Failure{
@@ -82,7 +80,7 @@ func TestBusyServerIsLeftAlone(t *testing.T) {
 	})
 }
 
-// TestWithdrawnWhileRefused: of a service that is taken back before it got an address nothing is left.
+// TestWithdrawnWhileRefused: nothing is left of a service that is withdrawn before it got an address.
 func TestWithdrawnWhileRefused(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		came := scriptedServer(w, politely(&framing.Welcome{}, &framing.Failure{
@@ -102,7 +100,7 @@ func TestWithdrawnWhileRefused(t *testing.T) {
 	})
 }
 
-// TestNodeHeedsRetryAfterHello: the same for one that is not admitted.
+// TestNodeHeedsRetryAfterHello: the same for a node that is not admitted.
 func TestNodeHeedsRetryAfterHello(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		failure := &framing.Failure{Code: uint64(framing.ErrorShutdown), Text: "later", RetryAfterMilliseconds: 120_000}
@@ -123,7 +121,7 @@ func TestNodeHeedsRetryAfterHello(t *testing.T) {
 	})
 }
 
-// TestServerSaysWhen: where the server knows how soon it is worth to try again, it says so.
+// TestServerSaysWhen: where the server knows when a retry is worthwhile, it says so.
 func TestServerSaysWhen(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startServer(func(c *ServerConfig) {
@@ -184,7 +182,7 @@ func (a admitOnly) Admit(_ context.Context, applicant admission.Applicant) (admi
 	return admission.Admission{Services: 5, Known: true}, nil
 }
 
-// TestRestartingServer: the nodes of a server that says that it restarts are back at once.
+// TestRestartingServer: the nodes of a server that announces its restart are back at once.
 func TestRestartingServer(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		restarts := func(c *ServerConfig) { c.Restarting = func() bool { return true } }
@@ -208,7 +206,7 @@ func TestRestartingServer(t *testing.T) {
 	})
 }
 
-// TestServerThatOnlySaysThatItRestarts: a node that believed it is as patient as ever.
+// TestServerThatOnlySaysThatItRestarts: a node that believed the announcement waits as long as ever.
 func TestServerThatOnlySaysThatItRestarts(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		came := scriptedServer(w, func(control *conn.ControlStream, e framing.Envelope) error {

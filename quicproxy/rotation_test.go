@@ -10,7 +10,7 @@ import (
 	"apquic/framing"
 )
 
-// welcomes collects what a node was told as it was admitted.
+// welcomes collects what a node was told when it was admitted.
 type welcomes struct {
 	mu  sync.Mutex
 	all []Welcome
@@ -33,7 +33,7 @@ func (s *welcomes) last() Welcome {
 
 func (s *welcomes) collect(c *NodeConfig) { c.OnWelcome = s.add }
 
-// TestRotation: a node that heard of the server's next key follows to it, and does not go back.
+// TestRotation: a node that learned of the server's next key follows to it, and does not go back.
 func TestRotation(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		old, next := w.key, newKey(t)
@@ -91,8 +91,8 @@ func TestRotationMissed(t *testing.T) {
 	})
 }
 
-// TestRotationRemembered: a node that was started again after the announcement knows both ids, and takes back the next
-// one when the server does.
+// TestRotationRemembered: a node restarted after the announcement knows both ids, and forgets the next one
+// when the server withdraws it.
 func TestRotationRemembered(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		old, next := w.key, newKey(t)
@@ -123,8 +123,8 @@ func TestRotationRemembered(t *testing.T) {
 	})
 }
 
-// TestSecretIsNotForSuccessor: whoever has only the announced key is not shown the secret of an invitation to the present one,
-// and neither is a server that has admitted the node before.
+// TestSecretIsNotForSuccessor: a server that has only the announced key does not get the secret of an
+// invitation to the present one, nor does a server that has admitted the node before.
 func TestSecretIsNotForSuccessor(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(c *NodeConfig, server certs.NodeID)
@@ -155,7 +155,8 @@ func TestSecretIsNotForSuccessor(t *testing.T) {
 	}
 }
 
-// TestFalseSuccessor: an announcement that the present key has not signed ends the connection and changes nothing.
+// TestFalseSuccessor: an announcement that the present key has not signed ends the connection and changes
+// nothing.
 func TestFalseSuccessor(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		other := newKey(t)
@@ -171,7 +172,7 @@ func TestFalseSuccessor(t *testing.T) {
 	})
 }
 
-// TestJoin: the node is let in and leaves, without a word about services and without taking another process's place.
+// TestJoin: the node is admitted and leaves, without registering services or replacing another process.
 func TestJoin(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		g := newGate("secret")

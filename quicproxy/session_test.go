@@ -23,7 +23,7 @@ import (
 
 const web = "192.168.1.101:80"
 
-// TestPark: clients of a node that is away wait for it, a bounded time and a bounded number of them.
+// TestPark: a bounded number of clients wait, for a bounded time, for a node that is away.
 func TestPark(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()
@@ -103,9 +103,9 @@ func TestPortSurvives(t *testing.T) {
 	})
 }
 
-// TestRestart: nodes with nothing to say are back within two seconds after the server listens again, however
-// long it was away: it wakes those that have not noticed, and the others keep trying. With
-// nothing to say they would notice only after their next keepalive.
+// TestRestart: idle nodes are back within two seconds after the server listens again, however long it was
+// away: it wakes those that have not noticed, and the others keep trying. By themselves they would notice
+// only after their next keepalive.
 func TestRestart(t *testing.T) {
 	for _, away := range []time.Duration{0, 3 * time.Second, 20 * time.Second, 2 * time.Minute} {
 		t.Run(away.String(), func(t *testing.T) {
@@ -129,7 +129,7 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// TestWakeIsNoOrder: a stranger who wakes a node makes it send a keepalive, now and then.
+// TestWakeIsNoOrder: a stranger who wakes a node only makes it send a keepalive, now and then.
 func TestWakeIsNoOrder(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		var socket net.PacketConn
@@ -154,7 +154,7 @@ func TestWakeIsNoOrder(t *testing.T) {
 	})
 }
 
-// TestServerComesLater: the node was there first, and says so once.
+// TestServerComesLater: the node was there first, and logs that once.
 func TestServerComesLater(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.serveTCP(web, echo)
@@ -169,7 +169,7 @@ func TestServerComesLater(t *testing.T) {
 	})
 }
 
-// TestNameMoves: the server's name leads elsewhere after a crash.
+// TestNameMoves: the server's name points elsewhere after a crash.
 func TestNameMoves(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.serveTCP(web, echo)
@@ -312,7 +312,7 @@ func TestTwoIdleProcesses(t *testing.T) {
 	})
 }
 
-// TestLeaseFailures: each refusal has its code and words, and goes away when its cause does.
+// TestLeaseFailures: each refusal has its code and words, and ends when its cause does.
 func TestLeaseFailures(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		ports, _ := lease.ParsePortRange("20000-20001")
@@ -330,7 +330,8 @@ func TestLeaseFailures(t *testing.T) {
 		eventually(t, "out of range", func() bool { return w.logged.count("choose a public port") == 1 })
 		outside.stop()
 
-		// A port becomes free: who asks first has it, the two that wait or the one that lost it.
+		// A port becomes free: the first to request it gets it, one of the two that wait or the one that lost
+		// it.
 		control := first.node.Inspect().Conn.Control
 		if err := control.Request(t.Context(), framing.OpRelease, &framing.Release{Service: "b"}, framing.OpReleased, new(framing.Released)); err != nil {
 			t.Fatal(err)
@@ -350,7 +351,7 @@ func TestLeaseFailures(t *testing.T) {
 	})
 }
 
-// TestWantedPort: a free one is given, a taken one is replaced by another, with a word about it.
+// TestWantedPort: a free one is given, a taken one is replaced by another, and that is reported.
 func TestWantedPort(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startServer()
@@ -370,7 +371,8 @@ func TestWantedPort(t *testing.T) {
 	})
 }
 
-// TestLeaseEnded: whoever keeps listeners for the next process hears of the end of a lease, not of the end of this process.
+// TestLeaseEnded: a program that keeps listeners for its next process is told of the end of a lease, not of
+// the end of this process.
 func TestLeaseEnded(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		var mu sync.Mutex
@@ -392,7 +394,7 @@ func TestLeaseEnded(t *testing.T) {
 	})
 }
 
-// TestDrain: what runs may finish, new clients are not taken, and both ends say why.
+// TestDrain: running relays may finish, new clients are not accepted, and both ends say why.
 func TestDrain(t *testing.T) {
 	for _, side := range []string{"server", "node"} {
 		t.Run(side, func(t *testing.T) {
@@ -429,7 +431,7 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestDrainIsQuick: without relays nothing is waited for.
+// TestDrainIsQuick: without relays there is no wait.
 func TestDrainIsQuick(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()
@@ -444,7 +446,7 @@ func TestDrainIsQuick(t *testing.T) {
 	})
 }
 
-// TestWrongServer: somebody else answers at the address.
+// TestWrongServer: another server answers at the address.
 func TestWrongServer(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startServer(func(c *ServerConfig) { c.AnswerStrangers = true })
@@ -507,7 +509,7 @@ func TestConfigErrors(t *testing.T) {
 	}
 }
 
-// TestFailureError: programs decide on the code.
+// TestFailureError: programs decide by the code.
 func TestFailureError(t *testing.T) {
 	t.Parallel()
 	err := conn.Explain(&quicproxy.FailureError{Code: framing.ErrorRangeFull, Text: "full", Advice: "wait"}, "the server")

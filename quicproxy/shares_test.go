@@ -11,7 +11,7 @@ import (
 	"apquic/framing"
 )
 
-// asker is a node that asks for leases one by one, as a test wants it to.
+// asker is a node that requests leases one by one, as a test wants.
 type asker struct {
 	*peer
 	sealer *framing.Sealer
@@ -36,7 +36,7 @@ func (a *asker) ask(op framing.Opcode, message proto.Message, want framing.Opcod
 	a.wantReply(a.nonce, want, code)
 }
 
-// request returns what the server answers with.
+// request returns the server's answer.
 func (a *asker) request(op framing.Opcode, message proto.Message) framing.Opcode {
 	a.t.Helper()
 	a.nonce++
@@ -49,7 +49,7 @@ func (a *asker) request(op framing.Opcode, message proto.Message) framing.Opcode
 	return envelope.Opcode
 }
 
-// TestGuestShareHolds: nothing that a guest asks for takes a lease that it has out of the count of its address.
+// TestGuestShareHolds: no request of a guest removes one of its leases from the count of its address.
 func TestGuestShareHolds(t *testing.T) {
 	for name, hide := range map[string]func(a *asker){
 		"a refused request": func(a *asker) {
@@ -77,7 +77,7 @@ func TestGuestShareHolds(t *testing.T) {
 	}
 }
 
-// TestNewcomerCannotRenameForMore: leases that could be renamed count, but for the one that is.
+// TestNewcomerCannotRenameForMore: leases that could be renamed count, except for the one being renamed.
 func TestNewcomerCannotRenameForMore(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		g := newGatekeeper(t)

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// kill ends a node as kill -9 or a power cut would: nothing of its farewell leaves the house.
+// kill ends a node as kill -9 or a power cut would: no packet says that it ends.
 func (w *world) kill(node *running) {
 	w.home.Cut()
 	node.stop()
@@ -47,7 +47,7 @@ func counting(n *atomic.Int32) func(net.Conn) {
 	}
 }
 
-// TestNodeKilled: visitors of a node that was killed are refused when they have waited for it, not when its idle
+// TestNodeKilled: visitors of a killed node are refused when they have waited for it, not when its idle
 // timeout has passed.
 func TestNodeKilled(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
@@ -75,8 +75,8 @@ func TestNodeKilled(t *testing.T) {
 	})
 }
 
-// TestNodeKilledAndBack: the next process of a node that was killed serves the visitors who came in between, each
-// once, and the log speaks of no second process.
+// TestNodeKilledAndBack: the next process of a killed node serves the visitors who came in between, each
+// once, and the log reports no second process.
 func TestNodeKilledAndBack(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		var served atomic.Int32
@@ -108,7 +108,7 @@ func TestNodeKilledAndBack(t *testing.T) {
 	})
 }
 
-// TestStoppedAndBack: a node that stopped in order and comes back is none that was killed.
+// TestStoppedAndBack: a node that stopped gracefully and comes back does not count as killed.
 func TestStoppedAndBack(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.startServer()
@@ -121,7 +121,8 @@ func TestStoppedAndBack(t *testing.T) {
 	})
 }
 
-// TestShortOutage: a node that is cut off for a moment loses nothing: what runs goes on, what begins meanwhile waits.
+// TestShortOutage: a node that is briefly cut off loses nothing: what runs goes on, what begins meanwhile
+// waits.
 func TestShortOutage(t *testing.T) {
 	for _, cut := range []time.Duration{3 * time.Second, 5 * time.Second, 9 * time.Second} {
 		t.Run(cut.String(), func(t *testing.T) {

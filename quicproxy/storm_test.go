@@ -12,7 +12,7 @@ import (
 	"apquic/internal/testrace"
 )
 
-// TestStorm: more nodes than the server takes without a Retry come at once, and all get their ports.
+// TestStorm: more nodes than the server accepts without a Retry come at once, and all get their ports.
 func TestStorm(t *testing.T) {
 	const nodes = retryAboveBurst + 88
 	simulate(t, func(t *testing.T, w *world) {
@@ -22,7 +22,7 @@ func TestStorm(t *testing.T) {
 	})
 }
 
-// TestStormOfOneAddress: nodes that nobody knows, behind one NAT, which has a part of the places for strangers.
+// TestStormOfOneAddress: unknown nodes behind one NAT, which has only a share of the places for strangers.
 func TestStormOfOneAddress(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		nodes := 500
@@ -33,7 +33,7 @@ func TestStormOfOneAddress(t *testing.T) {
 	})
 }
 
-// storm starts nodes at once, and wants each to have its port in time.
+// storm starts nodes at once, and requires each to have its port in time.
 func (w *world) storm(t *testing.T, nodes int, within time.Duration, host func(i int) *testnet.Host) {
 	t.Helper()
 	server := w.startServer()

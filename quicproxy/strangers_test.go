@@ -15,7 +15,8 @@ import (
 	"apquic/quicproxy/internal/conn"
 )
 
-// TestBeforeWelcome: who wants more than a stranger may is sent away, with a code, and leaves nothing on the account.
+// TestBeforeWelcome: a client that uses more than a stranger may is closed, with a code, and leaves nothing
+// on the account.
 func TestBeforeWelcome(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -47,7 +48,7 @@ func TestBeforeWelcome(t *testing.T) {
 	}
 }
 
-// losing is a socket that loses what its owner says.
+// losing is a socket that loses the datagrams that its owner chooses.
 type losing struct {
 	net.PacketConn
 	lose func(b []byte) bool
@@ -60,7 +61,7 @@ func (l losing) WriteTo(b []byte, to net.Addr) (int, error) {
 	return l.PacketConn.WriteTo(b, to)
 }
 
-// TestKnocks: a node gets in as soon as a packet of its own does behind a knock, and never without one.
+// TestKnocks: a node gets in as soon as one of its packets follows a knock, and never without one.
 func TestKnocks(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -101,7 +102,7 @@ func TestKnocks(t *testing.T) {
 	}
 }
 
-// TestServerBeforeWelcome: a node takes little from a server that has not welcomed it.
+// TestServerBeforeWelcome: a node accepts little from a server that has not welcomed it.
 func TestServerBeforeWelcome(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		socket, err := w.machine.ListenUDP(serverUDP)

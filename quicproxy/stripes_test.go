@@ -18,7 +18,8 @@ func (w *world) recordsAt(a *relay.Association) (records uint64) {
 	return records
 }
 
-// TestStripes: where loss limits a connection, a single relay gets what all lanes together carry, and eight no less.
+// TestStripes: where loss limits a connection, a single relay gets what all lanes carry together, and eight
+// relays no less.
 func TestStripes(t *testing.T) {
 	for _, direction := range []string{"down", "up"} {
 		t.Run(direction, func(t *testing.T) {
@@ -50,7 +51,8 @@ func TestStripes(t *testing.T) {
 	}
 }
 
-// TestLostLanesOfStripes: lanes and connections end under a striped download; every byte arrives once and in order.
+// TestLostLanesOfStripes: lanes and connections end during a striped download; every byte arrives once and in
+// order.
 func TestLostLanesOfStripes(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		data := someBytes(60<<20, 1)

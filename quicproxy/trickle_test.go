@@ -13,7 +13,7 @@ import (
 	"apquic/quicproxy/internal/relay"
 )
 
-// mover is a connection of w's node with the service web, whose relays may move.
+// mover is a connection of w's node with the service web, whose relays can resume.
 func mover(w *world) (*peer, *framing.Sealer) {
 	w.t.Helper()
 	p := dialServer(w)
@@ -25,10 +25,11 @@ func mover(w *world) (*peer, *framing.Sealer) {
 	return p, s
 }
 
-// slack is what a budget may be exceeded by for a moment, beside a fifth: what a few relays take between two looks.
+// slack is by how much a budget may briefly be exceeded, in addition to a fifth: what a few relays take
+// between two checks.
 const slack = 8 * relay.Size
 
-// watchMemory looks often if a budget is kept; stop ends it and says whether.
+// watchMemory checks often whether a budget is kept; stop ends it and says whether it was.
 func watchMemory(t *testing.T, b *carrier.Budget) (stop func()) {
 	ended, done := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -49,7 +50,7 @@ func watchMemory(t *testing.T, b *carrier.Budget) (stop func()) {
 	return func() { close(ended); <-done }
 }
 
-// wantNothingHeld waits until a budget has everything back.
+// wantNothingHeld waits until nothing is left in a budget.
 func wantNothingHeld(t *testing.T, b *carrier.Budget) {
 	t.Helper()
 	eventually(t, "all given back", func() bool {
@@ -57,8 +58,8 @@ func wantNothingHeld(t *testing.T, b *carrier.Budget) {
 	})
 }
 
-// TestTricklingNode: a node that reads all at once and confirms a byte every two seconds has the server keep no more
-// than the budget.
+// TestTricklingNode: a node that reads everything at once and acks one byte every two seconds makes the
+// server keep no more than the budget.
 func TestTricklingNode(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer(func(c *ServerConfig) { c.Memory = 4 << 20 })
@@ -113,9 +114,9 @@ func TestTricklingNode(t *testing.T) {
 	})
 }
 
-// TestTricklingClients: 32 public clients that read 64 KiB every 1.5 s have neither side hold more than its budget, and a
-// neighbour at the same service is served all the time. The budget is as large as what the windows of all let through before
-// anybody has looked.
+// TestTricklingClients: 32 public clients that read 64 KiB every 1.5 s make neither side hold more than its
+// budget, and a neighbour at the same service is served all the time. The budget is as large as what all
+// windows let through before the first check.
 func TestTricklingClients(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer(func(c *ServerConfig) { c.Memory = 8 << 20 })
@@ -149,8 +150,8 @@ func TestTricklingClients(t *testing.T) {
 	})
 }
 
-// TestUnread: what waits in a stream is counted with the buffers that it pins, also behind a gap. It fails when quic-go
-// has other fields than unread.go looks for.
+// TestUnread: what waits in a stream is counted with the buffers that it pins, even behind a gap. It fails
+// when quic-go has other fields than unread.go expects.
 func TestUnread(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		if !carrier.SeesUnread() {

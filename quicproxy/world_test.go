@@ -25,7 +25,7 @@ const (
 	serverUDP = 8090
 )
 
-// world is a simulated internet with a server's machine, a visitor, and a home behind a NAT. Time in it is
+// world is a simulated internet with a server's machine, a visitor, and a home behind a NAT. Its time is
 // virtual.
 type world struct {
 	t       *testing.T
@@ -102,7 +102,7 @@ func start(t *testing.T, r *running, run func(context.Context) error) *running {
 	return r
 }
 
-// stop ends it in order and returns what its Run returned.
+// stop ends it gracefully and returns what its Run returned.
 func (r *running) stop() error {
 	r.cancel()
 	<-r.done
@@ -134,7 +134,7 @@ func (w *world) startServer(change ...func(*ServerConfig)) *running {
 	return r
 }
 
-// crash ends a server as a power cut would: nothing of its farewell leaves the machine.
+// crash ends a server as a power cut would: no packet says that it ends.
 func (w *world) crash(server *running) {
 	w.machine.Cut()
 	server.stop()
@@ -186,7 +186,7 @@ func (l *leaseLog) add(lease Lease) {
 	l.changed = make(chan struct{})
 }
 
-// wait returns the first n leases when there are so many.
+// wait returns the first n leases once there are that many.
 func (l *leaseLog) wait(t *testing.T, n int) []Lease {
 	t.Helper()
 	limit := time.After(10 * time.Minute)
@@ -251,7 +251,7 @@ func (w *world) visit(port string) net.Conn {
 	return c
 }
 
-// exchange sends a line and wants it back.
+// exchange sends a line and expects it back.
 func exchange(t *testing.T, c net.Conn, line string) {
 	t.Helper()
 	if _, err := io.WriteString(c, line); err != nil {

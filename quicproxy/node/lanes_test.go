@@ -8,7 +8,8 @@ import (
 	"apquic/quicproxy/internal/carrier"
 )
 
-// TestLanesAreDialledSeldom: a server that asks for lanes and closes them has the node dial one in four seconds.
+// TestLanesAreDialledSeldom: a server that asks for lanes and closes them makes the node dial one in four
+// seconds.
 func TestLanesAreDialledSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, dialled := newLanes(nil), 0

@@ -41,7 +41,7 @@ func TestLeaseFailure(t *testing.T) {
 	}
 }
 
-// TestAdviceForDenied: no invitation lets a node in that was sent away, so that nobody is told to ask for one.
+// TestAdviceForDenied: no invitation admits a denied node, so nobody is told to ask for one.
 func TestAdviceForDenied(t *testing.T) {
 	t.Parallel()
 	id := certs.NodeID{1}

@@ -28,7 +28,7 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// TestNotQUIC: quic-go takes no datagram of ours for a packet (RFC 9000 section 17.2: the fixed bit).
+// TestNotQUIC: quic-go takes none of our datagrams for a packet (RFC 9000 section 17.2: the fixed bit).
 func TestNotQUIC(t *testing.T) {
 	t.Parallel()
 	for _, datagram := range [][]byte{[]byte(WakeDatagram), Probe{}.Datagram()} {

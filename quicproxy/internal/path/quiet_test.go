@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// TestQuietMeter: the node asks when nothing has come for a while after traffic, once, and is quick to see it.
+// TestQuietMeter: the node asks once when nothing has come for a while after traffic, and notices that
+// quickly.
 func TestQuietMeter(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(0, 0)

@@ -43,7 +43,8 @@ func TestSilenceMeter(t *testing.T) {
 	}
 }
 
-// TestSuspectSooner: once another connection of the node has moved, one that was not seen since is suspect soon.
+// TestSuspectSooner: once another connection of the node has moved, one that has not been seen since is soon
+// suspect.
 func TestSuspectSooner(t *testing.T) {
 	t.Parallel()
 	seen := time.Unix(100, 0)

@@ -6,7 +6,8 @@ import (
 	"testing/synctest"
 )
 
-// TestQueue: things are done in order, no more than its limit wait, and nothing is left of it when it is closed.
+// TestQueue: things are processed in order, no more than its limit wait, and nothing is left when it is
+// closed.
 func TestQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q Queue[int]

@@ -9,8 +9,8 @@ import (
 	"apquic/quicproxy/internal/limit"
 )
 
-// TestAccountsAreForgotten: accounts of nodes that are away are bounded, however many nodes are here, and who left last
-// is remembered: to connect anew gives nobody a new burst.
+// TestAccountsAreForgotten: accounts of nodes that are away are bounded, however many nodes are here, and the
+// most recent are remembered: reconnecting does not give a new burst.
 func TestAccountsAreForgotten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -17,7 +17,7 @@ type silentTarget struct{}
 func (*silentTarget) Silent() bool                   { return true }
 func (*silentTarget) Relay(*Listener, *Client) error { return ErrConnectionEnded }
 
-// TestSilenceOfOneNode: a node that goes silent costs the server no look at the ports of others.
+// TestSilenceOfOneNode: a node that goes silent does not make the server check the ports of others.
 func TestSilenceOfOneNode(t *testing.T) {
 	t.Parallel()
 	listeners := New(Config{

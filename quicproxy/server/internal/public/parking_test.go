@@ -12,8 +12,8 @@ import (
 	"apquic/quicproxy/internal/relay"
 )
 
-// TestParkedClientLeaves: who waits for a node that is away and leaves gives the place back at once; who asked something
-// and waits for the answer, with the direction closed or not, keeps it and is served.
+// TestParkedClientLeaves: a client that waits for a node that is away, and leaves, frees its place at once;
+// one that sent a request and waits for the answer, with its direction closed or not, keeps it and is served.
 func TestParkedClientLeaves(t *testing.T) {
 	if !relay.TellsLeft {
 		t.Skip("it cannot be told on this system")
