@@ -15,8 +15,8 @@ import (
 	"apquic/quicproxy/internal/conn"
 )
 
-// scriptedServer takes connections of nodes and answers every message as answer says. It returns when messages
-// with an opcode came.
+// scriptedServer takes connections of nodes and answers every message as answer says. It returns when
+// messages with an opcode came.
 func scriptedServer(w *world, answer func(*conn.ControlStream, framing.Envelope) error) (came func(framing.Opcode) []time.Time) {
 	w.t.Helper()
 	socket, err := w.machine.ListenUDP(serverUDP)
@@ -84,8 +84,8 @@ func politely(welcome *framing.Welcome, failure *framing.Failure) func(*conn.Con
 	}
 }
 
-// TestServerUsesCommonFeatures: a relay has a number only where both sides can resume relays. The server ignores
-// feature numbers that it does not know, and messages of features that it does not know.
+// TestServerUsesCommonFeatures: a relay has a number only where both sides can resume relays. The server
+// ignores feature numbers that it does not know, and messages of features that it does not know.
 func TestServerUsesCommonFeatures(t *testing.T) {
 	for name, test := range map[string]struct {
 		features []uint32
