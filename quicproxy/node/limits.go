@@ -7,10 +7,10 @@ import "apquic/framing"
 func (n *Node) heedLimits(limits *framing.Limits) {
 	most := int(limits.GetMaxServices())
 	n.mu.Lock()
-	services, told := len(n.services), n.toldServices
-	n.toldServices = most
+	services, known := len(n.services), n.allowedServices
+	n.allowedServices = most
 	n.mu.Unlock()
-	if most > 0 && most != told && services > most {
+	if most > 0 && most != known && services > most {
 		n.log.Warn("the server allows fewer services than this node has; the last ones get no public address",
 			"services", services, "allowed", most, "hint", "expose fewer services, or raise --max-services on the server")
 	}

@@ -139,7 +139,7 @@ type Node struct {
 	known       bool               // the server has admitted this node
 	secret      []byte             // admits this node; nil: there is none, or it is no longer needed
 
-	toldServices int // how many services the server allows
+	allowedServices int // how many services the server allows
 }
 
 // exposed is a service with its state.

@@ -62,8 +62,8 @@ func (c *nodeConn) endForgotten(services []string) {
 	}
 }
 
-// tellMoved logs that the address of a service changed, and adds that to the answer.
-func (c *nodeConn) tellMoved(granted lease.Grant, response *framing.ProxyResponse) {
+// reportMove logs that the address of a service changed, and adds that to the answer.
+func (c *nodeConn) reportMove(granted lease.Grant, response *framing.ProxyResponse) {
 	if granted.Previous == 0 {
 		return
 	}

@@ -43,12 +43,12 @@ func (s *Server) leftovers(nodesStay bool, count func(what string, n int)) {
 			count("begun relays", c.begun.len())
 		}
 		if nodesStay {
-			count("processes of a node beside one", max(len(session.processes)-1, 0))
-			count("primary connections beside one", max(len(session.conns)-1, 0))
+			count("processes of a node beyond one", max(len(session.processes)-1, 0))
+			count("primary connections beyond one", max(len(session.conns)-1, 0))
 		}
 	}
-	count("connections beside those of sessions", carriers-conns)
-	count("users of accounts beside connections", users-conns)
+	count("connections outside sessions", carriers-conns)
+	count("users of accounts beyond connections", users-conns)
 	if !nodesStay {
 		count("sessions", len(s.registry.sessions))
 		count("probes", s.probes.Len())

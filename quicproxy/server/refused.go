@@ -11,7 +11,7 @@ import (
 func (s *Server) stranger(c *nodeConn, err error) error {
 	unauthorized := errors.Is(err, admission.ErrNotAuthorized)
 	switch {
-	case errors.Is(err, admission.ErrTooManyJoins), !unauthorized && c.QUIC.Context().Err() != nil: // that is why
+	case errors.Is(err, admission.ErrTooManyJoins), !unauthorized && c.QUIC.Context().Err() != nil: // the check failed because of that
 		c.log.Debug("node refused", "err", err)
 	case unauthorized:
 		c.log.Warn("node refused: "+err.Error()+"; to allow it, use the command", "command", "apquic-server allow "+c.node.String())

@@ -162,7 +162,7 @@ func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse,
 		LeaseSeconds:    uint64(c.server.lessor.HoldTime() / time.Second),
 		WantedPortTaken: granted.WantedTaken,
 	}
-	c.tellMoved(granted, response)
+	c.reportMove(granted, response)
 	return response, nil
 }
 

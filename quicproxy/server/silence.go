@@ -37,7 +37,7 @@ func (s *Server) watchSilence(ctx context.Context, transport *quic.Transport) {
 			c.association.Suspect(&c.Carrier, c.suspect.Load())
 			silent := silence >= silentAfter
 			if silent != c.silent.Swap(silent) {
-				s.tellSilence(c, silent)
+				s.silenceChanged(c, silent)
 			}
 			if silent {
 				c.giveUpUnheard()
@@ -57,8 +57,8 @@ func isExpectant(session *session, c *nodeConn) bool {
 	return false
 }
 
-// tellSilence makes the clients of c wait, or stop waiting.
-func (s *Server) tellSilence(c *nodeConn, silent bool) {
+// silenceChanged makes the clients of c wait, or stop waiting.
+func (s *Server) silenceChanged(c *nodeConn, silent bool) {
 	if silent {
 		c.log.Warn("the node does not answer; new connections wait for it", "park", s.config.Park)
 	}

@@ -15,6 +15,6 @@ func (b *Budget) Leftovers(count func(what string, n int)) (conns int) {
 func (c *Conn) Leftovers(count func(what string, n int)) {
 	count("relays on a connection", c.Relays.Len())
 	if _, any := c.streams.unread(); any {
-		count("streams that nobody has", 1)
+		count("streams without a relay", 1)
 	}
 }
