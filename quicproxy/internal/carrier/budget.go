@@ -18,8 +18,7 @@ import (
 const (
 	// A write to a reader counts once it takes as long as waitingAfter: 64 KiB at 1.3 MB/s.
 	waitingAfter = 50 * time.Millisecond
-	// How often to check what waits in streams; under pressure the check also finds what
-	// must make room.
+	// How often to check what waits in streams; under pressure the check also finds what must make room.
 	lookEvery, lookWhileBusy, lookUnderPressure = 500 * time.Millisecond, 100 * time.Millisecond, 50 * time.Millisecond
 	// What arrives before the next check may cost up to worstCost times its size (unread.go). The next check
 	// comes at once when a quarter of the room that was left may be filled with it, or leastAlarm if that is

@@ -17,8 +17,8 @@ const (
 	// kept is how long an account outlives the last connection of its node, so that reconnecting does not
 	// give a node its rates back.
 	kept = 10 * time.Minute
-	// maxAway bounds the accounts of nodes that are away. An attacker with that
-	// many keys, under --open, is held by the limits of its network.
+	// maxAway bounds the accounts of nodes that are away. An attacker with that many keys,
+	// under --open, is held by the limits of its network.
 	maxAway = 4096
 )
 

@@ -199,7 +199,7 @@ func (p *Listener) ownerChanged(c Target) {
 	}
 }
 
-// IsOwner reports whether new relays go to c.
+// IsOwner reports whether c owns the listener.
 func (p *Listener) IsOwner(c Target) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -78,7 +78,7 @@ func (s *Strangers) NeedsRetry(net.Addr) bool {
 	return !s.arrivals.Allow() || s.account.Crowded()
 }
 
-// Config is for quic.Config.GetConfigForClient: while strangers are many, a handshake gets little time.
+// Config is for quic.Config.GetConfigForClient: while there are many strangers, a handshake gets little time.
 func (s *Strangers) Config(config *quic.Config) func(*quic.ClientInfo) (*quic.Config, error) {
 	hurried := config.Clone()
 	hurried.HandshakeIdleTimeout = crowdedTimeout
