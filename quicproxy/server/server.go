@@ -96,8 +96,8 @@ type Config struct {
 	// MemoryWeight is the share of a node, relative to others, while memory is short; 1 for each by default.
 	MemoryWeight func(node certs.NodeID) int
 	// MaxClients bounds the simultaneous public connections of a service, 4096 by default; a node may have
-	// twice as many. MaxClientsPerAddress bounds those of one client address, 1024 by default; its networks may
-	// have up to four times as many.
+	// twice as many. MaxClientsPerAddress bounds those of one client address, 1024 by default; its
+	// networks may have up to four times as many.
 	MaxClients, MaxClientsPerAddress int
 
 	// Ready is called once nodes can connect and the ports of stored leases are open.

@@ -95,7 +95,8 @@ func (e *entrance) sending(b []byte, to net.Addr) [][]byte {
 	return nil
 }
 
-// endpoint returns the address, with IPv4 in its own form; addresses of other kinds than UDP and TCP give the same one.
+// endpoint returns the address, with IPv4 in its own form; addresses of other kinds than UDP and
+// TCP give the same one.
 func endpoint(address net.Addr) netip.AddrPort {
 	a := path.AddrPort(address)
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
