@@ -84,8 +84,7 @@ type history struct {
 	begin     time.Time
 	setting   setting
 	server    *program
-	nodes     []*program     // the newest last; older ones drain
-	running   sync.WaitGroup // of processes that drain
+	nodes     []*program // the newest last; older ones drain
 	clients   []*client
 	moves     int       // of the home, to addresses that it never had
 	disturbed time.Time // when the network was last
