@@ -68,6 +68,7 @@ func (s *Server) serveNode(connection *quic.Conn) {
 	defer s.accounts.Close(c.account)
 	c.Conn.Begin(c.association, s.memory, c.account.Memory)
 	c.association.Join(&c.Carrier)
+	c.become(primary)
 	s.registry.tidy(c.session, c.node)
 	err = c.Control.Serve(c.handle)
 	conn.Close(connection, err)

@@ -48,4 +48,6 @@ func (s *Server) watchLoss(ctx context.Context) {
 }
 
 // isBusy reports that c has relays, or may have stripes of relays.
-func isBusy(_ *session, c *nodeConn) bool { return c.Relays.Len() > 0 || c.Lane }
+func isBusy(_ *session, c *nodeConn) bool {
+	return c.last() != joining && (c.Relays.Len() > 0 || c.Lane)
+}

@@ -79,7 +79,6 @@ func (r *registry) join(c *nodeConn, standby bool) (older []*nodeConn, err error
 	if c.process != nil {
 		c.process.turn = c.turn
 	}
-	c.become(primary)
 	return older, nil
 }
 
@@ -98,7 +97,6 @@ func (r *registry) joinLane(c *nodeConn, drop func(lane *nodeConn, why string)) 
 	}
 	session.lanes = append(session.lanes, c)
 	r.associateLocked(c, session)
-	c.become(primary)
 	return nil
 }
 

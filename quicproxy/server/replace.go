@@ -94,11 +94,8 @@ func (c *nodeConn) hasLeases() bool {
 
 // isFollowedInLife logs why another process took over, and reports whether that of c is alive.
 func (c *nodeConn) isFollowedInLife(successor *nodeConn) bool {
-	c.session.leases.Lock()
-	said := c.last() == retiring
-	c.session.leases.Unlock()
 	switch {
-	case said:
+	case c.last() == retiring: // it said that it stops
 		successor.log.Info("took over from a process that is stopping", "older", c.QUIC.RemoteAddr().String())
 	case c.answers():
 		successor.log.Warn("two processes use the key of this node; the newer one takes over", "older", c.QUIC.RemoteAddr().String())

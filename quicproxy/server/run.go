@@ -44,6 +44,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.lessor.Load(ctx); err != nil {
 		s.public.Stop()
 		s.public.Close()
+		s.public.Wait()
 		if ctx.Err() != nil {
 			return nil
 		}

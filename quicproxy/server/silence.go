@@ -50,6 +50,9 @@ func (s *Server) watchSilence(ctx context.Context, transport *quic.Transport) {
 // isExpectant reports that c has relays or does not answer, or that relays may move to it, so that it matters
 // when it was last seen.
 func isExpectant(session *session, c *nodeConn) bool {
+	if c.last() == joining {
+		return false
+	}
 	if c.Relays.Len() > 0 || len(session.lanes) > 0 || c.suspect.Load() || c.silent.Load() {
 		return true
 	}

@@ -2,7 +2,7 @@ package server
 
 // connState is what a connection of a node may do.
 //
-//	joining --(it enters its session)--> primary --(a newer one enters)--> replaced
+//	joining --(its Welcome is written)-> primary --(a newer one enters)--> replaced
 //	                                        |                                  |
 //	                                        +-----(the node drains it,-----+---+
 //	                                              or was dismissed)        |
@@ -14,7 +14,7 @@ package server
 type connState int32
 
 const (
-	joining  connState = iota // not admitted yet
+	joining  connState = iota // may be in its session already, but carries nothing yet
 	primary                   // takes new relays, and may request leases
 	replaced                  // running relays end or move; leases stay until the successor requests them
 	retiring                  // no new relays, and no leases
@@ -38,10 +38,11 @@ func (c *nodeConn) become(next connState) {
 
 // state returns the state of c.
 func (c *nodeConn) state() connState {
-	if c.QUIC.Context().Err() != nil {
+	last := c.last()
+	if last != joining && c.QUIC.Context().Err() != nil {
 		return closed
 	}
-	return c.last()
+	return last
 }
 
 // last returns the state of c, or the one it had when it ended.

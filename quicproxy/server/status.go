@@ -78,7 +78,6 @@ func (s *Server) count(change func(*Counters)) {
 }
 
 // relayEnded adds the bytes of a relay to the counters.
-
 func (s *Server) relayEnded(r *relay.Relay) {
 	s.count(func(n *Counters) {
 		n.ToNode += r.ToStream()

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"errors"
 	"time"
 
 	"apquic/framing"
@@ -97,7 +96,13 @@ func (s *resumable) handleProgress(p *framing.RelayProgress) {
 	s.mu.Lock()
 	s.seen, s.confirmed = true, true
 	before := s.out.unacked.begin
-	err := errors.Join(s.out.acked(p.Received), s.arrivedAtPeerLocked(p, before))
+	err := s.checkArrivedLocked(p) // before anything is released: whoever sends must not find less than it counts on
+	if err == nil {
+		err = s.out.acked(p.Received)
+	}
+	if err == nil {
+		s.arrivedAtPeerLocked(p, before)
+	}
 	if s.out.unacked.begin != before || s.out.state == over {
 		s.lastAck = time.Now()
 		s.changedLocked()
@@ -112,9 +117,12 @@ func (s *resumable) handleProgress(p *framing.RelayProgress) {
 		s.Discard(framing.ErrorRelayReset) // it acked what was never sent
 	case p.ResetCode != 0:
 		s.resetByPeer(&ResetError{framing.ErrorCode(p.ResetCode)}, p.Final)
-	case p.Stopped:
-		s.stoppedByPeer()
-	case lost != nil:
-		s.markLost(lost)
+	default: // a peer that takes no more may have lost the stream as well
+		if p.Stopped {
+			s.stoppedByPeer()
+		}
+		if lost != nil {
+			s.markLost(lost)
+		}
 	}
 }

@@ -28,6 +28,7 @@ type Association struct {
 	relays   map[uint64]*resumable
 	last     uint64      // the last number given to a relay; the opener's
 	seen     window      // the numbers of relays that began here; the other side's
+	asked    time.Time   // when all connections were last made to ask the peer
 	giveUp   *time.Timer // runs while there are relays without carriers
 	over     bool        // the other process has ended, or is about to
 	acks     ackQueue

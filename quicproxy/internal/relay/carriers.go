@@ -107,9 +107,21 @@ func (a *Association) Suspect(c *Carrier, suspect bool) {
 	}
 }
 
+// askEvery is the least time between two questions of askOthers: a peer may reopen many relays in a row.
+const askEvery = 500 * time.Millisecond
+
 // askOthers: the peer had to have a relay go on over c. What was wrong with the connections that it was on
 // may be wrong with all.
 func (a *Association) askOthers(c *Carrier) {
+	a.mu.Lock()
+	soon := time.Since(a.asked) < askEvery
+	if !soon {
+		a.asked = time.Now()
+	}
+	a.mu.Unlock()
+	if soon {
+		return
+	}
 	for _, other := range a.Live() {
 		if other != c {
 			other.Left()

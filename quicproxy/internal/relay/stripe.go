@@ -139,14 +139,19 @@ func (s *resumable) sendableLocked(p *striping) uint64 {
 	return max(min(total, s.out.unacked.begin+stripeWindow), p.next)
 }
 
+// checkArrivedLocked returns an error if the peer says that it has more than there is.
+func (s *resumable) checkArrivedLocked(message *framing.RelayProgress) error {
+	if s.striping != nil && s.out.state == striped && message.Arrived > s.out.total() {
+		return fmt.Errorf("%d bytes of %d arrived", message.Arrived, s.out.total())
+	}
+	return nil
+}
+
 // arrivedAtPeerLocked notes what the peer has without a gap, read or not. before is what was acked until now.
-func (s *resumable) arrivedAtPeerLocked(message *framing.RelayProgress, before uint64) error {
+func (s *resumable) arrivedAtPeerLocked(message *framing.RelayProgress, before uint64) {
 	p := s.striping
 	if p == nil || s.out.state != striped {
-		return nil
-	}
-	if message.Arrived > s.out.total() {
-		return fmt.Errorf("%d bytes of %d arrived", message.Arrived, s.out.total())
+		return
 	}
 	now := time.Now()
 	if p.arrive(max(message.Arrived, message.Received)) {
@@ -155,5 +160,4 @@ func (s *resumable) arrivedAtPeerLocked(message *framing.RelayProgress, before u
 	if acked := s.out.unacked.begin - before; acked > 0 && s.carrier != nil {
 		p.window.ack(int(acked), s.carrier.RTT(), now)
 	}
-	return nil
 }

@@ -1,5 +1,7 @@
 package relay
 
+import "slices"
+
 // Few bytes are copied into chunks that double from minChunk on; a stream whose bytes were all acked has
 // none. Bytes that fill half of the memory that they came in stay there.
 const (
@@ -116,12 +118,13 @@ func (k *unacked) release(offset uint64) {
 		k.chunks = nil
 		return
 	}
-	k.chunks = append(k.chunks[:0], k.chunks[n:]...)
+	k.chunks = slices.Delete(k.chunks, 0, n) // which clears what it leaves behind
 }
 
 func (k *unacked) free(c *chunk) {
 	k.more(-cap(c.data))
 	freeBytes(c.data)
+	c.data = nil
 }
 
 func (k *unacked) more(bytes int) {

@@ -1,5 +1,5 @@
-// Package wait has the two ways to wait that are used everywhere: a signal that is not lost, and a pause that
-// ends early.
+// Package wait has the ways to wait that are used everywhere: a signal that is not lost, a pause that ends
+// early, changes that many wait for, and a queue.
 package wait
 
 import (
