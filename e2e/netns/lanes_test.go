@@ -46,7 +46,7 @@ func TestLanesWhileRebinding(t *testing.T) {
 				w.uplinks[0].forget()
 			}
 			newest := newcomers()
-			machine := 2 * late() // the server and the node are late by as much, each
+			machine := late()
 			t.Logf("the machine was late itself by %v", machine)
 			check(t, "rebind with lanes", "new", newest-machine)
 			for _, r := range running {
