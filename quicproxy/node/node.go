@@ -134,7 +134,6 @@ type Node struct {
 	server      certs.NodeID       // that the server must prove
 	next        certs.NodeID       // that it may prove instead; zero: none
 	welcome     Welcome            // the last one
-	asked       time.Time          // when all connections last had to check the server
 	trouble     error              // why there is no connection; nil: there is one, or none was tried
 	known       bool               // the server has admitted this node
 	secret      []byte             // admits this node; nil: there is none, or it is no longer needed

@@ -131,7 +131,7 @@ func (l *link) watchPath(ctx context.Context) {
 			limit = l.soon()
 		}
 		if stopped {
-			l.node.askAll(l)
+			l.association.AskOthers(&l.Carrier)
 		}
 		late = !l.ping(ctx, limit)
 		goesOn := late || !stopped && traffic.GoesOn() // a late answer counts as traffic that stops
@@ -203,7 +203,7 @@ func (l *link) ping(ctx context.Context, limit time.Duration) (answered bool) {
 		}
 		if first {
 			l.keepalives.Unanswered(time.Now())
-			l.node.askAll(l)
+			l.association.AskOthers(&l.Carrier)
 			var stop func()
 			something, stop = l.rescue(ctx)
 			defer stop()
@@ -222,24 +222,4 @@ func (l *link) ask(ctx, something context.Context, limit time.Duration, answer *
 	defer cancel()
 	defer context.AfterFunc(something, cancel)()
 	return l.Control.Request(ctx, framing.OpKeepalive, &framing.Keepalive{Observe: l.keepalives.Learns()}, framing.OpKeepaliveResponse, answer)
-}
-
-// askAll makes all other connections check the server too: what silenced one may have silenced them. Where
-// traffic stops often, this is often called, so it does nothing soon after the last time.
-func (n *Node) askAll(but *link) {
-	n.mu.Lock()
-	association := n.association
-	soon := time.Since(n.asked) < path.Quiet
-	if !soon {
-		n.asked = time.Now()
-	}
-	n.mu.Unlock()
-	if soon {
-		return
-	}
-	for _, c := range association.Live() {
-		if c != &but.Carrier {
-			c.Left()
-		}
-	}
 }

@@ -39,7 +39,7 @@ func (s *resumable) accept(carrier *Carrier, stream QUICStream, header *framing.
 		before.Abandoned(old)
 	}
 	if before != carrier {
-		s.association.askOthers(carrier)
+		s.association.AskOthers(carrier)
 	}
 	if err = errors.Join(err, err2); err != nil {
 		s.Discard(framing.ErrorRelayReset)

@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	// ErrClosed is the error of beginning a relay on a connection that takes none any more.
+	// ErrClosed is the error of beginning a relay on a connection that no longer takes any.
 	ErrClosed = errors.New("the connection takes no more relays")
 )
 
@@ -71,7 +71,7 @@ func (a *Association) Accept(c *Carrier, stream QUICStream, header *framing.Stre
 	case err != nil:
 		return nil, err
 	case begins && header.Attempt > 1:
-		a.askOthers(c)
+		a.AskOthers(c)
 		frame, err := framing.AppendStreamAnswer(nil, new(framing.StreamAnswer))
 		if err == nil {
 			s.resume(stream, frame)

@@ -107,12 +107,16 @@ func (a *Association) Suspect(c *Carrier, suspect bool) {
 	}
 }
 
-// askEvery is the least time between two questions of askOthers: a peer may reopen many relays in a row.
+// askEvery is the least time between two calls of AskOthers that do something: traffic may stop often, and a peer
+// may reopen many relays in a row.
 const askEvery = 500 * time.Millisecond
 
-// askOthers: the peer had to have a relay go on over c. What was wrong with the connections that it was on
-// may be wrong with all.
-func (a *Association) askOthers(c *Carrier) {
+// AskOthers makes all connections but c check the peer: what silenced one, or what made the peer have a relay go
+// on over c, may be wrong with all. It does nothing soon after the last time.
+func (a *Association) AskOthers(c *Carrier) {
+	if a == nil {
+		return
+	}
 	a.mu.Lock()
 	soon := time.Since(a.asked) < askEvery
 	if !soon {

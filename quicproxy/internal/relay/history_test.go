@@ -298,7 +298,7 @@ func (e *ends) disturb() {
 		e.connect(n > 0)
 	case n < 6:
 		e.serving.Go(func() { e.disconnect(l, between) })
-		time.Sleep(time.Microsecond) // it is not among links any more
+		time.Sleep(time.Microsecond) // it is no longer among links
 	case n < 7:
 		release := l.s.hold()
 		e.serving.Go(func() { time.Sleep(between.Abs()); release() })

@@ -99,7 +99,7 @@ type Stream interface {
 	Seen() bool
 	// Count has kept told of the memory that is kept until the other side has it, and held of what came over
 	// stripes and waits for the reader: of what there is now, and then how many bytes more, or fewer; and
-	// kept also how many bytes counted before that do not any more, as WriteBuffer has it. It is to be called
+	// kept also how many bytes counted before and no longer do, as WriteBuffer has it. It is to be called
 	// before anything is written.
 	Count(kept func(bytes, counted int), held func(bytes int))
 	// TakeBack ends a stream that the other side cannot have seen. Writes then fail, but TakenBack has their

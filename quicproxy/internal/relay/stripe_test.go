@@ -217,7 +217,7 @@ func TestLostStripes(t *testing.T) {
 	})
 }
 
-// TestLostStripeIsSentAgain at once, also if nobody writes to it any more.
+// TestLostStripeIsSentAgain at once, also if nobody writes to it later.
 func TestLostStripeIsSentAgain(t *testing.T) {
 	stripedRelay(t, 3, func(r *relayTest, sent int) {
 		var releases []func()
