@@ -74,16 +74,7 @@ func (e *exposed) status(ctx context.Context, n *Node, connected bool) ServiceSt
 func (e *exposed) ask(ctx context.Context, n *Node) error {
 	upstream, err := n.config.DialUpstream(ctx, e.network, e.address)
 	if err != nil {
-		return &shortError{dialReason(err), err}
+		return dialReason(err)
 	}
 	return upstream.Close()
 }
-
-// shortError is an error with a shorter text.
-type shortError struct {
-	text  string
-	cause error
-}
-
-func (e *shortError) Error() string { return e.text }
-func (e *shortError) Unwrap() error { return e.cause }

@@ -181,9 +181,9 @@ func (e *exposed) reached(l *link, err error) {
 }
 
 // dialReason returns why a dial failed, without its addresses.
-func dialReason(err error) string {
+func dialReason(err error) error {
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Err != nil {
-		return e.Err.Error()
+		return e.Err
 	}
-	return err.Error()
+	return err
 }
