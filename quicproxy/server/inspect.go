@@ -9,17 +9,16 @@ import (
 // Inspect is for the tests of this module.
 func (s *Server) Inspect() inspect.Server {
 	i := inspect.Server{Associations: s.registry.associations(), Memory: s.memory, Clients: s.clients, Strangers: s.strange.Len(), Leftovers: s.leftovers}
+	for _, c := range s.registry.conns(isAny) {
+		if c.Lane {
+			i.Lanes = append(i.Lanes, &c.Conn)
+		} else {
+			i.Primary = append(i.Primary, &c.Conn)
+		}
+	}
 	s.registry.mu.Lock()
 	defer s.registry.mu.Unlock()
 	i.Sessions = len(s.registry.sessions)
-	for _, session := range s.registry.sessions {
-		for _, c := range session.conns {
-			i.Primary = append(i.Primary, &c.Conn)
-		}
-		for _, c := range session.lanes {
-			i.Lanes = append(i.Lanes, &c.Conn)
-		}
-	}
 	return i
 }
 

@@ -40,7 +40,7 @@ func (s *Server) closeOrphans(ctx context.Context) {
 // orphanedLocked notes since when a lane has belonged to a process that has no connection, or that another
 // process replaced, and reports whether it does. registry.mu is held.
 func (s *session) orphanedLocked(lane *nodeConn, now time.Time) bool {
-	if n := len(s.conns); n > 0 && s.conns[n-1].instance == lane.instance {
+	if primary := s.primaryLocked(); primary != nil && primary.instance == lane.instance {
 		lane.orphaned = time.Time{}
 		return false
 	}

@@ -32,8 +32,8 @@ func (r *registry) addresses() map[certs.NodeID]netip.AddrPort {
 	defer r.mu.Unlock()
 	addresses := make(map[certs.NodeID]netip.AddrPort, len(r.sessions))
 	for node, session := range r.sessions {
-		if n := len(session.conns); n > 0 {
-			addresses[node] = path.AddrPort(session.conns[n-1].QUIC.RemoteAddr())
+		if c := session.primaryLocked(); c != nil {
+			addresses[node] = path.AddrPort(c.QUIC.RemoteAddr())
 		}
 	}
 	return addresses

@@ -138,7 +138,8 @@ func (r *registry) tidy(session *session, node certs.NodeID) {
 	var over []*process
 	for instance, p := range session.processes {
 		// An older connection of a process that still runs has replaced nobody.
-		followed := len(session.conns) > 0 && session.conns[len(session.conns)-1].turn > p.turn
+		primary := session.primaryLocked()
+		followed := primary != nil && primary.turn > p.turn
 		switch relays, _ := p.Size(); {
 		case p.users > 0:
 		case followed:
@@ -163,8 +164,11 @@ func (r *registry) close() []*nodeConn {
 	r.mu.Lock()
 	r.closed = true
 	r.mu.Unlock()
-	return r.conns(func(*session, *nodeConn) bool { return true })
+	return r.conns(isAny)
 }
+
+// isAny is for conns.
+func isAny(*session, *nodeConn) bool { return true }
 
 func (r *registry) isClosed() bool {
 	r.mu.Lock()
@@ -177,11 +181,9 @@ func (r *registry) conns(want func(*session, *nodeConn) bool) (conns []*nodeConn
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, session := range r.sessions {
-		for _, all := range [][]*nodeConn{session.conns, session.lanes} {
-			for _, c := range all {
-				if want(session, c) {
-					conns = append(conns, c)
-				}
+		for _, c := range slices.Concat(session.conns, session.lanes) {
+			if want(session, c) {
+				conns = append(conns, c)
 			}
 		}
 	}
@@ -192,11 +194,19 @@ func (r *registry) conns(want func(*session, *nodeConn) bool) (conns []*nodeConn
 func (r *registry) primary(node certs.NodeID) *nodeConn {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	session := r.sessions[node]
-	if session == nil || len(session.conns) == 0 {
+	if session := r.sessions[node]; session != nil {
+		return session.primaryLocked()
+	}
+	return nil
+}
+
+// primaryLocked returns the newest connection, which takes the relays; nil: there are only lanes, or relays that
+// wait for a connection. registry.mu is held.
+func (s *session) primaryLocked() *nodeConn {
+	if len(s.conns) == 0 {
 		return nil
 	}
-	return session.conns[len(session.conns)-1]
+	return s.conns[len(s.conns)-1]
 }
 
 // lanesOf returns the lanes of the process of c.

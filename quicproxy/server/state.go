@@ -21,10 +21,6 @@ const (
 	closed                    // has ended
 )
 
-func (s connState) String() string {
-	return [...]string{"joining", "primary", "replaced", "retiring", "closed"}[s]
-}
-
 // become moves c on to the next state; it never goes back. The caller that replaces or retires c must hold
 // session.leases, or a connection that may have none could get a lease.
 func (c *nodeConn) become(next connState) {

@@ -56,10 +56,10 @@ func (s *Server) Status() Status {
 	s.registry.mu.Lock()
 	defer s.registry.mu.Unlock()
 	for _, session := range s.registry.sessions {
-		for i, c := range slices.Concat(session.conns, session.lanes) {
+		for _, c := range slices.Concat(session.conns, session.lanes) {
 			status.Sessions = append(status.Sessions, SessionStatus{
 				Node: c.node, Name: c.admission.Name, Address: c.QUIC.RemoteAddr().String(), Version: c.version, Instance: c.instance,
-				Since: c.since, Relays: c.Relays.Len(), Primary: i == len(session.conns)-1, Lane: c.Lane,
+				Since: c.since, Relays: c.Relays.Len(), Primary: c == session.primaryLocked(), Lane: c.Lane,
 			})
 		}
 	}
