@@ -43,7 +43,7 @@ func (s *Server) auditLease(e lease.Event) {
 // whoIs returns what the operator says about a node, and its network if it is here.
 func (s *Server) whoIs(node certs.NodeID) (admitted admission.Admission, from string) {
 	if c := s.registry.primary(node); c != nil {
-		return c.admission, path.Customer(path.AddrPort(c.QUIC.RemoteAddr()).Addr().Unmap()).String()
+		return c.admission, path.Customer(path.Endpoint(c.QUIC.RemoteAddr()).Addr()).String()
 	}
 	if s.config.Admit != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)

@@ -107,7 +107,7 @@ func (s *Server) authorize(ctx context.Context, c *nodeConn, secret []byte) (err
 		return nil
 	}
 	from := c.QUIC.RemoteAddr()
-	c.admission, err = s.config.Admit.Admit(ctx, admission.Applicant{Node: c.node, JoinSecret: secret, From: path.AddrPort(from).Addr().Unmap()})
+	c.admission, err = s.config.Admit.Admit(ctx, admission.Applicant{Node: c.node, JoinSecret: secret, From: path.Endpoint(from).Addr()})
 	if err == nil && c.admission.Name != "" {
 		c.log = s.log.With("node", c.node, "name", c.admission.Name, "from", from.String())
 	}

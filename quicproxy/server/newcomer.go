@@ -41,7 +41,7 @@ func (c *nodeConn) countsAsGuest() bool {
 func (c *nodeConn) checkGuest(r lease.Request) error {
 	limit := c.server.config.MaxLeasesPerAddress
 	former, _ := c.server.lessor.TakesOver(r)
-	if c.server.guests.Take(path.Customer(path.AddrPort(c.QUIC.RemoteAddr()).Addr().Unmap()), r.Key, former) {
+	if c.server.guests.Take(path.Customer(path.Endpoint(c.QUIC.RemoteAddr()).Addr()), r.Key, former) {
 		return nil
 	}
 	return fmt.Errorf("%w: the nodes of this address have %d, the limit per address", lease.ErrTooManyServices, limit)

@@ -12,7 +12,7 @@ import (
 func (c *nodeConn) mayWrite() error {
 	var wait time.Duration
 	if c.countsAsGuest() {
-		wait = c.server.writes.Ask(path.AddrPort(c.QUIC.RemoteAddr()).Addr().Unmap(), time.Now())
+		wait = c.server.writes.Ask(path.Endpoint(c.QUIC.RemoteAddr()).Addr(), time.Now())
 	}
 	if wait == 0 {
 		wait = c.account.Requests.Ask(time.Now())

@@ -16,6 +16,12 @@ func AddrPort(address net.Addr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
+// Endpoint is AddrPort with IPv4 in its own form, for what counts by address: all that have none give the same.
+func Endpoint(address net.Addr) netip.AddrPort {
+	a := AddrPort(address)
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}
+
 // Network is what one client can choose addresses from: a /64 in IPv6.
 func Network(address netip.Addr) netip.Addr { return within(address, 64) }
 

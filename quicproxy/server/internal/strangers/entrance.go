@@ -24,14 +24,14 @@ const maxCryptoFrames = 16
 type entrance struct {
 	keys      []framing.KnockKey // of the server's ids; none: anybody may begin a connection
 	door      *limit.Door
-	Strangers *limit.Strangers
+	strangers *limit.Strangers
 	passed    func(bytes int) // called with what QUIC gets of running connections
 }
 
 // Around puts an entrance before a socket, for clients that know one of the ids; without ids it is open to
 // all.
 func (s *Strangers) Around(socket net.PacketConn, passed func(bytes int), ids ...certs.NodeID) net.PacketConn {
-	e := &entrance{door: limit.NewDoor(), Strangers: s.account, passed: passed}
+	e := &entrance{door: limit.NewDoor(), strangers: s.account, passed: passed}
 	for _, id := range ids {
 		e.keys = append(e.keys, framing.NewKnockKey(id))
 	}
@@ -42,7 +42,7 @@ func (e *entrance) received(datagram []byte, address net.Addr) bool {
 	if len(datagram) == 0 {
 		return false
 	}
-	from, now := endpoint(address), time.Now()
+	from, now := path.Endpoint(address), time.Now()
 	if initial.IsLong(datagram) {
 		return e.begins(datagram, from, now)
 	}
@@ -50,7 +50,7 @@ func (e *entrance) received(datagram []byte, address net.Addr) bool {
 		e.knock(datagram, from)
 		return false
 	}
-	if id := datagram[1:]; len(id) >= conn.ServerConnectionIDLength && !e.Strangers.ArrivedShort(from, id[:conn.ServerConnectionIDLength], len(datagram), now) {
+	if id := datagram[1:]; len(id) >= conn.ServerConnectionIDLength && !e.strangers.ArrivedShort(from, id[:conn.ServerConnectionIDLength], len(datagram), now) {
 		return false
 	}
 	e.passed(len(datagram))
@@ -64,7 +64,7 @@ func (e *entrance) begins(datagram []byte, from netip.AddrPort, now time.Time) b
 		return false
 	}
 	begins := d.Initial && (len(e.keys) == 0 || e.door.Open(from, now))
-	ids := e.Strangers.IDs(from, d.From)
+	ids := e.strangers.IDs(from, d.From)
 	if ids == nil && !begins {
 		return false
 	}
@@ -72,7 +72,7 @@ func (e *entrance) begins(datagram []byte, from netip.AddrPort, now time.Time) b
 	if !ok || frames > maxCryptoFrames {
 		return false
 	}
-	return e.Strangers.Arrived(from, limit.Datagram{
+	return e.strangers.Arrived(from, limit.Datagram{
 		To: d.To, Client: d.From, Begins: begins, CryptoFrames: frames, Handshake: d.Handshake, Short: d.Short,
 	}, now)
 }
@@ -89,15 +89,8 @@ func (e *entrance) knock(datagram []byte, from netip.AddrPort) {
 func (e *entrance) sending(b []byte, to net.Addr) [][]byte {
 	if len(b) > 0 && initial.IsLong(b) {
 		if client, server, ok := initial.ConnectionIDs(b); ok {
-			e.Strangers.Sent(endpoint(to), client, server)
+			e.strangers.Sent(path.Endpoint(to), client, server)
 		}
 	}
 	return nil
-}
-
-// endpoint returns the address, with IPv4 in its own form; addresses of other kinds than UDP and
-// TCP give the same one.
-func endpoint(address net.Addr) netip.AddrPort {
-	a := path.AddrPort(address)
-	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
