@@ -271,7 +271,7 @@ func TestNetworkChange(t *testing.T) {
 // TestLatePacket: a late packet on the old socket does not end the attempts to reach the server.
 func TestLatePacket(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
-		var broken atomic.Int64 // sockets opened before cannot send any more
+		var broken atomic.Int64 // sockets opened before can no longer send
 		w.startServer()
 		w.serveTCP(web, echo)
 		w.startNode(expose("web", web), func(c *NodeConfig) {

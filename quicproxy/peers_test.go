@@ -16,7 +16,7 @@ func TestCrashLoop(t *testing.T) {
 			w.machine.Cut()
 			saved, _ := w.peers.Load()
 			server.stop()
-			w.peers.Save(saved) // a killed process saves nothing any more
+			w.peers.Save(saved) // a killed process saves nothing
 			w.machine.Restore()
 		}
 		server := w.startServer()

@@ -156,7 +156,7 @@ func TestIsolation(t *testing.T) {
 		for {
 			c.SetWriteDeadline(time.Now().Add(time.Second))
 			if _, err := c.Write(chunk); errors.Is(err, os.ErrDeadlineExceeded) {
-				break // nothing moves any more: the whole way to the reader is full
+				break // nothing moves: the whole way to the reader is full
 			} else if err != nil {
 				t.Errorf("the endless service: %v", err)
 				break

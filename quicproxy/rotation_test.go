@@ -61,7 +61,7 @@ func TestRotation(t *testing.T) {
 		}
 		exchange(t, w.visit("20000"), "with the new key")
 
-		server.stop() // whoever has the former key is not the server any more
+		server.stop() // whoever has the former key is no longer the server
 		w.key = old
 		impostor := w.startServer()
 		time.Sleep(10 * time.Minute)

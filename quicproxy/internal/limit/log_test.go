@@ -36,7 +36,7 @@ func TestLogFlood(t *testing.T) {
 		}
 		log.With("node", "B").Warn("request refused", "err", errors.New("the range is full"))
 		if n := lines(written); n != warningBurst+1 {
-			t.Error("another node is not heard any more")
+			t.Error("another node is no longer heard")
 		}
 		written.Reset()
 		limited.Summarize(context.Background(), time.Now())
