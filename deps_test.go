@@ -37,14 +37,16 @@ var allowed = map[string][]string{
 
 	"quicproxy": {"framing"},
 
+	"quicproxy/internal/buffer":    nil,
 	"quicproxy/internal/initial":   nil,
 	"quicproxy/internal/keepalive": nil,
 	"quicproxy/internal/limit":     nil,
 	"quicproxy/internal/wait":      nil,
 	"quicproxy/internal/path":      {"certs", "framing", "internal/udp", "quicproxy/internal/initial"},
 	"quicproxy/internal/conn":      {"certs", "framing", "internal/hint", "quicproxy", "quicproxy/internal/wait"},
-	"quicproxy/internal/relay":     {"framing", "quicproxy/internal/limit", "quicproxy/internal/wait"},
-	"quicproxy/internal/carrier":   {"framing", "quicproxy/internal/conn", "quicproxy/internal/limit", "quicproxy/internal/relay", "quicproxy/internal/wait"},
+	"quicproxy/internal/stripes":   {"quicproxy/internal/buffer"},
+	"quicproxy/internal/relay":     {"framing", "quicproxy/internal/buffer", "quicproxy/internal/limit", "quicproxy/internal/stripes", "quicproxy/internal/wait"},
+	"quicproxy/internal/carrier":   {"framing", "quicproxy/internal/buffer", "quicproxy/internal/conn", "quicproxy/internal/limit", "quicproxy/internal/relay", "quicproxy/internal/wait"},
 	"quicproxy/internal/inspect":   {"quicproxy/internal/carrier", "quicproxy/internal/keepalive", "quicproxy/internal/limit", "quicproxy/internal/relay"},
 
 	"internal/settings": {"certs", "framing", "internal/debug", "internal/hint", "internal/suggest", "lease"},
@@ -99,7 +101,7 @@ var allowedInTests = map[string][]string{
 	"quicproxy": { // the whole tunnel
 		"certs", "internal/settings", "internal/testnet", "internal/testrace", "lease",
 		"quicproxy/admission", "quicproxy/internal/carrier", "quicproxy/internal/conn", "quicproxy/internal/keepalive",
-		"quicproxy/internal/path", "quicproxy/internal/relay", "quicproxy/internal/wait", "quicproxy/node", "quicproxy/server",
+		"quicproxy/internal/buffer", "quicproxy/internal/path", "quicproxy/internal/relay", "quicproxy/internal/wait", "quicproxy/node", "quicproxy/server",
 	},
 	"quicproxy/node":   {"internal/settings", "quicproxy/server"}, // its example has one
 	"quicproxy/server": {"internal/settings"},

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/buffer"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/conn"
-	"apquic/quicproxy/internal/relay"
 )
 
 // mover is a connection of w's node with the service web, whose relays can resume.
@@ -27,7 +27,7 @@ func mover(w *world) (*peer, *framing.Sealer) {
 
 // slack is by how much a budget may briefly be exceeded, in addition to a fifth: what a few relays take
 // between two checks.
-const slack = 8 * relay.Size
+const slack = 8 * buffer.Size
 
 // watchMemory checks often whether a budget is kept; stop ends it and says whether it was.
 func watchMemory(t *testing.T, b *carrier.Budget) (stop func()) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/buffer"
 	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/wait"
@@ -232,7 +233,7 @@ func (b *Budget) end(r *relay.Relay, h *limit.Holding) {
 func (w *watchedRelay) look(r *relay.Relay) bool {
 	waits := 0
 	if r.Writes() >= waitingAfter {
-		waits = relay.Size
+		waits = buffer.Size
 	}
 	if stream, on := current(r.Stream()); stream != nil && (on.busy || waits+w.waiting > 0) {
 		waits += unread(receivingHalf(stream))

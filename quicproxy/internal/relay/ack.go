@@ -95,7 +95,7 @@ func (a *Association) answer(number uint64) {
 func (s *resumable) handleProgress(p *framing.RelayProgress) {
 	s.mu.Lock()
 	s.seen, s.confirmed = true, true
-	before := s.out.unacked.begin
+	before := s.out.unacked.Begin()
 	err := s.checkArrivedLocked(p) // before anything is released: whoever sends must not find less than it counts on
 	if err == nil {
 		err = s.out.acked(p.Received)
@@ -103,7 +103,7 @@ func (s *resumable) handleProgress(p *framing.RelayProgress) {
 	if err == nil {
 		s.arrivedAtPeerLocked(p, before)
 	}
-	if s.out.unacked.begin != before || s.out.state == over {
+	if s.out.unacked.Begin() != before || s.out.state == over {
 		s.lastAck = time.Now()
 		s.changedLocked()
 	}

@@ -26,7 +26,7 @@ func (a *Association) Begin(c *Carrier, stream QUICStream, header *framing.Strea
 	s := newResumable(a, 0)
 	s.header, s.service = header, header.Service
 	s.stream, s.carrier, s.attempt, s.attemptBegan, s.packetsBefore = stream, c, 1, time.Now(), c.Received()
-	s.out.unacked.copy(first)
+	s.out.unacked.Copy(first)
 	if err := a.register(s); err != nil {
 		s.out.stop(err)
 		return nil, err

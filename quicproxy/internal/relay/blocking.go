@@ -1,6 +1,10 @@
 package relay
 
-import "net"
+import (
+	"net"
+
+	"apquic/quicproxy/internal/buffer"
+)
 
 // smallRead is the size of the buffer in which a connection awaits data that comes rarely, or a little at a
 // time.
@@ -45,7 +49,7 @@ func (r *blockingReader) readSmall(room int) ([]byte, error) {
 	if n == 0 {
 		return nil, err
 	}
-	p := newBytes(n)
+	p := buffer.New(n)
 	copy(p, r.small)
 	r.gate.Keeps.Add(n)
 	return p, err

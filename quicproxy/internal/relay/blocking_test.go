@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"apquic/quicproxy/internal/buffer"
 	"apquic/quicproxy/internal/limit"
 )
 
@@ -47,9 +48,9 @@ func TestBlockingRead(t *testing.T) {
 		far.Write(sent[:10])
 		holds("after a little", 0)
 		far.Write(sent[10 : 10+smallRead])
-		holds("after as much as the small buffer takes", Size)
+		holds("after as much as the small buffer takes", buffer.Size)
 		time.Sleep(time.Minute)
-		holds("it waits with the large one", Size)
+		holds("it waits with the large one", buffer.Size)
 		far.Write(sent[10+smallRead : 20+smallRead])
 		holds("idle again", 0)
 		far.Write(sent[20+smallRead:])

@@ -9,15 +9,15 @@ import (
 // catchUp sends everything unacked over a new stream, until writes can go there directly.
 func (s *resumable) catchUp(stream QUICStream) {
 	s.mu.Lock()
-	next := s.out.unacked.begin
+	next := s.out.unacked.Begin()
 	s.mu.Unlock()
 	s.catchUpFrom(stream, next)
 }
 
 func (s *resumable) catchUpFrom(stream QUICStream, next uint64) {
 	s.mu.Lock()
-	for s.stream == stream && s.out.state == resuming && next < s.out.unacked.end {
-		end := s.out.unacked.end
+	for s.stream == stream && s.out.state == resuming && next < s.out.unacked.End() {
+		end := s.out.unacked.End()
 		if s.sendLocked(stream, next, end) != nil {
 			break
 		}

@@ -6,6 +6,7 @@ import (
 	"net"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/buffer"
 )
 
 // state is that of one direction of a stream at one end; doc.go has the drawing.
@@ -21,7 +22,7 @@ const (
 // sending is a direction at its sender.
 type sending struct {
 	state   state
-	unacked unacked
+	unacked buffer.Unacked
 	ended   bool              // nothing follows what is unacked
 	code    framing.ErrorCode // of the reset that follows; NoError: the end does
 	err     error             // of writes, once it is over
@@ -30,15 +31,15 @@ type sending struct {
 // total counts the bytes to send so far. The end counts as one.
 func (s *sending) total() uint64 {
 	if s.ended {
-		return s.unacked.end + 1
+		return s.unacked.End() + 1
 	}
-	return s.unacked.end
+	return s.unacked.End()
 }
 
 // delivered reports whether a peer that received so much has everything. One that was told of a reset need
 // not ack the end.
 func (s *sending) delivered(received uint64) bool {
-	return s.ended && (received > s.unacked.end || received == s.unacked.end && s.code != framing.NoError)
+	return s.ended && (received > s.unacked.End() || received == s.unacked.End() && s.code != framing.NoError)
 }
 
 // lost: the QUIC stream cannot go on.
@@ -53,8 +54,8 @@ func (s *sending) resumed(received uint64) error {
 	if s.state == over {
 		return nil
 	}
-	if received < s.unacked.begin {
-		return fmt.Errorf("the other side has %d bytes, and said before that it has %d", received, s.unacked.begin)
+	if received < s.unacked.Begin() {
+		return fmt.Errorf("the other side has %d bytes, and said before that it has %d", received, s.unacked.Begin())
 	}
 	return s.acked(received)
 }
@@ -62,12 +63,12 @@ func (s *sending) resumed(received uint64) error {
 // acked: the peer has so much.
 func (s *sending) acked(received uint64) error {
 	switch {
-	case s.state == over || received < s.unacked.begin:
+	case s.state == over || received < s.unacked.Begin():
 		return nil // old news
 	case received > s.total():
 		return fmt.Errorf("the other side has %d bytes of %d", received, s.total())
 	}
-	s.unacked.release(min(received, s.unacked.end))
+	s.unacked.Release(min(received, s.unacked.End()))
 	if s.delivered(received) {
 		s.stop(net.ErrClosed)
 	}
@@ -87,7 +88,7 @@ func (s *sending) end(code framing.ErrorCode) {
 		return
 	}
 	s.ended, s.code = true, code
-	if s.delivered(s.unacked.begin) {
+	if s.delivered(s.unacked.Begin()) {
 		s.stop(net.ErrClosed)
 	}
 }
@@ -98,7 +99,7 @@ func (s *sending) stop(err error) {
 		return
 	}
 	s.state, s.err = over, err
-	s.unacked.release(s.unacked.end)
+	s.unacked.Release(s.unacked.End())
 }
 
 // caughtUp: the peer was sent everything unacked.

@@ -12,9 +12,9 @@ import (
 // newSending has 100 bytes of which the peer has acked 10.
 func newSending(state state, ended bool, code framing.ErrorCode) *sending {
 	s := &sending{}
-	s.unacked.count = func(_, _ int) {}
-	s.unacked.copy(make([]byte, 100))
-	s.unacked.release(10)
+	s.unacked.Count(func(_, _ int) {})
+	s.unacked.Copy(make([]byte, 100))
+	s.unacked.Release(10)
 	if ended {
 		s.end(code)
 	}
@@ -61,7 +61,7 @@ func TestSending(t *testing.T) {
 		for from, want := range event.want {
 			s := newSending(state(from), event.ended, event.code)
 			err := event.do(s)
-			if got := (result{s.state, s.unacked.size(), err != nil}); got != want {
+			if got := (result{s.state, s.unacked.Size(), err != nil}); got != want {
 				t.Errorf("%s in %d: %v, want %v", name, from, got, want)
 			}
 			if s.state == over && s.err == nil {

@@ -54,7 +54,7 @@ func (s *resumable) CancelRead() {
 func (s *resumable) Reset(code framing.ErrorCode) {
 	s.mu.Lock()
 	if s.resetCode == framing.NoError {
-		s.resetCode, s.final = code, s.out.unacked.end
+		s.resetCode, s.final = code, s.out.unacked.End()
 	}
 	stream, reads := s.stream, s.in.state == onStream
 	s.in.stop(net.ErrClosed)

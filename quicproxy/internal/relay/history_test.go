@@ -19,6 +19,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/buffer"
 )
 
 // period is prime, so that every byte of the pattern shows that is lost, doubled or misplaced.
@@ -26,19 +27,19 @@ const period = 65521
 
 // pattern has two periods, so that a buffer of it is at hand at every offset.
 var pattern = func() []byte {
-	p := make([]byte, period, period+Size)
+	p := make([]byte, period, period+buffer.Size)
 	rand.NewChaCha8([32]byte{}).Read(p)
-	return append(append(p, p...), p...)[:period+Size]
+	return append(append(p, p...), p...)[:period+buffer.Size]
 }()
 
 // patternAt returns n bytes of the pattern, which are not to be changed.
 func patternAt(offset, n int) []byte {
-	if n <= Size {
+	if n <= buffer.Size {
 		return pattern[offset%period:][:n]
 	}
 	p := make([]byte, 0, n)
 	for len(p) < n {
-		p = append(p, patternAt(offset+len(p), min(n-len(p), Size))...)
+		p = append(p, patternAt(offset+len(p), min(n-len(p), buffer.Size))...)
 	}
 	return p
 }
@@ -241,10 +242,10 @@ func (k *talk) run(s Stream, sent int) {
 	writing.Go(func() {
 		for at := sent; at < k.total; {
 			n := min(k.total-at, 1+chunks.IntN(1<<max(chunks.IntN(17), k.least)))
-			buffer := Buffers.Get().(*Buffer)
-			n = min(n, Size)
-			copy(buffer[:], patternAt(at, n))
-			if s.WriteBuffer(buffer[:n]) != nil {
+			b := buffer.New(buffer.Size)
+			n = min(n, buffer.Size)
+			copy(b[:], patternAt(at, n))
+			if s.WriteBuffer(b[:n]) != nil {
 				return
 			}
 			at += n

@@ -23,6 +23,7 @@ import (
 	"apquic/framing"
 	"apquic/internal/testnet"
 	"apquic/internal/testrace"
+	"apquic/quicproxy/internal/buffer"
 )
 
 // realConn is a QUIC connection as relays use it.
@@ -217,7 +218,7 @@ func rate(t *testing.T, relays, conns int, measured time.Duration) (bytes int) {
 		var received atomic.Int64
 		l.serve = func(s Stream) {
 			s.Write([]byte("x"))
-			b := make([]byte, Size)
+			b := make([]byte, buffer.Size)
 			for {
 				n, err := s.Read(b)
 				if received.Add(int64(n)); err != nil {
@@ -241,7 +242,7 @@ func rate(t *testing.T, relays, conns int, measured time.Duration) (bytes int) {
 				var reading sync.WaitGroup
 				reading.Go(func() { io.Copy(io.Discard, s) })
 				for {
-					if s.WriteBuffer(Buffers.Get().(*Buffer)[:]) != nil {
+					if s.WriteBuffer(buffer.New(buffer.Size)) != nil {
 						break
 					}
 				}

@@ -12,6 +12,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/buffer"
 )
 
 // plain is a Stream that ends with its QUIC stream.
@@ -120,7 +121,7 @@ func (p *plain) WriteBuffer(b []byte) error {
 		p.count(cap(b), cap(b))
 		defer p.count(0, cap(b))
 	}
-	defer freeBytes(b)
+	defer buffer.Free(b)
 	_, err := p.Write(b)
 	return err
 }

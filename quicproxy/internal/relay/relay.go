@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/buffer"
 	"apquic/quicproxy/internal/limit"
 )
 
@@ -50,16 +51,16 @@ type readGate struct{ *Relay }
 // take returns memory to read into, which counts as kept from now on; nil: the relay has to wait. While there
 // is little, many may read a little.
 func (g readGate) take() []byte {
-	n := g.Keeps.Take(Size, maxChunk)
+	n := g.Keeps.Take(buffer.Size, buffer.MaxChunk)
 	if n == 0 {
 		return nil
 	}
-	return newBytes(n)
+	return buffer.New(n)
 }
 
 // giveBack is for what take returned and nobody needs.
 func (g readGate) giveBack(p []byte) {
-	freeBytes(p)
+	buffer.Free(p)
 	g.Keeps.Keep(0, cap(p))
 }
 
@@ -190,19 +191,19 @@ func (r *Relay) copyToTCP() {
 // unless more came lately.
 func (r *Relay) copyOnceToTCP() error {
 	r.stream.Wait()
-	size := smallSize
-	if r.came >= smallSize {
-		size = Size
+	size := buffer.Small
+	if r.came >= buffer.Small {
+		size = buffer.Size
 	}
-	buffer := newBytes(size)
-	defer freeBytes(buffer)
-	n, err := r.stream.Read(buffer)
+	p := buffer.New(size)
+	defer buffer.Free(p)
+	n, err := r.stream.Read(p)
 	if err != nil {
 		return err
 	}
 	r.came = max(n, r.came/2)
 	r.writing.Store(int64(time.Since(r.begun)) + 1)
-	_, err = r.tcp.Write(buffer[:n])
+	_, err = r.tcp.Write(p[:n])
 	r.writing.Store(0)
 	if err != nil {
 		return &tcpWriteError{err}

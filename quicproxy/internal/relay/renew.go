@@ -14,5 +14,5 @@ func (a *Association) Renew(c *Carrier) {
 func (s *resumable) hasUnacked() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.out.unacked.size() > 0
+	return s.out.unacked.Size() > 0
 }

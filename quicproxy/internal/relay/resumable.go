@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/stripes"
 )
 
 const (
@@ -56,7 +57,7 @@ type resumable struct {
 	load     load                       // what was written lately
 	striping *striping                  // while this side's direction is striped
 	stripes  map[ReceiveStream]struct{} // of the other direction
-	held     reassembly                 // what they brought
+	held     stripes.Reassembly         // what they brought
 
 	*deadlines
 	ending // has a lock of its own
@@ -100,7 +101,6 @@ func (s *resumable) Current() (QUICStream, *Carrier) {
 func (s *resumable) Count(kept func(bytes, counted int), held func(bytes int)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.out.unacked.count, s.held.count = kept, held
-	kept(s.out.unacked.memory, 0)
-	held(s.held.memory)
+	s.out.unacked.Count(kept)
+	s.held.Count(held)
 }

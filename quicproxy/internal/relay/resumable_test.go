@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/buffer"
 )
 
 // relayTest plays one relay between two processes.
@@ -59,9 +60,9 @@ func send(s Stream, p []byte) (done chan error) {
 	done = make(chan error, 1)
 	go func() {
 		for len(p) > 0 {
-			buffer := Buffers.Get().(*Buffer)
-			n := copy(buffer[:], p)
-			if err := s.WriteBuffer(buffer[:n]); err != nil {
+			b := buffer.New(buffer.Size)
+			n := copy(b[:], p)
+			if err := s.WriteBuffer(b[:n]); err != nil {
 				done <- err
 				return
 			}
@@ -151,7 +152,7 @@ func TestPausedReader(t *testing.T) {
 			r.link = r.connect(false)
 			time.Sleep(time.Minute)
 		}
-		if after := r.kept.Load(); before == 0 || after > before+2*Size {
+		if after := r.kept.Load(); before == 0 || after > before+2*buffer.Size {
 			t.Errorf("%d KiB are kept, before the losses %d", after>>10, before>>10)
 		}
 	})

@@ -4,49 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
 )
-
-// Size is the size of a copy buffer, in bytes. A write to a stream returns when all of it is under way, so
-// this decides how often a copying goroutine wakes up.
-const Size = 64 << 10
-
-// Buffer is what relays copy with.
-type Buffer [Size]byte
-
-// Buffers are taken only while there is data in hand: an idle relay has none.
-var Buffers = sync.Pool{New: func() any { return new(Buffer) }}
-
-// smallSize is the size of the buffer for who has little to copy.
-const smallSize = 4 << 10
-
-var smallBuffers = sync.Pool{New: func() any { return new([smallSize]byte) }}
-
-// newBytes returns memory for n bytes: a buffer, if there are any of that size.
-func newBytes(n int) []byte {
-	switch n {
-	case Size:
-		return Buffers.Get().(*Buffer)[:]
-	case smallSize:
-		return smallBuffers.Get().(*[smallSize]byte)[:]
-	}
-	return make([]byte, n)
-}
-
-// freeBytes gives back what newBytes returned, if it is a buffer.
-func freeBytes(p []byte) {
-	switch cap(p) {
-	case Size:
-		Buffers.Put((*Buffer)(p[:Size]))
-	case smallSize:
-		smallBuffers.Put((*[smallSize]byte)(p[:smallSize]))
-	}
-}
 
 var (
 	// ErrStopped is the error of writes when the other side reads no more. What it sends goes on.
@@ -74,7 +37,7 @@ type Stream interface {
 	// ErrStopped, *ResetError, net.ErrClosed after the end, or os.ErrDeadlineExceeded.
 	Write(b []byte) (int, error)
 	// WriteBuffer is Write for bytes that it takes over, with the memory that they are in. All of that, its
-	// capacity, counts already as if it were kept; where that is Size, it is a buffer. It knows no deadline.
+	// capacity, counts already as if it were kept; where that is buffer.Size, it is pooled. It knows no deadline.
 	WriteBuffer(p []byte) error
 	// CloseWrite ends this side's direction.
 	CloseWrite() error

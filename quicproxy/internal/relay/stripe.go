@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/stripes"
 	"apquic/quicproxy/internal/wait"
 )
 
@@ -24,13 +25,13 @@ const (
 // what it was given, with a reset of a code of its own. When the relay is reopened it is one stream again,
 // until loss says otherwise.
 //
-// The sender never sends more than stripeWindow ahead of the reader, so the receiver takes every record at
+// The sender never sends more than stripes.MaxWindow ahead of the reader, so the receiver takes every record at
 // once, and no stripe waits for another. A slow connection is known by what has arrived without a gap, not by
 // what was read: a slow reader is never taken for a slow connection.
 type striping struct {
-	*schedule[*stripe]
+	*stripes.Schedule[*stripe]
 	attempt     uint64
-	window      sendWindow
+	window      stripes.Window
 	open        map[*Carrier]*stripe
 	backoffs    map[*Carrier]backoff
 	timeouts    int           // stripes lost since something arrived
@@ -87,14 +88,14 @@ func (a *Association) good() (good []*Carrier, changed <-chan struct{}) {
 func (s *resumable) stripeLocked() {
 	now := time.Now()
 	if now.Sub(s.load.since) > bulkTime {
-		s.load.since, s.load.from = now, s.out.unacked.end
+		s.load.since, s.load.from = now, s.out.unacked.End()
 	}
-	worth := s.out.unacked.end-s.load.from >= bulk && now.After(s.load.notBefore)
+	worth := s.out.unacked.End()-s.load.from >= bulk && now.After(s.load.notBefore)
 	if s.out.state != onStream || s.stream == nil || !worth || !s.carrier.lossy.Load() || !s.confirmed && s.header != nil {
 		return
 	}
 	s.striping = &striping{
-		schedule: newSchedule[*stripe](s.out.unacked.end), attempt: s.attempt, window: newSendWindow(now), lastArrival: now,
+		Schedule: stripes.NewSchedule[*stripe](s.out.unacked.End()), attempt: s.attempt, window: stripes.NewWindow(now), lastArrival: now,
 		open: make(map[*Carrier]*stripe), backoffs: make(map[*Carrier]backoff), wake: make(chan struct{}, 1),
 	}
 	s.out.stripe()
@@ -111,7 +112,7 @@ func (s *resumable) updateStripesLocked() {
 				t.cancelLocked()
 			}
 			s.striping = nil
-		case !p.running && !s.finished && p.waiting(s.sendableLocked(p)) > 0:
+		case !p.running && !s.finished && p.Waiting(s.sendableLocked(p)) > 0:
 			p.running, p.lastArrival = true, time.Now()
 			s.working.Go(func() { s.superviseStripes(p) })
 		}
@@ -124,7 +125,7 @@ func (s *resumable) updateStripesLocked() {
 // maxUnackedLocked is how many bytes may be unacked before writes wait.
 func (s *resumable) maxUnackedLocked() int {
 	if s.striping != nil {
-		return s.striping.window.limit
+		return s.striping.window.Limit()
 	}
 	return maxUnacked
 }
@@ -132,11 +133,11 @@ func (s *resumable) maxUnackedLocked() int {
 // sendableLocked returns up to which offset stripes may send. The end counts as one byte; a reset is not sent
 // by stripes.
 func (s *resumable) sendableLocked(p *striping) uint64 {
-	total := s.out.unacked.end
+	total := s.out.unacked.End()
 	if s.out.ended && s.out.code == framing.NoError {
 		total++
 	}
-	return max(min(total, s.out.unacked.begin+stripeWindow), p.next)
+	return max(min(total, s.out.unacked.Begin()+stripes.MaxWindow), p.Next())
 }
 
 // checkArrivedLocked returns an error if the peer says that it has more than there is.
@@ -154,10 +155,10 @@ func (s *resumable) arrivedAtPeerLocked(message *framing.RelayProgress, before u
 		return
 	}
 	now := time.Now()
-	if p.arrive(max(message.Arrived, message.Received)) {
+	if p.Arrive(max(message.Arrived, message.Received)) {
 		p.timeouts, p.lastArrival = 0, now
 	}
-	if acked := s.out.unacked.begin - before; acked > 0 && s.carrier != nil {
-		p.window.ack(int(acked), s.carrier.RTT(), now)
+	if acked := s.out.unacked.Begin() - before; acked > 0 && s.carrier != nil {
+		p.window.Ack(int(acked), s.carrier.RTT(), now)
 	}
 }

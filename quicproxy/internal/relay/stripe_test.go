@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/buffer"
+	"apquic/quicproxy/internal/stripes"
 )
 
 // striped has a relay with so many lanes beside its connection whose server's direction is striped, after n bytes.
@@ -29,7 +31,7 @@ func stripedRelay(t *testing.T, lanes int, test func(r *relayTest, sent int)) {
 		if n, err := r.client.Read(make([]byte, 1)); n != 1 || err != nil {
 			t.Fatal(err) // from now on the server knows that the node has the relay
 		}
-		const first = bulk + 2*Size
+		const first = bulk + 2*buffer.Size
 		done := send(r.client, patternAt(0, first))
 		r.want(r.service, 0, first)
 		if err := <-done; err != nil {
@@ -99,7 +101,7 @@ func TestStriped(t *testing.T) {
 			}
 		})
 		locked(r.service, func(s *resumable) {
-			if len(s.stripes)+s.held.memory > 0 {
+			if len(s.stripes)+s.held.Memory() > 0 {
 				t.Error("stripes are still read")
 			}
 		})
@@ -155,12 +157,12 @@ func TestSlowReaderOfStripes(t *testing.T) {
 		if got, bytes := sent+seconds*rate, r.sentBytes(); bytes > got*12/10 {
 			t.Errorf("%d bytes were sent, %d read", bytes, got)
 		}
-		if kept := r.kept.Load(); kept > 4*minSendWindow {
+		if kept := r.kept.Load(); kept > 4*stripes.MinWindow {
 			t.Errorf("%d bytes are held at both sides", kept)
 		}
 		before := r.sentBytes()
 		time.Sleep(time.Hour) // it stops
-		if bytes := r.sentBytes() - before; bytes > 2*minSendWindow {
+		if bytes := r.sentBytes() - before; bytes > 2*stripes.MinWindow {
 			t.Errorf("%d bytes were sent to a reader that stopped", bytes)
 		}
 	})
@@ -184,7 +186,7 @@ func TestStuckStripe(t *testing.T) {
 			t.Errorf("8 MiB took %v", took)
 		}
 		r.wantState(striped)
-		if bytes := r.sentBytes(); bytes > got+stripeWindow+2<<20 {
+		if bytes := r.sentBytes(); bytes > got+stripes.MaxWindow+2<<20 {
 			t.Errorf("%d bytes were sent, %d read", bytes, got)
 		}
 	})
@@ -205,8 +207,8 @@ func TestLostStripes(t *testing.T) {
 		r.want(r.service, sent+5<<20, 4<<20)
 		r.wantState(onStream)
 		locked(r.service, func(s *resumable) {
-			if s.held.memory > 0 {
-				t.Errorf("%d bytes are held", s.held.memory)
+			if s.held.Memory() > 0 {
+				t.Errorf("%d bytes are held", s.held.Memory())
 			}
 		})
 		for _, l := range r.open() {
@@ -232,7 +234,7 @@ func TestLostStripeIsSentAgain(t *testing.T) {
 			}
 			time.Sleep(time.Millisecond)
 			locked(r.client, func(s *resumable) {
-				for stripe := range s.striping.inFlight {
+				for _, stripe := range s.striping.Stripes() {
 					for _, l := range r.links[1:] {
 						if l.server == stripe.carrier {
 							lost = l
@@ -286,8 +288,8 @@ func TestUnknownIsNotStriped(t *testing.T) {
 		done := send(other, patternAt(0, 1<<20))
 		time.Sleep(time.Second)
 		locked(other, func(s *resumable) {
-			if s.striping != nil || s.out.unacked.end < 2*bulk {
-				t.Errorf("striped, or %d bytes sent", s.out.unacked.end)
+			if s.striping != nil || s.out.unacked.End() < 2*bulk {
+				t.Errorf("striped, or %d bytes sent", s.out.unacked.End())
 			}
 		})
 		other.Discard(framing.ErrorRelayReset)
@@ -314,12 +316,12 @@ func TestHostileStripes(t *testing.T) {
 		lives   bool
 		held    int
 	}{
-		"the same again":      {many(100, func(int) record { return record{10, 1000, false} }), true, Size},
-		"overlapping":         {many(100, func(i int) record { return record{uint64(10 + i), 1000, false} }), true, Size},
-		"the whole window":    {many(64, func(i int) record { return record{uint64(i<<16 + 1), 1<<16 - 1, false} }), true, stripeWindow},
-		"single bytes":        {many(1000, func(i int) record { return record{uint64(4000*i + 1), 1, false} }), true, 61 * Size}, // those of the pages
+		"the same again":      {many(100, func(int) record { return record{10, 1000, false} }), true, buffer.Size},
+		"overlapping":         {many(100, func(i int) record { return record{uint64(10 + i), 1000, false} }), true, buffer.Size},
+		"the whole window":    {many(64, func(i int) record { return record{uint64(i<<16 + 1), 1<<16 - 1, false} }), true, stripes.MaxWindow},
+		"single bytes":        {many(1000, func(i int) record { return record{uint64(4000*i + 1), 1, false} }), true, 61 * buffer.Size}, // those of the pages
 		"too many gaps":       {many(1100, func(i int) record { return record{uint64(2*i + 1), 1, false} }), false, 0},
-		"beyond the window":   {[]record{{stripeWindow - 10, 11, false}}, false, 0},
+		"beyond the window":   {[]record{{stripes.MaxWindow - 10, 11, false}}, false, 0},
 		"far beyond":          {[]record{{framing.MaxOffset - framing.MaxRecordSize, 10, true}}, false, 0},
 		"another end":         {[]record{{1000, 10, true}, {1000, 20, true}}, false, 0},
 		"bytes after the end": {[]record{{1000, 10, true}, {2000, 10, false}}, false, 0},
@@ -341,7 +343,7 @@ func TestHostileStripes(t *testing.T) {
 				time.Sleep(time.Second)
 				var lives bool
 				var held int
-				locked(r.service, func(s *resumable) { lives, held = s.in.state == onStream, s.held.memory })
+				locked(r.service, func(s *resumable) { lives, held = s.in.state == onStream, s.held.Memory() })
 				if lives != test.lives || held != test.held {
 					t.Errorf("goes on: %v, %d bytes held", lives, held)
 				}
@@ -425,7 +427,7 @@ func TestStripedHistories(t *testing.T) {
 // is on a lane, nothing is sent again that is under way on the living ones.
 func TestLossOfOthers(t *testing.T) {
 	inBubble(t, "", func(r *relayTest) {
-		const others, first, size = 10, bulk + 2*Size, 8 << 20
+		const others, first, size = 10, bulk + 2*buffer.Size, 8 << 20
 		served := make(chan Stream, 1)
 		r.serve = func(s Stream, _ *framing.StreamHeader) { served <- s }
 		begin := func(l *linked) (client, service Stream) {
@@ -485,13 +487,11 @@ func TestLossOfOthers(t *testing.T) {
 // underWay is how many bytes of a striped relay have not arrived that were given to one connection, and to all others.
 func underWay(stream Stream, over *linked) (there, elsewhere int) {
 	locked(stream, func(s *resumable) {
-		for stripe, pieces := range s.striping.inFlight {
-			for _, p := range pieces {
-				if stripe.carrier == over.server {
-					there += int(p.end - p.begin)
-				} else {
-					elsewhere += int(p.end - p.begin)
-				}
+		for _, stripe := range s.striping.Stripes() {
+			if bytes := int(s.striping.Given(stripe)); stripe.carrier == over.server {
+				there += bytes
+			} else {
+				elsewhere += bytes
 			}
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/stripes"
 )
 
 const (
@@ -61,13 +62,13 @@ func (s *resumable) checkStripesLocked(p *striping, carriers []*Carrier, now tim
 			s.closeStripeLocked(p, t)
 		}
 	}
-	for _, t := range p.stripes() {
+	for _, t := range p.Stripes() {
 		if !t.carrier.alive() {
 			s.stripeLostLocked(p, t, now)
 		}
 	}
-	waiting := p.waiting(s.sendableLocked(p))
-	if waiting == 0 && len(p.inFlight) == 0 {
+	waiting := p.Waiting(s.sendableLocked(p))
+	if waiting == 0 && !p.InFlight() {
 		if idle := now.Sub(p.lastArrival); idle < stripeIdleTimeout {
 			return stripeIdleTimeout - idle
 		}
@@ -79,8 +80,8 @@ func (s *resumable) checkStripesLocked(p *striping, carriers []*Carrier, now tim
 	}
 	s.openStripesLocked(p, carriers, waiting, now)
 	again = stripingTimeout
-	if t, first, ok := p.first(); ok && len(carriers) > 1 {
-		again = first.began.Add(p.timeout(t)).Sub(now)
+	if t, began, ok := p.First(); ok && len(carriers) > 1 {
+		again = began.Add(p.timeout(t)).Sub(now)
 		if again <= 0 {
 			p.timeouts++
 			s.stripeLostLocked(p, t, now)
@@ -93,12 +94,12 @@ func (s *resumable) checkStripesLocked(p *striping, carriers []*Carrier, now tim
 // timeout is how long a stripe may hold up all the others. Where many relays share a connection, writing a
 // piece takes long.
 func (p *striping) timeout(t *stripe) time.Duration {
-	return (max(minStripeTimeout, 4*t.carrier.RTT()) + 4*p.writeTime) << min(p.timeouts, 6)
+	return (max(minStripeTimeout, 4*t.carrier.RTT()) + 4*p.WriteTime()) << min(p.timeouts, 6)
 }
 
 // openStripesLocked opens as many stripes as pieces wait for one.
 func (s *resumable) openStripesLocked(p *striping, carriers []*Carrier, waiting uint64, now time.Time) {
-	want := int(min((waiting+pieceSize-1)/pieceSize, uint64(len(carriers))))
+	want := int(min((waiting+stripes.PieceSize-1)/stripes.PieceSize, uint64(len(carriers))))
 	for _, c := range carriers {
 		if want <= 0 {
 			return
@@ -117,7 +118,7 @@ func (s *resumable) openStripesLocked(p *striping, carriers []*Carrier, waiting 
 // stripeLostLocked sends what a stripe carried over others.
 func (s *resumable) stripeLostLocked(p *striping, t *stripe, now time.Time) {
 	t.cancelLocked()
-	p.lost(t)
+	p.Lost(t)
 	if p.open[t.carrier] == t {
 		delete(p.open, t.carrier)
 		r := p.backoffs[t.carrier]

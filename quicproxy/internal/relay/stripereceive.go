@@ -8,6 +8,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/buffer"
 )
 
 const (
@@ -84,7 +85,7 @@ func (s *resumable) dropStripesLocked() {
 		stream.CancelRead(quic.StreamErrorCode(framing.ErrorRelayMoved))
 	}
 	clear(s.stripes)
-	s.held.clear()
+	s.held.Clear()
 }
 
 // readRecord reads the bytes of a record. It holds a buffer only while there is something to read.
@@ -107,13 +108,13 @@ func (s *resumable) readRecord(stream ReceiveStream, record *framing.RecordHeade
 }
 
 func (s *resumable) readPart(stream ReceiveStream, at, end uint64) (int, error) {
-	buffer := Buffers.Get().(*Buffer)
-	defer Buffers.Put(buffer)
-	n, err := stream.Read(buffer[:min(Size, end-at)])
+	p := buffer.New(buffer.Size)
+	defer buffer.Free(p)
+	n, err := stream.Read(p[:min(buffer.Size, end-at)])
 	if n == 0 {
 		return 0, err
 	}
-	if err := s.store(stream, at, buffer[:n], false); err != nil {
+	if err := s.store(stream, at, p[:n], false); err != nil {
 		return n, err
 	}
 	return n, err
@@ -129,10 +130,10 @@ func (s *resumable) store(stream ReceiveStream, offset uint64, p []byte, end boo
 		return errUnwanted
 	}
 	s.seen, s.confirmed = true, true
-	s.held.dropBefore(s.in.position)
-	err := s.held.put(offset, p)
+	s.held.DropBefore(s.in.position)
+	err := s.held.Put(offset, p)
 	if err == nil && end {
-		err = s.held.endAt(offset)
+		err = s.held.EndAt(offset)
 	}
 	if s.in.state == striped {
 		s.changed.Broadcast()
@@ -147,18 +148,18 @@ func (s *resumable) store(stream ReceiveStream, offset uint64, p []byte, end boo
 
 // hasStripedLocked reports whether something can be read that came over stripes.
 func (s *resumable) hasStripedLocked() bool {
-	s.held.dropBefore(s.in.position)
-	return s.held.arrived() > s.in.position
+	s.held.DropBefore(s.in.position)
+	return s.held.Arrived() > s.in.position
 }
 
 // takeStripedLocked reads what comes next, or the end.
 func (s *resumable) takeStripedLocked(b []byte) (n int) {
-	if s.held.atEnd() {
+	if s.held.AtEnd() {
 		s.in.eof()
 		s.changedLocked()
 		return 0
 	}
-	n = s.held.take(b)
+	n = s.held.Take(b)
 	if s.in.advance(n); s.in.state == over {
 		s.changedLocked()
 	}
@@ -170,6 +171,6 @@ func (s *resumable) arrivedLocked() uint64 {
 	if s.in.state == over {
 		return s.in.position
 	}
-	s.held.dropBefore(s.in.position)
-	return s.held.arrived()
+	s.held.DropBefore(s.in.position)
+	return s.held.Arrived()
 }

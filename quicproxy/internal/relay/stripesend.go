@@ -8,11 +8,12 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/stripes"
 )
 
 // records are buffers for a record, its header, and the header of a stripe.
 var records = sync.Pool{New: func() any {
-	b := make([]byte, 0, pieceSize+2*(1+framing.MaxStripeSize))
+	b := make([]byte, 0, stripes.PieceSize+2*(1+framing.MaxStripeSize))
 	return &b
 }}
 
@@ -40,7 +41,7 @@ func (s *resumable) runStripe(ctx context.Context, p *striping, t *stripe) {
 func (s *resumable) feedLocked(p *striping, t *stripe) error {
 	header, err := framing.AppendStripeHeader(nil, &framing.StripeHeader{Relay: s.number, Attempt: p.attempt})
 	for err == nil {
-		for !t.ended && p.waiting(s.sendableLocked(p)) == 0 {
+		for !t.ended && p.Waiting(s.sendableLocked(p)) == 0 {
 			s.changed.Wait()
 		}
 		if t.ended {
@@ -60,37 +61,37 @@ func (s *resumable) feedLocked(p *striping, t *stripe) error {
 // sendRecordLocked sends the next piece, behind header.
 func (s *resumable) sendRecordLocked(p *striping, t *stripe, header []byte) error {
 	began := time.Now()
-	if len(p.inFlight)+len(p.reinject) == 0 {
+	if !p.InFlight() {
 		p.lastArrival = began // nothing was in flight
 	}
-	n, ok := p.take(t, s.sendableLocked(p), began)
+	begin, end, ok := p.Take(t, s.sendableLocked(p), began)
 	if !ok {
 		return nil
 	}
-	buffer := records.Get().(*[]byte)
-	defer records.Put(buffer)
-	b, err := s.appendRecordLocked(append((*buffer)[:0], header...), n)
-	s.out.unacked.more(cap(*buffer))
+	memory := records.Get().(*[]byte)
+	defer records.Put(memory)
+	record, err := s.appendRecordLocked(append((*memory)[:0], header...), begin, end)
+	s.out.unacked.Charge(cap(*memory))
 	s.mu.Unlock()
 	if err == nil {
 		t.carrier.Records.Add(1)
-		_, err = t.stream.WriteWithLimit(b, noLimit)
+		_, err = t.stream.WriteWithLimit(record, noLimit)
 	}
 	s.mu.Lock()
-	s.out.unacked.more(-cap(*buffer))
-	p.written(began, time.Now())
+	s.out.unacked.Charge(-cap(*memory))
+	p.Written(began, time.Now())
 	return err
 }
 
 // appendRecordLocked appends a record of unacked bytes.
-func (s *resumable) appendRecordLocked(b []byte, n span) ([]byte, error) {
-	end := min(n.end, s.out.unacked.end)
-	b, err := framing.AppendRecordHeader(b, &framing.RecordHeader{Offset: n.begin, Length: uint32(end - n.begin), End: n.end > end})
-	for at := n.begin; at < end; {
-		q, pinned := s.out.unacked.from(at)
-		q = q[:min(uint64(len(q)), end-at)]
+func (s *resumable) appendRecordLocked(b []byte, begin, end uint64) ([]byte, error) {
+	last := min(end, s.out.unacked.End())
+	b, err := framing.AppendRecordHeader(b, &framing.RecordHeader{Offset: begin, Length: uint32(last - begin), End: end > last})
+	for at := begin; at < last; {
+		q, pinned := s.out.unacked.From(at)
+		q = q[:min(uint64(len(q)), last-at)]
 		b, at = append(b, q...), at+uint64(len(q))
-		s.out.unacked.unpin(pinned)
+		s.out.unacked.Unpin(pinned)
 	}
 	return b, err
 }

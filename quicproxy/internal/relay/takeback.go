@@ -22,14 +22,11 @@ func (s *resumable) noteSeenLocked() {
 func (s *resumable) TakeBack() bool {
 	s.mu.Lock()
 	s.noteSeenLocked()
-	if s.seen || s.in.state == over || s.out.state == over || s.out.unacked.begin > 0 {
+	if s.seen || s.in.state == over || s.out.state == over || s.out.unacked.Begin() > 0 {
 		s.mu.Unlock()
 		return false
 	}
-	s.takenBack = []byte{}
-	for _, c := range s.out.unacked.chunks {
-		s.takenBack = append(s.takenBack, c.data...)
-	}
+	s.takenBack = s.out.unacked.Bytes()
 	s.out.stop(errTakenBack)
 	s.mu.Unlock()
 	s.Discard(framing.ErrorRelayMoved)

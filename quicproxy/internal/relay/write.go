@@ -7,14 +7,15 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/buffer"
 )
 
 // Write implements Stream.
 func (s *resumable) Write(b []byte) (n int, err error) {
 	for n < len(b) && err == nil {
-		buffer := Buffers.Get().(*Buffer)
-		size := copy(buffer[:], b[n:])
-		if err = s.write(buffer[:size], 0, true); err == nil {
+		p := buffer.New(buffer.Size)
+		size := copy(p, b[n:])
+		if err = s.write(p[:size], 0, true); err == nil {
 			n += size
 		}
 	}
@@ -34,18 +35,18 @@ func (s *resumable) write(p []byte, counted int, before bool) error {
 		if err == errTakenBack {
 			s.takenBack = append(s.takenBack, p...)
 		}
-		freeBytes(p)
-		s.out.unacked.tell(0, counted)
+		buffer.Free(p)
+		s.out.unacked.Uncount(counted)
 		return err
 	}
-	if s.out.unacked.size() == 0 {
+	if s.out.unacked.Size() == 0 {
 		s.lastAck = time.Now() // nothing was unacked
 	}
 	s.stripeLocked()
-	at := s.out.unacked.end
-	s.out.unacked.add(p, counted)
+	at := s.out.unacked.End()
+	s.out.unacked.Add(p, counted)
 	if s.out.state == onStream {
-		if err := s.sendLocked(s.stream, at, s.out.unacked.end); err != nil {
+		if err := s.sendLocked(s.stream, at, s.out.unacked.End()); err != nil {
 			return err
 		}
 	}
@@ -61,8 +62,8 @@ func (s *resumable) write(p []byte, counted int, before bool) error {
 // sendLocked writes the bytes between two offsets to a QUIC stream, and unlocks meanwhile. It returns nil for
 // an error that only means that they go another way.
 func (s *resumable) sendLocked(stream QUICStream, from, to uint64) error {
-	for from = max(from, s.out.unacked.begin); from < to; from = max(from, s.out.unacked.begin) {
-		p, pinned := s.out.unacked.from(from)
+	for from = max(from, s.out.unacked.Begin()); from < to; from = max(from, s.out.unacked.Begin()) {
+		p, pinned := s.out.unacked.From(from)
 		if pinned == nil {
 			return nil // it is over
 		}
@@ -70,7 +71,7 @@ func (s *resumable) sendLocked(stream QUICStream, from, to uint64) error {
 		s.mu.Unlock()
 		n, err := stream.WriteWithLimit(p, noLimit)
 		s.mu.Lock()
-		s.out.unacked.unpin(pinned)
+		s.out.unacked.Unpin(pinned)
 		from += uint64(n)
 		if err != nil {
 			s.mu.Unlock()
@@ -91,7 +92,7 @@ func (s *resumable) waitToWriteLocked(n, uncounted int, stream bool) error {
 	waits := false
 	defer func() {
 		if waits {
-			s.out.unacked.more(-uncounted)
+			s.out.unacked.Charge(-uncounted)
 		}
 	}()
 	for {
@@ -102,12 +103,12 @@ func (s *resumable) waitToWriteLocked(n, uncounted int, stream bool) error {
 			return net.ErrClosed
 		case stream && s.deadlines != nil && passed(s.deadlines.write):
 			return os.ErrDeadlineExceeded
-		case s.out.unacked.size()+n <= s.maxUnackedLocked() && (!stream || s.out.state != resuming):
+		case s.out.unacked.Size()+n <= s.maxUnackedLocked() && (!stream || s.out.state != resuming):
 			return nil
 		}
 		if !waits {
 			waits = true
-			s.out.unacked.more(uncounted)
+			s.out.unacked.Charge(uncounted)
 		}
 		s.changed.Wait()
 	}
