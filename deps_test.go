@@ -37,17 +37,18 @@ var allowed = map[string][]string{
 
 	"quicproxy": {"framing"},
 
-	"quicproxy/internal/buffer":    nil,
-	"quicproxy/internal/initial":   nil,
-	"quicproxy/internal/keepalive": nil,
-	"quicproxy/internal/limit":     nil,
-	"quicproxy/internal/wait":      nil,
-	"quicproxy/internal/path":      {"certs", "framing", "internal/udp", "quicproxy/internal/initial"},
-	"quicproxy/internal/conn":      {"certs", "framing", "internal/hint", "quicproxy", "quicproxy/internal/wait"},
-	"quicproxy/internal/stripes":   {"quicproxy/internal/buffer"},
-	"quicproxy/internal/relay":     {"framing", "quicproxy/internal/buffer", "quicproxy/internal/limit", "quicproxy/internal/stripes", "quicproxy/internal/wait"},
-	"quicproxy/internal/carrier":   {"framing", "quicproxy/internal/buffer", "quicproxy/internal/conn", "quicproxy/internal/limit", "quicproxy/internal/relay", "quicproxy/internal/wait"},
-	"quicproxy/internal/inspect":   {"quicproxy/internal/carrier", "quicproxy/internal/keepalive", "quicproxy/internal/limit", "quicproxy/internal/relay"},
+	"quicproxy/internal/buffer":     nil,
+	"quicproxy/internal/initial":    nil,
+	"quicproxy/internal/keepalive":  nil,
+	"quicproxy/internal/limit":      nil,
+	"quicproxy/internal/quicstream": {"framing"},
+	"quicproxy/internal/wait":       nil,
+	"quicproxy/internal/path":       {"certs", "framing", "internal/udp", "quicproxy/internal/initial"},
+	"quicproxy/internal/conn":       {"certs", "framing", "internal/hint", "quicproxy", "quicproxy/internal/quicstream", "quicproxy/internal/wait"},
+	"quicproxy/internal/stripes":    {"quicproxy/internal/buffer"},
+	"quicproxy/internal/relay":      {"framing", "quicproxy/internal/buffer", "quicproxy/internal/limit", "quicproxy/internal/quicstream", "quicproxy/internal/stripes", "quicproxy/internal/wait"},
+	"quicproxy/internal/carrier":    {"framing", "quicproxy/internal/buffer", "quicproxy/internal/conn", "quicproxy/internal/limit", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait"},
+	"quicproxy/internal/inspect":    {"quicproxy/internal/carrier", "quicproxy/internal/keepalive", "quicproxy/internal/limit", "quicproxy/internal/relay"},
 
 	"internal/settings": {"certs", "framing", "internal/debug", "internal/hint", "internal/suggest", "lease"},
 
@@ -60,7 +61,7 @@ var allowed = map[string][]string{
 	"quicproxy/server": {
 		"certs", "framing", "internal/hint", "internal/machine", "internal/udp", "lease", "quicproxy", "quicproxy/admission", "quicproxy/server/internal/account", "quicproxy/server/internal/peers", "quicproxy/server/internal/probes", "quicproxy/server/internal/public", "quicproxy/server/internal/strangers",
 		"quicproxy/internal/carrier", "quicproxy/internal/conn", "quicproxy/internal/inspect",
-		"quicproxy/internal/limit", "quicproxy/internal/path", "quicproxy/internal/relay", "quicproxy/internal/wait",
+		"quicproxy/internal/limit", "quicproxy/internal/path", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait",
 	},
 	"quicproxy/node/internal/retry":      {"framing", "quicproxy"},
 	"quicproxy/node/internal/reason":     {"certs", "framing", "quicproxy", "quicproxy/internal/conn"},
@@ -72,7 +73,7 @@ var allowed = map[string][]string{
 		"quicproxy/node/internal/story", "quicproxy/node/internal/streamconn",
 		"certs", "framing", "internal/hint", "internal/machine", "internal/netmon", "internal/udp", "quicproxy",
 		"quicproxy/internal/carrier", "quicproxy/internal/conn", "quicproxy/internal/inspect", "quicproxy/internal/keepalive",
-		"quicproxy/internal/limit", "quicproxy/internal/path", "quicproxy/internal/relay", "quicproxy/internal/wait",
+		"quicproxy/internal/limit", "quicproxy/internal/path", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait",
 	},
 	"lease/boltstore": {"certs", "internal/hint", "lease"},
 
@@ -101,7 +102,7 @@ var allowedInTests = map[string][]string{
 	"quicproxy": { // the whole tunnel
 		"certs", "internal/settings", "internal/testnet", "internal/testrace", "lease",
 		"quicproxy/admission", "quicproxy/internal/carrier", "quicproxy/internal/conn", "quicproxy/internal/keepalive",
-		"quicproxy/internal/buffer", "quicproxy/internal/path", "quicproxy/internal/relay", "quicproxy/internal/wait", "quicproxy/node", "quicproxy/server",
+		"quicproxy/internal/buffer", "quicproxy/internal/path", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait", "quicproxy/node", "quicproxy/server",
 	},
 	"quicproxy/node":   {"internal/settings", "quicproxy/server"}, // its example has one
 	"quicproxy/server": {"internal/settings"},

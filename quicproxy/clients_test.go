@@ -13,6 +13,7 @@ import (
 	"apquic/framing"
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/quicstream"
 )
 
 // TestPlaceOfLeftClient: a client that left no longer has a place, even if the node never acks what came for
@@ -168,7 +169,7 @@ func TestServerOpensStreams(t *testing.T) {
 			t.Errorf("%d streams", n)
 		}
 		_, err := streams[len(streams)-1].Read(make([]byte, 1))
-		if code, ok := conn.ResetCode(err); !ok || code != framing.ErrorNodeBusy {
+		if code, ok := quicstream.RemoteCode(err); !ok || code != framing.ErrorNodeBusy {
 			t.Errorf("the last one: %v", err)
 		}
 		time.Sleep(headerTimeout)

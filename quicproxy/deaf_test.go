@@ -13,6 +13,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/quicstream"
 )
 
 // TestDeafNode: a node that does not read its control stream, and makes the server answer a lot, costs a
@@ -26,7 +27,7 @@ func TestDeafNode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn.ResetStream(stream, framing.ErrorNodeBusy)
+		quicstream.Reset(stream, framing.ErrorNodeBusy)
 		if err := wantRead(client, "", syscall.ECONNRESET); err != nil {
 			t.Fatal(err)
 		}

@@ -19,6 +19,7 @@ import (
 	"apquic/framing"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/path"
+	"apquic/quicproxy/internal/quicstream"
 )
 
 // peer is an end of a connection that says what a test wants it to say.
@@ -368,10 +369,10 @@ func TestNodeDistrustsServer(t *testing.T) {
 			}
 			stream.Write(test.bytes)
 			_, err = stream.Read(make([]byte, 1))
-			if code, ok := conn.ResetCode(err); !ok || code != test.code {
+			if code, ok := quicstream.RemoteCode(err); !ok || code != test.code {
 				t.Errorf("%s: %v, want %v", name, err, test.code)
 			}
-			conn.ResetStream(stream, framing.NoError)
+			quicstream.Reset(stream, framing.NoError)
 		}
 		p.write(seal(t, s, 4711, &framing.Keepalive{}, 1, false), seal(t, s, 4712, &framing.Keepalive{}, 0, false))
 		for {

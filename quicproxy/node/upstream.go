@@ -12,8 +12,8 @@ import (
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/carrier"
-	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/quicstream"
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/wait"
 )
@@ -46,7 +46,7 @@ func (l *link) acceptStreams(ctx context.Context) {
 
 // refuse resets a stream. What the server sent on it still counts until the server ends it.
 func (l *link) refuse(stream *quic.Stream, code framing.ErrorCode) {
-	conn.ResetStream(stream, code)
+	quicstream.Reset(stream, code)
 	l.Orphan(stream)
 	wait.Signal(l.node.memory.Busy)
 }

@@ -9,7 +9,7 @@ import (
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/carrier"
-	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/quicstream"
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/server/internal/public"
 )
@@ -99,7 +99,7 @@ func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier
 	s, err := association.Begin(&c.Carrier, stream, header, first)
 	if err != nil {
 		client.Read = first
-		conn.ResetStream(stream, framing.ErrorRelayShutdown)
+		quicstream.Reset(stream, framing.ErrorRelayShutdown)
 		if errors.Is(err, relay.ErrClosed) {
 			err = public.ErrConnectionEnded
 		}

@@ -9,6 +9,7 @@ import (
 	"apquic/framing"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/quicstream"
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/wait"
 )
@@ -61,7 +62,7 @@ func (c *Conn) acceptStripes(a *relay.Association, budget *Budget) {
 }
 
 // OpenStream implements relay.Conn.
-func (c *Conn) OpenStream(ctx context.Context) (relay.QUICStream, error) {
+func (c *Conn) OpenStream(ctx context.Context) (quicstream.Stream, error) {
 	stream, err := c.QUIC.OpenStreamSync(ctx)
 	if err != nil {
 		return nil, err
@@ -70,7 +71,7 @@ func (c *Conn) OpenStream(ctx context.Context) (relay.QUICStream, error) {
 }
 
 // OpenUniStream implements relay.Conn.
-func (c *Conn) OpenUniStream(ctx context.Context) (relay.SendStream, error) {
+func (c *Conn) OpenUniStream(ctx context.Context) (quicstream.SendStream, error) {
 	stream, err := c.QUIC.OpenUniStreamSync(ctx)
 	if err != nil {
 		return nil, err
@@ -100,7 +101,7 @@ func (c *Conn) Left() {
 }
 
 // Abandoned implements relay.Conn.
-func (c *Conn) Abandoned(stream relay.QUICStream) {
+func (c *Conn) Abandoned(stream quicstream.Stream) {
 	if stream, ok := stream.(*quic.Stream); ok {
 		c.Orphan(stream)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"apquic/framing"
 	"apquic/quicproxy"
+	"apquic/quicproxy/internal/quicstream"
 )
 
 // ErrTooMuch ends a connection on which more came than a peer that is not known yet may send.
@@ -23,7 +24,7 @@ func closeCode(err error) framing.ErrorCode {
 	if protocol, ok := errors.AsType[*framing.ProtocolError](err); ok {
 		return protocol.Code
 	}
-	if _, ok := ResetCode(err); ok { // the other side cut its control stream, or stopped ours
+	if _, ok := quicstream.RemoteCode(err); ok { // the other side cut its control stream, or stopped ours
 		return framing.ErrorMalformed
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {

@@ -7,11 +7,12 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/quicstream"
 )
 
 // accept attaches a QUIC stream that the peer opened. It returns the code to refuse the stream with, or
 // NoError.
-func (s *resumable) accept(carrier *Carrier, stream QUICStream, header *framing.StreamHeader) (refused framing.ErrorCode) {
+func (s *resumable) accept(carrier *Carrier, stream quicstream.Stream, header *framing.StreamHeader) (refused framing.ErrorCode) {
 	s.mu.Lock()
 	switch {
 	case s.finished:
@@ -35,7 +36,7 @@ func (s *resumable) accept(carrier *Carrier, stream QUICStream, header *framing.
 	frame, err2 := framing.AppendStreamAnswer(nil, &framing.StreamAnswer{Received: s.in.position})
 	s.mu.Unlock()
 	if old != nil {
-		cancel(old, framing.ErrorRelayMoved)
+		quicstream.Reset(old, framing.ErrorRelayMoved)
 		before.Abandoned(old)
 	}
 	if before != carrier {
@@ -66,8 +67,8 @@ func (s *resumable) mayBeReopenedLocked() bool {
 const maxReopened = 64
 
 // resume answers the header of a stream and sends what the peer lacks.
-func (s *resumable) resume(stream QUICStream, answer []byte) {
-	if err := write(stream, answer); err != nil {
+func (s *resumable) resume(stream quicstream.Stream, answer []byte) {
+	if _, err := quicstream.Write(stream, answer); err != nil {
 		s.writeFailed(stream, 0, err)
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/quicstream"
 )
 
 const (
@@ -107,7 +108,7 @@ func (s *resumable) handleProgress(p *framing.RelayProgress) {
 		s.lastAck = time.Now()
 		s.changedLocked()
 	}
-	var lost QUICStream
+	var lost quicstream.Stream
 	if s.header != nil && p.Lost == s.attempt {
 		lost = s.stream
 	}

@@ -4,11 +4,12 @@ import (
 	"context"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/quicstream"
 )
 
 // markLost gives up a QUIC stream, if it is still the current one: its connection ended or does not answer,
 // another stream replaced it, or the peer gave it up.
-func (s *resumable) markLost(stream QUICStream) {
+func (s *resumable) markLost(stream quicstream.Stream) {
 	s.mu.Lock()
 	if stream == nil || s.stream != stream {
 		s.mu.Unlock()
@@ -18,7 +19,7 @@ func (s *resumable) markLost(stream QUICStream) {
 	s.lostOn = carrier
 	s.detachLocked()
 	s.mu.Unlock()
-	cancel(stream, framing.ErrorRelayMoved)
+	quicstream.Reset(stream, framing.ErrorRelayMoved)
 	carrier.Abandoned(stream)
 	s.reopenOrAsk()
 }

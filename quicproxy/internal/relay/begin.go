@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/quicstream"
 )
 
 var (
@@ -19,7 +20,7 @@ func (e *RefusedError) Error() string { return e.Code.String() }
 
 // Begin makes a relay of a new stream of c. It sends the header, and in the same write what the client has
 // sent already. ErrClosed: c takes no more relays.
-func (a *Association) Begin(c *Carrier, stream QUICStream, header *framing.StreamHeader, first []byte) (Stream, error) {
+func (a *Association) Begin(c *Carrier, stream quicstream.Stream, header *framing.StreamHeader, first []byte) (Stream, error) {
 	if a == nil {
 		return beginPlain(c, stream, header, first)
 	}
@@ -37,7 +38,7 @@ func (a *Association) Begin(c *Carrier, stream QUICStream, header *framing.Strea
 		s.Finish()
 		return nil, err
 	}
-	if err := write(stream, append(frame, first...)); err != nil {
+	if _, err := quicstream.Write(stream, append(frame, first...)); err != nil {
 		s.writeFailed(stream, uint64(len(first)), err)
 	}
 	return s, nil
@@ -62,7 +63,7 @@ func (a *Association) register(s *resumable) error {
 
 // Accept takes a stream that the other side opened, after its header. It returns the relay that begins, or
 // nil if the stream went to a relay that was here. *RefusedError: reset the stream.
-func (a *Association) Accept(c *Carrier, stream QUICStream, header *framing.StreamHeader) (Stream, error) {
+func (a *Association) Accept(c *Carrier, stream quicstream.Stream, header *framing.StreamHeader) (Stream, error) {
 	if a == nil || header.Relay == 0 {
 		return acceptPlain(c, stream)
 	}
@@ -90,7 +91,7 @@ func (a *Association) Accept(c *Carrier, stream QUICStream, header *framing.Stre
 }
 
 // find returns the relay that a header names, and creates it if the number is new.
-func (a *Association) find(c *Carrier, stream QUICStream, header *framing.StreamHeader) (s *resumable, begins bool, err error) {
+func (a *Association) find(c *Carrier, stream quicstream.Stream, header *framing.StreamHeader) (s *resumable, begins bool, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if s := a.relays[header.Relay]; s != nil {

@@ -7,14 +7,15 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/quicstream"
 )
 
 // Conn is what relays need of a connection between a server and a node.
 type Conn interface {
 	// OpenStream opens a stream, and waits while the peer allows no more of them.
-	OpenStream(ctx context.Context) (QUICStream, error)
+	OpenStream(ctx context.Context) (quicstream.Stream, error)
 	// OpenUniStream does the same for a stream that only this side writes to.
-	OpenUniStream(ctx context.Context) (SendStream, error)
+	OpenUniStream(ctx context.Context) (quicstream.SendStream, error)
 	// RTT is the smoothed round trip time.
 	RTT() time.Duration
 	// SendProgress sends acks. It may wait for a peer that does not read; its error ends the connection.
@@ -27,7 +28,7 @@ type Conn interface {
 	// either.
 	Left()
 	// Abandoned is called with a stream that is no longer read, though the peer may not have ended it yet.
-	Abandoned(QUICStream)
+	Abandoned(quicstream.Stream)
 }
 
 // Carrier is a connection as relays see it.

@@ -4,17 +4,18 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/quicstream"
 )
 
 // catchUp sends everything unacked over a new stream, until writes can go there directly.
-func (s *resumable) catchUp(stream QUICStream) {
+func (s *resumable) catchUp(stream quicstream.Stream) {
 	s.mu.Lock()
 	next := s.out.unacked.Begin()
 	s.mu.Unlock()
 	s.catchUpFrom(stream, next)
 }
 
-func (s *resumable) catchUpFrom(stream QUICStream, next uint64) {
+func (s *resumable) catchUpFrom(stream quicstream.Stream, next uint64) {
 	s.mu.Lock()
 	for s.stream == stream && s.out.state == resuming && next < s.out.unacked.End() {
 		end := s.out.unacked.End()
@@ -39,12 +40,12 @@ func (s *resumable) catchUpFrom(stream QUICStream, next uint64) {
 	}
 	s.mu.Unlock()
 	if ended {
-		end(stream, code)
+		quicstream.End(stream, code)
 	}
 }
 
 // sendLater has another goroutine send from an offset on, because a write that had begun had to end.
-func (s *resumable) sendLater(stream QUICStream, from uint64) {
+func (s *resumable) sendLater(stream quicstream.Stream, from uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stream != stream || s.out.state != onStream || s.finished {

@@ -33,6 +33,6 @@
 // never held together with Association.mu, and comes before that of a Set. Nothing that may wait for the
 // peer is called with a lock.
 //
-// The package knows QUIC only as the interfaces Conn and QUICStream, and nothing of sessions, leases and
+// The package knows QUIC only as the interfaces Conn and those of package quicstream, nothing of sessions, leases and
 // dials.
 package relay

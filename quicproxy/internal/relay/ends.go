@@ -8,6 +8,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/quicstream"
 )
 
 // CloseWrite implements Stream.
@@ -19,7 +20,7 @@ func (s *resumable) CloseWrite() error {
 // end ends this side's direction, on the stream if all before was sent there.
 func (s *resumable) end(code framing.ErrorCode) {
 	s.mu.Lock()
-	var stream QUICStream
+	var stream quicstream.Stream
 	if s.out.state == onStream && !s.out.ended {
 		stream = s.stream
 	}
@@ -28,7 +29,7 @@ func (s *resumable) end(code framing.ErrorCode) {
 	s.changedLocked()
 	s.mu.Unlock()
 	if stream != nil {
-		end(stream, code)
+		quicstream.End(stream, code)
 	}
 }
 
@@ -88,7 +89,7 @@ func (s *resumable) Discard(code framing.ErrorCode) {
 		if seen { // else the peer need not even see the header
 			stream.SetReliableBoundary()
 		}
-		cancel(stream, code)
+		quicstream.Reset(stream, code)
 	}
 	s.notify(true)
 	s.ack(ackSoon)
@@ -104,8 +105,8 @@ func (s *resumable) Watch(ended func(reset bool)) {
 
 // look notices that the peer stopped reading from the current stream, even while nothing is sent. That it
 // only moved will show when something is.
-func (s *resumable) look(stream QUICStream) {
-	code, stopped := stoppedBy(stream)
+func (s *resumable) look(stream quicstream.Stream) {
+	code, stopped := quicstream.StoppedBy(stream)
 	s.mu.Lock()
 	current := s.stream == stream && s.out.state != over
 	s.mu.Unlock()

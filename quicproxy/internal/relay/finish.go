@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/quicstream"
 )
 
 // Finish implements Stream.
@@ -45,7 +46,7 @@ func (s *resumable) Finish() {
 	s.mu.Unlock()
 	if stream != nil {
 		if cut {
-			cancel(stream, framing.ErrorRelayMoved) // which changes nothing of a half that has ended
+			quicstream.Reset(stream, framing.ErrorRelayMoved) // which changes nothing of a half that has ended
 		}
 		carrier.Abandoned(stream)
 	}

@@ -20,6 +20,7 @@ import (
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/buffer"
+	"apquic/quicproxy/internal/quicstream"
 )
 
 // period is prime, so that every byte of the pattern shows that is lost, doubled or misplaced.
@@ -56,9 +57,9 @@ type ends struct {
 	kept         atomic.Int64 // bytes, at both
 	records      atomic.Uint64
 
-	serve  func(Stream, *framing.StreamHeader) // at the node
-	answer atomic.Pointer[func(QUICStream)]    // instead of the node; nil: it does itself
-	began  sync.Map                            // of client addresses: how often the service was begun
+	serve  func(Stream, *framing.StreamHeader)     // at the node
+	answer atomic.Pointer[func(quicstream.Stream)] // instead of the node; nil: it does itself
+	began  sync.Map                                // of client addresses: how often the service was begun
 
 	mu      sync.Mutex
 	links   []*linked
@@ -140,10 +141,10 @@ func (e *ends) open() []*linked {
 	return e.links[:len(e.links):len(e.links)]
 }
 
-func (e *ends) accept(c *Carrier, stream QUICStream) {
+func (e *ends) accept(c *Carrier, stream quicstream.Stream) {
 	header, err := framing.ReadStreamHeader(stream)
 	if err != nil {
-		cancel(stream, framing.ErrorBadHeader)
+		quicstream.Reset(stream, framing.ErrorBadHeader)
 		return
 	}
 	if answer := e.answer.Load(); answer != nil {
@@ -152,7 +153,7 @@ func (e *ends) accept(c *Carrier, stream QUICStream) {
 	}
 	s, err := e.node.Accept(c, stream, header)
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
-		cancel(stream, refused.Code)
+		quicstream.Reset(stream, refused.Code)
 		return
 	}
 	if s != nil {
@@ -197,7 +198,7 @@ func (e *ends) begin(l *linked, client string, first []byte) (Stream, error) {
 	}
 	s, err := e.server.Begin(l.server, stream, &framing.StreamHeader{Service: "web", ClientAddress: client}, first)
 	if err != nil {
-		cancel(stream, framing.ErrorRelayShutdown)
+		quicstream.Reset(stream, framing.ErrorRelayShutdown)
 		return nil, err
 	}
 	s.Count(e.keep, e.count)

@@ -24,6 +24,7 @@ import (
 	"apquic/internal/testnet"
 	"apquic/internal/testrace"
 	"apquic/quicproxy/internal/buffer"
+	"apquic/quicproxy/internal/quicstream"
 )
 
 // realConn is a QUIC connection as relays use it.
@@ -33,7 +34,7 @@ type realConn struct {
 	mu      sync.Mutex // of writes to control
 }
 
-func (c *realConn) OpenStream(ctx context.Context) (QUICStream, error) {
+func (c *realConn) OpenStream(ctx context.Context) (quicstream.Stream, error) {
 	s, err := c.OpenStreamSync(ctx)
 	if err != nil {
 		return nil, err
@@ -41,7 +42,7 @@ func (c *realConn) OpenStream(ctx context.Context) (QUICStream, error) {
 	return s, nil
 }
 
-func (c *realConn) OpenUniStream(ctx context.Context) (SendStream, error) {
+func (c *realConn) OpenUniStream(ctx context.Context) (quicstream.SendStream, error) {
 	s, err := c.OpenUniStreamSync(ctx)
 	if err != nil {
 		return nil, err
@@ -49,10 +50,10 @@ func (c *realConn) OpenUniStream(ctx context.Context) (SendStream, error) {
 	return s, nil
 }
 
-func (c *realConn) RTT() time.Duration   { return c.ConnectionStats().SmoothedRTT }
-func (c *realConn) Received() uint64     { return c.ConnectionStats().PacketsReceived }
-func (c *realConn) Abandoned(QUICStream) {}
-func (c *realConn) Left()                {}
+func (c *realConn) RTT() time.Duration          { return c.ConnectionStats().SmoothedRTT }
+func (c *realConn) Received() uint64            { return c.ConnectionStats().PacketsReceived }
+func (c *realConn) Abandoned(quicstream.Stream) {}
+func (c *realConn) Left()                       {}
 
 func (c *realConn) SendProgress(p *framing.Progress) error {
 	b, err := proto.Marshal(p)

@@ -13,11 +13,12 @@ import (
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/buffer"
+	"apquic/quicproxy/internal/quicstream"
 )
 
 // plain is a Stream that ends with its QUIC stream.
 type plain struct {
-	stream  QUICStream
+	stream  quicstream.Stream
 	count   func(bytes, counted int) // of memory that a write holds; nil: nobody counts
 	carrier *Carrier
 	closed  atomic.Bool // by this side
@@ -28,7 +29,7 @@ type plain struct {
 	ending
 }
 
-func newPlain(c *Carrier, stream QUICStream) (*plain, error) {
+func newPlain(c *Carrier, stream quicstream.Stream) (*plain, error) {
 	p := &plain{stream: stream, carrier: c}
 	if !c.Relays.add(p) {
 		return nil, ErrClosed
@@ -37,7 +38,7 @@ func newPlain(c *Carrier, stream QUICStream) (*plain, error) {
 	return p, nil
 }
 
-func beginPlain(c *Carrier, stream QUICStream, header *framing.StreamHeader, first []byte) (Stream, error) {
+func beginPlain(c *Carrier, stream quicstream.Stream, header *framing.StreamHeader, first []byte) (Stream, error) {
 	frame, err := framing.AppendStreamHeader(nil, header)
 	if err != nil {
 		return nil, err
@@ -46,11 +47,11 @@ func beginPlain(c *Carrier, stream QUICStream, header *framing.StreamHeader, fir
 	if err != nil {
 		return nil, err
 	}
-	write(stream, append(frame, first...)) // its error comes again
+	quicstream.Write(stream, append(frame, first...)) // its error comes again
 	return p, nil
 }
 
-func acceptPlain(c *Carrier, stream QUICStream) (Stream, error) {
+func acceptPlain(c *Carrier, stream quicstream.Stream) (Stream, error) {
 	p, err := newPlain(c, stream)
 	if err != nil {
 		return nil, &RefusedError{framing.ErrorRelayShutdown}
@@ -60,7 +61,7 @@ func acceptPlain(c *Carrier, stream QUICStream) (Stream, error) {
 
 // look notices that the peer stopped reading.
 func (p *plain) look() {
-	code, stopped := stoppedBy(p.stream)
+	code, stopped := quicstream.StoppedBy(p.stream)
 	if !stopped {
 		return // this side ended it; or the connection did, which Lost tells
 	}
@@ -88,7 +89,7 @@ func (p *plain) Read(b []byte) (int, error) {
 
 // explain turns an error of the QUIC stream into the one that Stream promises.
 func (p *plain) explain(err error) error {
-	code, remote := remoteCode(err)
+	code, remote := quicstream.RemoteCode(err)
 	switch {
 	case err == io.EOF || errors.Is(err, os.ErrDeadlineExceeded):
 		return err
@@ -108,7 +109,7 @@ func (p *plain) explain(err error) error {
 func (p *plain) Write(b []byte) (int, error) {
 	p.writing.Lock()
 	defer p.writing.Unlock()
-	n, err := p.stream.WriteWithLimit(b, noLimit)
+	n, err := quicstream.Write(p.stream, b)
 	if err != nil {
 		err = p.explain(err)
 	}
@@ -145,7 +146,7 @@ func (p *plain) Discard(code framing.ErrorCode) {
 		return
 	}
 	p.stream.SetReliableBoundary()
-	cancel(p.stream, code)
+	quicstream.Reset(p.stream, code)
 	p.notify(true)
 }
 
@@ -175,7 +176,7 @@ func (p *plain) SetReadDeadline(t time.Time) error { return p.stream.SetReadDead
 func (p *plain) SetWriteDeadline(t time.Time) error { return p.stream.SetWriteDeadline(t) }
 
 // Current implements Stream.
-func (p *plain) Current() (QUICStream, *Carrier) { return p.stream, p.carrier }
+func (p *plain) Current() (quicstream.Stream, *Carrier) { return p.stream, p.carrier }
 
 // Count implements Stream.
 func (p *plain) Count(kept func(bytes, counted int), _ func(bytes int)) { p.count = kept }

@@ -15,6 +15,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/quicstream"
 )
 
 // pairConn is one end of a connection in memory, with what the real ones do: windows, latency, FIN, reliable resets,
@@ -88,10 +89,10 @@ func (c *pairConn) interrupt() {
 	}
 }
 
-func (c *pairConn) Context() context.Context { return c.ctx }
-func (c *pairConn) Left()                    { c.left.Add(1) }
-func (c *pairConn) Abandoned(QUICStream)     {}
-func (c *pairConn) Received() uint64         { return c.received.Load() }
+func (c *pairConn) Context() context.Context    { return c.ctx }
+func (c *pairConn) Left()                       { c.left.Add(1) }
+func (c *pairConn) Abandoned(quicstream.Stream) {}
+func (c *pairConn) Received() uint64            { return c.received.Load() }
 
 func (c *pairConn) SendProgress(p *framing.Progress) error {
 	if c.ctx.Err() != nil {
@@ -101,11 +102,11 @@ func (c *pairConn) SendProgress(p *framing.Progress) error {
 	return nil
 }
 
-func (c *pairConn) OpenStream(ctx context.Context) (QUICStream, error) {
+func (c *pairConn) OpenStream(ctx context.Context) (quicstream.Stream, error) {
 	return c.open(ctx, c.peer.accepted)
 }
 
-func (c *pairConn) OpenUniStream(ctx context.Context) (SendStream, error) {
+func (c *pairConn) OpenUniStream(ctx context.Context) (quicstream.SendStream, error) {
 	return c.open(ctx, c.peer.stripes)
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/quicstream"
 )
 
 // Wait implements Stream.
@@ -66,7 +67,7 @@ func (s *resumable) Read(b []byte) (int, error) {
 
 // readableLocked waits until something can be read, and returns the stream to read from; nil: stripes brought
 // it.
-func (s *resumable) readableLocked() (QUICStream, error) {
+func (s *resumable) readableLocked() (quicstream.Stream, error) {
 	for {
 		switch {
 		case s.in.state == over:
@@ -84,7 +85,7 @@ func (s *resumable) readableLocked() (QUICStream, error) {
 
 // countRead counts n bytes read from stream. It reports false if they do not count, because they will come
 // again over another stream.
-func (s *resumable) countRead(stream QUICStream, n int) (int, bool) {
+func (s *resumable) countRead(stream quicstream.Stream, n int) (int, bool) {
 	s.mu.Lock()
 	if s.stream != stream || s.in.state == over {
 		s.mu.Unlock()
@@ -112,7 +113,7 @@ func (s *resumable) countRead(stream QUICStream, n int) (int, bool) {
 }
 
 // readFailed handles the error of a read. It reports whether reading may go on.
-func (s *resumable) readFailed(stream QUICStream, err error) (more bool) {
+func (s *resumable) readFailed(stream quicstream.Stream, err error) (more bool) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return false
 	}
@@ -128,7 +129,7 @@ func (s *resumable) readFailed(stream QUICStream, err error) (more bool) {
 		s.ack(ackSoon)
 		return true
 	}
-	code, remote := remoteCode(err)
+	code, remote := quicstream.RemoteCode(err)
 	if remote && code == framing.ErrorRelayStriped {
 		s.in.stripe()
 		s.changedLocked()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/quicstream"
 	"apquic/quicproxy/internal/wait"
 )
 
@@ -69,12 +70,12 @@ func (s *resumable) pauseLocked() time.Duration {
 
 // handshake makes a new QUIC stream the current one: it sends the header, which says how much this side has,
 // and reads from the answer how much the peer has. It reports false if the stream was lost meanwhile.
-func (s *resumable) handshake(carrier *Carrier, stream QUICStream) bool {
+func (s *resumable) handshake(carrier *Carrier, stream quicstream.Stream) bool {
 	s.mu.Lock()
 	if s.overLocked() {
 		s.mu.Unlock()
 		carrier.Relays.remove(s)
-		cancel(stream, framing.ErrorRelayMoved)
+		quicstream.Reset(stream, framing.ErrorRelayMoved)
 		return false
 	}
 	s.attempt++
@@ -85,9 +86,9 @@ func (s *resumable) handshake(carrier *Carrier, stream QUICStream) bool {
 	})
 	s.mu.Unlock()
 	if err == nil {
-		err = write(stream, frame)
+		_, err = quicstream.Write(stream, frame)
 	}
-	if _, remote := remoteCode(err); err != nil && !remote { // else the answer says more
+	if _, remote := quicstream.RemoteCode(err); err != nil && !remote { // else the answer says more
 		s.markLost(stream)
 		return false
 	}
@@ -97,7 +98,7 @@ func (s *resumable) handshake(carrier *Carrier, stream QUICStream) bool {
 		return false
 	}
 	if err != nil {
-		if code, remote := remoteCode(err); remote && code != framing.ErrorRelayMoved && code != framing.NoError {
+		if code, remote := quicstream.RemoteCode(err); remote && code != framing.ErrorRelayMoved && code != framing.NoError {
 			s.refused(code)
 		}
 		s.markLost(stream)

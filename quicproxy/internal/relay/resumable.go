@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/quicstream"
 	"apquic/quicproxy/internal/stripes"
 )
 
@@ -30,7 +31,7 @@ type resumable struct {
 	changed      sync.Cond // when a state, what is unacked, the stream, or a deadline changes
 	out          sending
 	in           receiving
-	stream       QUICStream         // of the current attempt; nil: none
+	stream       quicstream.Stream  // of the current attempt; nil: none
 	carrier      *Carrier           // of stream
 	attempt      uint64             // number of the last attempt
 	lostOn       *Carrier           // where the last attempt was lost, until there is another
@@ -54,10 +55,10 @@ type resumable struct {
 
 	takenBack []byte // everything written, if the stream was taken back
 
-	load     load                       // what was written lately
-	striping *striping                  // while this side's direction is striped
-	stripes  map[ReceiveStream]struct{} // of the other direction
-	held     stripes.Reassembly         // what they brought
+	load     load                                  // what was written lately
+	striping *striping                             // while this side's direction is striped
+	stripes  map[quicstream.ReceiveStream]struct{} // of the other direction
+	held     stripes.Reassembly                    // what they brought
 
 	*deadlines
 	ending // has a lock of its own
@@ -91,7 +92,7 @@ func (s *resumable) broadcast() {
 }
 
 // Current implements Stream.
-func (s *resumable) Current() (QUICStream, *Carrier) {
+func (s *resumable) Current() (quicstream.Stream, *Carrier) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stream, s.carrier

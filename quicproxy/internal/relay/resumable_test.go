@@ -14,6 +14,7 @@ import (
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/buffer"
+	"apquic/quicproxy/internal/quicstream"
 )
 
 // relayTest plays one relay between two processes.
@@ -479,7 +480,7 @@ func TestHostileNumbers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(stream, frame)
+		quicstream.Write(stream, frame)
 	}
 	t.Run("acked too much", func(t *testing.T) {
 		ends(t, func(r *relayTest) {
@@ -509,7 +510,7 @@ func TestHostileNumbers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ends(t, func(r *relayTest) {
-				hostile := func(stream QUICStream) { io.WriteString(writer{stream}, answer) }
+				hostile := func(stream quicstream.Stream) { io.WriteString(writer{stream}, answer) }
 				r.answer.Store(&hostile)
 				stream, _ := r.client.Current()
 				r.client.(*resumable).markLost(stream)
@@ -518,7 +519,7 @@ func TestHostileNumbers(t *testing.T) {
 	}
 }
 
-type writer struct{ QUICStream }
+type writer struct{ quicstream.Stream }
 
 func (w writer) Write(b []byte) (int, error) { return w.WriteWithLimit(b, nil) }
 
@@ -760,7 +761,7 @@ func TestStopOvertakesHeader(t *testing.T) {
 // TestRefusedAttempt: a node that refuses an attempt of a relay that it has learns that this one is over.
 func TestRefusedAttempt(t *testing.T) {
 	inBubble(t, "x", func(r *relayTest) {
-		refuse := func(stream QUICStream) { cancel(stream, framing.ErrorNodeBusy) }
+		refuse := func(stream quicstream.Stream) { quicstream.Reset(stream, framing.ErrorNodeBusy) }
 		r.answer.Store(&refuse)
 		r.disconnect(r.link, 0)
 		r.connect(false)

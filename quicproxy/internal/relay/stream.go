@@ -1,14 +1,12 @@
 package relay
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/quic-go/quic-go"
-
 	"apquic/framing"
+	"apquic/quicproxy/internal/quicstream"
 )
 
 var (
@@ -56,7 +54,7 @@ type Stream interface {
 	SetReadDeadline(t time.Time) error
 	SetWriteDeadline(t time.Time) error
 	// Current returns the QUIC stream in use and its connection; nil: there is none at the moment.
-	Current() (QUICStream, *Carrier)
+	Current() (quicstream.Stream, *Carrier)
 	// Seen reports whether the other side may have seen this relay: it said something of it, or anything came
 	// over the connection since it began.
 	Seen() bool
@@ -70,67 +68,4 @@ type Stream interface {
 	TakeBack() bool
 	// TakenBack returns everything written to a stream that was taken back, once nobody writes to it.
 	TakenBack() (written []byte, ok bool)
-}
-
-// QUICStream is what relays need of *quic.Stream.
-type QUICStream interface {
-	Read(b []byte) (int, error)
-	Peek(b []byte) (int, error)
-	WriteWithLimit(b []byte, limit func(maxBytes int) int) (int, error)
-	Close() error
-	CancelRead(quic.StreamErrorCode)
-	CancelWrite(quic.StreamErrorCode)
-	SetReliableBoundary()
-	SetReadDeadline(time.Time) error
-	SetWriteDeadline(time.Time) error
-	Context() context.Context // ends when the sending half does
-}
-
-// SendStream is what relays need of *quic.SendStream.
-type SendStream interface {
-	WriteWithLimit(b []byte, limit func(maxBytes int) int) (int, error)
-	Close() error
-	CancelWrite(quic.StreamErrorCode)
-}
-
-// ReceiveStream is what relays need of *quic.ReceiveStream.
-type ReceiveStream interface {
-	Read(b []byte) (int, error)
-	Peek(b []byte) (int, error)
-	CancelRead(quic.StreamErrorCode)
-	SetReadDeadline(time.Time) error
-}
-
-// write returns when the last byte is under way. quic-go's Write keeps the last packet back, for which the
-// stream's window may have no room; a reliable reset of such a stream violates flow control, and the other
-// side closes the connection with all its relays.
-func write(stream QUICStream, b []byte) error {
-	_, err := stream.WriteWithLimit(b, noLimit)
-	return err
-}
-
-func noLimit(maxBytes int) int { return maxBytes }
-
-// cancel ends both halves of a QUIC stream.
-func cancel(stream QUICStream, code framing.ErrorCode) {
-	stream.CancelWrite(quic.StreamErrorCode(code))
-	stream.CancelRead(quic.StreamErrorCode(code))
-}
-
-// end ends the sending half of a QUIC stream, with FIN or with a reset that overtakes nothing.
-func end(stream QUICStream, code framing.ErrorCode) {
-	if code == framing.NoError {
-		stream.Close()
-		return
-	}
-	stream.SetReliableBoundary()
-	stream.CancelWrite(quic.StreamErrorCode(code))
-}
-
-// remoteCode returns the code with which the other side ended a half of a QUIC stream, if it did.
-func remoteCode(err error) (framing.ErrorCode, bool) {
-	if e, ok := errors.AsType[*quic.StreamError](err); ok && e.Remote {
-		return framing.ErrorCode(e.ErrorCode), true
-	}
-	return 0, false
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/quicstream"
 	"apquic/quicproxy/internal/stripes"
 	"apquic/quicproxy/internal/wait"
 )
@@ -43,9 +44,9 @@ type striping struct {
 // stripe is one stream of a striped direction. The mutex of the relay guards it and what follows.
 type stripe struct {
 	carrier *Carrier
-	cancel  context.CancelFunc // ends the wait for the stream
-	stream  SendStream         // nil: it is being opened
-	ended   bool               // it gets nothing more
+	cancel  context.CancelFunc    // ends the wait for the stream
+	stream  quicstream.SendStream // nil: it is being opened
+	ended   bool                  // it gets nothing more
 }
 
 // backoff says when a connection on which a stripe was lost may get another one.
@@ -99,7 +100,7 @@ func (s *resumable) stripeLocked() {
 		open: make(map[*Carrier]*stripe), backoffs: make(map[*Carrier]backoff), wake: make(chan struct{}, 1),
 	}
 	s.out.stripe()
-	end(s.stream, framing.ErrorRelayStriped)
+	quicstream.End(s.stream, framing.ErrorRelayStriped)
 }
 
 // updateStripesLocked is called after every change.

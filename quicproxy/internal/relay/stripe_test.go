@@ -12,6 +12,7 @@ import (
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/buffer"
+	"apquic/quicproxy/internal/quicstream"
 	"apquic/quicproxy/internal/stripes"
 )
 
@@ -386,7 +387,7 @@ func TestHostileStripes(t *testing.T) {
 	})
 }
 
-func write2(stream SendStream) error {
+func write2(stream quicstream.SendStream) error {
 	_, err := stream.WriteWithLimit(make([]byte, 10), nil)
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/quicstream"
 	"apquic/quicproxy/internal/stripes"
 )
 
@@ -33,7 +34,7 @@ func (s *resumable) superviseStripes(p *striping) {
 		}
 		now := time.Now()
 		again := s.checkStripesLocked(p, carriers, now)
-		var failed QUICStream
+		var failed quicstream.Stream
 		if now.Sub(p.lastArrival) >= stripingTimeout {
 			failed = s.stream
 			s.load.notBefore = now.Add(restripeAfter)

@@ -9,6 +9,7 @@ import (
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/buffer"
+	"apquic/quicproxy/internal/quicstream"
 )
 
 const (
@@ -21,12 +22,12 @@ const (
 
 // ServeStripe reads a unidirectional stream that the other side opened over c, for the relay that its header
 // names. It returns when the stream is over or not wanted, and never waits for the reader of the relay.
-func (a *Association) ServeStripe(c *Carrier, stream ReceiveStream) {
+func (a *Association) ServeStripe(c *Carrier, stream quicstream.ReceiveStream) {
 	code := a.serveStripe(c, stream)
 	stream.CancelRead(quic.StreamErrorCode(code)) // which changes nothing if the stream has ended
 }
 
-func (a *Association) serveStripe(c *Carrier, stream ReceiveStream) framing.ErrorCode {
+func (a *Association) serveStripe(c *Carrier, stream quicstream.ReceiveStream) framing.ErrorCode {
 	if a == nil {
 		return framing.ErrorUnknownRelay
 	}
@@ -60,20 +61,20 @@ func (a *Association) serveStripe(c *Carrier, stream ReceiveStream) framing.Erro
 }
 
 // addStripe reports whether a stripe of an attempt is wanted.
-func (s *resumable) addStripe(stream ReceiveStream, attempt uint64) bool {
+func (s *resumable) addStripe(stream quicstream.ReceiveStream, attempt uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stream == nil || attempt != s.attempt || s.in.state == over || s.finished || len(s.stripes) >= maxStripes {
 		return false
 	}
 	if s.stripes == nil {
-		s.stripes = make(map[ReceiveStream]struct{})
+		s.stripes = make(map[quicstream.ReceiveStream]struct{})
 	}
 	s.stripes[stream] = struct{}{}
 	return true
 }
 
-func (s *resumable) removeStripe(stream ReceiveStream) {
+func (s *resumable) removeStripe(stream quicstream.ReceiveStream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.stripes, stream)
@@ -89,7 +90,7 @@ func (s *resumable) dropStripesLocked() {
 }
 
 // readRecord reads the bytes of a record. It holds a buffer only while there is something to read.
-func (s *resumable) readRecord(stream ReceiveStream, record *framing.RecordHeader) error {
+func (s *resumable) readRecord(stream quicstream.ReceiveStream, record *framing.RecordHeader) error {
 	at, end := record.Offset, record.Offset+uint64(record.Length)
 	for at < end {
 		var one [1]byte
@@ -107,7 +108,7 @@ func (s *resumable) readRecord(stream ReceiveStream, record *framing.RecordHeade
 	return nil
 }
 
-func (s *resumable) readPart(stream ReceiveStream, at, end uint64) (int, error) {
+func (s *resumable) readPart(stream quicstream.ReceiveStream, at, end uint64) (int, error) {
 	p := buffer.New(buffer.Size)
 	defer buffer.Free(p)
 	n, err := stream.Read(p[:min(buffer.Size, end-at)])
@@ -123,7 +124,7 @@ func (s *resumable) readPart(stream ReceiveStream, at, end uint64) (int, error) 
 var errUnwanted = errors.New("the stripe is not wanted")
 
 // store takes bytes that came over a stripe, or the end.
-func (s *resumable) store(stream ReceiveStream, offset uint64, p []byte, end bool) error {
+func (s *resumable) store(stream quicstream.ReceiveStream, offset uint64, p []byte, end bool) error {
 	s.mu.Lock()
 	if _, wanted := s.stripes[stream]; !wanted {
 		s.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/quicstream"
 	"apquic/quicproxy/internal/stripes"
 )
 
@@ -75,7 +76,7 @@ func (s *resumable) sendRecordLocked(p *striping, t *stripe, header []byte) erro
 	s.mu.Unlock()
 	if err == nil {
 		t.carrier.Records.Add(1)
-		_, err = t.stream.WriteWithLimit(record, noLimit)
+		_, err = quicstream.Write(t.stream, record)
 	}
 	s.mu.Lock()
 	s.out.unacked.Charge(-cap(*memory))

@@ -1,10 +1,9 @@
 package relay
 
 import (
+	"apquic/quicproxy/internal/quicstream"
 	"context"
 	"sync"
-
-	"apquic/framing"
 )
 
 // ending has somebody told once when nothing more is to be written.
@@ -41,7 +40,7 @@ func (e *ending) notify(reset bool) {
 // watchSending has look called once, counted by working, when nothing more goes out on a QUIC stream. After
 // unwatch it is not called, or runs already. It costs half a KiB and a goroutine, so a stream that resumes,
 // of which messages tell the same, does without.
-func watchSending(stream QUICStream, working *sync.WaitGroup, look func()) (unwatch func()) {
+func watchSending(stream quicstream.Stream, working *sync.WaitGroup, look func()) (unwatch func()) {
 	working.Add(1)
 	stop := context.AfterFunc(stream.Context(), func() {
 		defer working.Done()
@@ -52,9 +51,4 @@ func watchSending(stream QUICStream, working *sync.WaitGroup, look func()) (unwa
 			working.Done()
 		}
 	}
-}
-
-// stoppedBy is the code with which the other side said that it takes no more on a QUIC stream, if it did.
-func stoppedBy(stream QUICStream) (framing.ErrorCode, bool) {
-	return remoteCode(context.Cause(stream.Context()))
 }

@@ -8,6 +8,7 @@ import (
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/buffer"
+	"apquic/quicproxy/internal/quicstream"
 )
 
 // Write implements Stream.
@@ -61,7 +62,7 @@ func (s *resumable) write(p []byte, counted int, before bool) error {
 
 // sendLocked writes the bytes between two offsets to a QUIC stream, and unlocks meanwhile. It returns nil for
 // an error that only means that they go another way.
-func (s *resumable) sendLocked(stream QUICStream, from, to uint64) error {
+func (s *resumable) sendLocked(stream quicstream.Stream, from, to uint64) error {
 	for from = max(from, s.out.unacked.Begin()); from < to; from = max(from, s.out.unacked.Begin()) {
 		p, pinned := s.out.unacked.From(from)
 		if pinned == nil {
@@ -69,7 +70,7 @@ func (s *resumable) sendLocked(stream QUICStream, from, to uint64) error {
 		}
 		p = p[:min(uint64(len(p)), to-from)]
 		s.mu.Unlock()
-		n, err := stream.WriteWithLimit(p, noLimit)
+		n, err := quicstream.Write(stream, p)
 		s.mu.Lock()
 		s.out.unacked.Unpin(pinned)
 		from += uint64(n)
@@ -116,12 +117,12 @@ func (s *resumable) waitToWriteLocked(n, uncounted int, stream bool) error {
 
 // writeFailed handles the error of a write; from is where nothing was written from. It returns nil for an
 // error that only means that the bytes go another way, or later.
-func (s *resumable) writeFailed(stream QUICStream, from uint64, err error) error {
+func (s *resumable) writeFailed(stream quicstream.Stream, from uint64, err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		s.sendLater(stream, from)
 		return nil
 	}
-	code, remote := remoteCode(err)
+	code, remote := quicstream.RemoteCode(err)
 	s.mu.Lock()
 	if s.stream != stream || s.out.state == over {
 		defer s.mu.Unlock()
