@@ -37,18 +37,20 @@ var allowed = map[string][]string{
 
 	"quicproxy": {"framing"},
 
-	"quicproxy/internal/buffer":     nil,
-	"quicproxy/internal/initial":    nil,
-	"quicproxy/internal/keepalive":  nil,
-	"quicproxy/internal/limit":      nil,
-	"quicproxy/internal/quicstream": {"framing"},
-	"quicproxy/internal/wait":       nil,
-	"quicproxy/internal/path":       {"certs", "framing", "internal/udp", "quicproxy/internal/initial"},
-	"quicproxy/internal/conn":       {"certs", "framing", "internal/hint", "quicproxy", "quicproxy/internal/quicstream", "quicproxy/internal/wait"},
-	"quicproxy/internal/stripes":    {"quicproxy/internal/buffer"},
-	"quicproxy/internal/relay":      {"framing", "quicproxy/internal/buffer", "quicproxy/internal/limit", "quicproxy/internal/quicstream", "quicproxy/internal/stripes", "quicproxy/internal/wait"},
-	"quicproxy/internal/carrier":    {"framing", "quicproxy/internal/buffer", "quicproxy/internal/conn", "quicproxy/internal/limit", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait"},
-	"quicproxy/internal/inspect":    {"quicproxy/internal/carrier", "quicproxy/internal/keepalive", "quicproxy/internal/limit", "quicproxy/internal/relay"},
+	"quicproxy/internal/buffer":      nil,
+	"quicproxy/internal/initial":     nil,
+	"quicproxy/internal/keepalive":   nil,
+	"quicproxy/internal/limit":       nil,
+	"quicproxy/internal/quicstream":  {"framing"},
+	"quicproxy/internal/wait":        nil,
+	"quicproxy/internal/path":        {"certs", "framing", "internal/udp", "quicproxy/internal/initial"},
+	"quicproxy/internal/conn":        {"certs", "framing", "internal/hint", "quicproxy", "quicproxy/internal/quicstream", "quicproxy/internal/wait"},
+	"quicproxy/internal/stripes":     {"quicproxy/internal/buffer"},
+	"quicproxy/internal/association": {"framing", "quicproxy/internal/quicstream", "quicproxy/internal/wait"},
+	"quicproxy/internal/bytestream":  {"framing", "quicproxy/internal/association", "quicproxy/internal/buffer", "quicproxy/internal/quicstream", "quicproxy/internal/stripes", "quicproxy/internal/wait"},
+	"quicproxy/internal/relay":       {"framing", "quicproxy/internal/buffer", "quicproxy/internal/bytestream", "quicproxy/internal/limit"},
+	"quicproxy/internal/carrier":     {"framing", "quicproxy/internal/association", "quicproxy/internal/buffer", "quicproxy/internal/bytestream", "quicproxy/internal/conn", "quicproxy/internal/limit", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait"},
+	"quicproxy/internal/inspect":     {"quicproxy/internal/association", "quicproxy/internal/carrier", "quicproxy/internal/keepalive", "quicproxy/internal/limit"},
 
 	"internal/settings": {"certs", "framing", "internal/debug", "internal/hint", "internal/suggest", "lease"},
 
@@ -60,19 +62,19 @@ var allowed = map[string][]string{
 	"quicproxy/server/internal/public":    {"certs", "framing", "internal/machine", "lease", "quicproxy/internal/limit", "quicproxy/internal/path", "quicproxy/internal/relay", "quicproxy/internal/wait"},
 	"quicproxy/server": {
 		"certs", "framing", "internal/hint", "internal/machine", "internal/udp", "lease", "quicproxy", "quicproxy/admission", "quicproxy/server/internal/account", "quicproxy/server/internal/peers", "quicproxy/server/internal/probes", "quicproxy/server/internal/public", "quicproxy/server/internal/strangers",
-		"quicproxy/internal/carrier", "quicproxy/internal/conn", "quicproxy/internal/inspect",
+		"quicproxy/internal/association", "quicproxy/internal/bytestream", "quicproxy/internal/carrier", "quicproxy/internal/conn", "quicproxy/internal/inspect",
 		"quicproxy/internal/limit", "quicproxy/internal/path", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait",
 	},
 	"quicproxy/node/internal/retry":      {"framing", "quicproxy"},
 	"quicproxy/node/internal/reason":     {"certs", "framing", "quicproxy", "quicproxy/internal/conn"},
 	"quicproxy/node/internal/dial":       {"quicproxy/internal/conn", "quicproxy/internal/wait"},
-	"quicproxy/node/internal/streamconn": {"framing", "quicproxy/internal/limit", "quicproxy/internal/relay"},
+	"quicproxy/node/internal/streamconn": {"framing", "quicproxy/internal/bytestream", "quicproxy/internal/limit"},
 	"quicproxy/node/internal/story":      {"internal/hint", "quicproxy/internal/conn"},
 	"quicproxy/node": {
 		"quicproxy/node/internal/dial", "quicproxy/node/internal/reason", "quicproxy/node/internal/retry",
 		"quicproxy/node/internal/story", "quicproxy/node/internal/streamconn",
 		"certs", "framing", "internal/hint", "internal/machine", "internal/netmon", "internal/udp", "quicproxy",
-		"quicproxy/internal/carrier", "quicproxy/internal/conn", "quicproxy/internal/inspect", "quicproxy/internal/keepalive",
+		"quicproxy/internal/association", "quicproxy/internal/bytestream", "quicproxy/internal/carrier", "quicproxy/internal/conn", "quicproxy/internal/inspect", "quicproxy/internal/keepalive",
 		"quicproxy/internal/limit", "quicproxy/internal/path", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait",
 	},
 	"lease/boltstore": {"certs", "internal/hint", "lease"},
@@ -102,7 +104,7 @@ var allowedInTests = map[string][]string{
 	"quicproxy": { // the whole tunnel
 		"certs", "internal/settings", "internal/testnet", "internal/testrace", "lease",
 		"quicproxy/admission", "quicproxy/internal/carrier", "quicproxy/internal/conn", "quicproxy/internal/keepalive",
-		"quicproxy/internal/buffer", "quicproxy/internal/path", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait", "quicproxy/node", "quicproxy/server",
+		"quicproxy/internal/association", "quicproxy/internal/buffer", "quicproxy/internal/bytestream", "quicproxy/internal/path", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait", "quicproxy/node", "quicproxy/server",
 	},
 	"quicproxy/node":   {"internal/settings", "quicproxy/server"}, // its example has one
 	"quicproxy/server": {"internal/settings"},
@@ -112,7 +114,8 @@ var allowedInTests = map[string][]string{
 
 	"internal/settings": {"internal/cli"},
 
-	"quicproxy/internal/relay": {"internal/testnet", "internal/testrace"},
+	"quicproxy/internal/bytestream": {"internal/testnet", "internal/testrace"},
+	"quicproxy/internal/relay":      {"internal/testnet"},
 }
 
 // forbidden lists, for each package, the import paths that must not be linked into it, even indirectly. A

@@ -16,8 +16,8 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/lease"
+	"apquic/quicproxy/internal/bytestream"
 	"apquic/quicproxy/internal/conn"
-	"apquic/quicproxy/internal/relay"
 )
 
 // TestResetAtFullWindow: a client fills the stream's window to the byte and resets. The reset must not claim
@@ -172,7 +172,7 @@ func TestStopSendingAlone(t *testing.T) {
 		stream.CancelRead(quic.StreamErrorCode(framing.ErrorRelayReset))
 		begin := time.Now()
 		c.Read(make([]byte, 1))
-		if took := time.Since(begin); took > relay.ResetLinger+time.Second {
+		if took := time.Since(begin); took > bytestream.ResetLinger+time.Second {
 			t.Errorf("the relay went on for %v", took)
 		}
 	})

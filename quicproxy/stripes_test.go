@@ -6,12 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/carrier"
-	"apquic/quicproxy/internal/relay"
 )
 
 // recordsAt is how many records stripes have carried over the connections of an association.
-func (w *world) recordsAt(a *relay.Association) (records uint64) {
+func (w *world) recordsAt(a *association.Association) (records uint64) {
 	for _, c := range a.Live() {
 		records += c.Records.Load()
 	}

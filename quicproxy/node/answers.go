@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
+	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/path"
-	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/wait"
 )
 
@@ -14,12 +14,12 @@ import (
 // for what it sends (watchSilence): only an uploader knows that the path of its lane is gone. It ends with
 // ctx, and when only one connection is left.
 func (n *Node) watchAnswers(ctx context.Context) {
-	meters := make(map[*relay.Carrier]*path.SilenceMeter)
+	meters := make(map[*association.Carrier]*path.SilenceMeter)
 	for wait.Sleep(ctx, path.SilenceLook); ctx.Err() == nil; wait.Sleep(ctx, path.SilenceLook) {
 		n.mu.Lock()
-		association := n.association
+		between := n.association
 		n.mu.Unlock()
-		live := association.Live()
+		live := between.Live()
 		if len(live) < 2 {
 			return
 		}
@@ -34,7 +34,7 @@ func (n *Node) watchAnswers(ctx context.Context) {
 			}
 			stats := c.Conn.(*carrier.Conn).QUIC.ConnectionStats()
 			suspect := meter.IsSuspect(meter.Look(stats, time.Now()), stats, time.Time{})
-			association.Suspect(c, suspect)
+			between.Suspect(c, suspect)
 			switch {
 			case suspect:
 				c.Left()

@@ -7,6 +7,7 @@ import (
 
 	"apquic/framing"
 	"apquic/internal/machine"
+	"apquic/quicproxy/internal/bytestream"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/internal/relay"
@@ -43,7 +44,7 @@ func claimedAddress(clientAddress string) netip.Addr {
 
 // claimedClient is a client that the server claims to have.
 type claimedClient struct {
-	stream relay.Stream
+	stream bytestream.Stream
 	relay  atomic.Pointer[relay.Relay]
 }
 

@@ -15,10 +15,10 @@ import (
 	"apquic/internal/hint"
 	"apquic/internal/udp"
 	"apquic/quicproxy"
+	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/keepalive"
-	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/wait"
 	"apquic/quicproxy/node/internal/dial"
 	"apquic/quicproxy/node/internal/reason"
@@ -33,12 +33,12 @@ type link struct {
 	socket      *udp.Conn
 	transport   *quic.Transport
 	since       time.Time
-	retired     chan struct{}      // has room for one: the lane is no longer needed
-	maxLanes    uint32             // as many as the server allows
-	features    framing.Features   // that both sides have
-	work        sync.WaitGroup     // goroutines that serve the connection
-	welcomed    chan struct{}      // closed when association is set
-	association *relay.Association // nil: relays end with their connection
+	retired     chan struct{}            // has room for one: the lane is no longer needed
+	maxLanes    uint32                   // as many as the server allows
+	features    framing.Features         // that both sides have
+	work        sync.WaitGroup           // goroutines that serve the connection
+	welcomed    chan struct{}            // closed when association is set
+	association *association.Association // nil: relays end with their connection
 	keepalives  *keepalive.Schedule
 
 	path     *pathWatch
@@ -61,7 +61,7 @@ func (n *Node) connect(ctx, attempt context.Context, handshakeTimeout time.Durat
 	}
 	socket.KeepLast()
 	l := &link{
-		Conn: carrier.Conn{Carrier: relay.Carrier{Lane: lane}},
+		Conn: carrier.Conn{Carrier: association.Carrier{Lane: lane}},
 		node: n, socket: socket, since: time.Now(), welcomed: make(chan struct{}),
 		transport: &quic.Transport{Conn: n.knocker().Around(socket.PacketConn()), ConnectionIDLength: conn.NodeConnectionIDLength},
 		wake:      make(chan struct{}, 1),

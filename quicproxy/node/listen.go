@@ -9,7 +9,7 @@ import (
 	"sync"
 
 	"apquic/framing"
-	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/internal/bytestream"
 	"apquic/quicproxy/node/internal/streamconn"
 )
 
@@ -56,7 +56,7 @@ type serviceListener struct {
 
 // serve queues a relay for Accept, and returns when the caller has closed it, or it was reset and the caller
 // had time to see that.
-func (s *serviceListener) serve(l *link, stream relay.Stream, header *framing.StreamHeader) {
+func (s *serviceListener) serve(l *link, stream bytestream.Stream, header *framing.StreamHeader) {
 	c := streamconn.New(stream, streamconn.Address(header.PublicAddress), streamconn.Address(header.ClientAddress))
 	account, leave := l.node.memory.From.Open(claimedAddress(header.ClientAddress))
 	defer leave()

@@ -18,10 +18,10 @@ import (
 	"apquic/internal/machine"
 	"apquic/internal/netmon"
 	"apquic/quicproxy"
+	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/keepalive"
 	"apquic/quicproxy/internal/limit"
-	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/wait"
 )
 
@@ -127,16 +127,16 @@ type Node struct {
 	over     chan struct{}  // closed when relays have ended
 
 	mu          sync.Mutex
-	services    []*exposed         // in the order of their addition
-	link        *link              // the connection in use, nil while there is none
-	association *relay.Association // with the server's present process; nil: relays cannot resume
-	standby     bool               // another process with our key took over
-	server      certs.NodeID       // that the server must prove
-	next        certs.NodeID       // that it may prove instead; zero: none
-	welcome     Welcome            // the last one
-	trouble     error              // why there is no connection; nil: there is one, or none was tried
-	known       bool               // the server has admitted this node
-	secret      []byte             // admits this node; nil: there is none, or it is no longer needed
+	services    []*exposed               // in the order of their addition
+	link        *link                    // the connection in use, nil while there is none
+	association *association.Association // with the server's present process; nil: relays cannot resume
+	standby     bool                     // another process with our key took over
+	server      certs.NodeID             // that the server must prove
+	next        certs.NodeID             // that it may prove instead; zero: none
+	welcome     Welcome                  // the last one
+	trouble     error                    // why there is no connection; nil: there is one, or none was tried
+	known       bool                     // the server has admitted this node
+	secret      []byte                   // admits this node; nil: there is none, or it is no longer needed
 
 	allowedServices int // how many services the server allows
 }

@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"apquic/framing"
-	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/node/internal/reason"
 )
 
@@ -88,7 +88,7 @@ func (n *Node) current() *link {
 
 // associate returns the association with the server's process, whose instance is peer; 0: none. It ends the
 // association with any other process.
-func (n *Node) associate(peer uint64) *relay.Association {
+func (n *Node) associate(peer uint64) *association.Association {
 	if n.config.ResumeTime < 0 {
 		return nil
 	}
@@ -100,7 +100,7 @@ func (n *Node) associate(peer uint64) *relay.Association {
 	}
 	n.association = nil
 	if peer != 0 {
-		n.association = relay.NewAssociation(peer, n.config.ResumeTime)
+		n.association = association.New(peer, n.config.ResumeTime)
 	}
 	now := n.association
 	n.mu.Unlock()

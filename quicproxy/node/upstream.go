@@ -11,6 +11,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/bytestream"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/internal/quicstream"
@@ -58,8 +59,8 @@ func (l *link) serveStream(stream *quic.Stream) {
 		l.refuse(stream, code)
 		return
 	}
-	s, err := l.association.Accept(&l.Carrier, stream, header)
-	if refused, ok := errors.AsType[*relay.RefusedError](err); ok {
+	s, err := bytestream.Accept(l.association, &l.Carrier, stream, header)
+	if refused, ok := errors.AsType[*bytestream.RefusedError](err); ok {
 		l.refuse(stream, refused.Code)
 	} else {
 		l.relayBegan() // even if it only resumes here
@@ -98,7 +99,7 @@ func (l *link) readHeader(stream *quic.Stream) (*framing.StreamHeader, framing.E
 }
 
 // dial connects to the upstream of a service, or resets the relay.
-func (l *link) dial(s relay.Stream, service *exposed) net.Conn {
+func (l *link) dial(s bytestream.Stream, service *exposed) net.Conn {
 	if !l.node.costs.dials.Take(maxDials) {
 		s.Discard(framing.ErrorNodeBusy)
 		return nil
@@ -121,7 +122,7 @@ func (l *link) dial(s relay.Stream, service *exposed) net.Conn {
 }
 
 // relay carries a stream to and from the upstream of its service.
-func (l *link) relay(s relay.Stream, service *exposed, header *framing.StreamHeader) {
+func (l *link) relay(s bytestream.Stream, service *exposed, header *framing.StreamHeader) {
 	client := &claimedClient{stream: s}
 	from := claimedAddress(header.ClientAddress)
 	place, err := l.node.costs.clients.Admit(limit.Service{Name: service.name}, from, client.evict)

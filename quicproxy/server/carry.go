@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/association"
+	"apquic/quicproxy/internal/bytestream"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/quicstream"
 	"apquic/quicproxy/internal/relay"
@@ -92,15 +94,15 @@ func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier
 		Service: name.Service, ClientAddress: name.Client, PublicAddress: client.LocalAddr().String(),
 	}
 	first := r.First(client.Read)
-	association := c.association
+	resumesIn := c.association
 	if !p.Movable() {
-		association = nil
+		resumesIn = nil
 	}
-	s, err := association.Begin(&c.Carrier, stream, header, first)
+	s, err := bytestream.Begin(resumesIn, &c.Carrier, stream, header, first)
 	if err != nil {
 		client.Read = first
 		quicstream.Reset(stream, framing.ErrorRelayShutdown)
-		if errors.Is(err, relay.ErrClosed) {
+		if errors.Is(err, association.ErrClosed) {
 			err = public.ErrConnectionEnded
 		}
 		return nil, err

@@ -12,10 +12,10 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/quicproxy/admission"
+	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/path"
-	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/wait"
 	"apquic/quicproxy/server/internal/account"
 	"apquic/quicproxy/server/internal/public"
@@ -34,7 +34,7 @@ type nodeConn struct {
 	session     *session
 	admission   admission.Admission          // what the operator lets it do
 	account     *account.Account             // of the node, once admitted
-	association *relay.Association           // nil: relays end with their connection
+	association *association.Association     // nil: relays end with their connection
 	process     *process                     // that it belongs to; nil: none
 	begun       begunRelays                  // relays that began on this connection
 	silent      atomic.Bool                  // the node does not acknowledge what it is sent

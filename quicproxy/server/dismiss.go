@@ -12,8 +12,8 @@ import (
 	"apquic/framing"
 	"apquic/lease"
 	"apquic/quicproxy/admission"
+	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/path"
-	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/wait"
 )
 
@@ -167,7 +167,7 @@ func (s *Server) Disconnect(ctx context.Context, node certs.NodeID) error {
 }
 
 // presenceOf returns everything that a node has here.
-func (s *Server) presenceOf(node certs.NodeID) (session *session, conns []*nodeConn, associations []*relay.Association) {
+func (s *Server) presenceOf(node certs.NodeID) (session *session, conns []*nodeConn, associations []*association.Association) {
 	s.registry.mu.Lock()
 	defer s.registry.mu.Unlock()
 	if session = s.registry.sessions[node]; session == nil {

@@ -12,9 +12,9 @@ import (
 	"apquic/framing"
 	"apquic/internal/hint"
 	"apquic/quicproxy/admission"
+	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/conn"
-	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/server/internal/public"
 )
 
@@ -34,7 +34,7 @@ func (s *Server) admit(connection *quic.Conn) (*nodeConn, error) {
 	s.strange.Read(connection)
 	node, _ := certs.PeerID(connection.ConnectionState().TLS) // NewControlStream has checked it
 	c := &nodeConn{
-		Conn:   carrier.Conn{QUIC: connection, Control: control, Carrier: relay.Carrier{Lane: hello.Lane}},
+		Conn:   carrier.Conn{QUIC: connection, Control: control, Carrier: association.Carrier{Lane: hello.Lane}},
 		server: s, node: node, since: time.Now(),
 		instance: hello.Instance, version: hint.Printable(hello.Version, conn.MaxText),
 		features: carrier.Features(s.config.ResumeTime) & framing.NewFeatures(hello.Features),

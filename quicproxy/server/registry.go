@@ -8,8 +8,8 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/quicproxy"
+	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/carrier"
-	"apquic/quicproxy/internal/relay"
 )
 
 const (
@@ -48,7 +48,7 @@ type session struct {
 
 // process is one of a node whose relays resume over other connections. Its fields are guarded by registry.mu.
 type process struct {
-	*relay.Association
+	*association.Association
 	users int    // connections that belong to it
 	turn  uint64 // of its last primary connection, within the session
 }
@@ -111,7 +111,7 @@ func (r *registry) associateLocked(c *nodeConn, session *session) {
 	}
 	p := session.processes[c.instance]
 	if p == nil {
-		p = &process{Association: relay.NewServerAssociation(c.instance, r.lastRelay, r.resumeTime)}
+		p = &process{Association: association.NewServer(c.instance, r.lastRelay, r.resumeTime)}
 		session.processes[c.instance] = p
 	}
 	p.users++
@@ -217,7 +217,7 @@ func (r *registry) lanesOf(c *nodeConn) []*nodeConn {
 }
 
 // associations returns those of all sessions.
-func (r *registry) associations() (all []*relay.Association) {
+func (r *registry) associations() (all []*association.Association) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, session := range r.sessions {

@@ -7,17 +7,18 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/association"
+	"apquic/quicproxy/internal/bytestream"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/internal/quicstream"
-	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/wait"
 )
 
 // Conn is a connection between a node and a server as relays see it: what a node's link and a server's
-// nodeConn have in common. It implements relay.Conn.
+// nodeConn have in common. It implements association.Conn.
 type Conn struct {
-	relay.Carrier
+	association.Carrier
 	QUIC    *quic.Conn
 	Control *conn.ControlStream
 	OnLeft  func() // called when the other side left this connection for another one; may be nil
@@ -33,7 +34,7 @@ type Conn struct {
 
 // Begin makes the connection a carrier of the relays of a; account pays for it. It is called once, before the
 // carrier joins a.
-func (c *Conn) Begin(a *relay.Association, budget *Budget, account *limit.Account) {
+func (c *Conn) Begin(a *association.Association, budget *Budget, account *limit.Account) {
 	c.Carrier.Conn = c
 	c.waits = account.Open(c)
 	budget.watch(c)
@@ -44,7 +45,7 @@ func (c *Conn) Begin(a *relay.Association, budget *Budget, account *limit.Accoun
 const stripeCost = 8 << 10
 
 // acceptStripes accepts stripes of relays until the connection ends.
-func (c *Conn) acceptStripes(a *relay.Association, budget *Budget) {
+func (c *Conn) acceptStripes(a *association.Association, budget *Budget) {
 	for {
 		stream, err := c.QUIC.AcceptUniStream(c.QUIC.Context())
 		if err != nil {
@@ -56,12 +57,12 @@ func (c *Conn) acceptStripes(a *relay.Association, budget *Budget) {
 		c.Working.Go(func() {
 			defer c.waits.Add(-stripeCost)
 			defer c.streams.ended(stream)
-			a.ServeStripe(&c.Carrier, stream)
+			bytestream.ServeStripe(a, &c.Carrier, stream)
 		})
 	}
 }
 
-// OpenStream implements relay.Conn.
+// OpenStream implements association.Conn.
 func (c *Conn) OpenStream(ctx context.Context) (quicstream.Stream, error) {
 	stream, err := c.QUIC.OpenStreamSync(ctx)
 	if err != nil {
@@ -70,7 +71,7 @@ func (c *Conn) OpenStream(ctx context.Context) (quicstream.Stream, error) {
 	return stream, nil
 }
 
-// OpenUniStream implements relay.Conn.
+// OpenUniStream implements association.Conn.
 func (c *Conn) OpenUniStream(ctx context.Context) (quicstream.SendStream, error) {
 	stream, err := c.QUIC.OpenUniStreamSync(ctx)
 	if err != nil {
@@ -79,28 +80,28 @@ func (c *Conn) OpenUniStream(ctx context.Context) (quicstream.SendStream, error)
 	return stream, nil
 }
 
-// RTT implements relay.Conn.
+// RTT implements association.Conn.
 func (c *Conn) RTT() time.Duration { return c.QUIC.ConnectionStats().SmoothedRTT }
 
-// SendProgress implements relay.Conn.
+// SendProgress implements association.Conn.
 func (c *Conn) SendProgress(progress *framing.Progress) error {
 	return c.Control.Send(framing.OpProgress, progress)
 }
 
-// Context implements relay.Conn.
+// Context implements association.Conn.
 func (c *Conn) Context() context.Context { return c.QUIC.Context() }
 
-// Received implements relay.Conn.
+// Received implements association.Conn.
 func (c *Conn) Received() uint64 { return c.QUIC.ConnectionStats().PacketsReceived }
 
-// Left implements relay.Conn.
+// Left implements association.Conn.
 func (c *Conn) Left() {
 	if c.OnLeft != nil {
 		c.OnLeft()
 	}
 }
 
-// Abandoned implements relay.Conn.
+// Abandoned implements association.Conn.
 func (c *Conn) Abandoned(stream quicstream.Stream) {
 	if stream, ok := stream.(*quic.Stream); ok {
 		c.Orphan(stream)
@@ -108,7 +109,7 @@ func (c *Conn) Abandoned(stream quicstream.Stream) {
 }
 
 // current returns the QUIC stream of a relay, and its connection; nil: it has none at the moment.
-func current(s relay.Stream) (*quic.Stream, *Conn) {
+func current(s bytestream.Stream) (*quic.Stream, *Conn) {
 	stream, on := s.Current()
 	if stream == nil {
 		return nil, nil
@@ -117,7 +118,7 @@ func current(s relay.Stream) (*quic.Stream, *Conn) {
 }
 
 // HandleProgress handles the progress of relays at the other side.
-func (c *Conn) HandleProgress(a *relay.Association, envelope framing.Envelope) error {
+func (c *Conn) HandleProgress(a *association.Association, envelope framing.Envelope) error {
 	var message framing.Progress
 	if err := envelope.Decode(&message); err != nil {
 		return err

@@ -4,21 +4,21 @@ import (
 	"log/slog"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/bytestream"
 	"apquic/quicproxy/internal/limit"
-	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/wait"
 )
 
 // dialing is a stream while its upstream is dialed: what its client sends meanwhile waits in it.
 type dialing struct {
-	stream relay.Stream
+	stream bytestream.Stream
 	// waits counts what the stream holds; waiting is what the memory budget saw last. Only look uses them.
 	waits   *limit.Holding
 	waiting int
 }
 
 // Await counts what a client sends before its upstream is connected, until Served.
-func (b *Budget) Await(stream relay.Stream, account *limit.Account) *dialing {
+func (b *Budget) Await(stream bytestream.Stream, account *limit.Account) *dialing {
 	d := &dialing{stream: stream}
 	d.waits = account.Open(d)
 	b.mu.Lock()

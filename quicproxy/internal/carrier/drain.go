@@ -9,8 +9,8 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/conn"
-	"apquic/quicproxy/internal/relay"
 )
 
 // LogWaiting logs why a program that was told to stop does not, and what to do about it.
@@ -27,7 +27,7 @@ func LogWaiting(log *slog.Logger, limit time.Duration, relays int) {
 // Finish ends a connection gracefully: no new relays, running ones up to the limit, then codes. Closing a
 // connection drops what the other side has not received, so the other side is asked to say when its relays
 // have ended.
-func Finish(conn *quic.Conn, control *conn.ControlStream, relays *relay.Set, limit time.Duration, code framing.DrainCode, reason string) {
+func Finish(conn *quic.Conn, control *conn.ControlStream, relays *association.Set, limit time.Duration, code framing.DrainCode, reason string) {
 	limit = max(limit, 0)
 	ctx, cancel := context.WithTimeout(conn.Context(), limit)
 	defer cancel()

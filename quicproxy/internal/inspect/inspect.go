@@ -3,10 +3,10 @@
 package inspect
 
 import (
+	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/keepalive"
 	"apquic/quicproxy/internal/limit"
-	"apquic/quicproxy/internal/relay"
 )
 
 // Server is what tests see of a server beyond its status.
@@ -14,7 +14,7 @@ type Server struct {
 	Sessions     int             // of nodes, including those with only relays left
 	Primary      []*carrier.Conn // connections, the newest of a node last
 	Lanes        []*carrier.Conn
-	Associations []*relay.Association
+	Associations []*association.Association
 	Memory       *carrier.Budget
 	Clients      *limit.Clients
 	Strangers    int // connections that were not admitted
@@ -25,10 +25,10 @@ type Server struct {
 
 // Node is what tests see of a node beyond its status.
 type Node struct {
-	Instance     uint64             // of the process
-	Conn         *carrier.Conn      // in use; nil: there is none
-	Association  *relay.Association // nil: none
-	MaxLanes     uint32             // as many as the server allows
+	Instance     uint64                   // of the process
+	Conn         *carrier.Conn            // in use; nil: there is none
+	Association  *association.Association // nil: none
+	MaxLanes     uint32                   // as many as the server allows
 	Keepalives   *keepalive.Schedule
 	Memory       *carrier.Budget
 	WantLanes    func()         // makes it open lanes, as a server that sees loss does

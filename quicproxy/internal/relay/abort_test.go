@@ -11,15 +11,16 @@ import (
 
 	"apquic/framing"
 	"apquic/internal/testnet"
+	"apquic/quicproxy/internal/bytestream"
 	"apquic/quicproxy/internal/limit"
 )
 
 // slowToTell is a Stream that is discarded, and whose relay has copied all that there was before anybody is told.
 type slowToTell struct {
-	Stream // for what is not used
-	over   chan struct{}
-	done   chan struct{}
-	close  sync.Once
+	bytestream.Stream // for what is not used
+	over              chan struct{}
+	done              chan struct{}
+	close             sync.Once
 }
 
 func (s *slowToTell) Count(func(int, int), func(int)) {}

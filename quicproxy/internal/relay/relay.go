@@ -11,6 +11,7 @@ import (
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/buffer"
+	"apquic/quicproxy/internal/bytestream"
 	"apquic/quicproxy/internal/limit"
 )
 
@@ -26,8 +27,8 @@ type Relay struct {
 	place  *limit.Client // of the public connection; may be nil
 	wait   func()        // for memory
 	begun  time.Time
-	stream Stream // set before anything else happens
-	came   int    // bytes at once from the stream lately; copyToTCP is its only user
+	stream bytestream.Stream // set before anything else happens
+	came   int               // bytes at once from the stream lately; copyToTCP is its only user
 
 	toStream, toTCP atomic.Uint64
 	aborted         atomic.Bool  // we reset it
@@ -75,13 +76,13 @@ func (r *Relay) First(read []byte) []byte {
 }
 
 // Carry gives the relay its stream.
-func (r *Relay) Carry(s Stream) {
+func (r *Relay) Carry(s bytestream.Stream) {
 	r.stream = s
 	s.Count(r.Keeps.Keep, r.Waits.Add)
 }
 
 // Stream returns what carries the relay.
-func (r *Relay) Stream() Stream { return r.stream }
+func (r *Relay) Stream() bytestream.Stream { return r.stream }
 
 // Run copies in both directions until both have ended, and leaves nothing open, except the connection of a
 // stream that was taken back.
@@ -110,7 +111,7 @@ func (r *Relay) sendingEnded(reset bool) {
 		// The other end of the relay is gone. What it sent before is on its way; a reader that does not
 		// take it in time does not get it.
 		r.reset.Store(true)
-		r.tcp.SetWriteDeadline(time.Now().Add(ResetLinger))
+		r.tcp.SetWriteDeadline(time.Now().Add(bytestream.ResetLinger))
 	}
 	r.tcp.SetReadDeadline(time.Unix(1, 0))
 }
@@ -142,8 +143,8 @@ func (r *Relay) copyToStream() {
 // isStop reports whether reading from TCP or writing to the stream ended because the other side takes no
 // more.
 func isStop(err error) bool {
-	_, reset := errors.AsType[*ResetError](err)
-	return reset || err == ErrStopped || err == errTakenBack || errors.Is(err, os.ErrDeadlineExceeded)
+	_, reset := errors.AsType[*bytestream.ResetError](err)
+	return reset || err == bytestream.ErrStopped || err == bytestream.ErrTakenBack || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // end resets both sides. What was read from the TCP connection before is still delivered, as TCP does.
@@ -179,7 +180,7 @@ func (r *Relay) copyToTCP() {
 			// copyToStream ends the relay when it has read that.
 			r.writeFailed.Store(true)
 			r.stream.CancelRead()
-			r.tcp.SetReadDeadline(time.Now().Add(ResetLinger))
+			r.tcp.SetReadDeadline(time.Now().Add(bytestream.ResetLinger))
 		default:
 			r.Abort(framing.ErrorRelayReset)
 		}

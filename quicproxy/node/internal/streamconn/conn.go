@@ -9,15 +9,15 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/bytestream"
 	"apquic/quicproxy/internal/limit"
-	"apquic/quicproxy/internal/relay"
 )
 
 // Conn is a relay as a net.Conn, for callers of Node.Listen.
 type Conn struct {
-	relay.Stream // for its deadlines
-	local        Address
-	remote       Address
+	bytestream.Stream // for its deadlines
+	local             Address
+	remote            Address
 
 	writing sync.Mutex // a stream must not be closed during a write
 	closing sync.Once
@@ -26,7 +26,7 @@ type Conn struct {
 }
 
 // New returns the connection over s with these addresses of its ends.
-func New(s relay.Stream, local, remote Address) *Conn {
+func New(s bytestream.Stream, local, remote Address) *Conn {
 	c := &Conn{Stream: s, local: local, remote: remote, closed: make(chan struct{}), reset: make(chan struct{})}
 	s.Watch(func(reset bool) {
 		if reset {
@@ -43,7 +43,7 @@ func (c *Conn) AwaitEnd(over <-chan struct{}) {
 	case <-c.closed:
 	case <-over:
 	case <-c.reset:
-		timer := time.NewTimer(relay.ResetLinger)
+		timer := time.NewTimer(bytestream.ResetLinger)
 		defer timer.Stop()
 		select {
 		case <-c.closed:
@@ -106,8 +106,8 @@ func (c *Conn) Abort(code framing.ErrorCode) {
 
 // tcpError returns a connection reset where TCP would.
 func (c *Conn) tcpError(op string, err error) error {
-	_, reset := errors.AsType[*relay.ResetError](err)
-	if reset || errors.Is(err, relay.ErrStopped) || errors.Is(err, relay.ErrLost) {
+	_, reset := errors.AsType[*bytestream.ResetError](err)
+	if reset || errors.Is(err, bytestream.ErrStopped) || errors.Is(err, bytestream.ErrLost) {
 		return &net.OpError{Op: op, Net: "tcp", Source: c.local, Addr: c.remote, Err: syscall.ECONNRESET}
 	}
 	return err
