@@ -39,7 +39,7 @@ test: ## every test: unit, race detector, fuzz seeds, end to end with the real p
 	@test -n "$(RACE)" || echo "no C compiler here: the tests run without the race detector"
 	$(GO) test -count=1 $(RACE) -timeout 20m $$($(GO) list ./... | grep -v /e2e/hostile) # e2e builds the programs itself, so a cached result would be of older ones
 	$(GO) test -count=1 -timeout 10m ./e2e/hostile # alone: they measure memory and a neighbour's time
-	$(GO) test -count=1 -run '^$(WHOLE)$$' ./quicproxy ./quicproxy/internal/relay
+	$(GO) test -count=1 -run '^$(WHOLE)$$' ./quicproxy ./quicproxy/internal/bytestream
 
 # Installs nothing, leaves nothing behind, and says what is missing. Without the race detector, because it measures time.
 .PHONY: test-net

@@ -45,11 +45,9 @@ func (s *Server) whoIs(node certs.NodeID) (admitted admission.Admission, from st
 	if c := s.registry.primary(node); c != nil {
 		return c.admission, path.Customer(path.Endpoint(c.QUIC.RemoteAddr()).Addr()).String()
 	}
-	if s.config.Admit != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-		defer cancel()
-		admitted, _ = s.config.Admit.Admit(ctx, admission.Applicant{Node: node}) // zero for a refused node
-	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	admitted, _ = s.config.Admit.Admit(ctx, admission.Applicant{Node: node}) // zero for a refused node
 	return admitted, ""
 }
 

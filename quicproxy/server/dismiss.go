@@ -24,7 +24,7 @@ const admissionPoll = 500 * time.Millisecond
 
 // watchAdmission ends the sessions of nodes that may no longer use the server, until ctx ends.
 func (s *Server) watchAdmission(ctx context.Context) {
-	if s.config.Admit == nil {
+	if s.config.Admit == (admission.Everyone{}) {
 		return
 	}
 	checked := s.admissionRevision(ctx)
@@ -94,18 +94,12 @@ func (s *Server) presentNodes() map[certs.NodeID]presence {
 // isRefused reports whether a node may no longer use the server. An Admitter that cannot answer has not
 // refused: a failing disk ends no session.
 func (s *Server) isRefused(ctx context.Context, node certs.NodeID) bool {
-	if s.config.Admit == nil {
-		return false
-	}
 	_, err := s.config.Admit.Admit(ctx, admission.Applicant{Node: node})
 	return errors.Is(err, admission.ErrNotAuthorized)
 }
 
 // authorize asks the Admitter what the node of c may do.
 func (s *Server) authorize(ctx context.Context, c *nodeConn, secret []byte) (err error) {
-	if s.config.Admit == nil {
-		return nil
-	}
 	from := c.QUIC.RemoteAddr()
 	c.admission, err = s.config.Admit.Admit(ctx, admission.Applicant{Node: c.node, JoinSecret: secret, From: path.Endpoint(from).Addr()})
 	if err == nil && c.admission.Name != "" {
@@ -115,9 +109,6 @@ func (s *Server) authorize(ctx context.Context, c *nodeConn, secret []byte) (err
 }
 
 func (s *Server) admissionRevision(ctx context.Context) uint64 {
-	if s.config.Admit == nil {
-		return 0
-	}
 	return s.config.Admit.Revision(ctx)
 }
 
@@ -129,9 +120,6 @@ func (s *Server) sentAwaySince(ctx context.Context, c *nodeConn, revision uint64
 
 // keeps reports whether the leases of a node outlast the hold time, because the operator knows the node.
 func (s *Server) keeps(node certs.NodeID) bool {
-	if s.config.Admit == nil {
-		return false
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	admitted, err := s.config.Admit.Admit(ctx, admission.Applicant{Node: node})

@@ -189,12 +189,9 @@ func (config *Config) setDefaults() {
 	config.Drain = cmp.Or(config.Drain, quicproxy.DefaultDrain)
 	config.Park = cmp.Or(config.Park, DefaultPark)
 	config.ResumeTime = cmp.Or(config.ResumeTime, quicproxy.DefaultResumeTime)
-	if config.StopNow == nil {
-		config.StopNow = context.Background()
-	}
-	if config.Store == nil {
-		config.Store = lease.NewMemoryStore()
-	}
+	config.StopNow = cmp.Or(config.StopNow, context.Background())
+	config.Store = cmp.Or[lease.Store](config.Store, lease.NewMemoryStore())
+	config.Admit = cmp.Or[admission.Admitter](config.Admit, admission.Everyone{})
 	if config.Ready == nil {
 		config.Ready = func() {}
 	}
