@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"time"
 
@@ -51,12 +52,12 @@ func acrossLink(ctx context.Context, t *trial, name string) (values, error) {
 		return found, err
 	}
 	found[name+"-p50"], found[name+"-p99"] = milliseconds(talk.P50), milliseconds(talk.P99)
-	for _, conns := range []int{1, 8} {
-		// A program that does something about a lossy link needs a while to detect it.
-		if _, err := t.load(ctx, load.Job{Kind: load.Down, Conns: conns, Time: t.lasting(4 * time.Second)}); err != nil {
-			return found, err
-		}
-		moved, err := t.load(ctx, load.Job{Kind: load.Down, Conns: conns, Warmup: t.lasting(time.Second), Time: t.lasting(5 * time.Second / 2)})
+	// A program that does something about a lossy link needs a while to detect it, and leaves the link warm for
+	// the next load, so the order changes.
+	order := []int{1, 8}
+	rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	for _, conns := range order {
+		moved, err := t.load(ctx, load.Job{Kind: load.Down, Conns: conns, Warmup: t.lasting(10 * time.Second), Time: t.lasting(5 * time.Second)})
 		if err != nil {
 			return found, err
 		}
