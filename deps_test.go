@@ -69,10 +69,10 @@ var allowed = map[string][]string{
 	"quicproxy/node/internal/reason":     {"certs", "framing", "quicproxy", "quicproxy/internal/conn"},
 	"quicproxy/node/internal/dial":       {"quicproxy/internal/conn", "quicproxy/internal/wait"},
 	"quicproxy/node/internal/streamconn": {"framing", "quicproxy/internal/bytestream", "quicproxy/internal/limit"},
-	"quicproxy/node/internal/story":      {"internal/hint", "quicproxy/internal/conn"},
+	"quicproxy/node/internal/connlog":    {"internal/hint", "quicproxy/internal/conn"},
 	"quicproxy/node": {
 		"quicproxy/node/internal/dial", "quicproxy/node/internal/reason", "quicproxy/node/internal/retry",
-		"quicproxy/node/internal/story", "quicproxy/node/internal/streamconn",
+		"quicproxy/node/internal/connlog", "quicproxy/node/internal/streamconn",
 		"certs", "framing", "internal/hint", "internal/machine", "internal/netmon", "internal/udp", "quicproxy",
 		"quicproxy/internal/association", "quicproxy/internal/bytestream", "quicproxy/internal/carrier", "quicproxy/internal/conn", "quicproxy/internal/inspect", "quicproxy/internal/keepalive",
 		"quicproxy/internal/limit", "quicproxy/internal/path", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait",

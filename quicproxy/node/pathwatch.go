@@ -23,10 +23,10 @@ const (
 	// changed. Otherwise the node asks again after that time: if a NAT moved the connection after the
 	// question, the answer was lost.
 	movedTimeout = 300 * time.Millisecond
-	// answersAfterRescue is how many messages are exchanged after a rescue. QUIC's loss timers may be wrong
-	// then, since the ack of a copy looks like that of the original, sent long before. But packets three
-	// before an acked one are lost whatever the timers say (RFC 9002 section 6.1.1).
-	answersAfterRescue = 4
+	// answersAfterRestore is how many messages are exchanged once a silent path answers. QUIC's loss timers
+	// may be wrong then, since the ack of a copy looks like that of the original, sent long before. But
+	// packets three before an acked one are lost whatever the timers say (RFC 9002 section 6.1.1).
+	answersAfterRestore = 4
 )
 
 // pathWatch says whether the server still answers on a connection.
@@ -205,9 +205,9 @@ func (l *link) ping(ctx context.Context, limit time.Duration) (answered bool) {
 			l.keepalives.Unanswered(time.Now())
 			l.association.AskOthers(&l.Carrier)
 			var stop func()
-			something, stop = l.rescue(ctx)
+			something, stop = l.restore(ctx)
 			defer stop()
-			last = answersAfterRescue
+			last = answersAfterRestore
 		} else if something.Err() != nil {
 			something, begin = ctx, time.Now() // the path is back: messages may come close together again
 		}

@@ -13,10 +13,10 @@ import (
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/node/internal/connlog"
 	"apquic/quicproxy/node/internal/dial"
 	"apquic/quicproxy/node/internal/reason"
 	"apquic/quicproxy/node/internal/retry"
-	"apquic/quicproxy/node/internal/story"
 )
 
 const (
@@ -42,13 +42,13 @@ type reconnector struct {
 	lost  time.Time     // when the last lasting connection ended; zero: there was none
 	quick *rate.Limiter // attempts without a pause after short connections
 	slow  bool          // the pause is long because a person must do something first
-	story *story.Story
+	told  *connlog.Log
 }
 
 func newReconnector(n *Node, links *sync.WaitGroup) *reconnector {
 	return &reconnector{
 		node: n, links: links, quick: rate.NewLimiter(rate.Every(quickEvery), quickBurst),
-		story: story.New(n.log, n.peerName()),
+		told: connlog.New(n.log, n.peerName()),
 	}
 }
 
@@ -83,13 +83,13 @@ func (r *reconnector) connect(running, attempt context.Context, pause time.Durat
 		if r.eager() {
 			timeout = eagerHandshakeTimeout
 		}
-		stopWaiting := r.story.Wait(timeout)
+		stopWaiting := r.told.Wait(timeout)
 		l, err := r.node.connect(running, attempt, timeout, false)
 		stopWaiting()
 		if err == nil {
 			r.node.use(l)
 			r.links.Go(func() { l.run(running) })
-			r.story.Connected(l.QUIC.RemoteAddr().String())
+			r.told.Connected(l.QUIC.RemoteAddr().String())
 			return l
 		}
 		if attempt.Err() == nil {
@@ -123,7 +123,7 @@ func (r *reconnector) sleep(ctx context.Context, pause time.Duration) {
 
 // missed notes why there is no connection.
 func (r *reconnector) missed(err error, pause time.Duration) {
-	r.story.Disconnected(err, pause)
+	r.told.Disconnected(err, pause)
 	r.node.setTrouble(conn.Explain(err, r.node.peerName()))
 	if reason.IsSentAway(err) {
 		r.node.associate(0) // the server has ended all relays

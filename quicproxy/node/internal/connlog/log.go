@@ -1,4 +1,4 @@
-package story
+package connlog
 
 import (
 	"fmt"
@@ -12,8 +12,8 @@ import (
 // sayAfter is how long a person looks at a line that says "connecting" before they wonder.
 const sayAfter = 2 * time.Second
 
-// Story is the connection log: it tells a person of each change once, and why.
-type Story struct {
+// Log tells a person of each change once, and why.
+type Log struct {
 	log      *slog.Logger
 	peer     string
 	begun    bool   // it has been connected before
@@ -22,43 +22,43 @@ type Story struct {
 }
 
 // New begins the log of the connection to peer.
-func New(log *slog.Logger, peer string) *Story { return &Story{log: log, peer: peer} }
+func New(log *slog.Logger, peer string) *Log { return &Log{log: log, peer: peer} }
 
 // Wait logs, unless stop is called soon, that the first attempt has no answer yet, and when the next one
 // comes.
-func (s *Story) Wait(timeout time.Duration) (stop func() bool) {
-	if s.begun || s.reported != "" {
+func (l *Log) Wait(timeout time.Duration) (stop func() bool) {
+	if l.begun || l.reported != "" {
 		return func() bool { return true }
 	}
-	log, text := s.log, fmt.Sprintf("no answer yet from %s, next try in %v", s.peer, timeout-sayAfter)
+	log, text := l.log, fmt.Sprintf("no answer yet from %s, next try in %v", l.peer, timeout-sayAfter)
 	return time.AfterFunc(sayAfter, func() { log.Info(text) }).Stop
 }
 
 // Connected logs a connection, unless no trouble was logged since the last one.
-func (s *Story) Connected(address string) {
-	if s.begun && s.reported == "" {
+func (l *Log) Connected(address string) {
+	if l.begun && l.reported == "" {
 		return // no trouble was logged
 	}
-	s.begun = true
+	l.begun = true
 	attributes := []any{"server", address}
-	if s.reported != "" {
-		attributes = append(attributes, "after", time.Since(s.lost).Round(time.Second))
+	if l.reported != "" {
+		attributes = append(attributes, "after", time.Since(l.lost).Round(time.Second))
 	}
-	s.log.Info("connected", attributes...)
-	s.reported = ""
+	l.log.Info("connected", attributes...)
+	l.reported = ""
 }
 
 // Disconnected logs why there is no connection, if that is news, and when the next try comes.
-func (s *Story) Disconnected(err error, pause time.Duration) {
-	err = conn.Explain(err, s.peer)
-	if err.Error() == s.reported {
-		s.log.Debug("still not connected", "reason", err.Error())
+func (l *Log) Disconnected(err error, pause time.Duration) {
+	err = conn.Explain(err, l.peer)
+	if err.Error() == l.reported {
+		l.log.Debug("still not connected", "reason", err.Error())
 		return
 	}
-	if s.reported == "" {
-		s.lost = time.Now()
+	if l.reported == "" {
+		l.lost = time.Now()
 	}
-	s.reported = err.Error()
+	l.reported = err.Error()
 	attributes := []any{"reason", err.Error()}
 	if advice := hint.Of(err); advice != "" {
 		attributes = append(attributes, "hint", advice)
@@ -67,5 +67,5 @@ func (s *Story) Disconnected(err error, pause time.Duration) {
 	if pause = pause.Round(time.Second); pause > 0 {
 		next = "next try in " + pause.String()
 	}
-	s.log.Warn("not connected, "+next, attributes...)
+	l.log.Warn("not connected, "+next, attributes...)
 }

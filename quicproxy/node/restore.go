@@ -21,9 +21,9 @@ const (
 	suspectAfter = 2 * time.Second
 )
 
-// rescue tries to restore a silent path until stop is called. It does not wait for the connection, which may
+// restore tries to restore a silent path until stop is called. It does not wait for the connection, which may
 // be unable to send while an upload fills the congestion window. The context ends when something arrives.
-func (l *link) rescue(ctx context.Context) (something context.Context, stop func()) {
+func (l *link) restore(ctx context.Context) (something context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	something, came := context.WithCancel(ctx)
 	var working sync.WaitGroup
@@ -34,7 +34,7 @@ func (l *link) rescue(ctx context.Context) (something context.Context, stop func
 		for ctx.Err() == nil {
 			received := l.packetsReceived()
 			silent := received == seen
-			if !silent { // it may have been late, so it does not end the rescue
+			if !silent { // it may have been late, so it does not end this
 				seen, begin = received, time.Now()
 				came()
 			}

@@ -1,2 +1,0 @@
-// Package story logs for a person how the connection of a node is doing: each change once, and why.
-package story
