@@ -60,8 +60,9 @@ var allowed = map[string][]string{
 	"quicproxy/server/internal/probes":    {"quicproxy/internal/path"},
 	"quicproxy/server/internal/strangers": {"certs", "framing", "internal/udp", "quicproxy", "quicproxy/internal/conn", "quicproxy/internal/initial", "quicproxy/internal/limit", "quicproxy/internal/path", "quicproxy/internal/wait"},
 	"quicproxy/server/internal/public":    {"certs", "framing", "internal/machine", "lease", "quicproxy/internal/limit", "quicproxy/internal/path", "quicproxy/internal/relay", "quicproxy/internal/wait"},
+	"quicproxy/server/internal/failure":   {"certs", "framing", "lease", "quicproxy", "quicproxy/admission", "quicproxy/internal/conn", "quicproxy/server/internal/public"},
 	"quicproxy/server": {
-		"certs", "framing", "internal/hint", "internal/machine", "internal/udp", "lease", "quicproxy", "quicproxy/admission", "quicproxy/server/internal/account", "quicproxy/server/internal/peers", "quicproxy/server/internal/probes", "quicproxy/server/internal/public", "quicproxy/server/internal/strangers",
+		"certs", "framing", "internal/hint", "internal/machine", "internal/udp", "lease", "quicproxy", "quicproxy/admission", "quicproxy/server/internal/account", "quicproxy/server/internal/failure", "quicproxy/server/internal/peers", "quicproxy/server/internal/probes", "quicproxy/server/internal/public", "quicproxy/server/internal/strangers",
 		"quicproxy/internal/association", "quicproxy/internal/bytestream", "quicproxy/internal/carrier", "quicproxy/internal/conn", "quicproxy/internal/inspect",
 		"quicproxy/internal/limit", "quicproxy/internal/path", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait",
 	},

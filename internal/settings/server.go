@@ -2,6 +2,7 @@ package settings
 
 import (
 	"net"
+	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -37,6 +38,11 @@ type Server struct {
 }
 
 func (s *Server) rows() rows {
+	return slices.Concat(s.reachRows(), s.limitRows(), s.runRows())
+}
+
+// reachRows are the settings that say where the server is, and who may use it.
+func (s *Server) reachRows() rows {
 	return rows{
 		{
 			key: "listen", setting: textVar(&s.Listen, ":8090", checkListen),
@@ -67,7 +73,14 @@ func (s *Server) rows() rows {
 			key: "silent", setting: boolVar(&s.Silent, true),
 			help: "answer only nodes that know the server's id; off for debugging",
 			docs: "The id is in the invitation, so a network scan finds no server. `--silent=false` is for programs that cannot knock ([protocol.md](protocol.md#27-knocks)).",
-		}, {
+		},
+	}
+}
+
+// limitRows say what nodes and clients may have.
+func (s *Server) limitRows() rows {
+	return rows{
+		{
 			key: "leaseTime", setting: durationVar(&s.LeaseTime, 180*time.Minute, time.Second, longest),
 			help: "how long to keep a port for a node that is away",
 			docs: "The port stays open meanwhile. After that, a port of a node in `authorized_nodes` is closed but stays the node's until a new service finds no other port. With `--open` it is free.",
@@ -92,7 +105,14 @@ func (s *Server) rows() rows {
 			help: "memory for nodes and clients that stop reading: a `SIZE` such as 256MB",
 			docs: "The program may grow by this much to hold bytes that a node has not acked or a client does not read. " + "While the budget is used up, the server stops reading from clients above their share, and the node furthest above its share loses the relay that has held the most bytes for longest. " +
 				memoryDocs,
-		}, {
+		},
+	}
+}
+
+// runRows say how the program runs, above all how long it waits for whom.
+func (s *Server) runRows() rows {
+	return rows{
+		{
 			key: "park", setting: durationVar(&s.Park, 10*time.Second, 0, time.Hour),
 			help: "how long public connections wait for a node that is away",
 			docs: ", or that has left data unacknowledged for 3 s. After that they are reset. 0: at once.",

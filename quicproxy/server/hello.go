@@ -15,6 +15,7 @@ import (
 	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/server/internal/failure"
 	"apquic/quicproxy/server/internal/public"
 )
 
@@ -83,7 +84,7 @@ func (s *Server) letIn(ctx context.Context, c *nodeConn, envelope framing.Envelo
 	before := s.admissionRevision(ctx)
 	err := s.authorize(ctx, c, hello.JoinSecret)
 	if errors.Is(err, admission.ErrNotAuthorized) && len(hello.JoinSecret) == 0 {
-		c.Control.Reply(envelope, framing.OpFailure, failureMessage(notAuthorized(c.node, err)))
+		c.Control.Reply(envelope, framing.OpFailure, failure.Message(failure.NotAuthorized(c.node, err)))
 		second, again, silence := readHello(c.Control, deadline)
 		if silence != nil {
 			return framing.Envelope{}, s.stranger(c, err)
@@ -100,7 +101,7 @@ func (s *Server) letIn(ctx context.Context, c *nodeConn, envelope framing.Envelo
 	}
 	if s.sentAwaySince(ctx, c, before) {
 		s.leave(c)
-		return envelope, notAuthorized(c.node, admission.ErrNotAuthorized)
+		return envelope, failure.NotAuthorized(c.node, admission.ErrNotAuthorized)
 	}
 	return envelope, nil
 }
@@ -139,7 +140,7 @@ func readHello(control *conn.ControlStream, deadline time.Time) (envelope framin
 
 // refuse tells the node why, and gives it time to read that: closing a connection drops what it carries.
 func refuse(control *conn.ControlStream, to framing.Envelope, connection *quic.Conn, err error) {
-	control.Reply(to, framing.OpFailure, failureMessage(err))
+	control.Reply(to, framing.OpFailure, failure.Message(err))
 	select {
 	case <-connection.Context().Done():
 	case <-time.After(farewell):

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"apquic/quicproxy/admission"
+	"apquic/quicproxy/server/internal/failure"
 )
 
 // stranger tells the operator about a refused node, with the command that would let it in, and returns what
@@ -18,5 +19,5 @@ func (s *Server) stranger(c *nodeConn, err error) error {
 	default:
 		c.log.Error("a node could not be checked", "err", err)
 	}
-	return notAuthorized(c.node, err)
+	return failure.NotAuthorized(c.node, err)
 }

@@ -10,6 +10,7 @@ import (
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/carrier"
+	"apquic/quicproxy/server/internal/failure"
 )
 
 const (
@@ -67,7 +68,7 @@ func (r *registry) join(c *nodeConn, standby bool) (older []*nodeConn, err error
 	}
 	older = slices.Clone(existing.conns)
 	if standby && slices.ContainsFunc(older, func(old *nodeConn) bool { return old.instance != c.instance }) {
-		return nil, anotherProcess(older[len(older)-1].QUIC.RemoteAddr())
+		return nil, failure.AnotherProcess(older[len(older)-1].QUIC.RemoteAddr())
 	}
 	if len(older) >= maxConnections+maxEnding {
 		return nil, &quicproxy.FailureError{Code: framing.ErrorBusy, Text: "this node has too many connections", RetryAfter: farewell}

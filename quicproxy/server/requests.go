@@ -14,6 +14,7 @@ import (
 	"apquic/lease"
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/server/internal/failure"
 )
 
 const (
@@ -42,10 +43,7 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 		return c.sendProbe(envelope)
 	case framing.OpProxyRequest, framing.OpRelease:
 		if !c.requests.Add(envelope, 1+maxRequests, c.fulfil) {
-			return c.Control.Reply(envelope, framing.OpFailure, &framing.Failure{
-				Code: uint64(framing.ErrorBusy), Text: "too many requests wait already",
-				RetryAfterMilliseconds: uint64(busyRetry / time.Millisecond),
-			})
+			return c.Control.Reply(envelope, framing.OpFailure, failure.Message(failure.Busy()))
 		}
 		return nil
 	case framing.OpDrain:
@@ -100,7 +98,7 @@ func answer[R proto.Message](c *nodeConn, envelope framing.Envelope, request pro
 			attributes = append(attributes, "cause", cause)
 		}
 		c.log.Warn("request refused", attributes...)
-		return c.Control.Reply(envelope, framing.OpFailure, failureMessage(err))
+		return c.Control.Reply(envelope, framing.OpFailure, failure.Message(err))
 	}
 	return c.Control.Reply(envelope, op, response)
 }
@@ -108,24 +106,24 @@ func answer[R proto.Message](c *nodeConn, envelope framing.Envelope, request pro
 // grant leases a public address to a service, or renews it, and directs its clients to this connection.
 func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse, error) {
 	if err := framing.CheckServiceName(request.Service); err != nil {
-		return nil, badRequest(err)
+		return nil, failure.BadRequest(err)
 	}
 	if request.OriginAddress != "" { // a program that accepts the connections itself sends none
 		if _, _, err := framing.ParseOrigin(request.OriginAddress); err != nil {
-			return nil, badRequest(err)
+			return nil, failure.BadRequest(err)
 		}
 	}
 	if request.WantedPort > math.MaxUint16 {
 		return nil, &quicproxy.FailureError{Code: framing.ErrorPortOutOfRange, Text: fmt.Sprintf("there is no port %d", request.WantedPort)}
 	}
 	if err := checkServices(request); err != nil {
-		return nil, badRequest(err)
+		return nil, failure.BadRequest(err)
 	}
 	c.session.leases.Lock()
 	defer c.session.leases.Unlock()
 	switch {
 	case c.Lane:
-		return nil, badRequest(errors.New("a lane has no services"))
+		return nil, failure.BadRequest(errors.New("a lane has no services"))
 	case c.successor != nil:
 		return nil, &quicproxy.FailureError{Code: framing.ErrorReplaced, Text: "a newer connection of this node is in use"}
 	case c.last() == retiring:
@@ -140,14 +138,14 @@ func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse,
 		MayWrite: c.mayWrite,
 	}
 	if err := c.checkShare(&wanted); err != nil {
-		return nil, leaseFailure(err)
+		return nil, failure.OfLease(err)
 	}
 	granted, err := c.server.lessor.Grant(ctx, wanted)
 	if c.countsAsGuest() {
 		c.server.guests.Settle(wanted.Key)
 	}
 	if err != nil {
-		return nil, leaseFailure(err)
+		return nil, failure.OfLease(err)
 	}
 	p := c.server.public.At(granted.Port)
 	if p == nil {
@@ -172,7 +170,7 @@ func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) 
 	defer c.session.leases.Unlock()
 	p := c.services[request.Service]
 	if p == nil {
-		return nil, badRequest(fmt.Errorf("this connection has no service %q", request.Service))
+		return nil, failure.BadRequest(fmt.Errorf("this connection has no service %q", request.Service))
 	}
 	if p.IsOwner(c) { // otherwise nothing is written
 		if err := c.mayWrite(); err != nil {
@@ -195,7 +193,7 @@ func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) 
 			p.Attach(c, movable)
 		}
 		c.services[request.Service] = p
-		return nil, leaseFailure(err)
+		return nil, failure.OfLease(err)
 	}
 	c.log.Info("lease released", "service", request.Service, "port", p.Port)
 	return &framing.Released{Service: request.Service}, nil
@@ -237,8 +235,8 @@ func (c *nodeConn) sendProbe(envelope framing.Envelope) error {
 		return err
 	}
 	if !c.server.probes.Send(c.QUIC, request.Number) {
-		err := badRequest(errors.New("no probe datagram has come from the address of this connection"))
-		return c.Control.Reply(envelope, framing.OpFailure, failureMessage(err))
+		err := failure.BadRequest(errors.New("no probe datagram has come from the address of this connection"))
+		return c.Control.Reply(envelope, framing.OpFailure, failure.Message(err))
 	}
 	return c.Control.Reply(envelope, framing.OpProbeSent, &framing.ProbeSent{})
 }

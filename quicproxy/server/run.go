@@ -20,26 +20,11 @@ import (
 // Everything it started has ended by then. It may be called only once.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.config.PacketConn.Close()
-	tlsConfig, err := certs.ServerTLS(s.config.Key)
-	if err != nil {
-		return fmt.Errorf("server: %w", err)
-	}
-	socket := s.config.PacketConn
-	if runtime.GOOS == "linux" { // elsewhere QUIC answers from the right address only with the socket itself
-		conn, err := udp.Open(func() (net.PacketConn, error) { return s.config.PacketConn, nil })
-		if err != nil {
-			return fmt.Errorf("server: %w", err)
-		}
-		socket = conn.PacketConn()
-	}
-	transport := s.transport(s.strange.Around(socket, s.memory.Receive, s.config.knownBy()...))
-	defer transport.Close()
-	config := conn.ServerQUICConfig(s.config.IdleTimeout)
-	config.GetConfigForClient = s.strange.Config(config.Clone())
-	listener, err := transport.ListenEarly(tlsConfig, config) // early, so that a handshake can make room for others
+	transport, listener, err := s.listen()
 	if err != nil {
 		return fmt.Errorf("server: listening for nodes: %w", err)
 	}
+	defer transport.Close()
 	s.public.CheckDescriptors(s.config.Ports.Size())
 	if err := s.lessor.Load(ctx); err != nil {
 		s.public.Stop()
@@ -82,6 +67,30 @@ func (s *Server) Run(ctx context.Context) error {
 	services.Wait()
 	s.strange.Wait()
 	return err
+}
+
+// listen opens the QUIC listener for nodes. Its transport must be closed.
+func (s *Server) listen() (*quic.Transport, *quic.EarlyListener, error) {
+	tlsConfig, err := certs.ServerTLS(s.config.Key)
+	if err != nil {
+		return nil, nil, err
+	}
+	socket := s.config.PacketConn
+	if runtime.GOOS == "linux" { // elsewhere QUIC answers from the right address only with the socket itself
+		conn, err := udp.Open(func() (net.PacketConn, error) { return s.config.PacketConn, nil })
+		if err != nil {
+			return nil, nil, err
+		}
+		socket = conn.PacketConn()
+	}
+	transport := s.transport(s.strange.Around(socket, s.memory.Receive, s.config.knownBy()...))
+	config := conn.ServerQUICConfig(s.config.IdleTimeout)
+	config.GetConfigForClient = s.strange.Config(config.Clone())
+	listener, err := transport.ListenEarly(tlsConfig, config) // early, so that a handshake can make room for others
+	if err != nil {
+		transport.Close()
+	}
+	return transport, listener, err
 }
 
 // transport returns the QUIC transport on a socket.

@@ -1,4 +1,8 @@
-package server
+// Package failure says what a node is told when its request fails: code, text, the one thing to do, and when to
+// ask again (Failure of the protocol).
+//
+// It must not know connections. What only the operator may know, such as a path, goes to the log and not here.
+package failure
 
 import (
 	"errors"
@@ -15,7 +19,15 @@ import (
 	"apquic/quicproxy/server/internal/public"
 )
 
-func failureMessage(err error) *framing.Failure {
+// How long nodes must wait before they ask again.
+const (
+	joinRetry = time.Minute     // too many nodes are joining
+	portRetry = 5 * time.Second // how often package lease retries a port that another program has
+	busyRetry = time.Second
+)
+
+// Message is err as the node gets it.
+func Message(err error) *framing.Failure {
 	if e, ok := errors.AsType[*quicproxy.FailureError](err); ok {
 		return &framing.Failure{
 			Code: uint64(e.Code), Text: e.Text, Hint: e.Advice, RetryAfterMilliseconds: uint64(e.RetryAfter / time.Millisecond),
@@ -24,7 +36,13 @@ func failureMessage(err error) *framing.Failure {
 	return &framing.Failure{Code: uint64(framing.ErrorInternal), Text: "the server failed"}
 }
 
-func notAuthorized(node certs.NodeID, err error) error {
+// Busy is the failure of a request while too many others wait.
+func Busy() error {
+	return &quicproxy.FailureError{Code: framing.ErrorBusy, Text: "too many requests wait already", RetryAfter: busyRetry}
+}
+
+// NotAuthorized is the failure of a node that an Admitter did not admit, for err.
+func NotAuthorized(node certs.NodeID, err error) error {
 	if errors.Is(err, admission.ErrTooManyJoins) {
 		return &quicproxy.FailureError{Code: framing.ErrorBusy, Text: err.Error(), Advice: "wait a minute", RetryAfter: joinRetry}
 	}
@@ -44,7 +62,8 @@ func notAuthorized(node certs.NodeID, err error) error {
 	}
 }
 
-func anotherProcess(at net.Addr) error {
+// AnotherProcess is the failure of a node whose key another process uses, connected from at.
+func AnotherProcess(at net.Addr) error {
 	return &quicproxy.FailureError{
 		Code:   framing.ErrorBusy,
 		Text:   fmt.Sprintf("another process with the key of this node is connected from %v", at),
@@ -54,12 +73,13 @@ func anotherProcess(at net.Addr) error {
 	}
 }
 
-func badRequest(err error) error {
+// BadRequest is the failure of a request that breaks the protocol.
+func BadRequest(err error) error {
 	return &quicproxy.FailureError{Code: framing.ErrorBadRequest, Text: err.Error()}
 }
 
-// leaseFailure tells a node why it got no lease. What only the operator may know stays in the log.
-func leaseFailure(err error) error {
+// OfLease tells a node why it got no lease. What only the operator may know stays in the log.
+func OfLease(err error) error {
 	if refused, ok := errors.AsType[*quicproxy.FailureError](err); ok {
 		return refused
 	}

@@ -1,4 +1,4 @@
-package server
+package failure
 
 import (
 	"errors"
@@ -25,7 +25,7 @@ func TestLeaseFailure(t *testing.T) {
 		{lease.ErrTooManyServices, framing.ErrorTooManyServices},
 		{errors.New("write /secret/path: no space left on device"), framing.ErrorStoreFailed},
 	} {
-		message := failureMessage(leaseFailure(fmt.Errorf("granting: %w", test.err)))
+		message := Message(OfLease(fmt.Errorf("granting: %w", test.err)))
 		if got := framing.ErrorCode(message.Code); got != test.code {
 			t.Errorf("%v: code %v, want %v", test.err, got, test.code)
 		}
@@ -33,10 +33,10 @@ func TestLeaseFailure(t *testing.T) {
 			t.Errorf("a node is told %q", message.Text)
 		}
 	}
-	if got := failureMessage(errors.New("/secret")); framing.ErrorCode(got.Code) != framing.ErrorInternal || strings.Contains(got.Text, "secret") {
+	if got := Message(errors.New("/secret")); framing.ErrorCode(got.Code) != framing.ErrorInternal || strings.Contains(got.Text, "secret") {
 		t.Errorf("an unknown error is told as %v", got)
 	}
-	if got := failureMessage(notAuthorized(certs.NodeID{1}, errors.New("/secret"))); strings.Contains(got.Text, "secret") {
+	if got := Message(NotAuthorized(certs.NodeID{1}, errors.New("/secret"))); strings.Contains(got.Text, "secret") {
 		t.Errorf("a stranger is told %v", got)
 	}
 }
@@ -45,7 +45,7 @@ func TestLeaseFailure(t *testing.T) {
 func TestAdviceForDenied(t *testing.T) {
 	t.Parallel()
 	id := certs.NodeID{1}
-	failure, _ := errors.AsType[*quicproxy.FailureError](notAuthorized(id, admission.ErrDenied))
+	failure, _ := errors.AsType[*quicproxy.FailureError](NotAuthorized(id, admission.ErrDenied))
 	if advice := failure.Hint(); strings.Contains(advice, "ask the server's owner for an invitation") || !strings.Contains(advice, "apquic-server allow "+id.String()) {
 		t.Errorf("advice %q", advice)
 	}
