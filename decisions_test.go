@@ -2,9 +2,11 @@ package apquic_test
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -37,6 +39,9 @@ func TestDecisions(t *testing.T) {
 				t.Errorf("%s lacks %s in its place", name, part)
 			}
 		}
+		for _, missing := range missingFiles(t, text) {
+			t.Errorf("%s names %s, which does not exist", name, missing)
+		}
 		for _, match := range regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(text, -1) {
 			if !exists[match[1]] {
 				t.Errorf("%s names %s, which does not exist", name, match[1])
@@ -46,6 +51,40 @@ func TestDecisions(t *testing.T) {
 	if n := strings.Count(list, "](0"); n != len(files) || n < 50 {
 		t.Errorf("%d decisions, %d in the list", len(files), n)
 	}
+}
+
+// TestArchitectureNamesFiles: a walk that names a file leads to one.
+func TestArchitectureNamesFiles(t *testing.T) {
+	for _, missing := range missingFiles(t, read(t, "docs/architecture.md")) {
+		t.Errorf("docs/architecture.md names %s, which does not exist", missing)
+	}
+}
+
+// missingFiles returns the Go files that a text names, by the end of their path, and that do not exist.
+func missingFiles(t *testing.T, text string) (missing []string) {
+	t.Helper()
+	files := goFiles(t)
+	for _, match := range regexp.MustCompile(`[a-zA-Z0-9][\w./-]*\.go\b`).FindAllString(text, -1) {
+		if !slices.ContainsFunc(files, func(path string) bool { return strings.HasSuffix(path, "/"+match) || path == match }) {
+			missing = append(missing, match)
+		}
+	}
+	return missing
+}
+
+// goFiles returns the paths of all Go files of the module.
+func goFiles(t *testing.T) (paths []string) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if strings.HasSuffix(path, ".go") {
+			paths = append(paths, filepath.ToSlash(path))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return paths
 }
 
 func read(t *testing.T, file string) string {

@@ -122,12 +122,14 @@ var allowedInTests = map[string][]string{
 // forbidden lists, for each package, the import paths that must not be linked into it, even indirectly. A
 // path includes everything below it; "./" is this module.
 var forbidden = map[string][]string{
-	"framing":          {"github.com/quic-go/quic-go", "net/http"},
-	"certs":            {"github.com/quic-go/quic-go", "net/http"},
-	"lease":            {"github.com/quic-go/quic-go", "net/http", "go.etcd.io"},
-	"quicproxy":        {"./quicproxy/server", "./quicproxy/node", "github.com/quic-go/quic-go"},
-	"quicproxy/server": {"github.com/prometheus", "go.etcd.io", "golang.org/x/crypto/acme", "github.com/spf13/pflag", "./internal/settings", "./quicproxy/node"},
-	"quicproxy/node":   {"github.com/prometheus", "go.etcd.io", "golang.org/x/crypto/acme", "github.com/spf13/pflag", "./internal/settings", "./quicproxy/server", "./lease"},
+	"framing":                    {"github.com/quic-go/quic-go", "net/http"},
+	"certs":                      {"github.com/quic-go/quic-go", "net/http"},
+	"lease":                      {"github.com/quic-go/quic-go", "net/http", "go.etcd.io"},
+	"quicproxy":                  {"./quicproxy/server", "./quicproxy/node", "github.com/quic-go/quic-go"},
+	"quicproxy/server":           {"github.com/prometheus", "go.etcd.io", "golang.org/x/crypto/acme", "github.com/spf13/pflag", "./internal/settings", "./quicproxy/node"},
+	"quicproxy/node":             {"github.com/prometheus", "go.etcd.io", "golang.org/x/crypto/acme", "github.com/spf13/pflag", "./internal/settings", "./quicproxy/server", "./lease"},
+	"quicproxy/internal/buffer":  {"github.com/quic-go/quic-go", "net"},
+	"quicproxy/internal/stripes": {"github.com/quic-go/quic-go", "net"},
 	"quicproxy/internal/keepalive": {
 		"github.com/quic-go/quic-go", "crypto/tls", // net/netip is welcome
 	},

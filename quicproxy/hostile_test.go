@@ -262,8 +262,8 @@ func TestServerWithoutStreams(t *testing.T) {
 	})
 }
 
-// TestStory: each outage is logged, with its end, and in words that help.
-func TestStory(t *testing.T) {
+// TestConnectionLog: each outage is logged, with its end, and in words that help.
+func TestConnectionLog(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()
 		w.startNode(expose("web", web)).leasesWait(t)

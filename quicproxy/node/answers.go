@@ -17,9 +17,9 @@ func (n *Node) watchAnswers(ctx context.Context) {
 	meters := make(map[*association.Carrier]*path.SilenceMeter)
 	for wait.Sleep(ctx, path.SilenceLook); ctx.Err() == nil; wait.Sleep(ctx, path.SilenceLook) {
 		n.mu.Lock()
-		between := n.association
+		shared := n.association
 		n.mu.Unlock()
-		live := between.Live()
+		live := shared.Live()
 		if len(live) < 2 {
 			return
 		}
@@ -34,7 +34,7 @@ func (n *Node) watchAnswers(ctx context.Context) {
 			}
 			stats := c.Conn.(*carrier.Conn).QUIC.ConnectionStats()
 			suspect := meter.IsSuspect(meter.Look(stats, time.Now()), stats, time.Time{})
-			between.Suspect(c, suspect)
+			shared.Suspect(c, suspect)
 			switch {
 			case suspect:
 				c.Left()

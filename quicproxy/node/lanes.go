@@ -102,7 +102,7 @@ func (l *lane) limited() bool {
 		return false
 	}
 	limited := l.meter.Look(time.Now(), l.QUIC.ConnectionStats())
-	l.association.Lossy(&l.Carrier, l.meter.Limited(time.Now()))
+	l.association.SetLossy(&l.Carrier, l.meter.Limited(time.Now()))
 	return limited
 }
 

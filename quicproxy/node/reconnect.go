@@ -36,19 +36,19 @@ const restartPause = 250 * time.Millisecond
 
 // reconnector makes the connections of a running node, one after the other.
 type reconnector struct {
-	node  *Node
-	links *sync.WaitGroup
-	retry retry.Backoff
-	lost  time.Time     // when the last lasting connection ended; zero: there was none
-	quick *rate.Limiter // attempts without a pause after short connections
-	slow  bool          // the pause is long because a person must do something first
-	told  *connlog.Log
+	node    *Node
+	links   *sync.WaitGroup
+	retry   retry.Backoff
+	lost    time.Time     // when the last lasting connection ended; zero: there was none
+	quick   *rate.Limiter // attempts without a pause after short connections
+	slow    bool          // the pause is long because a person must do something first
+	connLog *connlog.Log
 }
 
 func newReconnector(n *Node, links *sync.WaitGroup) *reconnector {
 	return &reconnector{
 		node: n, links: links, quick: rate.NewLimiter(rate.Every(quickEvery), quickBurst),
-		told: connlog.New(n.log, n.peerName()),
+		connLog: connlog.New(n.log, n.peerName()),
 	}
 }
 
@@ -83,13 +83,13 @@ func (r *reconnector) connect(running, attempt context.Context, pause time.Durat
 		if r.eager() {
 			timeout = eagerHandshakeTimeout
 		}
-		stopWaiting := r.told.Wait(timeout)
+		stopWaiting := r.connLog.Wait(timeout)
 		l, err := r.node.connect(running, attempt, timeout, false)
 		stopWaiting()
 		if err == nil {
 			r.node.use(l)
 			r.links.Go(func() { l.run(running) })
-			r.told.Connected(l.QUIC.RemoteAddr().String())
+			r.connLog.Connected(l.QUIC.RemoteAddr().String())
 			return l
 		}
 		if attempt.Err() == nil {
@@ -123,7 +123,7 @@ func (r *reconnector) sleep(ctx context.Context, pause time.Duration) {
 
 // missed notes why there is no connection.
 func (r *reconnector) missed(err error, pause time.Duration) {
-	r.told.Disconnected(err, pause)
+	r.connLog.Disconnected(err, pause)
 	r.node.setTrouble(conn.Explain(err, r.node.peerName()))
 	if reason.IsSentAway(err) {
 		r.node.associate(0) // the server has ended all relays

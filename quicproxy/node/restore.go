@@ -34,7 +34,7 @@ func (l *link) restore(ctx context.Context) (something context.Context, stop fun
 		for ctx.Err() == nil {
 			received := l.packetsReceived()
 			silent := received == seen
-			if !silent { // it may have been late, so it does not end this
+			if !silent { // it may have been late, so the repeating goes on
 				seen, begin = received, time.Now()
 				came()
 			}

@@ -44,7 +44,7 @@ func (n *Node) Run(ctx context.Context) error {
 			if next := r.connect(ctx, attempt, 0); next != nil {
 				current = next // the old one goes on with its relays, or dies
 			} else if current.QUIC.Context().Err() == nil {
-				r.told.Connected(current.QUIC.RemoteAddr().String()) // it answers again
+				r.connLog.Connected(current.QUIC.RemoteAddr().String()) // it answers again
 			}
 			cancel()
 		default:

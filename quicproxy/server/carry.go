@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -42,6 +43,31 @@ func (c *nodeConn) Relay(p *public.Listener, client *public.Client) error {
 		}
 		tried = append(tried, carrier)
 	}
+}
+
+// takeCarrier chooses the connection for a new relay of c, the one with the fewest relays, and counts the
+// relay there at once, so that simultaneous clients are spread, too. It skips those in tried and those that
+// do not answer, but c only if there is another.
+func (c *nodeConn) takeCarrier(tried []*nodeConn) *nodeConn {
+	c.server.registry.mu.Lock()
+	defer c.server.registry.mu.Unlock()
+	best := c
+	for _, lane := range c.session.lanes {
+		usable := lane.instance == c.instance && lane.state() == primary && !lane.silent.Load() && !lane.suspect.Load() &&
+			!slices.Contains(tried, lane)
+		if usable && (lane.carried < best.carried || best == c && (lane.carried == c.carried || c.suspect.Load())) {
+			best = lane
+		}
+	}
+	best.carried++
+	return best
+}
+
+// giveBack uncounts a relay that takeCarrier counted on c.
+func (c *nodeConn) giveBack() {
+	c.server.registry.mu.Lock()
+	defer c.server.registry.mu.Unlock()
+	c.carried--
 }
 
 // carry does what Relay does, starting with a stream of c itself.
@@ -94,11 +120,11 @@ func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier
 		Service: name.Service, ClientAddress: name.Client, PublicAddress: client.LocalAddr().String(),
 	}
 	first := r.First(client.Read)
-	resumesIn := c.association
+	within := c.association
 	if !p.Movable() {
-		resumesIn = nil
+		within = nil
 	}
-	s, err := bytestream.Begin(resumesIn, &c.Carrier, stream, header, first)
+	s, err := bytestream.Begin(within, &c.Carrier, stream, header, first)
 	if err != nil {
 		client.Read = first
 		quicstream.Reset(stream, framing.ErrorRelayShutdown)

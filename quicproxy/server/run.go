@@ -22,7 +22,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer s.config.PacketConn.Close()
 	transport, listener, err := s.listen()
 	if err != nil {
-		return fmt.Errorf("server: listening for nodes: %w", err)
+		return fmt.Errorf("server: %w", err)
 	}
 	defer transport.Close()
 	s.public.CheckDescriptors(s.config.Ports.Size())
@@ -89,8 +89,9 @@ func (s *Server) listen() (*quic.Transport, *quic.EarlyListener, error) {
 	listener, err := transport.ListenEarly(tlsConfig, config) // early, so that a handshake can make room for others
 	if err != nil {
 		transport.Close()
+		return nil, nil, fmt.Errorf("listening for nodes: %w", err)
 	}
-	return transport, listener, err
+	return transport, listener, nil
 }
 
 // transport returns the QUIC transport on a socket.

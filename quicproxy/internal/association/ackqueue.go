@@ -58,11 +58,11 @@ func (a *Association) sendQueued() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.acks.relays)+len(a.acks.closed) > 0 {
-		a.scheduleLocked(soon)
+		a.scheduleLocked(Soon)
 	}
 }
 
-// scheduleLocked has the queue sent within so long.
+// scheduleLocked has the queue sent after this time at the latest.
 func (a *Association) scheduleLocked(within time.Duration) {
 	n, due := &a.acks, time.Now().Add(within)
 	switch {

@@ -7,17 +7,16 @@ import (
 )
 
 const (
-	// soon is within what time the peer is told of what a lost connection may have carried, and of relays that
-	// are over.
-	soon = 25 * time.Millisecond
+	// Soon is how long the ack of an end, of what a lost connection may have carried, or of a relay that is
+	// over waits for others: one message acks many relays.
+	Soon = 25 * time.Millisecond
 	// maxAcks is how many relays one message acks, and maxClosed how many may be queued that are no longer
 	// here.
 	maxAcks   = 1000
 	maxClosed = 4096
 )
 
-// Ack has the peer told, within so long, how far r is. One message acks many relays, so whoever can wait
-// should.
+// Ack tells the peer how far r is, after this time at the latest. Whoever can wait should.
 func (a *Association) Ack(r Resumable, within time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -31,7 +30,7 @@ func (a *Association) ackAll() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, r := range a.relays {
-		a.queueAckLocked(r, soon)
+		a.queueAckLocked(r, Soon)
 	}
 }
 
@@ -57,6 +56,6 @@ func (a *Association) TellOver(number uint64) {
 		return
 	}
 	if a.acks.addClosed(number, &framing.RelayProgress{Relay: number, ResetCode: uint32(framing.ErrorUnknownRelay)}) {
-		a.scheduleLocked(soon)
+		a.scheduleLocked(Soon)
 	}
 }

@@ -14,8 +14,9 @@ import (
 const surelyLater = 200 * time.Millisecond
 
 // Association is what a server process and a node process share beyond a single connection: their live
-// connections, and the relays that resume over any of these. Each side has one for the other. In a nil
-// Association nothing resumes: relays end with their connection.
+// connections, and the relays that resume over any of these. Each side has one for the other. A nil
+// Association is that of a peer whose relays end with their connection: Join, Leave and all that a connection
+// calls do nothing then.
 type Association struct {
 	// Peer is the number that the other process chose at its start.
 	Peer uint64

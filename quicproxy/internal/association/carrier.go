@@ -20,7 +20,7 @@ type Conn interface {
 	RTT() time.Duration
 	// SendProgress sends acks. It may wait for a peer that does not read; its error ends the connection.
 	SendProgress(*framing.Progress) error
-	// Context ends with the connection.
+	// Context ends with the connection. It is called with Association.mu held.
 	Context() context.Context
 	// Received counts the packets that came.
 	Received() uint64
@@ -49,7 +49,7 @@ type Carrier struct {
 	carriedAcks bool      // either way: some may be lost with it
 }
 
-// Lossy reports whether loss limits the connection, and there are others.
+// Lossy reports whether loss limits the connection, and there are other good ones.
 func (c *Carrier) Lossy() bool { return c.lossy.Load() }
 
 // Alive reports whether the connection has not ended.

@@ -118,12 +118,12 @@ func (a *Association) AskOthers(c *Carrier) {
 		return
 	}
 	a.mu.Lock()
-	soon := time.Since(a.asked) < askEvery
-	if !soon {
+	recently := time.Since(a.asked) < askEvery
+	if !recently {
 		a.asked = time.Now()
 	}
 	a.mu.Unlock()
-	if soon {
+	if recently {
 		return
 	}
 	for _, other := range a.Live() {
@@ -174,9 +174,9 @@ func (a *Association) Good() (good []*Carrier, changed <-chan struct{}) {
 	return good, a.changed
 }
 
-// Lossy says whether loss limits c: relays that send much over it are striped then. Call it again while that
-// lasts. It changes nothing where there is no other connection.
-func (a *Association) Lossy(c *Carrier, lossy bool) {
+// SetLossy says whether loss limits c: relays that send much over it are striped then, if there are other good
+// connections. Call it again while that lasts.
+func (a *Association) SetLossy(c *Carrier, lossy bool) {
 	if a == nil {
 		return
 	}

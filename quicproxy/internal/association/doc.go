@@ -6,5 +6,5 @@
 // what a relay carries, nor sessions, leases and dials.
 //
 // Locks: Association.mu comes before that of a Set, and is never held together with one of a relay. Nothing
-// that may wait for the peer is called with it.
+// that may wait for the peer is called while it is held.
 package association

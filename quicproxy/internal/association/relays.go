@@ -9,7 +9,8 @@ import (
 // Resumable is a relay that goes on over another connection when the one that it has cannot.
 type Resumable interface {
 	Member
-	// Number is the number of the relay in its association. It never changes.
+	// Number is the number of the relay in its association. It never changes, and takes no lock: it is
+	// called with Association.mu held.
 	Number() uint64
 	// Progress fills in what to tell the peer of this side.
 	Progress(*framing.RelayProgress)
@@ -23,7 +24,7 @@ type Resumable interface {
 // ErrClosed is the error of beginning a relay on a connection that no longer takes any.
 var ErrClosed = errors.New("the connection takes no more relays")
 
-// Next returns the number of the next relay that this side, the server, begins.
+// Next returns the number of the next relay that this side, the server, begins. Numbers may be skipped.
 func (a *Association) Next() uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()

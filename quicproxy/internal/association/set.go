@@ -30,7 +30,7 @@ type Set struct {
 	idle    chan struct{} // closed when there are no relays; nil until somebody waits
 }
 
-// Add reports whether m may be carried; if not, the set is closed.
+// Add takes m in. It reports false if the set is closed.
 func (s *Set) Add(m Member) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,7 +10,7 @@ const (
 	// Size is the size of a copy buffer, in bytes. A write to a stream returns when all of it is under way,
 	// so this decides how often a copying goroutine wakes up.
 	Size = 64 << 10
-	// Small is the size of the buffer for who has little to copy.
+	// Small is the size of the buffer for those who have little to copy.
 	Small = 4 << 10
 	// MaxChunk is the largest chunk that a few bytes are copied into, to be kept.
 	MaxChunk = 16 << 10
@@ -33,7 +33,7 @@ func New(n int) []byte {
 	return make([]byte, n)
 }
 
-// Free gives back what New returned, whatever slice of it p is from its start.
+// Free puts p into the pool of its capacity, if there is one. Nobody may use it any longer.
 func Free(p []byte) {
 	switch cap(p) {
 	case Size:

@@ -16,8 +16,8 @@ type Unacked struct {
 	count func(bytes, counted int) // nil: nobody counts
 }
 
-// Count has count told of the memory that there is now, and then how many bytes more, or fewer, and how many
-// of those counted before (Add, Uncount).
+// Count calls count at once with the memory that there is, and then at each change: bytes is by how much there
+// is more, and counted how much of what was counted before (Add, Uncount) no longer is.
 func (k *Unacked) Count(count func(bytes, counted int)) {
 	k.count = count
 	count(k.memory, 0)

@@ -4,33 +4,34 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/quicstream"
 )
 
 const (
-	// One message acks many relays. Nothing but memory waits for an ack, so that of a few bytes may come
-	// late; that of much, of an end, and of a lost stream may not.
-	ackDelay = int64(time.Second)
-	ackSoon  = int64(25 * time.Millisecond)
-	ackNow   = int64(0)
+	// Nothing but memory waits for an ack, so that of a few bytes may come late; that of much, of an end, and
+	// of a lost stream may not.
+	ackDelay = time.Second
+	ackSoon  = association.Soon
+	ackNow   = time.Duration(0)
 	// ackEvery is how many bytes of a relay are acked at once.
 	ackEvery = 1 << 20
 
-	noAck = int64(-1)
+	noAck = time.Duration(-1)
 )
 
-// ack has the peer told how far this side is, within so many nanoseconds.
-func (s *resumable) ack(within int64) {
-	if already := s.ackDue.Load(); already != noAck && already <= within {
+// ack tells the peer how far this side is, after this time at the latest.
+func (s *resumable) ack(within time.Duration) {
+	if already := time.Duration(s.ackDue.Load()); already != noAck && already <= within {
 		return
 	}
-	s.ackDue.Store(within)
-	s.association.Ack(s, time.Duration(within))
+	s.ackDue.Store(int64(within))
+	s.association.Ack(s, within)
 }
 
 // Progress implements association.Resumable.
 func (s *resumable) Progress(p *framing.RelayProgress) {
-	s.ackDue.Store(noAck)
+	s.ackDue.Store(int64(noAck))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sinceAck = 0

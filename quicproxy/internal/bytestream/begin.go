@@ -47,7 +47,7 @@ func Accept(a *association.Association, c *association.Carrier, stream quicstrea
 		return acceptPlain(c, stream)
 	}
 	r, begins, refused := a.FindOrAdd(c, header.Relay, func() association.Resumable {
-		if header.Attempt == 0 || header.Received > 0 { // of what was never sent
+		if header.Received > 0 { // of what was never sent
 			return nil
 		}
 		return newAccepted(a, c, stream, header)

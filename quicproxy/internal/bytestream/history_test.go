@@ -294,8 +294,8 @@ func (e *ends) disturb() {
 	case e.much && e.random.IntN(2) == 0:
 		for _, l := range links {
 			lossy := e.random.IntN(4) > 0
-			e.server.Lossy(l.server, lossy)
-			e.node.Lossy(l.node, lossy)
+			e.server.SetLossy(l.server, lossy)
+			e.node.SetLossy(l.node, lossy)
 		}
 	case n < 3 && len(links) < 5:
 		e.connect(n > 0)

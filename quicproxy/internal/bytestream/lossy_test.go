@@ -254,7 +254,7 @@ func rate(t *testing.T, relays, conns int, measured time.Duration) (bytes int) {
 			})
 		}
 		for _, c := range l.carriers {
-			l.server.Lossy(c, true)
+			l.server.SetLossy(c, true)
 		}
 		time.Sleep(testrace.Whole(10*time.Second, time.Second))
 		before, sent := received.Load(), l.sent()

@@ -68,7 +68,7 @@ type resumable struct {
 func newResumable(a *association.Association, number uint64) *resumable {
 	s := &resumable{association: a, number: number, lastAck: time.Now()}
 	s.changed.L = &s.mu
-	s.ackDue.Store(noAck)
+	s.ackDue.Store(int64(noAck))
 	return s
 }
 

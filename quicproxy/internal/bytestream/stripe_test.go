@@ -24,8 +24,8 @@ func stripedRelay(t *testing.T, lanes int, test func(r *relayTest, sent int)) {
 			r.connect(true)
 		}
 		for _, l := range r.open() {
-			r.server.Lossy(l.server, true)
-			r.node.Lossy(l.node, true)
+			r.server.SetLossy(l.server, true)
+			r.node.SetLossy(l.node, true)
 		}
 		send(r.service, []byte("x"))
 		r.want(r.client, 0, 0)
@@ -202,7 +202,7 @@ func TestLostStripes(t *testing.T) {
 		r.want(r.service, sent+1<<20, 4<<20)
 		r.wantState(striped)
 		for _, l := range r.open() {
-			r.server.Lossy(l.server, false)
+			r.server.SetLossy(l.server, false)
 		}
 		r.disconnect(r.link, time.Second)
 		r.want(r.service, sent+5<<20, 4<<20)
@@ -213,7 +213,7 @@ func TestLostStripes(t *testing.T) {
 			}
 		})
 		for _, l := range r.open() {
-			r.server.Lossy(l.server, true)
+			r.server.SetLossy(l.server, true)
 		}
 		r.want(r.service, sent+9<<20, 4<<20)
 		r.wantState(striped)
@@ -280,7 +280,7 @@ func TestUnknownIsNotStriped(t *testing.T) {
 	inBubble(t, "", func(r *relayTest) {
 		r.window = 1 << 20
 		lane := r.connect(true)
-		r.server.Lossy(lane.server, true)
+		r.server.SetLossy(lane.server, true)
 		lane.n.hold() // the node says nothing
 		other, err := r.begin(lane, "192.0.2.1:2", nil)
 		if err != nil {
@@ -449,7 +449,7 @@ func TestLossOfOthers(t *testing.T) {
 		}
 		links := r.open()
 		for _, l := range links {
-			r.server.Lossy(l.server, true)
+			r.server.SetLossy(l.server, true)
 		}
 		client, service := begin(links[1])
 		done := send(client, patternAt(0, first+size))

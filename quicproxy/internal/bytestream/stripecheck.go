@@ -70,7 +70,7 @@ func (s *resumable) checkStripesLocked(p *striping, carriers []*association.Carr
 		}
 	}
 	waiting := p.Waiting(s.sendableLocked(p))
-	if waiting == 0 && !p.InFlight() {
+	if waiting == 0 && !p.Outstanding() {
 		if idle := now.Sub(p.lastArrival); idle < stripeIdleTimeout {
 			return stripeIdleTimeout - idle
 		}

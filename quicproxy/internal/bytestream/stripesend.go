@@ -62,7 +62,7 @@ func (s *resumable) feedLocked(p *striping, t *stripe) error {
 // sendRecordLocked sends the next piece, behind header.
 func (s *resumable) sendRecordLocked(p *striping, t *stripe, header []byte) error {
 	began := time.Now()
-	if !p.InFlight() {
+	if !p.Outstanding() {
 		p.lastArrival = began // nothing was in flight
 	}
 	begin, end, ok := p.Take(t, s.sendableLocked(p), began)

@@ -27,7 +27,7 @@ type Reassembly struct {
 	memory int
 }
 
-// Count has count told of the memory that there is now, and then how many bytes more, or fewer.
+// Count calls count at once with the memory that there is, and then with each change of it.
 func (r *Reassembly) Count(count func(bytes int)) {
 	r.count = count
 	count(r.memory)

@@ -57,8 +57,8 @@ func (s *Schedule[K]) Take(k K, total uint64, now time.Time) (begin, end uint64,
 // Next is the first offset from which on nothing was given to a stripe.
 func (s *Schedule[K]) Next() uint64 { return s.next }
 
-// InFlight reports whether a stripe has bytes that have not arrived, or lost some that no other has got yet.
-func (s *Schedule[K]) InFlight() bool { return len(s.inFlight)+len(s.reinject) > 0 }
+// Outstanding reports whether a stripe has bytes that have not arrived, or lost some that no other has got yet.
+func (s *Schedule[K]) Outstanding() bool { return len(s.inFlight)+len(s.reinject) > 0 }
 
 // WriteTime is how long it takes to write a piece, smoothed.
 func (s *Schedule[K]) WriteTime() time.Duration { return s.writeTime }

@@ -1,7 +1,7 @@
-// Package failure says what a node is told when its request fails: code, text, the one thing to do, and when to
-// ask again (Failure of the protocol).
+// Package failure turns errors into what a node is told: code, text, the one thing to do, and when to ask again
+// (Failure of the protocol).
 //
-// It must not know connections. What only the operator may know, such as a path, goes to the log and not here.
+// It must not act on a connection. What only the operator may know, such as a path, goes to the log, not here.
 package failure
 
 import (
@@ -41,7 +41,7 @@ func Busy() error {
 	return &quicproxy.FailureError{Code: framing.ErrorBusy, Text: "too many requests wait already", RetryAfter: busyRetry}
 }
 
-// NotAuthorized is the failure of a node that an Admitter did not admit, for err.
+// NotAuthorized tells a node why it was not admitted: err is that of the Admitter.
 func NotAuthorized(node certs.NodeID, err error) error {
 	if errors.Is(err, admission.ErrTooManyJoins) {
 		return &quicproxy.FailureError{Code: framing.ErrorBusy, Text: err.Error(), Advice: "wait a minute", RetryAfter: joinRetry}
