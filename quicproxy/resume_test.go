@@ -3,6 +3,7 @@ package quicproxy_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/internal/testrace"
 	"apquic/quicproxy/internal/carrier"
 )
 
@@ -49,7 +51,7 @@ func TestPausedReadersAfterLoss(t *testing.T) {
 // as before.
 func TestManyRelaysAfterLoss(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
-		const relays = 200
+		relays := testrace.Whole(500, 100)
 		w.net.SetLatency(50 * time.Millisecond)
 		server := w.startServer()
 		w.serveTCP(web, echo)
@@ -115,6 +117,60 @@ func TestLossWhileDialing(t *testing.T) {
 		}
 		if n := asked.Load(); n != 20 {
 			t.Errorf("the service was asked %d times", n)
+		}
+	})
+}
+
+// TestUploadsAtLoss: clients that upload a little at a time, to a service that is slow to accept, are served to
+// the end while loss has lanes open and makes some of them suspect; the service is asked once for each.
+func TestUploadsAtLoss(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		const pieces, every = 20, 20 * time.Millisecond
+		clients := testrace.Whole(400, 100)
+		piece := someBytes(1000, 1)
+		var asked atomic.Int32
+		w.net.SetLatency(25 * time.Millisecond)
+		server := w.startServer()
+		w.serveTCP("192.168.1.101:81", serveEndless)
+		w.serveTCP(web, func(c net.Conn) {
+			asked.Add(1)
+			n, _ := io.Copy(io.Discard, c)
+			fmt.Fprintf(c, "%d", n)
+		})
+		w.startNode(expose("bulk", "192.168.1.101:81"), expose("web", web), func(c *NodeConfig) {
+			dial := c.DialUpstream
+			c.DialUpstream = func(ctx context.Context, network, address string) (net.Conn, error) {
+				time.Sleep(200 * time.Millisecond)
+				return dial(ctx, network, address)
+			}
+		}).leases.wait(t, 2)
+		w.net.SetLoss(0.01, 1)
+		w.bulk(8, "down", testrace.Whole(8, 3))
+		if n := len(server.server.Status().Sessions); n < 4 {
+			t.Errorf("%d connections after a lossy transfer", n)
+		}
+		var uploads sync.WaitGroup
+		for range clients {
+			time.Sleep(5 * time.Millisecond)
+			c := w.visit("20001")
+			uploads.Go(func() {
+				for range pieces {
+					if _, err := c.Write(piece); err != nil {
+						t.Errorf("uploading: %v", err)
+						return
+					}
+					time.Sleep(every)
+				}
+				c.(interface{ CloseWrite() error }).CloseWrite()
+				if answer, err := io.ReadAll(c); err != nil || string(answer) != fmt.Sprint(pieces*len(piece)) {
+					t.Errorf("the answer is %q, %v", answer, err)
+				}
+				c.Close()
+			})
+		}
+		uploads.Wait()
+		if n := asked.Load(); int(n) != clients {
+			t.Errorf("the service was asked %d times by %d clients", n, clients)
 		}
 	})
 }

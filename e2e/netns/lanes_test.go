@@ -38,19 +38,18 @@ func TestLanesWhileRebinding(t *testing.T) {
 			for range echoes {
 				running = append(running, w.relay(echo))
 			}
+			machine := watchLateness(t)
 			for _, r := range running {
+				r.arrivals.machine = machine
 				r.measure()
 			}
-			newcomers, late := w.newcomers(rebindFor), lateness()
+			newcomers := w.newcomers(rebindFor, machine)
 			for end := time.Now().Add(rebindFor); time.Now().Before(end); time.Sleep(rebindEvery) {
 				w.uplinks[0].forget()
 			}
-			newest := newcomers()
-			machine := late()
-			t.Logf("the machine was late itself by %v", machine)
-			check(t, "rebind with lanes", "new", newest-machine)
+			check(t, "rebind with lanes", "new", newcomers())
 			for _, r := range running {
-				check(t, "rebind with lanes", echo, r.longestStall()-machine)
+				check(t, "rebind with lanes", echo, r.longestStall())
 			}
 			finish(append(running, bulk...))
 		})
@@ -74,8 +73,8 @@ func (w *tunnel) awaitLanes(n int) {
 }
 
 // newcomers has visitors come one after the other for so long. The result waits for the last one, and returns how long one of
-// them waited for its first answer at most.
-func (w *tunnel) newcomers(during time.Duration) (longest func() time.Duration) {
+// them waited for its first answer at most, apart from the lateness of the machine meanwhile.
+func (w *tunnel) newcomers(during time.Duration, machine *lateness) (longest func() time.Duration) {
 	var visits sync.WaitGroup
 	var most atomic.Int64
 	visits.Go(func() {
@@ -85,7 +84,8 @@ func (w *tunnel) newcomers(during time.Duration) (longest func() time.Duration) 
 				if err := w.exchange(); err != nil {
 					w.t.Errorf("a new visitor: %v", err)
 				}
-				took := int64(time.Since(begin))
+				now := time.Now()
+				took := int64(now.Sub(begin) - machine.during(begin, now))
 				for was := most.Load(); took > was && !most.CompareAndSwap(was, took); was = most.Load() {
 				}
 			})
@@ -94,30 +94,6 @@ func (w *tunnel) newcomers(during time.Duration) (longest func() time.Duration) 
 	return func() time.Duration {
 		visits.Wait()
 		return time.Duration(most.Load())
-	}
-}
-
-// lateness watches how late a machine that is busy wakes who sleeps. The result ends it, and returns by how much at most: so much
-// of a stall is not the tunnel's.
-func lateness() (most func() time.Duration) {
-	const nap = 10 * time.Millisecond
-	end, result := make(chan struct{}), make(chan time.Duration, 1)
-	go func() {
-		var most time.Duration
-		for {
-			begin := time.Now()
-			select {
-			case <-time.After(nap):
-				most = max(most, time.Since(begin)-nap)
-			case <-end:
-				result <- most
-				return
-			}
-		}
-	}()
-	return func() time.Duration {
-		close(end)
-		return <-result
 	}
 }
 

@@ -15,6 +15,7 @@ type meter struct {
 	first   time.Time // the first arrival since begin; zero before it
 	last    time.Time // the last arrival, or begin
 	longest time.Duration
+	machine *lateness     // by how much the machine itself was late does not count; nil: everything does
 	arrived chan struct{} // closed at the first arrival since begin
 }
 
@@ -38,7 +39,7 @@ func (m *meter) add(n int) {
 	defer m.mu.Unlock()
 	now := time.Now()
 	m.total += int64(n)
-	m.longest = max(m.longest, now.Sub(m.last))
+	m.longest = max(m.longest, now.Sub(m.last)-m.machine.during(m.last, now))
 	m.last = now
 	if m.first.IsZero() {
 		m.first = now
