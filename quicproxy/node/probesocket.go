@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/path"
 	"apquic/quicproxy/internal/wait"
 )
@@ -129,13 +129,8 @@ func (p *probeSocket) arrived() bool {
 			return false
 		}
 		probe, ok := path.ParseProbe(datagram[:n])
-		if ok && probe == (path.Probe{Token: p.token, Number: p.number}) && sameAddress(path.AddrPort(from), path.AddrPort(p.link.QUIC.RemoteAddr())) {
+		if ok && probe == (path.Probe{Token: p.token, Number: p.number}) && netaddr.Endpoint(from) == netaddr.Endpoint(p.link.QUIC.RemoteAddr()) {
 			return true
 		}
 	}
-}
-
-// sameAddress compares addresses, either of which may be an IPv4 address in IPv6 form.
-func sameAddress(a, b netip.AddrPort) bool {
-	return a.Port() == b.Port() && a.Addr().Unmap() == b.Addr().Unmap()
 }

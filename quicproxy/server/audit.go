@@ -9,7 +9,7 @@ import (
 	"apquic/lease"
 	"apquic/quicproxy/admission"
 	"apquic/quicproxy/internal/limit"
-	"apquic/quicproxy/internal/path"
+	"apquic/quicproxy/internal/netaddr"
 )
 
 // AuditMessage marks the log lines about who may do what: one for each join, dismissal and change of a lease
@@ -43,7 +43,7 @@ func (s *Server) auditLease(e lease.Event) {
 // whoIs returns what the operator says about a node, and its network if it is here.
 func (s *Server) whoIs(node certs.NodeID) (admitted admission.Admission, from string) {
 	if c := s.registry.primary(node); c != nil {
-		return c.admission, path.Customer(path.Endpoint(c.QUIC.RemoteAddr()).Addr()).String()
+		return c.admission, netaddr.Customer(netaddr.Endpoint(c.QUIC.RemoteAddr()).Addr()).String()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()

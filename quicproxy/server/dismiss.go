@@ -13,7 +13,7 @@ import (
 	"apquic/lease"
 	"apquic/quicproxy/admission"
 	"apquic/quicproxy/internal/association"
-	"apquic/quicproxy/internal/path"
+	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/wait"
 )
 
@@ -101,7 +101,7 @@ func (s *Server) isRefused(ctx context.Context, node certs.NodeID) bool {
 // authorize asks the Admitter what the node of c may do.
 func (s *Server) authorize(ctx context.Context, c *nodeConn, secret []byte) (err error) {
 	from := c.QUIC.RemoteAddr()
-	c.admission, err = s.config.Admit.Admit(ctx, admission.Applicant{Node: c.node, JoinSecret: secret, From: path.Endpoint(from).Addr()})
+	c.admission, err = s.config.Admit.Admit(ctx, admission.Applicant{Node: c.node, JoinSecret: secret, From: netaddr.Endpoint(from).Addr()})
 	if err == nil && c.admission.Name != "" {
 		c.log = s.log.With("node", c.node, "name", c.admission.Name, "from", from.String())
 	}

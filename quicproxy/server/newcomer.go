@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"apquic/lease"
-	"apquic/quicproxy/internal/path"
+	"apquic/quicproxy/internal/netaddr"
 )
 
 // checkShare refuses a lease that the node may not have in addition to those it has: it joined recently, or
@@ -41,7 +41,7 @@ func (c *nodeConn) countsAsGuest() bool {
 func (c *nodeConn) checkGuest(r lease.Request) error {
 	limit := c.server.config.MaxLeasesPerAddress
 	former, _ := c.server.lessor.TakesOver(r)
-	if c.server.guests.Take(path.Customer(path.Endpoint(c.QUIC.RemoteAddr()).Addr()), r.Key, former) {
+	if c.server.guests.Take(netaddr.Customer(netaddr.Endpoint(c.QUIC.RemoteAddr()).Addr()), r.Key, former) {
 		return nil
 	}
 	return fmt.Errorf("%w: the nodes of this address have %d, the limit per address", lease.ErrTooManyServices, limit)

@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"apquic/certs"
-	"apquic/quicproxy/internal/path"
+	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/server/internal/peers"
 )
 
@@ -33,7 +33,7 @@ func (r *registry) addresses() map[certs.NodeID]netip.AddrPort {
 	addresses := make(map[certs.NodeID]netip.AddrPort, len(r.sessions))
 	for node, session := range r.sessions {
 		if c := session.primaryLocked(); c != nil {
-			addresses[node] = path.AddrPort(c.QUIC.RemoteAddr())
+			addresses[node] = netaddr.Endpoint(c.QUIC.RemoteAddr())
 		}
 	}
 	return addresses

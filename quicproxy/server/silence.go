@@ -8,6 +8,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/path"
 	"apquic/quicproxy/internal/wait"
 )
@@ -24,7 +25,7 @@ func (s *Server) watchSilence(ctx context.Context, transport *quic.Transport) {
 		for _, c := range s.registry.conns(isExpectant) {
 			now, stats := time.Now(), c.QUIC.ConnectionStats()
 			silence := c.silence.Look(stats, now)
-			if address := path.AddrPort(c.QUIC.RemoteAddr()); address != c.address {
+			if address := netaddr.Endpoint(c.QUIC.RemoteAddr()); address != c.address {
 				if c.address.IsValid() {
 					c.session.moved = now
 				}

@@ -5,14 +5,14 @@ import (
 
 	"apquic/framing"
 	"apquic/quicproxy"
-	"apquic/quicproxy/internal/path"
+	"apquic/quicproxy/internal/netaddr"
 )
 
 // mayWrite is called before each request that writes to the store.
 func (c *nodeConn) mayWrite() error {
 	var wait time.Duration
 	if c.countsAsGuest() {
-		wait = c.server.writes.Ask(path.Endpoint(c.QUIC.RemoteAddr()).Addr(), time.Now())
+		wait = c.server.writes.Ask(netaddr.Endpoint(c.QUIC.RemoteAddr()).Addr(), time.Now())
 	}
 	if wait == 0 {
 		wait = c.account.Requests.Ask(time.Now())

@@ -3,6 +3,8 @@ package limit
 import (
 	"net/netip"
 	"time"
+
+	"apquic/quicproxy/internal/netaddr"
 )
 
 // lately remembers the addresses of recent nodes, each for a time, and at most most of them. In IPv6 a /64
@@ -20,7 +22,7 @@ func newLately(most int) lately {
 }
 
 func (l *lately) add(address netip.Addr, now time.Time) {
-	key := networksOf(address)[0].prefix
+	key := netaddr.Smallest(address)
 	if _, known := l.last[key]; !known && len(l.last) >= l.most {
 		l.forget()
 	}
@@ -28,7 +30,7 @@ func (l *lately) add(address netip.Addr, now time.Time) {
 }
 
 func (l *lately) has(address netip.Addr, now time.Time) bool {
-	at, ok := l.last[networksOf(address)[0].prefix]
+	at, ok := l.last[netaddr.Smallest(address)]
 	return ok && now.Sub(at) < remembered
 }
 

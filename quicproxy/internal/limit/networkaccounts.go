@@ -2,7 +2,10 @@ package limit
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
+
+	"apquic/quicproxy/internal/netaddr"
 )
 
 // NetworkAccounts are the accounts of public clients' addresses; in IPv6 an address is a /64. A larger
@@ -29,32 +32,32 @@ func NewNetworkAccounts(m *Memory) *NetworkAccounts {
 // Open returns the account of an address, the same for all its present users, and a function that releases
 // it. Those without a valid address share one.
 func (n *NetworkAccounts) Open(address netip.Addr) (account *Account, leave func()) {
-	prefixes := prefixesOf(address)
+	networks := netaddr.Networks(address)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	outer := &n.memory.all
-	for i := len(prefixes) - 1; i >= 0; i-- {
-		a := n.of[prefixes[i]]
+	for i, network := range slices.Backward(networks) {
+		a := n.of[network.Prefix]
 		switch {
 		case a != nil:
 		case i > 0:
-			a = &networkAccount{group: &group{parent: outer, most: int64(weightOf(i, len(prefixes)))}}
+			a = &networkAccount{group: &group{parent: outer, most: int64(network.Weight)}}
 		default:
 			a = &networkAccount{Account: n.memory.accountIn(outer, 1)}
 		}
 		a.users++
-		n.of[prefixes[i]] = a
+		n.of[network.Prefix] = a
 		account, outer = a.Account, a.group
 	}
-	return account, func() { n.leave(prefixes) }
+	return account, func() { n.leave(networks) }
 }
 
-func (n *NetworkAccounts) leave(prefixes []netip.Prefix) {
+func (n *NetworkAccounts) leave(networks []netaddr.Network) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, prefix := range prefixes {
-		if n.of[prefix].users--; n.of[prefix].users == 0 {
-			delete(n.of, prefix)
+	for _, network := range networks {
+		if n.of[network.Prefix].users--; n.of[network.Prefix].users == 0 {
+			delete(n.of, network.Prefix)
 		}
 	}
 }

@@ -3,7 +3,10 @@ package limit
 import (
 	"iter"
 	"net/netip"
+	"slices"
 	"time"
+
+	"apquic/quicproxy/internal/netaddr"
 
 	"golang.org/x/time/rate"
 )
@@ -14,8 +17,6 @@ const (
 	arrivalRate, arrivalBurst = 512, 1 << 14 // per second
 	// maxOrigins is how many addresses and networks without a connection are remembered.
 	maxOrigins = 1 << 14
-	// heaviest is the greatest weight of a network.
-	heaviest = 4
 )
 
 // origin is an address or network that clients come from. In IPv6 the smallest is a /64.
@@ -39,8 +40,8 @@ type origin struct {
 
 // originLocked remembers an address with its networks, and forgets others if there are many.
 func (l *Clients) originLocked(from netip.Addr, now time.Time) *origin {
-	prefixes := prefixesOf(from)
-	if o := l.origins[prefixes[0]]; o != nil {
+	networks := netaddr.Networks(from)
+	if o := l.origins[networks[0].Prefix]; o != nil {
 		return o
 	}
 	if len(l.origins) >= l.sweepAt {
@@ -54,14 +55,14 @@ func (l *Clients) originLocked(from netip.Addr, now time.Time) *origin {
 		l.sweepAt = max(maxOrigins, 2*len(l.origins))
 	}
 	var parent *origin
-	for i := len(prefixes) - 1; i >= 0; i-- {
-		o := l.origins[prefixes[i]]
+	for _, n := range slices.Backward(networks) {
+		o := l.origins[n.Prefix]
 		if o == nil {
-			o = newOrigin(prefixes[i], parent, weightOf(i, len(prefixes)))
+			o = newOrigin(n.Prefix, parent, n.Weight)
 			if parent == nil {
 				o.search = rate.NewLimiter(l.search.Limit()/searchShare, l.search.Burst()/searchShare)
 			}
-			l.origins[prefixes[i]] = o
+			l.origins[n.Prefix] = o
 		}
 		parent = o
 	}

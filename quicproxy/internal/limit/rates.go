@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"apquic/quicproxy/internal/netaddr"
+
 	"golang.org/x/time/rate"
 )
 
@@ -77,11 +79,11 @@ func NewNetworkRates(every time.Duration, burst, max int) *NetworkRates {
 func (r *NetworkRates) Ask(address netip.Addr, now time.Time) (wait time.Duration) {
 	r.rates.mu.Lock()
 	defer r.rates.mu.Unlock()
-	networks := networksOf(address)
+	networks := netaddr.Networks(address)
 	buckets := make([]*rate.Limiter, len(networks))
 	for i, n := range networks {
-		times := float64(n.part) / float64(networks[0].part)
-		if buckets[i] = r.rates.bucketLocked(n.prefix, times, now); buckets[i] == nil {
+		times := float64(n.Part) / float64(networks[0].Part)
+		if buckets[i] = r.rates.bucketLocked(n.Prefix, times, now); buckets[i] == nil {
 			return r.rates.every
 		}
 		if missing := 1 - buckets[i].TokensAt(now); missing > 0 {

@@ -3,6 +3,8 @@ package limit
 import (
 	"time"
 
+	"apquic/quicproxy/internal/netaddr"
+
 	"golang.org/x/time/rate"
 )
 
@@ -102,7 +104,7 @@ func (l *Clients) sizeLocked(o *origin, more int) int {
 	if o.searched == l.searches {
 		more += o.counted
 	}
-	return more * heaviest / o.weight
+	return more * netaddr.MaxWeight / o.weight
 }
 
 // compare looks at the largest network first.

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"apquic/quicproxy/internal/netaddr"
 )
 
 // What strangers may cost. The figures in bytes are for quic-go v0.65 (docs/decisions/0045); the garbage
@@ -216,7 +218,7 @@ func (s *Strangers) Begin(from netip.AddrPort, now time.Time) *Handshake {
 	if !s.chargeLocked(f, handshakeCost+max(0, f.kept-honestlyKept), now) {
 		return nil
 	}
-	if !s.rates.Allow(networksOf(from.Addr())[0].prefix, now) { // last: who finds no place retries soon
+	if !s.rates.Allow(netaddr.Smallest(from.Addr()), now) { // last: who finds no place retries soon
 		s.refundLocked(f, 0)
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"apquic/framing"
 	"apquic/internal/udp"
 	"apquic/quicproxy/internal/initial"
+	"apquic/quicproxy/internal/netaddr"
 )
 
 // Knocker knocks at a server before each packet that may begin a connection, so a lost knock costs no more
@@ -49,7 +50,7 @@ func (k *Knocker) sending(b []byte, to net.Addr) (knocks [][]byte) {
 // address is the address that the node sends from, if nothing can translate it: the private address of a node
 // behind a NAT is of no use.
 func (k *Knocker) address(to net.Addr) netip.AddrPort {
-	if from := k.where(AddrPort(to)); from.IsGlobalUnicast() && !from.IsPrivate() {
+	if from := k.where(netaddr.Endpoint(to)); from.IsGlobalUnicast() && !from.IsPrivate() {
 		return netip.AddrPortFrom(from, 0)
 	}
 	return netip.AddrPort{}

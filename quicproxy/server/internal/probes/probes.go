@@ -11,6 +11,7 @@ import (
 
 	"github.com/quic-go/quic-go"
 
+	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/path"
 )
 
@@ -56,7 +57,7 @@ func (p *Probes) Send(conn *quic.Conn, number uint32) bool {
 	p.mu.Lock()
 	token := p.tokens[conn]
 	probe, transport := p.open[token], p.transport
-	ok := probe != nil && probe.from.IsValid() && siteOf(probe.from) == siteOf(path.AddrPort(conn.RemoteAddr()))
+	ok := probe != nil && probe.from.IsValid() && siteOf(probe.from) == siteOf(netaddr.Endpoint(conn.RemoteAddr()))
 	var to netip.AddrPort
 	if ok {
 		to = probe.from
@@ -80,7 +81,7 @@ func (p *Probes) Answer(ctx context.Context, transport *quic.Transport) {
 		if err != nil {
 			return
 		}
-		if probe, ok := path.ParseProbe(datagram[:n]); ok && p.came(probe.Token, path.AddrPort(from)) {
+		if probe, ok := path.ParseProbe(datagram[:n]); ok && p.came(probe.Token, netaddr.Endpoint(from)) {
 			transport.WriteTo(datagram[:n], from)
 		}
 	}
@@ -91,7 +92,7 @@ func (p *Probes) came(token path.ProbeToken, from netip.AddrPort) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	probe := p.open[token]
-	if probe == nil || siteOf(from) != siteOf(path.AddrPort(probe.conn.RemoteAddr())) {
+	if probe == nil || siteOf(from) != siteOf(netaddr.Endpoint(probe.conn.RemoteAddr())) {
 		return false
 	}
 	probe.from = from
@@ -99,7 +100,7 @@ func (p *Probes) came(token path.ProbeToken, from netip.AddrPort) bool {
 }
 
 // siteOf returns what the sockets of one machine have in common, seen from outside.
-func siteOf(address netip.AddrPort) netip.Addr { return path.Network(address.Addr().Unmap()) }
+func siteOf(address netip.AddrPort) netip.Prefix { return netaddr.Smallest(address.Addr()) }
 
 // Len returns how many connections have a token.
 func (p *Probes) Len() int {

@@ -12,7 +12,7 @@ import (
 	"apquic/internal/machine"
 	"apquic/lease"
 	"apquic/quicproxy/internal/limit"
-	"apquic/quicproxy/internal/path"
+	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/relay"
 )
 
@@ -86,7 +86,7 @@ func (p *Listener) accept() {
 // admit serves a client, or resets it if there are too many.
 func (p *Listener) admit(client net.Conn) {
 	c := &Client{Conn: client}
-	place, err := p.all.config.Clients.Admit(p.service, path.Endpoint(client.RemoteAddr()).Addr(), func() {
+	place, err := p.all.config.Clients.Admit(p.service, netaddr.Endpoint(client.RemoteAddr()).Addr(), func() {
 		p.all.log.Warn("a public connection was reset to make room for another one", "port", p.Port, "client", client.RemoteAddr())
 		c.evict()
 	})

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"apquic/quicproxy/internal/limit"
-	"apquic/quicproxy/internal/path"
+	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/wait"
 )
@@ -49,7 +49,7 @@ func (p *parking) enterLocked(client *Client, until time.Time) (*parked, error) 
 		p.clients = make(map[*parked]struct{})
 	}
 	w := &parked{client: client, until: until, socket: waitable(client.Conn), woken: make(chan struct{}, 1)}
-	place, err := p.places.Admit(limit.Service{}, path.Endpoint(client.RemoteAddr()).Addr(), w.evict)
+	place, err := p.places.Admit(limit.Service{}, netaddr.Endpoint(client.RemoteAddr()).Addr(), w.evict)
 	if err != nil {
 		return nil, errTooManyWait
 	}

@@ -11,7 +11,7 @@ import (
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/initial"
 	"apquic/quicproxy/internal/limit"
-	"apquic/quicproxy/internal/path"
+	"apquic/quicproxy/internal/netaddr"
 )
 
 // maxCryptoFrames is how many CRYPTO frames a datagram may have: clients send one to five, and QUIC keeps
@@ -42,7 +42,7 @@ func (e *entrance) received(datagram []byte, address net.Addr) bool {
 	if len(datagram) == 0 {
 		return false
 	}
-	from, now := path.Endpoint(address), time.Now()
+	from, now := netaddr.Endpoint(address), time.Now()
 	if initial.IsLong(datagram) {
 		return e.begins(datagram, from, now)
 	}
@@ -89,7 +89,7 @@ func (e *entrance) knock(datagram []byte, from netip.AddrPort) {
 func (e *entrance) sending(b []byte, to net.Addr) [][]byte {
 	if len(b) > 0 && initial.IsLong(b) {
 		if client, server, ok := initial.ConnectionIDs(b); ok {
-			e.strangers.Sent(path.Endpoint(to), client, server)
+			e.strangers.Sent(netaddr.Endpoint(to), client, server)
 		}
 	}
 	return nil

@@ -15,7 +15,7 @@ import (
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/limit"
-	"apquic/quicproxy/internal/path"
+	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/wait"
 )
 
@@ -96,7 +96,7 @@ type handshakeKey struct{}
 // Begin is for quic.Transport.ConnContext: it refuses a connection, or counts it until it ends or is
 // admitted.
 func (s *Strangers) Begin(ctx context.Context, client *quic.ClientInfo) (context.Context, error) {
-	handshake := s.account.Begin(path.Endpoint(client.RemoteAddr), time.Now())
+	handshake := s.account.Begin(netaddr.Endpoint(client.RemoteAddr), time.Now())
 	if handshake == nil {
 		return nil, errHandshakeLimit
 	}
@@ -140,7 +140,7 @@ func (s *Strangers) Leave(connection *quic.Conn) {
 // Admitted notes that a connection is a node's. From now on places are reserved for its address.
 func (s *Strangers) Admitted(connection *quic.Conn) {
 	s.Leave(connection)
-	s.Know(path.Endpoint(connection.RemoteAddr()).Addr())
+	s.Know(netaddr.Endpoint(connection.RemoteAddr()).Addr())
 }
 
 // Know reserves places for an address that a node had.
