@@ -18,7 +18,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/quicproxy/internal/conn"
-	"apquic/quicproxy/internal/path"
+	"apquic/quicproxy/internal/knock"
 	"apquic/quicproxy/internal/quicstream"
 )
 
@@ -43,7 +43,7 @@ func dialServer(w *world) *peer {
 		w.t.Fatal(err)
 	}
 	unknown := func(netip.AddrPort) netip.Addr { return netip.Addr{} }
-	transport := &quic.Transport{Conn: path.NewKnocker(unknown, w.key.ID()).Around(socket)}
+	transport := &quic.Transport{Conn: knock.NewKnocker(unknown, w.key.ID()).Around(socket)}
 	w.t.Cleanup(func() { transport.Close(); socket.Close() })
 	address := &net.UDPAddr{IP: net.ParseIP(serverIP), Port: serverUDP}
 	conn, err := transport.Dial(w.t.Context(), address, tlsConfig, conn.NodeQUICConfig(time.Minute, nodeHandshakeTimeout, false))

@@ -8,6 +8,7 @@ import (
 	"apquic/framing"
 	"apquic/internal/machine"
 	"apquic/quicproxy/internal/bytestream"
+	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/internal/relay"
@@ -24,13 +25,13 @@ const (
 // serverCosts is what the server may cost a node: the server is not trusted either.
 type serverCosts struct {
 	messages                *limit.Messages
-	clients                 *limit.Clients
+	clients                 *clients.Places
 	streams, unheard, dials limit.Count
 }
 
 func newServerCosts() serverCosts {
 	all := machine.Sockets() // the session needs some files for itself
-	return serverCosts{messages: limit.NewMessages(), clients: limit.NewClients(all, all, all).OfOneNode()}
+	return serverCosts{messages: limit.NewMessages(), clients: clients.New(all, all, all).OfOneNode()}
 }
 
 // claimedAddress returns the address of a client as the server claims it; invalid if it claims none.

@@ -1,8 +1,8 @@
 package node
 
 import (
+	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/inspect"
-	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/internal/wait"
 )
 
@@ -10,7 +10,7 @@ import (
 func (n *Node) Inspect() inspect.Node {
 	i := inspect.Node{
 		Instance: n.instance, Memory: n.memory, WantLanes: func() { wait.Signal(n.lanes.wanted) },
-		LimitClients: func(most int) { n.costs.clients = limit.NewClients(most, most, most).OfOneNode() },
+		LimitClients: func(most int) { n.costs.clients = clients.New(most, most, most).OfOneNode() },
 		Clients:      func() int { return n.costs.clients.Open() }, Streams: &n.costs.streams, Unheard: &n.costs.unheard, Leftovers: n.leftovers,
 	}
 	n.mu.Lock()

@@ -21,7 +21,7 @@ import (
 	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/keepalive"
-	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/loglimit"
 	"apquic/quicproxy/internal/wait"
 )
 
@@ -114,8 +114,8 @@ type Lease struct {
 type Node struct {
 	config   Config
 	log      *slog.Logger
-	limited  *limit.Log // the handler of log
-	instance uint64     // distinguishes this process from others with the same key
+	limited  *loglimit.Handler // the handler of log
+	instance uint64            // distinguishes this process from others with the same key
 	network  wait.Changes
 	memory   *carrier.Budget
 	costs    serverCosts
@@ -182,7 +182,7 @@ func New(config Config) (*Node, error) {
 	if config.OnWelcome == nil {
 		config.OnWelcome = func(Welcome) {}
 	}
-	limited := limit.NewLog(config.Log.Handler()) // others can cause most log lines
+	limited := loglimit.New(config.Log.Handler()) // others can cause most log lines
 	config.Log = slog.New(limited)
 	setSystemNetwork(&config)
 	n := &Node{

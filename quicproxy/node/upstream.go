@@ -13,7 +13,7 @@ import (
 	"apquic/framing"
 	"apquic/quicproxy/internal/bytestream"
 	"apquic/quicproxy/internal/carrier"
-	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/quicstream"
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/wait"
@@ -125,7 +125,7 @@ func (l *link) dial(s bytestream.Stream, service *exposed) net.Conn {
 func (l *link) relay(s bytestream.Stream, service *exposed, header *framing.StreamHeader) {
 	client := &claimedClient{stream: s}
 	from := claimedAddress(header.ClientAddress)
-	place, err := l.node.costs.clients.Admit(limit.Service{Name: service.name}, from, client.evict)
+	place, err := l.node.costs.clients.Admit(clients.Service{Name: service.name}, from, client.evict)
 	if err != nil {
 		l.node.log.Warn("a public connection was refused", "service", service.name, "client", header.ClientAddress, "err", err)
 		s.Discard(framing.ErrorNodeBusy)

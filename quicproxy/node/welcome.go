@@ -10,7 +10,7 @@ import (
 	"apquic/framing"
 	"apquic/internal/hint"
 	"apquic/quicproxy/internal/conn"
-	"apquic/quicproxy/internal/path"
+	"apquic/quicproxy/internal/knock"
 	"apquic/quicproxy/node/internal/dial"
 )
 
@@ -84,4 +84,4 @@ func (n *Node) welcomed(l *link, message *framing.Welcome) error {
 }
 
 // knocker knocks at the server of this node, even if that already has its next key.
-func (n *Node) knocker() *path.Knocker { return path.NewKnocker(n.config.Source, n.servers()...) }
+func (n *Node) knocker() *knock.Knocker { return knock.NewKnocker(n.config.Source, n.servers()...) }

@@ -8,7 +8,7 @@ import (
 	"apquic/certs"
 	"apquic/lease"
 	"apquic/quicproxy/admission"
-	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/loglimit"
 	"apquic/quicproxy/internal/netaddr"
 )
 
@@ -35,7 +35,7 @@ func (s *Server) auditLease(e lease.Event) {
 		attributes[1] = "lease-moved"
 	}
 	if !admitted.Known && !e.Kept {
-		attributes = append(attributes, limit.GuestKey, cmp.Or(from, "away"))
+		attributes = append(attributes, loglimit.GuestKey, cmp.Or(from, "away"))
 	}
 	s.log.Info(AuditMessage, attributes...)
 }

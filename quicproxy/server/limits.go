@@ -5,7 +5,7 @@ import (
 
 	"apquic/framing"
 	"apquic/lease"
-	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/server/internal/account"
 )
 
 // limits is what the server allows the node, as Welcome states it.
@@ -16,6 +16,6 @@ func (c *nodeConn) limits() *framing.Limits {
 	}
 	return &framing.Limits{
 		MaxServices: uint32(services), MaxRelays: uint32(c.server.maxRelaysOfNode()),
-		RequestBurst: uint32(limit.RequestBurst(services)), RequestsPerMinute: limit.RequestsPerMinute,
+		RequestBurst: uint32(account.RequestBurst(services)), RequestsPerMinute: account.RequestsPerMinute,
 	}
 }

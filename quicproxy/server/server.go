@@ -18,7 +18,10 @@ import (
 	"apquic/quicproxy"
 	"apquic/quicproxy/admission"
 	"apquic/quicproxy/internal/carrier"
+	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/loglimit"
+	"apquic/quicproxy/internal/memory"
 	"apquic/quicproxy/server/internal/account"
 	"apquic/quicproxy/server/internal/probes"
 	"apquic/quicproxy/server/internal/public"
@@ -122,11 +125,11 @@ type Server struct {
 	strange   *strangers.Strangers
 	memory    *carrier.Budget
 	probes    *probes.Probes
-	clients   *limit.Clients
+	clients   *clients.Places
 	accounts  *account.Accounts
-	limited   *limit.Log                           // the handler of log
-	guests    *limit.Shares[netip.Addr, lease.Key] // leases of unknown nodes
-	writes    *limit.NetworkRates                  // to the store, caused by unknown nodes
+	limited   *loglimit.Handler                      // the handler of log
+	guests    *account.Shares[netip.Addr, lease.Key] // leases of unknown nodes
+	writes    *limit.NetworkRates                    // to the store, caused by unknown nodes
 
 	public *public.Listeners
 
@@ -147,7 +150,7 @@ func New(config Config) (*Server, error) {
 		return nil, errors.New("server: a packet connection is required")
 	}
 	config.setDefaults()
-	limited := limit.NewLog(config.Log.Handler()) // others can cause most log lines
+	limited := loglimit.New(config.Log.Handler()) // others can cause most log lines
 	config.Log = slog.New(limited)
 	s := &Server{
 		config:   config,
@@ -156,17 +159,17 @@ func New(config Config) (*Server, error) {
 		since:    time.Now(),
 		strange:  strangers.New(),
 		memory:   carrier.NewBudget(cmp.Or(config.Memory, machine.MemoryBudget()), config.Log),
-		clients:  limit.NewClients(machine.Sockets(), cmp.Or(config.MaxClients, defaultMaxClients), cmp.Or(config.MaxClientsPerAddress, defaultMaxClientsPerAddress)),
+		clients:  clients.New(machine.Sockets(), cmp.Or(config.MaxClients, defaultMaxClients), cmp.Or(config.MaxClientsPerAddress, defaultMaxClientsPerAddress)),
 		limited:  limited,
 		probes:   probes.New(),
 		registry: registry{resumeTime: config.ResumeTime, sessions: make(map[certs.NodeID]*session)},
 	}
-	s.accounts = account.New(config.MaxServices, func(node certs.NodeID) *limit.Account { return s.memory.Account(config.MemoryWeight(node)) })
+	s.accounts = account.New(config.MaxServices, func(node certs.NodeID) *memory.Account { return s.memory.Account(config.MemoryWeight(node)) })
 	s.public = public.New(public.Config{
 		Listen: config.ListenPublic, Ended: config.LeaseEnded, Park: config.Park, Clients: s.clients, Log: config.Log,
 	})
-	s.writes = limit.NewGuestRequests(config.MaxLeasesPerAddress, maxAddresses)
-	s.guests = limit.NewShares[netip.Addr](config.MaxLeasesPerAddress, func(key lease.Key) bool { return s.lessor.Has(key) })
+	s.writes = account.NewGuestRequests(config.MaxLeasesPerAddress, maxAddresses)
+	s.guests = account.NewShares[netip.Addr](config.MaxLeasesPerAddress, func(key lease.Key) bool { return s.lessor.Has(key) })
 	var err error
 	if s.successor, err = successor(config); err != nil {
 		return nil, fmt.Errorf("server: %w", err)

@@ -11,7 +11,7 @@ import (
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/buffer"
-	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/memory"
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/wait"
 )
@@ -31,10 +31,10 @@ const (
 // order, is counted as it comes, and a relay that wants to read more from a TCP connection asks first. What
 // waits in streams, where quic-go has put it, is found by looking.
 type Budget struct {
-	*limit.Memory
+	*memory.Accounts
 	budget int64
-	Peer   *limit.Account         // of the other side, for what it costs beside relays, at a node
-	From   *limit.NetworkAccounts // of public clients' addresses, at a node
+	Peer   *memory.Account         // of the other side, for what it costs beside relays, at a node
+	From   *memory.NetworkAccounts // of public clients' addresses, at a node
 	log    *slog.Logger
 	Busy   chan struct{} // has room for one: there may be relays, or a relay waits
 
@@ -52,7 +52,7 @@ type Budget struct {
 // holder is something other than a relay that holds memory.
 type holder interface {
 	// EndForMemory frees what h counts: the budget is used up.
-	EndForMemory(h *limit.Holding, log *slog.Logger)
+	EndForMemory(h *memory.Holding, log *slog.Logger)
 }
 
 // Name is what the log calls a relay.
@@ -69,10 +69,10 @@ type watchedRelay struct {
 // NewBudget returns a Budget of that many bytes.
 func NewBudget(bytes int64, log *slog.Logger) *Budget {
 	b := &Budget{
-		Memory: limit.NewMemory(mayHold(bytes)), budget: bytes, log: log, Busy: make(chan struct{}, 1), flood: make(chan struct{}, 1),
+		Accounts: memory.New(mayHold(bytes)), budget: bytes, log: log, Busy: make(chan struct{}, 1), flood: make(chan struct{}, 1),
 		relays: make(map[*relay.Relay]*watchedRelay), carriers: make(map[*Conn]struct{}), dialing: make(map[*dialing]struct{}),
 	}
-	b.Peer, b.From = b.Account(1), limit.NewNetworkAccounts(b.Memory)
+	b.Peer, b.From = b.Account(1), memory.NewNetworkAccounts(b.Accounts)
 	b.alarm.Store(leastAlarm)
 	return b
 }
@@ -207,7 +207,7 @@ func (b *Budget) look() (pause time.Duration) {
 }
 
 // end resets a relay, to which h belongs.
-func (b *Budget) end(r *relay.Relay, h *limit.Holding) {
+func (b *Budget) end(r *relay.Relay, h *memory.Holding) {
 	bytes, age := h.Held()
 	b.mu.Lock()
 	watched, running := b.relays[r]

@@ -10,7 +10,7 @@ import (
 	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/bytestream"
 	"apquic/quicproxy/internal/conn"
-	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/memory"
 	"apquic/quicproxy/internal/quicstream"
 	"apquic/quicproxy/internal/wait"
 )
@@ -25,7 +25,7 @@ type Conn struct {
 
 	// waits counts what waits in streams without a relay: they are no longer read, but the other side has not
 	// ended them. The other fields are what the memory budget saw last; only look uses them.
-	waits    *limit.Holding
+	waits    *memory.Holding
 	streams  streamSet
 	waiting  int
 	received uint64 // bytes, over the connection
@@ -34,7 +34,7 @@ type Conn struct {
 
 // Begin makes the connection a carrier of the relays of a; account pays for it. It is called once, before the
 // carrier joins a.
-func (c *Conn) Begin(a *association.Association, budget *Budget, account *limit.Account) {
+func (c *Conn) Begin(a *association.Association, budget *Budget, account *memory.Account) {
 	c.Carrier.Conn = c
 	c.waits = account.Open(c)
 	budget.watch(c)

@@ -5,7 +5,7 @@ import (
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/bytestream"
-	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/memory"
 	"apquic/quicproxy/internal/wait"
 )
 
@@ -13,12 +13,12 @@ import (
 type dialing struct {
 	stream bytestream.Stream
 	// waits counts what the stream holds; waiting is what the memory budget saw last. Only look uses them.
-	waits   *limit.Holding
+	waits   *memory.Holding
 	waiting int
 }
 
 // Await counts what a client sends before its upstream is connected, until Served.
-func (b *Budget) Await(stream bytestream.Stream, account *limit.Account) *dialing {
+func (b *Budget) Await(stream bytestream.Stream, account *memory.Account) *dialing {
 	d := &dialing{stream: stream}
 	d.waits = account.Open(d)
 	b.mu.Lock()
@@ -47,7 +47,7 @@ func (d *dialing) look() {
 }
 
 // EndForMemory implements holder.
-func (d *dialing) EndForMemory(_ *limit.Holding, log *slog.Logger) {
+func (d *dialing) EndForMemory(_ *memory.Holding, log *slog.Logger) {
 	log.Warn("a connection was reset because its upstream does not answer and the memory budget is used up")
 	d.stream.Discard(framing.ErrorRelayStalled)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
-	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/memory"
 )
 
 // busyAfter is how many bytes, received between two checks, make a connection worth checking all its streams.
@@ -83,7 +83,7 @@ func (c *Conn) Orphan(stream *quic.Stream) {
 
 // EndForMemory closes the connection: the other side leaves open streams that nobody reads, and only closing
 // frees their memory.
-func (c *Conn) EndForMemory(h *limit.Holding, log *slog.Logger) {
+func (c *Conn) EndForMemory(h *memory.Holding, log *slog.Logger) {
 	bytes, age := h.Held()
 	log.Warn("a connection was closed because its streams hold too much and the memory budget is used up",
 		"peer", c.QUIC.RemoteAddr().String(), "bytes", bytes, "waiting", age)

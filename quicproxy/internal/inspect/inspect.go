@@ -5,6 +5,7 @@ package inspect
 import (
 	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/carrier"
+	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/keepalive"
 	"apquic/quicproxy/internal/limit"
 )
@@ -16,7 +17,7 @@ type Server struct {
 	Lanes        []*carrier.Conn
 	Associations []*association.Association
 	Memory       *carrier.Budget
-	Clients      *limit.Clients
+	Clients      *clients.Places
 	Strangers    int // connections that were not admitted
 
 	// Leftovers counts what is left after the clients have left, and after the nodes have unless they stay.

@@ -3,11 +3,11 @@ package path
 import "time"
 
 const (
-	// Quiet is how long nothing may arrive after traffic before the node asks whether the path still works:
+	// quietAfter is how long nothing may arrive after traffic before the node asks whether the path still works:
 	// nothing else notices before the next keepalive that a path died during a download.
-	Quiet = 500 * time.Millisecond
+	quietAfter = 500 * time.Millisecond
 	// quietLook is the interval of checks while packets arrive; while the relays of a connection are idle, it
-	// is Quiet.
+	// is quietAfter.
 	quietLook = 100 * time.Millisecond
 )
 
@@ -17,14 +17,14 @@ type QuietMeter struct {
 	seen     time.Time // when something last arrived; zero: nothing has since the node asked
 }
 
-// Look is called after Pause, with how many packets have arrived. It reports that nothing came for Quiet
+// Look is called after Pause, with how many packets have arrived. It reports that nothing came for quietAfter
 // after something had.
 func (m *QuietMeter) Look(received uint64, now time.Time) (stopped bool) {
 	if received != m.Received {
 		m.Received, m.seen = received, now
 		return false
 	}
-	return !m.seen.IsZero() && now.Sub(m.seen) >= Quiet
+	return !m.seen.IsZero() && now.Sub(m.seen) >= quietAfter
 }
 
 // Asked notes that the node has asked, and what it knows from that: whether traffic goes on or has stopped.
@@ -42,7 +42,7 @@ func (m *QuietMeter) GoesOn() bool { return !m.seen.IsZero() }
 // Pause is the time until the next check.
 func (m *QuietMeter) Pause() time.Duration {
 	if m.seen.IsZero() {
-		return Quiet
+		return quietAfter
 	}
 	return quietLook
 }

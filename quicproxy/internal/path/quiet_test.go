@@ -32,7 +32,7 @@ func TestQuietMeter(t *testing.T) {
 			t.Error("asks while something comes")
 		}
 	}
-	if d := silence(27); d < Quiet || d > Quiet+quietLook {
+	if d := silence(27); d < quietAfter || d > quietAfter+quietLook {
 		t.Errorf("asks %v after the last packet", d)
 	}
 	m.Asked(30, false, now) // the answer
@@ -41,7 +41,7 @@ func TestQuietMeter(t *testing.T) {
 	}
 	look(31)
 	m.Asked(33, m.GoesOn(), now) // for another reason
-	if d := silence(33); d < Quiet || d > Quiet+quietLook {
+	if d := silence(33); d < quietAfter || d > quietAfter+quietLook {
 		t.Errorf("asks %v after an answer among traffic", d)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"apquic/framing"
 	"apquic/internal/testnet"
 	"apquic/quicproxy/internal/bytestream"
-	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/memory"
 )
 
 // slowToTell is a Stream that is discarded, and whose relay has copied all that there was before anybody is told.
@@ -55,7 +55,7 @@ func TestAbortResets(t *testing.T) {
 			t.Fatal(err)
 		}
 		closeWrite(client)
-		r := New(tcp, limit.NewMemory(1<<20).Account(1), nil, func() {})
+		r := New(tcp, memory.New(1<<20).Account(1), nil, func() {})
 		r.Carry(&slowToTell{over: make(chan struct{}), done: make(chan struct{})})
 		var running sync.WaitGroup
 		running.Go(r.Run)

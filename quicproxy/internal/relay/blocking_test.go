@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"apquic/quicproxy/internal/buffer"
-	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/memory"
 )
 
 // TestBlockingRead: a connection whose readiness cannot be waited for waits with a small buffer; a large one counts while
@@ -17,7 +17,7 @@ import (
 func TestBlockingRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		budget := limit.NewMemory(1 << 30)
+		budget := memory.New(1 << 30)
 		relay := new(Relay)
 		relay.Keeps = budget.Account(1).Open(relay)
 		near, far := net.Pipe()

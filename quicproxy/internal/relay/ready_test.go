@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/memory"
 )
 
 // TestResetBesideBlockedWrite: a client that does not read resets its connection, while a write and a read
@@ -61,5 +61,5 @@ func TestResetBesideBlockedWrite(t *testing.T) {
 
 // openGate is that of a relay with memory enough.
 func openGate() readGate {
-	return readGate{&Relay{Keeps: limit.NewMemory(1 << 30).Account(1).Open(nil)}}
+	return readGate{&Relay{Keeps: memory.New(1 << 30).Account(1).Open(nil)}}
 }

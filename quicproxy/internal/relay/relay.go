@@ -12,7 +12,8 @@ import (
 	"apquic/framing"
 	"apquic/quicproxy/internal/buffer"
 	"apquic/quicproxy/internal/bytestream"
-	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/clients"
+	"apquic/quicproxy/internal/memory"
 )
 
 // Relay joins a Stream and a TCP (or unix) connection: bytes untouched, FIN for FIN in each direction on its
@@ -20,12 +21,12 @@ import (
 type Relay struct {
 	// Keeps is what is kept until the other side has it, Waits what waits for the TCP connection. Their owner
 	// closes them.
-	Keeps, Waits *limit.Holding
+	Keeps, Waits *memory.Holding
 
 	tcp    net.Conn
 	reader *readyReader
-	place  *limit.Client // of the public connection; may be nil
-	wait   func()        // for memory
+	place  *clients.Place // of the public connection; may be nil
+	wait   func()         // for memory
 	begun  time.Time
 	stream bytestream.Stream // set before anything else happens
 	came   int               // bytes at once from the stream lately; copyToTCP is its only user
@@ -39,7 +40,7 @@ type Relay struct {
 
 // New makes a relay of a connection; Carry gives it a stream. account pays for the memory held; wait returns
 // when it is worth asking the account for room again; place may be nil.
-func New(tcp net.Conn, account *limit.Account, place *limit.Client, wait func()) *Relay {
+func New(tcp net.Conn, account *memory.Account, place *clients.Place, wait func()) *Relay {
 	r := &Relay{tcp: tcp, place: place, wait: wait, begun: time.Now()}
 	r.Keeps, r.Waits = account.Open(r), account.Open(r)
 	r.reader = newReadyReader(tcp, readGate{r})

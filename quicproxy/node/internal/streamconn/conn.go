@@ -10,7 +10,7 @@ import (
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/bytestream"
-	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/memory"
 )
 
 // Conn is a relay as a net.Conn, for callers of Node.Listen.
@@ -114,7 +114,7 @@ func (c *Conn) tcpError(op string, err error) error {
 }
 
 // EndForMemory resets the connection; it implements the holder interface of package carrier.
-func (c *Conn) EndForMemory(_ *limit.Holding, log *slog.Logger) {
+func (c *Conn) EndForMemory(_ *memory.Holding, log *slog.Logger) {
 	log.Warn("a connection was reset because the other side does not ack what it was sent and the memory budget is used up", "client", c.remote)
 	c.Discard(framing.ErrorRelayStalled)
 }

@@ -1,5 +1,5 @@
 // Package account keeps what each node costs a server: one account per node, over all its connections and
-// processes, and for a while after the last one.
+// processes, and for a while after the last one. Nodes that nobody knows share what their network may have.
 //
 // It must not know connections or sessions.
 package account
@@ -11,6 +11,7 @@ import (
 
 	"apquic/certs"
 	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/memory"
 )
 
 const (
@@ -24,8 +25,8 @@ const (
 
 // Account is what one node may cost the server: every allocation for the node asks it first.
 type Account struct {
-	Memory   *limit.Account
-	Requests *limit.Requests
+	Memory   *memory.Account
+	Requests *Requests
 	Messages *limit.Messages
 	Relays   limit.Count // running, or waiting for an ack after their client left
 
@@ -39,7 +40,7 @@ type Account struct {
 
 // Accounts are those of all nodes that are here, or were recently.
 type Accounts struct {
-	memory      func(certs.NodeID) *limit.Account
+	memory      func(certs.NodeID) *memory.Account
 	maxServices int
 
 	mu   sync.Mutex
@@ -48,7 +49,7 @@ type Accounts struct {
 }
 
 // New makes accounts for nodes that may have maxServices each; memory opens the memory account of a node.
-func New(maxServices int, memory func(certs.NodeID) *limit.Account) *Accounts {
+func New(maxServices int, memory func(certs.NodeID) *memory.Account) *Accounts {
 	return &Accounts{memory: memory, maxServices: maxServices, of: make(map[certs.NodeID]*Account)}
 }
 
@@ -59,7 +60,7 @@ func (all *Accounts) Open(node certs.NodeID) *Account {
 	a := all.of[node]
 	if a == nil {
 		a = &Account{
-			node: node, Memory: all.memory(node), Requests: limit.NewRequests(all.maxServices), Messages: limit.NewMessages(),
+			node: node, Memory: all.memory(node), Requests: newRequests(all.maxServices), Messages: limit.NewMessages(),
 		}
 		all.of[node] = a
 	} else if a.away != nil {

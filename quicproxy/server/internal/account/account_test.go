@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"apquic/certs"
-	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/memory"
 )
 
 // TestAccountsAreForgotten: accounts of nodes that are away are bounded, however many nodes are here, and the
@@ -14,8 +14,8 @@ import (
 func TestAccountsAreForgotten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		memory := limit.NewMemory(1 << 20)
-		all := New(16, func(certs.NodeID) *limit.Account { return memory.Account(1) })
+		accounts := memory.New(1 << 20)
+		all := New(16, func(certs.NodeID) *memory.Account { return accounts.Account(1) })
 		id := func(i int) certs.NodeID { return certs.NodeID{byte(i >> 16), byte(i >> 8), byte(i), 31: 1} }
 		const here = maxAway + 1000
 		for i := range here {

@@ -5,15 +5,15 @@ import (
 	"sync/atomic"
 
 	"apquic/framing"
-	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/relay"
 )
 
 // Client is a public connection to be relayed.
 type Client struct {
 	net.Conn
-	Place *limit.Client // given back when the connection is closed
-	Read  []byte        // what it sent to a relay that the node never saw
+	Place *clients.Place // given back when the connection is closed
+	Read  []byte         // what it sent to a relay that the node never saw
 
 	evicted atomic.Bool                 // it had to make room
 	relay   atomic.Pointer[relay.Relay] // its last one

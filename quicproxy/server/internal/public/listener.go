@@ -11,7 +11,7 @@ import (
 
 	"apquic/internal/machine"
 	"apquic/lease"
-	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/relay"
 )
@@ -46,7 +46,7 @@ type Listener struct {
 	Port uint16
 
 	all      *Listeners
-	service  limit.Service // whose clients it has
+	service  clients.Service // whose clients it has
 	listener net.Listener
 
 	mu      sync.Mutex
@@ -90,7 +90,7 @@ func (p *Listener) admit(client net.Conn) {
 		p.all.log.Warn("a public connection was reset to make room for another one", "port", p.Port, "client", client.RemoteAddr())
 		c.evict()
 	})
-	if errors.Is(err, limit.ErrAllFull) {
+	if errors.Is(err, clients.ErrAllFull) {
 		err = &descriptorError{err.Error(), machine.Descriptors()}
 	}
 	if err != nil {
@@ -249,7 +249,7 @@ func (p *Listener) change(set func()) {
 // clients.
 func isLimit(err error) bool {
 	for _, limit := range []error{
-		limit.ErrServiceFull, limit.ErrNodeFull, limit.ErrAddressFull, limit.ErrNetworkFull, limit.ErrAddressFast, limit.ErrAllFull,
+		clients.ErrServiceFull, clients.ErrNodeFull, clients.ErrAddressFull, clients.ErrNetworkFull, clients.ErrAddressFast, clients.ErrAllFull,
 		ErrTooManyRelays, errTooManyWait, lease.ErrExhausted,
 	} {
 		if errors.Is(err, limit) {

@@ -11,7 +11,7 @@ import (
 
 	"apquic/certs"
 	"apquic/lease"
-	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/clients"
 )
 
 // Config says what Listeners consist of; every field is required.
@@ -22,7 +22,7 @@ type Config struct {
 	Ended func(port uint16)
 	// Park is how long a client waits for a node that is away; 0 or less: not at all.
 	Park    time.Duration
-	Clients *limit.Clients
+	Clients *clients.Places
 	Log     *slog.Logger
 }
 
@@ -63,7 +63,7 @@ func (s *Listeners) Bind(l lease.Lease) error {
 		return err
 	}
 	p := &Listener{all: s, Key: l.Key, Port: l.Port, listener: listener}
-	p.service = limit.Service{Node: l.Node.String(), Name: l.Service}
+	p.service = clients.Service{Node: l.Node.String(), Name: l.Service}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {

@@ -8,7 +8,7 @@ import (
 
 	"apquic/certs"
 	"apquic/lease"
-	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/clients"
 )
 
 // silentTarget is a connection of a node that does not answer.
@@ -22,7 +22,7 @@ func TestSilenceOfOneNode(t *testing.T) {
 	t.Parallel()
 	listeners := New(Config{
 		Listen: func(uint16) (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") },
-		Ended:  func(uint16) {}, Park: time.Minute, Clients: limit.NewClients(100, 100, 100), Log: slog.New(slog.DiscardHandler),
+		Ended:  func(uint16) {}, Park: time.Minute, Clients: clients.New(100, 100, 100), Log: slog.New(slog.DiscardHandler),
 	})
 	leases := make([]lease.Lease, 3)
 	for i := range leases {

@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"time"
 
-	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/wait"
@@ -27,7 +27,7 @@ var (
 // parking is where the clients of a lease wait for their node. Its methods need the lock of its Listener.
 type parking struct {
 	clients map[*parked]struct{}
-	places  *limit.Clients // nil: no client waits
+	places  *clients.Places // nil: no client waits
 }
 
 // parked is a client that waits. Its goroutine waits for its socket, to notice when the client leaves, so a
@@ -36,7 +36,7 @@ type parked struct {
 	client *Client
 	until  time.Time
 	socket syscall.RawConn // nil: whether the client left cannot be seen
-	place  *limit.Client
+	place  *clients.Place
 	woken  chan struct{} // has room for one; used without a socket
 
 	evicted atomic.Bool
@@ -45,11 +45,11 @@ type parked struct {
 // enterLocked makes a client wait.
 func (p *parking) enterLocked(client *Client, until time.Time) (*parked, error) {
 	if p.places == nil {
-		p.places = limit.NewClients(maxParked, maxParked, maxParked).OfOneNode()
+		p.places = clients.New(maxParked, maxParked, maxParked).OfOneNode()
 		p.clients = make(map[*parked]struct{})
 	}
 	w := &parked{client: client, until: until, socket: waitable(client.Conn), woken: make(chan struct{}, 1)}
-	place, err := p.places.Admit(limit.Service{}, netaddr.Endpoint(client.RemoteAddr()).Addr(), w.evict)
+	place, err := p.places.Admit(clients.Service{}, netaddr.Endpoint(client.RemoteAddr()).Addr(), w.evict)
 	if err != nil {
 		return nil, errTooManyWait
 	}

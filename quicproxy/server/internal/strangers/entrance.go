@@ -10,8 +10,9 @@ import (
 	"apquic/internal/udp"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/initial"
-	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/knock"
 	"apquic/quicproxy/internal/netaddr"
+	"apquic/quicproxy/server/internal/handshakes"
 )
 
 // maxCryptoFrames is how many CRYPTO frames a datagram may have: clients send one to five, and QUIC keeps
@@ -23,15 +24,15 @@ const maxCryptoFrames = 16
 // connections, must come from an address that has knocked. What strangers send is counted.
 type entrance struct {
 	keys      []framing.KnockKey // of the server's ids; none: anybody may begin a connection
-	door      *limit.Door
-	strangers *limit.Strangers
+	door      *knock.Door
+	strangers *handshakes.Account
 	passed    func(bytes int) // called with what QUIC gets of running connections
 }
 
 // Around puts an entrance before a socket, for clients that know one of the ids; without ids it is open to
 // all.
 func (s *Strangers) Around(socket net.PacketConn, passed func(bytes int), ids ...certs.NodeID) net.PacketConn {
-	e := &entrance{door: limit.NewDoor(), strangers: s.account, passed: passed}
+	e := &entrance{door: knock.NewDoor(), strangers: s.account, passed: passed}
 	for _, id := range ids {
 		e.keys = append(e.keys, framing.NewKnockKey(id))
 	}
@@ -72,7 +73,7 @@ func (e *entrance) begins(datagram []byte, from netip.AddrPort, now time.Time) b
 	if !ok || frames > maxCryptoFrames {
 		return false
 	}
-	return e.strangers.Arrived(from, limit.Datagram{
+	return e.strangers.Arrived(from, handshakes.Datagram{
 		To: d.To, Client: d.From, Begins: begins, CryptoFrames: frames, Handshake: d.Handshake, Short: d.Short,
 	}, now)
 }

@@ -14,9 +14,9 @@ import (
 	"apquic/framing"
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/conn"
-	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/server/internal/handshakes"
 )
 
 const (
@@ -43,10 +43,10 @@ var (
 	errNoHello        = &quicproxy.FailureError{Code: framing.ErrorKeepaliveTimeout, Text: "no Hello came, and many connections are waiting"}
 )
 
-// Strangers are the connections of a server that have not been admitted. limit.Strangers accounts for what
-// they cost; this package sees what only QUIC can tell: how much came, and on which streams.
+// Strangers are the connections of a server that have not been admitted. Package handshakes accounts for
+// what they cost; this package sees what only QUIC can tell: how much came, and on which streams.
 type Strangers struct {
-	account  *limit.Strangers
+	account  *handshakes.Account
 	arrivals *rate.Limiter
 	come     chan struct{} // has room for one: a stranger came
 	closing  sync.WaitGroup
@@ -67,7 +67,7 @@ type stranger struct {
 // New returns Strangers without any.
 func New() *Strangers {
 	return &Strangers{
-		account:  limit.NewStrangers(limit.StrangersMemory),
+		account:  handshakes.New(handshakes.Memory),
 		arrivals: rate.NewLimiter(retryAboveRate, retryAboveBurst),
 		come:     make(chan struct{}, 1),
 		waiting:  make(map[*quic.Conn]*stranger),
@@ -105,8 +105,8 @@ func (s *Strangers) Begin(ctx context.Context, client *quic.ClientInfo) (context
 	return ctx, nil
 }
 
-func handshakeOf(connection *quic.Conn) *limit.Handshake {
-	return connection.Context().Value(handshakeKey{}).(*limit.Handshake)
+func handshakeOf(connection *quic.Conn) *handshakes.Handshake {
+	return connection.Context().Value(handshakeKey{}).(*handshakes.Handshake)
 }
 
 // Greet watches a connection, whose handshake the server has just answered, until Leave.
