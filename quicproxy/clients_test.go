@@ -12,7 +12,7 @@ import (
 
 	"apquic/framing"
 	"apquic/quicproxy"
-	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/quicconfig"
 	"apquic/quicproxy/internal/quicstream"
 )
 
@@ -234,7 +234,7 @@ func TestStreamsWithoutUpstream(t *testing.T) {
 			go endless(w.visit("20000"))
 		}
 		time.Sleep(5 * time.Second)
-		if used := node.node.Inspect().Memory.Used(); used < conn.InitialStreamWindow {
+		if used := node.node.Inspect().Memory.Used(); used < quicconfig.InitialStreamWindow {
 			t.Errorf("%d bytes count while upstreams are dialed", used)
 		}
 		if w.logged.count("its upstream does not answer") == 0 {

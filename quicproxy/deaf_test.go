@@ -12,7 +12,7 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
-	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/quicconfig"
 	"apquic/quicproxy/internal/quicstream"
 )
 
@@ -89,8 +89,8 @@ func monkeyServer(w *world) (next func() (*peer, *framing.Sealer)) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	transport := &quic.Transport{Conn: socket, ConnectionIDLength: conn.ServerConnectionIDLength}
-	listener, err := transport.Listen(tlsConfig, conn.ServerQUICConfig(time.Minute))
+	transport := &quic.Transport{Conn: socket, ConnectionIDLength: quicconfig.ServerConnectionIDLength}
+	listener, err := transport.Listen(tlsConfig, quicconfig.Server(time.Minute))
 	if err != nil {
 		w.t.Fatal(err)
 	}

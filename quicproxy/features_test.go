@@ -13,6 +13,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/quicconfig"
 )
 
 // scriptedServer takes connections of nodes and answers every message as answer says. It returns when
@@ -27,8 +28,8 @@ func scriptedServer(w *world, answer func(*conn.ControlStream, framing.Envelope)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	transport := &quic.Transport{Conn: socket, ConnectionIDLength: conn.ServerConnectionIDLength}
-	listener, err := transport.Listen(tlsConfig, conn.ServerQUICConfig(15*time.Minute))
+	transport := &quic.Transport{Conn: socket, ConnectionIDLength: quicconfig.ServerConnectionIDLength}
+	listener, err := transport.Listen(tlsConfig, quicconfig.Server(15*time.Minute))
 	if err != nil {
 		w.t.Fatal(err)
 	}

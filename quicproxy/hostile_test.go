@@ -17,7 +17,7 @@ import (
 	"apquic/framing"
 	"apquic/lease"
 	"apquic/quicproxy/internal/bytestream"
-	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/quicconfig"
 )
 
 // TestResetAtFullWindow: a client fills the stream's window to the byte and resets. The reset must not claim
@@ -243,8 +243,8 @@ func TestServerWithoutStreams(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		transport := &quic.Transport{Conn: socket, ConnectionIDLength: conn.ServerConnectionIDLength}
-		config := conn.ServerQUICConfig(time.Minute)
+		transport := &quic.Transport{Conn: socket, ConnectionIDLength: quicconfig.ServerConnectionIDLength}
+		config := quicconfig.Server(time.Minute)
 		config.MaxIncomingStreams = -1
 		listener, err := transport.Listen(tlsConfig, config)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/quicconfig"
 )
 
 // TestAutoKeepaliveRefused: with a server that does not help, or does not know the messages, a node asks
@@ -58,8 +59,8 @@ func fakeServer(w *world, welcome *framing.Welcome) (requests func(framing.Opcod
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	transport := &quic.Transport{Conn: socket, ConnectionIDLength: conn.ServerConnectionIDLength}
-	listener, err := transport.Listen(tlsConfig, conn.ServerQUICConfig(15*time.Minute))
+	transport := &quic.Transport{Conn: socket, ConnectionIDLength: quicconfig.ServerConnectionIDLength}
+	listener, err := transport.Listen(tlsConfig, quicconfig.Server(15*time.Minute))
 	if err != nil {
 		w.t.Fatal(err)
 	}

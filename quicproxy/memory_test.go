@@ -10,7 +10,7 @@ import (
 
 	"apquic/quicproxy/internal/buffer"
 	"apquic/quicproxy/internal/carrier"
-	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/quicconfig"
 	"apquic/quicproxy/internal/relay"
 )
 
@@ -45,7 +45,7 @@ func TestMemoryBudget(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		const affordable = 5
 		server := w.startServer(func(c *ServerConfig) {
-			c.Memory = affordable * (conn.MaxStreamWindow/2 + buffer.Size) // as much as so many relays may cost
+			c.Memory = affordable * (quicconfig.MaxStreamWindow/2 + buffer.Size) // as much as so many relays may cost
 		})
 		w.serveTCP(web, serveEndless)
 		w.serveTCP("192.168.1.101:81", echo)

@@ -19,6 +19,7 @@ import (
 	"apquic/framing"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/knock"
+	"apquic/quicproxy/internal/quicconfig"
 	"apquic/quicproxy/internal/quicstream"
 )
 
@@ -46,7 +47,7 @@ func dialServer(w *world) *peer {
 	transport := &quic.Transport{Conn: knock.NewKnocker(unknown, w.key.ID()).Around(socket)}
 	w.t.Cleanup(func() { transport.Close(); socket.Close() })
 	address := &net.UDPAddr{IP: net.ParseIP(serverIP), Port: serverUDP}
-	conn, err := transport.Dial(w.t.Context(), address, tlsConfig, conn.NodeQUICConfig(time.Minute, nodeHandshakeTimeout, false))
+	conn, err := transport.Dial(w.t.Context(), address, tlsConfig, quicconfig.Node(time.Minute, nodeHandshakeTimeout, false))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -312,8 +313,8 @@ func TestNodeDistrustsServer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		transport := &quic.Transport{Conn: socket, ConnectionIDLength: conn.ServerConnectionIDLength}
-		listener, err := transport.Listen(tlsConfig, conn.ServerQUICConfig(time.Minute))
+		transport := &quic.Transport{Conn: socket, ConnectionIDLength: quicconfig.ServerConnectionIDLength}
+		listener, err := transport.Listen(tlsConfig, quicconfig.Server(time.Minute))
 		if err != nil {
 			t.Fatal(err)
 		}

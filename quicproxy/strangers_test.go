@@ -12,7 +12,7 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
-	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/quicconfig"
 )
 
 // TestBeforeWelcome: a client that uses more than a stranger may is closed, with a code, and leaves nothing
@@ -113,8 +113,8 @@ func TestServerBeforeWelcome(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		transport := &quic.Transport{Conn: socket, ConnectionIDLength: conn.ServerConnectionIDLength}
-		listener, err := transport.Listen(tlsConfig, conn.ServerQUICConfig(time.Minute))
+		transport := &quic.Transport{Conn: socket, ConnectionIDLength: quicconfig.ServerConnectionIDLength}
+		listener, err := transport.Listen(tlsConfig, quicconfig.Server(time.Minute))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,7 +10,7 @@ import (
 	"apquic/framing"
 	"apquic/quicproxy/internal/buffer"
 	"apquic/quicproxy/internal/carrier"
-	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/quicconfig"
 )
 
 // mover is a connection of w's node with the service web, whose relays can resume.
@@ -174,7 +174,7 @@ func TestUnread(t *testing.T) {
 		}()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		const pieces = conn.InitialStreamWindow / 128
+		const pieces = quicconfig.InitialStreamWindow / 128
 		if used := server.server.Inspect().Memory.Used(); used < pieces*1452 {
 			t.Errorf("%d pieces count with %d bytes, which is less than their buffers", pieces, used)
 		}

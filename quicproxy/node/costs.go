@@ -9,15 +9,15 @@ import (
 	"apquic/internal/machine"
 	"apquic/quicproxy/internal/bytestream"
 	"apquic/quicproxy/internal/clients"
-	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/quicconfig"
 	"apquic/quicproxy/internal/relay"
 )
 
 const (
 	// maxStreams is how many relays a node has at once over all its connections, maxUnheard how many of their
 	// streams may lack their header, and maxDials how many upstreams it dials at once.
-	maxStreams = conn.MaxRelays
+	maxStreams = quicconfig.MaxRelays
 	maxUnheard = 1024
 	maxDials   = 1024
 )

@@ -19,6 +19,7 @@ import (
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/keepalive"
+	"apquic/quicproxy/internal/quicconfig"
 	"apquic/quicproxy/internal/wait"
 	"apquic/quicproxy/node/internal/dial"
 	"apquic/quicproxy/node/internal/reason"
@@ -63,7 +64,7 @@ func (n *Node) connect(ctx, attempt context.Context, handshakeTimeout time.Durat
 	l := &link{
 		Conn: carrier.Conn{Carrier: association.Carrier{Lane: lane}},
 		node: n, socket: socket, since: time.Now(), welcomed: make(chan struct{}),
-		transport: &quic.Transport{Conn: n.knocker().Around(socket.PacketConn()), ConnectionIDLength: conn.NodeConnectionIDLength},
+		transport: &quic.Transport{Conn: n.knocker().Around(socket.PacketConn()), ConnectionIDLength: quicconfig.NodeConnectionIDLength},
 		wake:      make(chan struct{}, 1),
 		path:      newPathWatch(),
 		ended:     make(chan struct{}),

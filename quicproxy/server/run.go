@@ -13,7 +13,7 @@ import (
 	"apquic/framing"
 	"apquic/internal/udp"
 	"apquic/quicproxy/internal/carrier"
-	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/quicconfig"
 )
 
 // Run serves until ctx ends, lets running relays finish, and returns nil; or it returns why it cannot go on.
@@ -84,7 +84,7 @@ func (s *Server) listen() (*quic.Transport, *quic.EarlyListener, error) {
 		socket = conn.PacketConn()
 	}
 	transport := s.transport(s.strange.Around(socket, s.memory.Receive, s.config.knownBy()...))
-	config := conn.ServerQUICConfig(s.config.IdleTimeout)
+	config := quicconfig.Server(s.config.IdleTimeout)
 	config.GetConfigForClient = s.strange.Config(config.Clone())
 	listener, err := transport.ListenEarly(tlsConfig, config) // early, so that a handshake can make room for others
 	if err != nil {
@@ -98,7 +98,7 @@ func (s *Server) listen() (*quic.Transport, *quic.EarlyListener, error) {
 func (s *Server) transport(socket net.PacketConn) *quic.Transport {
 	t := &quic.Transport{
 		Conn:                             socket,
-		ConnectionIDLength:               conn.ServerConnectionIDLength,
+		ConnectionIDLength:               quicconfig.ServerConnectionIDLength,
 		DisableVersionNegotiationPackets: true,
 		VerifySourceAddress:              s.strange.NeedsRetry,
 		ConnContext:                      s.strange.Begin,

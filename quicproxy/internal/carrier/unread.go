@@ -7,7 +7,7 @@ import (
 
 	"github.com/quic-go/quic-go"
 
-	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/quicconfig"
 )
 
 // A peer can make a program hold what a stream holds unread, and quic-go does not report it: neither how many
@@ -91,7 +91,7 @@ func receivingHalf(stream *quic.Stream) *quic.ReceiveStream {
 func unread(stream *quic.ReceiveStream) int {
 	o := layout()
 	if !o.known || stream == nil {
-		return conn.InitialStreamWindow
+		return quicconfig.InitialStreamWindow
 	}
 	mutex := (*sync.Mutex)(unsafe.Add(unsafe.Pointer(stream), o.mutex))
 	mutex.Lock()

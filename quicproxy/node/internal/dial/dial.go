@@ -13,7 +13,7 @@ import (
 
 	"github.com/quic-go/quic-go"
 
-	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/quicconfig"
 	"apquic/quicproxy/internal/wait"
 )
 
@@ -56,7 +56,7 @@ func (d *Dialer) Dial(ctx context.Context, transport *quic.Transport, tlsConfig 
 	for i, to := range addresses {
 		dials.Go(func() {
 			wait.Sleep(ctx, time.Duration(i)*dialStagger)
-			config := conn.NodeQUICConfig(d.idleTimeout, timeout, to.Addr().Is6())
+			config := quicconfig.Node(d.idleTimeout, timeout, to.Addr().Is6())
 			dialed, err := transport.Dial(ctx, net.UDPAddrFromAddrPort(to), tlsConfig, config)
 			mu.Lock()
 			defer mu.Unlock()

@@ -8,10 +8,10 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/internal/udp"
-	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/initial"
 	"apquic/quicproxy/internal/knock"
 	"apquic/quicproxy/internal/netaddr"
+	"apquic/quicproxy/internal/quicconfig"
 	"apquic/quicproxy/server/internal/handshakes"
 )
 
@@ -51,7 +51,7 @@ func (e *entrance) received(datagram []byte, address net.Addr) bool {
 		e.knock(datagram, from)
 		return false
 	}
-	if id := datagram[1:]; len(id) >= conn.ServerConnectionIDLength && !e.strangers.ArrivedShort(from, id[:conn.ServerConnectionIDLength], len(datagram), now) {
+	if id := datagram[1:]; len(id) >= quicconfig.ServerConnectionIDLength && !e.strangers.ArrivedShort(from, id[:quicconfig.ServerConnectionIDLength], len(datagram), now) {
 		return false
 	}
 	e.passed(len(datagram))

@@ -1,4 +1,4 @@
-package conn
+package quicconfig
 
 import (
 	"time"
@@ -54,17 +54,17 @@ func baseConfig(idleTimeout time.Duration) *quic.Config {
 	}
 }
 
-// ServerQUICConfig allows one stream from the node, the control stream, since the server opens relays.
-func ServerQUICConfig(idleTimeout time.Duration) *quic.Config {
+// Server allows one stream from the node, the control stream, since the server opens relays.
+func Server(idleTimeout time.Duration) *quic.Config {
 	c := baseConfig(idleTimeout)
 	c.HandshakeIdleTimeout = serverHandshakeTimeout
 	c.MaxIncomingStreams = 1
 	return c
 }
 
-// NodeQUICConfig has QUIC's own keepalive only as a safety net; the Keepalive message does the work. It comes
+// Node has QUIC's own keepalive only as a safety net; the Keepalive message does the work. It comes
 // after half of the shorter idle timeout of both sides, later than any learned Keepalive.
-func NodeQUICConfig(idleTimeout, handshakeTimeout time.Duration, ipv6 bool) *quic.Config {
+func Node(idleTimeout, handshakeTimeout time.Duration, ipv6 bool) *quic.Config {
 	c := baseConfig(idleTimeout)
 	c.HandshakeIdleTimeout = handshakeTimeout
 	c.KeepAlivePeriod = idleTimeout / 2

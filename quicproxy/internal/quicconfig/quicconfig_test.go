@@ -1,4 +1,4 @@
-package conn
+package quicconfig
 
 import (
 	"testing"
@@ -9,7 +9,7 @@ import (
 func TestQUICConfig(t *testing.T) {
 	t.Parallel()
 	const idle = 90 * time.Second
-	server, node := ServerQUICConfig(idle), NodeQUICConfig(idle, time.Second, false)
+	server, node := Server(idle), Node(idle, time.Second, false)
 	if most := uint64(MaxRelays) * MaxStreamWindow; most >= server.InitialConnectionReceiveWindow || most >= node.InitialConnectionReceiveWindow {
 		t.Errorf("streams with %d unread bytes stop all others", most)
 	}
@@ -21,7 +21,7 @@ func TestQUICConfig(t *testing.T) {
 	}
 	const udp, ipv4, ipv6, smallest = 8, 20, 40, 1280 // bytes of headers, and of the packets that every link of IPv6 carries
 	for overhead, size := range map[uint16]uint16{
-		udp + ipv4: node.InitialPacketSize, udp + ipv6: NodeQUICConfig(idle, time.Second, true).InitialPacketSize,
+		udp + ipv4: node.InitialPacketSize, udp + ipv6: Node(idle, time.Second, true).InitialPacketSize,
 	} {
 		if size < 1200 || size+overhead > smallest {
 			t.Errorf("with headers of %d bytes a packet has %d", overhead, size)
