@@ -67,7 +67,7 @@ var allowed = map[string][]string{
 	"quicproxy/server/internal/handshakes": {"quicproxy/internal/limit", "quicproxy/internal/netaddr"},
 	"quicproxy/server/internal/strangers":  {"certs", "framing", "internal/udp", "quicproxy", "quicproxy/internal/conn", "quicproxy/internal/initial", "quicproxy/internal/knock", "quicproxy/internal/netaddr", "quicproxy/internal/quicconfig", "quicproxy/internal/wait", "quicproxy/server/internal/handshakes"},
 	"quicproxy/server/internal/public":     {"certs", "framing", "internal/machine", "lease", "quicproxy/internal/clients", "quicproxy/internal/netaddr", "quicproxy/internal/relay", "quicproxy/internal/wait"},
-	"quicproxy/server/internal/failure":    {"certs", "framing", "lease", "quicproxy", "quicproxy/admission", "quicproxy/internal/conn", "quicproxy/server/internal/public"},
+	"quicproxy/server/internal/failure":    {"certs", "framing", "internal/hint", "lease", "quicproxy", "quicproxy/admission", "quicproxy/internal/conn"},
 	"quicproxy/server": {
 		"certs", "framing", "internal/hint", "internal/machine", "internal/udp", "lease", "quicproxy", "quicproxy/admission",
 		"quicproxy/internal/association", "quicproxy/internal/bytestream", "quicproxy/internal/carrier", "quicproxy/internal/clients", "quicproxy/internal/conn", "quicproxy/internal/inspect", "quicproxy/internal/limit", "quicproxy/internal/loglimit",

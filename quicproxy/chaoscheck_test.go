@@ -172,7 +172,7 @@ func (h *history) excuse(c *client, s *side) string {
 			return "a service resets"
 		}
 	}
-	if (s == nil || c.read == 0) && c.ended.Sub(begun) >= DefaultPark && h.setting.steps > 0 {
+	if (s == nil || c.read == 0) && c.ended.Sub(begun) >= defaultPark && h.setting.steps > 0 {
 		return "the client has waited" // for a node of which nothing came, whatever it did
 	}
 	switch {

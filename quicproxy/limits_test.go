@@ -16,6 +16,7 @@ const (
 	retryAboveBurst = 512 // connections at once from which on the server asks for a Retry
 	orphanTime      = 30 * time.Second
 	orphansEvery    = 10 * time.Second
+	defaultPark     = 10 * time.Second // how long a client waits for its node
 	silentAfter     = 3 * time.Second
 	savePeersBurst  = 20
 	savePeersEvery  = 5 * time.Second

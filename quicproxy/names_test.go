@@ -1,6 +1,8 @@
 package quicproxy_test
 
 import (
+	"apquic/internal/settings"
+	"apquic/quicproxy/internal/keepalive"
 	"apquic/quicproxy/node"
 	"apquic/quicproxy/server"
 )
@@ -20,9 +22,8 @@ type (
 )
 
 const (
-	DefaultPark      = server.DefaultPark
-	DefaultKeepalive = node.DefaultKeepalive
-	AutoKeepalive    = node.AutoKeepalive
+	DefaultKeepalive = keepalive.Default
+	AutoKeepalive    = settings.AutoKeepalive
 )
 
 var (

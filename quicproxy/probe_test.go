@@ -82,9 +82,10 @@ func TestProbes(t *testing.T) {
 			t.Error("a datagram from another address is answered")
 		}
 		request(6, framing.OpProbeSend, &framing.ProbeSend{Number: 1}, framing.OpFailure, framing.ErrorBadRequest)
+		probe := probeDatagram(token, 1)
 		for name, datagram := range map[string][]byte{
 			"old token": probeDatagram(old, 1), "no token": probeDatagram(path.ProbeToken{}, 1),
-			"too short": probeDatagram(token, 1)[:path.ProbeSize-1], "too long": append(probeDatagram(token, 1), 0),
+			"too short": probe[:len(probe)-1], "too long": append(probe, 0),
 			"other text": []byte("\x3fapquic/2 probe" + string(token[:]) + "\x00\x00\x00\x01"),
 		} {
 			if send(home, datagram) {

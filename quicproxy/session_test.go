@@ -68,7 +68,7 @@ func TestParkEnds(t *testing.T) {
 			t.Errorf("one too many: %v after %v", err, time.Since(begin))
 		}
 		eventually(t, "all others reset", func() bool { return server.server.Status().Counters.Refused == maxParked+1 })
-		if waited := time.Since(begin); waited < DefaultPark || waited > DefaultPark+time.Second {
+		if waited := time.Since(begin); waited < defaultPark || waited > defaultPark+time.Second {
 			t.Errorf("they waited %v", waited)
 		}
 	})

@@ -63,10 +63,10 @@ func TestNodeKilled(t *testing.T) {
 		first := w.ask("first")
 		time.Sleep(5 * time.Second)
 		later := w.ask("later") // the node is known to be away
-		if o := <-first; !errors.Is(o.err, syscall.ECONNRESET) || o.took < DefaultPark || o.took > silentAfter+DefaultPark+time.Second {
+		if o := <-first; !errors.Is(o.err, syscall.ECONNRESET) || o.took < defaultPark || o.took > silentAfter+defaultPark+time.Second {
 			t.Errorf("the first visitor: %+v", o)
 		}
-		if o := <-later; !errors.Is(o.err, syscall.ECONNRESET) || o.took < DefaultPark-time.Second || o.took > DefaultPark+time.Second {
+		if o := <-later; !errors.Is(o.err, syscall.ECONNRESET) || o.took < defaultPark-time.Second || o.took > defaultPark+time.Second {
 			t.Errorf("a later visitor: %+v", o)
 		}
 		if n := server.server.Status().Counters; n.Refused != 2 || n.Relays != 1 {

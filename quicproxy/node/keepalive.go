@@ -11,15 +11,7 @@ import (
 	"apquic/quicproxy/internal/wait"
 )
 
-// AutoKeepalive as Config.Keepalive makes the node learn how long the NAT of its present network keeps an
-// idle mapping, and send a Keepalive shortly before that. Until that is proven, the interval is
-// DefaultKeepalive.
-const AutoKeepalive time.Duration = -1
-
-// DefaultKeepalive is the time between two keepalives if none is configured.
-const DefaultKeepalive = keepalive.Default
-
-// NATBinding is what a node has learned about the NAT of a network (AutoKeepalive).
+// NATBinding is what a node has learned about the NAT of a network (Config.Keepalive).
 type NATBinding = keepalive.NATBinding
 
 // NATBindingStore remembers NATBindings across restarts of a node. Losing them costs only some traffic. Save

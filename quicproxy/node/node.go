@@ -49,10 +49,10 @@ type Config struct {
 	Network string
 	// NetID separates networks; both sides must have the same.
 	NetID uint32
-	// Keepalive is the time between two Keepalive messages, 15 s by default; negative, AutoKeepalive: as long
-	// as the network allows.
+	// Keepalive is the time between two Keepalive messages, 15 s by default. If it is negative, the node
+	// learns how long the NAT of its present network keeps an idle mapping, and sends one shortly before that.
 	Keepalive time.Duration
-	// NATBindings remembers what AutoKeepalive learns, across restarts; nil: it is learned again.
+	// NATBindings remembers what was learned about NATs, across restarts; nil: it is learned again.
 	NATBindings NATBindingStore
 	// IdleTimeout ends a connection on which nothing arrived for that long.
 	IdleTimeout time.Duration
@@ -121,7 +121,7 @@ type Node struct {
 	costs    serverCosts
 
 	lanes   *lanes
-	learner *keepalive.Learner // of AutoKeepalive
+	learner *keepalive.Learner // used if Config.Keepalive is negative
 
 	relaying sync.WaitGroup // streams of the server, and their relays
 	over     chan struct{}  // closed when relays have ended
@@ -166,7 +166,7 @@ func New(config Config) (*Node, error) {
 	if !slices.Contains([]string{"udp", "udp4", "udp6"}, config.Network) {
 		return nil, fmt.Errorf("node: the network must be udp, udp4 or udp6, not %q", config.Network)
 	}
-	config.Keepalive = cmp.Or(config.Keepalive, DefaultKeepalive)
+	config.Keepalive = cmp.Or(config.Keepalive, keepalive.Default)
 	config.IdleTimeout = cmp.Or(config.IdleTimeout, quicproxy.DefaultIdleTimeout)
 	config.Drain = cmp.Or(config.Drain, quicproxy.DefaultDrain)
 	if config.StopNow == nil {

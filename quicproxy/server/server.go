@@ -28,11 +28,11 @@ import (
 	"apquic/quicproxy/server/internal/strangers"
 )
 
-// maxAddresses is how many addresses the write limit remembers.
-const maxAddresses = 1 << 14
-
-// DefaultPark is the default of Config.Park.
-const DefaultPark = 10 * time.Second
+const (
+	defaultPark = 10 * time.Second
+	// maxAddresses is how many addresses the write limit remembers.
+	maxAddresses = 1 << 14
+)
 
 // Config says what a Server consists of. The zero value of a field is its default unless noted.
 type Config struct {
@@ -90,7 +90,8 @@ type Config struct {
 	Drain time.Duration
 	// StopNow ends when running relays must stop; nil: only when Drain is over.
 	StopNow context.Context
-	// Park is how long a public connection waits for a node that is away; negative: not at all.
+	// Park is how long a public connection waits for a node that is away, 10 s by default; negative: not at
+	// all.
 	Park time.Duration
 
 	// Memory is the memory budget, in bytes, for nodes and clients that stop reading, an eighth of the
@@ -190,7 +191,7 @@ func (config *Config) setDefaults() {
 	}
 	config.IdleTimeout = cmp.Or(config.IdleTimeout, quicproxy.DefaultIdleTimeout)
 	config.Drain = cmp.Or(config.Drain, quicproxy.DefaultDrain)
-	config.Park = cmp.Or(config.Park, DefaultPark)
+	config.Park = cmp.Or(config.Park, defaultPark)
 	config.ResumeTime = cmp.Or(config.ResumeTime, quicproxy.DefaultResumeTime)
 	config.StopNow = cmp.Or(config.StopNow, context.Background())
 	config.Store = cmp.Or[lease.Store](config.Store, lease.NewMemoryStore())

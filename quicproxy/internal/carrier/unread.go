@@ -14,7 +14,7 @@ import (
 // bytes wait, nor that each piece of 128 bytes or more has a buffer of a whole packet, so that a window of 64
 // KiB can cost 700, even behind a gap, where no reader sees it. So this file looks at the queue of a stream,
 // under the lock of the stream, without changing anything. If the fields of quic-go differ from these, each
-// stream counts as its first window (and TestUnread fails).
+// stream counts as its first window (and TestLayout fails).
 const (
 	// pieceCost is what a piece takes in addition to its bytes: its frame, its callback, its place in the
 	// queue.
@@ -61,9 +61,6 @@ func findLayout() (o offsets) {
 		queue != nil && queue.Key().Kind() == reflect.Int64 && sameEntry(queue.Elem())
 	return o
 }
-
-// SeesUnread reports whether the streams of this quic-go can be inspected.
-func SeesUnread() bool { return layout().known }
 
 // sameEntry reports whether t has the fields of piece.
 func sameEntry(t reflect.Type) bool {

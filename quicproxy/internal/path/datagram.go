@@ -8,8 +8,8 @@ const WakeDatagram = "\x3fapquic/1 wake"
 
 const (
 	probeText = "\x3fapquic/1 probe" // the first byte distinguishes it from QUIC
-	// ProbeSize is the size of the datagram of a Probe.
-	ProbeSize = len(probeText) + len(ProbeToken{}) + 4
+	// probeSize is the size of the datagram of a Probe.
+	probeSize = len(probeText) + len(ProbeToken{}) + 4
 )
 
 // ProbeToken ties a Probe to one connection.
@@ -24,7 +24,7 @@ type Probe struct {
 
 // Datagram is p as sent.
 func (p Probe) Datagram() []byte {
-	b := make([]byte, 0, ProbeSize)
+	b := make([]byte, 0, probeSize)
 	b = append(b, probeText...)
 	b = append(b, p.Token[:]...)
 	return binary.BigEndian.AppendUint32(b, p.Number)
@@ -32,7 +32,7 @@ func (p Probe) Datagram() []byte {
 
 // ParseProbe parses a datagram; ok is false if it is not a Probe.
 func ParseProbe(datagram []byte) (p Probe, ok bool) {
-	if len(datagram) != ProbeSize || string(datagram[:len(probeText)]) != probeText {
+	if len(datagram) != probeSize || string(datagram[:len(probeText)]) != probeText {
 		return Probe{}, false
 	}
 	rest := datagram[len(probeText):]

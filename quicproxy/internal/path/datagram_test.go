@@ -18,7 +18,7 @@ func TestProbe(t *testing.T) {
 		t.Errorf("it is read as %+v, %v", got, ok)
 	}
 	for name, other := range map[string][]byte{
-		"nothing": nil, "too short": datagram[:ProbeSize-1], "too long": append(slices.Clone(datagram), 0),
+		"nothing": nil, "too short": datagram[:probeSize-1], "too long": append(slices.Clone(datagram), 0),
 		"another version": append([]byte("\x3fapquic/2 probe"), datagram[len(probeText):]...),
 		"a wake":          []byte(WakeDatagram), "only the text": []byte(probeText),
 	} {

@@ -12,11 +12,11 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
+	"apquic/internal/hint"
 	"apquic/lease"
 	"apquic/quicproxy"
 	"apquic/quicproxy/admission"
 	"apquic/quicproxy/internal/conn"
-	"apquic/quicproxy/server/internal/public"
 )
 
 // How long nodes must wait before they ask again.
@@ -91,7 +91,7 @@ func OfLease(err error) error {
 	}
 	switch {
 	case errors.Is(err, lease.ErrExhausted):
-		return failure(framing.ErrorRangeFull, "tell the operator of the server: "+public.DescriptorHint)
+		return failure(framing.ErrorRangeFull, "tell the operator of the server: "+hint.Of(err))
 	case errors.Is(err, lease.ErrPortOutOfRange):
 		return failure(framing.ErrorPortOutOfRange, "choose a public port of the server's range, or none")
 	case errors.Is(err, lease.ErrPortBusy):

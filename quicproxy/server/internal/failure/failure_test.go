@@ -8,6 +8,7 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
+	"apquic/internal/hint"
 	"apquic/lease"
 	"apquic/quicproxy"
 	"apquic/quicproxy/admission"
@@ -32,6 +33,10 @@ func TestLeaseFailure(t *testing.T) {
 		if strings.Contains(message.Text, "/secret") {
 			t.Errorf("a node is told %q", message.Text)
 		}
+	}
+	exhausted := hint.Add(fmt.Errorf("opening a port: %w", lease.ErrExhausted), "close some")
+	if got := Message(OfLease(exhausted)); framing.ErrorCode(got.Code) != framing.ErrorRangeFull || got.Hint != "tell the operator of the server: close some" {
+		t.Errorf("a server without descriptors is told as %v", got)
 	}
 	if got := Message(errors.New("/secret")); framing.ErrorCode(got.Code) != framing.ErrorInternal || strings.Contains(got.Text, "secret") {
 		t.Errorf("an unknown error is told as %v", got)

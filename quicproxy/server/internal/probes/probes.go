@@ -76,7 +76,7 @@ func (p *Probes) Answer(ctx context.Context, transport *quic.Transport) {
 	p.transport = transport
 	p.mu.Unlock()
 	for {
-		var datagram [path.ProbeSize + 1]byte
+		var datagram [64]byte // a Probe is shorter
 		n, from, err := transport.ReadNonQUICPacket(ctx, datagram[:])
 		if err != nil {
 			return

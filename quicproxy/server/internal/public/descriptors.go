@@ -20,12 +20,12 @@ func (e *descriptorError) Error() string {
 	return fmt.Sprintf("%s: the server may have %d files open (ulimit -n)", e.what, e.limit)
 }
 
-func (e *descriptorError) Hint() string { return DescriptorHint }
+func (e *descriptorError) Hint() string { return descriptorHint }
 
 func (e *descriptorError) Is(target error) bool { return target == lease.ErrExhausted }
 
-// DescriptorHint is what an operator can do about a server that has run out of descriptors.
-const DescriptorHint = "allow the server more files: LimitNOFILE=65536 in its unit file, or ulimit -n 65536 before it starts"
+// descriptorHint is what an operator can do about a server that has run out of descriptors.
+const descriptorHint = "allow the server more files: LimitNOFILE=65536 in its unit file, or ulimit -n 65536 before it starts"
 
 // isShortage reports whether the system has no descriptor for the process.
 func isShortage(err error) bool {
@@ -53,6 +53,6 @@ func (p *Listener) acceptFailed(err error, pause time.Duration) {
 func (s *Listeners) CheckDescriptors(ports int) {
 	if leasable := s.config.Clients.MayReserve(); ports > leasable {
 		s.log.Warn(fmt.Sprintf("only %d of the %d public ports can be leased: the server may have %d files open (ulimit -n)",
-			leasable, ports, machine.Descriptors()), "hint", DescriptorHint)
+			leasable, ports, machine.Descriptors()), "hint", descriptorHint)
 	}
 }
