@@ -3,8 +3,8 @@ package path
 import "time"
 
 const (
-	// quietAfter is how long nothing may arrive after traffic before the node asks whether the path still works:
-	// nothing else notices before the next keepalive that a path died during a download.
+	// quietAfter is how long nothing may arrive after traffic before the node asks whether the path still
+	// works: nothing else notices before the next keepalive that a path died during a download.
 	quietAfter = 500 * time.Millisecond
 	// quietLook is the interval of checks while packets arrive; while the relays of a connection are idle, it
 	// is quietAfter.

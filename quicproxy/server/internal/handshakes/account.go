@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"apquic/quicproxy/internal/limit"
-	"apquic/quicproxy/internal/netaddr"
 )
 
 // What strangers may cost. The figures in bytes are for quic-go v0.65 (docs/decisions/0045); the garbage
@@ -26,13 +25,6 @@ const (
 	// maxKept is how much QUIC may keep of what one connection sends. A datagram of the least size always
 	// fits, whatever is in it.
 	maxKept = 48 << 10
-	// A datagram costs its buffer while it waits for keys, and at worst a frame every few bytes, each of
-	// which QUIC keeps: a one-byte CRYPTO frame takes five bytes in a packet and costs 96, a one-byte STREAM
-	// frame takes six and costs 220.
-	datagramCost      = 1600
-	cryptoFrameCost   = 96
-	handshakeByteCost = 20
-	shortByteCost     = 40
 
 	// A handshake needs two datagrams until the server can answer it, two more after a Retry, and some get
 	// lost. It may have one more every datagramEvery, and answeredDatagrams more once it was answered.
@@ -72,13 +64,6 @@ type Account struct {
 	order []*flow          // oldest first
 }
 
-// Handshake is a connection that has not been admitted.
-type Handshake struct {
-	account *Account
-	flow    *flow
-	end     func() // nil: the server has not answered yet
-}
-
 // New makes the account of one server, of memory bytes.
 func New(memory int64) *Account {
 	return &Account{
@@ -100,19 +85,6 @@ func (a *Account) Crowded() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.spent.total > a.spent.most/2
-}
-
-// Datagram is what a stranger sends.
-type Datagram struct {
-	To, Client   []byte // connection ids: where it goes, and the client's own
-	Begins       bool   // it may begin a connection
-	CryptoFrames int    // in Initial packets
-	Handshake    int    // bytes of Handshake packets
-	Short        int    // bytes of packets with a short header
-}
-
-func (d Datagram) cost() int64 {
-	return datagramCost + cryptoFrameCost*int64(d.CryptoFrames) + handshakeByteCost*int64(d.Handshake) + shortByteCost*int64(d.Short)
 }
 
 // IDs returns the connection ids that lead to the connection of a client that has begun one; nil: none has.
@@ -173,31 +145,6 @@ func (a *Account) ArrivedShort(from netip.AddrPort, to []byte, size int, now tim
 	return a.keepLocked(f, Datagram{Short: size}.cost(), now)
 }
 
-// keepLocked charges a flow for what QUIC may keep beyond what was charged with its handshake.
-func (a *Account) keepLocked(f *flow, cost int64, now time.Time) bool {
-	kept := f.kept + cost
-	if kept > maxKept {
-		f.overdrawn = true
-		return false
-	}
-	if f.handshake != nil && kept > honestlyKept && !a.chargeLocked(f, kept-max(f.kept, honestlyKept), now) {
-		return false
-	}
-	f.kept = kept
-	return true
-}
-
-// payerLocked is the flow charged for a datagram of f. Begin knows only the address, so the handshake of a
-// flow may be noted at another flow of its address.
-func (a *Account) payerLocked(f *flow) *flow {
-	if f.handshake == nil {
-		if began := a.beganLocked(f.from); began != nil {
-			return began
-		}
-	}
-	return f
-}
-
 // Sent notes a packet with a long header from the server: from then on the client uses the server's id in it.
 func (a *Account) Sent(to netip.AddrPort, client, server []byte) {
 	a.mu.Lock()
@@ -205,89 +152,4 @@ func (a *Account) Sent(to netip.AddrPort, client, server []byte) {
 	if f := a.flowLocked(to, client); f != nil && a.ids[string(server)] == nil && len(f.ids) < maxIDs {
 		a.nameLocked(f, string(server))
 	}
-}
-
-// Begin counts a connection from an address; nil: there is no place for it. Done frees the place.
-func (a *Account) Begin(from netip.AddrPort, now time.Time) *Handshake {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	i := slices.IndexFunc(a.flows[from], func(f *flow) bool { return f.handshake == nil })
-	if i < 0 {
-		return nil
-	}
-	f := a.flows[from][i]
-	if !a.chargeLocked(f, handshakeCost+max(0, f.kept-honestlyKept), now) {
-		return nil
-	}
-	if !a.rates.Allow(netaddr.Smallest(from.Addr()), now) { // last: who finds no place retries soon
-		a.refundLocked(f, 0)
-		return nil
-	}
-	f.since, f.datagrams = now, 1
-	f.handshake = &Handshake{account: a, flow: f}
-	return f.handshake
-}
-
-// Answered says that the server has answered the handshake, so that what came until now is no longer kept;
-// from now on end ends the connection, without waiting.
-func (h *Handshake) Answered(end func()) {
-	h.account.mu.Lock()
-	h.end = end
-	h.account.mu.Unlock()
-	h.Read()
-}
-
-// Read says that what came until now is no longer kept: the handshake is complete, or a message was read.
-func (h *Handshake) Read() {
-	h.account.mu.Lock()
-	defer h.account.mu.Unlock()
-	if f := h.flow; !f.over {
-		h.account.refundLocked(f, handshakeCost)
-		f.kept, f.overdrawn = 0, false
-	}
-}
-
-// Overdrawn reports whether something was dropped because QUIC would have kept too much.
-func (h *Handshake) Overdrawn() bool {
-	h.account.mu.Lock()
-	defer h.account.mu.Unlock()
-	return h.flow.overdrawn
-}
-
-// Done says that the connection has ended, or was admitted. It may be called again.
-func (h *Handshake) Done() {
-	h.account.mu.Lock()
-	defer h.account.mu.Unlock()
-	h.account.dropLocked(h.flow)
-}
-
-// chargeLocked takes memory for a flow. If it is short, the oldest connections of the network that has too
-// much make room, or the oldest of all.
-func (a *Account) chargeLocked(f *flow, cost int64, now time.Time) bool {
-	address, known := f.from.Addr(), a.known.has(f.from.Addr(), now)
-	for {
-		where, ok := a.spent.full(address, cost, known)
-		if ok {
-			break
-		}
-		oldest := slices.IndexFunc(a.order, func(o *flow) bool {
-			return o != f && o.handshake != nil && o.handshake.end != nil && now.Sub(o.since) > busyAfter &&
-				(where == netip.Prefix{} || where.Contains(o.from.Addr().Unmap()))
-		})
-		if oldest < 0 {
-			return false
-		}
-		o := a.order[oldest]
-		a.dropLocked(o)
-		o.handshake.end()
-	}
-	a.spent.add(address, cost)
-	f.charged += cost
-	return true
-}
-
-// refundLocked refunds all but left.
-func (a *Account) refundLocked(f *flow, left int64) {
-	a.spent.add(f.from.Addr(), left-f.charged)
-	f.charged = left
 }
