@@ -5,9 +5,9 @@ import (
 	"sync"
 	"time"
 
-	"apquic/quicproxy/internal/netaddr"
-
 	"golang.org/x/time/rate"
+
+	"apquic/quicproxy/internal/netaddr"
 )
 
 // Rates is a token bucket per key, such as an address, for a bounded number of keys.
