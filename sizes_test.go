@@ -16,17 +16,23 @@ import (
 const (
 	// maxLines is how many lines a package may have, without tests and generated code.
 	maxLines = 2500
+	// maxFunction is how many lines a function may have: a screen.
+	maxFunction = 60
 	// maxNames is how many names each package of the tunnel may export: types, functions, constants and
 	// variables; methods and fields do not count. Who needs more has two ideas in one package.
 	maxNames = 10
 )
 
-// TestSizes: no package is so large that nobody can read it, and those of the tunnel are small from outside.
+// TestSizes: no package is so large that nobody can read it, those of the tunnel are small from outside, and a
+// function fits on a screen.
 func TestSizes(t *testing.T) {
 	t.Parallel()
 	for _, p := range listPackages(t) {
 		name := p.folder()
-		lines, exported := measure(t, name)
+		lines, exported, long := measure(t, name)
+		if len(long) > 0 {
+			t.Errorf("%s has functions of more than %d lines: %s", name, maxFunction, strings.Join(long, " "))
+		}
 		if lines > maxLines {
 			t.Errorf("%s has %d lines, more than %d", name, lines, maxLines)
 		}
@@ -51,14 +57,18 @@ func TestMeasure(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	lines, exported := measure(t, folder)
+	lines, exported, long := measure(t, folder)
+	if len(long) > 0 {
+		t.Errorf("long functions: %v", long)
+	}
 	if want := []string{"A", "B", "D"}; lines != 8+3+5 || !slices.Equal(exported, want) {
 		t.Errorf("%d lines and the names %v, want %d and %v", lines, exported, 8+3+5, want)
 	}
 }
 
-// measure counts the lines of a package, and returns the names that it exports on any system.
-func measure(t *testing.T, folder string) (lines int, exported []string) {
+// measure counts the lines of a package, and returns the names that it exports on any system, and those of its long
+// functions.
+func measure(t *testing.T, folder string) (lines int, exported, long []string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(folder, "*.go"))
 	if err != nil {
@@ -70,7 +80,8 @@ func measure(t *testing.T, folder string) (lines int, exported []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, source, parser.ParseComments|parser.SkipObjectResolution)
+		positions := token.NewFileSet()
+		file, err := parser.ParseFile(positions, name, source, parser.ParseComments|parser.SkipObjectResolution)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,6 +90,9 @@ func measure(t *testing.T, folder string) (lines int, exported []string) {
 		}
 		lines += bytes.Count(source, []byte("\n"))
 		for _, declaration := range file.Decls {
+			if f, ok := declaration.(*ast.FuncDecl); ok && positions.Position(f.End()).Line-positions.Position(f.Pos()).Line >= maxFunction {
+				long = append(long, f.Name.Name)
+			}
 			for _, declared := range namesOf(declaration) {
 				if declared.IsExported() {
 					names[declared.Name] = true
@@ -86,7 +100,7 @@ func measure(t *testing.T, folder string) (lines int, exported []string) {
 			}
 		}
 	}
-	return lines, slices.Sorted(maps.Keys(names))
+	return lines, slices.Sorted(maps.Keys(names)), long
 }
 
 // namesOf returns what is declared at the top level.
