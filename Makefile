@@ -34,7 +34,7 @@ demo: build ## a server, a node and a web site on this machine, until Ctrl-C; ON
 RACE ?= $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race -gcflags=crypto/internal/fips140/...=-race=false)
 
 # Tests that the race detector distorts, or that do less under it because it makes them slow (internal/testrace).
-WHOLE = (TestChaos|TestLossyThroughput|TestIsolation|TestIdleRelaysHoldNoBuffers|TestIdleTraffic|TestLanes|TestLossyTransfers|TestManyRelaysAfterLoss|TestOutagesInARow|TestRelayWhileMoving|TestUploadsAtLoss)
+WHOLE = (TestChaos|TestIdleRelaysHoldNoBuffers|TestIdleTraffic|TestIsolation|TestLanes|TestLanesWhileRebinding|TestLossyThroughput|TestLossyTransfers|TestLostLanesOfStripes|TestManyRelaysAfterLoss|TestMemoryOfReadersThatSlowDown|TestOutagesInARow|TestPausedReadersAfterLoss|TestRelayWhileMoving|TestResetAtFullWindow|TestStorm|TestStripes|TestUploadsAtLoss)
 
 .PHONY: test
 test: ## every test: unit, race detector, fuzz seeds, end to end with the real programs

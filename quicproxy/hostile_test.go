@@ -15,6 +15,7 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
+	"apquic/internal/testrace"
 	"apquic/lease"
 	"apquic/quicproxy/internal/bytestream"
 	"apquic/quicproxy/internal/quicconfig"
@@ -30,7 +31,7 @@ func TestResetAtFullWindow(t *testing.T) {
 		defer close(over)
 		w.startNode(expose("stall", web)).leasesWait(t)
 		first := server.server.Status().Sessions[0].Since
-		for size := 128 << 10; size < 320<<10; size += 1200 {
+		for size := 128 << 10; size < 320<<10; size += testrace.Whole(1200, 4800) {
 			c := w.visit("20000")
 			for sent := 0; sent < size; sent += 1200 {
 				c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"apquic/internal/testrace"
 	"apquic/quicproxy/internal/buffer"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/quicconfig"
@@ -232,7 +233,7 @@ func TestMemoryOfReadersThatSlowDown(t *testing.T) {
 		node := w.startNode(expose("web", web)).leasesWait(t)
 		begin := time.Now()
 		defer readAll(w.greedy(8, "20000"), 64<<10, func() time.Duration {
-			if time.Since(begin) < 2*time.Second {
+			if time.Since(begin) < testrace.Whole(2*time.Second, time.Second) {
 				return time.Millisecond
 			}
 			return 800 * time.Millisecond

@@ -145,7 +145,7 @@ func upstream(tb testing.TB, handle func(net.Conn)) string {
 
 // TestIsolation: a thousand clients that ask for endless data and never read it stop nobody.
 func TestIsolation(t *testing.T) {
-	stalled := testrace.Whole(1000, 100)
+	stalled := testrace.Whole(1000, 20)
 	filled := make(chan struct{}, stalled)
 	over := make(chan struct{})
 	endless := upstream(t, func(c net.Conn) {

@@ -21,7 +21,7 @@ import (
 // is reset.
 func TestPausedReadersAfterLoss(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
-		const readers = 100
+		readers := testrace.Whole(100, 30)
 		server := w.startServer(func(c *ServerConfig) { c.Memory = 128 << 20 })
 		w.serveTCP(web, serveEndless)
 		node := w.startNode(expose("web", web), func(c *NodeConfig) { c.Memory = 128 << 20 }).leasesWait(t)
@@ -302,7 +302,7 @@ func TestLanesWhileRebinding(t *testing.T) {
 			for was := longest.Load(); took > was && !longest.CompareAndSwap(was, took); was = longest.Load() {
 			}
 		}
-		end := time.Now().Add(time.Minute)
+		end := time.Now().Add(testrace.Whole(time.Minute, 20*time.Second))
 		for _, c := range running {
 			talks.Go(func() {
 				for ; time.Now().Before(end); time.Sleep(200 * time.Millisecond) {

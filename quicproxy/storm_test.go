@@ -14,7 +14,7 @@ import (
 
 // TestStorm: more nodes than the server accepts without a Retry come at once, and all get their ports.
 func TestStorm(t *testing.T) {
-	const nodes = retryAboveBurst + 88
+	nodes := testrace.Whole(retryAboveBurst+88, 100)
 	simulate(t, func(t *testing.T, w *world) {
 		w.storm(t, nodes, 20*time.Second, func(i int) *testnet.Host {
 			return w.net.Host(fmt.Sprintf("10.1.%d.%d", i/200, i%200+1))

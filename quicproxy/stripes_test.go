@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"apquic/internal/testrace"
 	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/carrier"
 )
@@ -36,9 +37,9 @@ func TestStripes(t *testing.T) {
 				w.serveTCP("192.168.1.101:81", func(c net.Conn) { io.Copy(counter{&w.uploaded}, c) })
 				w.startNode(expose("a", web), expose("b", "192.168.1.101:81")).leases.wait(t, 2)
 				w.net.SetLoss(0.01, 1)
-				w.bulk(8, direction, 20) // the lanes open
-				one := w.bulk(1, direction, 10)
-				eight := w.bulk(8, direction, 10)
+				w.bulk(8, direction, testrace.Whole(20, 5)) // the lanes open
+				one := w.bulk(1, direction, testrace.Whole(10, 2))
+				eight := w.bulk(8, direction, testrace.Whole(10, 1))
 				t.Logf("%d connections: one relay %.2f MB/s, eight %.2f", len(server.server.Status().Sessions), one/1e6, eight/1e6)
 				if least := map[string]float64{"down": 5e6, "up": 4e6}[direction]; one < least || eight < one*85/100 {
 					t.Error("that is too little")
@@ -55,7 +56,7 @@ func TestStripes(t *testing.T) {
 // order.
 func TestLostLanesOfStripes(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
-		data := someBytes(60<<20, 1)
+		data := someBytes(testrace.Whole(60<<20, 32<<20), 1)
 		w.net.SetLatency(25 * time.Millisecond)
 		server := w.startServer()
 		w.serveTCP(web, func(c net.Conn) {
@@ -71,22 +72,25 @@ func TestLostLanesOfStripes(t *testing.T) {
 		io.WriteString(c, "x")
 		done := make(chan error, 1)
 		go func() { done <- wantBytes(c, data) }()
-		striped := uint64(0)
+		striped, lostLanes, lostPrimaries := uint64(0), 0, 0
 		for i := range 100 {
 			time.Sleep(time.Second)
 			a := server.server.Inspect().Associations[0]
 			striped += w.recordsAt(a)
 			if carriers := a.Live(); i%4 == 3 && len(carriers) > 2 {
 				victim := carriers[len(carriers)-1]
-				if i%12 == 11 {
+				if i%8 == 7 {
 					victim = carriers[0]
+					lostPrimaries++
+				} else {
+					lostLanes++
 				}
 				victim.Conn.(*carrier.Conn).QUIC.CloseWithError(99, "a test")
 			}
 			select {
 			case err := <-done:
-				if err != nil || striped == 0 {
-					t.Errorf("%v; stripes carried %d records", err, striped)
+				if err != nil || striped == 0 || lostLanes == 0 || lostPrimaries == 0 {
+					t.Errorf("%v; stripes carried %d records; %d lanes and %d primary connections were lost", err, striped, lostLanes, lostPrimaries)
 				}
 				return
 			default:
