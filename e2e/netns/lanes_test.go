@@ -26,6 +26,7 @@ var lanesOpen = regexp.MustCompile(`(?m) msg="loss limits the connection; relays
 // TestLanesWhileRebinding: a link loses a little, bulk traffic holds lanes open, and every few seconds the NAT gives all
 // connections other ports. No new visitor waits for long, and no running relay.
 func TestLanesWhileRebinding(t *testing.T) {
+	t.Parallel()
 	for _, k := range []kind{download, upload} {
 		t.Run(string(k), func(t *testing.T) {
 			t.Parallel()

@@ -43,7 +43,7 @@ var moves = map[string]func(w *tunnel){
 // one, too short for the server to have followed.
 const flap = 30 * time.Millisecond
 
-// TestMove changes the way home reaches the internet.
+// TestMove changes the way home reaches the internet. As TestRebind it is not beside other tests, since a stall may be short.
 func TestMove(t *testing.T) {
 	for name, move := range moves {
 		for traffic, kinds := range everything {

@@ -12,6 +12,7 @@ import (
 
 // TestOutage cuts the link silently: interfaces stay up, and addresses stay.
 func TestOutage(t *testing.T) {
+	t.Parallel()
 	for _, outage := range []time.Duration{time.Minute, 20 * time.Second, 5 * time.Second} {
 		for traffic, kinds := range everything {
 			t.Run(outage.String()+"/"+traffic, func(t *testing.T) {
@@ -30,6 +31,7 @@ func TestOutage(t *testing.T) {
 // TestLostConnection cuts the link until both sides have given up their connection: relays resume on the next
 // one.
 func TestLostConnection(t *testing.T) {
+	t.Parallel()
 	for traffic, kinds := range everything {
 		t.Run(traffic, func(t *testing.T) {
 			t.Parallel()

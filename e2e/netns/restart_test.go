@@ -10,6 +10,7 @@ import (
 // TestRestart kills the server and restarts it some time later. Relays end, but the node must notice and come
 // back to its port, and new visitors must be served.
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	for _, away := range []time.Duration{time.Second, 8 * time.Second} {
 		for _, k := range []kind{idle, echo} {
 			t.Run(away.String()+"/"+string(k), func(t *testing.T) {
