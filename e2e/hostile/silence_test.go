@@ -37,6 +37,7 @@ func TestSilence(t *testing.T) {
 		{"junk after a knock", nil, behindKnock(junk), false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			_, invitation := startServer(t, test.arguments...)
 			socket := plainSocket(t)
 			for _, datagram := range test.send(t, invitation.Server) {
