@@ -28,10 +28,7 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	arguments := []string{"build", "-buildvcs=false", "-o", dir}
-	if raceDetector() {
-		arguments = append(arguments, "-race")
-	}
+	arguments := append([]string{"build", "-buildvcs=false", "-o", dir}, ownFlags()...)
 	if out, err := exec.Command("go", append(arguments, "../cmd/...", "../internal/cmd/demo", "../internal/cmd/minimalnode")...).CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building the programs: %v\n%s", err, out)
 		return 1
@@ -40,15 +37,15 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// raceDetector reports whether this test runs under the race detector; if so, the programs must, too.
-func raceDetector() bool {
+// ownFlags are those with which this test was built: under the race detector its programs must be, too.
+func ownFlags() (flags []string) {
 	info, _ := debug.ReadBuildInfo()
 	for _, setting := range info.Settings {
-		if setting.Key == "-race" {
-			return setting.Value == "true"
+		if setting.Key == "-race" || setting.Key == "-gcflags" {
+			flags = append(flags, setting.Key+"="+setting.Value)
 		}
 	}
-	return false
+	return flags
 }
 
 func TestScripts(t *testing.T) {
