@@ -36,22 +36,13 @@ RACE ?= $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race -gcfla
 # Tests that the race detector distorts, or that do less under it because it makes them slow (internal/testrace).
 WHOLE = (TestChaos|TestIdleRelaysHoldNoBuffers|TestIdleTraffic|TestIsolation|TestLanes|TestLanesWhileRebinding|TestLossyThroughput|TestLossyTransfers|TestLostLanesOfStripes|TestManyRelaysAfterLoss|TestMemoryOfReadersThatSlowDown|TestOutagesInARow|TestPausedReadersAfterLoss|TestRelayWhileMoving|TestResetAtFullWindow|TestStorm|TestStripes|TestUploadsAtLoss)
 
+# quicproxy takes longest and begins first; e2e builds the programs itself, so a cached result would be of older ones.
+# e2e/hostile runs beside no other test: it measures memory and a neighbour's time.
 .PHONY: test
-test: test-race test-whole test-hostile ## every test: unit, race detector, fuzz seeds, end to end with the real programs
-
-# e2e builds the programs itself, so a cached result would be of older ones. quicproxy takes longest and begins first.
-.PHONY: test-race
-test-race:
+test: ## every test: unit, race detector, fuzz seeds, end to end with the real programs
 	@test -n "$(RACE)" || echo "no C compiler here: the tests run without the race detector"
 	$(GO) test -count=1 $(RACE) -timeout 20m ./quicproxy $$($(GO) list ./... | grep -v -e /e2e/hostile -e /quicproxy$$)
-
-.PHONY: test-whole
-test-whole:
 	$(GO) test -count=1 -run '^$(WHOLE)$$' ./quicproxy ./quicproxy/internal/bytestream
-
-# Not beside other tests: they measure memory and a neighbour's time.
-.PHONY: test-hostile
-test-hostile:
 	$(GO) test -count=1 -timeout 10m ./e2e/hostile
 
 # Installs nothing, leaves nothing behind, and says what is missing. Without the race detector, because it measures time.
