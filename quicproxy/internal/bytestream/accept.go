@@ -56,12 +56,7 @@ var errTooMany = errors.New("the relay is reopened too often")
 // mayBeReopenedLocked limits how often the peer opens attempts: each one may cost the answer and everything
 // unacked.
 func (s *resumable) mayBeReopenedLocked() bool {
-	if time.Since(s.attemptBegan) > stableAfter {
-		s.failures = 0
-	}
-	s.failures++
-	s.attemptBegan = time.Now()
-	return s.failures <= maxReopened
+	return s.attemptsLocked().soon() < maxReopened
 }
 
 // maxReopened is how many attempts may follow one another, each within stableAfter of the one before.

@@ -17,7 +17,7 @@ func (s *resumable) markLost(stream quicstream.Stream) {
 		return
 	}
 	carrier := s.carrier
-	s.lostOn = carrier
+	s.attemptsLocked().lostOn = carrier
 	s.detachLocked()
 	s.mu.Unlock()
 	quicstream.Reset(stream, framing.ErrorRelayMoved)
@@ -51,9 +51,9 @@ func (s *resumable) detachLocked() {
 func (s *resumable) reopenOrAsk() {
 	s.mu.Lock()
 	wanted := !s.overLocked()
-	if wanted && s.header != nil && s.cancelReopen == nil {
+	if wanted && s.header != nil && !s.isReopeningLocked() {
 		ctx, cancel := context.WithCancel(context.Background())
-		s.cancelReopen = cancel
+		s.attemptsLocked().cancel = cancel
 		s.working.Go(func() { s.reopen(ctx) })
 	}
 	s.mu.Unlock()

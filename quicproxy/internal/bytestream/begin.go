@@ -1,8 +1,6 @@
 package bytestream
 
 import (
-	"time"
-
 	"apquic/framing"
 	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/quicstream"
@@ -22,7 +20,7 @@ func Begin(a *association.Association, c *association.Carrier, stream quicstream
 	s := newResumable(a, a.Next())
 	header.Relay, header.Attempt = s.number, 1
 	s.header, s.service = header, header.Service
-	s.stream, s.carrier, s.attempt, s.attemptBegan, s.packetsBefore = stream, c, 1, time.Now(), c.Received()
+	s.stream, s.carrier, s.attempt, s.packetsBefore = stream, c, 1, c.Received()
 	s.out.unacked.Copy(first)
 	if err := a.Add(c, s); err != nil {
 		s.out.stop(err)

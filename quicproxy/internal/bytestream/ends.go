@@ -130,7 +130,7 @@ func (s *resumable) endedByPeer(code framing.ErrorCode) error {
 func (s *resumable) stoppedByPeer() {
 	s.mu.Lock()
 	s.out.stop(ErrStopped)
-	stream, introduced := s.stream, s.cancelReopen == nil
+	stream, introduced := s.stream, !s.isReopeningLocked()
 	s.changedLocked()
 	s.mu.Unlock()
 	if stream != nil {

@@ -98,7 +98,7 @@ func (s *resumable) countRead(stream quicstream.Stream, n int) (int, bool) {
 	}
 	s.confirmed = true
 	s.in.advance(n)
-	s.sinceAck += n
+	s.sinceAck += int32(n)
 	within := ackDelay
 	if s.sinceAck >= ackEvery {
 		s.sinceAck, within = 0, ackNow

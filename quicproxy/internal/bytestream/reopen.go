@@ -20,6 +20,36 @@ const (
 	stableAfter        = 2 * time.Second
 )
 
+// reopening is what a stream knows of its attempts, from the first one that was lost. The stream's mutex guards
+// it.
+type reopening struct {
+	cancel context.CancelFunc   // ends the goroutine that opens the next attempt; nil: there is none
+	lostOn *association.Carrier // where the last attempt was lost, until there is another
+	began  time.Time            // when the last attempt began
+	lost   int                  // attempts in a row that were lost soon
+}
+
+// attemptsLocked returns what is known of the attempts.
+func (s *resumable) attemptsLocked() *reopening {
+	if s.reopening == nil {
+		s.reopening = new(reopening)
+	}
+	return s.reopening
+}
+
+func (s *resumable) isReopeningLocked() bool { return s.reopening != nil && s.reopening.cancel != nil }
+
+// soon begins another attempt, and returns how many before it were lost soon, one after the other.
+func (r *reopening) soon() (before int) {
+	if time.Since(r.began) > stableAfter {
+		r.lost = 0
+	}
+	before = r.lost
+	r.lost++
+	r.began = time.Now()
+	return before
+}
+
 // reopen opens attempts until one succeeds or none is needed.
 func (s *resumable) reopen(ctx context.Context) {
 	for {
@@ -29,7 +59,7 @@ func (s *resumable) reopen(ctx context.Context) {
 			s.mu.Unlock()
 			return
 		}
-		pause, left := s.pauseLocked(), s.lostOn
+		pause, left := s.reopening.pause(), s.reopening.lostOn
 		s.mu.Unlock()
 		wait.Sleep(ctx, pause)
 		carrier := s.association.Pick(ctx, s, left)
@@ -51,22 +81,17 @@ func (s *resumable) reopen(ctx context.Context) {
 }
 
 func (s *resumable) stopReopeningLocked() {
-	s.cancelReopen()
-	s.cancelReopen = nil
+	s.reopening.cancel()
+	s.reopening.cancel = nil
 }
 
-// pauseLocked returns the pause before the next attempt: none, unless the last ones were lost soon.
-func (s *resumable) pauseLocked() time.Duration {
-	if time.Since(s.attemptBegan) > stableAfter {
-		s.failures = 0
+// pause returns the pause before the next attempt: none, unless the last ones were lost soon.
+func (r *reopening) pause() time.Duration {
+	soon := r.soon()
+	if soon == 0 {
+		return 0
 	}
-	pause := time.Duration(0)
-	if s.failures > 0 {
-		pause = min(minPause<<min(s.failures-1, 8), maxPause)
-	}
-	s.failures++
-	s.attemptBegan = time.Now()
-	return pause
+	return min(minPause<<min(soon-1, 8), maxPause)
 }
 
 // handshake makes a new QUIC stream the current one: it sends the header, which says how much this side has,
@@ -110,7 +135,7 @@ func (s *resumable) handshake(carrier *association.Carrier, stream quicstream.St
 		s.mu.Unlock()
 		return false
 	}
-	s.seen, s.confirmed, s.lostOn = true, true, nil
+	s.seen, s.confirmed, s.reopening.lostOn = true, true, nil
 	s.stopReopeningLocked()
 	s.lastAck = time.Now()
 	err = s.out.resumed(answer.Received)

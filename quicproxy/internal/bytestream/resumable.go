@@ -1,7 +1,6 @@
 package bytestream
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -9,7 +8,6 @@ import (
 	"apquic/framing"
 	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/quicstream"
-	"apquic/quicproxy/internal/stripes"
 )
 
 const (
@@ -28,38 +26,35 @@ type resumable struct {
 	header      *framing.StreamHeader // of the opener; nil: the other side opens
 	working     sync.WaitGroup        // of the goroutines that reopen it
 
-	mu           sync.Mutex
-	changed      sync.Cond // when a state, what is unacked, the stream, or a deadline changes
-	out          sending
-	in           receiving
-	stream       quicstream.Stream    // of the current attempt; nil: none
-	carrier      *association.Carrier // of stream
-	attempt      uint64               // number of the last attempt
-	lostOn       *association.Carrier // where the last attempt was lost, until there is another
-	cancelReopen context.CancelFunc   // ends the goroutine that opens the next attempt; nil: there is none
+	mu        sync.Mutex
+	changed   sync.Cond // when a state, what is unacked, the stream, or a deadline changes
+	out       sending
+	in        receiving
+	stream    quicstream.Stream    // of the current attempt; nil: none
+	carrier   *association.Carrier // of stream
+	attempt   uint64               // number of the last attempt
+	reopening *reopening           // nil: there was one attempt only
 
 	seen          bool              // the peer may have seen this relay
 	confirmed     bool              // it has said something of it
 	finished      bool              // Finish returns
 	stopped       bool              // CancelRead was called
+	sinceAck      int32             // bytes read since the last ack
 	resetCode     framing.ErrorCode // with which this side reset the relay,
 	final         uint64            // after so many bytes
 	packetsBefore uint64            // that came over carrier before the attempt
 
 	lingering *time.Timer // bounds the wait for what the peer sent before it reset the relay; nil: it did not
 
-	lastAck      time.Time    // when the peer last acked something, or nothing was unacked
-	attemptBegan time.Time    // when the last attempt began
-	failures     int          // attempts in a row that were lost soon
-	sinceAck     int          // bytes read since the last ack
-	ackDue       atomic.Int64 // nanoseconds within which an ack will go out; noAck: none will
+	lastAck time.Time    // when the peer last acked something, or nothing was unacked
+	ackDue  atomic.Int64 // nanoseconds within which an ack will go out; noAck: none will
 
 	takenBack []byte // everything written, if the stream was taken back
 
-	load     load                                  // what was written lately
-	striping *striping                             // while this side's direction is striped
-	stripes  map[quicstream.ReceiveStream]struct{} // of the other direction
-	held     stripes.Reassembly                    // what they brought
+	load      load            // what was written lately
+	striping  *striping       // while this side's direction is striped
+	brought   *brought        // by stripes of the other direction; nil: there were none
+	countHeld func(bytes int) // of that; nil: nobody counts
 
 	*deadlines
 	ending // has a lock of its own
@@ -76,8 +71,8 @@ func newResumable(a *association.Association, number uint64) *resumable {
 func (s *resumable) changedLocked() {
 	s.changed.Broadcast()
 	s.updateStripesLocked()
-	if s.cancelReopen != nil && s.overLocked() {
-		s.cancelReopen()
+	if s.isReopeningLocked() && s.overLocked() {
+		s.reopening.cancel()
 	}
 }
 
@@ -114,5 +109,7 @@ func (s *resumable) Count(kept func(bytes, counted int), held func(bytes int)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.out.unacked.Count(kept)
-	s.held.Count(held)
+	if s.countHeld = held; s.brought != nil {
+		s.brought.Count(held)
+	}
 }

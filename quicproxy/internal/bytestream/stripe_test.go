@@ -61,6 +61,13 @@ func sentOver(links []*linked) (bytes int) {
 }
 
 // locked looks at a stream, or changes it.
+func (s *resumable) heldLocked() int {
+	if s.brought == nil {
+		return 0
+	}
+	return s.brought.Memory()
+}
+
 func locked(stream Stream, do func(*resumable)) {
 	s := stream.(*resumable)
 	s.mu.Lock()
@@ -102,7 +109,7 @@ func TestStriped(t *testing.T) {
 			}
 		})
 		locked(r.service, func(s *resumable) {
-			if len(s.stripes)+s.held.Memory() > 0 {
+			if s.brought != nil && len(s.brought.stripes)+s.brought.Memory() > 0 {
 				t.Error("stripes are still read")
 			}
 		})
@@ -208,8 +215,8 @@ func TestLostStripes(t *testing.T) {
 		r.want(r.service, sent+5<<20, 4<<20)
 		r.wantState(onStream)
 		locked(r.service, func(s *resumable) {
-			if s.held.Memory() > 0 {
-				t.Errorf("%d bytes are held", s.held.Memory())
+			if held := s.heldLocked(); held > 0 {
+				t.Errorf("%d bytes are held", held)
 			}
 		})
 		for _, l := range r.open() {
@@ -344,7 +351,7 @@ func TestHostileStripes(t *testing.T) {
 				time.Sleep(time.Second)
 				var lives bool
 				var held int
-				locked(r.service, func(s *resumable) { lives, held = s.in.state == onStream, s.held.Memory() })
+				locked(r.service, func(s *resumable) { lives, held = s.in.state == onStream, s.heldLocked() })
 				if lives != test.lives || held != test.held {
 					t.Errorf("goes on: %v, %d bytes held", lives, held)
 				}
@@ -360,7 +367,7 @@ func TestHostileStripes(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 			locked(r.service, func(s *resumable) {
-				if n := len(s.stripes); n != maxStripes {
+				if n := len(s.brought.stripes); n != maxStripes {
 					t.Errorf("%d stripes are read", n)
 				}
 			})

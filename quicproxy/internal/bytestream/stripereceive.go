@@ -11,6 +11,7 @@ import (
 	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/buffer"
 	"apquic/quicproxy/internal/quicstream"
+	"apquic/quicproxy/internal/stripes"
 )
 
 const (
@@ -61,33 +62,48 @@ func serveStripe(a *association.Association, c *association.Carrier, stream quic
 	return framing.ErrorRelayMoved
 }
 
+// brought is what stripes bring. The mutex of the relay guards it.
+type brought struct {
+	stripes map[quicstream.ReceiveStream]struct{} // that are read
+	stripes.Reassembly
+}
+
 // addStripe reports whether a stripe of an attempt is wanted.
 func (s *resumable) addStripe(stream quicstream.ReceiveStream, attempt uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stream == nil || attempt != s.attempt || s.in.state == over || s.finished || len(s.stripes) >= maxStripes {
+	if s.stream == nil || attempt != s.attempt || s.in.state == over || s.finished {
 		return false
 	}
-	if s.stripes == nil {
-		s.stripes = make(map[quicstream.ReceiveStream]struct{})
+	if s.brought == nil {
+		s.brought = &brought{stripes: make(map[quicstream.ReceiveStream]struct{})}
+		if s.countHeld != nil {
+			s.brought.Count(s.countHeld)
+		}
 	}
-	s.stripes[stream] = struct{}{}
+	if len(s.brought.stripes) >= maxStripes {
+		return false
+	}
+	s.brought.stripes[stream] = struct{}{}
 	return true
 }
 
 func (s *resumable) removeStripe(stream quicstream.ReceiveStream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.stripes, stream)
+	delete(s.brought.stripes, stream)
 }
 
 // dropStripesLocked ends all stripes, and forgets what they brought and nobody read.
 func (s *resumable) dropStripesLocked() {
-	for stream := range s.stripes {
+	if s.brought == nil {
+		return
+	}
+	for stream := range s.brought.stripes {
 		stream.CancelRead(quic.StreamErrorCode(framing.ErrorRelayMoved))
 	}
-	clear(s.stripes)
-	s.held.Clear()
+	clear(s.brought.stripes)
+	s.brought.Clear()
 }
 
 // readRecord reads the bytes of a record. It holds a buffer only while there is something to read.
@@ -127,15 +143,15 @@ var errUnwanted = errors.New("the stripe is not wanted")
 // store takes bytes that came over a stripe, or the end.
 func (s *resumable) store(stream quicstream.ReceiveStream, offset uint64, p []byte, end bool) error {
 	s.mu.Lock()
-	if _, wanted := s.stripes[stream]; !wanted {
+	if _, wanted := s.brought.stripes[stream]; !wanted {
 		s.mu.Unlock()
 		return errUnwanted
 	}
 	s.seen, s.confirmed = true, true
-	s.held.DropBefore(s.in.position)
-	err := s.held.Put(offset, p)
+	s.brought.DropBefore(s.in.position)
+	err := s.brought.Put(offset, p)
 	if err == nil && end {
-		err = s.held.EndAt(offset)
+		err = s.brought.EndAt(offset)
 	}
 	if s.in.state == striped {
 		s.changed.Broadcast()
@@ -150,18 +166,17 @@ func (s *resumable) store(stream quicstream.ReceiveStream, offset uint64, p []by
 
 // hasStripedLocked reports whether something can be read that came over stripes.
 func (s *resumable) hasStripedLocked() bool {
-	s.held.DropBefore(s.in.position)
-	return s.held.Arrived() > s.in.position
+	return s.arrivedLocked() > s.in.position
 }
 
 // takeStripedLocked reads what comes next, or the end.
 func (s *resumable) takeStripedLocked(b []byte) (n int) {
-	if s.held.AtEnd() {
+	if s.brought.AtEnd() {
 		s.in.eof()
 		s.changedLocked()
 		return 0
 	}
-	n = s.held.Take(b)
+	n = s.brought.Take(b)
 	if s.in.advance(n); s.in.state == over {
 		s.changedLocked()
 	}
@@ -170,9 +185,9 @@ func (s *resumable) takeStripedLocked(b []byte) (n int) {
 
 // arrivedLocked returns how much came without a gap, read or not.
 func (s *resumable) arrivedLocked() uint64 {
-	if s.in.state == over {
+	if s.in.state == over || s.brought == nil {
 		return s.in.position
 	}
-	s.held.DropBefore(s.in.position)
-	return s.held.Arrived()
+	s.brought.DropBefore(s.in.position)
+	return s.brought.Arrived()
 }
