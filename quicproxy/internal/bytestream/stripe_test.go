@@ -60,7 +60,6 @@ func sentOver(links []*linked) (bytes int) {
 	return bytes
 }
 
-// locked looks at a stream, or changes it.
 func (s *resumable) heldLocked() int {
 	if s.brought == nil {
 		return 0
@@ -68,6 +67,7 @@ func (s *resumable) heldLocked() int {
 	return s.brought.Memory()
 }
 
+// locked looks at a stream, or changes it.
 func locked(stream Stream, do func(*resumable)) {
 	s := stream.(*resumable)
 	s.mu.Lock()
