@@ -79,11 +79,13 @@ var allowed = map[string][]string{
 	"quicproxy/node/internal/dial":       {"quicproxy/internal/quicconfig", "quicproxy/internal/wait"},
 	"quicproxy/node/internal/streamconn": {"framing", "quicproxy/internal/bytestream", "quicproxy/internal/memory"},
 	"quicproxy/node/internal/connlog":    {"internal/hint", "quicproxy/internal/conn"},
+	"quicproxy/node/internal/upstream":   {"framing"},
 	"quicproxy/node": {
 		"certs", "framing", "internal/hint", "internal/machine", "internal/netmon", "internal/udp", "quicproxy",
 		"quicproxy/internal/association", "quicproxy/internal/bytestream", "quicproxy/internal/carrier", "quicproxy/internal/clients", "quicproxy/internal/conn", "quicproxy/internal/inspect", "quicproxy/internal/keepalive", "quicproxy/internal/knock",
 		"quicproxy/internal/limit", "quicproxy/internal/loglimit", "quicproxy/internal/netaddr", "quicproxy/internal/path", "quicproxy/internal/quicconfig", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait",
 		"quicproxy/node/internal/connlog", "quicproxy/node/internal/dial", "quicproxy/node/internal/reason", "quicproxy/node/internal/retry", "quicproxy/node/internal/streamconn",
+		"quicproxy/node/internal/upstream",
 	},
 	"lease/boltstore": {"certs", "internal/hint", "lease"},
 

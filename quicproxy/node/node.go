@@ -23,6 +23,7 @@ import (
 	"apquic/quicproxy/internal/keepalive"
 	"apquic/quicproxy/internal/loglimit"
 	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/node/internal/upstream"
 )
 
 // minNodeMemory is the least memory budget of a node by default.
@@ -143,15 +144,15 @@ type Node struct {
 
 // exposed is a service with its state.
 type exposed struct {
-	name, network, address, origin string
-	wantedPort                     uint16
-	listener                       *serviceListener // takes the relays instead of an upstream
-	relays                         atomic.Int64     // to the upstream, running now
+	name, origin string
+	wantedPort   uint16
+	upstream     *upstream.Upstream // nil: the listener takes the relays
+	listener     *serviceListener
+	relays       atomic.Int64 // to the upstream, running now
 
 	mu      sync.Mutex
 	public  string // the address announced last
 	refusal error  // why there is none
-	failing bool   // the last dial did not reach the upstream
 }
 
 // New validates config and makes a node from it.
@@ -197,14 +198,11 @@ func New(config Config) (*Node, error) {
 	}
 	n.lanes = newLanes(n)
 	for _, service := range config.Services {
-		network, address, err := framing.ParseOrigin(service.Upstream)
+		behind, err := upstream.New(service.Upstream, config.DialUpstream)
 		if err != nil {
 			return nil, fmt.Errorf("node: service %q: %w", service.Name, err)
 		}
-		err = n.expose(&exposed{
-			name: service.Name, network: network, address: address,
-			origin: framing.FormatOrigin(network, address), wantedPort: service.PublicPort,
-		})
+		err = n.expose(&exposed{name: service.Name, upstream: behind, origin: behind.Origin, wantedPort: service.PublicPort})
 		if err != nil {
 			return nil, fmt.Errorf("node: %w", err)
 		}

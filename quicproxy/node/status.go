@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"apquic/certs"
+	"apquic/quicproxy/node/internal/upstream"
 )
 
 // Status is a copied snapshot of a node.
@@ -72,9 +73,9 @@ func (e *exposed) status(ctx context.Context, n *Node, connected bool) ServiceSt
 
 // ask returns why the upstream does not answer.
 func (e *exposed) ask(ctx context.Context, n *Node) error {
-	upstream, err := n.config.DialUpstream(ctx, e.network, e.address)
+	c, err := e.upstream.Dial(ctx, upstream.Client{})
 	if err != nil {
-		return dialReason(err)
+		return upstream.Reason(err)
 	}
-	return upstream.Close()
+	return c.Close()
 }

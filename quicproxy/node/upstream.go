@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os"
-	"syscall"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -17,6 +15,7 @@ import (
 	"apquic/quicproxy/internal/quicstream"
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/node/internal/upstream"
 )
 
 const (
@@ -99,7 +98,7 @@ func (l *link) readHeader(stream *quic.Stream) (*framing.StreamHeader, framing.E
 }
 
 // dial connects to the upstream of a service, or resets the relay.
-func (l *link) dial(s bytestream.Stream, service *exposed) net.Conn {
+func (l *link) dial(s bytestream.Stream, service *exposed, header *framing.StreamHeader) net.Conn {
 	if !l.node.costs.dials.Take(maxDials) {
 		s.Discard(framing.ErrorNodeBusy)
 		return nil
@@ -112,13 +111,13 @@ func (l *link) dial(s bytestream.Stream, service *exposed) net.Conn {
 			cancel() // the client left
 		}
 	})
-	upstream, err := l.node.config.DialUpstream(ctx, service.network, service.address)
+	c, err := service.upstream.Dial(ctx, upstream.Client{Address: header.ClientAddress, Public: header.PublicAddress})
 	service.reached(l, err)
 	if err != nil {
-		s.Discard(upstreamCode(err))
+		s.Discard(upstream.Code(err))
 		return nil
 	}
-	return upstream
+	return c
 }
 
 // relay carries a stream to and from the upstream of its service.
@@ -135,12 +134,12 @@ func (l *link) relay(s bytestream.Stream, service *exposed, header *framing.Stre
 	account, leave := l.node.memory.From.Open(from)
 	defer leave()
 	waiting := l.node.memory.Await(s, account)
-	upstream := l.dial(s, service)
+	c := l.dial(s, service, header)
 	l.node.memory.Served(waiting)
-	if upstream == nil {
+	if c == nil {
 		return
 	}
-	r := relay.New(upstream, account, place, l.node.memory.Wait)
+	r := relay.New(c, account, place, l.node.memory.Wait)
 	r.Carry(s)
 	client.relay.Store(r)
 	l.node.memory.Add(r, carrier.Name{Service: service.name, Client: header.ClientAddress})
@@ -152,39 +151,14 @@ func (l *link) relay(s bytestream.Stream, service *exposed, header *framing.Stre
 		"to_upstream", r.ToTCP(), "from_upstream", r.ToStream())
 }
 
-// upstreamCode tells the server why there is no relay.
-func upstreamCode(err error) framing.ErrorCode {
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, os.ErrNotExist): // no such unix socket
-		return framing.ErrorUpstreamRefused
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		return framing.ErrorUpstreamTimeout
-	}
-	return framing.ErrorUpstreamUnreachable
-}
-
 // reached logs the first of several failures to reach an upstream, and their end.
 func (e *exposed) reached(l *link, err error) {
-	if errors.Is(err, context.Canceled) {
-		return // the client left meanwhile
-	}
-	e.mu.Lock()
-	was := e.failing
-	e.failing = err != nil
-	e.mu.Unlock()
 	switch {
-	case err != nil && !was:
-		l.node.log.Warn("the service cannot be reached", "service", e.name, "upstream", e.origin, "err", dialReason(err),
+	case !e.upstream.IsNews(err):
+	case err != nil:
+		l.node.log.Warn("the service cannot be reached", "service", e.name, "upstream", e.origin, "err", upstream.Reason(err),
 			"hint", "check that it runs and listens there; its clients get a reset until then")
-	case err == nil && was:
+	default:
 		l.node.log.Info("the service can be reached again", "service", e.name)
 	}
-}
-
-// dialReason returns why a dial failed, without its addresses.
-func dialReason(err error) error {
-	if e, ok := errors.AsType[*net.OpError](err); ok && e.Err != nil {
-		return e.Err
-	}
-	return err
 }

@@ -1,4 +1,4 @@
-package node
+package upstream
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"apquic/framing"
 )
 
-func TestUpstreamCodes(t *testing.T) {
+func TestCodes(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		err  error
@@ -21,8 +21,8 @@ func TestUpstreamCodes(t *testing.T) {
 		{context.DeadlineExceeded, framing.ErrorUpstreamTimeout},
 		{syscall.EHOSTUNREACH, framing.ErrorUpstreamUnreachable},
 	} {
-		if got := upstreamCode(test.err); got != test.code {
-			t.Errorf("upstream %v: %v, want %v", test.err, got, test.code)
+		if got := Code(test.err); got != test.code {
+			t.Errorf("%v: %v, want %v", test.err, got, test.code)
 		}
 	}
 }
