@@ -7,6 +7,7 @@ toolchain go1.26.8
 require (
 	github.com/mdlayher/netlink v1.11.2
 	github.com/mr-tron/base58 v1.3.0
+	github.com/pires/go-proxyproto v0.15.0
 	github.com/quic-go/quic-go v0.65.0
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/spf13/pflag v1.0.10

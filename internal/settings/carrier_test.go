@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -25,7 +26,7 @@ func TestCarrierNodeServices(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, name := range []string{"activeproxy", "activeproxy-2", "activeproxy-3"} {
-		if want := (Service{Name: name, Upstream: "tcp://[::1]:22"}); n.Services[i] != want {
+		if want := (Service{Name: name, Upstream: "tcp://[::1]:22"}); !reflect.DeepEqual(n.Services[i], want) {
 			t.Errorf("service %d is %+v, want %+v", i, n.Services[i], want)
 		}
 	}

@@ -49,7 +49,7 @@ func TestParseNode(t *testing.T) {
 	}
 	want := Node{
 		Server:   certs.Invitation{Server: mustID(t, serverID), Host: "2001:db8::1", Port: 8090, Secret: []byte("Hello World!")},
-		Services: []Service{{"web", "tcp://127.0.0.1:80", 0}, {"ssh", "tcp://nas:22", 20022}, {"app", "unix:/run/app.sock", 0}},
+		Services: []Service{{Name: "web", Upstream: "tcp://127.0.0.1:80"}, {Name: "ssh", Upstream: "tcp://nas:22", PublicPort: 20022}, {Name: "app", Upstream: "unix:/run/app.sock"}},
 		DataDir:  "d", Keepalive: 5 * time.Second, Memory: 200e6, IdleTimeout: time.Hour, ResumeTime: 10 * time.Minute, NetID: 7, IPv6: true, LogLevel: "warn", LogFormat: "json", DebugAddress: "[::1]:6060",
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -168,5 +168,26 @@ func TestManyMistakes(t *testing.T) {
 	mistakes, ok := err.(Errors)
 	if !ok || len(mistakes) != maxMistakes+1 || !strings.Contains(mistakes[maxMistakes].Text, "more mistakes") {
 		t.Errorf("got %d mistakes", len(mistakes))
+	}
+}
+
+func TestUpstreamOptions(t *testing.T) {
+	t.Parallel()
+	n := DefaultNode()
+	err := ParseNode("n", []byte(`{"services": {"web": {"upstream": "80", "proxyProtocol": 2}}}`), &n)
+	if want := []Service{{Name: "web", Upstream: "tcp://127.0.0.1:80", ProxyProtocol: 2}}; err != nil || !reflect.DeepEqual(n.Services, want) {
+		t.Errorf("%+v %v, want %+v", n.Services, err, want)
+	}
+	if text := n.Describe(); !strings.Contains(text, "tcp://127.0.0.1:80 at any public port, told of each client by PROXY protocol version 2\n") {
+		t.Error(text)
+	}
+	for text, want := range map[string]string{
+		`{"upstream": "80", "proxyProtocol": 3}`:    "n:1: services.web.proxyProtocol: 3 is not from 0 to 2; want 1 or 2",
+		`{"upstream": "80", "proxyProtocol": true}`: "n:1: services.web.proxyProtocol: this is true; want 1 or 2",
+	} {
+		err := ParseNode("n", []byte(`{"services": {"web": `+text+`}}`), &n)
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
 	}
 }

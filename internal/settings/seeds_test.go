@@ -3,6 +3,7 @@ package settings
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -78,7 +79,7 @@ func TestSeedSample(t *testing.T) {
 	if got, want := n.Server.String(), "apquic://"+serverID+"@155.138.245.211:8090"; got != want {
 		t.Errorf("server %s, want %s", got, want)
 	}
-	if want := (Service{Name: "activeproxy", Upstream: "tcp://192.168.1.101:80"}); len(n.Services) != 1 || n.Services[0] != want {
+	if want := (Service{Name: "activeproxy", Upstream: "tcp://192.168.1.101:80"}); len(n.Services) != 1 || !reflect.DeepEqual(n.Services[0], want) {
 		t.Errorf("services %+v, want %+v", n.Services, want)
 	}
 	if !n.IPv4 || n.IPv6 || n.DataDir != "./data" || n.Keepalive != DefaultNode().Keepalive {

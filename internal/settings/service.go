@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -15,6 +16,8 @@ type Service struct {
 	Name       string // see framing.CheckServiceName
 	Upstream   string // origin URI: tcp://host:port or unix:/path
 	PublicPort uint16 // wanted; 0: any
+
+	ProxyProtocol int // version of the header that tells the upstream its client's address; 0: none
 }
 
 const wantUpstream = `the address of the service, such as "127.0.0.1:80" or "unix:/run/app.sock"`
@@ -43,7 +46,7 @@ func describeServices(services []Service) (all []line) {
 		if s.PublicPort != 0 {
 			where = fmt.Sprintf("%s at public port %d if it is free", s.Upstream, s.PublicPort)
 		}
-		all = append(all, line{"." + readable(s.Name), where})
+		all = append(all, line{"." + readable(s.Name), where + describeOptions(s)})
 	}
 	return all
 }
@@ -75,10 +78,12 @@ func plainUpstream(v value, s *Service) error {
 
 // plainService is the long form of a service.
 func plainService(s *Service) form {
-	return form{
+	f := form{
 		"upstream":   {want: wantUpstream, set: into(&s.Upstream, parsed(parseUpstream)), required: true},
 		"publicPort": {want: "a port from 1 to 65535 in the server's range", set: into(&s.PublicPort, port)},
 	}
+	maps.Copy(f, upstreamOptions(s))
+	return f
 }
 
 // parseService reads the value of --upstream: host:port, unix:/path or only a port, which is one of this

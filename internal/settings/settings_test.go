@@ -2,6 +2,7 @@ package settings
 
 import (
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -14,7 +15,7 @@ func validNode(t *testing.T) Node {
 	n := DefaultNode()
 	n.DataDir = "/d"
 	n.Server = certs.Invitation{Server: mustID(t, serverID), Host: "example.com", Port: 8090, Secret: []byte("Hello World!")}
-	n.Services = []Service{{"web", "tcp://127.0.0.1:80", 0}, {"ssh", "tcp://127.0.0.1:22", 20022}}
+	n.Services = []Service{{Name: "web", Upstream: "tcp://127.0.0.1:80"}, {Name: "ssh", Upstream: "tcp://127.0.0.1:22", PublicPort: 20022}}
 	return n
 }
 
@@ -46,7 +47,7 @@ func TestValidateNode(t *testing.T) {
 	if err := n.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	n.Services = append(n.Services, Service{"web", "tcp://127.0.0.1:81", 20022}, Service{"A", "x", 0})
+	n.Services = append(n.Services, Service{Name: "web", Upstream: "tcp://127.0.0.1:81", PublicPort: 20022}, Service{Name: "A", Upstream: "x"})
 	n.Server.Host, n.IPv4 = "192.0.2.1", false
 	n.Drain = -time.Second
 	wantMistakes(t, n.Validate(), []string{"drain: -1s is not from 0s to 1h"}, []string{"server: 192.0.2.1 is an IPv4 address, and ipv4 is off"},
@@ -100,18 +101,18 @@ func TestDescribe(t *testing.T) {
 func TestParseService(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]Service{
-		"127.0.0.1:80":           {"", "tcp://127.0.0.1:80", 0},
-		"tcp://127.0.0.1:80":     {"", "tcp://127.0.0.1:80", 0},
-		"[::1]:80":               {"", "tcp://[::1]:80", 0},
-		"8080":                   {"", "tcp://127.0.0.1:8080", 0},
-		"ssh=22":                 {"ssh", "tcp://127.0.0.1:22", 0},
-		"ssh=nas:22":             {"ssh", "tcp://nas:22", 0},
-		"unix:/run/a.sock":       {"", "unix:/run/a.sock", 0},
-		"app=unix:/run/a.sock":   {"app", "unix:/run/a.sock", 0},
-		"unix:/run/a=b.sock":     {"", "unix:/run/a=b.sock", 0},
-		"app=unix:/run/a=b.sock": {"app", "unix:/run/a=b.sock", 0},
+		"127.0.0.1:80":           {Upstream: "tcp://127.0.0.1:80"},
+		"tcp://127.0.0.1:80":     {Upstream: "tcp://127.0.0.1:80"},
+		"[::1]:80":               {Upstream: "tcp://[::1]:80"},
+		"8080":                   {Upstream: "tcp://127.0.0.1:8080"},
+		"ssh=22":                 {Name: "ssh", Upstream: "tcp://127.0.0.1:22"},
+		"ssh=nas:22":             {Name: "ssh", Upstream: "tcp://nas:22"},
+		"unix:/run/a.sock":       {Upstream: "unix:/run/a.sock"},
+		"app=unix:/run/a.sock":   {Name: "app", Upstream: "unix:/run/a.sock"},
+		"unix:/run/a=b.sock":     {Upstream: "unix:/run/a=b.sock"},
+		"app=unix:/run/a=b.sock": {Name: "app", Upstream: "unix:/run/a=b.sock"},
 	} {
-		if got, err := parseService(text); err != nil || got != want {
+		if got, err := parseService(text); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v, %v, want %+v", text, got, err, want)
 		}
 	}
@@ -126,7 +127,7 @@ func TestParseService(t *testing.T) {
 		"unix:":       "",
 		"http://nas/": "",
 	} {
-		if got, err := parseService(text); err == nil || !strings.Contains(err.Error(), want) || got != (Service{}) {
+		if got, err := parseService(text); err == nil || !strings.Contains(err.Error(), want) || !reflect.DeepEqual(got, Service{}) {
 			t.Errorf("%q: %+v, %v, want an error with %q", text, got, err, want)
 		}
 	}

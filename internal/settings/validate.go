@@ -36,6 +36,7 @@ func (f *faults) services(services []Service) {
 		if _, _, err := framing.ParseOrigin(s.Upstream); err != nil {
 			f.add(err, key)
 		}
+		f.add(checkOptions(s), key)
 		if other, taken := ports[s.PublicPort]; taken && s.PublicPort != 0 {
 			f.add(fmt.Errorf("%d is also the public port of %s", s.PublicPort, other), key+".publicPort", "services."+other+".publicPort")
 		}

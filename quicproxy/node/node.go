@@ -98,6 +98,15 @@ type Service struct {
 	Upstream string
 	// PublicPort is the preferred public port, 0 for any.
 	PublicPort uint16
+
+	// ProxyProtocol is the version, 1 or 2, of the PROXY protocol header that tells the upstream its client's
+	// address; 0: none.
+	ProxyProtocol int
+}
+
+// behind is what stands behind the service.
+func (s Service) behind() upstream.Settings {
+	return upstream.Settings{Address: s.Upstream, ProxyProtocol: s.ProxyProtocol}
 }
 
 // Lease is the public address of a service.
@@ -198,7 +207,7 @@ func New(config Config) (*Node, error) {
 	}
 	n.lanes = newLanes(n)
 	for _, service := range config.Services {
-		behind, err := upstream.New(service.Upstream, config.DialUpstream)
+		behind, err := upstream.New(service.behind(), config.DialUpstream)
 		if err != nil {
 			return nil, fmt.Errorf("node: service %q: %w", service.Name, err)
 		}

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync/atomic"
 
@@ -11,6 +12,15 @@ import (
 
 // DialFunc is net.Dialer.DialContext, or does what it does.
 type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// Settings are what the owner of a node says about a service.
+type Settings struct {
+	// Address is where it listens (docs/protocol.md section 5.3).
+	Address string
+	// ProxyProtocol is the version of the PROXY protocol header that tells the upstream who its client is; 0:
+	// none.
+	ProxyProtocol int
+}
 
 // Client is for whom an upstream is dialled, as the server claims it: ip:port of the client, and of the
 // public endpoint that it connected to. Both may be empty, or no addresses at all.
@@ -25,16 +35,24 @@ type Upstream struct {
 	failing atomic.Bool // the last dial did not reach it
 }
 
-// New returns what the address of a service means. It does no I/O; dial connects later.
-func New(address string, dial DialFunc) (*Upstream, error) {
-	network, address, err := framing.ParseOrigin(address)
+// New returns what the settings mean. It does no I/O; dial connects later.
+func New(s Settings, dial DialFunc) (*Upstream, error) {
+	network, address, err := framing.ParseOrigin(s.Address)
 	if err != nil {
 		return nil, err
 	}
-	return &Upstream{
+	u := &Upstream{
 		Origin: framing.FormatOrigin(network, address),
 		dial:   func(ctx context.Context, _ Client) (net.Conn, error) { return dial(ctx, network, address) },
-	}, nil
+	}
+	switch s.ProxyProtocol {
+	case 0:
+	case 1, 2:
+		u.dial = withProxyHeader(byte(s.ProxyProtocol), u.dial)
+	default:
+		return nil, fmt.Errorf("the version of the PROXY protocol is 1 or 2, not %d", s.ProxyProtocol)
+	}
+	return u, nil
 }
 
 // Dial connects for a client.

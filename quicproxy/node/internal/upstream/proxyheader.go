@@ -1,0 +1,50 @@
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+)
+
+// withProxyHeader has every connection of dial begin with a header of the PROXY protocol
+// (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt), before any byte of the client.
+func withProxyHeader(version byte, dial func(context.Context, Client) (net.Conn, error)) func(context.Context, Client) (net.Conn, error) {
+	return func(ctx context.Context, client Client) (net.Conn, error) {
+		header, err := proxyHeader(version, client)
+		if err != nil {
+			return nil, err
+		}
+		c, err := dial(ctx, client)
+		if err != nil {
+			return nil, err
+		}
+		deadline, _ := ctx.Deadline() // none: it is small, and the first in an empty socket
+		c.SetWriteDeadline(deadline)
+		if _, err := c.Write(header); err != nil {
+			c.Close()
+			return nil, fmt.Errorf("sending the PROXY protocol header: %w", err)
+		}
+		c.SetWriteDeadline(time.Time{})
+		return c, nil
+	}
+}
+
+// proxyHeader says who the client is, or that it is not known: then the upstream sees the node.
+func proxyHeader(version byte, client Client) ([]byte, error) {
+	var from, to net.Addr
+	if address, err := netip.ParseAddrPort(client.Address); err == nil {
+		if public, err := netip.ParseAddrPort(client.Public); err == nil {
+			from, to = tcpAddress(address), tcpAddress(public)
+		}
+	}
+	return proxyproto.HeaderProxyFromAddrs(version, from, to).Format()
+}
+
+// tcpAddress is an address without its zone, which means nothing elsewhere.
+func tcpAddress(a netip.AddrPort) *net.TCPAddr {
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port()))
+}
