@@ -66,7 +66,8 @@ var allowed = map[string][]string{
 	"quicproxy/server/internal/probes":     {"quicproxy/internal/netaddr", "quicproxy/internal/path"},
 	"quicproxy/server/internal/handshakes": {"quicproxy/internal/limit", "quicproxy/internal/netaddr"},
 	"quicproxy/server/internal/strangers":  {"certs", "framing", "internal/udp", "quicproxy", "quicproxy/internal/conn", "quicproxy/internal/initial", "quicproxy/internal/knock", "quicproxy/internal/netaddr", "quicproxy/internal/quicconfig", "quicproxy/internal/wait", "quicproxy/server/internal/handshakes"},
-	"quicproxy/server/internal/public":     {"certs", "framing", "internal/machine", "lease", "quicproxy/internal/clients", "quicproxy/internal/netaddr", "quicproxy/internal/relay", "quicproxy/internal/wait"},
+	"quicproxy/server/internal/balancer":   {"quicproxy/internal/netaddr"},
+	"quicproxy/server/internal/public":     {"certs", "framing", "internal/hint", "internal/machine", "lease", "quicproxy/internal/clients", "quicproxy/internal/netaddr", "quicproxy/internal/relay", "quicproxy/internal/wait", "quicproxy/server/internal/balancer"},
 	"quicproxy/server/internal/failure":    {"certs", "framing", "internal/hint", "lease", "quicproxy", "quicproxy/admission", "quicproxy/internal/conn"},
 	"quicproxy/server": {
 		"certs", "framing", "internal/hint", "internal/machine", "internal/udp", "lease", "quicproxy", "quicproxy/admission",

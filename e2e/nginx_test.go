@@ -43,14 +43,20 @@ http {
 		t.Fatal(err)
 	}
 	launch(t, func(cmd *exec.Cmd) { cmd.Path = program }, "nginx", "-e", "stderr", "-p", folder, "-c", path)
+	awaitListener(t, address)
+	return address
+}
+
+// awaitListener returns when something listens there.
+func awaitListener(t *testing.T, address string) {
+	t.Helper()
 	for end := time.Now().Add(maxWait); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if c, err := net.Dial("tcp", address); err == nil {
 			c.Close()
-			return address
+			return
 		}
 	}
-	t.Fatal("nginx does not listen")
-	return ""
+	t.Fatalf("nothing listens at %s", address)
 }
 
 // curl runs the real one and returns what it prints.

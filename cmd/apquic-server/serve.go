@@ -206,6 +206,7 @@ func serverConfig(config settings.Server, log *slog.Logger) (server.Config, erro
 		PublicHost:           config.PublicHost,
 		FindPublicHost:       func() string { return publicHost(config) },
 		ListenPublic:         publicListener(config),
+		Balancers:            config.ProxyProtocolFrom,
 		ResetKey:             reset,
 		TokenKey:             token,
 		Peers:                peerFile(filepath.Join(config.DataDir, peersFile)),

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"net"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -16,6 +17,7 @@ type Server struct {
 	Range                lease.PortRange
 	PublicHost           string // empty: the server finds one
 	PublicListen         string // empty: all addresses
+	ProxyProtocolFrom    []netip.Prefix
 	DataDir              string
 	Open                 bool
 	Silent               bool
@@ -63,6 +65,11 @@ func (s *Server) reachRows() rows {
 			want: `an IP address of this machine, such as "203.0.113.5"`,
 			help: "IP `ADDRESS` of this machine on which to open the leased ports",
 			docs: ", for instance `\"127.0.0.1\"` behind a proxy.",
+		},
+		{
+			key: "proxyProtocolFrom", setting: networksVar(&s.ProxyProtocolFrom), unset: "none",
+			help: "`NETWORKS` of load balancers in front of the leased ports, with commas",
+			docs: "Each connection from there must begin with a header of the PROXY protocol, version 1 or 2, within 3 s, and the client is whoever that names; otherwise it is reset. From everywhere else such a header is a client's own bytes. A balancer that only checks whether a port is open is welcome.",
 		},
 		dataDirRow(&s.DataDir, "`DIRECTORY` for the key, the leases and authorized_nodes"),
 		{

@@ -15,9 +15,27 @@ type Client struct {
 	Place *clients.Place // given back when the connection is closed
 	Read  []byte         // what it sent to a relay that the node never saw
 
+	address, public net.Addr // both ends of its connection to a load balancer; nil: this is its connection
+
 	evicted atomic.Bool                 // it had to make room
 	relay   atomic.Pointer[relay.Relay] // its last one
 	wait    atomic.Pointer[parked]      // set while it waits for its node
+}
+
+// RemoteAddr is the client's address, which the load balancer has said if there is one.
+func (c *Client) RemoteAddr() net.Addr {
+	if c.address != nil {
+		return c.address
+	}
+	return c.Conn.RemoteAddr()
+}
+
+// LocalAddr is the public address that the client connected to.
+func (c *Client) LocalAddr() net.Addr {
+	if c.public != nil {
+		return c.public
+	}
+	return c.Conn.LocalAddr()
 }
 
 // evict ends the connection.

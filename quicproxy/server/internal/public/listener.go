@@ -14,6 +14,7 @@ import (
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/server/internal/balancer"
 )
 
 const (
@@ -68,7 +69,7 @@ func (p *Listener) accept() {
 		switch {
 		case err == nil:
 			pause = minAcceptPause
-			p.admit(client)
+			p.arrived(client)
 		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
 			return
 		default:
@@ -84,17 +85,16 @@ func (p *Listener) accept() {
 }
 
 // admit serves a client, or resets it if there are too many.
-func (p *Listener) admit(client net.Conn) {
-	c := &Client{Conn: client}
-	place, err := p.all.config.Clients.Admit(p.service, netaddr.Endpoint(client.RemoteAddr()).Addr(), func() {
-		p.all.log.Warn("a public connection was reset to make room for another one", "port", p.Port, "client", client.RemoteAddr())
+func (p *Listener) admit(c *Client) {
+	place, err := p.all.config.Clients.Admit(p.service, netaddr.Endpoint(c.RemoteAddr()).Addr(), func() {
+		p.all.log.Warn("a public connection was reset to make room for another one", "port", p.Port, "client", c.RemoteAddr())
 		c.evict()
 	})
 	if errors.Is(err, clients.ErrAllFull) {
 		err = &descriptorError{err.Error(), machine.Descriptors()}
 	}
 	if err != nil {
-		p.refuse(client, err)
+		p.refuse(c, err)
 		return
 	}
 	c.Place = place
@@ -107,8 +107,8 @@ func (p *Listener) admit(client net.Conn) {
 }
 
 // refuse resets a client and logs why.
-func (p *Listener) refuse(client net.Conn, err error) {
-	relay.ResetTCP(client)
+func (p *Listener) refuse(client *Client, err error) {
+	relay.ResetTCP(client.Conn)
 	p.all.refused.Add(1)
 	level := slog.LevelDebug
 	if isLimit(err) {
@@ -136,7 +136,7 @@ func (p *Listener) serve(client *Client) {
 		case errors.Is(err, errClientLeft):
 			client.Close()
 		case err != nil:
-			p.refuse(client.Conn, err)
+			p.refuse(client, err)
 		}
 		return
 	}
@@ -250,7 +250,7 @@ func (p *Listener) change(set func()) {
 func isLimit(err error) bool {
 	for _, limit := range []error{
 		clients.ErrServiceFull, clients.ErrNodeFull, clients.ErrAddressFull, clients.ErrNetworkFull, clients.ErrAddressFast, clients.ErrAllFull,
-		ErrTooManyRelays, errTooManyWait, lease.ErrExhausted,
+		ErrTooManyRelays, errTooManyWait, lease.ErrExhausted, balancer.ErrTooMany,
 	} {
 		if errors.Is(err, limit) {
 			return true

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 	"apquic/certs"
 	"apquic/lease"
 	"apquic/quicproxy/internal/clients"
+	"apquic/quicproxy/server/internal/balancer"
 )
 
 // Config says what Listeners consist of; every field is required.
@@ -21,16 +23,19 @@ type Config struct {
 	// Ended is called with a port whose socket was closed because its lease ended.
 	Ended func(port uint16)
 	// Park is how long a client waits for a node that is away; 0 or less: not at all.
-	Park    time.Duration
-	Clients *clients.Places
-	Log     *slog.Logger
+	Park time.Duration
+	// Balancers are the networks of load balancers, which must say whom they connect for; none by default.
+	Balancers []netip.Prefix
+	Clients   *clients.Places
+	Log       *slog.Logger
 }
 
 // Listeners are the listeners of all leases.
 type Listeners struct {
-	config  Config
-	log     *slog.Logger
-	refused atomic.Uint64
+	config    Config
+	log       *slog.Logger
+	balancers *balancer.Balancers
+	refused   atomic.Uint64
 
 	accepting, serving sync.WaitGroup // accept loops, and clients
 	stopped            chan struct{}  // closed by Stop
@@ -44,7 +49,7 @@ type Listeners struct {
 // New returns Listeners without any port.
 func New(config Config) *Listeners {
 	return &Listeners{
-		config: config, log: config.Log, stopped: make(chan struct{}),
+		config: config, log: config.Log, balancers: balancer.New(config.Balancers), stopped: make(chan struct{}),
 		byPort: make(map[uint16]*Listener), byNode: make(map[certs.NodeID]map[uint16]*Listener),
 	}
 }
@@ -133,6 +138,7 @@ func (s *Listeners) Stop() {
 	s.ended = true
 	s.mu.Unlock()
 	close(s.stopped)
+	s.balancers.Stop()
 	for _, p := range s.all() {
 		p.stopAccepting()
 	}
