@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -69,15 +70,56 @@ func curl(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// nodeFile writes a node's file with these services, and returns the arguments that use it.
+// nodeFile writes the file of the tunnel's node, with these services, and returns the arguments that use it.
 func (n *tunnel) nodeFile(t *testing.T, services string) []string {
 	t.Helper()
-	folder := t.TempDir()
-	path := filepath.Join(folder, "node.json")
+	path := filepath.Join(t.TempDir(), "node.json")
 	if err := os.WriteFile(path, []byte(`{"services": `+services+`}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return []string{"-c", path, "--server", n.invitation, "--data-dir", filepath.Join(folder, "data")}
+	return []string{"-c", path, "--server", n.invitation, "--data-dir", n.data + "-of-node"}
+}
+
+// TestNginxOverTLS: a service that speaks TLS only is reached by plain HTTP at its public port. Its certificate
+// is one of its own making, as that of most machines in a home: first the log says what to put into the file,
+// and then that works.
+func TestNginxOverTLS(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	key, cert := filepath.Join(folder, "key.pem"), filepath.Join(folder, "cert.pem")
+	openssl := func(args ...string) string {
+		out, err := exec.Command(realProgram(t, "openssl"), args...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("openssl %q: %v\n%s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", cert, "-subj", "/CN=nas", "-addext", "subjectAltName=IP:127.0.0.1")
+	upstream := nginx(t, fmt.Sprintf(`listen LISTEN ssl; ssl_certificate %s; ssl_certificate_key %s; location / { return 200 "over $scheme"; }`, cert, key))
+	n := newTunnel(t)
+	services := func(options string) []string {
+		return n.nodeFile(t, fmt.Sprintf(`{"web": {"upstream": "https://%s"%s}}`, upstream, options))
+	}
+
+	node := launch(t, nil, "apquic-node", services("")...)
+	pin := waitFor(t, node.stderr, `does not know.*hint=.*\\"pin\\": \\"([0-9a-f]{64})\\"`)
+	node.kill(t, os.Interrupt.(syscall.Signal))
+	node.status(t)
+	fingerprint := openssl("x509", "-noout", "-fingerprint", "-sha256", "-in", cert)
+	_, fingerprint, _ = strings.Cut(fingerprint, "=")
+	if strings.ToLower(strings.ReplaceAll(fingerprint, ":", "")) != pin {
+		t.Errorf("the log says %s, openssl %s", pin, fingerprint)
+	}
+	allowed := fmt.Sprintf("http://%s/", n.address())
+	for _, options := range []string{`, "pin": "` + pin + `"`, `, "pin": "` + fingerprint + `"`, `, "ca": "` + cert + `"`} {
+		node := launch(t, nil, "apquic-node", services(options)...)
+		waitFor(t, node.stdout, `tcp://.* -> https://`)
+		if got := curl(t, "--noproxy", "*", allowed); got != "over https" {
+			t.Errorf("%s: %q", options, got)
+		}
+		node.kill(t, os.Interrupt.(syscall.Signal))
+		node.status(t)
+	}
 }
 
 // TestNginxSeesClients: nginx behind a node knows each visitor's address and port, in both versions of the

@@ -149,6 +149,8 @@ func with(g grammar, name, text string) grammar {
 	return extended
 }
 
+var portAtEnd = regexp.MustCompile(`[^:\[]:[0-9]+$|\]:[0-9]+$`)
+
 // originGrammar judges origin addresses as the grammar of the specification does, with what stands in its
 // comments.
 func originGrammar(t testing.TB) (valid func(string) bool) {
@@ -161,8 +163,12 @@ func originGrammar(t testing.TB) (valid func(string) bool) {
 		if strings.HasPrefix(s, "unix:") {
 			return unix.MatchString(s)
 		}
-		port, err := strconv.Atoi(s[strings.LastIndexByte(s, ':')+1:])
-		return err == nil && port <= 65535
+		s = s[strings.LastIndexAny(s, "/]")+1:]
+		if _, digits, found := strings.Cut(s, ":"); found {
+			port, err := strconv.Atoi(digits)
+			return err == nil && port <= 65535
+		}
+		return true
 	}
 }
 
@@ -181,7 +187,13 @@ func TestOriginGrammar(t *testing.T) {
 			continue
 		}
 		spelling := strings.Replace(origin, "unix://", "unix:", 1)
-		if !strings.HasPrefix(spelling, "unix:") && !strings.HasPrefix(spelling, "tcp://") {
+		switch scheme, rest, _ := strings.Cut(spelling, "://"); {
+		case strings.HasPrefix(spelling, "unix:"):
+		case scheme == "http" && !portAtEnd.MatchString(rest):
+			spelling += ":80"
+		case scheme == "https" && !portAtEnd.MatchString(rest):
+			spelling += ":443"
+		case rest == "":
 			spelling = "tcp://" + spelling
 		}
 		if spelling != v.text(t, "uri") {

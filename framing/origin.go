@@ -17,10 +17,11 @@ const (
 	MaxServiceNames = 1024
 )
 
-// ParseOrigin splits the address of a service into the arguments of net.Dial. It accepts tcp://host:port, the
-// bare host:port, which means the same, and unix:/path or unix:///path, in at most 1024 bytes;
-// docs/protocol.md section 5.3 has the grammar. Path and host are returned as they are spelled in s, without
-// percent-decoding.
+// ParseOrigin splits the address of a service into a network and an address. It accepts tcp://host:port, the
+// bare host:port, which means the same, and unix:/path or unix:///path, which give the arguments of net.Dial;
+// and http://host and https://host, with or without :port, which give the network http or https and host:port.
+// In at most 1024 bytes; docs/protocol.md section 5.3 has the grammar. Path and host are returned as they are
+// spelled in s, without percent-decoding.
 func ParseOrigin(s string) (network, address string, err error) {
 	if len(s) > maxOriginSize {
 		return "", "", fmt.Errorf("a service address has at most %d bytes, not %d", maxOriginSize, len(s))
@@ -32,11 +33,28 @@ func ParseOrigin(s string) (network, address string, err error) {
 		}
 		return "unix", path, nil
 	}
+	for network, port := range webPorts {
+		if address, ok := strings.CutPrefix(s, network+"://"); ok {
+			return parseWeb(network, address, port)
+		}
+	}
 	address = strings.TrimPrefix(s, "tcp://")
 	if !isHostPort(address) {
 		return "", "", fmt.Errorf("%.80q is not a service address such as 127.0.0.1:80, tcp://host:80, [::1]:80 or unix:/path, with a port from 1 to 65535", s)
 	}
 	return "tcp", address, nil
+}
+
+// webPorts are the ports of URIs that do not say one.
+var webPorts = map[string]string{"http": "80", "https": "443"}
+
+func parseWeb(scheme, address, port string) (network, hostPort string, err error) {
+	for _, hostPort := range []string{address, address + ":" + port} {
+		if isHostPort(hostPort) {
+			return scheme, hostPort, nil
+		}
+	}
+	return "", "", fmt.Errorf("%.80q is not a service address: it begins with %s:// and then has only a host, such as nas.lan or [::1], and a port from 1 to 65535 if it is not %s", scheme+"://"+address, scheme, port)
 }
 
 // FormatOrigin is the URI of an address that ParseOrigin returned. ParseOrigin reads it back.

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
 
+	"apquic/internal/hint"
 	"apquic/quicproxy/node"
 )
 
@@ -17,7 +19,7 @@ func warnOfSilentUpstreams(node *node.Node, log *slog.Logger) (stop func()) {
 		for _, s := range node.Status(ctx).Services {
 			if s.Upstream != nil && context.Cause(ctx) != context.Canceled {
 				log.Warn("the service does not answer yet", "service", s.Service, "upstream", s.Origin, "err", s.Upstream.Error(),
-					"hint", "check that it runs and listens there; until then its visitors are reset")
+					"hint", cmp.Or(hint.Of(s.Upstream), "check that it runs and listens there; until then its visitors are reset"))
 			}
 		}
 	})

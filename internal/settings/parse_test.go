@@ -181,9 +181,20 @@ func TestUpstreamOptions(t *testing.T) {
 	if text := n.Describe(); !strings.Contains(text, "tcp://127.0.0.1:80 at any public port, told of each client by PROXY protocol version 2\n") {
 		t.Error(text)
 	}
+	pin := strings.Repeat("ab", 32)
+	err = ParseNode("n", []byte(`{"services": {"nas": {"upstream": "https://192.168.1.5", "pin": "`+strings.Repeat("AB:", 31)+`AB"}, "old": {"upstream": "https://old", "ca": "/ca.pem"}}}`), &n)
+	if want := []Service{{Name: "nas", Upstream: "https://192.168.1.5:443", Pin: pin}, {Name: "old", Upstream: "https://old:443", CA: "/ca.pem"}}; err != nil || !reflect.DeepEqual(n.Services, want) {
+		t.Errorf("%+v %v, want %+v", n.Services, err, want)
+	}
+	if text := n.Describe(); !strings.Contains(text, ", with the certificate abababab…\n") || !strings.Contains(text, ", with a certificate by /ca.pem\n") {
+		t.Error(text)
+	}
 	for text, want := range map[string]string{
-		`{"upstream": "80", "proxyProtocol": 3}`:    "n:1: services.web.proxyProtocol: 3 is not from 0 to 2; want 1 or 2",
-		`{"upstream": "80", "proxyProtocol": true}`: "n:1: services.web.proxyProtocol: this is true; want 1 or 2",
+		`{"upstream": "https://nas", "pin": "abc"}`:                     "n:1: services.web.pin: abc is not the SHA-256 of a certificate",
+		`{"upstream": "nas:443", "pin": "` + pin + `"}`:                 "n:1: services.web: ca and pin are for an upstream that begins with https://, and tcp://nas:443 does not",
+		`{"upstream": "https://nas", "ca": "/a", "pin": "` + pin + `"}`: "n:1: services.web: the certificate is checked by ca or by pin",
+		`{"upstream": "80", "proxyProtocol": 3}`:                        "n:1: services.web.proxyProtocol: 3 is not from 0 to 2; want 1 or 2",
+		`{"upstream": "80", "proxyProtocol": true}`:                     "n:1: services.web.proxyProtocol: this is true; want 1 or 2",
 	} {
 		err := ParseNode("n", []byte(`{"services": {"web": `+text+`}}`), &n)
 		if err == nil || !strings.HasPrefix(err.Error(), want) {

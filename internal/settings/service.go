@@ -14,10 +14,11 @@ import (
 // Service is something that a node makes public.
 type Service struct {
 	Name       string // see framing.CheckServiceName
-	Upstream   string // origin URI: tcp://host:port or unix:/path
+	Upstream   string // origin URI, see framing.ParseOrigin
 	PublicPort uint16 // wanted; 0: any
 
-	ProxyProtocol int // version of the header that tells the upstream its client's address; 0: none
+	CA, Pin       string // how an https:// upstream proves that it is the right one; empty: by the system's authorities
+	ProxyProtocol int    // version of the header that tells the upstream its client's address; 0: none
 }
 
 const wantUpstream = `the address of the service, such as "127.0.0.1:80" or "unix:/run/app.sock"`

@@ -117,15 +117,15 @@ func TestParseService(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"":            "",
-		"0":           "",
-		"65536":       "",
-		"=nas:22":     "",
-		"SSH=nas:22":  "",
-		"nas":         "",
-		"nas:0":       "",
-		"unix:":       "",
-		"http://nas/": "",
+		"":             "",
+		"0":            "",
+		"65536":        "",
+		"=nas:22":      "",
+		"SSH=nas:22":   "",
+		"nas":          "",
+		"nas:0":        "",
+		"unix:":        "",
+		"http://nas/x": "",
 	} {
 		if got, err := parseService(text); err == nil || !strings.Contains(err.Error(), want) || !reflect.DeepEqual(got, Service{}) {
 			t.Errorf("%q: %+v, %v, want an error with %q", text, got, err, want)

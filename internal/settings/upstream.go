@@ -16,7 +16,11 @@ func parseUpstream(s string) (string, error) {
 	if s != "" && strings.Trim(s, "0123456789") == "" {
 		s = "127.0.0.1:" + s
 	}
-	network, address, err := framing.ParseOrigin(s)
+	origin := s
+	if strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://") {
+		origin = strings.TrimSuffix(s, "/") // as browsers show it
+	}
+	network, address, err := framing.ParseOrigin(origin)
 	if err == nil {
 		return framing.FormatOrigin(network, address), nil
 	}
@@ -39,15 +43,19 @@ func parsesAs(upstream string) string {
 	return upstream
 }
 
-// withoutScheme is for http://127.0.0.1:8000/ and the like: the tunnel carries bytes, whatever they mean.
+// withoutScheme is for http://127.0.0.1:8000/app, which is no address, and for ssh://nas and the like: the tunnel
+// carries bytes, whatever they mean.
 func withoutScheme(s string) string {
 	link, err := url.Parse(s)
 	if err != nil || link.Host == "" || link.Opaque != "" {
 		return ""
 	}
-	port := link.Port()
+	scheme, port := strings.ToLower(link.Scheme), link.Port()
+	if scheme == "http" || scheme == "https" {
+		return parsesAs(scheme + "://" + link.Host)
+	}
 	if port == "" {
-		port = map[string]string{"http": "80", "https": "443", "ssh": "22", "ws": "80", "wss": "443"}[strings.ToLower(link.Scheme)]
+		port = map[string]string{"ssh": "22", "ws": "80", "wss": "443"}[scheme]
 	}
 	if port == "" {
 		return ""

@@ -9,10 +9,10 @@ func TestUpstreamForms(t *testing.T) {
 	t.Parallel()
 	for given, meant := range map[string]string{
 		":8000":                     "127.0.0.1:8000",
-		"http://127.0.0.1:8000":     "127.0.0.1:8000",
-		"http://127.0.0.1:8000/app": "127.0.0.1:8000",
-		"https://nas.lan":           "nas.lan:443",
-		"HTTP://[::1]":              "[::1]:80",
+		"http://127.0.0.1:8000/app": "http://127.0.0.1:8000",
+		"https://nas.lan/?a=b":      "https://nas.lan",
+		"HTTP://[::1]":              "http://[::1]",
+		"ssh://nas":                 "nas:22",
 		"127.0.0.1":                 "127.0.0.1:80",
 		"[::1]":                     "[::1]:80",
 		"::1":                       "[::1]:80",
@@ -23,6 +23,14 @@ func TestUpstreamForms(t *testing.T) {
 		_, err := parseService(given)
 		if err == nil || !strings.HasSuffix(err.Error(), "did you mean "+meant+"?") {
 			t.Errorf("%s: %v, want a hint at %s", given, err, meant)
+		}
+	}
+	for given, want := range map[string]string{
+		"http://127.0.0.1:8000/": "http://127.0.0.1:8000",
+		"nas=https://nas.lan":    "https://nas.lan:443",
+	} {
+		if s, err := parseService(given); err != nil || s.Upstream != want {
+			t.Errorf("%s: %s %v, want %s", given, s.Upstream, err, want)
 		}
 	}
 	for _, given := range []string{"udp://127.0.0.1:53", "UDP://x"} {

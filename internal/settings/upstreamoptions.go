@@ -1,19 +1,35 @@
 package settings
 
 import (
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
+
+	"apquic/framing"
 )
 
 // upstreamOptions are the keys of a service that say how to deal with its upstream.
 func upstreamOptions(s *Service) form {
 	return form{
+		"ca":            {want: `the path of a PEM file, such as "/etc/ssl/home-ca.pem"`, set: into(&s.CA, text)},
+		"pin":           {want: "the SHA-256 of the service's certificate, 64 hexadecimal digits with or without colons", set: into(&s.Pin, parsed(parsePin))},
 		"proxyProtocol": {want: "1 or 2, the version that the service understands, or 0 for none", set: into(&s.ProxyProtocol, whole(0, 2))},
 	}
 }
 
 // checkOptions checks the options of a service against its address.
 func checkOptions(s Service) error {
+	network, _, err := framing.ParseOrigin(s.Upstream)
+	if err != nil {
+		return nil // that is reported already
+	}
+	switch {
+	case network != "https" && s.CA+s.Pin != "":
+		return fmt.Errorf("ca and pin are for an upstream that begins with https://, and %s does not", readable(s.Upstream))
+	case s.CA != "" && s.Pin != "":
+		return errors.New("the certificate is checked by ca or by pin, not by both: remove one of them")
+	}
 	if s.ProxyProtocol < 0 || s.ProxyProtocol > 2 {
 		return fmt.Errorf("the version of the PROXY protocol is 1 or 2, or 0 for none, not %d", s.ProxyProtocol)
 	}
@@ -23,8 +39,26 @@ func checkOptions(s Service) error {
 // describeOptions says what the options of a service mean, to follow its address.
 func describeOptions(s Service) string {
 	var b strings.Builder
+	network, _, _ := framing.ParseOrigin(s.Upstream)
+	switch {
+	case s.CA != "":
+		fmt.Fprintf(&b, ", with a certificate by %s", s.CA)
+	case s.Pin != "":
+		fmt.Fprintf(&b, ", with the certificate %s…", s.Pin[:min(len(s.Pin), 8)])
+	case network == "https":
+		b.WriteString(", with a certificate that this machine trusts")
+	}
 	if s.ProxyProtocol != 0 {
 		fmt.Fprintf(&b, ", told of each client by PROXY protocol version %d", s.ProxyProtocol)
 	}
 	return b.String()
+}
+
+// parsePin reads the SHA-256 of a certificate, also as openssl prints it, and returns it in one spelling.
+func parsePin(s string) (string, error) {
+	pin := strings.ToLower(strings.ReplaceAll(s, ":", ""))
+	if raw, err := hex.DecodeString(pin); err != nil || len(raw) != 32 {
+		return "", fmt.Errorf("%s is not the SHA-256 of a certificate, which has 64 hexadecimal digits", readable(s))
+	}
+	return pin, nil
 }

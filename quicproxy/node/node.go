@@ -94,11 +94,15 @@ type Config struct {
 type Service struct {
 	// Name is unique within the node; 1 to 64 of a-z 0-9 . _ -
 	Name string
-	// Upstream is where the service listens: host:port, tcp://host:port or unix:/path.
+	// Upstream is where the service listens: host:port, tcp://host:port, unix:/path, http://host or https://host
+	// with or without :port.
 	Upstream string
 	// PublicPort is the preferred public port, 0 for any.
 	PublicPort uint16
 
+	// CA is a PEM file with the authorities for the certificate of an https:// upstream, the system's by default.
+	// Pin is the SHA-256 of that certificate, in hexadecimal, instead of any authority.
+	CA, Pin string
 	// ProxyProtocol is the version, 1 or 2, of the PROXY protocol header that tells the upstream its client's
 	// address; 0: none.
 	ProxyProtocol int
@@ -106,7 +110,7 @@ type Service struct {
 
 // behind is what stands behind the service.
 func (s Service) behind() upstream.Settings {
-	return upstream.Settings{Address: s.Upstream, ProxyProtocol: s.ProxyProtocol}
+	return upstream.Settings{Address: s.Upstream, CA: s.CA, Pin: s.Pin, ProxyProtocol: s.ProxyProtocol}
 }
 
 // Lease is the public address of a service.

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/internal/hint"
 	"apquic/quicproxy/internal/bytestream"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/clients"
@@ -157,7 +159,7 @@ func (e *exposed) reached(l *link, err error) {
 	case !e.upstream.IsNews(err):
 	case err != nil:
 		l.node.log.Warn("the service cannot be reached", "service", e.name, "upstream", e.origin, "err", upstream.Reason(err),
-			"hint", "check that it runs and listens there; its clients get a reset until then")
+			"hint", cmp.Or(hint.Of(err), "check that it runs and listens there; its clients get a reset until then"))
 	default:
 		l.node.log.Info("the service can be reached again", "service", e.name)
 	}

@@ -12,7 +12,7 @@ import (
 
 // withProxyHeader has every connection of dial begin with a header of the PROXY protocol
 // (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt), before any byte of the client.
-func withProxyHeader(version byte, dial func(context.Context, Client) (net.Conn, error)) func(context.Context, Client) (net.Conn, error) {
+func withProxyHeader(version byte, dial dialer) dialer {
 	return func(ctx context.Context, client Client) (net.Conn, error) {
 		header, err := proxyHeader(version, client)
 		if err != nil {

@@ -13,6 +13,9 @@ import (
 // DialFunc is net.Dialer.DialContext, or does what it does.
 type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
+// dialer connects to one upstream.
+type dialer func(context.Context, Client) (net.Conn, error)
+
 // Settings are what the owner of a node says about a service.
 type Settings struct {
 	// Address is where it listens (docs/protocol.md section 5.3).
@@ -20,6 +23,9 @@ type Settings struct {
 	// ProxyProtocol is the version of the PROXY protocol header that tells the upstream who its client is; 0:
 	// none.
 	ProxyProtocol int
+	// CA is a file with the authorities, in PEM, that may certify an https:// upstream, instead of the system's.
+	// Pin is the SHA-256 of its certificate, in hexadecimal, instead of any authority.
+	CA, Pin string
 }
 
 // Client is for whom an upstream is dialled, as the server claims it: ip:port of the client, and of the
@@ -31,7 +37,7 @@ type Upstream struct {
 	// Origin is its address in the one spelling of docs/protocol.md section 5.3.
 	Origin string
 
-	dial    func(context.Context, Client) (net.Conn, error)
+	dial    dialer
 	failing atomic.Bool // the last dial did not reach it
 }
 
@@ -41,10 +47,12 @@ func New(s Settings, dial DialFunc) (*Upstream, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := &Upstream{
-		Origin: framing.FormatOrigin(network, address),
-		dial:   func(ctx context.Context, _ Client) (net.Conn, error) { return dial(ctx, network, address) },
+	u := &Upstream{Origin: framing.FormatOrigin(network, address)}
+	over := network // what the connection is made over
+	if network == "http" || network == "https" {
+		over = "tcp"
 	}
+	u.dial = func(ctx context.Context, _ Client) (net.Conn, error) { return dial(ctx, over, address) }
 	switch s.ProxyProtocol {
 	case 0:
 	case 1, 2:
@@ -52,7 +60,13 @@ func New(s Settings, dial DialFunc) (*Upstream, error) {
 	default:
 		return nil, fmt.Errorf("the version of the PROXY protocol is 1 or 2, not %d", s.ProxyProtocol)
 	}
-	return u, nil
+	switch {
+	case network == "https":
+		u.dial, err = withTLS(address, s, u.dial)
+	case s.CA != "" || s.Pin != "":
+		err = errors.New("a certificate is only checked of an https:// upstream")
+	}
+	return u, err
 }
 
 // Dial connects for a client.
