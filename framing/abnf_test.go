@@ -155,13 +155,13 @@ var portAtEnd = regexp.MustCompile(`[^:\[]:[0-9]+$|\]:[0-9]+$`)
 // comments.
 func originGrammar(t testing.TB) (valid func(string) bool) {
 	t.Helper()
-	whole, unix := readGrammar(t).compile(t, "origin"), readGrammar(t).compile(t, "unix-origin")
+	whole, path := readGrammar(t).compile(t, "origin"), readGrammar(t).compile(t, "path-origin")
 	return func(s string) bool {
 		if len(s) > 1024 || !whole.MatchString(s) || strings.ToValidUTF8(s, "") != s {
 			return false
 		}
-		if strings.HasPrefix(s, "unix:") {
-			return unix.MatchString(s)
+		if strings.HasPrefix(s, "unix:") || strings.HasPrefix(s, "file:") {
+			return path.MatchString(s)
 		}
 		s = s[strings.LastIndexAny(s, "/]")+1:]
 		if _, digits, found := strings.Cut(s, ":"); found {
@@ -186,9 +186,9 @@ func TestOriginGrammar(t *testing.T) {
 		if v["valid"] == "no" {
 			continue
 		}
-		spelling := strings.Replace(origin, "unix://", "unix:", 1)
+		spelling := strings.Replace(strings.Replace(origin, "unix://", "unix:", 1), "file://", "file:", 1)
 		switch scheme, rest, _ := strings.Cut(spelling, "://"); {
-		case strings.HasPrefix(spelling, "unix:"):
+		case strings.HasPrefix(spelling, "unix:"), strings.HasPrefix(spelling, "file:"):
 		case scheme == "http" && !portAtEnd.MatchString(rest):
 			spelling += ":80"
 		case scheme == "https" && !portAtEnd.MatchString(rest):

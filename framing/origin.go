@@ -19,19 +19,21 @@ const (
 
 // ParseOrigin splits the address of a service into a network and an address. It accepts tcp://host:port, the
 // bare host:port, which means the same, and unix:/path or unix:///path, which give the arguments of net.Dial;
-// and http://host and https://host, with or without :port, which give the network http or https and host:port.
-// In at most 1024 bytes; docs/protocol.md section 5.3 has the grammar. Path and host are returned as they are
+// http://host and https://host, with or without :port, which give the network http or https and host:port; and
+// file:/path or file:///path, which give the network file and the path. In at most 1024 bytes; docs/protocol.md section 5.3 has the grammar. Path and host are returned as they are
 // spelled in s, without percent-decoding.
 func ParseOrigin(s string) (network, address string, err error) {
 	if len(s) > maxOriginSize {
 		return "", "", fmt.Errorf("a service address has at most %d bytes, not %d", maxOriginSize, len(s))
 	}
-	if path, ok := strings.CutPrefix(s, "unix:"); ok {
-		path = strings.TrimPrefix(path, "//")
-		if !isPath(path) {
-			return "", "", fmt.Errorf("%.80q is not a service address: a unix socket is written unix:/path/to/socket", s)
+	for network, example := range pathOrigins {
+		if path, ok := strings.CutPrefix(s, network+":"); ok {
+			path = strings.TrimPrefix(path, "//")
+			if !isPath(path) {
+				return "", "", fmt.Errorf("%.80q is not a service address: %s", s, example)
+			}
+			return network, path, nil
 		}
-		return "unix", path, nil
 	}
 	for network, port := range webPorts {
 		if address, ok := strings.CutPrefix(s, network+"://"); ok {
@@ -43,6 +45,12 @@ func ParseOrigin(s string) (network, address string, err error) {
 		return "", "", fmt.Errorf("%.80q is not a service address such as 127.0.0.1:80, tcp://host:80, [::1]:80 or unix:/path, with a port from 1 to 65535", s)
 	}
 	return "tcp", address, nil
+}
+
+// pathOrigins are the networks whose addresses are paths, and how they are written.
+var pathOrigins = map[string]string{
+	"unix": "a unix socket is written unix:/path/to/socket",
+	"file": "a folder is written file:/path/to/folder",
 }
 
 // webPorts are the ports of URIs that do not say one.
@@ -59,8 +67,8 @@ func parseWeb(scheme, address, port string) (network, hostPort string, err error
 
 // FormatOrigin is the URI of an address that ParseOrigin returned. ParseOrigin reads it back.
 func FormatOrigin(network, address string) string {
-	if network == "unix" {
-		return "unix:" + address
+	if _, isPath := pathOrigins[network]; isPath {
+		return network + ":" + address
 	}
 	return network + "://" + address
 }

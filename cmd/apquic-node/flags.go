@@ -34,6 +34,9 @@ Examples:
   # Several services: of this machine, of another one in this network, and a unix socket.
   apquic-node --upstream ssh=22 --upstream printer=192.168.1.30:631 --upstream app=unix:/run/app.sock
 
+  # A folder, which everybody may then read.
+  apquic-node --upstream site=file:/srv/www
+
   # From a file, after checking what it means.
   apquic-node check -c /etc/apquic/node.json
   apquic-node -c /etc/apquic/node.json

@@ -38,7 +38,7 @@ func (n *Node) rows() rows {
 		}, {
 			key: "services", flag: "upstream", setting: servicesVar(&n.Services), unset: "none",
 			want: `names and addresses such as {"web": "127.0.0.1:80"}`,
-			help: "`SERVICE` to make reachable: a port of this machine, host:port, https://host or unix:/path, with name= before it; may be repeated",
+			help: "`SERVICE` to make reachable: a port of this machine, host:port, https://host, unix:/path or file:/folder, with name= before it; may be repeated",
 			docs: "At least one is needed. In a file: a name for each, and its address or an object ([below](#services)). A name has 1 to 64 of `a-z 0-9 . _ -` and begins with a letter or digit. The server knows a service by its name; a renamed service with the same address keeps its port.",
 		},
 		dataDirRow(&n.DataDir, "`DIRECTORY` for the node's key and what it knows about its server"),

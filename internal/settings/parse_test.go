@@ -193,6 +193,9 @@ func TestUpstreamOptions(t *testing.T) {
 		`{"upstream": "https://nas", "pin": "abc"}`:                     "n:1: services.web.pin: abc is not the SHA-256 of a certificate",
 		`{"upstream": "nas:443", "pin": "` + pin + `"}`:                 "n:1: services.web: ca and pin are for an upstream that begins with https://, and tcp://nas:443 does not",
 		`{"upstream": "https://nas", "ca": "/a", "pin": "` + pin + `"}`: "n:1: services.web: the certificate is checked by ca or by pin",
+		`{"upstream": "80", "listing": true}`:                           "n:1: services.web: listing is for a folder, file:/path, and tcp://127.0.0.1:80 is none",
+		`{"upstream": "file:/srv", "proxyProtocol": 1}`:                 "n:1: services.web: proxyProtocol is for services of other programs",
+		`{"upstream": "file:/srv", "ca": "/ca.pem"}`:                    "n:1: services.web: ca and pin are for an upstream that begins with https://",
 		`{"upstream": "80", "proxyProtocol": 3}`:                        "n:1: services.web.proxyProtocol: 3 is not from 0 to 2; want 1 or 2",
 		`{"upstream": "80", "proxyProtocol": true}`:                     "n:1: services.web.proxyProtocol: this is true; want 1 or 2",
 	} {

@@ -18,6 +18,7 @@ type Service struct {
 	PublicPort uint16 // wanted; 0: any
 
 	CA, Pin       string // how an https:// upstream proves that it is the right one; empty: by the system's authorities
+	Listing       bool   // a file: upstream without index.html shows what is in it
 	ProxyProtocol int    // version of the header that tells the upstream its client's address; 0: none
 }
 

@@ -27,7 +27,7 @@ func parseUpstream(s string) (string, error) {
 	if scheme, _, found := strings.Cut(s, "://"); found && strings.EqualFold(scheme, "udp") {
 		return "", fmt.Errorf("apquic carries TCP only, so the UDP service %s cannot be made public", readable(s))
 	}
-	for _, meant := range []string{withoutScheme(s), withHost(s), withBrackets(s), withPort(s), withEqualsSign(s)} {
+	for _, meant := range []string{withoutScheme(s), withHost(s), withBrackets(s), withPort(s), withEqualsSign(s), asFolder(s)} {
 		if meant != "" {
 			return "", fmt.Errorf("%s is not a service address, did you mean %s?", readable(s), meant)
 		}
@@ -89,6 +89,14 @@ func withPort(s string) string {
 		return ""
 	}
 	return parsesAs(net.JoinHostPort(strings.Trim(s, "[]"), "80"))
+}
+
+// asFolder is for /srv/www.
+func asFolder(s string) string {
+	if !strings.HasPrefix(s, "/") {
+		return ""
+	}
+	return parsesAs("file:" + s)
 }
 
 // withEqualsSign is for web:127.0.0.1:80.

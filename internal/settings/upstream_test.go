@@ -13,6 +13,7 @@ func TestUpstreamForms(t *testing.T) {
 		"https://nas.lan/?a=b":      "https://nas.lan",
 		"HTTP://[::1]":              "http://[::1]",
 		"ssh://nas":                 "nas:22",
+		"/srv/www":                  "file:/srv/www",
 		"127.0.0.1":                 "127.0.0.1:80",
 		"[::1]":                     "[::1]:80",
 		"::1":                       "[::1]:80",
@@ -28,6 +29,7 @@ func TestUpstreamForms(t *testing.T) {
 	for given, want := range map[string]string{
 		"http://127.0.0.1:8000/": "http://127.0.0.1:8000",
 		"nas=https://nas.lan":    "https://nas.lan:443",
+		"site=file:///srv/www":   "file:/srv/www",
 	} {
 		if s, err := parseService(given); err != nil || s.Upstream != want {
 			t.Errorf("%s: %s %v, want %s", given, s.Upstream, err, want)

@@ -14,6 +14,7 @@ func upstreamOptions(s *Service) form {
 	return form{
 		"ca":            {want: `the path of a PEM file, such as "/etc/ssl/home-ca.pem"`, set: into(&s.CA, text)},
 		"pin":           {want: "the SHA-256 of the service's certificate, 64 hexadecimal digits with or without colons", set: into(&s.Pin, parsed(parsePin))},
+		"listing":       {want: "true to show what is in a folder without index.html, or false", set: into(&s.Listing, boolean)},
 		"proxyProtocol": {want: "1 or 2, the version that the service understands, or 0 for none", set: into(&s.ProxyProtocol, whole(0, 2))},
 	}
 }
@@ -25,6 +26,10 @@ func checkOptions(s Service) error {
 		return nil // that is reported already
 	}
 	switch {
+	case network == "file" && s.ProxyProtocol != 0:
+		return errors.New("proxyProtocol is for services of other programs; this folder is served by the node itself")
+	case network != "file" && s.Listing:
+		return fmt.Errorf("listing is for a folder, file:/path, and %s is none", readable(s.Upstream))
 	case network != "https" && s.CA+s.Pin != "":
 		return fmt.Errorf("ca and pin are for an upstream that begins with https://, and %s does not", readable(s.Upstream))
 	case s.CA != "" && s.Pin != "":
@@ -41,6 +46,10 @@ func describeOptions(s Service) string {
 	var b strings.Builder
 	network, _, _ := framing.ParseOrigin(s.Upstream)
 	switch {
+	case network == "file" && s.Listing:
+		b.WriteString(", a folder to read, with lists of what is in it")
+	case network == "file":
+		b.WriteString(", a folder to read, without lists of what is in it")
 	case s.CA != "":
 		fmt.Fprintf(&b, ", with a certificate by %s", s.CA)
 	case s.Pin != "":

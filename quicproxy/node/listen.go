@@ -57,12 +57,10 @@ type serviceListener struct {
 // serve queues a relay for Accept, and returns when the caller has closed it, or it was reset and the caller
 // had time to see that.
 func (s *serviceListener) serve(l *link, stream bytestream.Stream, header *framing.StreamHeader) {
-	c := streamconn.New(stream, streamconn.Address(header.PublicAddress), streamconn.Address(header.ClientAddress))
+	c := streamconn.New(stream, header, func() {})
 	account, leave := l.node.memory.From.Open(claimedAddress(header.ClientAddress))
 	defer leave()
-	keeps := account.Open(c)
-	defer keeps.Close()
-	stream.Count(keeps.Keep, keeps.Add)
+	defer c.CountAt(account)()
 	if code := s.offer(c); code != framing.NoError {
 		stream.Discard(code)
 		return

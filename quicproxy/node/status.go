@@ -73,9 +73,5 @@ func (e *exposed) status(ctx context.Context, n *Node, connected bool) ServiceSt
 
 // ask returns why the upstream does not answer.
 func (e *exposed) ask(ctx context.Context, n *Node) error {
-	c, err := e.upstream.Dial(ctx, upstream.Client{})
-	if err != nil {
-		return upstream.Reason(err)
-	}
-	return c.Close()
+	return upstream.Reason(e.upstream.Check(ctx))
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -17,6 +18,7 @@ import (
 	"apquic/quicproxy/internal/quicstream"
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/node/internal/streamconn"
 	"apquic/quicproxy/node/internal/upstream"
 )
 
@@ -135,6 +137,12 @@ func (l *link) relay(s bytestream.Stream, service *exposed, header *framing.Stre
 	defer place.Leave()
 	account, leave := l.node.memory.From.Open(from)
 	defer leave()
+	if service.upstream.Serves() {
+		c := streamconn.New(s, header, place.Active)
+		defer c.CountAt(account)()
+		l.serve(c, service)
+		return
+	}
 	waiting := l.node.memory.Await(s, account)
 	c := l.dial(s, service, header)
 	l.node.memory.Served(waiting)
@@ -151,6 +159,23 @@ func (l *link) relay(s bytestream.Stream, service *exposed, header *framing.Stre
 	r.Run()
 	l.node.log.Debug("relay ended", "service", service.name, "client", header.ClientAddress,
 		"to_upstream", r.ToTCP(), "from_upstream", r.ToStream())
+}
+
+// serve has the upstream answer a client itself.
+func (l *link) serve(c *streamconn.Conn, service *exposed) {
+	err := service.upstream.Check(context.Background())
+	service.reached(l, err)
+	if err != nil {
+		c.Discard(upstream.Code(err))
+		return
+	}
+	service.relays.Add(1)
+	defer service.relays.Add(-1)
+	var serving sync.WaitGroup
+	serving.Go(func() { service.upstream.Serve(c) })
+	c.AwaitEnd(l.node.over)
+	c.Close()
+	serving.Wait()
 }
 
 // reached logs the first of several failures to reach an upstream, and their end.

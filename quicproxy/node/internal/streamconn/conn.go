@@ -13,11 +13,12 @@ import (
 	"apquic/quicproxy/internal/memory"
 )
 
-// Conn is a relay as a net.Conn, for callers of Node.Listen.
+// Conn is a relay as a net.Conn, for callers of Node.Listen and for what the node serves itself.
 type Conn struct {
 	bytestream.Stream // for its deadlines
 	local             Address
 	remote            Address
+	active            func() // called when bytes move
 
 	writing sync.Mutex // a stream must not be closed during a write
 	closing sync.Once
@@ -25,15 +26,26 @@ type Conn struct {
 	reset   chan struct{} // closed when the stream was reset, or lost
 }
 
-// New returns the connection over s with these addresses of its ends.
-func New(s bytestream.Stream, local, remote Address) *Conn {
-	c := &Conn{Stream: s, local: local, remote: remote, closed: make(chan struct{}), reset: make(chan struct{})}
+// New returns the connection over s, with the addresses in its header. active is called whenever bytes move.
+func New(s bytestream.Stream, header *framing.StreamHeader, active func()) *Conn {
+	c := &Conn{
+		Stream: s, local: Address(header.PublicAddress), remote: Address(header.ClientAddress), active: active,
+		closed: make(chan struct{}), reset: make(chan struct{}),
+	}
 	s.Watch(func(reset bool) {
 		if reset {
 			close(c.reset)
 		}
 	})
 	return c
+}
+
+// CountAt has the account pay for what is kept of the connection, until done. It is to be called before anything
+// is written.
+func (c *Conn) CountAt(account *memory.Account) (done func()) {
+	keeps := account.Open(c)
+	c.Count(keeps.Keep, keeps.Add)
+	return keeps.Close
 }
 
 // AwaitEnd returns when the connection no longer needs its stream: it was closed, what came before a reset
@@ -62,6 +74,7 @@ func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 // Read implements net.Conn.
 func (c *Conn) Read(b []byte) (int, error) {
 	n, err := c.Stream.Read(b)
+	c.active()
 	return n, c.tcpError("read", err)
 }
 
@@ -70,6 +83,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	n, err := c.Stream.Write(b)
+	c.active()
 	return n, c.tcpError("write", err)
 }
 

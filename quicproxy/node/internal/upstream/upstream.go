@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"sync/atomic"
 
 	"apquic/framing"
@@ -26,19 +27,23 @@ type Settings struct {
 	// CA is a file with the authorities, in PEM, that may certify an https:// upstream, instead of the system's.
 	// Pin is the SHA-256 of its certificate, in hexadecimal, instead of any authority.
 	CA, Pin string
+	// Listing has a folder without index.html show what is in it.
+	Listing bool
 }
 
 // Client is for whom an upstream is dialled, as the server claims it: ip:port of the client, and of the
 // public endpoint that it connected to. Both may be empty, or no addresses at all.
 type Client struct{ Address, Public string }
 
-// Upstream is what stands behind a service.
+// Upstream is what stands behind a service: something to dial, or a folder, which is served right here.
 type Upstream struct {
 	// Origin is its address in the one spelling of docs/protocol.md section 5.3.
 	Origin string
 
 	dial    dialer
-	failing atomic.Bool // the last dial did not reach it
+	folder  *folder      // instead
+	server  *http.Server // of the folder
+	failing atomic.Bool  // the last dial did not reach it
 }
 
 // New returns what the settings mean. It does no I/O; dial connects later.
@@ -48,6 +53,17 @@ func New(s Settings, dial DialFunc) (*Upstream, error) {
 		return nil, err
 	}
 	u := &Upstream{Origin: framing.FormatOrigin(network, address)}
+	if network == "file" {
+		if s.ProxyProtocol != 0 || s.CA+s.Pin != "" {
+			return nil, errors.New("a folder knows its clients, and has no certificate")
+		}
+		u.folder = &folder{path: address, listing: s.Listing}
+		u.server = newServer(u.folder)
+		return u, nil
+	}
+	if s.Listing {
+		return nil, errors.New("only a folder can be listed")
+	}
 	over := network // what the connection is made over
 	if network == "http" || network == "https" {
 		over = "tcp"
@@ -72,6 +88,24 @@ func New(s Settings, dial DialFunc) (*Upstream, error) {
 // Dial connects for a client.
 func (u *Upstream) Dial(ctx context.Context, client Client) (net.Conn, error) {
 	return u.dial(ctx, client)
+}
+
+// Serves reports whether the upstream is served with Serve, rather than dialled.
+func (u *Upstream) Serves() bool { return u.folder != nil }
+
+// Serve answers the requests of a client on its connection, until that is closed.
+func (u *Upstream) Serve(c net.Conn) { serveOne(u.server, c) }
+
+// Check returns why the upstream cannot be reached now.
+func (u *Upstream) Check(ctx context.Context) error {
+	if u.folder != nil {
+		return u.folder.check()
+	}
+	c, err := u.dial(ctx, Client{})
+	if err != nil {
+		return err
+	}
+	return c.Close()
 }
 
 // IsNews notes how a dial ended, and reports whether the one before ended otherwise.
