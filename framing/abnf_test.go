@@ -163,6 +163,9 @@ func originGrammar(t testing.TB) (valid func(string) bool) {
 		if strings.HasPrefix(s, "unix:") || strings.HasPrefix(s, "file:") {
 			return path.MatchString(s)
 		}
+		if s == "socks5:" {
+			return true
+		}
 		s = s[strings.LastIndexAny(s, "/]")+1:]
 		if _, digits, found := strings.Cut(s, ":"); found {
 			port, err := strconv.Atoi(digits)
@@ -188,7 +191,7 @@ func TestOriginGrammar(t *testing.T) {
 		}
 		spelling := strings.Replace(strings.Replace(origin, "unix://", "unix:", 1), "file://", "file:", 1)
 		switch scheme, rest, _ := strings.Cut(spelling, "://"); {
-		case strings.HasPrefix(spelling, "unix:"), strings.HasPrefix(spelling, "file:"):
+		case strings.HasPrefix(spelling, "unix:"), strings.HasPrefix(spelling, "file:"), spelling == "socks5:":
 		case scheme == "http" && !portAtEnd.MatchString(rest):
 			spelling += ":80"
 		case scheme == "https" && !portAtEnd.MatchString(rest):

@@ -19,12 +19,16 @@ const (
 
 // ParseOrigin splits the address of a service into a network and an address. It accepts tcp://host:port, the
 // bare host:port, which means the same, and unix:/path or unix:///path, which give the arguments of net.Dial;
-// http://host and https://host, with or without :port, which give the network http or https and host:port; and
-// file:/path or file:///path, which give the network file and the path. In at most 1024 bytes; docs/protocol.md section 5.3 has the grammar. Path and host are returned as they are
+// http://host and https://host, with or without :port, which give the network http or https and host:port;
+// file:/path or file:///path, which give the network file and the path; and socks5:, which gives the network
+// socks5. In at most 1024 bytes; docs/protocol.md section 5.3 has the grammar. Path and host are returned as they are
 // spelled in s, without percent-decoding.
 func ParseOrigin(s string) (network, address string, err error) {
 	if len(s) > maxOriginSize {
 		return "", "", fmt.Errorf("a service address has at most %d bytes, not %d", maxOriginSize, len(s))
+	}
+	if s == "socks5:" {
+		return "socks5", "", nil
 	}
 	for network, example := range pathOrigins {
 		if path, ok := strings.CutPrefix(s, network+":"); ok {
@@ -67,7 +71,7 @@ func parseWeb(scheme, address, port string) (network, hostPort string, err error
 
 // FormatOrigin is the URI of an address that ParseOrigin returned. ParseOrigin reads it back.
 func FormatOrigin(network, address string) string {
-	if _, isPath := pathOrigins[network]; isPath {
+	if _, isPath := pathOrigins[network]; isPath || network == "socks5" {
 		return network + ":" + address
 	}
 	return network + "://" + address

@@ -130,6 +130,7 @@ func serve(c *call) error {
 	defer answer(node, config.DataDir, "apquic-node "+cli.Version(), log)()
 	defer heap.Follow(node.MemoryPeak)()
 	defer warnOfSilentUpstreams(node, log)()
+	warnOfProxies(config.Services, log)
 	return node.Run(stopping.Soon)
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"apquic/internal/hint"
+	"apquic/internal/settings"
 	"apquic/quicproxy/node"
 )
 
@@ -24,4 +25,14 @@ func warnOfSilentUpstreams(node *node.Node, log *slog.Logger) (stop func()) {
 		}
 	})
 	return func() { cancel(); asking.Wait() }
+}
+
+// warnOfProxies says who may use a proxy: whoever reaches it.
+func warnOfProxies(services []settings.Service, log *slog.Logger) {
+	for _, s := range services {
+		if len(s.Networks) > 0 {
+			log.Warn("this service leads everybody who reaches its public address into networks of this home",
+				"service", s.Name, "networks", s.Networks, "hint", "name the smallest networks that will do, such as single addresses")
+		}
+	}
 }

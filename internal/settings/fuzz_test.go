@@ -3,6 +3,7 @@ package settings
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"testing"
 )
 
@@ -79,7 +80,7 @@ func FuzzParseService(f *testing.F) {
 		// What comes out means the same when it is given in full.
 		named := nameServices([]Service{service})[0]
 		again, err := parseService(named.Name + "=" + named.Upstream)
-		if err != nil || again != named {
+		if err != nil || !reflect.DeepEqual(again, named) {
 			t.Errorf("%q is %+v, and that is %+v, %v", text, named, again, err)
 		}
 	})

@@ -3,6 +3,7 @@ package settings
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -17,9 +18,10 @@ type Service struct {
 	Upstream   string // origin URI, see framing.ParseOrigin
 	PublicPort uint16 // wanted; 0: any
 
-	CA, Pin       string // how an https:// upstream proves that it is the right one; empty: by the system's authorities
-	Listing       bool   // a file: upstream without index.html shows what is in it
-	ProxyProtocol int    // version of the header that tells the upstream its client's address; 0: none
+	CA, Pin       string         // how an https:// upstream proves that it is the right one; empty: by the system's authorities
+	Listing       bool           // a file: upstream without index.html shows what is in it
+	Networks      []netip.Prefix // where a socks5: upstream leads
+	ProxyProtocol int            // version of the header that tells the upstream its client's address; 0: none
 }
 
 const wantUpstream = `the address of the service, such as "127.0.0.1:80" or "unix:/run/app.sock"`

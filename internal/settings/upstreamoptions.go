@@ -15,6 +15,7 @@ func upstreamOptions(s *Service) form {
 		"ca":            {want: `the path of a PEM file, such as "/etc/ssl/home-ca.pem"`, set: into(&s.CA, text)},
 		"pin":           {want: "the SHA-256 of the service's certificate, 64 hexadecimal digits with or without colons", set: into(&s.Pin, parsed(parsePin))},
 		"listing":       {want: "true to show what is in a folder without index.html, or false", set: into(&s.Listing, boolean)},
+		"networks":      {want: "a list of " + wantNetworks, set: into(&s.Networks, networks)},
 		"proxyProtocol": {want: "1 or 2, the version that the service understands, or 0 for none", set: into(&s.ProxyProtocol, whole(0, 2))},
 	}
 }
@@ -26,8 +27,12 @@ func checkOptions(s Service) error {
 		return nil // that is reported already
 	}
 	switch {
-	case network == "file" && s.ProxyProtocol != 0:
-		return errors.New("proxyProtocol is for services of other programs; this folder is served by the node itself")
+	case network == "socks5" && len(s.Networks) == 0:
+		return errors.New(`a socks5: upstream needs "networks", the networks that it leads to, such as ["192.168.1.0/24"]`)
+	case network != "socks5" && len(s.Networks) > 0:
+		return fmt.Errorf("networks is for a proxy, socks5:, and %s is none", readable(s.Upstream))
+	case (network == "file" || network == "socks5") && s.ProxyProtocol != 0:
+		return errors.New("proxyProtocol is for services of other programs; this one is the node's own")
 	case network != "file" && s.Listing:
 		return fmt.Errorf("listing is for a folder, file:/path, and %s is none", readable(s.Upstream))
 	case network != "https" && s.CA+s.Pin != "":
@@ -50,6 +55,8 @@ func describeOptions(s Service) string {
 		b.WriteString(", a folder to read, with lists of what is in it")
 	case network == "file":
 		b.WriteString(", a folder to read, without lists of what is in it")
+	case network == "socks5":
+		fmt.Fprintf(&b, ", a proxy: whoever reaches its port reaches %s", formatNetworks(s.Networks))
 	case s.CA != "":
 		fmt.Fprintf(&b, ", with a certificate by %s", s.CA)
 	case s.Pin != "":

@@ -95,7 +95,7 @@ type Service struct {
 	// Name is unique within the node; 1 to 64 of a-z 0-9 . _ -
 	Name string
 	// Upstream is where the service listens: host:port, tcp://host:port, unix:/path, http://host or https://host
-	// with or without :port; or a folder to be served over HTTP, file:/path.
+	// with or without :port; a folder to be served over HTTP, file:/path; or a proxy into Networks, socks5:
 	Upstream string
 	// PublicPort is the preferred public port, 0 for any.
 	PublicPort uint16
@@ -103,8 +103,9 @@ type Service struct {
 	// CA is a PEM file with the authorities for the certificate of an https:// upstream, the system's by default.
 	// Pin is the SHA-256 of that certificate, in hexadecimal, instead of any authority.
 	CA, Pin string
-	// Listing has a folder without index.html show what is in it.
-	Listing bool
+	// Listing has a folder without index.html show what is in it. Networks are where a socks5: upstream leads.
+	Listing  bool
+	Networks []netip.Prefix
 	// ProxyProtocol is the version, 1 or 2, of the PROXY protocol header that tells the upstream its client's
 	// address; 0: none.
 	ProxyProtocol int
@@ -112,7 +113,7 @@ type Service struct {
 
 // behind is what stands behind the service.
 func (s Service) behind() upstream.Settings {
-	return upstream.Settings{Address: s.Upstream, CA: s.CA, Pin: s.Pin, Listing: s.Listing, ProxyProtocol: s.ProxyProtocol}
+	return upstream.Settings{Address: s.Upstream, CA: s.CA, Pin: s.Pin, Listing: s.Listing, Networks: s.Networks, ProxyProtocol: s.ProxyProtocol}
 }
 
 // Lease is the public address of a service.

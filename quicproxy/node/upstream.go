@@ -115,10 +115,10 @@ func (l *link) dial(s bytestream.Stream, service *exposed, header *framing.Strea
 			cancel() // the client left
 		}
 	})
-	c, err := service.upstream.Dial(ctx, upstream.Client{Address: header.ClientAddress, Public: header.PublicAddress})
+	c, err := service.upstream.Dial(ctx, upstream.Client{Address: header.ClientAddress, Public: header.PublicAddress, Stream: s})
 	service.reached(l, err)
 	if err != nil {
-		s.Discard(upstream.Code(err))
+		upstream.Refuse(s, err)
 		return nil
 	}
 	return c
@@ -166,7 +166,7 @@ func (l *link) serve(c *streamconn.Conn, service *exposed) {
 	err := service.upstream.Check(context.Background())
 	service.reached(l, err)
 	if err != nil {
-		c.Discard(upstream.Code(err))
+		upstream.Refuse(c, err)
 		return
 	}
 	service.relays.Add(1)

@@ -10,8 +10,23 @@ import (
 	"apquic/framing"
 )
 
-// Code tells the server why a dial failed.
-func Code(err error) framing.ErrorCode {
+// Refuse ends a client's stream because of the error of a dial. A client that a proxy has told already, in its
+// own protocol, gets the end of the stream, any other one a reset.
+func Refuse(s interface {
+	CloseWrite() error
+	CancelRead()
+	Discard(framing.ErrorCode)
+}, err error) {
+	if _, told := errors.AsType[*answeredError](err); told {
+		s.CloseWrite()
+		s.CancelRead()
+		return
+	}
+	s.Discard(code(err))
+}
+
+// code tells the server why a dial failed.
+func code(err error) framing.ErrorCode {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, os.ErrNotExist): // no such unix socket
 		return framing.ErrorUpstreamRefused

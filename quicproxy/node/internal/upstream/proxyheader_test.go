@@ -21,34 +21,34 @@ func TestProxyHeader(t *testing.T) {
 		v1, v2 string
 	}{
 		"IPv4": {
-			Client{"198.51.100.7:51000", "203.0.113.5:20000"},
+			Client{Address: "198.51.100.7:51000", Public: "203.0.113.5:20000"},
 			"PROXY TCP4 198.51.100.7 203.0.113.5 51000 20000\r\n",
 			v2 + "\x21\x11\x00\x0c\xc6\x33\x64\x07\xcb\x00\x71\x05\xc7\x38\x4e\x20",
 		},
 		"IPv6": {
-			Client{"[2001:db8::7]:51000", "[2001:db8::5]:20000"},
+			Client{Address: "[2001:db8::7]:51000", Public: "[2001:db8::5]:20000"},
 			"PROXY TCP6 2001:db8::7 2001:db8::5 51000 20000\r\n",
 			v2 + "\x21\x21\x00\x24" + ipv6 + "\x07" + ipv6 + "\x05" + "\xc7\x38\x4e\x20",
 		},
 		"IPv4 in IPv6": {
-			Client{"[::ffff:198.51.100.7]:51000", "203.0.113.5:20000"},
+			Client{Address: "[::ffff:198.51.100.7]:51000", Public: "203.0.113.5:20000"},
 			"PROXY TCP4 198.51.100.7 203.0.113.5 51000 20000\r\n",
 			v2 + "\x21\x11\x00\x0c\xc6\x33\x64\x07\xcb\x00\x71\x05\xc7\x38\x4e\x20",
 		},
 		"both families": { // a load balancer may translate
-			Client{"[2001:db8::7]:51000", "203.0.113.5:20000"},
+			Client{Address: "[2001:db8::7]:51000", Public: "203.0.113.5:20000"},
 			"PROXY TCP6 2001:db8::7 ::ffff:203.0.113.5 51000 20000\r\n",
 			v2 + "\x21\x21\x00\x24" + ipv6 + "\x07" + mapped("\xcb\x00\x71\x05") + "\xc7\x38\x4e\x20",
 		},
 		"zone": {
-			Client{"[fe80::7%eth0]:51000", "[fe80::7%eth0]:20000"},
+			Client{Address: "[fe80::7%eth0]:51000", Public: "[fe80::7%eth0]:20000"},
 			"PROXY TCP6 fe80::7 fe80::7 51000 20000\r\n",
 			v2 + "\x21\x21\x00\x24\xfe\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x07\xfe\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x07\xc7\x38\x4e\x20",
 		},
 		"nobody":     {Client{}, "PROXY UNKNOWN\r\n", v2 + "\x20\x00\x00\x00"},
 		"half known": {Client{Address: "198.51.100.7:51000"}, "PROXY UNKNOWN\r\n", v2 + "\x20\x00\x00\x00"},
 		"a server that injects": {
-			Client{"1.2.3.4 5.6.7.8 1 2\r\nGET / HTTP/1.1\r\n:80", "203.0.113.5:20000"},
+			Client{Address: "1.2.3.4 5.6.7.8 1 2\r\nGET / HTTP/1.1\r\n:80", Public: "203.0.113.5:20000"},
 			"PROXY UNKNOWN\r\n", v2 + "\x20\x00\x00\x00",
 		},
 	} {
@@ -66,7 +66,7 @@ func FuzzProxyHeader(f *testing.F) {
 	f.Add("[2001:db8::7]:51000", "[2001:db8::5%eth0]:20000")
 	f.Add("\r\n", "")
 	f.Fuzz(func(t *testing.T, address, public string) {
-		line, err := proxyHeader(1, Client{address, public})
+		line, err := proxyHeader(1, Client{Address: address, Public: public})
 		if n := len(line); err != nil || n > 107 || n < 15 || string(line[n-2:]) != "\r\n" || string(line[:6]) != "PROXY " {
 			t.Fatalf("%q %v", line, err)
 		}
@@ -75,7 +75,7 @@ func FuzzProxyHeader(f *testing.F) {
 				t.Fatalf("%q", line)
 			}
 		}
-		header, err := proxyHeader(2, Client{address, public})
+		header, err := proxyHeader(2, Client{Address: address, Public: public})
 		if n := len(header); err != nil || n < 16 || n-16 != int(header[14])<<8+int(header[15]) {
 			t.Fatalf("%q %v", header, err)
 		}

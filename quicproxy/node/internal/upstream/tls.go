@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -30,9 +29,6 @@ func withTLS(address string, s Settings, dial dialer) (dialer, error) {
 	pin, err := parsePin(s.Pin)
 	if err != nil {
 		return nil, err
-	}
-	if s.CA != "" && s.Pin != "" {
-		return nil, errors.New("a certificate is checked by an authority or by its pin, not by both")
 	}
 	return func(ctx context.Context, client Client) (net.Conn, error) {
 		config := &tls.Config{ServerName: host}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 
 	"apquic/framing"
@@ -29,21 +30,29 @@ type Settings struct {
 	CA, Pin string
 	// Listing has a folder without index.html show what is in it.
 	Listing bool
+	// Networks are those that a proxy leads to.
+	Networks []netip.Prefix
 }
 
-// Client is for whom an upstream is dialled, as the server claims it: ip:port of the client, and of the
-// public endpoint that it connected to. Both may be empty, or no addresses at all.
-type Client struct{ Address, Public string }
+// Client is for whom an upstream is dialled.
+type Client struct {
+	// Address and Public are, as the server claims, ip:port of the client, and of the public endpoint that it
+	// connected to. Both may be empty, or no addresses at all.
+	Address, Public string
+	// Stream is asked by a proxy where to connect the client.
+	Stream Stream
+}
 
 // Upstream is what stands behind a service: something to dial, or a folder, which is served right here.
 type Upstream struct {
 	// Origin is its address in the one spelling of docs/protocol.md section 5.3.
 	Origin string
 
-	dial    dialer
-	folder  *folder      // instead
-	server  *http.Server // of the folder
-	failing atomic.Bool  // the last dial did not reach it
+	dial     dialer
+	anywhere bool         // where that leads is up to the client
+	folder   *folder      // instead of dial
+	server   *http.Server // of the folder
+	failing  atomic.Bool  // the last dial did not reach it
 }
 
 // New returns what the settings mean. It does no I/O; dial connects later.
@@ -52,40 +61,61 @@ func New(s Settings, dial DialFunc) (*Upstream, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.check(network); err != nil {
+		return nil, err
+	}
 	u := &Upstream{Origin: framing.FormatOrigin(network, address)}
-	if network == "file" {
-		if s.ProxyProtocol != 0 || s.CA+s.Pin != "" {
-			return nil, errors.New("a folder knows its clients, and has no certificate")
-		}
+	switch network {
+	case "file":
 		u.folder = &folder{path: address, listing: s.Listing}
 		u.server = newServer(u.folder)
-		return u, nil
-	}
-	if s.Listing {
-		return nil, errors.New("only a folder can be listed")
-	}
-	over := network // what the connection is made over
-	if network == "http" || network == "https" {
-		over = "tcp"
-	}
-	u.dial = func(ctx context.Context, _ Client) (net.Conn, error) { return dial(ctx, over, address) }
-	switch s.ProxyProtocol {
-	case 0:
-	case 1, 2:
-		u.dial = withProxyHeader(byte(s.ProxyProtocol), u.dial)
+	case "socks5":
+		u.dial, u.anywhere = newProxy(s.Networks, dial).dial, true
+	case "http":
+		u.dial = s.withHeader(to(dial, "tcp", address))
+	case "https":
+		u.dial, err = withTLS(address, s, s.withHeader(to(dial, "tcp", address)))
 	default:
-		return nil, fmt.Errorf("the version of the PROXY protocol is 1 or 2, not %d", s.ProxyProtocol)
-	}
-	switch {
-	case network == "https":
-		u.dial, err = withTLS(address, s, u.dial)
-	case s.CA != "" || s.Pin != "":
-		err = errors.New("a certificate is only checked of an https:// upstream")
+		u.dial = s.withHeader(to(dial, network, address))
 	}
 	return u, err
 }
 
-// Dial connects for a client.
+// check checks that each option is one of this kind of upstream.
+func (s Settings) check(network string) error {
+	switch {
+	case s.ProxyProtocol < 0 || s.ProxyProtocol > 2:
+		return fmt.Errorf("the version of the PROXY protocol is 1 or 2, not %d", s.ProxyProtocol)
+	case s.ProxyProtocol != 0 && (network == "file" || network == "socks5"):
+		return errors.New("the PROXY protocol is for services of other programs")
+	case s.CA+s.Pin != "" && network != "https":
+		return errors.New("a certificate is only checked of an https:// upstream")
+	case s.CA != "" && s.Pin != "":
+		return errors.New("a certificate is checked by an authority or by its pin, not by both")
+	case s.Listing && network != "file":
+		return errors.New("only a folder can be listed")
+	case network == "socks5" && len(s.Networks) == 0:
+		return errors.New("a proxy needs the networks that it leads to")
+	case network != "socks5" && len(s.Networks) > 0:
+		return errors.New("only a proxy leads to networks")
+	}
+	return nil
+}
+
+// to connects to one address.
+func to(dial DialFunc, network, address string) dialer {
+	return func(ctx context.Context, _ Client) (net.Conn, error) { return dial(ctx, network, address) }
+}
+
+// withHeader has the connections of dial begin with the header that the settings ask for.
+func (s Settings) withHeader(dial dialer) dialer {
+	if s.ProxyProtocol == 0 {
+		return dial
+	}
+	return withProxyHeader(byte(s.ProxyProtocol), dial)
+}
+
+// Dial connects for a client; Refuse is for its errors.
 func (u *Upstream) Dial(ctx context.Context, client Client) (net.Conn, error) {
 	return u.dial(ctx, client)
 }
@@ -98,8 +128,11 @@ func (u *Upstream) Serve(c net.Conn) { serveOne(u.server, c) }
 
 // Check returns why the upstream cannot be reached now.
 func (u *Upstream) Check(ctx context.Context) error {
-	if u.folder != nil {
+	switch {
+	case u.folder != nil:
 		return u.folder.check()
+	case u.anywhere:
+		return nil
 	}
 	c, err := u.dial(ctx, Client{})
 	if err != nil {
@@ -110,8 +143,8 @@ func (u *Upstream) Check(ctx context.Context) error {
 
 // IsNews notes how a dial ended, and reports whether the one before ended otherwise.
 func (u *Upstream) IsNews(err error) bool {
-	if errors.Is(err, context.Canceled) {
-		return false // the client left meanwhile
+	if u.anywhere || errors.Is(err, context.Canceled) {
+		return false // it is about the client; or that left meanwhile
 	}
 	failed := err != nil
 	return u.failing.Swap(failed) != failed
