@@ -17,12 +17,11 @@ const (
 	MaxServiceNames = 1024
 )
 
-// ParseOrigin splits the address of a service into a network and an address. It accepts tcp://host:port, the
-// bare host:port, which means the same, and unix:/path or unix:///path, which give the arguments of net.Dial;
-// http://host and https://host, with or without :port, which give the network http or https and host:port;
-// file:/path or file:///path, which give the network file and the path; and socks5:, which gives the network
-// socks5. In at most 1024 bytes; docs/protocol.md section 5.3 has the grammar. Path and host are returned as they are
-// spelled in s, without percent-decoding.
+// ParseOrigin splits the address of a service, of at most 1024 bytes, into a network and an address:
+// tcp://host:port, the bare host:port, which means the same, and unix:/path or unix:///path into the arguments of
+// net.Dial; http://host and https://host, with or without :port, into http or https and host:port; file:/path or
+// file:///path into file and the path; socks5: into socks5 and nothing. docs/protocol.md section 5.3 has the
+// grammar. Path and host are returned as they are spelled in s, without percent-decoding.
 func ParseOrigin(s string) (network, address string, err error) {
 	if len(s) > maxOriginSize {
 		return "", "", fmt.Errorf("a service address has at most %d bytes, not %d", maxOriginSize, len(s))

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestProxyIntoNetworks: a SOCKS5 client at the public port gets into the named networks of the home. What follows
-// is a relay like any other, with its ends.
+// TestProxyIntoNetworks: a SOCKS5 client at the public port gets into the named networks of the home. What
+// follows is a relay like any other, with its ends.
 func TestProxyIntoNetworks(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.serveTCP("192.168.1.101:80", echo)
