@@ -109,11 +109,11 @@ func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier
 		stream, err = c.QUIC.OpenStreamSync(ctx)
 		cancel()
 	}
-	if err != nil {
-		if c.QUIC.Context().Err() != nil {
-			return nil, public.ErrConnectionEnded
-		}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded) && c.QUIC.Context().Err() == nil:
 		return nil, fmt.Errorf("the node does not accept more relays: %w", err)
+	case err != nil: // its context ends only a moment after its streams
+		return nil, public.ErrConnectionEnded
 	}
 	r := &publicRelay{Relay: relay.New(client.Conn, c.account.Memory, client.Place, c.server.memory.Wait)}
 	header := &framing.StreamHeader{
