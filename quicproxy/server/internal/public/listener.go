@@ -231,9 +231,10 @@ func (p *Listener) stopAccepting() {
 	p.listener.Close()
 }
 
-// close ends the listener and resets the clients that wait.
+// close ends the listener and resets the clients that wait. It has no owner from then on: the lease may go on
+// with another listener, from which the end of this one's owner must not take anything.
 func (p *Listener) close() {
-	p.change(func() { p.closed = true })
+	p.change(func() { p.closed, p.owner, p.serving = true, nil, false })
 	p.listener.Close()
 }
 
