@@ -25,7 +25,8 @@ func TestTLSUpstream(t *testing.T) {
 		ended := make(chan error, 1)
 		w.serveTCP("192.168.1.101:443", func(raw net.Conn) {
 			c := tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{certificate}})
-			line, err := readLine(c)
+			var err error
+			line, _ := readLine(c)
 			switch line {
 			case "reset me\n":
 				raw.(lingerer).SetLinger(0)

@@ -56,7 +56,7 @@ func parseNetwork(s string) (netip.Prefix, error) {
 	case err != nil:
 		return netip.Prefix{}, fmt.Errorf("%s is not a network; want %s", readable(s), wantNetworks)
 	case network.Addr().Is4In6():
-		return netip.Prefix{}, errors.New("an IPv4 network is written without ::ffff:")
+		return netip.Prefix{}, errors.New("an IPv4 network is written without ::ffff: before it")
 	case network != network.Masked():
 		return netip.Prefix{}, fmt.Errorf("%s is an address in a network, did you mean %v?", readable(s), network.Masked())
 	}

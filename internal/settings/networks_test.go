@@ -27,7 +27,7 @@ func TestNetworks(t *testing.T) {
 	for text, want := range map[string]string{
 		`["192.0.2.1/24"]`:         "s:1: proxyProtocolFrom[0]: 192.0.2.1/24 is an address in a network, did you mean 192.0.2.0/24?",
 		`["::/0", "lan"]`:          "s:1: proxyProtocolFrom[1]: lan is not a network; want networks such as",
-		`["::ffff:192.0.2.0/120"]`: "s:1: proxyProtocolFrom[0]: an IPv4 network is written without ::ffff:",
+		`["::ffff:192.0.2.0/120"]`: "s:1: proxyProtocolFrom[0]: an IPv4 network is written without ::ffff: before it",
 		`["fe80::1%eth0"]`:         "s:1: proxyProtocolFrom[0]: fe80::1%eth0 is not a network",
 		`[true]`:                   "s:1: proxyProtocolFrom[0]: this is true; want networks such as",
 		`true`:                     "s:1: proxyProtocolFrom: this is true; want a list of networks such as",
