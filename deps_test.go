@@ -80,7 +80,7 @@ var allowed = map[string][]string{
 	"quicproxy/node/internal/dial":       {"quicproxy/internal/quicconfig", "quicproxy/internal/wait"},
 	"quicproxy/node/internal/streamconn": {"framing", "quicproxy/internal/bytestream", "quicproxy/internal/memory"},
 	"quicproxy/node/internal/connlog":    {"internal/hint", "quicproxy/internal/conn"},
-	"quicproxy/node/internal/upstream":   {"framing", "internal/hint"},
+	"quicproxy/node/internal/upstream":   {"framing", "internal/hint", "quicproxy/internal/limit"},
 	"quicproxy/node": {
 		"certs", "framing", "internal/hint", "internal/machine", "internal/netmon", "internal/udp", "quicproxy",
 		"quicproxy/internal/association", "quicproxy/internal/bytestream", "quicproxy/internal/carrier", "quicproxy/internal/clients", "quicproxy/internal/conn", "quicproxy/internal/inspect", "quicproxy/internal/keepalive", "quicproxy/internal/knock",

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"apquic/quicproxy/internal/limit"
 )
 
 const (
@@ -37,14 +39,14 @@ type proxy struct {
 	networks []netip.Prefix
 	resolve  func(ctx context.Context, host string) ([]netip.Addr, error)
 	connect  DialFunc
-	asking   chan struct{} // has room for as many as may be asked at once
+	asking   limit.Count // those that are asked
 }
 
 func newProxy(networks []netip.Prefix, connect DialFunc) *proxy {
 	resolve := func(ctx context.Context, host string) ([]netip.Addr, error) {
 		return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	}
-	return &proxy{networks: networks, resolve: resolve, connect: connect, asking: make(chan struct{}, maxAsking)}
+	return &proxy{networks: networks, resolve: resolve, connect: connect}
 }
 
 // dial asks the client where it wants to go, and connects it there.
@@ -65,12 +67,10 @@ func (p *proxy) dial(ctx context.Context, client Client) (net.Conn, error) {
 }
 
 func (p *proxy) ask(s Stream) (target, error) {
-	select {
-	case p.asking <- struct{}{}:
-		defer func() { <-p.asking }()
-	default:
+	if !p.asking.Take(maxAsking) {
 		return target{}, errTooManyAsked
 	}
+	defer p.asking.Give()
 	s.SetReadDeadline(time.Now().Add(askTimeout))
 	defer s.SetReadDeadline(time.Time{})
 	if err := readGreeting(s); err != nil {
