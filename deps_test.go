@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"certs":         {"internal/hint"},
 
 	"internal/suggest":  nil,
+	"internal/size":     {"internal/hint"},
 	"internal/files":    nil,
 	"internal/cli":      {"internal/files", "internal/hint", "internal/suggest"},
 	"internal/debug":    {"internal/cli"},
@@ -32,7 +33,8 @@ var allowed = map[string][]string{
 	"internal/testnet":  nil,
 	"internal/testrace": nil,
 	"internal/udp":      nil,
-	"lease":             {"certs"},
+	"internal/domain":   nil,
+	"lease":             {"certs", "internal/domain"},
 	"lease/leasetest":   {"certs", "lease"},
 
 	"quicproxy": {"framing"},
@@ -58,7 +60,7 @@ var allowed = map[string][]string{
 	"quicproxy/internal/carrier":     {"framing", "quicproxy/internal/association", "quicproxy/internal/buffer", "quicproxy/internal/bytestream", "quicproxy/internal/conn", "quicproxy/internal/memory", "quicproxy/internal/quicconfig", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait"},
 	"quicproxy/internal/inspect":     {"quicproxy/internal/association", "quicproxy/internal/carrier", "quicproxy/internal/clients", "quicproxy/internal/keepalive", "quicproxy/internal/limit"},
 
-	"internal/settings": {"certs", "framing", "internal/debug", "internal/hint", "internal/suggest", "lease"},
+	"internal/settings": {"certs", "framing", "internal/debug", "internal/domain", "internal/hint", "internal/size", "internal/suggest", "lease"},
 
 	"quicproxy/admission":                  {"certs", "internal/files", "quicproxy/internal/limit"},
 	"quicproxy/server/internal/account":    {"certs", "quicproxy/internal/limit", "quicproxy/internal/memory"},
@@ -66,8 +68,9 @@ var allowed = map[string][]string{
 	"quicproxy/server/internal/probes":     {"quicproxy/internal/netaddr", "quicproxy/internal/path"},
 	"quicproxy/server/internal/handshakes": {"quicproxy/internal/limit", "quicproxy/internal/netaddr"},
 	"quicproxy/server/internal/strangers":  {"certs", "framing", "internal/udp", "quicproxy", "quicproxy/internal/conn", "quicproxy/internal/initial", "quicproxy/internal/knock", "quicproxy/internal/netaddr", "quicproxy/internal/quicconfig", "quicproxy/internal/wait", "quicproxy/server/internal/handshakes"},
+	"quicproxy/server/internal/vhost":      nil,
 	"quicproxy/server/internal/balancer":   {"quicproxy/internal/netaddr"},
-	"quicproxy/server/internal/public":     {"certs", "framing", "internal/hint", "internal/machine", "lease", "quicproxy/internal/clients", "quicproxy/internal/netaddr", "quicproxy/internal/relay", "quicproxy/internal/wait", "quicproxy/server/internal/balancer"},
+	"quicproxy/server/internal/public":     {"certs", "framing", "internal/domain", "internal/hint", "internal/machine", "lease", "quicproxy/internal/clients", "quicproxy/internal/memory", "quicproxy/internal/netaddr", "quicproxy/internal/relay", "quicproxy/internal/wait", "quicproxy/server/internal/balancer", "quicproxy/server/internal/vhost"},
 	"quicproxy/server/internal/failure":    {"certs", "framing", "internal/hint", "lease", "quicproxy", "quicproxy/admission", "quicproxy/internal/conn"},
 	"quicproxy/server": {
 		"certs", "framing", "internal/hint", "internal/machine", "internal/udp", "lease", "quicproxy", "quicproxy/admission",
@@ -92,8 +95,10 @@ var allowed = map[string][]string{
 
 	"admin": {"certs", "internal/cli", "internal/control", "internal/hint", "lease", "quicproxy/server"},
 
-	"cmd/apquic-server": {"admin", "certs", "internal/cli", "internal/control", "internal/debug", "internal/files", "internal/heap", "internal/hint", "internal/settings", "internal/systemd", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/server"},
-	"cmd/apquic-node":   {"certs", "internal/cli", "internal/control", "internal/debug", "internal/files", "internal/heap", "internal/hint", "internal/settings", "quicproxy/node"},
+	"cmd/apquic-server": {"admin", "certs", "internal/cli", "internal/control", "internal/debug", "internal/domain", "internal/files", "internal/heap", "internal/hint", "internal/settings", "internal/systemd", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/server"},
+	"certs/acme":        nil,
+	"internal/web":      {"internal/domain"},
+	"cmd/apquic-node":   {"certs", "certs/acme", "internal/web", "internal/cli", "internal/control", "internal/debug", "internal/files", "internal/heap", "internal/hint", "internal/settings", "quicproxy/node"},
 	"internal/cmd/demo": nil,
 
 	"internal/cmd/minimalnode": nil, // nothing: it is written from docs/protocol.md alone
@@ -144,8 +149,8 @@ var forbidden = map[string][]string{
 		"github.com/quic-go/quic-go", "crypto/tls", // net/netip is welcome
 	},
 	"cmd/apquic-node": {
-		"./lease/boltstore", "./lease/etcdstore", "./admin", "./certs/acme",
-		"github.com/prometheus", "go.etcd.io", "golang.org/x/crypto/acme", "testing",
+		"./lease/boltstore", "./lease/etcdstore", "./admin",
+		"github.com/prometheus", "go.etcd.io", "testing",
 	},
 	"cmd/apquic-server": {"testing"},
 }

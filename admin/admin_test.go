@@ -150,16 +150,20 @@ func TestOperations(t *testing.T) {
 		core.mu.Lock()
 		core.status = server.Status{
 			Sessions: []server.SessionStatus{{Node: id, Address: "198.51.100.7:4711", Since: time.Now(), Primary: true, Relays: 3}, {Node: id, Lane: true, Relays: 2}},
-			Leases:   []lease.Lease{{Key: lease.Key{Node: id, Service: "web"}, Port: 20000}, {Key: lease.Key{Node: other, Service: "web"}, Port: 20001, HeldUntil: time.Now().Add(time.Hour)}},
-			Traffic:  map[uint16]server.Traffic{20000: {Clients: 5, ToNode: 10, FromNode: 20}},
+			Leases: []lease.Lease{{Key: lease.Key{Node: id, Service: "web"}, Port: 20000}, {Key: lease.Key{Node: other, Service: "web"}, Port: 20001, HeldUntil: time.Now().Add(time.Hour)},
+				{Key: lease.Key{Node: other, Service: "photos"}, Domain: "photos.example.org", HeldUntil: time.Now().Add(time.Hour)}},
+			Traffic: map[lease.Endpoint]server.Traffic{{Port: 20000}: {Clients: 5, ToNode: 10, FromNode: 20}},
 		}
 		core.mu.Unlock()
 		status, err := o.Status(ctx)
-		if err != nil || status.Used != 2 || status.Ports != 10 || status.Address != "tunnel.example.com:8090" {
+		if err != nil || status.Used != 2 || status.Domains != 1 || status.Ports != 10 || status.Address != "tunnel.example.com:8090" {
 			t.Errorf("%+v, %v", status, err)
 		}
 		for _, s := range status.Services {
 			want := Service{Node: other, Service: "web", Port: 20001, State: Away, HeldUntil: s.HeldUntil}
+			if s.Service == "photos" {
+				want.Service, want.Port, want.Domain = "photos", 0, "photos.example.org"
+			}
 			if s.Node == id {
 				want = Service{Node: id, Name: "pi", Service: "web", Port: 20000, State: Online, Since: s.Since, Connections: 5, In: 10, Out: 20, From: "198.51.100.7"}
 			}
@@ -176,6 +180,18 @@ func TestOperations(t *testing.T) {
 		if s, err := o.Release(ctx, ReleaseRequest{Port: 20001}); err != nil || s.Node != other || len(core.forgotten) != 1 {
 			t.Errorf("%+v, %v", s, err)
 		}
+		if _, err := o.Release(ctx, ReleaseRequest{Domain: "other.example.org"}); err == nil {
+			t.Error("released a domain that nobody has")
+		}
+		for _, r := range []ReleaseRequest{{Domain: "photos.example.org"}, {Node: other.String(), Service: "photos"}} {
+			s, err := o.Release(ctx, r)
+			if err != nil || s.Service != "photos" || core.forgotten[len(core.forgotten)-1].Service != "photos" {
+				t.Errorf("%+v, %v", s, err)
+			}
+		}
+		if s, err := o.Release(ctx, ReleaseRequest{Node: other.String(), Service: "web"}); err != nil || s.Port != 20001 {
+			t.Errorf("%+v, %v", s, err) // rather than that with a domain, which has no port either
+		}
 		revoked, err := o.Revoke(ctx, RevokeRequest{Node: "pi"})
 		if err != nil || revoked.Connections != 5 || revoked.State != SentAway || len(core.disconnected) != 1 || core.disconnected[0] != id {
 			t.Errorf("%+v, %v", revoked, err)
@@ -188,8 +204,11 @@ func TestOperations(t *testing.T) {
 		}
 		for _, event := range []string{"invite", "withdraw", "allow", "lease-released", "revoke"} {
 			want := 1
-			if event == "allow" {
+			switch event {
+			case "allow":
 				want = 2
+			case "lease-released":
+				want = 4
 			}
 			if n := strings.Count(log.String(), "msg=audit event="+event+" "); n != want {
 				t.Errorf("%d lines of %s in the log", n, event)

@@ -172,12 +172,13 @@ func (a *Authority) Release(ctx context.Context, r ReleaseRequest) (Service, err
 	}
 	switch err := a.Core.Forget(ctx, lease.Key{Node: service.Node, Service: service.Service}); {
 	case errors.Is(err, lease.ErrAttached):
-		return Service{}, hint.Add(fmt.Errorf("%s has the port %d in use", nameOf(service.Name, service.Node), service.Port),
+		return Service{}, hint.Add(fmt.Errorf("%s has %s in use", nameOf(service.Name, service.Node), service.Public()),
 			"stop the node first, or remove the service from its configuration")
 	case err != nil:
 		return Service{}, err
 	}
-	a.audit("lease-released", "node", service.Node, "name", service.Name, "service", service.Service, "port", service.Port)
+	a.audit("lease-released", "node", service.Node, "name", service.Name, "service", service.Service,
+		lease.Endpoint{Port: service.Port, Domain: service.Domain}.Attr())
 	return service, nil
 }
 
@@ -188,21 +189,30 @@ func (a *Authority) find(ctx context.Context, r ReleaseRequest) (Service, error)
 		return Service{}, err
 	}
 	var node certs.AuthorizedNode
-	if r.Port == 0 {
+	byName := r.Port == 0 && r.Domain == ""
+	if byName {
 		if node, err = a.which(ctx, r.Node); err != nil {
 			return Service{}, err
 		}
 	}
 	for _, s := range status.Services {
-		if s.Port == r.Port || r.Port == 0 && s.Node == node.ID && s.Service == r.Service {
+		if !byName && s.Port == r.Port && s.Domain == r.Domain || byName && s.Node == node.ID && s.Service == r.Service {
 			return s, nil
 		}
 	}
-	return Service{}, hint.Add(errors.New("there is no such service with a port"), "apquic-server status lists them")
+	return Service{}, hint.Add(errors.New("there is no such service with a port or domain"), "apquic-server status lists them")
 }
 
 func (a *Authority) audit(event string, attributes ...any) {
 	a.Log.Info(server.AuditMessage, append([]any{slog.String("event", event)}, attributes...)...)
+}
+
+// Public is what a service has, in a sentence.
+func (s Service) Public() string {
+	if s.Domain != "" {
+		return "the domain " + s.Domain
+	}
+	return fmt.Sprintf("the port %d", s.Port)
 }
 
 // nameOf is what people call a node.

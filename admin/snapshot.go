@@ -109,7 +109,11 @@ func (a *Authority) Status(ctx context.Context) (Status, error) {
 		status.Counters = &Counters{Connections: core.Counters.Relays, Refused: core.Counters.Refused, Stalled: core.Counters.Stalled}
 	}
 	for i, l := range core.Leases {
-		status.Services[i] = serviceOf(l, known[l.Node], sessions[l.Node], core.Traffic[l.Port])
+		status.Services[i] = serviceOf(l, known[l.Node], sessions[l.Node], core.Traffic[l.Endpoint()])
+		if l.Domain != "" {
+			status.Used--
+			status.Domains++
+		}
 	}
 	slices.SortStableFunc(status.Services, func(a, b Service) int {
 		return cmp.Or(cmp.Compare(nameOf(a.Name, a.Node), nameOf(b.Name, b.Node)), cmp.Compare(a.Service, b.Service))
@@ -119,7 +123,7 @@ func (a *Authority) Status(ctx context.Context) (Status, error) {
 
 func serviceOf(l lease.Lease, node certs.AuthorizedNode, session server.SessionStatus, traffic server.Traffic) Service {
 	s := Service{
-		Node: l.Node, Name: node.Name, Service: l.Service, Port: l.Port, Origin: l.Origin, State: Away, HeldUntil: orNone(l.HeldUntil),
+		Node: l.Node, Name: node.Name, Service: l.Service, Port: l.Port, Domain: l.Domain, Origin: l.Origin, State: Away, HeldUntil: orNone(l.HeldUntil),
 		Connections: traffic.Clients, In: traffic.ToNode, Out: traffic.FromNode,
 	}
 	switch {

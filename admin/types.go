@@ -23,7 +23,7 @@ type Operations interface {
 	ListNodes(ctx context.Context) ([]Node, error)
 	// Status describes the server, service by service.
 	Status(ctx context.Context) (Status, error)
-	// Release gives up the port of a service whose node is away.
+	// Release gives up the port or domain of a service whose node is away.
 	Release(ctx context.Context, request ReleaseRequest) (Service, error)
 }
 
@@ -64,11 +64,12 @@ type Revoked struct {
 	Invitation  string `json:"invitation,omitempty"` // by which it joined, if that still admits others
 }
 
-// ReleaseRequest names a service: its node and name, or its port.
+// ReleaseRequest names a service: its node and name, or its port or domain.
 type ReleaseRequest struct {
 	Node    string `json:"node,omitempty"` // id or name
 	Service string `json:"service,omitempty"`
 	Port    uint16 `json:"port,omitempty"`
+	Domain  string `json:"domain,omitempty"`
 }
 
 // Node is a node that the server knows.
@@ -81,7 +82,7 @@ type Node struct {
 	Since    *time.Time   `json:"since,omitempty"`  // when its session began
 	From     string       `json:"from,omitempty"`   // its address
 	Version  string       `json:"version,omitempty"`
-	Services int          `json:"services"` // with a port
+	Services int          `json:"services"` // with a port or domain
 }
 
 // States of a node, and of a service.
@@ -100,6 +101,7 @@ type Status struct {
 	Range    string     `json:"range,omitempty"`   // of public ports
 	Ports    int        `json:"ports,omitempty"`   // in the range
 	Used     int        `json:"used"`              // ports with a service
+	Domains  int        `json:"domains,omitempty"` // with a service
 	Services []Service  `json:"services"`
 	Counters *Counters  `json:"counters,omitempty"`
 }
@@ -111,16 +113,17 @@ type Counters struct {
 	Stalled     uint64 `json:"stalled"` // reset for lack of memory
 }
 
-// Service is a service with a port.
+// Service is a service with a port or a domain.
 type Service struct {
 	Node        certs.NodeID `json:"node"`
 	Name        string       `json:"name,omitempty"` // of the node
 	Service     string       `json:"service"`
-	Port        uint16       `json:"port"`
+	Port        uint16       `json:"port,omitempty"`
+	Domain      string       `json:"domain,omitempty"`
 	Origin      string       `json:"origin,omitempty"`
 	State       string       `json:"state"`               // online, away or revoked
 	Since       *time.Time   `json:"since,omitempty"`     // when the node's session began
-	HeldUntil   *time.Time   `json:"heldUntil,omitempty"` // nobody else gets the port before that
+	HeldUntil   *time.Time   `json:"heldUntil,omitempty"` // nobody else gets the port or domain before that
 	Connections int          `json:"connections"`         // public ones, now
 	In          uint64       `json:"bytesIn"`             // from visitors, since the server was started
 	Out         uint64       `json:"bytesOut"`            // to visitors

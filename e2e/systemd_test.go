@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -385,5 +386,43 @@ func TestVisitorWhileDraining(t *testing.T) {
 	visitor.SetDeadline(time.Now().Add(maxWait))
 	if _, err := visitor.Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
 		t.Errorf("when the server has ended: %v", err)
+	}
+}
+
+// TestSharedSocketsUnderSystemd: clients of domains that come during a restart wait for the next process; the
+// socket of a setting that was removed is closed.
+func TestSharedSocketsUnderSystemd(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, 0)
+	n := &tunnel{udp: freePort(t), public: freePort(t), data: filepath.Join(t.TempDir(), "server")}
+	https, plain := "127.0.0.1:"+strconv.Itoa(freePort(t)), "127.0.0.1:"+strconv.Itoa(freePort(t))
+	n.launch(t, m.service, "--https", https, "--http", plain)
+	m.wait("READY=1")
+	if names := m.names(); len(names) != 3 {
+		t.Errorf("kept are %q", names)
+	}
+	for _, change := range [][]string{{"--https", https, "--http", plain}, {"--https", https}} {
+		n.server.kill(t, syscall.SIGTERM)
+		m.wait("STOPPING=1")
+		n.server.status(t)
+		refused := make(chan error)
+		go func() {
+			_, err := tls.Dial("tcp", https, &tls.Config{ServerName: "unknown.example.org"})
+			refused <- err
+		}()
+		m.starting.Lock()
+		n.server = launch(t, m.service, "apquic-server", n.serverArguments(change...)...)
+		m.starting.Unlock()
+		m.wait("READY=1")
+		if err := <-refused; err == nil || !strings.Contains(err.Error(), "unrecognized name") {
+			t.Errorf("a client that came during the restart: %v", err)
+		}
+		if names := m.names(); len(names) != 1+len(change)/2 {
+			t.Errorf("%q: kept are %q", change, names)
+		}
+	}
+	if c, err := net.Dial("tcp", plain); err == nil {
+		c.Close()
+		t.Error("the port for HTTP is still open")
 	}
 }

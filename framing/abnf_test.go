@@ -215,12 +215,31 @@ func TestServiceNameGrammar(t *testing.T) {
 	}
 }
 
+// TestDomainGrammar: the grammar accepts every domain; the text excludes some that it accepts. Package domain
+// has the test of the code.
+func TestDomainGrammar(t *testing.T) {
+	t.Parallel()
+	whole := readGrammar(t).compile(t, "domain")
+	refused := 0
+	for _, v := range readVectors(t, "domains.txt") {
+		switch name, matches := v.text(t, "domain"), whole.MatchString(v.text(t, "domain")); {
+		case v.text(t, "valid") == "yes" && !matches:
+			t.Errorf("%q does not match", name)
+		case !matches:
+			refused++
+		}
+	}
+	if refused < 10 {
+		t.Errorf("the grammar refuses only %d", refused)
+	}
+}
+
 // TestGrammarIsUsed: no rule stands there for nothing.
 func TestGrammarIsUsed(t *testing.T) {
 	t.Parallel()
 	g := readGrammar(t)
 	for rule := range g {
-		used := rule == "origin" || rule == "service"
+		used := rule == "origin" || rule == "service" || rule == "domain"
 		for _, text := range g {
 			used = used || regexp.MustCompile(`(^|[^A-Za-z"-])`+rule+`($|[^\w"-])`).MatchString(text)
 		}

@@ -305,7 +305,14 @@ type ProxyRequest struct {
 	Movable bool `protobuf:"varint,18,opt,name=movable,proto3" json:"movable,omitempty"`
 	// The names of all services of this node, including this one. A held lease of a name that is not among them may
 	// become this service's, because it was renamed. Empty: not told.
-	Services      []string `protobuf:"bytes,19,rep,name=services,proto3" json:"services,omitempty"`
+	Services []string `protobuf:"bytes,19,rep,name=services,proto3" json:"services,omitempty"`
+	// Lease this domain instead of a port: an exact name or *.rest, in its one form (docs/protocol.md section 5.3). Empty: a
+	// port.
+	Domain string `protobuf:"bytes,21,opt,name=domain,proto3" json:"domain,omitempty"`
+	// Who ends the TLS of a domain's clients. 0 and 1: not the server, which passes it on; 2: the server.
+	Tls uint32 `protobuf:"varint,22,opt,name=tls,proto3" json:"tls,omitempty"`
+	// Clients of a domain that come without TLS are passed on, too, instead of being sent to https.
+	PlainHttp     bool `protobuf:"varint,23,opt,name=plain_http,json=plainHttp,proto3" json:"plain_http,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -375,11 +382,32 @@ func (x *ProxyRequest) GetServices() []string {
 	return nil
 }
 
+func (x *ProxyRequest) GetDomain() string {
+	if x != nil {
+		return x.Domain
+	}
+	return ""
+}
+
+func (x *ProxyRequest) GetTls() uint32 {
+	if x != nil {
+		return x.Tls
+	}
+	return 0
+}
+
+func (x *ProxyRequest) GetPlainHttp() bool {
+	if x != nil {
+		return x.PlainHttp
+	}
+	return false
+}
+
 // ProxyResponse, opcode 9, the reply to ProxyRequest.
 type ProxyResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	OriginAddress string                 `protobuf:"bytes,1,opt,name=origin_address,json=originAddress,proto3" json:"origin_address,omitempty"`
-	// The public address as a URI, tcp://203.0.113.5:20000.
+	// The public address as a URI, tcp://203.0.113.5:20000 or https://www.example.org.
 	ProxyAddress string `protobuf:"bytes,2,opt,name=proxy_address,json=proxyAddress,proto3" json:"proxy_address,omitempty"`
 	Service      string `protobuf:"bytes,16,opt,name=service,proto3" json:"service,omitempty"`
 	// How long the address is kept after the node's session has ended.
@@ -1503,7 +1531,9 @@ type StreamHeader struct {
 	// Which of the relay's streams this is, from 1; 0 without relay.
 	Attempt uint64 `protobuf:"varint,5,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// If attempt is above 1: how many bytes of the node's direction the server has received; its end counts as one.
-	Received      uint64 `protobuf:"varint,6,opt,name=received,proto3" json:"received,omitempty"`
+	Received uint64 `protobuf:"varint,6,opt,name=received,proto3" json:"received,omitempty"`
+	// The client speaks TLS, and whoever is behind the node ends it.
+	Tls           bool `protobuf:"varint,7,opt,name=tls,proto3" json:"tls,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1578,6 +1608,13 @@ func (x *StreamHeader) GetReceived() uint64 {
 		return x.Received
 	}
 	return 0
+}
+
+func (x *StreamHeader) GetTls() bool {
+	if x != nil {
+		return x.Tls
+	}
+	return false
 }
 
 // StreamAnswer precedes the bytes that the node sends on a stream with an attempt above 1.
@@ -1766,14 +1803,18 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\tKeepalive\x12\x18\n" +
 	"\aobserve\x18\x01 \x01(\bR\aobserve\">\n" +
 	"\x11KeepaliveResponse\x12)\n" +
-	"\x10observed_address\x18\x01 \x01(\tR\x0fobservedAddress\"\xa6\x01\n" +
+	"\x10observed_address\x18\x01 \x01(\tR\x0fobservedAddress\"\xef\x01\n" +
 	"\fProxyRequest\x12%\n" +
 	"\x0eorigin_address\x18\x01 \x01(\tR\roriginAddress\x12\x18\n" +
 	"\aservice\x18\x10 \x01(\tR\aservice\x12\x1f\n" +
 	"\vwanted_port\x18\x11 \x01(\rR\n" +
 	"wantedPort\x12\x18\n" +
 	"\amovable\x18\x12 \x01(\bR\amovable\x12\x1a\n" +
-	"\bservices\x18\x13 \x03(\tR\bservices\"\x9a\x02\n" +
+	"\bservices\x18\x13 \x03(\tR\bservices\x12\x16\n" +
+	"\x06domain\x18\x15 \x01(\tR\x06domain\x12\x10\n" +
+	"\x03tls\x18\x16 \x01(\rR\x03tls\x12\x1d\n" +
+	"\n" +
+	"plain_http\x18\x17 \x01(\bR\tplainHttp\"\x9a\x02\n" +
 	"\rProxyResponse\x12%\n" +
 	"\x0eorigin_address\x18\x01 \x01(\tR\roriginAddress\x12#\n" +
 	"\rproxy_address\x18\x02 \x01(\tR\fproxyAddress\x12\x18\n" +
@@ -1846,14 +1887,15 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"reset_code\x18\x05 \x01(\rR\tresetCode\x12\x14\n" +
 	"\x05final\x18\x06 \x01(\x04R\x05final\x12\x12\n" +
 	"\x04lost\x18\a \x01(\x04R\x04lost\x12\x18\n" +
-	"\aarrived\x18\b \x01(\x04R\aarrivedJ\x04\b\x03\x10\x04\"\xc2\x01\n" +
+	"\aarrived\x18\b \x01(\x04R\aarrivedJ\x04\b\x03\x10\x04\"\xd4\x01\n" +
 	"\fStreamHeader\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12%\n" +
 	"\x0eclient_address\x18\x02 \x01(\tR\rclientAddress\x12%\n" +
 	"\x0epublic_address\x18\x03 \x01(\tR\rpublicAddress\x12\x14\n" +
 	"\x05relay\x18\x04 \x01(\x04R\x05relay\x12\x18\n" +
 	"\aattempt\x18\x05 \x01(\x04R\aattempt\x12\x1a\n" +
-	"\breceived\x18\x06 \x01(\x04R\breceived\"*\n" +
+	"\breceived\x18\x06 \x01(\x04R\breceived\x12\x10\n" +
+	"\x03tls\x18\a \x01(\bR\x03tls\"*\n" +
 	"\fStreamAnswer\x12\x1a\n" +
 	"\breceived\x18\x01 \x01(\x04R\breceived\">\n" +
 	"\fStripeHeader\x12\x14\n" +

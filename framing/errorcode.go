@@ -30,6 +30,9 @@ const (
 	ErrorTooManyServices     ErrorCode = 35
 	ErrorBadRequest          ErrorCode = 36
 	ErrorStoreFailed         ErrorCode = 37
+	ErrorDomainTaken         ErrorCode = 38
+	ErrorBadDomain           ErrorCode = 39
+	ErrorNoDomains           ErrorCode = 40
 	ErrorRelayReset          ErrorCode = 64
 	ErrorUpstreamRefused     ErrorCode = 65
 	ErrorUpstreamUnreachable ErrorCode = 66
@@ -51,7 +54,8 @@ var errorNames = map[ErrorCode]string{
 	ErrorUnknownOpcode: "unknown opcode", ErrorNotAuthorized: "not authorized", ErrorReplaced: "replaced",
 	ErrorBusy: "busy", ErrorShutdown: "shutdown", ErrorKeepaliveTimeout: "timeout", ErrorSuperseded: "superseded", ErrorRangeFull: "range full",
 	ErrorPortBusy: "port busy", ErrorPortOutOfRange: "port out of range", ErrorTooManyServices: "too many services",
-	ErrorBadRequest: "bad request", ErrorStoreFailed: "store failed", ErrorRelayReset: "relay reset",
+	ErrorBadRequest: "bad request", ErrorStoreFailed: "store failed",
+	ErrorDomainTaken: "domain taken", ErrorBadDomain: "bad domain", ErrorNoDomains: "no domains", ErrorRelayReset: "relay reset",
 	ErrorUpstreamRefused: "upstream refused", ErrorUpstreamUnreachable: "upstream unreachable",
 	ErrorUpstreamTimeout: "upstream timeout", ErrorUnknownService: "unknown service", ErrorBadHeader: "bad stream header",
 	ErrorNodeBusy: "node busy", ErrorRelayShutdown: "relay shut down",

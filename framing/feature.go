@@ -15,10 +15,11 @@ const (
 	FeatureMovingRelays Feature = 1
 	FeatureLanes        Feature = 2
 	FeatureProbes       Feature = 3
+	FeatureDomains      Feature = 5
 )
 
 var featureNames = map[Feature]string{
-	FeatureMovingRelays: "moving relays", FeatureLanes: "lanes", FeatureProbes: "probes",
+	FeatureMovingRelays: "moving relays", FeatureLanes: "lanes", FeatureProbes: "probes", FeatureDomains: "domains",
 }
 
 func (f Feature) String() string {

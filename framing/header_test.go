@@ -22,6 +22,9 @@ func TestStreamHeaderVectors(t *testing.T) {
 			continue
 		}
 		numbers := v["relay"] == "" || h.Relay == v.number(t, "relay") && h.Attempt == v.number(t, "attempt") && h.Received == v.number(t, "received")
+		if h.Tls != (v["tls"] == "1") {
+			t.Errorf("%s: tls is %v", name, h.Tls)
+		}
 		if !numbers || h.Service != v.text(t, "service") || h.ClientAddress != v.text(t, "client_address") || h.PublicAddress != v.text(t, "public_address") {
 			t.Errorf("%s: got %v", name, h)
 		}

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// errNotFree says that a port cannot be had and another one must do.
-var errNotFree = errors.New("the port is not free")
+// errNotFree says that an endpoint cannot be had and another one must do.
+var errNotFree = errors.New("it is not free")
 
 // claimAny gives the key of r, whose last lease was own, the best available port; as a last resort that of
 // the lease that lapsed longest ago.
@@ -20,10 +20,10 @@ func (l *Lessor) claimAny(ctx context.Context, r Request, own Ended) (Lease, err
 		if ctx.Err() != nil {
 			return Lease{}, fmt.Errorf("lease: looking for a free port: %w", context.Cause(ctx))
 		}
-		return l.claim(ctx, r, port, from, ended...)
+		return l.claim(ctx, r, Endpoint{Port: port}, from, ended...)
 	}
 	for port := range l.candidates(own) {
-		if _, sensible := l.available(port); !sensible {
+		if _, sensible := l.available(Endpoint{Port: port}); !sensible {
 			continue
 		}
 		if granted, err := try(port, entry{}); !errors.Is(err, errNotFree) {
@@ -49,25 +49,25 @@ func (l *Lessor) lapsed() (lapsed []entry) {
 	defer l.mu.Unlock()
 	now := time.Now()
 	for _, e := range l.entries {
-		if e.lapsed && l.ports.Contains(e.Port) && !l.avoid[e.Port].until.After(now) {
+		if e.lapsed && l.ports.Contains(e.Port) && !l.avoid[e.Endpoint()].until.After(now) {
 			lapsed = append(lapsed, *e)
 		}
 	}
 	slices.SortFunc(lapsed, func(a, b entry) int {
-		return cmp.Or(a.HeldUntil.Compare(b.HeldUntil), byPort(a.Lease, b.Lease))
+		return cmp.Or(a.HeldUntil.Compare(b.HeldUntil), byEndpoint(a.Lease, b.Lease))
 	})
 	return lapsed
 }
 
-// claim gives the key of r this port instead of any it may have. The port is free, or that of the lease from,
-// which ends or, if ended does not mention it, continues as this one. The error is errNotFree if the port is
-// unavailable.
-func (l *Lessor) claim(ctx context.Context, r Request, port uint16, from entry, ended ...Ended) (Lease, error) {
-	if free, _ := l.available(port); !free && from.Port != port {
+// claim gives the key of r this endpoint instead of any it may have. It is free, or that of the lease from,
+// which ends or, if ended does not mention it, continues as this one. The error is errNotFree if the endpoint
+// is unavailable.
+func (l *Lessor) claim(ctx context.Context, r Request, wanted Endpoint, from entry, ended ...Ended) (Lease, error) {
+	if free, _ := l.available(wanted); !free && from.Endpoint() != wanted {
 		return Lease{}, errNotFree
 	}
 	old, known := l.get(r.Key)
-	claimed := Lease{Key: r.Key, Port: port, Origin: r.Origin, Kept: l.keep(r.Node), Revision: old.Revision}
+	claimed := Lease{Key: r.Key, Port: wanted.Port, Domain: wanted.Domain, Origin: r.Origin, Kept: l.keep(r.Node), Revision: old.Revision}
 	change := change{from: from.Lease, to: claimed, ended: ended}
 	if known {
 		change.ended = append(change.ended, old.ended(Moved))
@@ -87,10 +87,10 @@ func (l *Lessor) claim(ctx context.Context, r Request, port uint16, from entry, 
 	claimed.Revision = stored.Revision
 	l.succeed(from.Key, entry{Lease: claimed, stored: claimed, bound: true})
 	l.remember(change.ended...)
-	renamedFrom := uint16(0)
-	if from.Port != 0 && len(ended) == 0 {
-		renamedFrom = from.Port
-		l.log.Info("service renamed; it keeps its port", "node", r.Node, "port", port, "former", from.Service, "service", r.Service)
+	var renamedFrom Endpoint
+	if change.moves() && len(ended) == 0 {
+		renamedFrom = wanted
+		l.log.Info("service renamed; it keeps its address", "node", r.Node, wanted.Attr(), "former", from.Service, "service", r.Service)
 	}
 	if old.bound {
 		l.binder.Unbind(old.Lease)
@@ -98,11 +98,11 @@ func (l *Lessor) claim(ctx context.Context, r Request, port uint16, from entry, 
 	for _, e := range ended {
 		l.observe(Event{Lease: from.Lease, Ended: e.Reason})
 	}
-	l.observe(Event{Lease: claimed, Previous: cmp.Or(old.Port, renamedFrom)})
+	l.observe(Event{Lease: claimed, Previous: cmp.Or(old.Endpoint(), renamedFrom)})
 	return claimed, nil
 }
 
-// establish opens the port of a new lease and stores the lease, or does neither.
+// establish opens the endpoint of a new lease and stores the lease, or does neither.
 func (l *Lessor) establish(ctx context.Context, c change) (Lease, error) {
 	if err := l.bind(c.to); errors.Is(err, ErrExhausted) {
 		return Lease{}, err // every other port would fail, too
@@ -114,31 +114,33 @@ func (l *Lessor) establish(ctx context.Context, c change) (Lease, error) {
 	case err == nil:
 		return stored, nil
 	case errors.Is(err, ErrTaken):
-		l.obstruct(c.to.Port, err, takenPause)
+		if c.to.Port != 0 { // names are too many to remember
+			l.obstruct(c.to.Endpoint(), err, takenPause)
+		}
 		err = errNotFree
 	default:
-		l.markUnsure(c.to.Key, c.to.Port)
-		if c.from.Port != 0 {
-			l.markUnsure(c.from.Key, c.from.Port)
+		l.markUnsure(c.to.Key, c.to.Endpoint())
+		if c.moves() {
+			l.markUnsure(c.from.Key, c.from.Endpoint())
 		}
 	}
 	l.binder.Unbind(c.to)
 	return Lease{}, err
 }
 
-// bind opens the port of a lease.
+// bind opens the endpoint of a lease.
 func (l *Lessor) bind(lease Lease) error {
 	if err := l.binder.Bind(lease); err != nil {
-		if l.obstruct(lease.Port, err, bindPause) && !errors.Is(err, ErrExhausted) {
+		if l.obstruct(lease.Endpoint(), err, bindPause) && !errors.Is(err, ErrExhausted) {
 			level := slog.LevelDebug // the node gets another port, unless a lease waits for this one
 			if _, leased := l.get(lease.Key); leased {
 				level = slog.LevelInfo
 			}
-			l.log.Log(context.Background(), level, "a public port cannot be opened; will try again", "port", lease.Port, "err", err)
+			l.log.Log(context.Background(), level, "a public port cannot be opened; will try again", lease.Endpoint().Attr(), "err", err)
 		}
 		return err
 	}
-	l.clear(lease.Port)
+	l.clear(lease.Endpoint())
 	return nil
 }
 
@@ -148,10 +150,10 @@ func (l *Lessor) full() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for port := range l.ports.All() {
-		switch owner, owned := l.owners[port]; {
+		switch owner, owned := l.owners[Endpoint{Port: port}]; {
 		case !owned:
 			e.Unbindable++
-			e.Cause = l.avoid[port].cause
+			e.Cause = l.avoid[Endpoint{Port: port}].cause
 		case l.entries[owner].Attached():
 			e.Attached++
 		default:

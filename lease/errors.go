@@ -17,6 +17,14 @@ var (
 	ErrNoLease = errors.New("there is no such lease")
 	// ErrAttached says that the owner of a lease is connected and uses the port.
 	ErrAttached = errors.New("the node of this lease is connected and uses the port")
+	// ErrNoDomains says that the server leases ports only.
+	ErrNoDomains = errors.New("this server leases no domains")
+	// ErrBadDomain: see [BadDomainError].
+	ErrBadDomain = errors.New("no domain that can be leased")
+	// ErrDomainTaken: see [DomainTakenError].
+	ErrDomainTaken = errors.New("the domain is taken")
+	// ErrTooManyDomains says that as many domains are leased as may be.
+	ErrTooManyDomains = errors.New("no further domain can be leased")
 	// ErrTooManyServices says that the node already has as many services as a node may.
 	ErrTooManyServices = errors.New("too many services")
 )
@@ -32,6 +40,28 @@ func (e *PortOutOfRangeError) Error() string {
 }
 
 func (e *PortOutOfRangeError) Is(target error) bool { return target == ErrPortOutOfRange }
+
+// BadDomainError says why a text is no domain that can be leased. It is ErrBadDomain.
+type BadDomainError struct{ Cause error }
+
+func (e *BadDomainError) Error() string { return e.Cause.Error() }
+
+func (e *BadDomainError) Is(target error) bool { return target == ErrBadDomain }
+
+// DomainTakenError says that a domain belongs to another service. It is ErrDomainTaken.
+type DomainTakenError struct {
+	Domain  string
+	Service string // the one that has it, if that is of the same node
+}
+
+func (e *DomainTakenError) Error() string {
+	if e.Service != "" {
+		return fmt.Sprintf("the domain %s belongs to the service %q of this node", e.Domain, e.Service)
+	}
+	return fmt.Sprintf("the domain %s belongs to another node", e.Domain)
+}
+
+func (e *DomainTakenError) Is(target error) bool { return target == ErrDomainTaken }
 
 // RangeFullError says that no port is left, and how all are used.
 type RangeFullError struct {

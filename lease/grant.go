@@ -23,6 +23,7 @@ type Request struct {
 	Key
 	Origin     string
 	WantedPort uint16 // 0: any
+	Domain     string // instead of a port; empty: a port is asked for
 	// Services are the names of all the node's services, which reveal a renamed service. Empty: not told.
 	Services []string
 	// MayWrite is called before anything changes; Grant returns its error. Nil: allowed.
@@ -31,8 +32,18 @@ type Request struct {
 
 // Renames reports whether l may be a lease of the same service under its former name.
 func (r Request) Renames(l Lease) bool {
-	return l.Node == r.Node && l.Key != r.Key && !l.Attached() && len(r.Services) > 0 && !slices.Contains(r.Services, l.Service) &&
-		(l.Port == r.WantedPort || r.Origin != "" && l.Origin == r.Origin)
+	if l.Node != r.Node || l.Key == r.Key || l.Attached() || len(r.Services) == 0 || slices.Contains(r.Services, l.Service) {
+		return false
+	}
+	if r.Domain != "" || l.Domain != "" {
+		return l.Domain == r.Domain
+	}
+	return l.Port == r.WantedPort || r.Origin != "" && l.Origin == r.Origin
+}
+
+// wants reports whether the request asks for this endpoint by number or name.
+func (r Request) wants(e Endpoint) bool {
+	return !e.IsZero() && e == Endpoint{Port: r.WantedPort, Domain: r.Domain}
 }
 
 // Grant is the answer.
@@ -40,8 +51,8 @@ type Grant struct {
 	Lease
 	// WantedTaken says that the wanted port is not free and the lease has another.
 	WantedTaken bool
-	// Previous is the port that the key had until now, or had last, if it differs; 0 otherwise.
-	Previous uint16
+	// Previous is what the key had until now, or had last, if it differs; zero otherwise.
+	Previous Endpoint
 	// Why tells the owner why it no longer has Previous.
 	Why string
 }
@@ -56,16 +67,19 @@ type Grant struct {
 // the wanted port, or if the key has no lease and the same origin address: the key takes over the lease with
 // its port.
 //
+// A request with a domain gets that, or an error; an existing lease moves to it, or back to a port.
+//
 // A node that asks for more leases than it may have loses its oldest unattached one, those of services that
 // it no longer has first; if all are attached the error is ErrTooManyServices. Further errors:
-// *PortOutOfRangeError; *RangeFullError; ErrPortBusy; and those of the store, after which everything is
+// *PortOutOfRangeError; *RangeFullError; ErrPortBusy; ErrNoDomains; *BadDomainError; *DomainTakenError;
+// ErrTooManyDomains; and those of the store, after which everything is
 // unchanged.
 func (l *Lessor) Grant(ctx context.Context, r Request) (Grant, error) {
 	if err := validate(r.Key, r.Origin); err != nil {
 		return Grant{}, fmt.Errorf("lease: %w", err)
 	}
-	if r.WantedPort != 0 && !l.ports.Contains(r.WantedPort) {
-		return Grant{}, &PortOutOfRangeError{Port: r.WantedPort, Range: l.ports}
+	if err := l.checkWanted(r); err != nil {
+		return Grant{}, err
 	}
 	if err := l.takeTurn(ctx); err != nil {
 		return Grant{}, fmt.Errorf("lease: waiting for the store: %w", err)
@@ -93,10 +107,10 @@ func (l *Lessor) Grant(ctx context.Context, r Request) (Grant, error) {
 	}
 	g := Grant{Lease: granted, WantedTaken: r.WantedPort != 0 && r.WantedPort != granted.Port}
 	switch {
-	case known && before.Port != granted.Port:
-		g.Previous, g.Why = before.Port, l.whyMoved(r, before.ended(Lost), granted.Port)
+	case known && before.Endpoint() != granted.Endpoint():
+		g.Previous, g.Why = before.Endpoint(), l.whyMoved(r, before.ended(Lost), granted.Endpoint())
 	case !known && former.Port != 0 && former.Port != granted.Port:
-		g.Previous, g.Why = former.Port, l.whyMoved(r, former, granted.Port)
+		g.Previous, g.Why = Endpoint{Port: former.Port}, l.whyMoved(r, former, granted.Endpoint())
 	}
 	return g, nil
 }
@@ -108,11 +122,11 @@ func (l *Lessor) unchanged(r Request) (same Lease, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entries[r.Key]
-	if e == nil || !e.bound || !l.ports.Contains(e.Port) {
+	if e == nil || !e.bound || !l.serves(e.Endpoint()) || e.Domain != r.Domain {
 		return Lease{}, false
 	}
 	if r.WantedPort != 0 && r.WantedPort != e.Port {
-		owner, owned := l.owners[r.WantedPort]
+		owner, owned := l.owners[Endpoint{Port: r.WantedPort}]
 		if !owned || r.Renames(l.entries[owner].Lease) {
 			return Lease{}, false
 		}
@@ -122,11 +136,15 @@ func (l *Lessor) unchanged(r Request) (same Lease, ok bool) {
 	return e.Lease, e.Attached() && e.Lease == renewed && e.storeHas(renewed)
 }
 
-// whyMoved says why a service no longer has its last port.
-func (l *Lessor) whyMoved(r Request, last Ended, now uint16) string {
+// whyMoved says why a service no longer has its last endpoint.
+func (l *Lessor) whyMoved(r Request, last Ended, now Endpoint) string {
 	switch {
-	case r.WantedPort == now:
+	case r.Domain != "":
+		return "the node asked for this domain"
+	case r.wants(now):
 		return "the node asked for this port"
+	case last.Port == 0:
+		return "the node no longer asks for its domain"
 	case !l.ports.Contains(last.Port):
 		return fmt.Sprintf("the server's ports are now %v", l.ports)
 	default:
@@ -134,11 +152,15 @@ func (l *Lessor) whyMoved(r Request, last Ended, now uint16) string {
 	}
 }
 
-// grant decides on the port; former is the key's last lease if it has none now.
+// grant decides on the endpoint; former is the key's last lease if it has none now.
 func (l *Lessor) grant(ctx context.Context, r Request, former Ended) (Lease, error) {
+	if r.Domain != "" {
+		return l.grantDomain(ctx, r)
+	}
 	renamed := l.renamed(r)
 	takenOver := renamed
-	if free, _ := l.available(r.WantedPort); r.WantedPort != 0 && free {
+	wanted := Endpoint{Port: r.WantedPort}
+	if free, _ := l.available(wanted); r.WantedPort != 0 && free {
 		takenOver = entry{} // it gets the wanted port
 	}
 	if err := l.makeRoom(ctx, r, takenOver.Key); err != nil {
@@ -150,7 +172,7 @@ func (l *Lessor) grant(ctx context.Context, r Request, former Ended) (Lease, err
 		if renamed.Port == r.WantedPort {
 			from = renamed
 		}
-		if granted, err := l.claim(ctx, r, r.WantedPort, from); !errors.Is(err, errNotFree) {
+		if granted, err := l.claim(ctx, r, wanted, from); !errors.Is(err, errNotFree) {
 			return granted, err
 		}
 	}
@@ -162,7 +184,7 @@ func (l *Lessor) grant(ctx context.Context, r Request, former Ended) (Lease, err
 		l.lose(e)
 	}
 	if renamed = l.renamed(r); !known && l.ports.Contains(renamed.Port) {
-		if granted, err := l.claim(ctx, r, renamed.Port, renamed); !errors.Is(err, errNotFree) {
+		if granted, err := l.claim(ctx, r, renamed.Endpoint(), renamed); !errors.Is(err, errNotFree) {
 			return granted, err
 		}
 		if err := l.makeRoom(ctx, r, Key{}); err != nil {
@@ -178,10 +200,10 @@ func (l *Lessor) renamed(r Request) (from entry) {
 	defer l.mu.Unlock()
 	_, known := l.entries[r.Key]
 	for _, e := range l.nodes[r.Node] {
-		newer := cmp.Or(e.HeldUntil.Compare(from.HeldUntil), byPort(from.Lease, e.Lease))
+		newer := cmp.Or(e.HeldUntil.Compare(from.HeldUntil), byEndpoint(from.Lease, e.Lease))
 		switch {
 		case !r.Renames(e.Lease):
-		case e.Port == r.WantedPort:
+		case r.wants(e.Endpoint()):
 			return *e
 		case !known && (from.Port == 0 || newer > 0):
 			from = *e
@@ -190,12 +212,12 @@ func (l *Lessor) renamed(r Request) (from entry) {
 	return from
 }
 
-// TakesOver returns the key whose lease the key of r would take over with its port, because the service was
-// renamed.
+// TakesOver returns the key whose lease the key of r would take over with its endpoint, because the service
+// was renamed.
 func (l *Lessor) TakesOver(r Request) (former Key, ok bool) {
 	from := l.renamed(r)
-	switch free, _ := l.available(r.WantedPort); {
-	case from.Port == 0, !l.ports.Contains(from.Port), l.Has(r.Key) && from.Port != r.WantedPort:
+	switch free, _ := l.available(Endpoint{Port: r.WantedPort}); {
+	case !l.serves(from.Endpoint()), l.Has(r.Key) && !r.wants(from.Endpoint()):
 		return Key{}, false
 	case r.WantedPort != 0 && r.WantedPort != from.Port && free: // it gets the wanted port
 		return Key{}, false
@@ -235,18 +257,18 @@ func (l *Lessor) makeRoom(ctx context.Context, r Request, takenOver Key) error {
 		return 0
 	}
 	slices.SortFunc(held, func(a, b entry) int {
-		return cmp.Or(inUse(a)-inUse(b), a.HeldUntil.Compare(b.HeldUntil), byPort(a.Lease, b.Lease))
+		return cmp.Or(inUse(a)-inUse(b), a.HeldUntil.Compare(b.HeldUntil), byEndpoint(a.Lease, b.Lease))
 	})
 	for _, e := range held[:excess] {
 		if err := l.drop(ctx, e, MadeRoom); err != nil {
 			return err
 		}
-		l.log.Info("lease released for another service of its node", "node", e.Node, "service", e.Service, "port", e.Port)
+		l.log.Info("lease released for another service of its node", "node", e.Node, "service", e.Service, e.Endpoint().Attr())
 	}
 	return nil
 }
 
-// renew attaches a lease at its present port.
+// renew attaches a lease at its present endpoint.
 func (l *Lessor) renew(ctx context.Context, r Request, e entry) (Lease, error) {
 	if !e.bound {
 		if err := l.bind(e.Lease); err != nil {
@@ -254,7 +276,7 @@ func (l *Lessor) renew(ctx context.Context, r Request, e entry) (Lease, error) {
 			if errors.Is(err, ErrExhausted) {
 				return Lease{}, err
 			}
-			return Lease{}, fmt.Errorf("public port %d of this service: %w", e.Port, ErrPortBusy)
+			return Lease{}, fmt.Errorf("public %s of this service: %w", e.Endpoint().describe(), ErrPortBusy)
 		}
 		e.bound = true
 		l.update(e.Key, func(e *entry) { e.bound = true })
@@ -265,7 +287,7 @@ func (l *Lessor) renew(ctx context.Context, r Request, e entry) (Lease, error) {
 		stored, err := l.put(ctx, change{to: renewed})
 		if err != nil {
 			if !errors.Is(err, ErrTaken) {
-				l.markUnsure(e.Key, e.Port)
+				l.markUnsure(e.Key, e.Endpoint())
 				l.openOrClose(e)
 			}
 			return Lease{}, err

@@ -72,7 +72,7 @@ func (e *entry) ended(why Reason) Ended {
 func (l *Lessor) remember(history ...Ended) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, e := range history {
+	for _, e := range ofPorts(history) {
 		l.history[e.Port] = e
 		l.unused.remove(e.Port)
 	}
@@ -116,7 +116,7 @@ func (l *Lessor) nextUnused(after uint16) (port uint16, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	for port, ok = l.unused.after(after); ok && l.avoid[port].until.After(now); {
+	for port, ok = l.unused.after(after); ok && l.avoid[Endpoint{Port: port}].until.After(now); {
 		port, ok = l.unused.after(port)
 	}
 	return port, ok
@@ -128,7 +128,7 @@ func (l *Lessor) givenUp() []uint16 {
 	defer l.mu.Unlock()
 	var history []Ended
 	for port, e := range l.history {
-		if _, owned := l.owners[port]; !owned && l.ports.Contains(port) {
+		if _, owned := l.owners[Endpoint{Port: port}]; !owned && l.ports.Contains(port) {
 			history = append(history, e)
 		}
 	}

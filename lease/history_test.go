@@ -34,7 +34,7 @@ func TestPortsOfOthersComeLast(t *testing.T) {
 
 		w.crash()
 		w.release(request(4, "web"))
-		if g := w.grant(request(2, "web"), 20003); g.Previous != 20001 || g.Why != lease.GivenAway.String() {
+		if g := w.grant(request(2, "web"), 20003); g.Previous.Port != 20001 || g.Why != lease.GivenAway.String() {
 			t.Errorf("the owner was told %+v", g)
 		}
 		w.stop()
@@ -54,16 +54,16 @@ func TestOldPortIsPreferred(t *testing.T) {
 		w.wantStored()
 		w.crash()
 		w.grant(request(3, "web", 20001), 20001)
-		if g := w.grant(request(1, "web"), 20000); g.Previous != 0 {
+		if g := w.grant(request(1, "web"), 20000); g.Previous.Port != 0 {
 			t.Errorf("nothing changed: %+v", g)
 		}
-		if g := w.grant(request(2, "web"), 20002); g.Previous != 20001 || g.Why != lease.Expired.String() {
+		if g := w.grant(request(2, "web"), 20002); g.Previous.Port != 20001 || g.Why != lease.Expired.String() {
 			t.Errorf("the owner was told %+v", g)
 		}
-		if g := w.grant(request(2, "web"), 20002); g.Previous != 0 {
+		if g := w.grant(request(2, "web"), 20002); g.Previous.Port != 0 {
 			t.Errorf("told again: %+v", g)
 		}
-		if g := w.grant(request(2, "web", 20005), 20005); g.Previous != 20002 || !strings.Contains(g.Why, "asked") {
+		if g := w.grant(request(2, "web", 20005), 20005); g.Previous.Port != 20002 || !strings.Contains(g.Why, "asked") {
 			t.Errorf("asked for it: %+v", g)
 		}
 		w.stop()
@@ -77,7 +77,7 @@ func TestRangeChanged(t *testing.T) {
 		w.grant(request(1, "web"), 20000)
 		w.config.Ports = mustRange(t, "30000-30001")
 		w.crash()
-		if g := w.grant(request(1, "web"), 30000); g.Previous != 20000 || g.Why != "the server's ports are now 30000-30001" {
+		if g := w.grant(request(1, "web"), 30000); g.Previous.Port != 20000 || g.Why != "the server's ports are now 30000-30001" {
 			t.Errorf("the owner was told %+v", g)
 		}
 		w.wantStored(30000)
@@ -117,7 +117,7 @@ func TestRenamedService(t *testing.T) {
 				w.detach(request(1, "web"))
 				w.detach(request(1, "listen"))
 				g := w.grant(test.r, test.want)
-				if g.Previous != 0 {
+				if g.Previous.Port != 0 {
 					t.Errorf("a service that had no address: %+v", g)
 				}
 				w.crash()

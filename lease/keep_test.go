@@ -215,7 +215,7 @@ func TestForget(t *testing.T) {
 			w.wantStored()
 			w.wantFree(20000)
 		}
-		if g := w.grant(request(1, "web"), 20001); g.Previous != 20000 || g.Why != lease.Released.String() {
+		if g := w.grant(request(1, "web"), 20001); g.Previous.Port != 20000 || g.Why != lease.Released.String() {
 			t.Errorf("after that: %+v", g)
 		}
 		w.stop()

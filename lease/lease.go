@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"apquic/certs"
+	"apquic/internal/domain"
 )
 
 // Limits of a record, in bytes; the wire allows less.
@@ -22,10 +23,11 @@ type Key struct {
 	Service string // 1 to 255 bytes of UTF-8
 }
 
-// Lease is the right of a key to a public port.
+// Lease is the right of a key to a public port, or to a domain.
 type Lease struct {
 	Key
-	Port uint16 // never 0
+	Port   uint16 // 0: it has a domain
+	Domain string // empty: it has a port
 	// Origin is the upstream behind the port, for people: at most 2048 bytes of UTF-8.
 	Origin string
 	// HeldUntil is when others may get the port; zero while the lease is attached.
@@ -33,7 +35,7 @@ type Lease struct {
 	// Kept says that the lease outlasts HeldUntil, because Config.Keep said so when the node asked or when
 	// HeldUntil passed.
 	Kept bool
-	// Reserved says that HoldNode set HeldUntil: the node may not come back, and the port is closed.
+	// Reserved says that HoldNode set HeldUntil: the node may not come back, and its endpoint is closed.
 	Reserved bool
 	// Revision is that of the record in the store; 0 if there is none.
 	Revision uint64
@@ -48,10 +50,10 @@ type State string
 // The states of a lease.
 const (
 	Attached State = "attached" // its owner is connected
-	Held     State = "held"     // its owner is away; the port is open, and nobody else gets it before HeldUntil
+	Held     State = "held"     // its owner is away; the endpoint is open, and nobody else gets it before HeldUntil
 	Reserved State = "reserved" // the same for a removed node; the port is closed
-	// Lapsed: HeldUntil has passed. The port is closed. It is still the owner's, unless no other port is
-	// left.
+	// Lapsed: HeldUntil has passed. The endpoint is closed. It is still the owner's, unless it is a port and no
+	// other is left.
 	Lapsed State = "lapsed"
 )
 
@@ -72,11 +74,16 @@ func (l Lease) State() State {
 // Validate returns why no store may accept the lease.
 func (l Lease) Validate() error {
 	switch {
-	case l.Port == 0:
-		return errors.New("a lease needs a port")
-	default:
-		return validate(l.Key, l.Origin)
+	case l.Endpoint().IsZero():
+		return errors.New("a lease needs a port or a domain")
+	case l.Port != 0 && l.Domain != "":
+		return errors.New("a lease has either a port or a domain")
+	case l.Domain != "":
+		if err := domain.Check(l.Domain); err != nil {
+			return err
+		}
 	}
+	return validate(l.Key, l.Origin)
 }
 
 func validate(key Key, origin string) error {
@@ -96,11 +103,11 @@ func validate(key Key, origin string) error {
 var (
 	// ErrConflict says that the store has another revision of the record, or none.
 	ErrConflict = errors.New("the stored lease is another revision")
-	// ErrTaken says that the store has the port under another key.
-	ErrTaken = errors.New("the port is leased to another service")
+	// ErrTaken says that the store has the port or domain under another key.
+	ErrTaken = errors.New("it is leased to another service")
 )
 
-// Store keeps leases, at most one per key and at most one per port, and the last ended lease of each port.
+// Store keeps leases, at most one per key and at most one per endpoint, and the last ended lease of each port.
 // Each method is one transaction, serialisable with all others, including those of other processes that share
 // the store. Methods may be called concurrently.
 //
@@ -109,22 +116,22 @@ var (
 type Store interface {
 	// Put creates a record (Revision 0), or replaces exactly the revision given, and returns the lease with
 	// its new revision, which no record had before. It is durable when Put returns. The record may change its
-	// port, which frees the old one in the same transaction. List returns HeldUntil as the same instant. What
+	// endpoint, which frees the old one in the same transaction. List returns HeldUntil as the same instant. What
 	// ended with this write is stored with it and replaces the history of its port.
 	//
 	// ErrConflict: another revision is stored, or one exists although Revision is 0, or none exists although
-	// it is not. Otherwise ErrTaken: the port belongs to another key. Neither changes anything.
+	// it is not. Otherwise ErrTaken: the endpoint belongs to another key. Neither changes anything.
 	Put(ctx context.Context, l Lease, ended ...Ended) (Lease, error)
 
 	// Move removes exactly that revision of the record from, which has another key, and puts l in the same
-	// transaction, mostly at its port. The errors are those of Delete and of Put.
+	// transaction, mostly at its endpoint. The errors are those of Delete and of Put.
 	Move(ctx context.Context, from, l Lease, ended ...Ended) (Lease, error)
 
-	// Delete removes exactly that revision of a record, and frees its port; ended is as with Put.
+	// Delete removes exactly that revision of a record, and frees its endpoint; ended is as with Put.
 	// ErrConflict: another revision is stored, or none; nothing has changed.
 	Delete(ctx context.Context, key Key, revision uint64, ended ...Ended) error
 
-	// List returns all leases by ascending port. A record that cannot be read is an error, never skipped.
+	// List returns all leases in the order of Endpoint.Compare. A record that cannot be read is an error, never skipped.
 	List(ctx context.Context) ([]Lease, error)
 
 	// History returns the last ended lease of each port, by ascending port.

@@ -22,12 +22,12 @@ const (
 // ReserveTime is how long nobody gets the ports of a removed node.
 const ReserveTime = 30 * 24 * time.Hour
 
-// Binder opens and closes the public listeners of leases. Its methods are called one at a time and may call
+// Binder opens and closes the endpoints of leases. Its methods are called one at a time and may call
 // Leases, but no other method of the Lessor.
 type Binder interface {
-	// Bind opens the port of a lease. An error says that it cannot be opened now.
+	// Bind opens the port of a lease, or serves its domain. An error says that this cannot be done now.
 	Bind(Lease) error
-	// Unbind closes the port; it is called once for every successful Bind, unless the process ends first.
+	// Unbind ends that; it is called once for every successful Bind, unless the process ends first.
 	Unbind(Lease)
 }
 
@@ -36,10 +36,13 @@ type Config struct {
 	Store  Store
 	Ports  PortRange
 	Binder Binder
-	// HoldTime is how long a port is kept after its node has gone, 180 minutes by default.
+	// HoldTime is how long an endpoint is kept after its node has gone, 180 minutes by default.
 	HoldTime time.Duration
 	// MaxPerNode is how many leases a node may have, 16 by default.
 	MaxPerNode int
+	// Domains says that domains are leased, too; MaxDomains is how many in all, 65536 by default.
+	Domains    bool
+	MaxDomains int
 	// Keep says which nodes' leases outlast the hold time, as long as there are other free ports. It is
 	// called with the turn, must not call the Lessor, and is called again when the hold time is over. A node
 	// for which it is no longer true counts as removed: see HoldNode. Nil: none.
@@ -51,11 +54,11 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Event is a change of who has a port.
+// Event is a change of who has a port or domain.
 type Event struct {
-	Lease           // as it is now, or was when it ended
-	Previous uint16 // the port that the lease had before; 0: it is new, or has ended
-	Ended    Reason // why it ended; empty: it was given or moved
+	Lease             // as it is now, or was when it ended
+	Previous Endpoint // what the lease had before; zero: it is new, or has ended
+	Ended    Reason   // why it ended; empty: it was given or moved
 }
 
 // Lessor grants leases. Its methods may be called concurrently once Load has returned.
@@ -65,6 +68,8 @@ type Lessor struct {
 	binder     Binder
 	holdTime   time.Duration
 	maxPerNode int
+	domains    bool
+	maxDomains int
 	keep       func(certs.NodeID) bool
 	observe    func(Event)
 	log        *slog.Logger
@@ -79,14 +84,14 @@ type Lessor struct {
 	mu      sync.Mutex
 	entries map[Key]*entry
 	nodes   map[certs.NodeID]map[string]*entry // the same entries, by node and service
-	owners  map[uint16]Key
+	owners  map[Endpoint]Key
 	history map[uint16]Ended // the last ended lease of each port that had one
 	unused  portSet          // ports of the range that nobody has or had
-	// stray has the ports of keys without an entry for which the store may nevertheless have a record, since
-	// a write failed.
-	stray map[Key]uint16
-	// avoid has the ports that could not be opened lately.
-	avoid map[uint16]obstacle
+	// stray has the endpoints of keys without an entry for which the store may nevertheless have a record,
+	// since a write failed.
+	stray map[Key]Endpoint
+	// avoid has the endpoints that could not be opened lately.
+	avoid map[Endpoint]obstacle
 	// storeAfter is when Run uses the store again after a failure.
 	storeAfter   time.Time
 	storeFailing bool
@@ -99,13 +104,13 @@ type entry struct {
 	Lease
 	stored Lease // the record in the store
 	unsure bool  // a write failed: the record may differ
-	bound  bool  // the binder has the port open
+	bound  bool  // the binder has the endpoint open
 	lapsed bool  // it has expired, but stays
 }
 
 // storeHas reports whether the record equals l.
 func (e *entry) storeHas(l Lease) bool {
-	return !e.unsure && e.stored.Port == l.Port && e.stored.Origin == l.Origin && e.stored.HeldUntil.Equal(l.HeldUntil) &&
+	return !e.unsure && e.stored.Endpoint() == l.Endpoint() && e.stored.Origin == l.Origin && e.stored.HeldUntil.Equal(l.HeldUntil) &&
 		e.stored.Kept == l.Kept && e.stored.Reserved == l.Reserved
 }
 
@@ -114,7 +119,7 @@ func (e *entry) expired(now time.Time) bool {
 	return !e.Attached() && !e.lapsed && !e.HeldUntil.After(now)
 }
 
-// open reports whether the port should be bound.
+// open reports whether the endpoint should be bound.
 func (e *entry) open() bool {
 	return e.Attached() || !e.Reserved && !e.lapsed
 }
@@ -130,23 +135,25 @@ func NewLessor(config Config) (*Lessor, error) {
 		return nil, errors.New("lease: a range of ports is required")
 	case config.HoldTime < 0:
 		return nil, fmt.Errorf("lease: the hold time %v is negative", config.HoldTime)
-	case config.MaxPerNode < 0:
-		return nil, fmt.Errorf("lease: the maximum of %d leases per node is negative", config.MaxPerNode)
+	case config.MaxPerNode < 0 || config.MaxDomains < 0:
+		return nil, fmt.Errorf("lease: a maximum of %d leases per node, or of %d domains, is negative", config.MaxPerNode, config.MaxDomains)
 	}
 	l := &Lessor{
 		store: config.Store, ports: config.Ports, binder: config.Binder, log: config.Log,
 		holdTime:   cmp.Or(config.HoldTime, DefaultHoldTime),
 		maxPerNode: cmp.Or(config.MaxPerNode, DefaultMaxPerNode),
+		domains:    config.Domains,
+		maxDomains: cmp.Or(config.MaxDomains, DefaultMaxDomains),
 		keep:       config.Keep,
 		observe:    config.Observe,
 		turn:       make(chan struct{}, 1),
 		wake:       make(chan struct{}, 1),
 		entries:    make(map[Key]*entry),
 		nodes:      make(map[certs.NodeID]map[string]*entry),
-		owners:     make(map[uint16]Key),
+		owners:     make(map[Endpoint]Key),
 		history:    make(map[uint16]Ended),
-		stray:      make(map[Key]uint16),
-		avoid:      make(map[uint16]obstacle),
+		stray:      make(map[Key]Endpoint),
+		avoid:      make(map[Endpoint]obstacle),
 	}
 	for port := range l.ports.All() {
 		l.unused.add(port)
@@ -163,7 +170,7 @@ func NewLessor(config Config) (*Lessor, error) {
 	return l, nil
 }
 
-// HoldTime is how long a port is kept after its node has gone.
+// HoldTime is how long an endpoint is kept after its node has gone.
 func (l *Lessor) HoldTime() time.Duration { return l.holdTime }
 
 // Has reports whether a key has a lease.
@@ -182,7 +189,12 @@ func (l *Lessor) LeasesOf(node certs.NodeID) (leases []Lease) {
 	return leases
 }
 
-// Leases returns a snapshot of all leases by ascending port. It never waits for the store or the binder.
+// serves reports whether the server leases this port or domain.
+func (l *Lessor) serves(e Endpoint) bool {
+	return e.Domain != "" && l.domains || e.Port != 0 && l.ports.Contains(e.Port)
+}
+
+// Leases returns a snapshot of all leases in the order of Endpoint.Compare. It never waits for the store or the binder.
 func (l *Lessor) Leases() []Lease {
 	l.mu.Lock()
 	leases := make([]Lease, 0, len(l.entries))
@@ -190,7 +202,7 @@ func (l *Lessor) Leases() []Lease {
 		leases = append(leases, e.Lease)
 	}
 	l.mu.Unlock()
-	slices.SortFunc(leases, byPort)
+	slices.SortFunc(leases, byEndpoint)
 	return leases
 }
 

@@ -9,9 +9,9 @@ import (
 
 // Load reads the leases from the store, once, before anything else. Those that were attached when the server
 // died count as detached now, and none is held for longer than the hold time from now, unless HoldNode said
-// so. The ports of held leases are opened; failures are logged and retried by Run, which also writes what has
-// changed. Expired leases end or lapse. Leases outside the range are kept until they expire, but their ports
-// stay closed.
+// so. The endpoints of held leases are opened; failures are logged and retried by Run, which also writes what has
+// changed. Expired leases end or lapse. Leases outside the range, or of domains where none are leased, are kept
+// until they expire, but stay closed.
 //
 // An error says that the store cannot be read, and nothing has happened.
 func (l *Lessor) Load(ctx context.Context) error {
@@ -39,14 +39,14 @@ func (l *Lessor) Load(ctx context.Context) error {
 		switch {
 		case e.expired(now):
 			l.tend(ctx, e.Key)
-		case !l.ports.Contains(e.Port):
+		case !l.serves(e.Endpoint()):
 			outside++
 		case e.open() && l.bind(e.Lease) == nil:
 			l.update(e.Key, func(e *entry) { e.bound = true })
 		}
 	}
 	if outside > 0 {
-		l.log.Warn("leases outside the range are kept until they expire, but not served", "leases", outside, "range", l.ports)
+		l.log.Warn("leases outside the range are kept until they expire, but not served", "leases", outside, "range", l.ports, "domains", l.domains)
 	}
 	l.wakeRun()
 	return nil

@@ -16,7 +16,7 @@ var errClosed = errors.New("lease: the store is closed")
 type memoryStore struct {
 	mu     sync.Mutex
 	leases map[Key]Lease
-	owners map[uint16]Key
+	owners map[Endpoint]Key
 	ended  map[uint16]Ended
 	last   uint64 // revision
 	closed bool
@@ -24,7 +24,7 @@ type memoryStore struct {
 
 // NewMemoryStore returns a Store that keeps leases only in memory.
 func NewMemoryStore() Store {
-	return &memoryStore{leases: make(map[Key]Lease), owners: make(map[uint16]Key), ended: make(map[uint16]Ended)}
+	return &memoryStore{leases: make(map[Key]Lease), owners: make(map[Endpoint]Key), ended: make(map[uint16]Ended)}
 }
 
 func (s *memoryStore) Put(ctx context.Context, l Lease, ended ...Ended) (Lease, error) {
@@ -53,17 +53,17 @@ func (s *memoryStore) put(ctx context.Context, from, l Lease, ended []Ended) (Le
 		return Lease{}, fmt.Errorf("revisions %d and %d are stored, not %d and %d: %w",
 			current.Revision, before.Revision, l.Revision, from.Revision, ErrConflict)
 	}
-	if owner, taken := s.owners[l.Port]; taken && owner != l.Key && owner != before.Key {
-		return Lease{}, fmt.Errorf("port %d: %w", l.Port, ErrTaken)
+	if owner, taken := s.owners[l.Endpoint()]; taken && owner != l.Key && owner != before.Key {
+		return Lease{}, fmt.Errorf("%s: %w", l.Endpoint().describe(), ErrTaken)
 	}
 	delete(s.leases, before.Key)
-	delete(s.owners, before.Port)
-	delete(s.owners, current.Port)
+	delete(s.owners, before.Endpoint())
+	delete(s.owners, current.Endpoint())
 	s.endLocked(ended)
 	s.last++
 	l.Revision = s.last
 	l.HeldUntil = l.HeldUntil.Round(0) // a record has no monotonic clock
-	s.leases[l.Key], s.owners[l.Port] = l, l.Key
+	s.leases[l.Key], s.owners[l.Endpoint()] = l, l.Key
 	return l, nil
 }
 
@@ -104,7 +104,7 @@ func (s *memoryStore) Delete(ctx context.Context, key Key, revision uint64, ende
 		return fmt.Errorf("revision %d is stored, not %d: %w", current.Revision, revision, ErrConflict)
 	}
 	delete(s.leases, key)
-	delete(s.owners, current.Port)
+	delete(s.owners, current.Endpoint())
 	s.endLocked(ended)
 	return nil
 }
@@ -124,7 +124,7 @@ func (s *memoryStore) List(ctx context.Context) ([]Lease, error) {
 	if err := s.usableLocked(ctx); err != nil {
 		return nil, err
 	}
-	return slices.SortedFunc(maps.Values(s.leases), byPort), nil
+	return slices.SortedFunc(maps.Values(s.leases), byEndpoint), nil
 }
 
 func (s *memoryStore) Close() error {
@@ -140,5 +140,3 @@ func (s *memoryStore) usableLocked(ctx context.Context) error {
 	}
 	return context.Cause(ctx)
 }
-
-func byPort(a, b Lease) int { return cmp.Compare(a.Port, b.Port) }

@@ -6,21 +6,24 @@ import (
 	"fmt"
 )
 
-// change is a write to the store: the record to, instead of from if that has a port, and what ends with it.
+// change is a write to the store: the record to, instead of from if that is one, and what ends with it.
 type change struct {
 	from, to Lease
 	ended    []Ended
 }
 
+// moves reports whether the record replaces that of another key.
+func (c change) moves() bool { return !c.from.Endpoint().IsZero() }
+
 // put writes a record. A conflict means that an earlier write of unknown outcome did happen; the record is
-// then read and replaced. The same may be the reason why a port is taken; then that earlier write is first
+// then read and replaced. The same may be the reason why an endpoint is taken; then that earlier write is first
 // undone. After an error other than ErrTaken the store may have the new record.
 func (l *Lessor) put(ctx context.Context, c change) (stored Lease, err error) {
 	for range 3 {
-		if c.from.Port != 0 {
-			stored, err = l.store.Move(ctx, c.from, c.to, c.ended...)
+		if c.moves() {
+			stored, err = l.store.Move(ctx, c.from, c.to, ofPorts(c.ended)...)
 		} else {
-			stored, err = l.store.Put(ctx, c.to, c.ended...)
+			stored, err = l.store.Put(ctx, c.to, ofPorts(c.ended)...)
 		}
 		settled, failed := false, error(nil)
 		switch {
@@ -38,7 +41,7 @@ func (l *Lessor) put(ctx context.Context, c change) (stored Lease, err error) {
 		}
 	}
 	if err != nil {
-		return Lease{}, fmt.Errorf("storing the lease of port %d: %w", c.to.Port, err)
+		return Lease{}, fmt.Errorf("storing the lease of %s: %w", c.to.Endpoint().describe(), err)
 	}
 	return stored, nil
 }
@@ -50,7 +53,7 @@ func (l *Lessor) reread(ctx context.Context, c *change) error {
 		return err
 	}
 	c.to.Revision = revisionOf(leases, c.to.Key)
-	if c.from.Port != 0 {
+	if c.moves() {
 		if c.from.Revision = revisionOf(leases, c.from.Key); c.from.Revision == 0 {
 			c.from = Lease{}
 		}
@@ -58,7 +61,7 @@ func (l *Lessor) reread(ctx context.Context, c *change) error {
 	return nil
 }
 
-// undo looks for a write of unknown outcome that gave the port of c to another key than memory says, and
+// undo looks for a write of unknown outcome that gave the endpoint of c to another key than memory says, and
 // makes the store agree with memory there.
 func (l *Lessor) undo(ctx context.Context, c change) (undone bool, err error) {
 	leases, err := l.list(ctx)
@@ -66,13 +69,13 @@ func (l *Lessor) undo(ctx context.Context, c change) (undone bool, err error) {
 		return false, err
 	}
 	for _, stored := range leases {
-		if stored.Port != c.to.Port || stored.Key == c.to.Key {
+		if stored.Endpoint() != c.to.Endpoint() || stored.Key == c.to.Key {
 			continue
 		}
 		l.mu.Lock()
 		e, known := l.entries[stored.Key]
-		port, stray := l.stray[stored.Key]
-		moved := known && e.unsure && e.Port != stored.Port
+		endpoint, stray := l.stray[stored.Key]
+		moved := known && e.unsure && e.Endpoint() != stored.Endpoint()
 		var record Lease
 		if moved {
 			record = e.Lease
@@ -84,13 +87,13 @@ func (l *Lessor) undo(ctx context.Context, c change) (undone bool, err error) {
 			_, err = l.store.Put(ctx, record)
 		case stray:
 			if err = l.store.Delete(ctx, stored.Key, stored.Revision); err == nil {
-				l.forgetStray(stored.Key, port)
+				l.forgetStray(stored.Key, endpoint)
 			}
 		default:
 			return false, nil
 		}
 		if errors.Is(err, ErrTaken) {
-			err = errors.New("its port is taken, too") // rather than that of c
+			err = errors.New("what it should have is taken, too") // rather than that of c
 		}
 		if err != nil {
 			return false, fmt.Errorf("undoing a failed write: %w", err)
@@ -102,6 +105,7 @@ func (l *Lessor) undo(ctx context.Context, c change) (undone bool, err error) {
 
 // erase deletes a record, which may already be gone, in the manner of put.
 func (l *Lessor) erase(ctx context.Context, key Key, revision uint64, ended ...Ended) error {
+	ended = ofPorts(ended)
 	err := l.store.Delete(ctx, key, revision, ended...)
 	if errors.Is(err, ErrConflict) {
 		var leases []Lease
@@ -143,7 +147,7 @@ func (l *Lessor) save(ctx context.Context, e entry) error {
 		l.lose(e)
 		return err
 	case err != nil:
-		l.markUnsure(e.Key, e.Port)
+		l.markUnsure(e.Key, e.Endpoint())
 		return err
 	}
 	l.update(e.Key, func(now *entry) { // Detach may have changed it meanwhile
@@ -156,7 +160,7 @@ func (l *Lessor) save(ctx context.Context, e entry) error {
 func (l *Lessor) drop(ctx context.Context, e entry, why Reason) error {
 	ended := e.ended(why)
 	if err := l.erase(ctx, e.Key, e.Revision, ended); err != nil {
-		l.markUnsure(e.Key, e.Port)
+		l.markUnsure(e.Key, e.Endpoint())
 		return err
 	}
 	l.remove(e)
@@ -165,13 +169,13 @@ func (l *Lessor) drop(ctx context.Context, e entry, why Reason) error {
 	return nil
 }
 
-// lose gives up a lease whose port the store has given to somebody else, which can only be done by another
+// lose gives up a lease whose endpoint the store has given to somebody else, which can only be done by another
 // server or by somebody who edited the store. It needs the turn.
 func (l *Lessor) lose(e entry) {
 	l.log.Error("the store gives the port of a lease to another service; the lease is lost",
-		"node", e.Node, "service", e.Service, "port", e.Port)
+		"node", e.Node, "service", e.Service, e.Endpoint().Attr())
 	l.remove(e)
 	l.remember(e.ended(Lost))
 	l.observe(Event{Lease: e.Lease, Ended: Lost})
-	l.markUnsure(e.Key, e.Port)
+	l.markUnsure(e.Key, e.Endpoint())
 }

@@ -89,8 +89,8 @@ func (l *Lessor) dueLocked(e *entry, now time.Time) (at time.Time, ok bool) {
 	if e.bound && !e.open() {
 		sooner(now)
 	}
-	if !e.bound && e.open() && l.ports.Contains(e.Port) {
-		sooner(l.avoid[e.Port].until)
+	if !e.bound && e.open() && l.serves(e.Endpoint()) {
+		sooner(l.avoid[e.Endpoint()].until)
 	}
 	return at, ok
 }
@@ -100,7 +100,7 @@ func (l *Lessor) tend(ctx context.Context, key Key) {
 	l.mu.Lock()
 	now := time.Now()
 	useStore := !l.storeAfter.After(now)
-	port, isStray := l.stray[key]
+	endpoint, isStray := l.stray[key]
 	l.mu.Unlock()
 	e, known := l.get(key)
 	if known && e.expired(now) {
@@ -117,13 +117,13 @@ func (l *Lessor) tend(ctx context.Context, key Key) {
 	switch {
 	case known && e.expired(now):
 		if err := l.drop(ctx, e, Expired); l.noteStore(ctx, err) {
-			l.log.Info("lease expired", "node", e.Node, "service", e.Service, "port", e.Port)
+			l.log.Info("lease expired", "node", e.Node, "service", e.Service, e.Endpoint().Attr())
 		}
 	case known && !e.storeHas(e.Lease):
 		l.noteStore(ctx, l.save(ctx, e))
 	case isStray:
 		if err := l.erase(ctx, key, 0); l.noteStore(ctx, err) {
-			l.forgetStray(key, port)
+			l.forgetStray(key, endpoint)
 		}
 	}
 }
@@ -133,7 +133,7 @@ func (l *Lessor) outlast(e entry, now time.Time) entry {
 	switch {
 	case l.keep(e.Node): // perhaps only since the node asked
 		e.Kept, e.lapsed = true, true
-		l.log.Info("lease lapsed; the port is kept while others are free", "node", e.Node, "service", e.Service, "port", e.Port)
+		l.log.Info("lease lapsed; the port is kept while others are free", "node", e.Node, "service", e.Service, e.Endpoint().Attr())
 	case !e.Kept:
 		return e
 	case !e.Reserved: // its node was removed without telling the Lessor, while the server was down
@@ -145,14 +145,14 @@ func (l *Lessor) outlast(e entry, now time.Time) entry {
 	return e
 }
 
-// openOrClose opens the port of a lease that should be open but is not, or the reverse. It needs the turn.
+// openOrClose opens the endpoint of a lease that should be open but is not, or the reverse. It needs the turn.
 func (l *Lessor) openOrClose(e entry) entry {
-	_, sensible := l.available(e.Port)
+	_, sensible := l.available(e.Endpoint())
 	switch {
 	case e.bound && !e.open():
 		l.binder.Unbind(e.Lease)
 		e.bound = false
-	case !e.bound && e.open() && !e.expired(time.Now()) && sensible && l.ports.Contains(e.Port):
+	case !e.bound && e.open() && !e.expired(time.Now()) && sensible && l.serves(e.Endpoint()):
 		e.bound = l.bind(e.Lease) == nil
 	}
 	l.update(e.Key, func(entry *entry) { entry.bound = e.bound })
@@ -160,11 +160,11 @@ func (l *Lessor) openOrClose(e entry) entry {
 }
 
 // forgetStray notes that the store no longer has a record of key.
-func (l *Lessor) forgetStray(key Key, port uint16) {
+func (l *Lessor) forgetStray(key Key, endpoint Endpoint) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.stray, key)
-	delete(l.avoid, port)
+	delete(l.avoid, endpoint)
 }
 
 // noteStore keeps track of whether the store works, and logs when that changes. It reports whether err is

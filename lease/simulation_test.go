@@ -258,9 +258,9 @@ func (s *simulation) checkGrant(r lease.Request, g lease.Grant, m *expected, bef
 		s.checkPassedOver(r.Key, before, g.Port)
 	}
 	switch {
-	case m != nil && m.port != g.Port && g.Previous != m.port, m != nil && m.port == g.Port && g.Previous != 0:
-		s.t.Errorf("the port was %d, and Grant says %d", m.port, g.Previous)
-	case g.Previous != 0 && (g.Previous == g.Port || g.Why == ""):
+	case m != nil && m.port != g.Port && g.Previous.Port != m.port, m != nil && m.port == g.Port && g.Previous.Port != 0:
+		s.t.Errorf("the port was %d, and Grant says %d", m.port, g.Previous.Port)
+	case g.Previous.Port != 0 && (g.Previous.Port == g.Port || g.Why == ""):
 		s.t.Errorf("wrong history: %+v", g)
 	}
 	if r.WantedPort != 0 && g.WantedTaken && !wantedTaken && !s.excused(r.WantedPort) {

@@ -2,7 +2,7 @@ package lease
 
 import "time"
 
-// obstacle is why a port could not be opened, and until when it is tried only if somebody asks for it by
+// obstacle is why an endpoint could not be opened, and until when it is tried only if somebody asks for it by
 // number.
 type obstacle struct {
 	cause error
@@ -24,11 +24,11 @@ func (l *Lessor) set(e entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if old := l.entries[e.Key]; old != nil {
-		delete(l.owners, old.Port)
+		delete(l.owners, old.Endpoint())
 	}
 	delete(l.stray, e.Key)
 	l.unused.remove(e.Port)
-	l.entries[e.Key], l.owners[e.Port] = &e, e.Key
+	l.entries[e.Key], l.owners[e.Endpoint()] = &e, e.Key
 	if l.nodes[e.Node] == nil {
 		l.nodes[e.Node] = make(map[string]*entry)
 	}
@@ -43,7 +43,7 @@ func (l *Lessor) deleteLocked(key Key) {
 	}
 }
 
-// succeed makes e the entry of its key, and ends the entry of from, if there is one, whose port it takes
+// succeed makes e the entry of its key, and ends the entry of from, if there is one, whose endpoint it takes
 // over. It needs the turn.
 func (l *Lessor) succeed(from Key, e entry) {
 	l.mu.Lock()
@@ -52,7 +52,7 @@ func (l *Lessor) succeed(from Key, e entry) {
 	l.set(e)
 }
 
-// update changes the entry of key, if there is one, but not its key or port.
+// update changes the entry of key, if there is one, but not its key or endpoint.
 func (l *Lessor) update(key Key, change func(*entry)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -61,7 +61,7 @@ func (l *Lessor) update(key Key, change func(*entry)) {
 	}
 }
 
-// remove forgets a lease and closes its port. It needs the turn.
+// remove forgets a lease and closes its endpoint. It needs the turn.
 func (l *Lessor) remove(e entry) {
 	if e.bound {
 		l.binder.Unbind(e.Lease)
@@ -69,42 +69,42 @@ func (l *Lessor) remove(e entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.deleteLocked(e.Key)
-	delete(l.owners, e.Port)
+	delete(l.owners, e.Endpoint())
 }
 
-// markUnsure notes that the store's record of key may differ from memory, perhaps with this port. Run
-// resolves that.
-func (l *Lessor) markUnsure(key Key, port uint16) {
+// markUnsure notes that the store's record of key may differ from memory, perhaps with this endpoint.
+// Run resolves that.
+func (l *Lessor) markUnsure(key Key, endpoint Endpoint) {
 	l.mu.Lock()
 	if e := l.entries[key]; e != nil {
 		e.unsure = true
 	} else {
-		l.stray[key] = port
+		l.stray[key] = endpoint
 	}
 	l.mu.Unlock()
 	l.wakeRun()
 }
 
-// available reports whether nobody has the port, and whether it has no obstacle at the moment.
-func (l *Lessor) available(port uint16) (free, sensible bool) {
+// available reports whether nobody has it, and whether it has no obstacle at the moment.
+func (l *Lessor) available(endpoint Endpoint) (free, sensible bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, owned := l.owners[port]
-	return !owned, !l.avoid[port].until.After(time.Now())
+	_, owned := l.owners[endpoint]
+	return !owned, !l.avoid[endpoint].until.After(time.Now())
 }
 
-// obstruct makes the port be skipped for a while. It reports whether that is new.
-func (l *Lessor) obstruct(port uint16, cause error, pause time.Duration) (first bool) {
+// obstruct makes an endpoint be skipped for a while. It reports whether that is new.
+func (l *Lessor) obstruct(endpoint Endpoint, cause error, pause time.Duration) (first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, known := l.avoid[port]
-	l.avoid[port] = obstacle{cause: cause, until: time.Now().Add(pause)}
+	_, known := l.avoid[endpoint]
+	l.avoid[endpoint] = obstacle{cause: cause, until: time.Now().Add(pause)}
 	return !known
 }
 
 // clear undoes obstruct.
-func (l *Lessor) clear(port uint16) {
+func (l *Lessor) clear(endpoint Endpoint) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.avoid, port)
+	delete(l.avoid, endpoint)
 }

@@ -113,6 +113,7 @@ type ports struct {
 	mu      sync.Mutex
 	busy    map[uint16]bool // other programs have them
 	bound   map[uint16]lease.Key
+	domains map[string]lease.Key // that are bound
 	refused map[uint16]time.Time // when Bind failed last
 	left    map[uint16]time.Time // when a failed write was last seen to have left a record there
 	chance  func() bool          // of failing, nil: none
@@ -121,7 +122,7 @@ type ports struct {
 }
 
 func newPorts(t *testing.T) *ports {
-	return &ports{t: t, busy: make(map[uint16]bool), bound: make(map[uint16]lease.Key), refused: make(map[uint16]time.Time), left: make(map[uint16]time.Time)}
+	return &ports{t: t, busy: make(map[uint16]bool), bound: make(map[uint16]lease.Key), domains: make(map[string]lease.Key), refused: make(map[uint16]time.Time), left: make(map[uint16]time.Time)}
 }
 
 func (p *ports) enter() (leave func()) {
@@ -140,6 +141,13 @@ func (p *ports) enter() (leave func()) {
 
 func (p *ports) Bind(l lease.Lease) error {
 	defer p.enter()()
+	if l.Domain != "" {
+		if owner, ok := p.domains[l.Domain]; ok {
+			p.t.Errorf("%s is bound for %v while %v has it", l.Domain, l.Key, owner)
+		}
+		p.domains[l.Domain] = l.Key
+		return nil
+	}
 	if owner, ok := p.bound[l.Port]; ok {
 		p.t.Errorf("port %d is bound for %v while %v has it", l.Port, l.Key, owner)
 	}
@@ -153,6 +161,13 @@ func (p *ports) Bind(l lease.Lease) error {
 
 func (p *ports) Unbind(l lease.Lease) {
 	defer p.enter()()
+	if l.Domain != "" {
+		if owner, ok := p.domains[l.Domain]; !ok || owner != l.Key {
+			p.t.Errorf("%s is unbound for %v, but bound for %v (%v)", l.Domain, l.Key, owner, ok)
+		}
+		delete(p.domains, l.Domain)
+		return
+	}
 	if owner, ok := p.bound[l.Port]; !ok || owner != l.Key {
 		p.t.Errorf("port %d is unbound for %v, but bound for %v (%v)", l.Port, l.Key, owner, ok)
 	}

@@ -29,13 +29,26 @@ func dialPublic(ctx context.Context, services []serviceStatus) {
 	var dialling sync.WaitGroup
 	for i := range services {
 		s := &services[i]
-		address, ok := strings.CutPrefix(s.Public, "tcp://")
-		if !ok {
+		address := dialable(s.Public)
+		if address == "" {
 			continue
 		}
 		dialling.Go(func() { s.Dialled, s.DialTrouble = dialOne(ctx, address) })
 	}
 	dialling.Wait()
+}
+
+// dialable is the host and port of a public address; empty: there is none, or it is a wildcard.
+func dialable(public string) string {
+	scheme, address, _ := strings.Cut(public, "://")
+	port, known := map[string]string{"tcp": "", "https": "443", "http": "80"}[scheme]
+	if !known || strings.HasPrefix(address, "*") {
+		return ""
+	}
+	if _, _, err := net.SplitHostPort(address); err != nil && port != "" {
+		address = net.JoinHostPort(address, port)
+	}
+	return address
 }
 
 func dialOne(ctx context.Context, address string) (result, trouble string) {
@@ -58,7 +71,7 @@ func dialOne(ctx context.Context, address string) (result, trouble string) {
 func (s serviceStatus) dialled() string {
 	switch s.Dialled {
 	case noAnswer:
-		_, port, _ := net.SplitHostPort(bare(s.Public))
+		_, port, _ := net.SplitHostPort(dialable(s.Public))
 		return fmt.Sprintf("no answer: does a firewall in front of the server let TCP %s in?", port)
 	case failed:
 		return "cannot be dialled: " + s.DialTrouble

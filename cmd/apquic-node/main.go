@@ -17,6 +17,7 @@ import (
 	"apquic/internal/debug"
 	"apquic/internal/heap"
 	"apquic/internal/settings"
+	"apquic/internal/web"
 	"apquic/quicproxy/node"
 )
 
@@ -104,10 +105,19 @@ func serve(c *call) error {
 		return err
 	}
 	defer stopDebug()
+	sites, err := newSites(config, log)
+	if err != nil {
+		return err
+	}
 	results := stdlog.New(c.Stdout, "", 0) // writes whole lines, from any goroutine
 	node, err := newNode(config, key, server, func(c *node.Config) {
 		c.StopNow = stopping.Now
-		c.Services, c.Log, c.OnLease = services(config.Services), log, leaseLines(results, config.Services)
+		lines := leaseLines(results, config.Services)
+		c.Services, c.Log = services(config.Services), log
+		c.OnLease = func(l node.Lease) {
+			lines(l)
+			sites.leased(l)
+		}
 		c.OnWelcome = func(w node.Welcome) {
 			if err := server.welcomed(w); err != nil {
 				log.Warn("the server cannot be remembered; the node will need --server next time", "err", err)
@@ -120,16 +130,11 @@ func serve(c *call) error {
 	if err != nil {
 		return err
 	}
-	if !server.member && len(server.secret) == 0 {
-		log.Info("the invitation has no secret after a #: the server must know this node, or admit every node")
-	}
-	if server.replaces() {
-		log.Warn("another server will replace the one that was joined once it admits the node",
-			"joined", server.stored.Invitation.Address())
-	}
+	server.advise(log)
 	defer answer(node, config.DataDir, "apquic-node "+cli.Version(), log)()
 	defer heap.Follow(node.MemoryPeak)()
 	defer warnOfSilentUpstreams(node, log)()
+	defer sites.serve(stopping.Soon, stopping.Now, node)()
 	warnOfProxies(config.Services, log)
 	return node.Run(stopping.Soon)
 }
@@ -176,7 +181,14 @@ func leaseLines(to *stdlog.Logger, services []settings.Service) func(node.Lease)
 
 func services(configured []settings.Service) (services []node.Service) {
 	for _, s := range configured {
-		services = append(services, node.Service(s))
+		service := node.Service{
+			Name: s.Name, Upstream: s.Upstream, PublicPort: s.PublicPort, Domain: s.Domain, PlainHTTP: s.PlainHTTP,
+			CA: s.CA, Pin: s.Pin, Listing: s.Listing, Networks: s.Networks, ProxyProtocol: s.ProxyProtocol,
+		}
+		if s.EndsTLS() {
+			service.Accept, service.AcceptCost = true, web.Cost
+		}
+		services = append(services, service)
 	}
 	return services
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
 	"time"
 
@@ -97,4 +98,14 @@ func (m *membership) welcomed(w node.Welcome) error {
 	}
 	m.stored = m.known
 	return nil
+}
+
+// advise tells the owner what is special about joining this server.
+func (m *membership) advise(log *slog.Logger) {
+	if !m.member && len(m.secret) == 0 {
+		log.Info("the invitation has no secret after a #: the server must know this node, or admit every node")
+	}
+	if m.replaces() {
+		log.Warn("another server will replace the one that was joined once it admits the node", "joined", m.stored.Invitation.Address())
+	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"apquic/admin"
 	"apquic/internal/cli"
+	"apquic/internal/domain"
 )
 
 // commandTime is how long a command may take.
@@ -148,17 +149,21 @@ func release(c *call, _ *options) error {
 		request.Service = c.Operands[1]
 	} else {
 		port, err := strconv.ParseUint(c.Operands[0], 10, 16)
-		if err != nil || port == 0 {
-			return cli.UsageError("apquic-server", errors.New("release: want a node and its service, or a port"))
+		switch {
+		case err == nil && port > 0:
+			request = admin.ReleaseRequest{Port: uint16(port)}
+		case domain.Check(c.Operands[0]) == nil:
+			request = admin.ReleaseRequest{Domain: c.Operands[0]}
+		default:
+			return cli.UsageError("apquic-server", errors.New("release: want a node and its service, or a port or domain"))
 		}
-		request = admin.ReleaseRequest{Port: uint16(port)}
 	}
 	return with(c, func(ctx context.Context, operations admin.Operations) error {
 		service, err := operations.Release(ctx, request)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.Stdout, "The port %d is free now.\n", service.Port)
+		fmt.Fprintf(c.Stdout, "Now %s is free.\n", service.Public())
 		return nil
 	})
 }

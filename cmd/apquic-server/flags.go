@@ -15,8 +15,8 @@ Usage:
   apquic-server revoke ID|NAME           shut a node out: its connections end, no invitation admits it
   apquic-server nodes                    list the nodes
   apquic-server status                   list the services with their ports and traffic
-  apquic-server release ID|NAME SERVICE  give up the port of a service whose node is away
-  apquic-server release PORT             the same
+  apquic-server release ID|NAME SERVICE  give up the port or domain of a service whose node is away
+  apquic-server release PORT|DOMAIN      the same
 
 The commands from invite on work whether the server is running or not; --data-dir says which server.
 

@@ -28,6 +28,22 @@ func listenUDP(config settings.Server) (*net.UDPConn, error) {
 	return nil, hint.Add(err, "--listen takes an address of this machine and a port, or just :8090")
 }
 
+// listenShared opens a port for the clients of domains.
+func listenShared(config settings.Server, address string) (*net.TCPListener, error) {
+	listener, err := net.Listen("tcp"+family(config), address)
+	if err == nil {
+		return listener.(*net.TCPListener), nil
+	}
+	err = fmt.Errorf("cannot listen for clients of domains on TCP %s: %w", address, err)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, hint.Add(err, "another program uses this port, perhaps a web server: stop it, or give it another port and its names to a node")
+	case errors.Is(err, syscall.EACCES):
+		return nil, hint.Add(err, "ports below 1024 need privileges: AmbientCapabilities=CAP_NET_BIND_SERVICE in the unit file, or setcap cap_net_bind_service=+ep apquic-server")
+	}
+	return nil, hint.Add(err, "--http and --https take an address of this machine and a port, or just :443")
+}
+
 // publicListener returns how to open public listeners, on one address or on all of the enabled families.
 func publicListener(config settings.Server) func(port uint16) (net.Listener, error) {
 	network := "tcp" + family(config)

@@ -69,6 +69,12 @@ func serve(c *call) error {
 	if err != nil {
 		return err
 	}
+	if parts.HTTPS, err = kept.listenShared(config.HTTPS); err != nil {
+		return err
+	}
+	if parts.HTTP, err = kept.listenShared(config.HTTP); err != nil {
+		return err
+	}
 	if kept.manager.Inherited() == 0 { // otherwise it has some already
 		if err := tryRange(config.Range, parts.ListenPublic); err != nil {
 			return err

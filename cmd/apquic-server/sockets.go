@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,8 +36,10 @@ type sockets struct {
 
 // tidy closes sockets opened with other settings, which may have the very ports that are about to be opened.
 func (s *sockets) tidy() {
-	udp, tcp := s.udpName(), s.tcpName("")
-	names, err := s.manager.CloseRest(func(name string) bool { return name == udp || strings.HasPrefix(name, tcp) })
+	keep := []string{s.udpName(), s.sharedName(s.config.HTTP), s.sharedName(s.config.HTTPS)}
+	names, err := s.manager.CloseRest(func(name string) bool {
+		return slices.Contains(keep, name) || strings.HasPrefix(name, s.tcpName(""))
+	})
 	if len(names) > 0 {
 		err = errors.Join(err, s.manager.Barrier())
 		time.Sleep(closing)
@@ -65,6 +68,27 @@ func (s *sockets) listenUDP() (*net.UDPConn, error) {
 		s.store(name, conn)
 	}
 	return conn, err
+}
+
+// listenShared returns the socket at an address for the clients of domains; nil: the address is empty.
+func (s *sockets) listenShared(address string) (net.Listener, error) {
+	if address == "" {
+		return nil, nil
+	}
+	name := s.sharedName(address)
+	if s.manager != nil {
+		_, digits, _ := net.SplitHostPort(address)
+		port, _ := strconv.ParseUint(digits, 10, 16) // valid, as settings say
+		if listener := s.inherited(name, uint16(port)); listener != nil {
+			return listener, nil
+		}
+	}
+	listener, err := listenShared(s.config, address)
+	if err != nil {
+		return nil, err
+	}
+	s.store(name, listener)
+	return listener, nil
 }
 
 // listenPublic returns how to open public listeners.
@@ -180,6 +204,8 @@ func (s *sockets) closedLately(name string) bool {
 }
 
 func (s *sockets) udpName() string { return socketName("udp", s.config, s.config.Listen) }
+
+func (s *sockets) sharedName(address string) string { return socketName("shared", s.config, address) }
 
 func (s *sockets) tcpName(port string) string {
 	return socketName("tcp", s.config, s.config.PublicListen, port)

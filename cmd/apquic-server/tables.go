@@ -82,19 +82,29 @@ func printStatus(w io.Writer, s admin.Status, now time.Time) {
 	default:
 		line = append(line, fmt.Sprintf("%d ports in use", s.Used))
 	}
+	if s.Domains > 0 {
+		line = append(line, fmt.Sprintf("%d with a domain", s.Domains))
+	}
 	fmt.Fprintln(w, strings.Join(line, "   "))
 	if len(s.Services) == 0 {
 		return
 	}
 	rows := [][]string{{"NODE", "SERVICE", "PORT", "STATE", "CONNS", "IN", "OUT", "FROM"}}
 	for _, v := range s.Services {
-		row := []string{shorten(cmp.Or(v.Name, v.Node.String()[:8]+"…"), 14), shorten(v.Service, 10), strconv.Itoa(int(v.Port)), stateOf(v.State, v.Since, now)}
+		row := []string{shorten(cmp.Or(v.Name, v.Node.String()[:8]+"…"), 14), shorten(v.Service, 10), portOrDomain(v), stateOf(v.State, v.Since, now)}
 		if v.State == admin.Online {
 			row = append(row, strconv.Itoa(v.Connections), bytesForPeople(v.In), bytesForPeople(v.Out), v.From)
 		}
 		rows = append(rows, row)
 	}
 	table(w, rows)
+}
+
+func portOrDomain(v admin.Service) string {
+	if v.Domain != "" {
+		return shorten(v.Domain, 30)
+	}
+	return strconv.Itoa(int(v.Port))
 }
 
 func stateOf(state string, since *time.Time, now time.Time) string {

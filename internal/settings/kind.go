@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"apquic/certs"
+	"apquic/internal/size"
 	"apquic/internal/suggest"
 	"apquic/lease"
 )
@@ -113,7 +114,7 @@ func durationKind(least, most time.Duration) kind[time.Duration] {
 func memoryVar(field *Size) setting {
 	return kind[Size]{
 		name: fmt.Sprintf("size, at least %v", leastMemory), flag: "size", want: `a size such as "256MB" or "1GiB"`,
-		read: parsed(parseSize), parse: parseSize, show: Size.String, check: checkMemory,
+		read: parsed(size.Parse), parse: size.Parse, show: Size.String, check: checkMemory,
 	}.bind(field, 0)
 }
 

@@ -22,6 +22,7 @@ type Node struct {
 	Drain               time.Duration
 	NetID               uint32
 	IPv4, IPv6          bool
+	ACMEDirectory       string // empty: Let's Encrypt
 	LogLevel, LogFormat string
 	DebugAddress        string // empty: none
 
@@ -67,6 +68,12 @@ func (n *Node) rows() rows {
 			key: "ipv4", setting: boolVar(&n.IPv4, true), help: "reach the server over IPv4",
 		}, {
 			key: "ipv6", setting: boolVar(&n.IPv6, true), help: "reach the server over IPv6",
+		},
+		{
+			key: "acmeDirectory", setting: textVar(&n.ACMEDirectory, "", checkURL), unset: "Let's Encrypt",
+			want: `a URL such as "https://acme-v02.api.letsencrypt.org/directory"`,
+			help: "`URL` of the authority that gives certificates for domains (ACME)",
+			docs: "Only for services with `\"tls\": \"node\"`, whose use accepts the authority's terms.",
 		},
 		logLevelRow(&n.LogLevel), logFormatRow(&n.LogFormat), debugAddressRow(&n.DebugAddress),
 	}

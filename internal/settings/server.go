@@ -17,6 +17,7 @@ type Server struct {
 	Range                lease.PortRange
 	PublicHost           string // empty: the server finds one
 	PublicListen         string // empty: all addresses
+	HTTP, HTTPS          string // addresses; empty: domains have no such port
 	ProxyProtocolFrom    []netip.Prefix
 	DataDir              string
 	Open                 bool
@@ -65,6 +66,16 @@ func (s *Server) reachRows() rows {
 			want: `an IP address of this machine, such as "203.0.113.5"`,
 			help: "IP `ADDRESS` of this machine on which to open the leased ports",
 			docs: ", for instance `\"127.0.0.1\"` behind a proxy.",
+		}, {
+			key: "https", setting: textVar(&s.HTTPS, "", checkShared), unset: "none",
+			want: `an address and a TCP port, such as ":443"`,
+			help: "TCP `ADDRESS` to which clients of domains come with TLS, such as :443",
+			docs: ", such as `\"203.0.113.5:443\"`. Nodes may then have [domains](#domains) instead of ports. A connection goes to the node with the domain that it asks for (SNI); the server does not read it.",
+		}, {
+			key: "http", setting: textVar(&s.HTTP, "", checkShared), unset: "none",
+			want: `an address and a TCP port, such as ":80"`,
+			help: "TCP `ADDRESS` to which clients of domains come without TLS, such as :80",
+			docs: ", such as `\":80\"`. They are sent to https, unless the service says otherwise (`http`) or `https` is unset.",
 		},
 		{
 			key: "proxyProtocolFrom", setting: networksVar(&s.ProxyProtocolFrom), unset: "none",

@@ -17,6 +17,7 @@ type Service struct {
 	Name       string // see framing.CheckServiceName
 	Upstream   string // origin URI, see framing.ParseOrigin
 	PublicPort uint16 // wanted; 0: any
+	Site
 
 	CA, Pin       string         // how an https:// upstream proves that it is the right one; empty: by the system's authorities
 	Listing       bool           // a file: upstream without index.html shows what is in it
@@ -50,6 +51,9 @@ func describeServices(services []Service) (all []line) {
 		if s.PublicPort != 0 {
 			where = fmt.Sprintf("%s at public port %d if it is free", s.Upstream, s.PublicPort)
 		}
+		if site := s.describeSite(); site != "" {
+			where = s.Upstream + site
+		}
 		all = append(all, line{"." + readable(s.Name), where + describeOptions(s)})
 	}
 	return all
@@ -72,7 +76,7 @@ func readServices(v value) (all []Service, err error) {
 	return all, err
 }
 
-// plainUpstream reads "UPSTREAM" or {"upstream": "UPSTREAM", "publicPort": 20022}.
+// plainUpstream reads "UPSTREAM" or {"upstream": "UPSTREAM", "publicPort": 20022, ...}.
 func plainUpstream(v value, s *Service) error {
 	if _, short := v.node.Value.(hujson.Literal); short {
 		return into(&s.Upstream, parsed(parseUpstream))(v)
@@ -87,6 +91,7 @@ func plainService(s *Service) form {
 		"publicPort": {want: "a port from 1 to 65535 in the server's range", set: into(&s.PublicPort, port)},
 	}
 	maps.Copy(f, upstreamOptions(s))
+	maps.Copy(f, s.Site.keys())
 	return f
 }
 

@@ -93,7 +93,7 @@ func TestDescribe(t *testing.T) {
 			t.Errorf("%q is shown in\n%s", secret, got)
 		}
 	}
-	if got := (Node{}).Describe(); !strings.HasPrefix(got, "server        the server that was joined") {
+	if got := (Node{}).Describe(); !strings.HasPrefix(got, "server         the server that was joined") {
 		t.Errorf("an empty node:\n%s", got)
 	}
 }

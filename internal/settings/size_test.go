@@ -3,6 +3,8 @@ package settings
 import (
 	"strings"
 	"testing"
+
+	"apquic/internal/size"
 )
 
 func TestSize(t *testing.T) {
@@ -10,16 +12,16 @@ func TestSize(t *testing.T) {
 	for text, want := range map[string]Size{
 		"256MB": 256e6, "1GiB": 1 << 30, "64 MiB": 64 << 20, "1000": 1000, "12B": 12, "3KB": 3000, "7KiB": 7168, "9GB": 9e9,
 	} {
-		got, err := parseSize(text)
+		got, err := size.Parse(text)
 		if err != nil || got != want {
 			t.Errorf("%q: %d, %v", text, got, err)
 		}
-		if again, err := parseSize(got.String()); err != nil || again != got {
+		if again, err := size.Parse(got.String()); err != nil || again != got {
 			t.Errorf("%q is written as %q", text, got)
 		}
 	}
 	for _, text := range []string{"", "MB", "-1MB", "1.5GB", "1TB", "9223372036854775807GB", "x"} {
-		if _, err := parseSize(text); err == nil {
+		if _, err := size.Parse(text); err == nil {
 			t.Errorf("%q is a size", text)
 		}
 	}
@@ -29,8 +31,8 @@ func TestSize(t *testing.T) {
 func TestSizeIsShownAsGiven(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"16MB", "256MB", "64MiB", "1GiB", "1GB", "3KB", "7KiB", "12B"} {
-		if size, err := parseSize(text); err != nil || size.String() != text {
-			t.Errorf("%s is shown as %v, %v", text, size, err)
+		if again, err := size.Parse(text); err != nil || again.String() != text {
+			t.Errorf("%s is shown as %v, %v", text, again, err)
 		}
 	}
 }

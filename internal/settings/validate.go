@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"strconv"
 
 	"apquic/framing"
@@ -25,7 +26,7 @@ func (f *faults) add(err error, keys ...string) {
 }
 
 func (f *faults) services(services []Service) {
-	names, ports := map[string]bool{}, map[uint16]string{}
+	names, ports, domains := map[string]bool{}, map[uint16]string{}, map[string]string{}
 	for _, s := range services {
 		key := "services." + readable(s.Name)
 		f.add(framing.CheckServiceName(s.Name), key)
@@ -41,11 +42,34 @@ func (f *faults) services(services []Service) {
 			f.add(fmt.Errorf("%d is also the public port of %s", s.PublicPort, other), key+".publicPort", "services."+other+".publicPort")
 		}
 		ports[s.PublicPort] = readable(s.Name)
+		f.add(s.siteFault(), key)
+		if other, taken := domains[s.Domain]; taken && s.Domain != "" {
+			f.add(fmt.Errorf("%s is also the domain of %s", s.Domain, other), key+".domain", "services."+other+".domain")
+		}
+		domains[s.Domain] = readable(s.Name)
 	}
 }
 
 func checkListen(listen string) error {
-	const want = `want an address and a UDP port for nodes, such as ":8090"`
+	return checkSocket(listen, `want an address and a UDP port for nodes, such as ":8090"`)
+}
+
+// checkShared is for the ports of domains.
+func checkShared(listen string) error {
+	if listen == "" {
+		return nil
+	}
+	return checkSocket(listen, `want an address and a TCP port, such as ":443"`)
+}
+
+func checkURL(text string) error {
+	if u, err := url.Parse(text); text != "" && (err != nil || u.Scheme != "https" || u.Host == "") {
+		return fmt.Errorf("%s is not a URL that begins with https://", readable(text))
+	}
+	return nil
+}
+
+func checkSocket(listen, want string) error {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return fmt.Errorf("%s is not an address with a port; %s", readable(listen), want)

@@ -138,7 +138,7 @@ func TestDamage(t *testing.T) {
 		do           func(tx *bbolt.Tx) error
 		reason, hint string
 	}{
-		"newer format":        {func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(formatKey, []byte("3")) }, `it has format "3"`, "version of apquic-server"},
+		"newer format":        {func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(formatKey, []byte("4")) }, `it has format "4"`, "version of apquic-server"},
 		"no format":           {func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Delete(formatKey) }, `it has format ""`, "version of apquic-server"},
 		"no meta":             {func(tx *bbolt.Tx) error { return tx.DeleteBucket(metaBucket) }, `a bucket "history" but none called meta`, "version of apquic-server"},
 		"no ports":            {func(tx *bbolt.Tx) error { return tx.DeleteBucket(portsBucket) }, "a bucket is missing", "backup"},
@@ -170,13 +170,23 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// TestFormerFormat: a file of the version before is brought up to date, once.
+// TestFormerFormat: a file of a version before is brought up to date, once.
 func TestFormerFormat(t *testing.T) {
+	t.Parallel()
+	for former, lacks := range map[string]func(*bbolt.Tx) error{
+		"1": func(tx *bbolt.Tx) error { return tx.DeleteBucket(historyBucket) },
+		"2": func(*bbolt.Tx) error { return nil },
+	} {
+		t.Run(former, func(t *testing.T) { testFormerFormat(t, former, lacks) })
+	}
+}
+
+func testFormerFormat(t *testing.T, former string, lacks func(*bbolt.Tx) error) {
 	t.Parallel()
 	path := newPath(t)
 	want := example(t, path)
 	change(t, path, func(tx *bbolt.Tx) error {
-		return errors.Join(tx.Bucket(metaBucket).Put(formatKey, formerly), tx.DeleteBucket(historyBucket))
+		return errors.Join(tx.Bucket(metaBucket).Put(formatKey, []byte(former)), lacks(tx))
 	})
 	for range 2 {
 		s := mustOpen(t, path)
@@ -188,7 +198,7 @@ func TestFormerFormat(t *testing.T) {
 		}
 	}
 	change(t, path, func(tx *bbolt.Tx) error {
-		if got := tx.Bucket(metaBucket).Get(formatKey); string(got) != "2" {
+		if got := tx.Bucket(metaBucket).Get(formatKey); string(got) != string(format) {
 			t.Errorf("the format is %q", got)
 		}
 		return nil

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime/debug"
+	"slices"
 	"syscall"
 	"time"
 
@@ -24,13 +25,16 @@ const lockTimeout = time.Second
 var (
 	metaBucket    = []byte("meta")
 	leasesBucket  = []byte("leases")
-	portsBucket   = []byte("ports")
+	portsBucket   = []byte("ports") // and domains
 	historyBucket = []byte("history")
 
 	formatKey = []byte("format")
-	format    = []byte("2") // of this file; any other is refused
-	formerly  = []byte("1") // is upgraded: it lacks a bucket, and its records lack some fields
+	format    = []byte("3") // of this file; any other is refused
 )
+
+// formerly lists the formats that are upgraded: their records lack some fields, and the first also lacks a
+// bucket.
+var formerly = [][]byte{[]byte("1"), []byte("2")}
 
 // store is the file. Its fields never change.
 type store struct {
@@ -92,7 +96,7 @@ func (s *store) prepare() error {
 			return create(tx)
 		}
 		got := meta.Get(formatKey)
-		if bytes.Equal(got, formerly) {
+		if slices.ContainsFunc(formerly, func(former []byte) bool { return bytes.Equal(got, former) }) {
 			if _, err := tx.CreateBucketIfNotExists(historyBucket); err != nil {
 				return err
 			}

@@ -26,7 +26,8 @@ var (
 type record struct {
 	Node      certs.NodeID `json:"node"`
 	Service   string       `json:"service"`
-	Port      uint16       `json:"port"`
+	Port      uint16       `json:"port,omitzero"`
+	Domain    string       `json:"domain,omitzero"` // instead of a port
 	Origin    string       `json:"origin"`
 	HeldUntil time.Time    `json:"heldUntil,omitzero"` // missing: attached
 	Kept      bool         `json:"kept,omitzero"`
@@ -38,13 +39,21 @@ func encodeKey(key lease.Key) []byte {
 	return append(key.Node[:], key.Service...)
 }
 
+// encodeEndpoint is two bytes for a port, more for a domain.
+func encodeEndpoint(e lease.Endpoint) []byte {
+	if e.Domain != "" {
+		return []byte(e.Domain)
+	}
+	return encodePort(e.Port)
+}
+
 func encodePort(port uint16) []byte {
 	return binary.BigEndian.AppendUint16(nil, port)
 }
 
 func encode(l lease.Lease) ([]byte, error) {
 	return json.Marshal(record{
-		Node: l.Node, Service: l.Service, Port: l.Port, Origin: l.Origin,
+		Node: l.Node, Service: l.Service, Port: l.Port, Domain: l.Domain, Origin: l.Origin,
 		HeldUntil: l.HeldUntil.UTC(), Kept: l.Kept, Reserved: l.Reserved, Revision: l.Revision,
 	})
 }
@@ -101,16 +110,16 @@ func decode(key, data []byte) (lease.Lease, error) {
 		return lease.Lease{}, err
 	}
 	l := lease.Lease{
-		Key: lease.Key{Node: r.Node, Service: r.Service}, Port: r.Port, Origin: r.Origin,
+		Key: lease.Key{Node: r.Node, Service: r.Service}, Port: r.Port, Domain: r.Domain, Origin: r.Origin,
 		HeldUntil: r.HeldUntil, Kept: r.Kept, Reserved: r.Reserved, Revision: r.Revision,
 	}
 	switch err := l.Validate(); {
 	case err != nil:
 		return lease.Lease{}, fmt.Errorf("%w: %w", errDamaged, err)
 	case !bytes.Equal(encodeKey(l.Key), key):
-		return lease.Lease{}, fmt.Errorf("%w: the record of port %d is under another key", errDamaged, l.Port)
+		return lease.Lease{}, fmt.Errorf("%w: the record of %v is under another key", errDamaged, l.Endpoint())
 	case l.Revision == 0:
-		return lease.Lease{}, fmt.Errorf("%w: the record of port %d has no revision", errDamaged, l.Port)
+		return lease.Lease{}, fmt.Errorf("%w: the record of %v has no revision", errDamaged, l.Endpoint())
 	}
 	return l, nil
 }

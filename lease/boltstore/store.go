@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 
 	"go.etcd.io/bbolt"
 
@@ -45,7 +46,7 @@ func (s *store) write(ctx context.Context, l lease.Lease, ended []lease.Ended, f
 
 func put(tx *bbolt.Tx, l lease.Lease) (lease.Lease, error) {
 	leases, ports := tx.Bucket(leasesBucket), tx.Bucket(portsBucket)
-	key, port := encodeKey(l.Key), encodePort(l.Port)
+	key, endpoint := encodeKey(l.Key), encodeEndpoint(l.Endpoint())
 	current, err := find(tx, key)
 	if err != nil {
 		return lease.Lease{}, err
@@ -53,11 +54,11 @@ func put(tx *bbolt.Tx, l lease.Lease) (lease.Lease, error) {
 	if current.Revision != l.Revision {
 		return lease.Lease{}, fmt.Errorf("revision %d is stored, not %d: %w", current.Revision, l.Revision, lease.ErrConflict)
 	}
-	if owner := ports.Get(port); owner != nil && !bytes.Equal(owner, key) {
-		return lease.Lease{}, fmt.Errorf("port %d: %w", l.Port, lease.ErrTaken)
+	if owner := ports.Get(endpoint); owner != nil && !bytes.Equal(owner, key) {
+		return lease.Lease{}, fmt.Errorf("%v: %w", l.Endpoint(), lease.ErrTaken)
 	}
-	if current.Port != 0 && current.Port != l.Port {
-		if err := ports.Delete(encodePort(current.Port)); err != nil {
+	if before := current.Endpoint(); !before.IsZero() && before != l.Endpoint() {
+		if err := ports.Delete(encodeEndpoint(before)); err != nil {
 			return lease.Lease{}, err
 		}
 	}
@@ -72,7 +73,7 @@ func put(tx *bbolt.Tx, l lease.Lease) (lease.Lease, error) {
 	if err := leases.Put(key, data); err != nil {
 		return lease.Lease{}, err
 	}
-	return l, ports.Put(port, key)
+	return l, ports.Put(endpoint, key)
 }
 
 // Delete implements [lease.Store].
@@ -94,7 +95,7 @@ func remove(tx *bbolt.Tx, key lease.Key, revision uint64) error {
 	if current.Revision == 0 || current.Revision != revision {
 		return fmt.Errorf("revision %d is stored, not %d: %w", current.Revision, revision, lease.ErrConflict)
 	}
-	if err := tx.Bucket(portsBucket).Delete(encodePort(current.Port)); err != nil {
+	if err := tx.Bucket(portsBucket).Delete(encodeEndpoint(current.Endpoint())); err != nil {
 		return err
 	}
 	return tx.Bucket(leasesBucket).Delete(encodeKey(key))
@@ -131,7 +132,7 @@ func (s *store) List(ctx context.Context) ([]lease.Lease, error) {
 	return leases, s.explain("reading", err)
 }
 
-// list reads by port, and checks that both buckets agree.
+// list reads by endpoint, and checks that both buckets agree.
 func (s *store) list(ctx context.Context) (leases []lease.Lease, err error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -153,13 +154,13 @@ func readAll(tx *bbolt.Tx) (leases []lease.Lease, err error) {
 	if byKey == nil || byPort == nil {
 		return nil, fmt.Errorf("%w: a bucket is missing", errDamaged)
 	}
-	err = byPort.ForEach(func(port, key []byte) error {
+	err = byPort.ForEach(func(endpoint, key []byte) error {
 		l, err := find(tx, key)
 		if err != nil {
 			return err
 		}
-		if !bytes.Equal(port, encodePort(l.Port)) {
-			return fmt.Errorf("%w: port %x and its record do not agree", errDamaged, port)
+		if !bytes.Equal(endpoint, encodeEndpoint(l.Endpoint())) {
+			return fmt.Errorf("%w: the port or domain %x and its record do not agree", errDamaged, endpoint)
 		}
 		leases = append(leases, l)
 		return nil
@@ -170,8 +171,9 @@ func readAll(tx *bbolt.Tx) (leases []lease.Lease, err error) {
 	count := 0
 	err = byKey.ForEach(func(_, _ []byte) error { count++; return nil })
 	if err == nil && count != len(leases) {
-		err = fmt.Errorf("%w: %d records but %d ports", errDamaged, count, len(leases))
+		err = fmt.Errorf("%w: %d records but %d ports and domains", errDamaged, count, len(leases))
 	}
+	slices.SortFunc(leases, func(a, b lease.Lease) int { return a.Endpoint().Compare(b.Endpoint()) })
 	return leases, err
 }
 

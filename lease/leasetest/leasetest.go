@@ -23,6 +23,7 @@ func Run(t *testing.T, open func(t *testing.T) lease.Store, reopen func(t *testi
 		"conflict":  testConflict,
 		"taken":     testTaken,
 		"move":      testMove,
+		"domain":    testDomain,
 		"rename":    testRename,
 		"history":   testHistory,
 		"delete":    testDelete,
@@ -86,7 +87,7 @@ func wantList(t *testing.T, store lease.Store, want ...lease.Lease) {
 }
 
 func same(a, b lease.Lease) bool {
-	return a.Key == b.Key && a.Port == b.Port && a.Origin == b.Origin && a.Revision == b.Revision && a.HeldUntil.Equal(b.HeldUntil) &&
+	return a.Key == b.Key && a.Endpoint() == b.Endpoint() && a.Origin == b.Origin && a.Revision == b.Revision && a.HeldUntil.Equal(b.HeldUntil) &&
 		a.Kept == b.Kept && a.Reserved == b.Reserved
 }
 
@@ -151,6 +152,41 @@ func testMove(t *testing.T, store lease.Store) {
 	_, err := store.Put(t.Context(), lease.Lease{Key: Key(3, "web"), Port: 20005})
 	wantError(t, "Put at the new port of another", err, lease.ErrTaken)
 	wantList(t, store, other, l)
+}
+
+// testDomain: a domain belongs to one key, as a port does, and a record may change between the two.
+func testDomain(t *testing.T, store lease.Store) {
+	site := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Domain: "www.example.org"})
+	wild := mustPut(t, store, lease.Lease{Key: Key(1, "all"), Domain: "*.example.org", HeldUntil: time.Now().Add(time.Hour)})
+	port := mustPut(t, store, lease.Lease{Key: Key(2, "ssh"), Port: 20000})
+	wantList(t, store, wild, site, port) // domains come first
+	for _, l := range []lease.Lease{
+		{Key: Key(2, "web"), Domain: "www.example.org"},
+		{Key: Key(1, "other"), Domain: "*.example.org"},
+		{Key: port.Key, Revision: port.Revision, Domain: "www.example.org"},
+	} {
+		_, err := store.Put(t.Context(), l)
+		wantError(t, "Put at the domain of another", err, lease.ErrTaken)
+	}
+	wantList(t, store, wild, site, port)
+
+	site.Domain, site.Port = "", 20001
+	site = mustPut(t, store, site)
+	port.Domain, port.Port = "www.example.org", 0
+	port = mustPut(t, store, port)
+	wantList(t, store, wild, port, site)
+	mustPut(t, store, lease.Lease{Key: Key(3, "web"), Port: 20000})
+
+	moved, err := store.Move(t.Context(), wild, lease.Lease{Key: Key(1, "renamed"), Domain: wild.Domain})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = store.Put(t.Context(), lease.Lease{Key: wild.Key, Domain: wild.Domain})
+	wantError(t, "Put at a domain that moved to another", err, lease.ErrTaken)
+	if err := store.Delete(t.Context(), moved.Key, moved.Revision); err != nil {
+		t.Fatal(err)
+	}
+	mustPut(t, store, lease.Lease{Key: Key(4, "web"), Domain: wild.Domain})
 }
 
 // testRename: a record replaces another one at its port in one step.
@@ -279,6 +315,9 @@ func testInvalid(t *testing.T, store lease.Store) {
 		"origin":     {Key: Key(1, "web"), Port: 20000, Origin: long},
 		"not UTF-8":  {Key: Key(1, "\xff"), Port: 20000},
 		"no text":    {Key: Key(1, "web"), Port: 20000, Origin: "\xff"},
+		"both":       {Key: Key(1, "web"), Port: 20000, Domain: "www.example.org"},
+		"no domain":  {Key: Key(1, "web"), Domain: "Example.org"},
+		"address":    {Key: Key(1, "web"), Domain: "192.0.2.1"},
 	} {
 		if _, err := store.Put(t.Context(), l); err == nil {
 			t.Errorf("%s: stored", name)
@@ -391,6 +430,7 @@ func testClosed(t *testing.T, store lease.Store) {
 func testDurable(t *testing.T, store lease.Store, reopen func(*testing.T, lease.Store) lease.Store) {
 	attached := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Port: 20000, Origin: "tcp://127.0.0.1:80"})
 	held := mustPut(t, store, lease.Lease{Key: Key(2, "ü \x00"), Port: 20001, HeldUntil: time.Now().Add(time.Hour), Kept: true, Reserved: true})
+	named := mustPut(t, store, lease.Lease{Key: Key(2, "web"), Domain: "www.example.org"})
 	deleted := mustPut(t, store, lease.Lease{Key: Key(3, "web"), Port: 20002})
 	over := lease.Ended{Key: deleted.Key, Port: 20002, At: time.Now(), Reason: lease.Expired}
 	if err := store.Delete(t.Context(), deleted.Key, deleted.Revision, over); err != nil {
@@ -400,15 +440,17 @@ func testDurable(t *testing.T, store lease.Store, reopen func(*testing.T, lease.
 		t.Fatal(err)
 	}
 	store = reopen(t, store)
-	wantList(t, store, attached, held)
+	wantList(t, store, named, attached, held)
 	if history, err := store.History(t.Context()); err != nil || len(history) != 1 || !sameEnded(history[0], over) {
 		t.Errorf("History: %+v, %v", history, err)
 	}
 	_, err := store.Put(t.Context(), lease.Lease{Key: Key(4, "web"), Port: 20001})
 	wantError(t, "Put at the port of another", err, lease.ErrTaken)
+	_, err = store.Put(t.Context(), lease.Lease{Key: Key(4, "web"), Domain: named.Domain})
+	wantError(t, "Put at the domain of another", err, lease.ErrTaken)
 	again := mustPut(t, store, lease.Lease{Key: deleted.Key, Port: deleted.Port})
 	if again.Revision == deleted.Revision {
 		t.Errorf("revision %d was given twice", again.Revision)
 	}
-	wantList(t, store, attached, held, again)
+	wantList(t, store, named, attached, held, again)
 }

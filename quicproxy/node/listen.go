@@ -10,23 +10,17 @@ import (
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/bytestream"
+	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/node/internal/streamconn"
+	"apquic/quicproxy/node/internal/upstream"
 )
-
-// acceptBacklog is how many connections may wait for Accept; more are refused.
-const acceptBacklog = 128
 
 // Listen exposes a service whose connections the caller accepts, without a local port. It returns when the
 // service has a public address, which is the listener's; that requires Run to be running. Closing the
 // listener withdraws the service; the server holds the address for the node.
 func (n *Node) Listen(ctx context.Context, service string) (net.Listener, error) {
 	e := &exposed{name: service}
-	e.listener = &serviceListener{
-		node: n, service: e,
-		accepted: make(chan *streamconn.Conn, acceptBacklog),
-		granted:  make(chan struct{}),
-		done:     make(chan struct{}),
-	}
+	e.listener = newServiceListener(n, e)
 	if err := n.expose(e); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
@@ -41,81 +35,76 @@ func (n *Node) Listen(ctx context.Context, service string) (net.Listener, error)
 	}
 }
 
-// serviceListener takes the relays of a service for the caller of Listen.
-type serviceListener struct {
-	node     *Node
-	service  *exposed
-	accepted chan *streamconn.Conn
-	granted  chan struct{} // closed at the first lease
-	leased   sync.Once
-	done     chan struct{} // closed by Close
-
-	mu     sync.Mutex
-	closed bool
+// Listener returns the listener of a service with Service.Accept, or nil. It must not be used before Run.
+func (n *Node) Listener(service string) net.Listener {
+	if e := n.service(service); e != nil && e.listener != nil {
+		return e.listener
+	}
+	return nil
 }
 
-// serve queues a relay for Accept, and returns when the caller has closed it, or it was reset and the caller
-// had time to see that.
+// Dial connects to the upstream of a service, which may be served by the node itself.
+func (n *Node) Dial(ctx context.Context, service string) (net.Conn, error) {
+	e := n.service(service)
+	if e == nil || e.upstream == nil {
+		return nil, fmt.Errorf("there is no service %q with an upstream", service)
+	}
+	if !e.upstream.Serves() {
+		return e.upstream.Dial(ctx, upstream.Client{})
+	}
+	near, far := net.Pipe()
+	n.relaying.Go(func() { e.upstream.Serve(far) })
+	return near, nil
+}
+
+// serviceListener takes the relays of a service for who accepts them.
+type serviceListener struct {
+	*streamconn.Queue
+	service *exposed
+	granted chan struct{} // closed at the first lease
+	leased  sync.Once
+}
+
+func newServiceListener(n *Node, e *exposed) *serviceListener {
+	return &serviceListener{
+		Queue: streamconn.NewQueue(e.publicAddress, func() { n.withdraw(e) }), service: e, granted: make(chan struct{}),
+	}
+}
+
+// serve queues a relay for Accept, and returns when it was closed, or it was reset and whoever accepted it had
+// time to see that.
 func (s *serviceListener) serve(l *link, stream bytestream.Stream, header *framing.StreamHeader) {
-	c := streamconn.New(stream, header, func() {})
-	account, leave := l.node.memory.From.Open(claimedAddress(header.ClientAddress))
+	from := claimedAddress(header.ClientAddress)
+	var place *clients.Place
+	c := streamconn.New(stream, header, func() { place.Active() })
+	place, err := l.node.costs.clients.Admit(clients.Service{Name: s.service.name}, from, func() { c.Abort(framing.ErrorNodeBusy) })
+	if err != nil {
+		stream.Discard(framing.ErrorNodeBusy)
+		return
+	}
+	defer place.Leave()
+	account, leave := l.node.memory.From.Open(from)
 	defer leave()
 	defer c.CountAt(account)()
-	if code := s.offer(c); code != framing.NoError {
+	costs := account.Open(c)
+	defer costs.Close()
+	code := framing.ErrorNodeBusy
+	if s.service.cost == 0 || costs.Take(s.service.cost, 0) > 0 {
+		code = s.Offer(c)
+	}
+	if code != framing.NoError {
 		stream.Discard(code)
 		return
 	}
+	s.service.relays.Add(1)
+	defer s.service.relays.Add(-1)
 	c.AwaitEnd(l.node.over)
 }
 
-// offer queues a connection for Accept, or returns why it cannot.
-func (s *serviceListener) offer(c *streamconn.Conn) framing.ErrorCode {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return framing.ErrorUnknownService
-	}
-	select {
-	case s.accepted <- c:
-		return framing.NoError
-	default:
-		return framing.ErrorNodeBusy
-	}
-}
-
-// Accept returns the next connection, with its public addresses at both ends.
-func (s *serviceListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-s.accepted:
-		return c, nil
-	case <-s.done:
-		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: s.Addr(), Err: net.ErrClosed}
-	}
-}
-
-// Close withdraws the service and resets the connections that nobody accepted.
-func (s *serviceListener) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return &net.OpError{Op: "close", Net: "tcp", Addr: s.Addr(), Err: net.ErrClosed}
-	}
-	s.closed = true
-	close(s.done)
-	s.node.withdraw(s.service)
-	for {
-		select {
-		case c := <-s.accepted:
-			c.Abort(framing.ErrorUnknownService)
-		default:
-			return nil
-		}
-	}
-}
-
-// Addr is the public address of the service.
-func (s *serviceListener) Addr() net.Addr {
-	s.service.mu.Lock()
-	defer s.service.mu.Unlock()
-	return streamconn.Address(strings.TrimPrefix(s.service.public, "tcp://"))
+// publicAddress is the public address of the service.
+func (e *exposed) publicAddress() streamconn.Address {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, address, _ := strings.Cut(e.public, "://")
+	return streamconn.Address(address)
 }

@@ -109,6 +109,14 @@ type Service struct {
 	// ProxyProtocol is the version, 1 or 2, of the PROXY protocol header that tells the upstream its client's
 	// address; 0: none.
 	ProxyProtocol int
+
+	// Domain is the public name of the service instead of a port, such as *.example.org. Its clients speak TLS
+	// with the upstream; with PlainHTTP they may also come without, otherwise the server sends them to https.
+	Domain    string
+	PlainHTTP bool
+	// Accept has this program accept the connections (Node.Listener), which cost it AcceptCost bytes each.
+	Accept     bool
+	AcceptCost int
 }
 
 // behind is what stands behind the service.
@@ -119,7 +127,7 @@ func (s Service) behind() upstream.Settings {
 // Lease is the public address of a service.
 type Lease struct {
 	Service string
-	// PublicAddress is where clients connect to, tcp://host:port.
+	// PublicAddress is where clients connect to, tcp://host:port or https://name.
 	PublicAddress string
 	// Origin is the upstream as a URI.
 	Origin string
@@ -162,9 +170,12 @@ type Node struct {
 type exposed struct {
 	name, origin string
 	wantedPort   uint16
-	upstream     *upstream.Upstream // nil: the listener takes the relays
-	listener     *serviceListener
-	relays       atomic.Int64 // to the upstream, running now
+	domain       string // instead of a port
+	plainHTTP    bool
+	cost         int                // of a connection that the listener takes
+	upstream     *upstream.Upstream // nil: there is only the listener
+	listener     *serviceListener   // takes the relays, if not nil
+	relays       atomic.Int64       // to the upstream, running now
 
 	mu      sync.Mutex
 	public  string // the address announced last
@@ -218,8 +229,14 @@ func New(config Config) (*Node, error) {
 		if err != nil {
 			return nil, fmt.Errorf("node: service %q: %w", service.Name, err)
 		}
-		err = n.expose(&exposed{name: service.Name, upstream: behind, origin: behind.Origin, wantedPort: service.PublicPort})
-		if err != nil {
+		e := &exposed{
+			name: service.Name, upstream: behind, origin: behind.Origin, wantedPort: service.PublicPort,
+			domain: service.Domain, plainHTTP: service.PlainHTTP, cost: service.AcceptCost,
+		}
+		if service.Accept {
+			e.listener = newServiceListener(n, e)
+		}
+		if err := n.expose(e); err != nil {
 			return nil, fmt.Errorf("node: %w", err)
 		}
 	}

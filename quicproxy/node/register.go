@@ -12,11 +12,15 @@ import (
 	"apquic/internal/hint"
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/node/internal/reason"
 	"apquic/quicproxy/node/internal/retry"
 )
 
 // requestTimeout bounds the wait for a lease. The path watch detects a dead connection much earlier.
 const requestTimeout = 30 * time.Second
+
+// tlsPass is the value of ProxyRequest.tls that says that the server passes TLS on.
+const tlsPass = 1
 
 // register keeps the leases of this connection equal to the services of the node. It requests them one after
 // the other, so that the first service gets the lowest port.
@@ -61,6 +65,12 @@ func (l *link) requestLease(ctx context.Context, service *exposed) error {
 		OriginAddress: service.origin, Service: service.name, WantedPort: uint32(service.wantedPort),
 		Services: l.serviceNames(service.name),
 		Movable:  l.association != nil,
+	}
+	if service.domain != "" {
+		if !l.features.Has(framing.FeatureDomains) {
+			return reason.NoDomains()
+		}
+		request.WantedPort, request.Domain, request.Tls, request.PlainHttp = 0, service.domain, tlsPass, service.plainHTTP
 	}
 	var response framing.ProxyResponse
 	if err := l.Control.Request(ctx, framing.OpProxyRequest, request, framing.OpProxyResponse, &response); err != nil {

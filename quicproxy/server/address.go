@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -11,14 +12,45 @@ import (
 	"apquic/lease"
 )
 
-// publicAddress is what nodes are told about a public port.
-func (s *Server) publicAddress(port uint16) string {
+// publicAddress is what nodes are told about a public port or domain.
+func (s *Server) publicAddress(e lease.Endpoint) string {
+	if e.Domain != "" {
+		return s.config.addressOf(e.Domain)
+	}
 	host := s.config.PublicHost
 	if host == "" && s.config.FindPublicHost != nil {
 		host = s.config.FindPublicHost()
 	}
-	return "tcp://" + net.JoinHostPort(host, strconv.Itoa(int(port)))
+	return "tcp://" + net.JoinHostPort(host, strconv.Itoa(int(e.Port)))
 }
+
+// addressOf is where clients of a domain go: a URL.
+func (config *Config) addressOf(domain string) string {
+	scheme, usual, socket := "https", 443, config.HTTPS
+	if socket == nil {
+		scheme, usual, socket = "http", 80, config.HTTP
+	}
+	if socket != nil { // otherwise the domain was leased before the server's last start
+		if address, ok := socket.Addr().(*net.TCPAddr); ok && address.Port != usual {
+			domain = net.JoinHostPort(domain, strconv.Itoa(address.Port))
+		}
+	}
+	return scheme + "://" + domain
+}
+
+// checkDomain checks what a request says about a domain. The Lessor checks the domain itself.
+func checkDomain(request *framing.ProxyRequest) error {
+	switch {
+	case request.Domain == "" && (request.Tls != 0 || request.PlainHttp):
+		return errors.New("only a service with a domain has TLS or HTTP")
+	case request.Tls > tlsPass:
+		return errors.New("this server does not end TLS: the node or its upstream has to")
+	}
+	return nil
+}
+
+// tlsPass is the value of ProxyRequest.tls that says that the server passes TLS on.
+const tlsPass = 1
 
 // checkServices checks the names of all services that a node says it has.
 func checkServices(request *framing.ProxyRequest) error {
@@ -64,7 +96,7 @@ func (c *nodeConn) endForgotten(services []string) {
 
 // reportMove logs that the address of a service changed, and adds that to the answer.
 func (c *nodeConn) reportMove(granted lease.Grant, response *framing.ProxyResponse) {
-	if granted.Previous == 0 {
+	if granted.Previous.IsZero() {
 		return
 	}
 	response.PreviousAddress, response.PreviousReason = c.server.publicAddress(granted.Previous), granted.Why

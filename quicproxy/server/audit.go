@@ -22,16 +22,16 @@ func (c *nodeConn) audit(event string, attributes ...any) {
 	c.log.Info(AuditMessage, append([]any{slog.String("event", event)}, attributes...)...)
 }
 
-// auditLease logs who has which port from now on.
+// auditLease logs who has which port or domain from now on.
 func (s *Server) auditLease(e lease.Event) {
 	admitted, from := s.whoIs(e.Node)
-	attributes := []any{"event", "lease-given", "node", e.Node, "name", admitted.Name, "service", e.Service, "port", e.Port}
+	attributes := []any{"event", "lease-given", "node", e.Node, "name", admitted.Name, "service", e.Service, e.Endpoint().Attr()}
 	switch {
 	case e.Ended != "":
 		attributes = append(attributes, "reason", string(e.Ended))
 		attributes[1] = "lease-lost"
-	case e.Previous != 0:
-		attributes = append(attributes, "previous", e.Previous)
+	case !e.Previous.IsZero():
+		attributes = append(attributes, "previous", e.Previous.String())
 		attributes[1] = "lease-moved"
 	}
 	if !admitted.Known && !e.Kept {

@@ -83,12 +83,12 @@ func (c *nodeConn) carry(p *public.Listener, client *public.Client) error {
 	defer c.server.memory.Remove(r.Relay)
 	p.RelayBegan(r.Relay)
 	defer p.RelayEnded(r.Relay)
-	if client.Read == nil { // otherwise it was counted when it first began
+	if !client.Begun { // otherwise it was counted when it first began
 		c.server.count(func(n *Counters) { n.Relays++ })
 	}
 	r.Run()
 	if written, again := r.Stream().TakenBack(); again {
-		client.Read = written
+		client.Read, client.Begun = written, true
 		return public.ErrConnectionEnded // as if it had not begun
 	}
 	c.server.relayEnded(r.Relay)
@@ -117,7 +117,7 @@ func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier
 	}
 	r := &publicRelay{Relay: relay.New(client.Conn, c.account.Memory, client.Place, c.server.memory.Wait)}
 	header := &framing.StreamHeader{
-		Service: name.Service, ClientAddress: name.Client, PublicAddress: client.LocalAddr().String(),
+		Service: name.Service, ClientAddress: name.Client, PublicAddress: client.LocalAddr().String(), Tls: client.TLS,
 	}
 	first := r.First(client.Read)
 	within := c.association

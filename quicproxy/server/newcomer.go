@@ -25,7 +25,7 @@ func (c *nodeConn) checkShare(r *lease.Request) error {
 	if limit > 0 && others >= limit {
 		return fmt.Errorf("%w: this node has %d, and may not have more in its first day", lease.ErrTooManyServices, others)
 	}
-	if others == 0 && r.WantedPort == 0 && c.server.config.Ports.Contains(c.admission.Port) {
+	if others == 0 && r.WantedPort == 0 && r.Domain == "" && c.server.config.Ports.Contains(c.admission.Port) {
 		r.WantedPort = c.admission.Port
 	}
 	return nil

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -116,7 +117,7 @@ func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse,
 	if request.WantedPort > math.MaxUint16 {
 		return nil, &quicproxy.FailureError{Code: framing.ErrorPortOutOfRange, Text: fmt.Sprintf("there is no port %d", request.WantedPort)}
 	}
-	if err := checkServices(request); err != nil {
+	if err := cmp.Or(checkServices(request), checkDomain(request)); err != nil {
 		return nil, failure.BadRequest(err)
 	}
 	c.session.leases.Lock()
@@ -134,7 +135,7 @@ func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse,
 	defer cancel()
 	wanted := lease.Request{
 		Key:    lease.Key{Node: c.node, Service: request.Service},
-		Origin: request.OriginAddress, WantedPort: uint16(request.WantedPort), Services: request.Services,
+		Origin: request.OriginAddress, WantedPort: uint16(request.WantedPort), Domain: request.Domain, Services: request.Services,
 		MayWrite: c.mayWrite,
 	}
 	if err := c.checkShare(&wanted); err != nil {
@@ -147,13 +148,14 @@ func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse,
 	if err != nil {
 		return nil, failure.OfLease(err)
 	}
-	p := c.server.public.At(granted.Port)
+	p := c.server.public.At(granted.Endpoint())
 	if p == nil {
 		return nil, &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
 	}
+	p.ServePlainHTTP(request.PlainHttp)
 	p.Attach(c, request.Movable)
 	c.services[request.Service] = p
-	address := c.server.publicAddress(granted.Port)
+	address := c.server.publicAddress(granted.Endpoint())
 	c.log.Info("lease", "service", request.Service, "public", address, "origin", request.OriginAddress)
 	response := &framing.ProxyResponse{
 		OriginAddress: request.OriginAddress, ProxyAddress: address, Service: request.Service,
@@ -195,7 +197,7 @@ func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) 
 		c.services[request.Service] = p
 		return nil, failure.OfLease(err)
 	}
-	c.log.Info("lease released", "service", request.Service, "port", p.Port)
+	c.log.Info("lease released", "service", request.Service, p.Attr())
 	return &framing.Released{Service: request.Service}, nil
 }
 

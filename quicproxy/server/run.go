@@ -20,6 +20,7 @@ import (
 // Everything it started has ended by then. It may be called only once.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.config.PacketConn.Close()
+	defer s.closeShared()
 	transport, listener, err := s.listen()
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
@@ -36,6 +37,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("server: %w", err)
 	}
 
+	s.acceptShared()
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var services sync.WaitGroup
 	if s.config.Peers != nil {
@@ -92,6 +94,23 @@ func (s *Server) listen() (*quic.Transport, *quic.EarlyListener, error) {
 		return nil, nil, fmt.Errorf("listening for nodes: %w", err)
 	}
 	return transport, listener, nil
+}
+
+// acceptShared takes the clients of domains.
+func (s *Server) acceptShared() {
+	for _, socket := range []net.Listener{s.config.HTTP, s.config.HTTPS} {
+		if socket != nil && s.public.Share(socket, socket == s.config.HTTPS) != nil {
+			s.log.Error("a port for domains stays closed", "address", socket.Addr().String())
+		}
+	}
+}
+
+func (s *Server) closeShared() {
+	for _, socket := range []net.Listener{s.config.HTTP, s.config.HTTPS} {
+		if socket != nil {
+			socket.Close()
+		}
+	}
 }
 
 // transport returns the QUIC transport on a socket.

@@ -65,6 +65,9 @@ type Config struct {
 	FindPublicHost func() string
 	// ListenPublic opens the public listener of a port; all addresses of the machine by default.
 	ListenPublic func(port uint16) (net.Listener, error)
+	// HTTP and HTTPS are the sockets to which the clients of domains come, without TLS and with it. Run closes
+	// them; without any of them no domains are leased.
+	HTTP, HTTPS net.Listener
 	// Balancers are the networks of load balancers, which must say whom they connect for.
 	Balancers []netip.Prefix
 	// LeaseEnded is called with a port whose public listener was closed because its lease ended; nil: not
@@ -169,7 +172,7 @@ func New(config Config) (*Server, error) {
 	}
 	s.accounts = account.New(config.MaxServices, func(node certs.NodeID) *memory.Account { return s.memory.Account(config.MemoryWeight(node)) })
 	s.public = public.New(public.Config{
-		Listen: config.ListenPublic, Ended: config.LeaseEnded, Park: config.Park, Clients: s.clients, Balancers: config.Balancers, Log: config.Log,
+		Listen: config.ListenPublic, Ended: config.LeaseEnded, Park: config.Park, Clients: s.clients, Balancers: config.Balancers, Memory: s.memory.From, Log: config.Log,
 	})
 	s.writes = account.NewGuestRequests(config.MaxLeasesPerAddress, maxAddresses)
 	s.guests = account.NewShares[netip.Addr](config.MaxLeasesPerAddress, func(key lease.Key) bool { return s.lessor.Has(key) })
@@ -179,7 +182,7 @@ func New(config Config) (*Server, error) {
 	}
 	s.lessor, err = lease.NewLessor(lease.Config{
 		Store: config.Store, Ports: config.Ports, HoldTime: config.LeaseTime,
-		MaxPerNode: config.MaxServices, Binder: s.public, Keep: s.keeps, Observe: s.auditLease, Log: slog.New(naming{config.Log.Handler(), s.nameOf}),
+		MaxPerNode: config.MaxServices, Domains: config.HTTP != nil || config.HTTPS != nil, Binder: s.public, Keep: s.keeps, Observe: s.auditLease, Log: slog.New(naming{config.Log.Handler(), s.nameOf}),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)

@@ -23,14 +23,14 @@ type Counters struct {
 
 // Status is a copied snapshot of a server.
 type Status struct {
-	Since    time.Time          // when the server was created
-	Sessions []SessionStatus    // by node id
-	Leases   []lease.Lease      // by port
-	Traffic  map[uint16]Traffic // of the open ports
+	Since    time.Time                  // when the server was created
+	Sessions []SessionStatus            // by node id
+	Leases   []lease.Lease              // by endpoint
+	Traffic  map[lease.Endpoint]Traffic // of those that are open
 	Counters Counters
 }
 
-// Traffic is what has passed through a public port since it was opened.
+// Traffic is what has passed through a public port or domain since it was opened.
 type Traffic = public.Traffic
 
 // SessionStatus is one live connection of a node.

@@ -129,12 +129,16 @@ func (p *Places) Admit(service Service, from netip.Addr, evict func()) (*Place, 
 	return c, nil
 }
 
-// admitLocked evicts nobody unless c gets a place: several limits may be reached at once.
 func (p *Places) admitLocked(c *Place, from netip.Addr, now time.Time) (evicted []*Place, err error) {
 	c.from = p.originLocked(from, now)
 	if !c.from.arrived(now) {
 		return nil, ErrAddressFast
 	}
+	return p.makeRoomLocked(c, now)
+}
+
+// makeRoomLocked gives c a place. It evicts nobody unless c gets one: several limits may be reached at once.
+func (p *Places) makeRoomLocked(c *Place, now time.Time) (evicted []*Place, err error) {
 	for {
 		rivals, err := p.fullLocked(c)
 		if err == nil {

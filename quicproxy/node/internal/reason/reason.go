@@ -75,3 +75,10 @@ func HadNoPlace(err error) bool {
 	end, ok := errors.AsType[*quic.ApplicationError](err)
 	return ok && end.Remote && framing.ErrorCode(end.ErrorCode) == framing.ErrorBusy
 }
+
+// NoDomains is why a service with a domain is not asked for: a server that does not know them would lease a port.
+func NoDomains() error {
+	return &quicproxy.FailureError{
+		Code: framing.ErrorNoDomains, Text: "this version of the server leases no domains", Advice: "ask its operator for a newer one",
+	}
+}

@@ -18,6 +18,7 @@ type Conn struct {
 	bytestream.Stream // for its deadlines
 	local             Address
 	remote            Address
+	tls               bool
 	active            func() // called when bytes move
 
 	writing sync.Mutex // a stream must not be closed during a write
@@ -29,7 +30,7 @@ type Conn struct {
 // New returns the connection over s, with the addresses in its header. active is called whenever bytes move.
 func New(s bytestream.Stream, header *framing.StreamHeader, active func()) *Conn {
 	c := &Conn{
-		Stream: s, local: Address(header.PublicAddress), remote: Address(header.ClientAddress), active: active,
+		Stream: s, local: Address(header.PublicAddress), remote: Address(header.ClientAddress), active: active, tls: header.Tls,
 		closed: make(chan struct{}), reset: make(chan struct{}),
 	}
 	s.Watch(func(reset bool) {
@@ -67,6 +68,9 @@ func (c *Conn) AwaitEnd(over <-chan struct{}) {
 
 // LocalAddr is the public address of the service.
 func (c *Conn) LocalAddr() net.Addr { return c.local }
+
+// TLS reports whether the client came for a domain and speaks TLS.
+func (c *Conn) TLS() bool { return c.tls }
 
 // RemoteAddr is the address of the client.
 func (c *Conn) RemoteAddr() net.Addr { return c.remote }

@@ -99,6 +99,14 @@ func OfLease(err error) error {
 			Code: framing.ErrorPortBusy, Text: err.Error(), RetryAfter: portRetry,
 			Advice: "another program on the server has the port; the server tries again",
 		}
+	case errors.Is(err, lease.ErrNoDomains):
+		return failure(framing.ErrorNoDomains, "ask the operator of the server to start it with --https :443, or expose the service at a port")
+	case errors.Is(err, lease.ErrBadDomain):
+		return failure(framing.ErrorBadDomain, "choose a name that you own and that points to the server, such as www.example.org")
+	case errors.Is(err, lease.ErrDomainTaken):
+		return failure(framing.ErrorDomainTaken, "choose another domain, or ask the operator of the server who has this one (apquic-server status)")
+	case errors.Is(err, lease.ErrTooManyDomains):
+		return failure(framing.ErrorRangeFull, "tell the operator of the server, or expose the service at a port")
 	case errors.Is(err, lease.ErrTooManyServices):
 		return failure(framing.ErrorTooManyServices, "expose fewer services, or raise --max-services on the server")
 	}

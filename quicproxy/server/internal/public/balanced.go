@@ -2,6 +2,7 @@ package public
 
 import (
 	"io"
+	"log/slog"
 	"net"
 
 	"apquic/internal/hint"
@@ -9,33 +10,33 @@ import (
 )
 
 // arrived admits a connection, of a load balancer once that has said for whom it connects.
-func (p *Listener) arrived(conn net.Conn) {
-	if !p.all.balancers.Has(conn.RemoteAddr()) {
-		p.admit(&Client{Conn: conn})
+func (s *Listeners) arrived(conn net.Conn, admit func(*Client), where slog.Attr) {
+	if !s.balancers.Has(conn.RemoteAddr()) {
+		admit(&Client{Conn: conn})
 		return
 	}
-	if err := p.all.balancers.Take(conn); err != nil {
-		p.refuse(&Client{Conn: conn}, err)
+	if err := s.balancers.Take(conn); err != nil {
+		s.refuse(&Client{Conn: conn}, where, err)
 		return
 	}
-	p.all.serving.Go(func() {
-		client, public, err := p.all.balancers.Read(conn)
+	s.serving.Go(func() {
+		client, public, err := s.balancers.Read(conn)
 		if err != nil {
-			p.refuseBalancer(conn, err)
+			s.refuseBalancer(conn, where, err)
 			return
 		}
-		p.admit(&Client{Conn: conn, address: client, public: public})
+		admit(&Client{Conn: conn, address: client, public: public})
 	})
 }
 
 // refuseBalancer resets a connection and logs why: the load balancer is set up wrongly, or only looked whether
 // the port is open.
-func (p *Listener) refuseBalancer(conn net.Conn, err error) {
+func (s *Listeners) refuseBalancer(conn net.Conn, where slog.Attr, err error) {
 	if err == io.EOF {
 		conn.Close()
 		return
 	}
 	relay.ResetTCP(conn)
-	p.all.refused.Add(1)
-	p.all.log.Warn("connection of a load balancer refused", "port", p.Port, "from", conn.RemoteAddr(), "err", err, "hint", hint.Of(err))
+	s.refused.Add(1)
+	s.log.Warn("connection of a load balancer refused", where, "from", conn.RemoteAddr(), "err", err, "hint", hint.Of(err))
 }

@@ -13,7 +13,9 @@ import (
 type Client struct {
 	net.Conn
 	Place *clients.Place // given back when the connection is closed
-	Read  []byte         // what it sent to a relay that the node never saw
+	Read  []byte         // what was read from it, and is to be sent first
+	TLS   bool           // it came for a domain and speaks TLS
+	Begun bool           // it had a relay that the node never saw
 
 	address, public net.Addr // both ends of its connection to a load balancer; nil: this is its connection
 

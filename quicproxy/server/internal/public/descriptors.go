@@ -3,6 +3,7 @@ package public
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"syscall"
 	"time"
 
@@ -40,13 +41,13 @@ func (s *Listeners) noDescriptor() error {
 }
 
 // acceptFailed logs why no public connection can be accepted. Without descriptors all ports keep failing.
-func (p *Listener) acceptFailed(err error, pause time.Duration) {
+func (s *Listeners) acceptFailed(err error, pause time.Duration, where slog.Attr) {
 	if isShortage(err) {
 		err := &descriptorError{"a public connection cannot be accepted", machine.Descriptors()}
-		p.all.log.Error(err.Error(), "hint", err.Hint())
+		s.log.Error(err.Error(), "hint", err.Hint())
 		return
 	}
-	p.all.log.Warn("accepting a public connection failed", "port", p.Port, "err", err, "again_in", pause)
+	s.log.Warn("accepting a public connection failed", where, "err", err, "again_in", pause)
 }
 
 // CheckDescriptors tells the operator at the start that descriptors will not suffice for that many ports.

@@ -40,43 +40,45 @@ type Target interface {
 	Relay(p *Listener, client *Client) error
 }
 
-// Listener is the socket of a lease. It belongs to the lease, not to a connection: while the node is away,
+// Listener takes the clients of a lease. It belongs to the lease, not to a connection: while the node is away,
 // its clients wait.
 type Listener struct {
-	Key  lease.Key
-	Port uint16
+	Key lease.Key
+	lease.Endpoint
 
 	all      *Listeners
 	service  clients.Service // whose clients it has
-	listener net.Listener
+	listener net.Listener    // nil: it has a domain, whose clients come from shared sockets
 
 	mu      sync.Mutex
-	owner   Target  // the connection that asked for the lease last
-	serving bool    // owner takes new relays
-	movable bool    // and its relays may resume over other connections
-	closed  bool    // the lease ended
-	parking parking // of clients, woken when one of the above changes
-	clients int     // now
-	relays  map[*relay.Relay]struct{}
-	ended   Traffic // of the relays that have ended
+	owner   Target // the connection that asked for the lease last
+	serving bool   // owner takes new relays
+	movable bool   // and its relays may resume over other connections
+	// plainHTTP says that clients of its domain need not speak TLS.
+	plainHTTP bool
+	closed    bool    // the lease ended
+	parking   parking // of clients, woken when one of the above changes
+	clients   int     // now
+	relays    map[*relay.Relay]struct{}
+	ended     Traffic // of the relays that have ended
 }
 
-// accept runs until the listener is closed.
-func (p *Listener) accept() {
+// accept takes clients from a socket until that is closed.
+func (s *Listeners) accept(socket net.Listener, admit func(*Client), where slog.Attr) {
 	pause := minAcceptPause
 	for {
-		client, err := p.listener.Accept()
+		client, err := socket.Accept()
 		switch {
 		case err == nil:
 			pause = minAcceptPause
-			p.arrived(client)
+			s.arrived(client, admit, where)
 		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
 			return
 		default:
-			p.acceptFailed(err, pause)
+			s.acceptFailed(err, pause, where)
 			select {
 			case <-time.After(pause):
-			case <-p.all.stopped:
+			case <-s.stopping.Done():
 				return
 			}
 			pause = min(2*pause, maxAcceptPause)
@@ -86,35 +88,45 @@ func (p *Listener) accept() {
 
 // admit serves a client, or resets it if there are too many.
 func (p *Listener) admit(c *Client) {
-	place, err := p.all.config.Clients.Admit(p.service, netaddr.Endpoint(c.RemoteAddr()).Addr(), func() {
-		p.all.log.Warn("a public connection was reset to make room for another one", "port", p.Port, "client", c.RemoteAddr())
+	if p.all.place(c, p.service, p.Attr()) {
+		p.all.serving.Go(func() {
+			defer c.Place.Leave()
+			p.clientCame(1)
+			defer p.clientCame(-1)
+			p.serve(c)
+		})
+	}
+}
+
+// place gives a client a place, or resets it if there are too many.
+func (s *Listeners) place(c *Client, service clients.Service, where slog.Attr) (ok bool) {
+	place, err := s.config.Clients.Admit(service, netaddr.Endpoint(c.RemoteAddr()).Addr(), func() {
+		s.log.Warn("a public connection was reset to make room for another one", where, "client", c.RemoteAddr())
 		c.evict()
 	})
 	if errors.Is(err, clients.ErrAllFull) {
 		err = &descriptorError{err.Error(), machine.Descriptors()}
 	}
 	if err != nil {
-		p.refuse(c, err)
-		return
+		s.refuse(c, where, err)
+		return false
 	}
 	c.Place = place
-	p.all.serving.Go(func() {
-		defer place.Leave()
-		p.clientCame(1)
-		defer p.clientCame(-1)
-		p.serve(c)
-	})
+	return true
 }
 
 // refuse resets a client and logs why.
-func (p *Listener) refuse(client *Client, err error) {
+func (p *Listener) refuse(client *Client, err error) { p.all.refuse(client, p.Attr(), err) }
+
+// refuse resets a client and logs why.
+func (s *Listeners) refuse(client *Client, where slog.Attr, err error) {
 	relay.ResetTCP(client.Conn)
-	p.all.refused.Add(1)
+	s.refused.Add(1)
 	level := slog.LevelDebug
 	if isLimit(err) {
 		level = slog.LevelWarn
 	}
-	p.all.log.Log(context.Background(), level, "public connection refused", "port", p.Port, "client", client.RemoteAddr(), "err", err)
+	s.log.Log(context.Background(), level, "public connection refused", where, "client", client.RemoteAddr(), "err", err)
 }
 
 // serve relays one public connection, or resets it.
@@ -127,7 +139,7 @@ func (p *Listener) serve(client *Client) {
 			err = c.Relay(p, client)
 		}
 		if errors.Is(err, ErrConnectionEnded) {
-			if tried = c; client.Read != nil {
+			if tried = c; client.Begun {
 				deadline = time.Now().Add(max(p.all.config.Park, 0)) // it had a relay until now
 			}
 			continue // the node's next connection may come at any moment
@@ -185,6 +197,11 @@ func (p *Listener) Attach(c Target, movable bool) {
 	p.change(func() { p.owner, p.serving, p.movable = c, true, movable })
 }
 
+// ServePlainHTTP says whether clients of the domain may come without TLS; otherwise they are sent to https.
+func (p *Listener) ServePlainHTTP(serve bool) {
+	p.change(func() { p.plainHTTP = serve })
+}
+
 // Movable reports whether relays of the service may resume over other connections.
 func (p *Listener) Movable() bool {
 	p.mu.Lock()
@@ -225,18 +242,22 @@ func (p *Listener) Leave(c Target) (left bool) {
 // wait: a client that retries at once waits in that queue, too.
 func (p *Listener) stopAccepting() {
 	p.change(func() { p.closed = true })
-	if l, ok := p.listener.(interface{ SetDeadline(time.Time) error }); ok && l.SetDeadline(time.Unix(1, 0)) == nil {
-		return
+	if p.listener != nil {
+		stopAccepting(p.listener)
 	}
-	p.listener.Close()
 }
 
-// close ends the listener and resets the clients that wait. It has no owner from then on: the lease may go on
-// with another listener, from which the end of this one's owner must not take anything.
-func (p *Listener) close() {
-	p.change(func() { p.closed, p.owner, p.serving = true, nil, false })
-	p.listener.Close()
+// stopAccepting leaves new clients in the queue of a socket.
+func stopAccepting(socket net.Listener) {
+	if l, ok := socket.(interface{ SetDeadline(time.Time) error }); ok && l.SetDeadline(time.Unix(1, 0)) == nil {
+		return
+	}
+	socket.Close()
 }
+
+// close resets the clients that wait. The listener has no owner from then on: the lease may go on with another
+// one, from which the end of this one's owner must not take anything.
+func (p *Listener) close() { p.change(func() { p.closed, p.owner, p.serving = true, nil, false }) }
 
 // change sets fields, and wakes the waiting clients.
 func (p *Listener) change(set func()) {

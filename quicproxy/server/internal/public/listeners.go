@@ -1,6 +1,7 @@
 package public
 
 import (
+	"context"
 	"log/slog"
 	"maps"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"apquic/certs"
 	"apquic/lease"
 	"apquic/quicproxy/internal/clients"
+	"apquic/quicproxy/internal/memory"
 	"apquic/quicproxy/server/internal/balancer"
 )
 
@@ -27,7 +29,9 @@ type Config struct {
 	// Balancers are the networks of load balancers, which must say whom they connect for; none by default.
 	Balancers []netip.Prefix
 	Clients   *clients.Places
-	Log       *slog.Logger
+	// Memory has an account for each address of a client whose domain is not known yet.
+	Memory *memory.NetworkAccounts
+	Log    *slog.Logger
 }
 
 // Listeners are the listeners of all leases.
@@ -37,75 +41,98 @@ type Listeners struct {
 	balancers *balancer.Balancers
 	refused   atomic.Uint64
 
-	accepting, serving sync.WaitGroup // accept loops, and clients
-	stopped            chan struct{}  // closed by Stop
+	accepting, serving sync.WaitGroup  // accept loops, and clients
+	stopping           context.Context // ended by stop, when Stop is called
+	stop               context.CancelFunc
 
 	mu     sync.Mutex
-	byPort map[uint16]*Listener
-	byNode map[certs.NodeID]map[uint16]*Listener // the same, by node
-	ended  bool                                  // leases no longer open ports
+	at     map[lease.Endpoint]*Listener
+	byNode map[certs.NodeID]map[lease.Endpoint]*Listener // the same, by node
+	shared []*sharedSocket
+	ended  bool // leases no longer open ports
 }
 
-// New returns Listeners without any port.
+// New returns Listeners without any lease.
 func New(config Config) *Listeners {
+	stopping, stop := context.WithCancel(context.Background())
 	return &Listeners{
-		config: config, log: config.Log, balancers: balancer.New(config.Balancers), stopped: make(chan struct{}),
-		byPort: make(map[uint16]*Listener), byNode: make(map[certs.NodeID]map[uint16]*Listener),
+		config: config, log: config.Log, balancers: balancer.New(config.Balancers), stopping: stopping, stop: stop,
+		at: make(map[lease.Endpoint]*Listener), byNode: make(map[certs.NodeID]map[lease.Endpoint]*Listener),
 	}
 }
 
-// Bind opens the listener of a lease; it implements lease.Binder.
+// Bind opens the listener of a lease; it implements lease.Binder. That of a domain needs no socket.
 func (s *Listeners) Bind(l lease.Lease) error {
-	if !s.config.Clients.Reserve(1) {
-		return s.noDescriptor()
-	}
-	listener, err := s.config.Listen(l.Port)
-	if err != nil {
-		s.config.Clients.Reserve(-1)
-		if isShortage(err) {
-			return s.noDescriptor()
-		}
-		return err
-	}
-	p := &Listener{all: s, Key: l.Key, Port: l.Port, listener: listener}
+	p := &Listener{all: s, Key: l.Key, Endpoint: l.Endpoint()}
 	p.service = clients.Service{Node: l.Node.String(), Name: l.Service}
+	if l.Port != 0 {
+		if err := s.open(p); err != nil {
+			return err
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
-		listener.Close()
-		s.config.Clients.Reserve(-1)
+		s.shut(p)
 		return errPortClosed
 	}
-	s.byPort[l.Port] = p
+	s.at[p.Endpoint] = p
 	if s.byNode[l.Node] == nil {
-		s.byNode[l.Node] = make(map[uint16]*Listener)
+		s.byNode[l.Node] = make(map[lease.Endpoint]*Listener)
 	}
-	s.byNode[l.Node][l.Port] = p
-	s.accepting.Go(p.accept)
+	s.byNode[l.Node][p.Endpoint] = p
+	if p.listener != nil {
+		s.accepting.Go(func() { s.accept(p.listener, p.admit, p.Attr()) })
+	}
 	return nil
+}
+
+// open opens the socket of a listener.
+func (s *Listeners) open(p *Listener) (err error) {
+	if !s.config.Clients.Reserve(1) {
+		return s.noDescriptor()
+	}
+	if p.listener, err = s.config.Listen(p.Port); err == nil {
+		return nil
+	}
+	s.config.Clients.Reserve(-1)
+	if isShortage(err) {
+		return s.noDescriptor()
+	}
+	return err
+}
+
+// shut closes the socket of a listener.
+func (s *Listeners) shut(p *Listener) {
+	if p.listener != nil {
+		p.listener.Close()
+		s.config.Clients.Reserve(-1)
+	}
 }
 
 // Unbind closes the listener of a lease; it implements lease.Binder. Running relays go on.
 func (s *Listeners) Unbind(l lease.Lease) {
 	s.mu.Lock()
-	p := s.byPort[l.Port]
-	delete(s.byPort, l.Port)
-	if delete(s.byNode[l.Node], l.Port); len(s.byNode[l.Node]) == 0 {
+	p := s.at[l.Endpoint()]
+	delete(s.at, l.Endpoint())
+	if delete(s.byNode[l.Node], l.Endpoint()); len(s.byNode[l.Node]) == 0 {
 		delete(s.byNode, l.Node)
 	}
 	s.mu.Unlock()
-	if p != nil {
-		p.close()
-		s.config.Clients.Reserve(-1)
+	if p == nil {
+		return
+	}
+	p.close()
+	if s.shut(p); l.Port != 0 {
 		s.config.Ended(l.Port)
 	}
 }
 
-// At returns the listener of a port; nil: there is none.
-func (s *Listeners) At(port uint16) *Listener {
+// At returns the listener of a lease; nil: there is none.
+func (s *Listeners) At(endpoint lease.Endpoint) *Listener {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.byPort[port]
+	return s.at[endpoint]
 }
 
 // OwnerChanged makes the clients of a node check one of its connections again: it became silent, or no longer
@@ -119,11 +146,11 @@ func (s *Listeners) OwnerChanged(node certs.NodeID, t Target) {
 	}
 }
 
-// Traffic returns the traffic of each open port.
-func (s *Listeners) Traffic() map[uint16]Traffic {
-	traffic := make(map[uint16]Traffic)
+// Traffic returns the traffic of each lease with a listener.
+func (s *Listeners) Traffic() map[lease.Endpoint]Traffic {
+	traffic := make(map[lease.Endpoint]Traffic)
 	for _, p := range s.all() {
-		traffic[p.Port] = p.Traffic()
+		traffic[p.Endpoint] = p.Traffic()
 	}
 	return traffic
 }
@@ -137,18 +164,38 @@ func (s *Listeners) Stop() {
 	s.mu.Lock()
 	s.ended = true
 	s.mu.Unlock()
-	close(s.stopped)
+	s.stop()
 	s.balancers.Stop()
 	for _, p := range s.all() {
 		p.stopAccepting()
 	}
+	for _, socket := range s.sharedSockets() {
+		stopAccepting(socket)
+	}
 	s.accepting.Wait()
+}
+
+// onStop calls f at Stop, unless the function that it returns was called before.
+func (s *Listeners) onStop(f func()) (forget func()) {
+	forgetting := context.AfterFunc(s.stopping, f)
+	return func() { forgetting() }
+}
+
+func (s *Listeners) sharedSockets() []*sharedSocket {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.shared)
 }
 
 // Close closes the sockets, after Stop.
 func (s *Listeners) Close() {
+	for _, socket := range s.sharedSockets() {
+		socket.Close()
+	}
 	for _, p := range s.all() {
-		p.listener.Close()
+		if p.listener != nil {
+			p.listener.Close()
+		}
 	}
 }
 
@@ -158,5 +205,5 @@ func (s *Listeners) Wait() { s.serving.Wait() }
 func (s *Listeners) all() []*Listener {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Collect(maps.Values(s.byPort))
+	return slices.Collect(maps.Values(s.at))
 }

@@ -32,7 +32,7 @@ func TestSilenceOfOneNode(t *testing.T) {
 		}
 	}
 	silent := new(silentTarget)
-	own, other := listeners.At(20000), listeners.At(20001)
+	own, other := listeners.At(lease.Endpoint{Port: 20000}), listeners.At(lease.Endpoint{Port: 20001})
 	own.Attach(silent, false)
 	visitor, far := net.Pipe()
 	defer visitor.Close()
@@ -67,7 +67,7 @@ func TestSilenceOfOneNode(t *testing.T) {
 	for _, l := range leases {
 		listeners.Unbind(l)
 	}
-	if n := len(listeners.byPort) + len(listeners.byNode); n != 0 {
+	if n := len(listeners.at) + len(listeners.byNode); n != 0 {
 		t.Errorf("%d ports or nodes are left", n)
 	}
 	listeners.Stop()

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+
+	"apquic/certs/acme"
+	"apquic/internal/settings"
+	"apquic/internal/web"
+	"apquic/quicproxy/node"
+)
+
+// acmeFolder is the folder in the data directory that keeps certificates.
+const acmeFolder = "acme"
+
+// sites end the TLS of the clients of domains.
+type sites struct {
+	byService map[string]*web.Site
+	domains   map[string]string // by service: those that need a certificate from an authority
+	acme      *acme.Certificates
+	node      *node.Node // set by serve
+	log       *slog.Logger
+}
+
+// newSites makes the sites of the services for which the node ends TLS, and reads the certificates in files.
+func newSites(config settings.Node, log *slog.Logger) (*sites, error) {
+	s := &sites{
+		byService: make(map[string]*web.Site), domains: make(map[string]string), log: log,
+		acme: acme.New(acme.Config{
+			Directory: config.ACMEDirectory, Folder: filepath.Join(config.DataDir, acmeFolder), Log: log,
+		}),
+	}
+	for _, service := range config.Services {
+		if !service.EndsTLS() {
+			continue
+		}
+		site := web.Config{
+			Domain: service.Domain, Log: log,
+			Dial: func(ctx context.Context) (net.Conn, error) { return s.node.Dial(ctx, service.Name) },
+		}
+		var err error
+		if site.GetCertificate, err = s.certificates(service); err != nil {
+			return nil, err
+		}
+		if s.domains[service.Name] != "" {
+			site.Protocols = []string{acme.Protocol}
+		}
+		s.byService[service.Name] = web.New(site)
+	}
+	return s, nil
+}
+
+// certificates returns where a service has its certificate from.
+func (s *sites) certificates(service settings.Service) (func(*tls.ClientHelloInfo) (*tls.Certificate, error), error) {
+	if service.Certificate == "" {
+		s.domains[service.Name] = service.Domain
+		return s.acme.GetCertificate, nil
+	}
+	pair, err := web.LoadKeyPair(service.Certificate, service.Key)
+	if err != nil {
+		return nil, err
+	}
+	return pair.GetCertificate, nil
+}
+
+// leased has the certificate of a service ordered: from now on the authority can connect to its domain.
+func (s *sites) leased(l node.Lease) {
+	if domain := s.domains[l.Service]; domain != "" {
+		s.acme.Want(domain)
+	}
+}
+
+// serve serves the sites of a node until ctx ends, and requests that run then until now does. wait returns when
+// all have ended; it ends what is left.
+func (s *sites) serve(ctx, now context.Context, n *node.Node) (wait func()) {
+	s.node = n
+	ctx, cancel := context.WithCancel(ctx)
+	patience, giveUp := context.WithCancel(now)
+	var serving sync.WaitGroup
+	for name, site := range s.byService {
+		serving.Go(func() {
+			if err := site.Serve(ctx, patience, n.Listener(name)); err != nil {
+				s.log.Error("a site stopped", "service", name, "err", err)
+			}
+		})
+	}
+	if len(s.domains) > 0 {
+		serving.Go(func() { s.acme.Run(ctx) })
+	}
+	return func() {
+		cancel()
+		giveUp()
+		serving.Wait()
+	}
+}

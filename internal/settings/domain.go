@@ -1,0 +1,98 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"apquic/internal/domain"
+	"apquic/internal/hint"
+)
+
+// Site is what a service with a domain has in addition to others.
+type Site struct {
+	Domain    string // in its one form; empty: the service has a port
+	TLS       string // who ends TLS: TLSPass or TLSNode; empty: as EndsTLS says
+	PlainHTTP bool   // clients may come without TLS
+	// Certificate and Key are files with which the node ends TLS; empty: it gets a certificate by ACME.
+	Certificate, Key string
+}
+
+// TLSPass and TLSNode say that the upstream ends TLS, or the node.
+const (
+	TLSPass = "pass"
+	TLSNode = "node"
+)
+
+// EndsTLS reports whether the node ends the TLS of the clients.
+func (s Service) EndsTLS() bool {
+	scheme, _, _ := strings.Cut(s.Upstream, ":")
+	speaksHTTP := slices.Contains([]string{"http", "https", "file"}, scheme) // https: the node ends it towards the upstream
+	return s.Domain != "" && (s.TLS == TLSNode || s.TLS == "" && (speaksHTTP || s.Certificate != ""))
+}
+
+const wantDomain = `a name such as "www.example.org" or "*.example.org"`
+
+// keys are those of a service with a domain.
+func (s *Site) keys() form {
+	return form{
+		"domain": {want: wantDomain, set: into(&s.Domain, parsed(domain.Parse))},
+		"tls":    {want: `"pass" or "node"`, set: into(&s.TLS, oneOf(TLSPass, TLSNode))},
+		"http": {want: `"redirect" or "serve"`, set: func(v value) error {
+			choice, err := oneOf("redirect", "serve")(v)
+			s.PlainHTTP = choice == "serve"
+			return err
+		}},
+		"certificate": {want: "a file in PEM, such as \"/etc/ssl/www.pem\"", set: into(&s.Certificate, text)},
+		"key":         {want: "a file in PEM, such as \"/etc/ssl/www.key\"", set: into(&s.Key, text)},
+	}
+}
+
+// oneOf reads one of several words.
+func oneOf(words ...string) func(value) (string, error) {
+	return parsed(func(s string) (string, error) {
+		for _, word := range words {
+			if s == word {
+				return s, nil
+			}
+		}
+		return "", fmt.Errorf("%s is none of %q", readable(s), words)
+	})
+}
+
+// describe says where the service is, for a person; empty: it has no domain.
+func (s Service) describeSite() string {
+	if s.Domain == "" {
+		return ""
+	}
+	text := " at https://" + s.Domain + ", where the upstream ends TLS"
+	switch {
+	case s.EndsTLS() && s.Certificate != "":
+		text = " at https://" + s.Domain + ", where the node ends TLS with the certificate in " + s.Certificate
+	case s.EndsTLS():
+		text = " at https://" + s.Domain + ", where the node ends TLS with a certificate by ACME"
+	}
+	if s.PlainHTTP {
+		text += ", and at http://" + s.Domain
+	}
+	return text
+}
+
+// fault returns what is wrong with the service as a whole.
+func (s Service) siteFault() error {
+	switch {
+	case s.Domain != "" && s.PublicPort != 0:
+		return errors.New("a service has either a domain or a publicPort")
+	case s.Domain == "" && s.Site != (Site{}):
+		return errors.New("tls, http, certificate and key are for a service with a domain")
+	case (s.Certificate == "") != (s.Key == ""):
+		return errors.New("certificate and key belong together")
+	case s.Certificate != "" && !s.EndsTLS():
+		return errors.New("certificate and key are for tls \"node\"")
+	case s.EndsTLS() && s.Certificate == "" && domain.IsWildcard(s.Domain):
+		return hint.Add(fmt.Errorf("no authority gives the node a certificate for %s", s.Domain),
+			"get one with DNS-01, for instance by certbot, and name its files in certificate and key; or leave TLS to the upstream with tls \"pass\"")
+	}
+	return nil
+}

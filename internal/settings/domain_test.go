@@ -1,0 +1,86 @@
+package settings
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestServiceWithDomain(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]Site{
+		`"domain": "Photos.Example.org."`:                                   {Domain: "photos.example.org"},
+		`"domain": "*.bücher.example", "http": "redirect"`:                  {Domain: "*.xn--bcher-kva.example"},
+		`"domain": "a.example.org", "tls": "pass", "http": "serve"`:         {Domain: "a.example.org", TLS: TLSPass, PlainHTTP: true},
+		`"domain": "a.example.org", "tls": "node"`:                          {Domain: "a.example.org", TLS: TLSNode},
+		`"domain": "*.example.org", "certificate": "a.pem", "key": "a.key"`: {Domain: "*.example.org", Certificate: "a.pem", Key: "a.key"},
+	} {
+		var n Node
+		err := ParseNode("s", []byte(`{"services": {"web": {"upstream": "127.0.0.1:80", `+text+`}}}`), &n)
+		if err != nil || len(n.Services) != 1 || n.Services[0].Site != want {
+			t.Errorf("%s: %+v, %v, want %+v", text, n.Services, err, want)
+		}
+	}
+	for text, want := range map[string]string{
+		`"domain": "192.0.2.1"`:                      "is an IP address",
+		`"domain": "localhost"`:                      "at least two parts",
+		`"domain": "a.example.org", "tls": "server"`: `server is none of ["pass"`,
+		`"domain": "a.example.org", "http": "maybe"`: `maybe is none of ["redirect" "serve"]`,
+	} {
+		var n Node
+		err := ParseNode("s", []byte(`{"services": {"web": {"upstream": "127.0.0.1:80", `+text+`}}}`), &n)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}
+
+func TestServicesWithDomainsTogether(t *testing.T) {
+	t.Parallel()
+	node := func(services ...Service) error {
+		n := DefaultNode()
+		n.Services = services
+		return n.faults().errors()
+	}
+	web := Service{Name: "web", Upstream: "tcp://127.0.0.1:80", Site: Site{Domain: "a.example.org"}}
+	other := web
+	other.Name = "other"
+	if err := node(web, other); err == nil || !strings.Contains(err.Error(), "a.example.org is also the domain of web") {
+		t.Errorf("a domain twice: %v", err)
+	}
+	other.PublicPort, other.Domain = 20000, "b.example.org"
+	if err := node(web, other); err == nil || !strings.Contains(err.Error(), "either a domain or a publicPort") {
+		t.Errorf("a domain with a port: %v", err)
+	}
+	other.PublicPort, other.Domain, other.TLS = 0, "", TLSPass
+	if err := node(other); err == nil || !strings.Contains(err.Error(), "for a service with a domain") {
+		t.Errorf("tls without a domain: %v", err)
+	}
+	other.Domain = "b.example.org"
+	if err := node(web, other); err != nil {
+		t.Error(err)
+	}
+	for want, site := range map[string]Site{
+		"belong together":    {Domain: "b.example.org", TLS: TLSNode, Key: "a.key"},
+		`are for tls "node"`: {Domain: "b.example.org", TLS: TLSPass, Certificate: "a.pem", Key: "a.key"},
+		"no authority gives": {Domain: "*.example.org", TLS: TLSNode},
+	} {
+		other.Site = site
+		if err := node(other); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", site, err, want)
+		}
+	}
+	for _, test := range []struct {
+		site Service
+		ends bool
+	}{
+		{Service{Upstream: "http://127.0.0.1:80", Site: Site{Domain: "a.example.org"}}, true},
+		{Service{Upstream: "tcp://127.0.0.1:80", Site: Site{Domain: "a.example.org"}}, false},
+		{Service{Upstream: "tcp://127.0.0.1:80", Site: Site{Domain: "a.example.org", Certificate: "a.pem"}}, true},
+		{Service{Upstream: "http://127.0.0.1:80", Site: Site{Domain: "a.example.org", TLS: TLSPass}}, false},
+		{Service{Upstream: "http://127.0.0.1:80"}, false},
+	} {
+		if test.site.EndsTLS() != test.ends {
+			t.Errorf("%+v: want %v", test.site, test.ends)
+		}
+	}
+}

@@ -1,0 +1,89 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// idleUpstreams is how many idle connections to the upstream are kept, and idleUpstreamTime for how long.
+	idleUpstreams, idleUpstreamTime = 32, 60 * time.Second
+	bufferSize                      = 32 << 10
+)
+
+// rewrite makes the request for the upstream. What it is told of the client comes from here alone: headers of
+// that kind which came from outside are removed.
+func rewrite(p *httputil.ProxyRequest) {
+	for name := range p.Out.Header {
+		if name == "X-Real-Ip" || name == "Forwarded" || strings.HasPrefix(name, "X-Forwarded-") {
+			delete(p.Out.Header, name)
+		}
+	}
+	p.Out.URL.Scheme, p.Out.URL.Host = "http", "upstream" // which Dial knows
+	p.Out.Host = p.In.Host
+	p.SetXForwarded()
+	p.Out.Header.Set("Forwarded", forwarded(p.In))
+}
+
+// forwarded is the value of the header Forwarded (RFC 7239).
+func forwarded(r *http.Request) string {
+	client, _, err := net.SplitHostPort(r.RemoteAddr)
+	switch {
+	case err != nil:
+		client = "unknown"
+	case strings.Contains(client, ":"):
+		client = "\"[" + client + "]\""
+	}
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	return fmt.Sprintf("for=%s;host=%q;proto=%s", client, r.Host, scheme)
+}
+
+// upstream passes requests on, those of gRPC over HTTP/2 without TLS, since it needs trailers and streams in both
+// directions, all others over HTTP/1.1, which every service speaks.
+type upstream struct{ http1, http2 *http.Transport }
+
+func newUpstream(dial func(context.Context) (net.Conn, error)) *upstream {
+	transport := func() *http.Transport {
+		return &http.Transport{
+			DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
+			DisableCompression: true, MaxIdleConns: idleUpstreams, MaxIdleConnsPerHost: idleUpstreams, IdleConnTimeout: idleUpstreamTime,
+		}
+	}
+	u := &upstream{transport(), transport()}
+	u.http2.Protocols = new(http.Protocols)
+	u.http2.Protocols.SetUnencryptedHTTP2(true)
+	return u
+}
+
+// RoundTrip implements http.RoundTripper.
+func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+		return u.http2.RoundTrip(r)
+	}
+	return u.http1.RoundTrip(r)
+}
+
+func (u *upstream) close() {
+	u.http1.CloseIdleConnections()
+	u.http2.CloseIdleConnections()
+}
+
+// buffers are reused by requests, one after the other.
+type buffers struct{ pool sync.Pool }
+
+func newBuffers() *buffers {
+	return &buffers{sync.Pool{New: func() any { return new([bufferSize]byte) }}}
+}
+
+func (b *buffers) Get() []byte { return b.pool.Get().(*[bufferSize]byte)[:] }
+
+func (b *buffers) Put(p []byte) { b.pool.Put((*[bufferSize]byte)(p)) }

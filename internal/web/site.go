@@ -1,0 +1,141 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"time"
+
+	"apquic/internal/domain"
+)
+
+const (
+	// Cost is how much memory a connection costs, about: TLS, its goroutines, their buffers.
+	Cost = 128 << 10
+	// headerTimeout bounds the TLS handshake, and the time for the head of a request; idleTimeout the pause
+	// between requests.
+	headerTimeout, idleTimeout = 10 * time.Second, 90 * time.Second
+	maxHeader                  = 64 << 10
+	// Of HTTP/2: how many requests of a connection, and how much of their bodies may wait for the upstream.
+	maxStreams, maxStreamBuffer, maxConnBuffer = 100, 256 << 10, 512 << 10
+)
+
+// Config says what a Site consists of; every field is required.
+type Config struct {
+	// Domain is the name of the site, or *.rest; requests for others are refused.
+	Domain string
+	// Dial connects to the upstream.
+	Dial func(ctx context.Context) (net.Conn, error)
+	// GetCertificate chooses a certificate; see tls.Config.
+	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	// Protocols are those of ALPN that GetCertificate wants beside HTTP; may be empty.
+	Protocols []string
+	Log       *slog.Logger
+}
+
+// Site serves the clients of a domain.
+type Site struct {
+	config   Config
+	proxy    *httputil.ReverseProxy
+	server   *http.Server
+	requests requests
+	upstream *upstream
+}
+
+// New makes a Site.
+func New(config Config) *Site {
+	s := &Site{config: config, upstream: newUpstream(config.Dial)}
+	quiet := slog.NewLogLogger(config.Log.Handler(), slog.LevelDebug) // strangers can cause these lines
+	s.proxy = &httputil.ReverseProxy{
+		Rewrite: rewrite, Transport: s.upstream, FlushInterval: -1, ErrorLog: quiet, ErrorHandler: s.failed, BufferPool: newBuffers(),
+	}
+	s.server = &http.Server{
+		Handler: s, ErrorLog: quiet, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		TLSConfig: &tls.Config{
+			GetCertificate: config.GetCertificate, MinVersion: tls.VersionTLS12, NextProtos: append([]string{"h2", "http/1.1"}, config.Protocols...),
+		},
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: maxStreamBuffer, MaxReceiveBufferPerConnection: maxConnBuffer,
+		},
+	}
+	return s
+}
+
+// Serve serves the connections of a listener until ctx ends; then those without a request end, and the others
+// with their requests, until patience is over, too.
+func (s *Site) Serve(ctx, patience context.Context, listener net.Listener) error {
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		if s.server.Shutdown(patience) != nil {
+			s.server.Close()
+		}
+	})
+	err := s.server.Serve(tlsListener{listener, s.server.TLSConfig})
+	if !stop() {
+		<-stopped
+	}
+	s.upstream.close()
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return fmt.Errorf("web: %w", err)
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.requests.take(r.RemoteAddr) {
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, "The site, or your address, has as many requests as it may have.", http.StatusServiceUnavailable)
+		return
+	}
+	defer s.requests.give(r.RemoteAddr)
+	switch {
+	case !domain.Covers(s.config.Domain, nameOf(r.Host)):
+		http.Error(w, "This is another site.", http.StatusMisdirectedRequest)
+	default:
+		s.proxy.ServeHTTP(w, r)
+	}
+}
+
+// failed answers a request that could not be passed on.
+func (s *Site) failed(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() == nil { // the client is still there
+		s.config.Log.Debug("a request could not be passed on", "domain", s.config.Domain, "client", r.RemoteAddr, "err", err)
+	}
+	http.Error(w, "The service behind this site does not answer.", http.StatusBadGateway)
+}
+
+// nameOf is the name in a Host header, without its port and the dot at its end.
+func nameOf(host string) string {
+	name, _, err := net.SplitHostPort(host)
+	if err != nil {
+		name = host
+	}
+	return strings.ToLower(strings.TrimSuffix(cmp.Or(name, host), "."))
+}
+
+// tlsListener ends TLS for the clients that speak it.
+type tlsListener struct {
+	net.Listener
+	config *tls.Config
+}
+
+// Accept implements net.Listener. The handshake is that of the server's goroutine for the connection.
+func (l tlsListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	if plain, ok := c.(interface{ TLS() bool }); ok && !plain.TLS() {
+		return c, nil
+	}
+	return tls.Server(c, l.config), nil
+}
