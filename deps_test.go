@@ -60,7 +60,9 @@ var allowed = map[string][]string{
 	"quicproxy/internal/carrier":     {"framing", "quicproxy/internal/association", "quicproxy/internal/buffer", "quicproxy/internal/bytestream", "quicproxy/internal/conn", "quicproxy/internal/memory", "quicproxy/internal/quicconfig", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait"},
 	"quicproxy/internal/inspect":     {"quicproxy/internal/association", "quicproxy/internal/carrier", "quicproxy/internal/clients", "quicproxy/internal/keepalive", "quicproxy/internal/limit"},
 
-	"internal/settings": {"certs", "framing", "internal/debug", "internal/domain", "internal/hint", "internal/size", "internal/suggest", "lease"},
+	"internal/settings/internal/address": {"certs", "framing", "internal/hint"},
+	"internal/settings/internal/jsonc":   {"internal/hint", "internal/suggest"},
+	"internal/settings":                  {"certs", "framing", "internal/debug", "internal/domain", "internal/hint", "internal/settings/internal/address", "internal/settings/internal/jsonc", "internal/size", "internal/suggest", "lease"},
 
 	"quicproxy/admission":                  {"certs", "internal/files", "quicproxy/internal/limit"},
 	"quicproxy/server/internal/account":    {"certs", "quicproxy/internal/limit", "quicproxy/internal/memory"},

@@ -8,6 +8,7 @@ package hint
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -52,4 +53,17 @@ func Printable(text string, limit int) string {
 		}
 		return ' '
 	}, strings.ToValidUTF8(text, " "))
+}
+
+// Readable is a foreign name for a message: of a sensible length, and quoted if it contains anything strange.
+func Readable(name string) string {
+	const longest = 64
+	if len(name) > longest {
+		name = strings.ToValidUTF8(name[:longest], "") + "…"
+	}
+	strange := func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) || r == '"' }
+	if name == "" || strings.ContainsFunc(name, strange) {
+		return strconv.Quote(name)
+	}
+	return name
 }

@@ -47,3 +47,16 @@ func FuzzPrintable(f *testing.F) {
 		}
 	})
 }
+
+func TestReadable(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"web": "web", "Grüße": "Grüße", "": `""`, "a b": `"a b"`, "a\nb": `"a\nb"`, `a"b`: `"a\"b"`,
+		strings.Repeat("x", 65):        strings.Repeat("x", 64) + "…",
+		strings.Repeat("x", 63) + "üz": strings.Repeat("x", 63) + "…",
+	} {
+		if got := Readable(name); got != want {
+			t.Errorf("%q is %s, want %s", name, got, want)
+		}
+	}
+}

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/tailscale/hujson"
-
 	"apquic/certs"
+	"apquic/internal/hint"
+	"apquic/internal/settings/internal/address"
+	"apquic/internal/settings/internal/jsonc"
 	"apquic/lease"
 )
 
@@ -23,20 +24,15 @@ const (
 
 // isCarrier distinguishes the forms: only Carrier's has lists at the top level, and any key that only the
 // plain form has makes it that.
-func (v value) isCarrier(plain, carrier form) bool {
-	object, ok := v.node.Value.(*hujson.Object)
-	if !ok {
-		return false
-	}
+func isCarrier(root jsonc.Value, plain, carrier jsonc.Form) bool {
 	lists := 0
-	for _, member := range object.Members {
-		key := member.Name.Value.(hujson.Literal).String()
+	for key, member := range root.All() {
 		_, inPlain := plain[key]
 		_, inCarrier := carrier[key]
 		if inPlain && !inCarrier {
 			return false
 		}
-		if inCarrier && member.Value.Value.Kind() == '[' {
+		if inCarrier && member.Kind() == '[' {
 			lists++
 		}
 	}
@@ -44,18 +40,18 @@ func (v value) isCarrier(plain, carrier form) bool {
 }
 
 // carrierServer is Elastos Carrier's form of a server's file.
-func carrierServer(s *Server) form {
-	services := field{want: `a list such as [{"class": "...ActiveProxy", "configuration": {...}}]`, set: carrierServerServices(s)}
+func carrierServer(s *Server) jsonc.Form {
+	services := jsonc.Field{Want: `a list such as [{"class": "...ActiveProxy", "configuration": {...}}]`, Set: carrierServerServices(s)}
 	return withDiscovery(without(s.rows().form(), "listen", "range"), services, &s.Carrier)
 }
 
 // carrierNode is Elastos Carrier's form of a node's file.
-func carrierNode(n *Node) form {
-	services := field{want: `a list such as [{"name": "ActiveProxy", "configuration": {...}}]`, set: carrierNodeServices(n)}
+func carrierNode(n *Node) jsonc.Form {
+	services := jsonc.Field{Want: `a list such as [{"name": "ActiveProxy", "configuration": {...}}]`, Set: carrierNodeServices(n)}
 	return withDiscovery(without(n.rows().form(), "server"), services, &n.Carrier)
 }
 
-func without(f form, keys ...string) form {
+func without(f jsonc.Form, keys ...string) jsonc.Form {
 	for _, key := range keys {
 		delete(f, key)
 	}
@@ -65,18 +61,18 @@ func without(f form, keys ...string) form {
 // item is one element of services.
 type item struct {
 	right         bool // the class or name is a known one
-	configuration value
+	configuration jsonc.Value
 }
 
 // carrierItem is an element of services: the key kind says what it is, and must have a known value.
-func carrierItem(kind string, known field, i *item) form {
-	return form{
-		kind: {required: true, want: known.want, set: func(v value) error {
-			err := known.set(v)
+func carrierItem(kind string, known jsonc.Field, i *item) jsonc.Form {
+	return jsonc.Form{
+		kind: {Required: true, Want: known.Want, Set: func(v jsonc.Value) error {
+			err := known.Set(v)
 			i.right = err == nil
 			return err
 		}},
-		"configuration": {required: true, want: wantConfiguration, set: func(v value) error {
+		"configuration": {Required: true, Want: wantConfiguration, Set: func(v jsonc.Value) error {
 			i.configuration = v
 			return nil
 		}},
@@ -84,24 +80,24 @@ func carrierItem(kind string, known field, i *item) form {
 }
 
 // carrierItems visits the configurations of the known services.
-func carrierItems(v value, kind string, known field, visit func(configuration value)) error {
-	return v.elements(func(v value) {
+func carrierItems(v jsonc.Value, kind string, known jsonc.Field, visit func(configuration jsonc.Value)) error {
+	return v.Elements(func(v jsonc.Value) {
 		var i item
-		v.apply(field{want: "{" + kind + ", configuration}", set: func(v value) error {
-			return v.decode(carrierItem(kind, known, &i))
+		v.Apply(jsonc.Field{Want: "{" + kind + ", configuration}", Set: func(v jsonc.Value) error {
+			return v.Decode(carrierItem(kind, known, &i))
 		}})
-		if i.right && i.configuration.node != nil {
+		if i.right && i.configuration != (jsonc.Value{}) {
 			visit(i.configuration)
 		}
 	})
 }
 
 // activeProxy is the class or name of the only known service.
-func activeProxy(want string, isOne func(string) bool) field {
-	return field{want: want, set: func(v value) error {
-		s, err := text(v)
+func activeProxy(want string, isOne func(string) bool) jsonc.Field {
+	return jsonc.Field{Want: want, Set: func(v jsonc.Value) error {
+		s, err := v.Text()
 		if err == nil && !isOne(s) {
-			err = fmt.Errorf("%s is not supported", readable(s))
+			err = fmt.Errorf("%s is not supported", hint.Readable(s))
 		}
 		return err
 	}}
@@ -112,46 +108,45 @@ func isActiveProxyClass(s string) bool {
 }
 func isActiveProxyName(s string) bool { return s == "ActiveProxy" }
 
-func carrierServerServices(s *Server) func(value) error {
-	return func(v value) error {
+func carrierServerServices(s *Server) func(jsonc.Value) error {
+	return func(v jsonc.Value) error {
 		first := ""
-		return carrierItems(v, "class", activeProxy(wantClass, isActiveProxyClass), func(v value) {
+		return carrierItems(v, "class", activeProxy(wantClass, isActiveProxyClass), func(v jsonc.Value) {
 			if first != "" {
-				v.report(fmt.Errorf("a server has one ActiveProxy, which is %s: give a second server its own file and data directory", first))
+				v.Report(fmt.Errorf("a server has one ActiveProxy, which is %s: give a second server its own file and data directory", first))
 				return
 			}
-			first = v.key
-			v.apply(field{want: wantConfiguration, set: func(v value) error { return v.decode(carrierProxy(s)) }})
+			first = v.Key()
+			v.Apply(jsonc.Field{Want: wantConfiguration, Set: func(v jsonc.Value) error { return v.Decode(carrierProxy(s)) }})
 		})
 	}
 }
 
 // carrierProxy is the configuration of a server's ActiveProxy.
-func carrierProxy(s *Server) form {
-	return form{
-		"port": {want: "the UDP port for nodes, such as 8090", set: func(v value) error {
+func carrierProxy(s *Server) jsonc.Form {
+	return jsonc.Form{
+		"port": {Want: "the UDP port for nodes, such as 8090", Set: func(v jsonc.Value) error {
 			number, err := port(v)
 			if err == nil {
 				s.Listen = joinPort("", number)
 			}
 			return err
 		}},
-		"portMappingRange": {want: `public ports such as "20000-22000"`, set: into(&s.Range, parsed(lease.ParsePortRange))},
-		"peerPrivateKey":   {want: wantPrivateKey, set: into(&s.Key, parsed(certs.ParsePrivateKey))},
+		"portMappingRange": {Want: `public ports such as "20000-22000"`, Set: jsonc.Into(&s.Range, jsonc.Parsed(lease.ParsePortRange))},
+		"peerPrivateKey":   {Want: wantPrivateKey, Set: jsonc.Into(&s.Key, jsonc.Parsed(certs.ParsePrivateKey))},
 	}
 }
 
-func carrierNodeServices(n *Node) func(value) error {
-	return func(v value) error {
+func carrierNodeServices(n *Node) func(jsonc.Value) error {
+	return func(v jsonc.Value) error {
 		n.Server, n.Services = certs.Invitation{}, nil
-		return carrierItems(v, "name", activeProxy(wantName, isActiveProxyName), func(v value) {
-			client, before := carrierClient{}, v.mistakes
-			v.apply(field{want: wantConfiguration, set: func(v value) error { return v.decode(client.form()) }})
-			if v.mistakes > before {
+		return carrierItems(v, "name", activeProxy(wantName, isActiveProxyName), func(v jsonc.Value) {
+			var client carrierClient
+			if !v.Apply(jsonc.Field{Want: wantConfiguration, Set: func(v jsonc.Value) error { return v.Decode(client.form()) }}) {
 				return
 			}
 			if err := client.addTo(n); err != nil {
-				v.report(err)
+				v.Report(err)
 			}
 		})
 	}
@@ -165,17 +160,17 @@ type carrierClient struct {
 	key          certs.PrivateKey
 }
 
-func (c *carrierClient) form() form {
-	id := field{want: "the id of the server, which the command `apquic-server id` prints", set: into(&c.server.Server, parsed(certs.ParseNodeID)), required: true}
-	f := form{
+func (c *carrierClient) form() jsonc.Form {
+	id := jsonc.Field{Want: "the id of the server, which the command `apquic-server id` prints", Set: jsonc.Into(&c.server.Server, jsonc.Parsed(certs.ParseNodeID)), Required: true}
+	f := jsonc.Form{
 		"serverId":       id,
-		"serverHost":     {want: `the server's name or IP address, such as "203.0.113.5"`, set: into(&c.server.Host, host), required: true},
-		"serverPort":     {want: "the server's UDP port, such as 8090", set: into(&c.server.Port, port), required: true},
-		"upstreamHost":   {want: `the name or IP address of the service to make public, such as "192.168.1.101"`, set: into(&c.upstreamHost, upstreamHost), required: true},
-		"upstreamPort":   {want: "the TCP port of the service to make public, such as 80", set: into(&c.upstreamPort, port), required: true},
-		"peerPrivateKey": {want: wantPrivateKey, set: into(&c.key, parsed(certs.ParsePrivateKey))},
+		"serverHost":     {Want: `the server's name or IP address, such as "203.0.113.5"`, Set: jsonc.Into(&c.server.Host, host), Required: true},
+		"serverPort":     {Want: "the server's UDP port, such as 8090", Set: jsonc.Into(&c.server.Port, port), Required: true},
+		"upstreamHost":   {Want: `the name or IP address of the service to make public, such as "192.168.1.101"`, Set: jsonc.Into(&c.upstreamHost, upstreamHost), Required: true},
+		"upstreamPort":   {Want: "the TCP port of the service to make public, such as 80", Set: jsonc.Into(&c.upstreamPort, port), Required: true},
+		"peerPrivateKey": {Want: wantPrivateKey, Set: jsonc.Into(&c.key, jsonc.Parsed(certs.ParsePrivateKey))},
 	}
-	id.same, id.required = "serverId", false
+	id.Same, id.Required = "serverId", false
 	f["serverPeerId"] = id
 	return f
 }
@@ -192,7 +187,7 @@ func (c *carrierClient) addTo(n *Node) error {
 			return errors.New("peerPrivateKey differs from the one before: a node has one key")
 		}
 	}
-	upstream, err := parseUpstream(joinPort(c.upstreamHost, c.upstreamPort))
+	upstream, err := address.ParseUpstream(joinPort(c.upstreamHost, c.upstreamPort))
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"apquic/certs"
+	"apquic/internal/settings/internal/jsonc"
 )
 
 const wantNodeID = `a node id, such as "HZXXs9LTfNQjrDKvvexRhuMk8TTJhYCfrHwaj3jUzuhZ"`
@@ -38,28 +39,28 @@ func (c Carrier) lines() []line {
 }
 
 // withDiscovery adds the keys at the top level of both of Carrier's files.
-func withDiscovery(f form, services field, c *Carrier) form {
+func withDiscovery(f jsonc.Form, services jsonc.Field, c *Carrier) jsonc.Form {
 	f["services"] = services
-	services.same = "services"
+	services.Same = "services"
 	f["addons"] = services
-	f["port"] = field{want: "the UDP port for discovery, such as 39001", set: into(&c.DiscoveryPort, port)}
-	f["bootstraps"] = field{want: "a list of {id, address, port}", set: into(&c.Bootstraps, carrierBootstraps)}
+	f["port"] = jsonc.Field{Want: "the UDP port for discovery, such as 39001", Set: jsonc.Into(&c.DiscoveryPort, port)}
+	f["bootstraps"] = jsonc.Field{Want: "a list of {id, address, port}", Set: jsonc.Into(&c.Bootstraps, carrierBootstraps)}
 	return f
 }
 
-func carrierBootstraps(v value) (all []Bootstrap, err error) {
-	err = v.elements(func(v value) {
+func carrierBootstraps(v jsonc.Value) (all []Bootstrap, err error) {
+	err = v.Elements(func(v jsonc.Value) {
 		var one Bootstrap
-		v.apply(field{want: "{id, address, port}", set: func(v value) error { return v.decode(carrierBootstrap(&one)) }})
+		v.Apply(jsonc.Field{Want: "{id, address, port}", Set: func(v jsonc.Value) error { return v.Decode(carrierBootstrap(&one)) }})
 		all = append(all, one)
 	})
 	return all, err
 }
 
-func carrierBootstrap(b *Bootstrap) form {
-	return form{
-		"id":      {want: wantNodeID, set: into(&b.ID, parsed(certs.ParseNodeID)), required: true},
-		"address": {want: `a name or IP address, such as "155.138.245.211"`, set: into(&b.Address, host), required: true},
-		"port":    {want: "a UDP port, such as 39001", set: into(&b.Port, port), required: true},
+func carrierBootstrap(b *Bootstrap) jsonc.Form {
+	return jsonc.Form{
+		"id":      {Want: wantNodeID, Set: jsonc.Into(&b.ID, jsonc.Parsed(certs.ParseNodeID)), Required: true},
+		"address": {Want: `a name or IP address, such as "155.138.245.211"`, Set: jsonc.Into(&b.Address, host), Required: true},
+		"port":    {Want: "a UDP port, such as 39001", Set: jsonc.Into(&b.Port, port), Required: true},
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"apquic/internal/settings/internal/jsonc"
 )
 
 const docsFile = "../../docs/config.md"
@@ -140,19 +142,19 @@ func docKeys(t *testing.T) map[string]map[string]string {
 func TestDocKeys(t *testing.T) {
 	t.Parallel()
 	s, n := DefaultServer(), DefaultNode()
-	top := withDiscovery(form{}, field{}, &Carrier{})
-	known := map[string]form{
+	top := withDiscovery(jsonc.Form{}, jsonc.Field{}, &Carrier{})
+	known := map[string]jsonc.Form{
 		"plainServer":      s.rows().form(),
 		"plainNode":        n.rows().form(),
 		"plainService":     plainService(&Service{}),
 		"carrierServer":    top,
 		"carrierNode":      top,
 		"carrierBootstrap": carrierBootstrap(&Bootstrap{}),
-		"carrierItem":      carrierItem("class", field{}, &item{}),
+		"carrierItem":      carrierItem("class", jsonc.Field{}, &item{}),
 		"carrierProxy":     carrierProxy(&s),
 		"carrierClient":    (&carrierClient{}).form(),
 	}
-	maps.Copy(known["carrierItem"], carrierItem("name", field{}, &item{}))
+	maps.Copy(known["carrierItem"], carrierItem("name", jsonc.Field{}, &item{}))
 	documented := docKeys(t)
 	for name, f := range known {
 		got, want := slices.Sorted(maps.Keys(documented[name])), slices.Sorted(maps.Keys(f))

@@ -8,6 +8,7 @@ import (
 
 	"apquic/internal/domain"
 	"apquic/internal/hint"
+	"apquic/internal/settings/internal/jsonc"
 )
 
 // Site is what a service with a domain has in addition to others.
@@ -35,29 +36,29 @@ func (s Service) EndsTLS() bool {
 const wantDomain = `a name such as "www.example.org" or "*.example.org"`
 
 // keys are those of a service with a domain.
-func (s *Site) keys() form {
-	return form{
-		"domain": {want: wantDomain, set: into(&s.Domain, parsed(domain.Parse))},
-		"tls":    {want: `"pass" or "node"`, set: into(&s.TLS, oneOf(TLSPass, TLSNode))},
-		"http": {want: `"redirect" or "serve"`, set: func(v value) error {
+func (s *Site) keys() jsonc.Form {
+	return jsonc.Form{
+		"domain": {Want: wantDomain, Set: jsonc.Into(&s.Domain, jsonc.Parsed(domain.Parse))},
+		"tls":    {Want: `"pass" or "node"`, Set: jsonc.Into(&s.TLS, oneOf(TLSPass, TLSNode))},
+		"http": {Want: `"redirect" or "serve"`, Set: func(v jsonc.Value) error {
 			choice, err := oneOf("redirect", "serve")(v)
 			s.PlainHTTP = choice == "serve"
 			return err
 		}},
-		"certificate": {want: "a file in PEM, such as \"/etc/ssl/www.pem\"", set: into(&s.Certificate, text)},
-		"key":         {want: "a file in PEM, such as \"/etc/ssl/www.key\"", set: into(&s.Key, text)},
+		"certificate": {Want: "a file in PEM, such as \"/etc/ssl/www.pem\"", Set: jsonc.Into(&s.Certificate, jsonc.Value.Text)},
+		"key":         {Want: "a file in PEM, such as \"/etc/ssl/www.key\"", Set: jsonc.Into(&s.Key, jsonc.Value.Text)},
 	}
 }
 
 // oneOf reads one of several words.
-func oneOf(words ...string) func(value) (string, error) {
-	return parsed(func(s string) (string, error) {
+func oneOf(words ...string) func(jsonc.Value) (string, error) {
+	return jsonc.Parsed(func(s string) (string, error) {
 		for _, word := range words {
 			if s == word {
 				return s, nil
 			}
 		}
-		return "", fmt.Errorf("%s is none of %q", readable(s), words)
+		return "", fmt.Errorf("%s is none of %q", hint.Readable(s), words)
 	})
 }
 

@@ -4,9 +4,8 @@ import (
 	"errors"
 	"regexp"
 
-	"github.com/tailscale/hujson"
-
 	"apquic/internal/hint"
+	"apquic/internal/settings/internal/jsonc"
 )
 
 // foreignText matches a file of frp in one of its text formats, TOML or INI.
@@ -16,14 +15,18 @@ var foreignText = regexp.MustCompile(`(?m)^\s*(\[common\]|\[\[proxies\]\]|(serve
 var errForeign error = hint.Add(errors.New("this is a file for frp, not for apquic"),
 	"a node needs two lines, which docs/config.md shows: \"server\" with the invitation, and \"services\" such as {\"web\": \"127.0.0.1:80\"}")
 
-// isForeign reports whether a JSON file is one of frp's.
-func (v value) isForeign() bool {
-	object, ok := v.node.Value.(*hujson.Object)
-	if !ok {
-		return false
+// foreign finds the place in a file that is not JSON which says that it is one of frp's.
+func foreign(data []byte) (offset int, err error) {
+	if place := foreignText.FindIndex(data); place != nil {
+		return place[0], errForeign
 	}
-	for _, member := range object.Members {
-		switch member.Name.Value.(hujson.Literal).String() {
+	return 0, nil
+}
+
+// isForeign reports whether a JSON file is one of frp's.
+func isForeign(root jsonc.Value) bool {
+	for key := range root.All() {
+		switch key {
 		case "serverAddr", "proxies", "bindPort", "visitors", "common":
 			return true
 		}

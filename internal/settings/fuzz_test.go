@@ -5,6 +5,8 @@ import (
 	"errors"
 	"reflect"
 	"testing"
+
+	"apquic/internal/settings/internal/jsonc"
 )
 
 func addSeeds(f *testing.F) {
@@ -21,12 +23,12 @@ func addSeeds(f *testing.F) {
 // checkMistakes checks that all mistakes are in the file.
 func checkMistakes(t *testing.T, data []byte, err error) {
 	mistakes, ok := errors.AsType[Errors](err)
-	if !ok || len(mistakes) == 0 || len(mistakes) > maxMistakes+1 {
+	if !ok || len(mistakes) == 0 || len(mistakes) > 101 {
 		t.Fatalf("a %T with %d mistakes: %v", err, len(mistakes), err)
 	}
 	lines := 1 + bytes.Count(data, []byte("\n"))
 	for _, m := range mistakes {
-		if len(data) <= maxFile && (m.Line < 1 || m.Line > lines || m.Column < 1 || m.Column > len(data)+1) || m.Text == "" || len(m.Text) > 4<<10 {
+		if len(data) <= jsonc.MaxSize && (m.Line < 1 || m.Line > lines || m.Column < 1 || m.Column > len(data)+1) || m.Text == "" || len(m.Text) > 4<<10 {
 			t.Errorf("mistake at %d:%d of %d lines: %v", m.Line, m.Column, lines, m)
 		}
 	}

@@ -3,6 +3,9 @@ package settings
 import (
 	"fmt"
 	"time"
+
+	"apquic/internal/hint"
+	"apquic/internal/settings/internal/jsonc"
 )
 
 // AutoKeepalive stands for an interval that the node learns.
@@ -33,7 +36,7 @@ func parseKeepalive(s string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil || d < 0 {
-		return 0, fmt.Errorf("%s is neither auto nor a duration such as 15s", readable(s))
+		return 0, fmt.Errorf("%s is neither auto nor a duration such as 15s", hint.Readable(s))
 	}
 	return d, nil
 }
@@ -47,11 +50,11 @@ func formatKeepalive(d time.Duration) string {
 }
 
 // keepalive reads "auto" or a duration.
-func keepalive(v value) (time.Duration, error) {
-	if s, err := text(v); err == nil && s == autoText {
+func keepalive(v jsonc.Value) (time.Duration, error) {
+	if s, err := v.Text(); err == nil && s == autoText {
 		return AutoKeepalive, nil
 	}
-	d, err := duration(v)
+	d, err := v.Duration()
 	if err == nil && d < 0 {
 		err = fmt.Errorf("%s is negative", formatDuration(d))
 	}

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"apquic/certs"
+	"apquic/internal/hint"
+	"apquic/internal/settings/internal/address"
+	"apquic/internal/settings/internal/jsonc"
 	"apquic/internal/size"
 	"apquic/internal/suggest"
 	"apquic/lease"
@@ -19,7 +22,7 @@ type kind[T any] struct {
 	name  string // for the documentation, with the bounds
 	flag  string // pflag's name of the type, by which package cli explains what is wrong with a value
 	want  string // see row
-	read  func(value) (T, error)
+	read  func(jsonc.Value) (T, error)
 	parse func(string) (T, error)
 	show  func(T) string // as parse accepts it, but without a secret; empty: not given
 	check func(T) error  // that it is within its bounds; nil: it always is
@@ -49,7 +52,7 @@ func (b *bound[T]) Set(s string) error {
 	return err
 }
 
-func (b *bound[T]) read(v value) error { return into(b.field, b.kind.read)(v) }
+func (b *bound[T]) read(v jsonc.Value) error { return jsonc.Into(b.field, b.kind.read)(v) }
 
 func (b *bound[T]) check() error {
 	if b.kind.check == nil {
@@ -68,14 +71,14 @@ func (b *bound[T]) describe() []line {
 func boolVar(field *bool, standard bool) setting {
 	return kind[bool]{
 		name: "true/false", flag: "bool", want: "true or false",
-		read: boolean, parse: strconv.ParseBool, show: strconv.FormatBool,
+		read: jsonc.Value.Bool, parse: strconv.ParseBool, show: strconv.FormatBool,
 	}.bind(field, standard)
 }
 
 func numberVar[T int | uint32](field *T, standard, least, most T) setting {
 	return kind[T]{
 		name: fmt.Sprintf("number, %d to %d", least, most), flag: "int", want: fmt.Sprintf("a number from %d to %d", least, most),
-		read: whole(least, most), show: func(n T) string { return fmt.Sprint(n) },
+		read: jsonc.Whole(least, most), show: func(n T) string { return fmt.Sprint(n) },
 		parse: func(s string) (T, error) {
 			n, err := strconv.ParseInt(s, 0, 64)
 			if err == nil && int64(T(n)) != n {
@@ -100,7 +103,7 @@ func durationKind(least, most time.Duration) kind[time.Duration] {
 	return kind[time.Duration]{
 		name: fmt.Sprintf("duration, %s to %s", formatDuration(least), formatDuration(most)), flag: "duration",
 		want: `a duration such as "90s" or "180m", or a number of seconds`,
-		read: duration, parse: time.ParseDuration, show: formatDuration,
+		read: jsonc.Value.Duration, parse: time.ParseDuration, show: formatDuration,
 		check: func(d time.Duration) error {
 			if d < least || d > most {
 				return fmt.Errorf("%s is not from %s to %s", formatDuration(d), formatDuration(least), formatDuration(most))
@@ -114,7 +117,7 @@ func durationKind(least, most time.Duration) kind[time.Duration] {
 func memoryVar(field *Size) setting {
 	return kind[Size]{
 		name: fmt.Sprintf("size, at least %v", leastMemory), flag: "size", want: `a size such as "256MB" or "1GiB"`,
-		read: parsed(size.Parse), parse: size.Parse, show: Size.String, check: checkMemory,
+		read: jsonc.Parsed(size.Parse), parse: size.Parse, show: Size.String, check: checkMemory,
 	}.bind(field, 0)
 }
 
@@ -127,7 +130,7 @@ func textKind(check func(string) error) kind[string] {
 	same := func(s string) string { return s }
 	return kind[string]{
 		name: "text", flag: "string", want: "a text",
-		read: text, parse: func(s string) (string, error) { return s, nil }, show: same, check: check,
+		read: jsonc.Value.Text, parse: func(s string) (string, error) { return s, nil }, show: same, check: check,
 	}
 }
 
@@ -137,7 +140,7 @@ func hostVar(field *string) setting {
 		if s == "" {
 			return nil
 		}
-		_, err := parseHost(s)
+		_, err := address.ParseHost(s)
 		return err
 	})
 	k.read = host
@@ -150,7 +153,7 @@ func wordVar(field *string, standard string, known ...string) setting {
 		if slices.Contains(known, s) {
 			return nil
 		}
-		return fmt.Errorf("%s is none of %s%s", readable(s), strings.Join(known, ", "), didYouMean(suggest.Nearest(s, known)))
+		return fmt.Errorf("%s is none of %s%s", hint.Readable(s), strings.Join(known, ", "), didYouMean(suggest.Nearest(s, known)))
 	})
 	last := len(known) - 1
 	k.want = fmt.Sprintf(`"%s" or "%s"`, strings.Join(known[:last], `", "`), known[last])
@@ -165,7 +168,7 @@ func portsVar(field *lease.PortRange, standard string) setting {
 	}
 	return kind[lease.PortRange]{
 		name: "text", flag: "ports", want: `public ports such as "20000-22000" or "20000-20010,30000"`,
-		read: parsed(lease.ParsePortRange), parse: lease.ParsePortRange, show: lease.PortRange.String,
+		read: jsonc.Parsed(lease.ParsePortRange), parse: lease.ParsePortRange, show: lease.PortRange.String,
 		check: func(r lease.PortRange) error {
 			if r.IsZero() {
 				return errors.New(`there are no ports; want public ports such as "20000-22000"`)
@@ -180,7 +183,7 @@ func portsVar(field *lease.PortRange, standard string) setting {
 func invitationVar(field *certs.Invitation) setting {
 	return kind[certs.Invitation]{
 		name: "text", flag: "invitation",
-		read: parsed(certs.ParseInvitation), parse: certs.ParseInvitation,
+		read: jsonc.Parsed(certs.ParseInvitation), parse: certs.ParseInvitation,
 		show: func(i certs.Invitation) string {
 			if i.Server.IsZero() {
 				return ""

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"apquic/internal/hint"
+	"apquic/internal/settings/internal/jsonc"
 )
 
 const wantNetworks = `networks such as "192.0.2.0/24", or single addresses`
@@ -18,14 +21,14 @@ func networksVar(field *[]netip.Prefix) setting {
 }
 
 // networks reads ["192.0.2.0/24", "2001:db8::1"], or one of them.
-func networks(v value) (all []netip.Prefix, err error) {
-	one := parsed(parseNetwork)
-	if v.node.Value.Kind() == '"' {
+func networks(v jsonc.Value) (all []netip.Prefix, err error) {
+	one := jsonc.Parsed(parseNetwork)
+	if v.Kind() == '"' {
 		network, err := one(v)
 		return []netip.Prefix{network}, err
 	}
-	err = v.elements(func(element value) {
-		element.apply(field{want: wantNetworks, set: func(v value) error {
+	err = v.Elements(func(element jsonc.Value) {
+		element.Apply(jsonc.Field{Want: wantNetworks, Set: func(v jsonc.Value) error {
 			network, err := one(v)
 			all = append(all, network)
 			return err
@@ -54,11 +57,11 @@ func parseNetwork(s string) (netip.Prefix, error) {
 	network, err := netip.ParsePrefix(s)
 	switch {
 	case err != nil:
-		return netip.Prefix{}, fmt.Errorf("%s is not a network; want %s", readable(s), wantNetworks)
+		return netip.Prefix{}, fmt.Errorf("%s is not a network; want %s", hint.Readable(s), wantNetworks)
 	case network.Addr().Is4In6():
 		return netip.Prefix{}, errors.New("an IPv4 network is written without ::ffff: before it")
 	case network != network.Masked():
-		return netip.Prefix{}, fmt.Errorf("%s is an address in a network, did you mean %v?", readable(s), network.Masked())
+		return netip.Prefix{}, fmt.Errorf("%s is an address in a network, did you mean %v?", hint.Readable(s), network.Masked())
 	}
 	return network, nil
 }

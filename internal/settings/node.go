@@ -8,6 +8,7 @@ import (
 
 	"apquic/certs"
 	"apquic/internal/hint"
+	"apquic/internal/settings/internal/jsonc"
 )
 
 // Node is the settings of apquic-node. Each one's row says what it means.
@@ -91,7 +92,7 @@ func LoadNode(path string, into *Node) error { return load(path, into, ParseNode
 
 // ParseNode is LoadNode for the content of a file called name.
 func ParseNode(name string, data []byte, into *Node) error {
-	return parse(name, data, into, func(n *Node) form { return n.rows().form() }, carrierNode)
+	return parse(name, data, into, func(n *Node) jsonc.Form { return n.rows().form() }, carrierNode)
 }
 
 // AddFlags declares a flag for each setting, with n's value as the default.

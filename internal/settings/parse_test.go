@@ -160,17 +160,6 @@ func TestFileIsBlamedAlone(t *testing.T) {
 	wantMistakes(t, n.Validate(), []string{"keepalive: 2m is not shorter"}, []string{"server: "}, []string{"services: "})
 }
 
-// A file of the largest size with as many mistakes as possible takes no time worth a mention.
-func TestManyMistakes(t *testing.T) {
-	t.Parallel()
-	s := DefaultServer()
-	err := ParseServer("s", []byte("{"+strings.Repeat("\"x\": 1,\n", maxFile/8-1)+"}"), &s)
-	mistakes, ok := err.(Errors)
-	if !ok || len(mistakes) != maxMistakes+1 || !strings.Contains(mistakes[maxMistakes].Text, "more mistakes") {
-		t.Errorf("got %d mistakes", len(mistakes))
-	}
-}
-
 func TestUpstreamOptions(t *testing.T) {
 	t.Parallel()
 	n := DefaultNode()

@@ -8,6 +8,8 @@ import (
 	"unicode"
 
 	"github.com/spf13/pflag"
+
+	"apquic/internal/settings/internal/jsonc"
 )
 
 // row is one setting, and everything said about it anywhere: its key in a file, its flag and environment
@@ -26,13 +28,13 @@ type row struct {
 
 // setting is a field of the settings with everything that depends on its type. A kind makes it.
 type setting interface {
-	pflag.Value       // as a flag
-	reset()           // to the default
-	read(value) error // from a file
-	check() error     // that it is within its bounds
-	describe() []line // without secrets
-	typeName() string // with the bounds
-	wanted() string   // what belongs there
+	pflag.Value             // as a flag
+	reset()                 // to the default
+	read(jsonc.Value) error // from a file
+	check() error           // that it is within its bounds
+	describe() []line       // without secrets
+	typeName() string       // with the bounds
+	wanted() string         // what belongs there
 }
 
 // line is one line of a description.
@@ -48,10 +50,10 @@ func (all rows) reset() {
 }
 
 // form is how the settings are written in a file.
-func (all rows) form() form {
-	f := form{}
+func (all rows) form() jsonc.Form {
+	f := jsonc.Form{}
 	for _, r := range all {
-		f[r.key] = field{want: cmp.Or(r.want, r.wanted()), set: r.read}
+		f[r.key] = jsonc.Field{Want: cmp.Or(r.want, r.wanted()), Set: r.read}
 	}
 	return f
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"apquic/internal/cli"
+	"apquic/internal/settings/internal/jsonc"
 )
 
 // kettle is a program with one setting.
@@ -27,7 +28,7 @@ func (k kettle) faults() faults { return k.rows().faults() }
 
 func kettleProgram() *cli.Program[kettle] {
 	defaults := func() (k kettle) { k.rows().reset(); return k }
-	form := func(k *kettle) form { return k.rows().form() }
+	form := func(k *kettle) jsonc.Form { return k.rows().form() }
 	return &cli.Program[kettle]{
 		Name: "kettle", Help: "%s", Defaults: defaults,
 		Load: func(path string, into *kettle) error {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"apquic/internal/settings/internal/jsonc"
 	"apquic/lease"
 )
 
@@ -169,7 +170,7 @@ func LoadServer(path string, into *Server) error { return load(path, into, Parse
 
 // ParseServer is LoadServer for the content of a file called name.
 func ParseServer(name string, data []byte, into *Server) error {
-	return parse(name, data, into, func(s *Server) form { return s.rows().form() }, carrierServer)
+	return parse(name, data, into, func(s *Server) jsonc.Form { return s.rows().form() }, carrierServer)
 }
 
 // AddFlags declares a flag for each setting, with s's value as the default.

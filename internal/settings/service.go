@@ -7,9 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tailscale/hujson"
-
 	"apquic/framing"
+	"apquic/internal/hint"
+	"apquic/internal/settings/internal/address"
+	"apquic/internal/settings/internal/jsonc"
 )
 
 // Service is something that a node makes public.
@@ -54,22 +55,20 @@ func describeServices(services []Service) (all []line) {
 		if site := s.describeSite(); site != "" {
 			where = s.Upstream + site
 		}
-		all = append(all, line{"." + readable(s.Name), where + describeOptions(s)})
+		all = append(all, line{"." + hint.Readable(s.Name), where + describeOptions(s)})
 	}
 	return all
 }
 
 // readServices reads {"NAME": "UPSTREAM" or {...}, ...}.
-func readServices(v value) (all []Service, err error) {
-	err = v.members(func(name string, at, member value) {
+func readServices(v jsonc.Value) (all []Service, err error) {
+	err = v.Members(func(name string, at, member jsonc.Value) {
 		service := Service{Name: name}
 		if err := framing.CheckServiceName(name); err != nil {
-			at.report(err)
+			at.Report(err)
 			return
 		}
-		before := v.mistakes
-		member.apply(field{want: wantUpstream, set: func(v value) error { return plainUpstream(v, &service) }})
-		if v.mistakes == before {
+		if member.Apply(jsonc.Field{Want: wantUpstream, Set: func(v jsonc.Value) error { return plainUpstream(v, &service) }}) {
 			all = append(all, service)
 		}
 	})
@@ -77,18 +76,18 @@ func readServices(v value) (all []Service, err error) {
 }
 
 // plainUpstream reads "UPSTREAM" or {"upstream": "UPSTREAM", "publicPort": 20022, ...}.
-func plainUpstream(v value, s *Service) error {
-	if _, short := v.node.Value.(hujson.Literal); short {
-		return into(&s.Upstream, parsed(parseUpstream))(v)
+func plainUpstream(v jsonc.Value, s *Service) error {
+	if v.Kind() != '{' {
+		return jsonc.Into(&s.Upstream, jsonc.Parsed(address.ParseUpstream))(v)
 	}
-	return v.decode(plainService(s))
+	return v.Decode(plainService(s))
 }
 
 // plainService is the long form of a service.
-func plainService(s *Service) form {
-	f := form{
-		"upstream":   {want: wantUpstream, set: into(&s.Upstream, parsed(parseUpstream)), required: true},
-		"publicPort": {want: "a port from 1 to 65535 in the server's range", set: into(&s.PublicPort, port)},
+func plainService(s *Service) jsonc.Form {
+	f := jsonc.Form{
+		"upstream":   {Want: wantUpstream, Set: jsonc.Into(&s.Upstream, jsonc.Parsed(address.ParseUpstream)), Required: true},
+		"publicPort": {Want: "a port from 1 to 65535 in the server's range", Set: jsonc.Into(&s.PublicPort, port)},
 	}
 	maps.Copy(f, upstreamOptions(s))
 	maps.Copy(f, s.Site.keys())
@@ -110,7 +109,7 @@ func parseService(s string) (Service, error) {
 		}
 		service.Name, upstream = name, rest
 	}
-	uri, err := parseUpstream(upstream)
+	uri, err := address.ParseUpstream(upstream)
 	if err != nil {
 		return Service{}, err
 	}

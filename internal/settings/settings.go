@@ -14,6 +14,14 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"apquic/internal/settings/internal/jsonc"
+)
+
+// Error is one mistake, in a file or in the settings as a whole; Errors are all of them.
+type (
+	Error  = jsonc.Error
+	Errors = jsonc.Errors
 )
 
 // DefaultDataDir is where a program keeps its files: /var/lib/program for root on Unix, otherwise program in
@@ -40,25 +48,25 @@ func load[T any](path string, into *T, parse func(name string, data []byte, into
 }
 
 // parse decodes a file in one of two forms.
-func parse[T interface{ faults() faults }](name string, data []byte, into *T, plain, carrier func(*T) form) error {
-	root, err := parseDocument(name, data)
+func parse[T interface{ faults() faults }](name string, data []byte, into *T, plain, carrier func(*T) jsonc.Form) error {
+	root, err := jsonc.Parse(name, data, foreign)
 	if err != nil {
 		return err
 	}
-	if root.isForeign() {
-		root.report(errForeign)
-		return root.errors
+	if isForeign(root) {
+		root.Report(errForeign)
+		return root.Err()
 	}
 	settings := *into
 	chosen := plain(&settings)
-	if other := carrier(&settings); root.isCarrier(chosen, other) {
+	if other := carrier(&settings); isCarrier(root, chosen, other) {
 		chosen = other
 	}
-	root.apply(field{want: "{...} around all settings", set: func(v value) error { return v.decode(chosen) }})
+	root.Apply(jsonc.Field{Want: "{...} around all settings", Set: func(v jsonc.Value) error { return v.Decode(chosen) }})
 	for _, fault := range settings.faults() {
-		root.reportFault(fault)
+		root.ReportAt(fault.err, fault.keys...) // flags may fix others, which are left to Validate
 	}
-	if err := root.errors.orNil(); err != nil {
+	if err := root.Err(); err != nil {
 		return err
 	}
 	*into = settings

@@ -110,6 +110,8 @@ func TestParseService(t *testing.T) {
 		"unix:/run/a.sock":       {Upstream: "unix:/run/a.sock"},
 		"app=unix:/run/a.sock":   {Name: "app", Upstream: "unix:/run/a.sock"},
 		"unix:/run/a=b.sock":     {Upstream: "unix:/run/a=b.sock"},
+		"nas=https://nas.lan":    {Name: "nas", Upstream: "https://nas.lan:443"},
+		"site=file:///srv/www":   {Name: "site", Upstream: "file:/srv/www"},
 		"app=unix:/run/a=b.sock": {Name: "app", Upstream: "unix:/run/a=b.sock"},
 	} {
 		if got, err := parseService(text); err != nil || !reflect.DeepEqual(got, want) {
@@ -121,7 +123,8 @@ func TestParseService(t *testing.T) {
 		"0":            "",
 		"65536":        "",
 		"=nas:22":      "",
-		"SSH=nas:22":   "",
+		"SSH=nas:22":   "did you mean ssh=nas:22?",
+		":8000":        "did you mean 127.0.0.1:8000?",
 		"nas":          "",
 		"nas:0":        "",
 		"unix:":        "",

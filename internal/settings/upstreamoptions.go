@@ -7,16 +7,18 @@ import (
 	"strings"
 
 	"apquic/framing"
+	"apquic/internal/hint"
+	"apquic/internal/settings/internal/jsonc"
 )
 
 // upstreamOptions are the keys of a service that say how to deal with its upstream.
-func upstreamOptions(s *Service) form {
-	return form{
-		"ca":            {want: `the path of a PEM file, such as "/etc/ssl/home-ca.pem"`, set: into(&s.CA, text)},
-		"pin":           {want: "the SHA-256 of the service's certificate, 64 hexadecimal digits with or without colons", set: into(&s.Pin, parsed(parsePin))},
-		"listing":       {want: "true to show what is in a folder without index.html, or false", set: into(&s.Listing, boolean)},
-		"networks":      {want: "a list of " + wantNetworks, set: into(&s.Networks, networks)},
-		"proxyProtocol": {want: "1 or 2, the version that the service understands, or 0 for none", set: into(&s.ProxyProtocol, whole(0, 2))},
+func upstreamOptions(s *Service) jsonc.Form {
+	return jsonc.Form{
+		"ca":            {Want: `the path of a PEM file, such as "/etc/ssl/home-ca.pem"`, Set: jsonc.Into(&s.CA, jsonc.Value.Text)},
+		"pin":           {Want: "the SHA-256 of the service's certificate, 64 hexadecimal digits with or without colons", Set: jsonc.Into(&s.Pin, jsonc.Parsed(parsePin))},
+		"listing":       {Want: "true to show what is in a folder without index.html, or false", Set: jsonc.Into(&s.Listing, jsonc.Value.Bool)},
+		"networks":      {Want: "a list of " + wantNetworks, Set: jsonc.Into(&s.Networks, networks)},
+		"proxyProtocol": {Want: "1 or 2, the version that the service understands, or 0 for none", Set: jsonc.Into(&s.ProxyProtocol, jsonc.Whole(0, 2))},
 	}
 }
 
@@ -30,13 +32,13 @@ func checkOptions(s Service) error {
 	case network == "socks5" && len(s.Networks) == 0:
 		return errors.New(`a socks5: upstream needs "networks", the networks that it leads to, such as ["192.168.1.0/24"]`)
 	case network != "socks5" && len(s.Networks) > 0:
-		return fmt.Errorf("networks is for a proxy, socks5:, and %s is none", readable(s.Upstream))
+		return fmt.Errorf("networks is for a proxy, socks5:, and %s is none", hint.Readable(s.Upstream))
 	case (network == "file" || network == "socks5") && s.ProxyProtocol != 0:
 		return errors.New("proxyProtocol is for services of other programs; this one is the node's own")
 	case network != "file" && s.Listing:
-		return fmt.Errorf("listing is for a folder, file:/path, and %s is none", readable(s.Upstream))
+		return fmt.Errorf("listing is for a folder, file:/path, and %s is none", hint.Readable(s.Upstream))
 	case network != "https" && s.CA+s.Pin != "":
-		return fmt.Errorf("ca and pin are for an upstream that begins with https://, and %s does not", readable(s.Upstream))
+		return fmt.Errorf("ca and pin are for an upstream that begins with https://, and %s does not", hint.Readable(s.Upstream))
 	case s.CA != "" && s.Pin != "":
 		return errors.New("the certificate is checked by ca or by pin, not by both: remove one of them")
 	}
@@ -74,7 +76,7 @@ func describeOptions(s Service) string {
 func parsePin(s string) (string, error) {
 	pin := strings.ToLower(strings.ReplaceAll(s, ":", ""))
 	if raw, err := hex.DecodeString(pin); err != nil || len(raw) != 32 {
-		return "", fmt.Errorf("%s is not the SHA-256 of a certificate, which has 64 hexadecimal digits", readable(s))
+		return "", fmt.Errorf("%s is not the SHA-256 of a certificate, which has 64 hexadecimal digits", hint.Readable(s))
 	}
 	return pin, nil
 }

@@ -3,12 +3,13 @@ package settings
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"net/url"
-	"strconv"
 
 	"apquic/framing"
+	"apquic/internal/hint"
+	"apquic/internal/settings/internal/address"
+	"apquic/internal/settings/internal/jsonc"
 )
 
 // fault is a mistake in the settings, wherever it came from.
@@ -28,7 +29,7 @@ func (f *faults) add(err error, keys ...string) {
 func (f *faults) services(services []Service) {
 	names, ports, domains := map[string]bool{}, map[uint16]string{}, map[string]string{}
 	for _, s := range services {
-		key := "services." + readable(s.Name)
+		key := "services." + hint.Readable(s.Name)
 		f.add(framing.CheckServiceName(s.Name), key)
 		if names[s.Name] {
 			f.add(errors.New("two services have this name"), key)
@@ -41,17 +42,17 @@ func (f *faults) services(services []Service) {
 		if other, taken := ports[s.PublicPort]; taken && s.PublicPort != 0 {
 			f.add(fmt.Errorf("%d is also the public port of %s", s.PublicPort, other), key+".publicPort", "services."+other+".publicPort")
 		}
-		ports[s.PublicPort] = readable(s.Name)
+		ports[s.PublicPort] = hint.Readable(s.Name)
 		f.add(s.siteFault(), key)
 		if other, taken := domains[s.Domain]; taken && s.Domain != "" {
 			f.add(fmt.Errorf("%s is also the domain of %s", s.Domain, other), key+".domain", "services."+other+".domain")
 		}
-		domains[s.Domain] = readable(s.Name)
+		domains[s.Domain] = hint.Readable(s.Name)
 	}
 }
 
 func checkListen(listen string) error {
-	return checkSocket(listen, `want an address and a UDP port for nodes, such as ":8090"`)
+	return address.CheckSocket(listen, `want an address and a UDP port for nodes, such as ":8090"`)
 }
 
 // checkShared is for the ports of domains.
@@ -59,29 +60,12 @@ func checkShared(listen string) error {
 	if listen == "" {
 		return nil
 	}
-	return checkSocket(listen, `want an address and a TCP port, such as ":443"`)
+	return address.CheckSocket(listen, `want an address and a TCP port, such as ":443"`)
 }
 
 func checkURL(text string) error {
 	if u, err := url.Parse(text); text != "" && (err != nil || u.Scheme != "https" || u.Host == "") {
-		return fmt.Errorf("%s is not a URL that begins with https://", readable(text))
-	}
-	return nil
-}
-
-func checkSocket(listen, want string) error {
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		return fmt.Errorf("%s is not an address with a port; %s", readable(listen), want)
-	}
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return fmt.Errorf("%s is not a port from 0 to 65535; %s", readable(port), want)
-	}
-	if _, err := netip.ParseAddr(host); host == "" || err == nil {
-		return nil
-	}
-	if _, err := parseHost(host); err != nil {
-		return fmt.Errorf("%w; %s", err, want)
+		return fmt.Errorf("%s is not a URL that begins with https://", hint.Readable(text))
 	}
 	return nil
 }
@@ -91,7 +75,7 @@ func checkPublicListen(address string) error {
 		return nil
 	}
 	if ip, err := netip.ParseAddr(address); err != nil || ip.IsMulticast() {
-		return fmt.Errorf(`%s is not an IP address; want one of this machine, such as "203.0.113.5", without a port`, readable(address))
+		return fmt.Errorf(`%s is not an IP address; want one of this machine, such as "203.0.113.5", without a port`, hint.Readable(address))
 	}
 	return nil
 }
@@ -128,20 +112,9 @@ func offFamily(ipv4 bool) string {
 
 // errors returns the faults for [Server.Validate] and [Node.Validate].
 func (f faults) errors() error {
-	var all Errors
+	var all jsonc.Errors
 	for _, fault := range f {
-		all = append(all, &Error{Key: fault.keys[0], Text: fault.err.Error(), cause: fault.err})
+		all.Add(fault.keys[0], fault.err)
 	}
-	return all.orNil()
-}
-
-// reportFault reports a fault at the first of its keys if the file alone is to blame. Flags may fix others,
-// which are left to Validate.
-func (d *document) reportFault(f fault) {
-	for _, key := range f.keys {
-		if _, given := d.places[key]; !given {
-			return
-		}
-	}
-	d.add(d.places[f.keys[0]], f.keys[0], f.err)
+	return all.OrNil()
 }

@@ -1,4 +1,4 @@
-package settings
+package address
 
 import (
 	"fmt"
@@ -8,11 +8,12 @@ import (
 	"strings"
 
 	"apquic/framing"
+	"apquic/internal/hint"
 )
 
-// parseUpstream turns the address of a service into its URI. A port alone is one of this machine. For an
+// ParseUpstream turns the address of a service into its URI. A port alone is one of this machine. For an
 // address in a form that other programs use, or with a missing part, the error says what was probably meant.
-func parseUpstream(s string) (string, error) {
+func ParseUpstream(s string) (string, error) {
 	if s != "" && strings.Trim(s, "0123456789") == "" {
 		s = "127.0.0.1:" + s
 	}
@@ -25,11 +26,11 @@ func parseUpstream(s string) (string, error) {
 		return framing.FormatOrigin(network, address), nil
 	}
 	if scheme, _, found := strings.Cut(s, "://"); found && strings.EqualFold(scheme, "udp") {
-		return "", fmt.Errorf("apquic carries TCP only, so the UDP service %s cannot be made public", readable(s))
+		return "", fmt.Errorf("apquic carries TCP only, so the UDP service %s cannot be made public", hint.Readable(s))
 	}
 	for _, meant := range []string{withoutScheme(s), withHost(s), withBrackets(s), withPort(s), withEqualsSign(s), asFolder(s)} {
 		if meant != "" {
-			return "", fmt.Errorf("%s is not a service address, did you mean %s?", readable(s), meant)
+			return "", fmt.Errorf("%s is not a service address, did you mean %s?", hint.Readable(s), meant)
 		}
 	}
 	return "", err

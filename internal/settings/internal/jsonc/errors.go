@@ -1,4 +1,4 @@
-package settings
+package jsonc
 
 import (
 	"cmp"
@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Error is one mistake, in a file or in the settings as a whole.
+// Error is one mistake, in a document or in what it was read into.
 type Error struct {
-	File         string // as given; empty for [Server.Validate] and [Node.Validate]
-	Line, Column int    // from 1, columns in characters; 0: about the file or the settings as a whole
+	File         string // as given; empty: not about a document
+	Line, Column int    // from 1, columns in characters; 0: about the whole
 	Key          string // with the enclosing ones, such as services.web.upstream
 	Text         string // what is wrong, and what belongs there
 
@@ -36,7 +36,7 @@ func (e *Error) Error() string {
 // Unwrap returns the error from the package of the value, or nil.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Errors are all mistakes in a file, by place.
+// Errors are all mistakes in a document, by place.
 type Errors []*Error
 
 func (e Errors) Error() string {
@@ -56,8 +56,13 @@ func (e Errors) Unwrap() []error {
 	return all
 }
 
-// orNil sorts the mistakes by place; if there are none it returns nil.
-func (e Errors) orNil() error {
+// Add adds a mistake that is not about a document.
+func (e *Errors) Add(key string, err error) {
+	*e = append(*e, &Error{Key: key, Text: err.Error(), cause: err})
+}
+
+// OrNil sorts the mistakes by place; if there are none it returns nil.
+func (e Errors) OrNil() error {
 	if len(e) == 0 {
 		return nil
 	}

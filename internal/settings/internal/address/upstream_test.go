@@ -1,4 +1,4 @@
-package settings
+package address
 
 import (
 	"strings"
@@ -19,29 +19,28 @@ func TestUpstreamForms(t *testing.T) {
 		"::1":                       "[::1]:80",
 		"::1:8000":                  "[::1]:8000",
 		"web:127.0.0.1:80":          "web=127.0.0.1:80",
-		"Web=127.0.0.1:80":          "web=127.0.0.1:80",
 	} {
-		_, err := parseService(given)
+		_, err := ParseUpstream(given)
 		if err == nil || !strings.HasSuffix(err.Error(), "did you mean "+meant+"?") {
 			t.Errorf("%s: %v, want a hint at %s", given, err, meant)
 		}
 	}
 	for given, want := range map[string]string{
 		"http://127.0.0.1:8000/": "http://127.0.0.1:8000",
-		"nas=https://nas.lan":    "https://nas.lan:443",
-		"site=file:///srv/www":   "file:/srv/www",
+		"https://nas.lan":        "https://nas.lan:443",
+		"file:///srv/www":        "file:/srv/www",
 	} {
-		if s, err := parseService(given); err != nil || s.Upstream != want {
-			t.Errorf("%s: %s %v, want %s", given, s.Upstream, err, want)
+		if s, err := ParseUpstream(given); err != nil || s != want {
+			t.Errorf("%s: %s %v, want %s", given, s, err, want)
 		}
 	}
 	for _, given := range []string{"udp://127.0.0.1:53", "UDP://x"} {
-		if _, err := parseService(given); err == nil || !strings.Contains(err.Error(), "TCP only") {
+		if _, err := ParseUpstream(given); err == nil || !strings.Contains(err.Error(), "TCP only") {
 			t.Errorf("%s: %v", given, err)
 		}
 	}
 	for _, given := range []string{"nonsense", "http://", "http://host:x", "web:", "ftp://host", "1.2.3", ":0", "::::"} {
-		if _, err := parseService(given); err == nil || strings.Contains(err.Error(), "did you mean") {
+		if _, err := ParseUpstream(given); err == nil || strings.Contains(err.Error(), "did you mean") {
 			t.Errorf("%s: %v, want an error without a guess", given, err)
 		}
 	}
