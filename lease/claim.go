@@ -67,7 +67,10 @@ func (l *Lessor) claim(ctx context.Context, r Request, wanted Endpoint, from ent
 		return Lease{}, errNotFree
 	}
 	old, known := l.get(r.Key)
-	claimed := Lease{Key: r.Key, Port: wanted.Port, Domain: wanted.Domain, Origin: r.Origin, Kept: l.keep(r.Node), Revision: old.Revision}
+	claimed := Lease{
+		Key: r.Key, Port: wanted.Port, Transport: r.Transport, Domain: wanted.Domain,
+		Origin: r.Origin, Kept: l.keep(r.Node), Revision: old.Revision,
+	}
 	change := change{from: from.Lease, to: claimed, ended: ended}
 	if known {
 		change.ended = append(change.ended, old.ended(Moved))

@@ -22,8 +22,9 @@ var errNotLoaded = errors.New("lease: Load must come before Grant")
 type Request struct {
 	Key
 	Origin     string
-	WantedPort uint16 // 0: any
-	Domain     string // instead of a port; empty: a port is asked for
+	WantedPort uint16    // 0: any
+	Domain     string    // instead of a port; empty: a port is asked for
+	Transport  Transport // of a port
 	// Services are the names of all the node's services, which reveal a renamed service. Empty: not told.
 	Services []string
 	// MayWrite is called before anything changes; Grant returns its error. Nil: allowed.
@@ -132,7 +133,7 @@ func (l *Lessor) unchanged(r Request) (same Lease, ok bool) {
 		}
 	}
 	renewed := e.Lease
-	renewed.Origin, renewed.Kept, renewed.Reserved = r.Origin, kept, false
+	renewed.Origin, renewed.Transport, renewed.Kept, renewed.Reserved = r.Origin, r.Transport, kept, false
 	return e.Lease, e.Attached() && e.Lease == renewed && e.storeHas(renewed)
 }
 
@@ -268,18 +269,27 @@ func (l *Lessor) makeRoom(ctx context.Context, r Request, takenOver Key) error {
 	return nil
 }
 
-// renew attaches a lease at its present endpoint.
+// renew attaches a lease at its present endpoint. A port is closed and opened again if the transport changes.
 func (l *Lessor) renew(ctx context.Context, r Request, e entry) (Lease, error) {
-	if !e.bound {
+	before := e
+	if e.bound && e.Transport != r.Transport {
+		l.binder.Unbind(e.Lease)
+		e.bound = false
+	}
+	if e.Transport = r.Transport; !e.bound {
 		if err := l.bind(e.Lease); err != nil {
-			l.prolong(e)
+			if before.bound {
+				before.bound = l.binder.Bind(before.Lease) == nil
+				l.update(e.Key, func(e *entry) { e.bound = before.bound })
+			}
+			l.prolong(before)
 			if errors.Is(err, ErrExhausted) {
 				return Lease{}, err
 			}
 			return Lease{}, fmt.Errorf("public %s of this service: %w", e.Endpoint().describe(), ErrPortBusy)
 		}
 		e.bound = true
-		l.update(e.Key, func(e *entry) { e.bound = true })
+		l.update(e.Key, func(e *entry) { e.bound, e.Transport = true, r.Transport })
 	}
 	renewed := e.Lease
 	renewed.Origin, renewed.HeldUntil, renewed.Kept, renewed.Reserved = r.Origin, time.Time{}, l.keep(r.Node), false
@@ -301,7 +311,7 @@ func (l *Lessor) renew(ctx context.Context, r Request, e entry) (Lease, error) {
 // prolong keeps a lease from expiring while its owner asks for it in vain. It waits for half of the hold time
 // because each time is a write.
 func (l *Lessor) prolong(e entry) {
-	if now := time.Now(); e.HeldUntil.Sub(now) < l.holdTime/2 {
+	if now := time.Now(); !e.Attached() && e.HeldUntil.Sub(now) < l.holdTime/2 {
 		l.update(e.Key, func(e *entry) { e.HeldUntil, e.Reserved, e.lapsed = now.Add(l.holdTime), false, false })
 		l.wakeRun()
 	}

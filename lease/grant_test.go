@@ -38,6 +38,41 @@ func TestNewLessor(t *testing.T) {
 	}
 }
 
+// TestTransport: a port belongs to one lease, whatever the transport; another transport opens it anew, and is
+// stored.
+func TestTransport(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	game := request(1, "game")
+	w.grant(game, 20000)
+	other := request(2, "game")
+	other.WantedPort, other.Transport = 20000, lease.UDP
+	if g, err := w.lessor.Grant(t.Context(), other); err != nil || g.Port == 20000 || !g.WantedTaken {
+		t.Errorf("the port of another for UDP: %+v, %v", g, err)
+	}
+	for _, transport := range []lease.Transport{lease.UDP, lease.TCPAndUDP, lease.TCP} {
+		game.Transport = transport
+		w.grant(game, 20000)
+		if opened, _ := w.ports.openedFor(20000); opened != transport {
+			t.Errorf("the port is open for %v, want %v", opened, transport)
+		}
+		writes := w.store.count()
+		w.grant(game, 20000)
+		stored, err := w.store.List(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stored[0].Transport != transport || w.store.count() != writes {
+			t.Errorf("stored is %v, want %v; %d writes more", stored[0].Transport, transport, w.store.count()-writes)
+		}
+	}
+	w.ports.occupy(true, 20000)
+	game.Transport = lease.TCPAndUDP
+	w.grantFails(game, lease.ErrPortBusy)
+	w.ports.occupy(false, 20000)
+	w.grant(game, 20000)
+}
+
 func TestGrant(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -28,6 +28,9 @@ type Lease struct {
 	Key
 	Port   uint16 // 0: it has a domain
 	Domain string // empty: it has a port
+	// Transport says for what the port is open; TCP for a domain. No other lease has the port, whatever the
+	// transport.
+	Transport Transport
 	// Origin is the upstream behind the port, for people: at most 2048 bytes of UTF-8.
 	Origin string
 	// HeldUntil is when others may get the port; zero while the lease is attached.
@@ -78,6 +81,8 @@ func (l Lease) Validate() error {
 		return errors.New("a lease needs a port or a domain")
 	case l.Port != 0 && l.Domain != "":
 		return errors.New("a lease has either a port or a domain")
+	case l.Transport > TCPAndUDP, l.Domain != "" && l.Transport != TCP:
+		return fmt.Errorf("a lease of %v at %v", l.Transport, l.Endpoint())
 	case l.Domain != "":
 		if err := domain.Check(l.Domain); err != nil {
 			return err

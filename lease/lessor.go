@@ -25,7 +25,8 @@ const ReserveTime = 30 * 24 * time.Hour
 // Binder opens and closes the endpoints of leases. Its methods are called one at a time and may call
 // Leases, but no other method of the Lessor.
 type Binder interface {
-	// Bind opens the port of a lease, or serves its domain. An error says that this cannot be done now.
+	// Bind opens the port of a lease, for all of its transport or not at all, or serves its domain. An error says
+	// that this cannot be done now.
 	Bind(Lease) error
 	// Unbind ends that; it is called once for every successful Bind, unless the process ends first.
 	Unbind(Lease)
@@ -98,8 +99,8 @@ type Lessor struct {
 	loaded       bool
 }
 
-// entry is a lease and its state outside memory. An attached lease is always bound; so is a held one, unless
-// its port cannot be opened or is outside the range.
+// entry is a lease and its state outside memory. An attached lease is bound, unless its transport changed
+// and its port cannot be opened; so is a held one, unless its port cannot be opened or is outside the range.
 type entry struct {
 	Lease
 	stored Lease // the record in the store
@@ -110,8 +111,8 @@ type entry struct {
 
 // storeHas reports whether the record equals l.
 func (e *entry) storeHas(l Lease) bool {
-	return !e.unsure && e.stored.Endpoint() == l.Endpoint() && e.stored.Origin == l.Origin && e.stored.HeldUntil.Equal(l.HeldUntil) &&
-		e.stored.Kept == l.Kept && e.stored.Reserved == l.Reserved
+	return !e.unsure && e.stored.Endpoint() == l.Endpoint() && e.stored.Transport == l.Transport && e.stored.Origin == l.Origin &&
+		e.stored.HeldUntil.Equal(l.HeldUntil) && e.stored.Kept == l.Kept && e.stored.Reserved == l.Reserved
 }
 
 // expired reports whether the hold time of the lease is over and nothing was done about it yet.

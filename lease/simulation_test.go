@@ -133,6 +133,9 @@ func (s *simulation) doGrant() {
 	if s.random.IntN(4) == 0 {
 		r.WantedPort = uint16(20000 + s.random.IntN(18))
 	}
+	if s.random.IntN(8) == 0 {
+		r.Transport = lease.Transport(s.random.IntN(3))
+	}
 	if s.random.IntN(3) == 0 {
 		r.Services = append(r.Services, r.Service)
 		for i := range simulatedServices {
@@ -148,6 +151,9 @@ func (s *simulation) doGrant() {
 	s.did("Grant(%v, %d, %v) = %d, %v", r.Key, r.WantedPort, r.Services, g.Port, err)
 	if err == nil {
 		s.done["granted"]++
+		if opened, open := s.ports.openedFor(g.Port); !open || opened != r.Transport || g.Transport != r.Transport {
+			s.t.Fatalf("port %d is open: %v, for %v; the lease has %v, want %v", g.Port, open, opened, g.Transport, r.Transport)
+		}
 		from, owned := before[g.Port]
 		if mayRename(r, from, m) {
 			held = slices.DeleteFunc(held, func(l lease.Lease) bool { return l.Key == from.Key })
@@ -561,7 +567,7 @@ func (s *simulation) check() {
 			s.done["expired"]++
 		case !ok || l.Port != m.port || l.Attached() != m.attached:
 			s.t.Errorf("%v should have %+v, has %+v", key, *m, l)
-		case m.attached && s.ports.snapshot()[l.Port] != key:
+		case m.attached && s.ports.snapshot()[l.Port] != key && time.Since(s.ports.refusedAt(l.Port)) > blind: // its transport changed
 			s.t.Errorf("%v is attached, but its port is not bound", key)
 		case !l.Attached() && l.HeldUntil.Before(m.floor):
 			s.t.Errorf("%v should be held until %v: %+v", key, m.floor, l)

@@ -113,16 +113,20 @@ type ports struct {
 	mu      sync.Mutex
 	busy    map[uint16]bool // other programs have them
 	bound   map[uint16]lease.Key
-	domains map[string]lease.Key // that are bound
-	refused map[uint16]time.Time // when Bind failed last
-	left    map[uint16]time.Time // when a failed write was last seen to have left a record there
-	chance  func() bool          // of failing, nil: none
+	opened  map[uint16]lease.Transport // of those
+	domains map[string]lease.Key       // that are bound
+	refused map[uint16]time.Time       // when Bind failed last
+	left    map[uint16]time.Time       // when a failed write was last seen to have left a record there
+	chance  func() bool                // of failing, nil: none
 	inside  int
 	onBind  func()
 }
 
 func newPorts(t *testing.T) *ports {
-	return &ports{t: t, busy: make(map[uint16]bool), bound: make(map[uint16]lease.Key), domains: make(map[string]lease.Key), refused: make(map[uint16]time.Time), left: make(map[uint16]time.Time)}
+	return &ports{
+		t: t, busy: make(map[uint16]bool), bound: make(map[uint16]lease.Key), opened: make(map[uint16]lease.Transport),
+		domains: make(map[string]lease.Key), refused: make(map[uint16]time.Time), left: make(map[uint16]time.Time),
+	}
 }
 
 func (p *ports) enter() (leave func()) {
@@ -155,7 +159,7 @@ func (p *ports) Bind(l lease.Lease) error {
 		p.refused[l.Port] = time.Now()
 		return errors.New("address already in use")
 	}
-	p.bound[l.Port] = l.Key
+	p.bound[l.Port], p.opened[l.Port] = l.Key, l.Transport
 	return nil
 }
 
@@ -171,7 +175,26 @@ func (p *ports) Unbind(l lease.Lease) {
 	if owner, ok := p.bound[l.Port]; !ok || owner != l.Key {
 		p.t.Errorf("port %d is unbound for %v, but bound for %v (%v)", l.Port, l.Key, owner, ok)
 	}
+	if opened := p.opened[l.Port]; opened != l.Transport {
+		p.t.Errorf("port %d is unbound for %v, but bound for %v", l.Port, l.Transport, opened)
+	}
 	delete(p.bound, l.Port)
+	delete(p.opened, l.Port)
+}
+
+// refusedAt is when a port was last refused.
+func (p *ports) refusedAt(port uint16) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.refused[port]
+}
+
+// openedFor is the transport of an open port.
+func (p *ports) openedFor(port uint16) (transport lease.Transport, open bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	transport, open = p.opened[port]
+	return transport, open
 }
 
 func (p *ports) occupy(busy bool, numbers ...uint16) {

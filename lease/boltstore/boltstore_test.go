@@ -426,6 +426,7 @@ func FuzzDecode(f *testing.F) {
 	key := lease.Key{Node: leasetest.Key(1, "").Node, Service: "web"}
 	for _, l := range []lease.Lease{
 		{Key: key, Port: 20000, Revision: 1},
+		{Key: key, Port: 20000, Transport: lease.TCPAndUDP, Revision: 1},
 		{Key: key, Port: 1, Origin: "tcp://127.0.0.1:80", HeldUntil: time.Unix(1e9, 5).UTC(), Revision: 1 << 60},
 		{Key: key, Port: 1, HeldUntil: time.Unix(1e9, 5).UTC(), Kept: true, Reserved: true, Revision: 2},
 	} {

@@ -24,15 +24,16 @@ var (
 // record is the encoding of a lease. The node and the service are also in its key; here they are for people,
 // and for a check.
 type record struct {
-	Node      certs.NodeID `json:"node"`
-	Service   string       `json:"service"`
-	Port      uint16       `json:"port,omitzero"`
-	Domain    string       `json:"domain,omitzero"` // instead of a port
-	Origin    string       `json:"origin"`
-	HeldUntil time.Time    `json:"heldUntil,omitzero"` // missing: attached
-	Kept      bool         `json:"kept,omitzero"`
-	Reserved  bool         `json:"reserved,omitzero"`
-	Revision  uint64       `json:"revision"`
+	Node      certs.NodeID    `json:"node"`
+	Service   string          `json:"service"`
+	Port      uint16          `json:"port,omitzero"`
+	Transport lease.Transport `json:"transport,omitzero"` // missing: tcp
+	Domain    string          `json:"domain,omitzero"`    // instead of a port
+	Origin    string          `json:"origin"`
+	HeldUntil time.Time       `json:"heldUntil,omitzero"` // missing: attached
+	Kept      bool            `json:"kept,omitzero"`
+	Reserved  bool            `json:"reserved,omitzero"`
+	Revision  uint64          `json:"revision"`
 }
 
 func encodeKey(key lease.Key) []byte {
@@ -53,7 +54,7 @@ func encodePort(port uint16) []byte {
 
 func encode(l lease.Lease) ([]byte, error) {
 	return json.Marshal(record{
-		Node: l.Node, Service: l.Service, Port: l.Port, Domain: l.Domain, Origin: l.Origin,
+		Node: l.Node, Service: l.Service, Port: l.Port, Transport: l.Transport, Domain: l.Domain, Origin: l.Origin,
 		HeldUntil: l.HeldUntil.UTC(), Kept: l.Kept, Reserved: l.Reserved, Revision: l.Revision,
 	})
 }
@@ -110,7 +111,7 @@ func decode(key, data []byte) (lease.Lease, error) {
 		return lease.Lease{}, err
 	}
 	l := lease.Lease{
-		Key: lease.Key{Node: r.Node, Service: r.Service}, Port: r.Port, Domain: r.Domain, Origin: r.Origin,
+		Key: lease.Key{Node: r.Node, Service: r.Service}, Port: r.Port, Transport: r.Transport, Domain: r.Domain, Origin: r.Origin,
 		HeldUntil: r.HeldUntil, Kept: r.Kept, Reserved: r.Reserved, Revision: r.Revision,
 	}
 	switch err := l.Validate(); {

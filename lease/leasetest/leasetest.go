@@ -87,7 +87,8 @@ func wantList(t *testing.T, store lease.Store, want ...lease.Lease) {
 }
 
 func same(a, b lease.Lease) bool {
-	return a.Key == b.Key && a.Endpoint() == b.Endpoint() && a.Origin == b.Origin && a.Revision == b.Revision && a.HeldUntil.Equal(b.HeldUntil) &&
+	return a.Key == b.Key && a.Endpoint() == b.Endpoint() && a.Transport == b.Transport && a.Origin == b.Origin &&
+		a.Revision == b.Revision && a.HeldUntil.Equal(b.HeldUntil) &&
 		a.Kept == b.Kept && a.Reserved == b.Reserved
 }
 
@@ -102,7 +103,7 @@ func testReplace(t *testing.T, store lease.Store) {
 	l := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Port: 20000, Origin: "tcp://127.0.0.1:80"})
 	for _, until := range []time.Time{time.Now().Add(time.Hour), {}, time.Unix(1, 999).UTC()} {
 		before := l.Revision
-		l.HeldUntil, l.Origin = until, l.Origin+"0"
+		l.HeldUntil, l.Origin, l.Transport = until, l.Origin+"0", (l.Transport+1)%3
 		if l = mustPut(t, store, l); l.Revision == before {
 			t.Errorf("the revision is %d as before", before)
 		}
@@ -134,6 +135,7 @@ func testTaken(t *testing.T, store lease.Store) {
 		{Key: Key(1, "other service"), Port: 20000},
 		{Key: Key(2, "web"), Port: 20000},
 		{Key: ssh.Key, Revision: ssh.Revision, Port: 20000},
+		{Key: Key(2, "dns"), Port: 20000, Transport: lease.UDP},
 	} {
 		_, err := store.Put(t.Context(), l)
 		wantError(t, "Put at the port of another", err, lease.ErrTaken)
@@ -313,6 +315,7 @@ func testInvalid(t *testing.T, store lease.Store) {
 		"no service": {Key: Key(1, ""), Port: 20000},
 		"service":    {Key: Key(1, long), Port: 20000},
 		"origin":     {Key: Key(1, "web"), Port: 20000, Origin: long},
+		"transport":  {Key: Key(1, "web"), Port: 20000, Transport: lease.TCPAndUDP + 1},
 		"not UTF-8":  {Key: Key(1, "\xff"), Port: 20000},
 		"no text":    {Key: Key(1, "web"), Port: 20000, Origin: "\xff"},
 		"both":       {Key: Key(1, "web"), Port: 20000, Domain: "www.example.org"},
@@ -429,7 +432,7 @@ func testClosed(t *testing.T, store lease.Store) {
 
 func testDurable(t *testing.T, store lease.Store, reopen func(*testing.T, lease.Store) lease.Store) {
 	attached := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Port: 20000, Origin: "tcp://127.0.0.1:80"})
-	held := mustPut(t, store, lease.Lease{Key: Key(2, "ü \x00"), Port: 20001, HeldUntil: time.Now().Add(time.Hour), Kept: true, Reserved: true})
+	held := mustPut(t, store, lease.Lease{Key: Key(2, "ü \x00"), Port: 20001, Transport: lease.UDP, HeldUntil: time.Now().Add(time.Hour), Kept: true, Reserved: true})
 	named := mustPut(t, store, lease.Lease{Key: Key(2, "web"), Domain: "www.example.org"})
 	deleted := mustPut(t, store, lease.Lease{Key: Key(3, "web"), Port: 20002})
 	over := lease.Ended{Key: deleted.Key, Port: 20002, At: time.Now(), Reason: lease.Expired}
