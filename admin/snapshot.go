@@ -106,7 +106,10 @@ func (a *Authority) Status(ctx context.Context) (Status, error) {
 		status.Range, status.Ports = a.Ports.String(), a.Ports.Size()
 	}
 	if running {
-		status.Counters = &Counters{Connections: core.Counters.Relays, Refused: core.Counters.Refused, Stalled: core.Counters.Stalled}
+		status.Counters = &Counters{
+			Connections: core.Counters.Relays, Refused: core.Counters.Refused, Stalled: core.Counters.Stalled,
+			DatagramsToNodes: core.Counters.DatagramsToNodes, DatagramsFromNodes: core.Counters.DatagramsFromNodes, DatagramsDropped: core.Counters.DatagramsDropped,
+		}
 	}
 	for i, l := range core.Leases {
 		status.Services[i] = serviceOf(l, known[l.Node], sessions[l.Node], core.Traffic[l.Endpoint()])
@@ -123,8 +126,9 @@ func (a *Authority) Status(ctx context.Context) (Status, error) {
 
 func serviceOf(l lease.Lease, node certs.AuthorizedNode, session server.SessionStatus, traffic server.Traffic) Service {
 	s := Service{
-		Node: l.Node, Name: node.Name, Service: l.Service, Port: l.Port, Domain: l.Domain, Origin: l.Origin, State: Away, HeldUntil: orNone(l.HeldUntil),
-		Connections: traffic.Clients, In: traffic.ToNode, Out: traffic.FromNode,
+		Node: l.Node, Name: node.Name, Service: l.Service, Port: l.Port, Transport: l.Transport, Domain: l.Domain, Origin: l.Origin,
+		State: Away, HeldUntil: orNone(l.HeldUntil),
+		Connections: traffic.Clients, Flows: traffic.Flows, In: traffic.ToNode, Out: traffic.FromNode,
 	}
 	switch {
 	case node.Denied, node.ID.IsZero() && l.State() == lease.Reserved:

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"apquic/certs"
+	"apquic/lease"
 )
 
 // Operations are what an operator can do, here or through the socket of a running server.
@@ -111,21 +112,27 @@ type Counters struct {
 	Connections uint64 `json:"connections"`
 	Refused     uint64 `json:"refused"`
 	Stalled     uint64 `json:"stalled"` // reset for lack of memory
+
+	DatagramsToNodes   uint64            `json:"datagramsToNodes,omitzero"`
+	DatagramsFromNodes uint64            `json:"datagramsFromNodes,omitzero"`
+	DatagramsDropped   map[string]uint64 `json:"datagramsDropped,omitempty"` // by reason
 }
 
 // Service is a service with a port or a domain.
 type Service struct {
-	Node        certs.NodeID `json:"node"`
-	Name        string       `json:"name,omitempty"` // of the node
-	Service     string       `json:"service"`
-	Port        uint16       `json:"port,omitempty"`
-	Domain      string       `json:"domain,omitempty"`
-	Origin      string       `json:"origin,omitempty"`
-	State       string       `json:"state"`               // online, away or revoked
-	Since       *time.Time   `json:"since,omitempty"`     // when the node's session began
-	HeldUntil   *time.Time   `json:"heldUntil,omitempty"` // nobody else gets the port or domain before that
-	Connections int          `json:"connections"`         // public ones, now
-	In          uint64       `json:"bytesIn"`             // from visitors, since the server was started
-	Out         uint64       `json:"bytesOut"`            // to visitors
-	From        string       `json:"from,omitempty"`      // the address of the node
+	Node        certs.NodeID    `json:"node"`
+	Name        string          `json:"name,omitempty"` // of the node
+	Service     string          `json:"service"`
+	Port        uint16          `json:"port,omitempty"`
+	Transport   lease.Transport `json:"transport"` // tcp, udp or tcp+udp
+	Domain      string          `json:"domain,omitempty"`
+	Origin      string          `json:"origin,omitempty"`
+	State       string          `json:"state"`               // online, away or revoked
+	Since       *time.Time      `json:"since,omitempty"`     // when the node's session began
+	HeldUntil   *time.Time      `json:"heldUntil,omitempty"` // nobody else gets the port or domain before that
+	Connections int             `json:"connections"`         // public ones, now
+	Flows       int             `json:"flows,omitzero"`      // clients over UDP, now
+	In          uint64          `json:"bytesIn"`             // from visitors, since the server was started
+	Out         uint64          `json:"bytesOut"`            // to visitors
+	From        string          `json:"from,omitempty"`      // the address of the node
 }

@@ -107,7 +107,9 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"capture": capture, // capture VARIABLE: what was printed last into it
 
 	// The services behind nodes, in the test itself.
-	"upstream": upstream, // upstream VARIABLE KIND [TEXT]: its address; the port alone is VARIABLE_PORT
+	"upstream":    upstream,    // upstream VARIABLE KIND [TEXT]: its address; the port alone is VARIABLE_PORT
+	"udpupstream": udpUpstream, // udpupstream VARIABLE: starts an echo over UDP
+	"udpask":      udpAsk,      // udpask CLIENT ADDRESS SIZE: from one socket, until it answers
 
 	// Public clients.
 	"fetch":      fetch,      // [!] fetch URL: the body is stdout

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"io"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -18,11 +19,12 @@ const maxWait = 30 * time.Second
 
 // world is what belongs to one running script.
 type world struct {
-	t         testscript.T
-	processes map[string]*process
-	conns     map[string]*conn
-	occupied  map[string]io.Closer
-	services  []io.Closer
+	t          testscript.T
+	processes  map[string]*process
+	conns      map[string]*conn
+	occupied   map[string]io.Closer
+	services   []io.Closer
+	udpClients map[string]net.Conn
 }
 
 type worldKey struct{}

@@ -206,6 +206,74 @@ func TestRestartWithoutAHole(t *testing.T) {
 	}
 }
 
+// TestDatagramsDuringRestart: clients that send over UDP while no server runs are not refused, since systemd
+// keeps the socket; that of a lease which changes to TCP is closed.
+func TestDatagramsDuringRestart(t *testing.T) {
+	t.Parallel()
+	echo, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer echo.Close()
+	go func() {
+		for buffer := make([]byte, 2048); ; {
+			n, from, err := echo.ReadFrom(buffer)
+			if err != nil {
+				return
+			}
+			echo.WriteTo(buffer[:n], from)
+		}
+	}()
+	m := newManager(t, 0)
+	n := &tunnel{udp: freePort(t), public: freePort(t), data: filepath.Join(t.TempDir(), "server")}
+	n.launch(t, m.service)
+	m.wait("READY=1")
+	data := t.TempDir()
+	arguments := []string{"--server", n.invitation, "--data-dir", data}
+	node := launch(t, detached, "apquic-node", append(arguments, "--upstream", "web=udp://"+echo.LocalAddr().String())...)
+	waitFor(t, node.stdout, `^(web  udp://)`)
+	client, err := net.Dial("udp4", n.address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	n.server.kill(t, syscall.SIGTERM)
+	n.server.status(t)
+	for range 2 { // the second one would return the refusal of the first
+		if _, err := client.Write([]byte("meanwhile")); err != nil {
+			t.Fatalf("while nobody runs: %v", err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	n.server = m.launch(t, n)
+	m.wait("READY=1")
+	client.SetReadDeadline(time.Now().Add(maxWait))
+	answer := make([]byte, 100)
+	// The node may not be back when the datagram is read: clients repeat what is lost.
+	waitFor(t, n.server.stderr, `(msg=lease) .*service=web`)
+	client.Write([]byte("again"))
+	if got, err := client.Read(answer); err != nil {
+		t.Fatalf("the client got %q, %v", answer[:got], err)
+	}
+	if names := m.names(); len(names) != 2 {
+		t.Errorf("kept are %q", names)
+	}
+	node.kill(t, syscall.SIGTERM)
+	node.status(t)
+	node = launch(t, detached, "apquic-node", append(arguments, "--upstream", "web="+echoServer(t))...)
+	waitFor(t, node.stdout, `^(web  tcp://)`)
+	n.echo(t, "now over TCP")
+	for end := time.Now().Add(maxWait); ; time.Sleep(10 * time.Millisecond) {
+		names := m.names()
+		if len(names) == 2 && !slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, "packet") }) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("kept are %q", names)
+		}
+	}
+}
+
 // TestKeptSocketsOfEndedLeases: sockets that the next process does not need are closed, also by systemd.
 func TestKeptSocketsOfEndedLeases(t *testing.T) {
 	t.Parallel()

@@ -306,6 +306,8 @@ type ProxyRequest struct {
 	// The names of all services of this node, including this one. A held lease of a name that is not among them may
 	// become this service's, because it was renamed. Empty: not told.
 	Services []string `protobuf:"bytes,19,rep,name=services,proto3" json:"services,omitempty"`
+	// What the service is reached by: 0 and 1 TCP, 2 UDP, 3 both, on one port.
+	Transport uint32 `protobuf:"varint,20,opt,name=transport,proto3" json:"transport,omitempty"`
 	// Lease this domain instead of a port: an exact name or *.rest, in its one form (docs/protocol.md section 5.3). Empty: a
 	// port.
 	Domain string `protobuf:"bytes,21,opt,name=domain,proto3" json:"domain,omitempty"`
@@ -382,6 +384,13 @@ func (x *ProxyRequest) GetServices() []string {
 	return nil
 }
 
+func (x *ProxyRequest) GetTransport() uint32 {
+	if x != nil {
+		return x.Transport
+	}
+	return 0
+}
+
 func (x *ProxyRequest) GetDomain() string {
 	if x != nil {
 		return x.Domain
@@ -407,7 +416,8 @@ func (x *ProxyRequest) GetPlainHttp() bool {
 type ProxyResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	OriginAddress string                 `protobuf:"bytes,1,opt,name=origin_address,json=originAddress,proto3" json:"origin_address,omitempty"`
-	// The public address as a URI, tcp://203.0.113.5:20000 or https://www.example.org.
+	// The public address as a URI: tcp://203.0.113.5:20000, with udp:// or tcp+udp:// for another transport, or
+	// https://www.example.org.
 	ProxyAddress string `protobuf:"bytes,2,opt,name=proxy_address,json=proxyAddress,proto3" json:"proxy_address,omitempty"`
 	Service      string `protobuf:"bytes,16,opt,name=service,proto3" json:"service,omitempty"`
 	// How long the address is kept after the node's session has ended.
@@ -1780,6 +1790,78 @@ func (x *RecordHeader) GetEnd() bool {
 	return false
 }
 
+// FlowHeader begins a flow of UDP datagrams at the node.
+type FlowHeader struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Service string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// ip:port of the public client.
+	ClientAddress string `protobuf:"bytes,2,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
+	// ip:port that the client sends to.
+	PublicAddress string `protobuf:"bytes,3,opt,name=public_address,json=publicAddress,proto3" json:"public_address,omitempty"`
+	// How long the server keeps a flow over which nothing passes, in seconds. 0: not told.
+	IdleSeconds   uint32 `protobuf:"varint,4,opt,name=idle_seconds,json=idleSeconds,proto3" json:"idle_seconds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FlowHeader) Reset() {
+	*x = FlowHeader{}
+	mi := &file_framing_apquic_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FlowHeader) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FlowHeader) ProtoMessage() {}
+
+func (x *FlowHeader) ProtoReflect() protoreflect.Message {
+	mi := &file_framing_apquic_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FlowHeader.ProtoReflect.Descriptor instead.
+func (*FlowHeader) Descriptor() ([]byte, []int) {
+	return file_framing_apquic_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *FlowHeader) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *FlowHeader) GetClientAddress() string {
+	if x != nil {
+		return x.ClientAddress
+	}
+	return ""
+}
+
+func (x *FlowHeader) GetPublicAddress() string {
+	if x != nil {
+		return x.PublicAddress
+	}
+	return ""
+}
+
+func (x *FlowHeader) GetIdleSeconds() uint32 {
+	if x != nil {
+		return x.IdleSeconds
+	}
+	return 0
+}
+
 var File_framing_apquic_proto protoreflect.FileDescriptor
 
 const file_framing_apquic_proto_rawDesc = "" +
@@ -1803,14 +1885,15 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\tKeepalive\x12\x18\n" +
 	"\aobserve\x18\x01 \x01(\bR\aobserve\">\n" +
 	"\x11KeepaliveResponse\x12)\n" +
-	"\x10observed_address\x18\x01 \x01(\tR\x0fobservedAddress\"\xef\x01\n" +
+	"\x10observed_address\x18\x01 \x01(\tR\x0fobservedAddress\"\x8d\x02\n" +
 	"\fProxyRequest\x12%\n" +
 	"\x0eorigin_address\x18\x01 \x01(\tR\roriginAddress\x12\x18\n" +
 	"\aservice\x18\x10 \x01(\tR\aservice\x12\x1f\n" +
 	"\vwanted_port\x18\x11 \x01(\rR\n" +
 	"wantedPort\x12\x18\n" +
 	"\amovable\x18\x12 \x01(\bR\amovable\x12\x1a\n" +
-	"\bservices\x18\x13 \x03(\tR\bservices\x12\x16\n" +
+	"\bservices\x18\x13 \x03(\tR\bservices\x12\x1c\n" +
+	"\ttransport\x18\x14 \x01(\rR\ttransport\x12\x16\n" +
 	"\x06domain\x18\x15 \x01(\tR\x06domain\x12\x10\n" +
 	"\x03tls\x18\x16 \x01(\rR\x03tls\x12\x1d\n" +
 	"\n" +
@@ -1904,7 +1987,13 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\fRecordHeader\x12\x16\n" +
 	"\x06offset\x18\x01 \x01(\x04R\x06offset\x12\x16\n" +
 	"\x06length\x18\x02 \x01(\rR\x06length\x12\x10\n" +
-	"\x03end\x18\x03 \x01(\bR\x03endb\x06proto3"
+	"\x03end\x18\x03 \x01(\bR\x03end\"\x97\x01\n" +
+	"\n" +
+	"FlowHeader\x12\x18\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\x12%\n" +
+	"\x0eclient_address\x18\x02 \x01(\tR\rclientAddress\x12%\n" +
+	"\x0epublic_address\x18\x03 \x01(\tR\rpublicAddress\x12!\n" +
+	"\fidle_seconds\x18\x04 \x01(\rR\vidleSecondsb\x06proto3"
 
 var (
 	file_framing_apquic_proto_rawDescOnce sync.Once
@@ -1918,7 +2007,7 @@ func file_framing_apquic_proto_rawDescGZIP() []byte {
 	return file_framing_apquic_proto_rawDescData
 }
 
-var file_framing_apquic_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_framing_apquic_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_framing_apquic_proto_goTypes = []any{
 	(*ID)(nil),                // 0: apquic.v1.ID
 	(*Message)(nil),           // 1: apquic.v1.Message
@@ -1947,6 +2036,7 @@ var file_framing_apquic_proto_goTypes = []any{
 	(*StreamAnswer)(nil),      // 24: apquic.v1.StreamAnswer
 	(*StripeHeader)(nil),      // 25: apquic.v1.StripeHeader
 	(*RecordHeader)(nil),      // 26: apquic.v1.RecordHeader
+	(*FlowHeader)(nil),        // 27: apquic.v1.FlowHeader
 }
 var file_framing_apquic_proto_depIdxs = []int32{
 	0,  // 0: apquic.v1.Message.sender:type_name -> apquic.v1.ID
@@ -1971,7 +2061,7 @@ func file_framing_apquic_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_framing_apquic_proto_rawDesc), len(file_framing_apquic_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   27,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

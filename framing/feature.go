@@ -15,11 +15,13 @@ const (
 	FeatureMovingRelays Feature = 1
 	FeatureLanes        Feature = 2
 	FeatureProbes       Feature = 3
+	FeatureFlows        Feature = 4
 	FeatureDomains      Feature = 5
 )
 
 var featureNames = map[Feature]string{
-	FeatureMovingRelays: "moving relays", FeatureLanes: "lanes", FeatureProbes: "probes", FeatureDomains: "domains",
+	FeatureMovingRelays: "moving relays", FeatureLanes: "lanes", FeatureProbes: "probes",
+	FeatureFlows: "flows", FeatureDomains: "domains",
 }
 
 func (f Feature) String() string {

@@ -19,7 +19,7 @@ const (
 
 // ParseOrigin splits the address of a service, of at most 1024 bytes, into a network and an address:
 // tcp://host:port, the bare host:port, which means the same, and unix:/path or unix:///path into the arguments of
-// net.Dial; http://host and https://host, with or without :port, into http or https and host:port; file:/path or
+// net.Dial, and udp://host:port and tcp+udp://host:port, whose network must be dialed as either; http://host and https://host, with or without :port, into http or https and host:port; file:/path or
 // file:///path into file and the path; socks5: into socks5 and nothing. docs/protocol.md section 5.3 has the
 // grammar. Path and host are returned as they are spelled in s, without percent-decoding.
 func ParseOrigin(s string) (network, address string, err error) {
@@ -43,11 +43,16 @@ func ParseOrigin(s string) (network, address string, err error) {
 			return parseWeb(network, address, port)
 		}
 	}
-	address = strings.TrimPrefix(s, "tcp://")
-	if !isHostPort(address) {
-		return "", "", fmt.Errorf("%.80q is not a service address such as 127.0.0.1:80, tcp://host:80, [::1]:80 or unix:/path, with a port from 1 to 65535", s)
+	network, address = "tcp", s
+	for _, scheme := range []string{"tcp", "udp", "tcp+udp"} {
+		if rest, ok := strings.CutPrefix(s, scheme+"://"); ok {
+			network, address = scheme, rest
+		}
 	}
-	return "tcp", address, nil
+	if !isHostPort(address) {
+		return "", "", fmt.Errorf("%.80q is not a service address such as 127.0.0.1:80, tcp://host:80, udp://[::1]:53 or unix:/path, with a port from 1 to 65535", s)
+	}
+	return network, address, nil
 }
 
 // pathOrigins are the networks whose addresses are paths, and how they are written.

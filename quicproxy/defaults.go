@@ -7,4 +7,5 @@ const (
 	DefaultIdleTimeout = 90 * time.Second
 	DefaultDrain       = 10 * time.Second
 	DefaultResumeTime  = 5 * time.Minute
+	DefaultFlowIdle    = time.Minute
 )

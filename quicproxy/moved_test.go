@@ -5,11 +5,12 @@ import (
 	"time"
 )
 
-// TestChangedServiceStaysAttached: a service that a new process of the node asks for differently, so that its port is
-// opened anew or another one, is not detached when the connection of the old process ends.
+// TestChangedServiceStaysAttached: a service that a new process of the node asks for differently, so that its
+// port is opened anew or another one, is not detached when the connection of the old process ends.
 func TestChangedServiceStaysAttached(t *testing.T) {
 	for name, change := range map[string]func(*Service){
-		"another port": func(s *Service) { s.PublicPort = 20005 },
+		"another port":      func(s *Service) { s.PublicPort = 20005 },
+		"another transport": func(s *Service) { s.Upstream = "tcp+udp://" + web },
 	} {
 		t.Run(name, func(t *testing.T) {
 			simulate(t, func(t *testing.T, w *world) {

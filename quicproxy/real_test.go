@@ -24,6 +24,8 @@ type tunnel struct {
 	nodeCfg NodeConfig
 	public  func(port uint16) net.Listener
 
+	publicUDP func(port uint16) string // address
+
 	stopNode func() // and wait for it
 }
 
@@ -37,6 +39,7 @@ func newTunnel(tb testing.TB, services ...node.Service) *tunnel {
 	key := newKey(tb)
 	ports, _ := lease.ParsePortRange("20000-20010")
 	public := make(map[uint16]net.Listener) // the leased ports are names only: the system chooses real ones
+	packets := make(map[uint16]net.PacketConn)
 	var mu sync.Mutex
 	server, err := NewServer(ServerConfig{
 		Key: key, PacketConn: socket, Ports: ports, PublicHost: "127.0.0.1", Drain: -1, Park: time.Minute,
@@ -45,6 +48,13 @@ func newTunnel(tb testing.TB, services ...node.Service) *tunnel {
 			defer mu.Unlock()
 			l, err := net.Listen("tcp4", "127.0.0.1:0")
 			public[port] = l
+			return l, err
+		},
+		ListenPublicPacket: func(port uint16) (net.PacketConn, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			l, err := net.ListenPacket("udp4", "127.0.0.1:0")
+			packets[port] = l
 			return l, err
 		},
 	})
@@ -75,12 +85,17 @@ func newTunnel(tb testing.TB, services ...node.Service) *tunnel {
 			tb.Fatal("no lease")
 		}
 	}
+	publicUDP := func(port uint16) string {
+		mu.Lock()
+		defer mu.Unlock()
+		return packets[port].LocalAddr().String()
+	}
 	listener := func(port uint16) net.Listener {
 		mu.Lock()
 		defer mu.Unlock()
 		return public[port]
 	}
-	return &tunnel{tb: tb, server: server, node: node, nodeCfg: config, public: listener, stopNode: stopNode}
+	return &tunnel{tb: tb, server: server, node: node, nodeCfg: config, public: listener, publicUDP: publicUDP, stopNode: stopNode}
 }
 
 // startNode starts another process of the node.

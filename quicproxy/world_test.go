@@ -120,7 +120,8 @@ func (w *world) startServer(change ...func(*ServerConfig)) *running {
 		ListenPublic: func(port uint16) (net.Listener, error) {
 			return w.machine.ListenTCP(netip.AddrPortFrom(netip.IPv4Unspecified(), port).String())
 		},
-		Peers: w.peers, ResetKey: [32]byte{1}, TokenKey: [32]byte{2}, Drain: time.Second, Version: "test", Log: w.log.With("side", "server"),
+		ListenPublicPacket: w.machine.ListenUDP,
+		Peers:              w.peers, ResetKey: [32]byte{1}, TokenKey: [32]byte{2}, Drain: time.Second, Version: "test", Log: w.log.With("side", "server"),
 	}
 	for _, c := range change {
 		c(&config)
@@ -146,7 +147,12 @@ func (w *world) nodeConfig() NodeConfig {
 		Key: w.nodeKey, Server: w.key.ID(), Address: net.JoinHostPort(serverIP, "8090"),
 		Drain: time.Second, Version: "test", Log: w.log.With("side", "node"),
 		ListenPacket: func() (net.PacketConn, error) { return w.home.ListenUDP(0) },
-		DialUpstream: func(ctx context.Context, _, address string) (net.Conn, error) { return w.home.DialTCP(ctx, address) },
+		DialUpstream: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if network == "udp" {
+				return dialUDP(w.home, address)
+			}
+			return w.home.DialTCP(ctx, address)
+		},
 		WatchNetwork: func(ctx context.Context, changed func()) { <-ctx.Done() },
 		Source:       func(netip.AddrPort) netip.Addr { return netip.Addr{} },
 	}

@@ -77,7 +77,7 @@ func (s serviceStatus) upstream() string {
 	return "upstream does not answer: " + s.Trouble
 }
 
-// bare is an address without the prefix that all of them have.
+// bare is an address without the prefix that most of them have.
 func bare(address string) string { return strings.TrimPrefix(address, "tcp://") }
 
 // age is d in its two largest units.

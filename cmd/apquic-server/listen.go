@@ -53,6 +53,15 @@ func publicListener(config settings.Server) func(port uint16) (net.Listener, err
 	}
 }
 
+// publicPacketListener does the same for UDP.
+func publicPacketListener(config settings.Server) func(port uint16) (net.PacketConn, error) {
+	network := "udp" + family(config)
+	address, _ := netip.ParseAddr(config.PublicListen) // valid or empty
+	return func(port uint16) (net.PacketConn, error) {
+		return net.ListenUDP(network, net.UDPAddrFromAddrPort(netip.AddrPortFrom(address, port)))
+	}
+}
+
 // family is the suffix of a network's name ("4", "6" or "") for the enabled address families.
 func family(config settings.Server) string {
 	switch {

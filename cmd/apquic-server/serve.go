@@ -80,7 +80,8 @@ func serve(c *call) error {
 			return err
 		}
 	}
-	parts.ListenPublic, parts.LeaseEnded, parts.Restarting = kept.listenPublic(), kept.leaseEnded, kept.stops
+	parts.ListenPublic, parts.ListenPublicPacket = kept.listenPublic(), kept.listenPublicPacket()
+	parts.LeaseEnded, parts.Restarting = kept.leaseEnded, kept.stops
 	parts.PacketConn, parts.Store, parts.StopNow = conn, store, stopping.Now
 	return serveNodes(ctx, c, parts, kept)
 }
@@ -212,6 +213,8 @@ func serverConfig(config settings.Server, log *slog.Logger) (server.Config, erro
 		PublicHost:           config.PublicHost,
 		FindPublicHost:       func() string { return publicHost(config) },
 		ListenPublic:         publicListener(config),
+		ListenPublicPacket:   publicPacketListener(config),
+		FlowIdle:             config.FlowIdle,
 		Balancers:            config.ProxyProtocolFrom,
 		ResetKey:             reset,
 		TokenKey:             token,

@@ -29,6 +29,7 @@ type sockets struct {
 	config  settings.Server
 	manager *systemd.Manager // nil: there is none
 	log     *slog.Logger
+	packets sync.Map // ports that had a UDP socket
 
 	mu     sync.Mutex
 	lately map[string]time.Time // when each socket was closed
@@ -37,8 +38,9 @@ type sockets struct {
 // tidy closes sockets opened with other settings, which may have the very ports that are about to be opened.
 func (s *sockets) tidy() {
 	keep := []string{s.udpName(), s.sharedName(s.config.HTTP), s.sharedName(s.config.HTTPS)}
+	tcp, packet := s.tcpName(""), s.packetName("")
 	names, err := s.manager.CloseRest(func(name string) bool {
-		return slices.Contains(keep, name) || strings.HasPrefix(name, s.tcpName(""))
+		return slices.Contains(keep, name) || strings.HasPrefix(name, tcp) || strings.HasPrefix(name, packet)
 	})
 	if len(names) > 0 {
 		err = errors.Join(err, s.manager.Barrier())
@@ -102,19 +104,62 @@ func (s *sockets) listenPublic() func(port uint16) (net.Listener, error) {
 		if listener := s.inherited(name, port); listener != nil {
 			return listener, nil
 		}
-		listener, err := listen(port)
-		if errors.Is(err, syscall.EADDRINUSE) && s.closedLately(name) && s.manager.Barrier() == nil {
-			for pause := time.Millisecond; pause <= closing && errors.Is(err, syscall.EADDRINUSE); pause *= 2 {
-				time.Sleep(pause)
-				listener, err = listen(port)
-			}
+		listener, err := open(s, name, func() (net.Listener, error) { return listen(port) })
+		if err == nil {
+			s.store(name, listener.(*net.TCPListener))
 		}
-		if err != nil {
-			return nil, err
-		}
-		s.store(name, listener.(*net.TCPListener))
-		return listener, nil
+		return listener, err
 	}
+}
+
+// listenPublicPacket returns how to open public UDP sockets.
+func (s *sockets) listenPublicPacket() func(port uint16) (net.PacketConn, error) {
+	listen := publicPacketListener(s.config)
+	if s.manager == nil {
+		return listen
+	}
+	return func(port uint16) (net.PacketConn, error) {
+		name := s.packetName(strconv.Itoa(int(port)))
+		s.packets.Store(port, true)
+		if conn := s.inheritedPacket(name, port); conn != nil {
+			return conn, nil
+		}
+		conn, err := open(s, name, func() (net.PacketConn, error) { return listen(port) })
+		if err == nil {
+			s.store(name, conn.(*net.UDPConn))
+		}
+		return conn, err
+	}
+}
+
+// open opens a socket, of which systemd may be about to close an earlier one.
+func open[T any](s *sockets, name string, listen func() (T, error)) (socket T, err error) {
+	socket, err = listen()
+	if errors.Is(err, syscall.EADDRINUSE) && s.closedLately(name) && s.manager.Barrier() == nil {
+		for pause := time.Millisecond; pause <= closing && errors.Is(err, syscall.EADDRINUSE); pause *= 2 {
+			time.Sleep(pause)
+			socket, err = listen()
+		}
+	}
+	return socket, err
+}
+
+// inheritedPacket returns the previous process's UDP socket at a port; nil: there is none.
+func (s *sockets) inheritedPacket(name string, port uint16) *net.UDPConn {
+	file := s.manager.Take(name)
+	if file == nil {
+		return nil
+	}
+	defer file.Close()
+	conn, err := net.FilePacketConn(file)
+	if udp, ok := conn.(*net.UDPConn); ok && udp.LocalAddr().(*net.UDPAddr).Port == int(port) {
+		return udp
+	}
+	if err == nil {
+		conn.Close()
+	}
+	s.discard(name)
+	return nil
 }
 
 // inherited returns the previous process's listener at a port; nil: there is none.
@@ -141,9 +186,15 @@ func (s *sockets) discard(name string) {
 	s.remove(name)
 }
 
-// leaseEnded removes the listener of a port from the store, since its lease has ended. All others stay there,
+// leaseEnded removes the sockets of a port from the store, since its lease has ended. All others stay there,
 // however this process ends, and the next one serves them.
-func (s *sockets) leaseEnded(port uint16) { s.remove(s.tcpName(strconv.Itoa(int(port)))) }
+func (s *sockets) leaseEnded(port uint16) {
+	number := strconv.Itoa(int(port))
+	s.remove(s.tcpName(number))
+	if _, had := s.packets.LoadAndDelete(port); had {
+		s.remove(s.packetName(number))
+	}
+}
 
 // remove makes systemd close a socket, and notes that, because for a moment its port is not free yet.
 func (s *sockets) remove(name string) {
@@ -209,6 +260,10 @@ func (s *sockets) sharedName(address string) string { return socketName("shared"
 
 func (s *sockets) tcpName(port string) string {
 	return socketName("tcp", s.config, s.config.PublicListen, port)
+}
+
+func (s *sockets) packetName(port string) string {
+	return socketName("packet", s.config, s.config.PublicListen, port)
 }
 
 // socketName contains everything a socket depends on: one opened with other settings has another name, and is

@@ -93,18 +93,23 @@ func printStatus(w io.Writer, s admin.Status, now time.Time) {
 	for _, v := range s.Services {
 		row := []string{shorten(cmp.Or(v.Name, v.Node.String()[:8]+"…"), 14), shorten(v.Service, 10), portOrDomain(v), stateOf(v.State, v.Since, now)}
 		if v.State == admin.Online {
-			row = append(row, strconv.Itoa(v.Connections), bytesForPeople(v.In), bytesForPeople(v.Out), v.From)
+			row = append(row, strconv.Itoa(v.Connections+v.Flows), bytesForPeople(v.In), bytesForPeople(v.Out), v.From)
 		}
 		rows = append(rows, row)
 	}
 	table(w, rows)
 }
 
+// portOrDomain is where the service is reached, and over what if not over TCP.
 func portOrDomain(v admin.Service) string {
-	if v.Domain != "" {
+	port := strconv.Itoa(int(v.Port))
+	switch {
+	case v.Domain != "":
 		return shorten(v.Domain, 30)
+	case v.Transport.HasUDP():
+		return port + " " + v.Transport.String()
 	}
-	return strconv.Itoa(int(v.Port))
+	return port
 }
 
 func stateOf(state string, since *time.Time, now time.Time) string {

@@ -146,7 +146,7 @@ func TestDocKeys(t *testing.T) {
 	known := map[string]jsonc.Form{
 		"plainServer":      s.rows().form(),
 		"plainNode":        n.rows().form(),
-		"plainService":     plainService(&Service{}),
+		"plainService":     plainService(new(portService)),
 		"carrierServer":    top,
 		"carrierNode":      top,
 		"carrierBootstrap": carrierBootstrap(&Bootstrap{}),

@@ -15,14 +15,14 @@ func TestParseServer(t *testing.T) {
 	err := ParseServer("server.json", []byte("\ufeff"+`{ // all of it
 		"listen": "[::1]:9000", "range": "40000-40010,50000", "publicHost": "Example.com", "publicListen": "::1", "dataDir": "/d",
 		"leaseTime": "1h30m", "maxServices": "3", "maxLeasesPerAddress": 9, "maxClients": 7, "maxClientsPerAddress": 5, "memory": "1GiB", "open": true, "silent": false, "ipv4": false, "ipv6": true, "idleTimeout": 60, "resumeTime": "2m",
-		"park": "0", "drain": "2s", "netId": 4294967295, "logLevel": "debug", "logFormat": "json", "debugAddress": "127.0.0.1:6060",
+		"flowIdle": "30s", "park": "0", "drain": "2s", "netId": 4294967295, "logLevel": "debug", "logFormat": "json", "debugAddress": "127.0.0.1:6060",
 	} // no newline at the end`), &got)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Server{
 		Listen: "[::1]:9000", Range: mustRange(t, "40000-40010,50000"), PublicHost: "Example.com", PublicListen: "::1", DataDir: "/d",
-		LeaseTime: 90 * time.Minute, MaxServices: 3, MaxLeasesPerAddress: 9, MaxClients: 7, MaxClientsPerAddress: 5, Memory: 1 << 30, Open: true, IPv6: true, IdleTimeout: time.Minute, ResumeTime: 2 * time.Minute,
+		LeaseTime: 90 * time.Minute, MaxServices: 3, MaxLeasesPerAddress: 9, MaxClients: 7, MaxClientsPerAddress: 5, Memory: 1 << 30, Open: true, IPv6: true, FlowIdle: 30 * time.Second, IdleTimeout: time.Minute, ResumeTime: 2 * time.Minute,
 		Drain: 2 * time.Second, NetID: 4294967295, LogLevel: "debug", LogFormat: "json", DebugAddress: "127.0.0.1:6060",
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -77,7 +77,7 @@ func TestServerMistakes(t *testing.T) {
 		`{"Listen": ":1"}`:                                   {{"s:1: Listen: unknown key, did you mean listen?"}},
 		`{"lisen": ":1"}`:                                    {{"s:1: lisen: unknown key, did you mean listen?"}},
 		`{"publichost": "a"}`:                                {{"s:1: publichost: unknown key, did you mean publicHost?"}},
-		`{"certificate": "a"}`:                               {{"s:1: certificate: unknown key; known keys here: dataDir, debugAddress, drain, http, https, idleTimeout,"}},
+		`{"certificate": "a"}`:                               {{"s:1: certificate: unknown key; known keys here: dataDir, debugAddress, drain, flowIdle, http,"}},
 		`{"open": true, "open": true}`:                       {{"s:1: open: this key is a duplicate"}},
 		`{"open": "yes"}`:                                    {{"s:1: open: this is a text; want true or false"}},
 		`{"open": null}`:                                     {{"s:1: open: null is not a value: leave out the key"}},

@@ -30,6 +30,7 @@ type Server struct {
 	MaxClientsPerAddress int
 	Memory               Size // 0: a share of the machine's
 	Park                 time.Duration
+	FlowIdle             time.Duration
 	IdleTimeout          time.Duration
 	ResumeTime           time.Duration
 	Drain                time.Duration
@@ -135,6 +136,10 @@ func (s *Server) runRows() rows {
 			key: "park", setting: durationVar(&s.Park, 10*time.Second, 0, time.Hour),
 			help: "how long public connections wait for a node that is away",
 			docs: ", or that has left data unacknowledged for 3 s. After that they are reset. 0: at once.",
+		}, {
+			key: "flowIdle", setting: durationVar(&s.FlowIdle, time.Minute, 5*time.Second, time.Hour),
+			help: "how long a client of a UDP service may be silent before it counts as gone",
+			docs: ". If it comes back, the service sees it come from another port of its machine.",
 		}, {
 			key: "idleTimeout", setting: durationVar(&s.IdleTimeout, 90*time.Second, 5*time.Second, 24*time.Hour),
 			help: "how long a node may be silent before it counts as away",

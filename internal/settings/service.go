@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -63,33 +64,43 @@ func describeServices(services []Service) (all []line) {
 // readServices reads {"NAME": "UPSTREAM" or {...}, ...}.
 func readServices(v jsonc.Value) (all []Service, err error) {
 	err = v.Members(func(name string, at, member jsonc.Value) {
-		service := Service{Name: name}
+		service := portService{Service: Service{Name: name}}
 		if err := framing.CheckServiceName(name); err != nil {
 			at.Report(err)
 			return
 		}
 		if member.Apply(jsonc.Field{Want: wantUpstream, Set: func(v jsonc.Value) error { return plainUpstream(v, &service) }}) {
-			all = append(all, service)
+			all = append(all, service.all()...)
 		}
 	})
 	return all, err
 }
 
 // plainUpstream reads "UPSTREAM" or {"upstream": "UPSTREAM", "publicPort": 20022, ...}.
-func plainUpstream(v jsonc.Value, s *Service) error {
+func plainUpstream(v jsonc.Value, s *portService) error {
 	if v.Kind() != '{' {
 		return jsonc.Into(&s.Upstream, jsonc.Parsed(address.ParseUpstream))(v)
+	}
+	for name := range v.All() {
+		s.ranged = s.ranged || name == "ports"
 	}
 	return v.Decode(plainService(s))
 }
 
 // plainService is the long form of a service.
-func plainService(s *Service) jsonc.Form {
+func plainService(s *portService) jsonc.Form {
 	f := jsonc.Form{
 		"upstream":   {Want: wantUpstream, Set: jsonc.Into(&s.Upstream, jsonc.Parsed(address.ParseUpstream)), Required: true},
 		"publicPort": {Want: "a port from 1 to 65535 in the server's range", Set: jsonc.Into(&s.PublicPort, port)},
+		"ports":      {Want: `the ports of the service, such as "30000-30010"`, Set: jsonc.Into(&s.ports, jsonc.Parsed(parseServicePorts))},
 	}
-	maps.Copy(f, upstreamOptions(s))
+	if s.ranged {
+		f["upstream"] = jsonc.Field{Want: address.WantUpstreamHost, Set: jsonc.Into(&s.Upstream, jsonc.Parsed(address.ParseUpstreamHost)), Required: true}
+		f["publicPort"] = jsonc.Field{
+			Want: "no publicPort: each of the ports is its own", Set: func(jsonc.Value) error { return errors.New("there are ports") },
+		}
+	}
+	maps.Copy(f, upstreamOptions(&s.Service))
 	maps.Copy(f, s.Site.keys())
 	return f
 }

@@ -11,7 +11,7 @@ func (n *Node) Inspect() inspect.Node {
 	i := inspect.Node{
 		Instance: n.instance, Memory: n.memory, WantLanes: func() { wait.Signal(n.lanes.wanted) },
 		LimitClients: func(most int) { n.costs.clients = clients.New(most, most, most).OfOneNode() },
-		Clients:      func() int { return n.costs.clients.Open() }, Streams: &n.costs.streams, Unheard: &n.costs.unheard, Leftovers: n.leftovers,
+		Clients:      func() int { return n.costs.clients.Open() }, Streams: &n.costs.streams, Unheard: &n.costs.unheard, Datagrams: &n.datagrams, Flows: n.flows.Len, Leftovers: n.leftovers,
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -26,6 +26,7 @@ func (n *Node) Inspect() inspect.Node {
 func (n *Node) leftovers(serverStays bool, count func(what string, n int)) {
 	carriers := n.memory.Leftovers(count)
 	count("clients", n.costs.clients.Open())
+	count("flows", n.flows.Len())
 	count("streams", n.costs.streams.Len())
 	count("streams without a header", n.costs.unheard.Len())
 	count("dials", n.costs.dials.Len())

@@ -9,6 +9,7 @@ import (
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/keepalive"
 	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/node/internal/natprobe"
 )
 
 // NATBinding is what a node has learned about the NAT of a network (Config.Keepalive).
@@ -83,7 +84,8 @@ func (l *link) try(ctx context.Context, try keepalive.Try) (kept bool, err error
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(try.Valid, cancel)()
-	return l.keeps(ctx, try.Idle)
+	server := natprobe.Server{Control: l.Control, Address: l.QUIC.RemoteAddr, Listen: l.node.config.ListenPacket}
+	return server.Keeps(ctx, try.Idle)
 }
 
 // rest sleeps, but returns early when changed is signalled.

@@ -127,6 +127,7 @@ func (l *link) hello(ctx context.Context) error {
 	if l.features.Has(framing.FeatureLanes) {
 		l.maxLanes = min(welcome.MaxLanes, carrier.MaxLanes)
 	}
+	l.carryFlows(welcome.Instance)
 	if !l.features.Has(framing.FeatureMovingRelays) {
 		welcome.Instance = 0
 	}
@@ -203,6 +204,7 @@ func (l *link) run(ctx context.Context) {
 		l.association.PeerStops()
 	}
 	l.association.Leave(&l.Carrier)
+	l.node.flows.Leave(l.Flows)
 	l.Working.Wait()
 	l.Control.End()
 	l.node.memory.Forget(&l.Conn)

@@ -20,9 +20,11 @@ import (
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/carrier"
+	"apquic/quicproxy/internal/flow"
 	"apquic/quicproxy/internal/keepalive"
 	"apquic/quicproxy/internal/loglimit"
 	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/node/internal/flows"
 	"apquic/quicproxy/node/internal/upstream"
 )
 
@@ -94,7 +96,7 @@ type Config struct {
 type Service struct {
 	// Name is unique within the node; 1 to 64 of a-z 0-9 . _ -
 	Name string
-	// Upstream is where the service listens: host:port, tcp://host:port, unix:/path, http://host or https://host
+	// Upstream is where the service listens: host:port, tcp://host:port, udp://host:port, tcp+udp://host:port, unix:/path, http://host or https://host
 	// with or without :port; a folder to be served over HTTP, file:/path; or a proxy into Networks, socks5:
 	Upstream string
 	// PublicPort is the preferred public port, 0 for any.
@@ -127,7 +129,8 @@ func (s Service) behind() upstream.Settings {
 // Lease is the public address of a service.
 type Lease struct {
 	Service string
-	// PublicAddress is where clients connect to, tcp://host:port or https://name.
+	// PublicAddress is where clients connect to: tcp://host:port, with udp or tcp+udp as the service's upstream,
+	// or https://name.
 	PublicAddress string
 	// Origin is the upstream as a URI.
 	Origin string
@@ -147,6 +150,9 @@ type Node struct {
 
 	lanes   *lanes
 	learner *keepalive.Learner // used if Config.Keepalive is negative
+
+	flows     *flows.Table
+	datagrams flow.Counters
 
 	relaying sync.WaitGroup // streams of the server, and their relays
 	over     chan struct{}  // closed when relays have ended
@@ -223,7 +229,7 @@ func New(config Config) (*Node, error) {
 	if n.known {
 		n.secret = nil
 	}
-	n.lanes = newLanes(n)
+	n.lanes, n.flows = newLanes(n), n.newFlows(machine.Sockets())
 	for _, service := range config.Services {
 		behind, err := upstream.New(service.behind(), config.DialUpstream)
 		if err != nil {

@@ -59,12 +59,15 @@ func (l *link) register(ctx context.Context) {
 
 // requestLease requests the public address of a service.
 func (l *link) requestLease(ctx context.Context, service *exposed) error {
+	if service.hasUDP() && l.Flows == nil {
+		return errors.New("the server has no services over UDP; an older version")
+	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	request := &framing.ProxyRequest{
 		OriginAddress: service.origin, Service: service.name, WantedPort: uint32(service.wantedPort),
 		Services: l.serviceNames(service.name),
-		Movable:  l.association != nil,
+		Movable:  l.association != nil, Transport: service.transport(),
 	}
 	if service.domain != "" {
 		if !l.features.Has(framing.FeatureDomains) {

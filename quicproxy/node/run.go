@@ -28,6 +28,7 @@ func (n *Node) Run(ctx context.Context) error {
 		n.associate(0)
 		close(n.over)
 		n.relaying.Wait()
+		n.flows.Close()
 		stop()
 		services.Wait()
 	}()

@@ -31,7 +31,7 @@ type ServiceStatus struct {
 	Service, Origin string
 	PublicAddress   string // tcp://host:port or https://name; empty: none, and Refusal says why, if known
 	Refusal         error
-	Relays          int   // running now
+	Relays          int   // and flows, running now
 	Upstream        error // why the service cannot be reached now; nil: it answers, or it is this program
 }
 
@@ -59,7 +59,7 @@ func (n *Node) Status(ctx context.Context) Status {
 
 // status returns the status of one service; without a connection it has no public address.
 func (e *exposed) status(ctx context.Context, n *Node, connected bool) ServiceStatus {
-	status := ServiceStatus{Service: e.name, Origin: e.origin, Relays: int(e.relays.Load())}
+	status := ServiceStatus{Service: e.name, Origin: e.origin, Relays: int(e.relays.Load()) + n.flows.Of(e.name)}
 	if e.upstream != nil {
 		status.Upstream = e.ask(ctx, n)
 	}

@@ -73,7 +73,7 @@ func (l *link) serveStream(stream *quic.Stream) {
 	}
 	service := l.node.service(header.Service)
 	switch {
-	case service == nil:
+	case service == nil, service.listener == nil && !service.upstream.HasStreams():
 		s.Discard(framing.ErrorUnknownService)
 	case service.listener != nil:
 		service.listener.serve(l, s, header)
@@ -116,7 +116,7 @@ func (l *link) dial(s bytestream.Stream, service *exposed, header *framing.Strea
 		}
 	})
 	c, err := service.upstream.Dial(ctx, upstream.Client{Address: header.ClientAddress, Public: header.PublicAddress, Stream: s})
-	service.reached(l, err)
+	service.reached(l.node, err)
 	if err != nil {
 		upstream.Refuse(s, err)
 		return nil
@@ -164,7 +164,7 @@ func (l *link) relay(s bytestream.Stream, service *exposed, header *framing.Stre
 // serve has the upstream answer a client itself.
 func (l *link) serve(c *streamconn.Conn, service *exposed) {
 	err := service.upstream.Check(context.Background())
-	service.reached(l, err)
+	service.reached(l.node, err)
 	if err != nil {
 		upstream.Refuse(c, err)
 		return
@@ -179,13 +179,13 @@ func (l *link) serve(c *streamconn.Conn, service *exposed) {
 }
 
 // reached logs the first of several failures to reach an upstream, and their end.
-func (e *exposed) reached(l *link, err error) {
+func (e *exposed) reached(n *Node, err error) {
 	switch {
 	case !e.upstream.IsNews(err):
 	case err != nil:
-		l.node.log.Warn("the service cannot be reached", "service", e.name, "upstream", e.origin, "err", upstream.Reason(err),
+		n.log.Warn("the service cannot be reached", "service", e.name, "upstream", e.origin, "err", upstream.Reason(err),
 			"hint", cmp.Or(hint.Of(err), "check that it runs and listens there; its clients get a reset until then"))
 	default:
-		l.node.log.Info("the service can be reached again", "service", e.name)
+		n.log.Info("the service can be reached again", "service", e.name)
 	}
 }

@@ -36,6 +36,7 @@ func (n *Node) Join(ctx context.Context) (Welcome, error) {
 	l.QUIC.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), "the node has joined")
 	l.work.Wait()
 	l.association.Leave(&l.Carrier)
+	n.flows.Leave(l.Flows)
 	l.Working.Wait()
 	n.memory.Forget(&l.Conn)
 	n.associate(0)

@@ -1,8 +1,6 @@
 package server
 
 import (
-	"errors"
-	"fmt"
 	"maps"
 	"net"
 	"slices"
@@ -13,7 +11,7 @@ import (
 )
 
 // publicAddress is what nodes are told about a public port or domain.
-func (s *Server) publicAddress(e lease.Endpoint) string {
+func (s *Server) publicAddress(transport lease.Transport, e lease.Endpoint) string {
 	if e.Domain != "" {
 		return s.config.addressOf(e.Domain)
 	}
@@ -21,7 +19,7 @@ func (s *Server) publicAddress(e lease.Endpoint) string {
 	if host == "" && s.config.FindPublicHost != nil {
 		host = s.config.FindPublicHost()
 	}
-	return "tcp://" + net.JoinHostPort(host, strconv.Itoa(int(e.Port)))
+	return transport.String() + "://" + net.JoinHostPort(host, strconv.Itoa(int(e.Port)))
 }
 
 // addressOf is where clients of a domain go: a URL.
@@ -36,36 +34,6 @@ func (config *Config) addressOf(domain string) string {
 		}
 	}
 	return scheme + "://" + domain
-}
-
-// checkDomain checks what a request says about a domain. The Lessor checks the domain itself.
-func checkDomain(request *framing.ProxyRequest) error {
-	switch {
-	case request.Domain == "" && (request.Tls != 0 || request.PlainHttp):
-		return errors.New("only a service with a domain has TLS or HTTP")
-	case request.Tls > tlsPass:
-		return errors.New("this server does not end TLS: the node or its upstream has to")
-	}
-	return nil
-}
-
-// tlsPass is the value of ProxyRequest.tls that says that the server passes TLS on.
-const tlsPass = 1
-
-// checkServices checks the names of all services that a node says it has.
-func checkServices(request *framing.ProxyRequest) error {
-	if len(request.Services) > framing.MaxServiceNames {
-		return fmt.Errorf("%d service names are more than %d", len(request.Services), framing.MaxServiceNames)
-	}
-	for _, name := range request.Services {
-		if err := framing.CheckServiceName(name); err != nil {
-			return err
-		}
-	}
-	if len(request.Services) > 0 && !slices.Contains(request.Services, request.Service) {
-		return fmt.Errorf("the service %q is missing from the list of the node's services", request.Service)
-	}
-	return nil
 }
 
 // endForgotten ends services that older connections of the node still have but the node does not: they were
@@ -99,6 +67,6 @@ func (c *nodeConn) reportMove(granted lease.Grant, response *framing.ProxyRespon
 	if granted.Previous.IsZero() {
 		return
 	}
-	response.PreviousAddress, response.PreviousReason = c.server.publicAddress(granted.Previous), granted.Why
+	response.PreviousAddress, response.PreviousReason = c.server.publicAddress(granted.Transport, granted.Previous), granted.Why
 	c.log.Warn("address changed", "change", response.PreviousAddress+" -> "+response.ProxyAddress, "service", granted.Service, "reason", granted.Why)
 }

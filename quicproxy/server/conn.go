@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/quic-go/quic-go"
+	"golang.org/x/time/rate"
 
 	"apquic/certs"
 	"apquic/framing"
@@ -48,7 +49,8 @@ type nodeConn struct {
 	orphaned    time.Time                    // since when the lane has had no process; zero: it has one; guarded by registry.mu
 	reached     atomic.Int32                 // a connState; see become
 
-	meter path.LossMeter // only watchLoss uses it
+	meter    path.LossMeter // only watchLoss uses it
+	unknowns *rate.Limiter  // of flows that the node is told to be unknown
 
 	// Guarded by session.leases.
 	services  map[string]*public.Listener
@@ -66,6 +68,9 @@ func (s *Server) serveNode(connection *quic.Conn) {
 		return
 	}
 	defer s.accounts.Close(c.account)
+	if c.features.Has(framing.FeatureFlows) && !c.Lane {
+		c.CarryFlows(c.account.Memory, &s.datagrams, c.handleDatagram)
+	}
 	c.Conn.Begin(c.association, s.memory, c.account.Memory)
 	c.association.Join(&c.Carrier)
 	c.become(primary)

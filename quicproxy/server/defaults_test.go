@@ -20,6 +20,7 @@ func TestServerDefaults(t *testing.T) {
 	for name, pair := range map[string][2]time.Duration{
 		"leaseTime":   {program.LeaseTime, lease.DefaultHoldTime},
 		"park":        {program.Park, library.Park},
+		"flowIdle":    {program.FlowIdle, library.FlowIdle},
 		"idleTimeout": {program.IdleTimeout, library.IdleTimeout},
 		"resumeTime":  {program.ResumeTime, library.ResumeTime},
 		"drain":       {program.Drain, library.Drain},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/quic-go/quic-go"
+	"golang.org/x/time/rate"
 
 	"apquic/certs"
 	"apquic/framing"
@@ -40,7 +41,7 @@ func (s *Server) admit(connection *quic.Conn) (*nodeConn, error) {
 		instance: hello.Instance, version: hint.Printable(hello.Version, conn.MaxText),
 		features: carrier.Features(s.config.ResumeTime) & framing.NewFeatures(hello.Features),
 		log:      s.log.With("node", node, "from", connection.RemoteAddr().String()),
-		services: make(map[string]*public.Listener),
+		services: make(map[string]*public.Listener), unknowns: rate.NewLimiter(unknownRate, unknownRate),
 	}
 	envelope, err = s.letIn(ctx, c, envelope, hello, deadline)
 	if err != nil {

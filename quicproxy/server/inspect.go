@@ -8,7 +8,7 @@ import (
 
 // Inspect is for the tests of this module.
 func (s *Server) Inspect() inspect.Server {
-	i := inspect.Server{Associations: s.registry.associations(), Memory: s.memory, Clients: s.clients, Strangers: s.strange.Len(), Leftovers: s.leftovers}
+	i := inspect.Server{Associations: s.registry.associations(), Memory: s.memory, Clients: s.clients, Strangers: s.strange.Len(), Datagrams: &s.datagrams, Leftovers: s.leftovers}
 	for _, c := range s.registry.conns(isAny) {
 		if c.Lane {
 			i.Lanes = append(i.Lanes, &c.Conn)

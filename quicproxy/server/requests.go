@@ -1,21 +1,19 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"apquic/framing"
-	"apquic/lease"
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/server/internal/failure"
+	"apquic/quicproxy/server/internal/request"
 )
 
 const (
@@ -105,20 +103,10 @@ func answer[R proto.Message](c *nodeConn, envelope framing.Envelope, request pro
 }
 
 // grant leases a public address to a service, or renews it, and directs its clients to this connection.
-func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse, error) {
-	if err := framing.CheckServiceName(request.Service); err != nil {
-		return nil, failure.BadRequest(err)
-	}
-	if request.OriginAddress != "" { // a program that accepts the connections itself sends none
-		if _, _, err := framing.ParseOrigin(request.OriginAddress); err != nil {
-			return nil, failure.BadRequest(err)
-		}
-	}
-	if request.WantedPort > math.MaxUint16 {
-		return nil, &quicproxy.FailureError{Code: framing.ErrorPortOutOfRange, Text: fmt.Sprintf("there is no port %d", request.WantedPort)}
-	}
-	if err := cmp.Or(checkServices(request), checkDomain(request)); err != nil {
-		return nil, failure.BadRequest(err)
+func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error) {
+	wanted, err := request.Read(r, c.Flows != nil)
+	if err != nil {
+		return nil, err
 	}
 	c.session.leases.Lock()
 	defer c.session.leases.Unlock()
@@ -130,14 +118,10 @@ func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse,
 	case c.last() == retiring:
 		return nil, &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "this connection is being closed"}
 	}
-	c.endForgotten(request.Services)
+	c.endForgotten(r.Services)
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	wanted := lease.Request{
-		Key:    lease.Key{Node: c.node, Service: request.Service},
-		Origin: request.OriginAddress, WantedPort: uint16(request.WantedPort), Domain: request.Domain, Services: request.Services,
-		MayWrite: c.mayWrite,
-	}
+	wanted.Node, wanted.MayWrite = c.node, c.mayWrite
 	if err := c.checkShare(&wanted); err != nil {
 		return nil, failure.OfLease(err)
 	}
@@ -152,13 +136,13 @@ func (c *nodeConn) grant(request *framing.ProxyRequest) (*framing.ProxyResponse,
 	if p == nil {
 		return nil, &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
 	}
-	p.ServePlainHTTP(request.PlainHttp)
-	p.Attach(c, request.Movable)
-	c.services[request.Service] = p
-	address := c.server.publicAddress(granted.Endpoint())
-	c.log.Info("lease", "service", request.Service, "public", address, "origin", request.OriginAddress)
+	p.ServePlainHTTP(r.PlainHttp)
+	p.Attach(c, r.Movable)
+	c.services[r.Service] = p
+	address := c.server.publicAddress(granted.Transport, granted.Endpoint())
+	c.log.Info("lease", "service", r.Service, "public", address, "origin", r.OriginAddress)
 	response := &framing.ProxyResponse{
-		OriginAddress: request.OriginAddress, ProxyAddress: address, Service: request.Service,
+		OriginAddress: r.OriginAddress, ProxyAddress: address, Service: r.Service,
 		LeaseSeconds:    uint64(c.server.lessor.HoldTime() / time.Second),
 		WantedPortTaken: granted.WantedTaken,
 	}

@@ -19,6 +19,7 @@ import (
 	"apquic/quicproxy/admission"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/clients"
+	"apquic/quicproxy/internal/flow"
 	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/internal/loglimit"
 	"apquic/quicproxy/internal/memory"
@@ -65,6 +66,8 @@ type Config struct {
 	FindPublicHost func() string
 	// ListenPublic opens the public listener of a port; all addresses of the machine by default.
 	ListenPublic func(port uint16) (net.Listener, error)
+	// ListenPublicPacket opens the public UDP socket of a port; all addresses of the machine by default.
+	ListenPublicPacket func(port uint16) (net.PacketConn, error)
 	// HTTP and HTTPS are the sockets to which the clients of domains come, without TLS and with it. Run closes
 	// them; without any of them no domains are leased.
 	HTTP, HTTPS net.Listener
@@ -98,6 +101,9 @@ type Config struct {
 	// Park is how long a public connection waits for a node that is away, 10 s by default; negative: not at
 	// all.
 	Park time.Duration
+
+	// FlowIdle is how long a flow of UDP datagrams over which nothing passes is kept, 60 s by default.
+	FlowIdle time.Duration
 
 	// Memory is the memory budget, in bytes, for nodes and clients that stop reading, an eighth of the
 	// machine's memory by default.
@@ -139,6 +145,8 @@ type Server struct {
 
 	public *public.Listeners
 
+	datagrams flow.Counters
+
 	work sync.WaitGroup // everything that outlives the accept loop, except public clients
 
 	registry registry
@@ -173,6 +181,7 @@ func New(config Config) (*Server, error) {
 	s.accounts = account.New(config.MaxServices, func(node certs.NodeID) *memory.Account { return s.memory.Account(config.MemoryWeight(node)) })
 	s.public = public.New(public.Config{
 		Listen: config.ListenPublic, Ended: config.LeaseEnded, Park: config.Park, Clients: s.clients, Balancers: config.Balancers, Memory: s.memory.From, Log: config.Log,
+		ListenPacket: config.ListenPublicPacket, Flows: newFlowPlaces(s.memory.Size()), FlowIdle: config.FlowIdle, Datagrams: &s.datagrams,
 	})
 	s.writes = account.NewGuestRequests(config.MaxLeasesPerAddress, maxAddresses)
 	s.guests = account.NewShares[netip.Addr](config.MaxLeasesPerAddress, func(key lease.Key) bool { return s.lessor.Has(key) })
@@ -216,6 +225,10 @@ func (config *Config) setDefaults() {
 	if config.ListenPublic == nil {
 		config.ListenPublic = listenEverywhere
 	}
+	if config.ListenPublicPacket == nil {
+		config.ListenPublicPacket = listenPacketEverywhere
+	}
+	config.FlowIdle = cmp.Or(config.FlowIdle, quicproxy.DefaultFlowIdle)
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}

@@ -19,6 +19,10 @@ type Counters struct {
 	Stalled  uint64 // relays reset for lack of memory
 	ToNode   uint64 // bytes of ended relays
 	FromNode uint64
+	// DatagramsToNodes and DatagramsFromNodes are those of flows, and DatagramsDropped those that went
+	// nowhere, by reason.
+	DatagramsToNodes, DatagramsFromNodes uint64
+	DatagramsDropped                     map[string]uint64
 }
 
 // Status is a copied snapshot of a server.
@@ -52,6 +56,7 @@ func (s *Server) Status() Status {
 	s.mu.Lock()
 	status.Counters = s.counters
 	s.mu.Unlock()
+	status.Counters.DatagramsToNodes, status.Counters.DatagramsFromNodes, status.Counters.DatagramsDropped = s.datagrams.Sent.Load(), s.datagrams.Received.Load(), s.datagrams.Dropped()
 	status.Counters.Stalled, status.Counters.Refused = s.memory.Resets(), s.public.Refused()
 	s.registry.mu.Lock()
 	defer s.registry.mu.Unlock()

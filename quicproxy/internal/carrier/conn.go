@@ -10,6 +10,8 @@ import (
 	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/bytestream"
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/flow"
+	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/internal/memory"
 	"apquic/quicproxy/internal/quicstream"
 	"apquic/quicproxy/internal/wait"
@@ -21,15 +23,19 @@ type Conn struct {
 	association.Carrier
 	QUIC    *quic.Conn
 	Control *conn.ControlStream
-	OnLeft  func() // called when the other side left this connection for another one; may be nil
+	OnLeft  func()       // called when the other side left this connection for another one; may be nil
+	Flows   *flow.Sender // of their datagrams; nil: it carries none
+
+	received           flow.Receiver // of their datagrams
+	streamsOfDatagrams limit.Count
 
 	// waits counts what waits in streams without a relay: they are no longer read, but the other side has not
 	// ended them. The other fields are what the memory budget saw last; only look uses them.
-	waits    *memory.Holding
-	streams  streamSet
-	waiting  int
-	received uint64 // bytes, over the connection
-	busy     bool   // many came since the last look
+	waits   *memory.Holding
+	streams streamSet
+	waiting int
+	bytes   uint64 // that came over the connection
+	busy    bool   // many came since the last look
 }
 
 // Begin makes the connection a carrier of the relays of a; account pays for it. It is called once, before the
@@ -39,6 +45,7 @@ func (c *Conn) Begin(a *association.Association, budget *Budget, account *memory
 	c.waits = account.Open(c)
 	budget.watch(c)
 	c.Working.Go(func() { c.acceptStripes(a, budget) })
+	c.Working.Go(c.receiveDatagrams)
 }
 
 // stripeCost is what a stripe costs in addition to what waits in it: a goroutine and a stream.
@@ -57,7 +64,9 @@ func (c *Conn) acceptStripes(a *association.Association, budget *Budget) {
 		c.Working.Go(func() {
 			defer c.waits.Add(-stripeCost)
 			defer c.streams.ended(stream)
-			bytestream.ServeStripe(a, &c.Carrier, stream)
+			if !c.readDatagrams(stream) {
+				bytestream.ServeStripe(a, &c.Carrier, stream)
+			}
 		})
 	}
 }

@@ -59,8 +59,8 @@ func (s *streamSet) unread() (bytes int, any bool) {
 // reports whether to check again soon.
 func (c *Conn) look() bool {
 	received := c.QUIC.ConnectionStats().BytesReceived
-	if c.busy = received-c.received > busyAfter; c.busy {
-		c.received = received
+	if c.busy = received-c.bytes > busyAfter; c.busy {
+		c.bytes = received
 	}
 	waits, any := c.streams.unread()
 	if control := receivingHalf(c.Control.Stream); control != nil && (c.busy || c.waiting > 0) {

@@ -6,6 +6,7 @@ import (
 	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/clients"
+	"apquic/quicproxy/internal/flow"
 	"apquic/quicproxy/internal/keepalive"
 	"apquic/quicproxy/internal/limit"
 )
@@ -19,6 +20,7 @@ type Server struct {
 	Memory       *carrier.Budget
 	Clients      *clients.Places
 	Strangers    int // connections that were not admitted
+	Datagrams    *flow.Counters
 
 	// Leftovers counts what is left after the clients have left, and after the nodes have unless they stay.
 	Leftovers func(nodesStay bool, count func(what string, n int))
@@ -35,8 +37,10 @@ type Node struct {
 	WantLanes    func()         // makes it open lanes, as a server that sees loss does
 	LimitClients func(most int) // in total and for each address
 	Clients      func() int     // clients that have a place
-	Streams      *limit.Count   // the streams that the node serves
-	Unheard      *limit.Count   // streams whose header has not come
+	Flows        func() int
+	Streams      *limit.Count // the streams that the node serves
+	Unheard      *limit.Count // streams whose header has not come
+	Datagrams    *flow.Counters
 
 	// Leftovers is the same for a node; the other side is the server.
 	Leftovers func(serverStays bool, count func(what string, n int))

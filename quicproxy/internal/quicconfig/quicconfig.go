@@ -22,6 +22,8 @@ const (
 	// maxStripes is how many relays can be striped over a connection at once; others wait until one has
 	// nothing to send.
 	maxStripes = 256
+	// datagramStreams is how many streams of datagrams the other side may have.
+	datagramStreams = 8
 	// MaxRelays is how many relays a node accepts at once on a connection.
 	MaxRelays = 1 << 14
 
@@ -48,9 +50,10 @@ func baseConfig(idleTimeout time.Duration) *quic.Config {
 		MaxStreamReceiveWindow:         MaxStreamWindow,
 		InitialConnectionReceiveWindow: connectionWindow,
 		MaxConnectionReceiveWindow:     connectionWindow,
-		MaxIncomingUniStreams:          maxStripes,
+		MaxIncomingUniStreams:          maxStripes + datagramStreams,
 		// A reset then delivers what was written before it, as TCP does.
 		EnableStreamResetPartialDelivery: true,
+		EnableDatagrams:                  true, // before anybody knows whether there are flows
 	}
 }
 

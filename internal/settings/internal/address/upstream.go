@@ -25,9 +25,6 @@ func ParseUpstream(s string) (string, error) {
 	if err == nil {
 		return framing.FormatOrigin(network, address), nil
 	}
-	if scheme, _, found := strings.Cut(s, "://"); found && strings.EqualFold(scheme, "udp") {
-		return "", fmt.Errorf("apquic carries TCP only, so the UDP service %s cannot be made public", hint.Readable(s))
-	}
 	for _, meant := range []string{withoutScheme(s), withHost(s), withBrackets(s), withPort(s), withEqualsSign(s), asFolder(s)} {
 		if meant != "" {
 			return "", fmt.Errorf("%s is not a service address, did you mean %s?", hint.Readable(s), meant)
@@ -48,7 +45,7 @@ func parsesAs(upstream string) string {
 // carries bytes, whatever they mean.
 func withoutScheme(s string) string {
 	link, err := url.Parse(s)
-	if err != nil || link.Host == "" || link.Opaque != "" {
+	if err != nil || link.Host == "" || link.Opaque != "" || strings.Contains(strings.ToLower(link.Scheme), "udp") {
 		return ""
 	}
 	scheme, port := strings.ToLower(link.Scheme), link.Port()
@@ -107,4 +104,17 @@ func withEqualsSign(s string) string {
 		return ""
 	}
 	return name + "=" + upstream
+}
+
+// WantUpstreamHost is what [ParseUpstreamHost] reads, for people.
+const WantUpstreamHost = `with ports the upstream is a host without port, such as "udp://127.0.0.1"`
+
+// ParseUpstreamHost turns the address of a service without its port into scheme://host.
+func ParseUpstreamHost(s string) (string, error) {
+	network, host, err := framing.ParseOrigin(s + ":1")
+	if err != nil || !strings.Contains(framing.FormatOrigin(network, ""), "://") {
+		return "", fmt.Errorf("%s is not a host; %s", hint.Readable(s), WantUpstreamHost)
+	}
+	host, _, err = net.SplitHostPort(host)
+	return network + "://" + host, err
 }

@@ -34,12 +34,12 @@ func TestUpstreamForms(t *testing.T) {
 			t.Errorf("%s: %s %v, want %s", given, s, err, want)
 		}
 	}
-	for _, given := range []string{"udp://127.0.0.1:53", "UDP://x"} {
-		if _, err := ParseUpstream(given); err == nil || !strings.Contains(err.Error(), "TCP only") {
-			t.Errorf("%s: %v", given, err)
+	for _, given := range []string{"udp://127.0.0.1:53", "tcp+udp://nas.lan:53"} {
+		if s, err := ParseUpstream(given); err != nil || s != given {
+			t.Errorf("%s: %s, %v", given, s, err)
 		}
 	}
-	for _, given := range []string{"nonsense", "http://", "http://host:x", "web:", "ftp://host", "1.2.3", ":0", "::::"} {
+	for _, given := range []string{"nonsense", "UDP://x", "UDP://x:53", "udp://127.0.0.1", "http://", "http://host:x", "web:", "ftp://host", "1.2.3", ":0", "::::"} {
 		if _, err := ParseUpstream(given); err == nil || strings.Contains(err.Error(), "did you mean") {
 			t.Errorf("%s: %v, want an error without a guess", given, err)
 		}

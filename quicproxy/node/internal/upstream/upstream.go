@@ -49,6 +49,7 @@ type Upstream struct {
 	Origin string
 
 	dial     dialer
+	udp      dialer       // of flows; nil: there are none
 	anywhere bool         // where that leads is up to the client
 	folder   *folder      // instead of dial
 	server   *http.Server // of the folder
@@ -75,6 +76,10 @@ func New(s Settings, dial DialFunc) (*Upstream, error) {
 		u.dial = s.withHeader(to(dial, "tcp", address))
 	case "https":
 		u.dial, err = withTLS(address, s, s.withHeader(to(dial, "tcp", address)))
+	case "udp":
+		u.udp = to(dial, "udp", address)
+	case "tcp+udp":
+		u.dial, u.udp = s.withHeader(to(dial, "tcp", address)), to(dial, "udp", address)
 	default:
 		u.dial = s.withHeader(to(dial, network, address))
 	}
@@ -86,6 +91,8 @@ func (s Settings) check(network string) error {
 	switch {
 	case s.ProxyProtocol < 0 || s.ProxyProtocol > 2:
 		return fmt.Errorf("the version of the PROXY protocol is 1 or 2, not %d", s.ProxyProtocol)
+	case s.ProxyProtocol != 0 && network == "udp":
+		return errors.New("the PROXY protocol is for services over TCP")
 	case s.ProxyProtocol != 0 && (network == "file" || network == "socks5"):
 		return errors.New("the PROXY protocol is for services of other programs")
 	case s.CA+s.Pin != "" && network != "https":
@@ -131,7 +138,7 @@ func (u *Upstream) Check(ctx context.Context) error {
 	switch {
 	case u.folder != nil:
 		return u.folder.check()
-	case u.anywhere:
+	case u.anywhere, u.dial == nil: // over UDP nobody answers without being asked something
 		return nil
 	}
 	c, err := u.dial(ctx, Client{})

@@ -12,6 +12,7 @@ import (
 	"apquic/internal/machine"
 	"apquic/lease"
 	"apquic/quicproxy/internal/clients"
+	"apquic/quicproxy/internal/flow"
 	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/server/internal/balancer"
@@ -38,6 +39,8 @@ type Target interface {
 	Silent() bool
 	// Relay carries a client until both sides have ended. It takes the client only if it returns nil.
 	Relay(p *Listener, client *Client) error
+	// FlowSender sends datagrams to a process of the node; nil: that takes none.
+	FlowSender() (via *flow.Sender, process uint64)
 }
 
 // Listener takes the clients of a lease. It belongs to the lease, not to a connection: while the node is away,
@@ -48,7 +51,11 @@ type Listener struct {
 
 	all      *Listeners
 	service  clients.Service // whose clients it has
-	listener net.Listener    // nil: it has a domain, whose clients come from shared sockets
+	listener net.Listener    // nil: clients do not use TCP, or it has a domain, whose clients come from shared sockets
+	udp      *udpPort        // nil: clients do not use UDP
+
+	descriptors int       // of both
+	closing     sync.Once // they are given back
 
 	mu      sync.Mutex
 	owner   Target // the connection that asked for the lease last
@@ -255,9 +262,12 @@ func stopAccepting(socket net.Listener) {
 	socket.Close()
 }
 
-// close resets the clients that wait. The listener has no owner from then on: the lease may go on with another
-// one, from which the end of this one's owner must not take anything.
-func (p *Listener) close() { p.change(func() { p.closed, p.owner, p.serving = true, nil, false }) }
+// close ends the listener and resets the clients that wait. It has no owner from then on: the lease may go on
+// with another listener, from which the end of this one's owner must not take anything.
+func (p *Listener) close() {
+	p.change(func() { p.closed, p.owner, p.serving = true, nil, false })
+	p.closeSockets()
+}
 
 // change sets fields, and wakes the waiting clients.
 func (p *Listener) change(set func()) {

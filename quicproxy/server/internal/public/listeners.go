@@ -14,6 +14,7 @@ import (
 	"apquic/certs"
 	"apquic/lease"
 	"apquic/quicproxy/internal/clients"
+	"apquic/quicproxy/internal/flow"
 	"apquic/quicproxy/internal/memory"
 	"apquic/quicproxy/server/internal/balancer"
 )
@@ -22,6 +23,8 @@ import (
 type Config struct {
 	// Listen opens the socket of a port.
 	Listen func(port uint16) (net.Listener, error)
+	// ListenPacket opens the UDP socket of a port.
+	ListenPacket func(port uint16) (net.PacketConn, error)
 	// Ended is called with a port whose socket was closed because its lease ended.
 	Ended func(port uint16)
 	// Park is how long a client waits for a node that is away; 0 or less: not at all.
@@ -31,7 +34,11 @@ type Config struct {
 	Clients   *clients.Places
 	// Memory has an account for each address of a client whose domain is not known yet.
 	Memory *memory.NetworkAccounts
-	Log    *slog.Logger
+	// Flows are the places of flows, and FlowIdle is how long one over which nothing passes is kept.
+	Flows     *clients.Places
+	FlowIdle  time.Duration
+	Datagrams *flow.Counters
+	Log       *slog.Logger
 }
 
 // Listeners are the listeners of all leases.
@@ -41,9 +48,11 @@ type Listeners struct {
 	balancers *balancer.Balancers
 	refused   atomic.Uint64
 
-	accepting, serving sync.WaitGroup  // accept loops, and clients
-	stopping           context.Context // ended by stop, when Stop is called
-	stop               context.CancelFunc
+	accepting, serving, receiving sync.WaitGroup  // accept loops, clients, and UDP sockets
+	stopping                      context.Context // ended by stop, when Stop is called
+	stop                          context.CancelFunc
+
+	flows flows
 
 	mu     sync.Mutex
 	at     map[lease.Endpoint]*Listener
@@ -66,14 +75,14 @@ func (s *Listeners) Bind(l lease.Lease) error {
 	p := &Listener{all: s, Key: l.Key, Endpoint: l.Endpoint()}
 	p.service = clients.Service{Node: l.Node.String(), Name: l.Service}
 	if l.Port != 0 {
-		if err := s.open(p); err != nil {
+		if err := p.open(l.Transport); err != nil {
 			return err
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
-		s.shut(p)
+		p.closeSockets()
 		return errPortClosed
 	}
 	s.at[p.Endpoint] = p
@@ -84,30 +93,10 @@ func (s *Listeners) Bind(l lease.Lease) error {
 	if p.listener != nil {
 		s.accepting.Go(func() { s.accept(p.listener, p.admit, p.Attr()) })
 	}
+	if p.udp != nil {
+		s.receiving.Go(p.udp.receive)
+	}
 	return nil
-}
-
-// open opens the socket of a listener.
-func (s *Listeners) open(p *Listener) (err error) {
-	if !s.config.Clients.Reserve(1) {
-		return s.noDescriptor()
-	}
-	if p.listener, err = s.config.Listen(p.Port); err == nil {
-		return nil
-	}
-	s.config.Clients.Reserve(-1)
-	if isShortage(err) {
-		return s.noDescriptor()
-	}
-	return err
-}
-
-// shut closes the socket of a listener.
-func (s *Listeners) shut(p *Listener) {
-	if p.listener != nil {
-		p.listener.Close()
-		s.config.Clients.Reserve(-1)
-	}
 }
 
 // Unbind closes the listener of a lease; it implements lease.Binder. Running relays go on.
@@ -122,8 +111,7 @@ func (s *Listeners) Unbind(l lease.Lease) {
 	if p == nil {
 		return
 	}
-	p.close()
-	if s.shut(p); l.Port != 0 {
+	if p.close(); l.Port != 0 {
 		s.config.Ended(l.Port)
 	}
 }
@@ -187,20 +175,21 @@ func (s *Listeners) sharedSockets() []*sharedSocket {
 	return slices.Clone(s.shared)
 }
 
-// Close closes the sockets, after Stop.
+// Close closes the sockets, after Stop. Until then flows go on.
 func (s *Listeners) Close() {
 	for _, socket := range s.sharedSockets() {
 		socket.Close()
 	}
 	for _, p := range s.all() {
-		if p.listener != nil {
-			p.listener.Close()
-		}
+		p.closeSockets()
 	}
 }
 
 // Wait returns when the last client has left.
-func (s *Listeners) Wait() { s.serving.Wait() }
+func (s *Listeners) Wait() {
+	s.serving.Wait()
+	s.receiving.Wait()
+}
 
 func (s *Listeners) all() []*Listener {
 	s.mu.Lock()

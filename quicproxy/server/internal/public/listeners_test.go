@@ -9,13 +9,15 @@ import (
 	"apquic/certs"
 	"apquic/lease"
 	"apquic/quicproxy/internal/clients"
+	"apquic/quicproxy/internal/flow"
 )
 
 // silentTarget is a connection of a node that does not answer.
 type silentTarget struct{}
 
-func (*silentTarget) Silent() bool                   { return true }
-func (*silentTarget) Relay(*Listener, *Client) error { return ErrConnectionEnded }
+func (*silentTarget) Silent() bool                       { return true }
+func (*silentTarget) Relay(*Listener, *Client) error     { return ErrConnectionEnded }
+func (*silentTarget) FlowSender() (*flow.Sender, uint64) { return nil, 0 }
 
 // TestSilenceOfOneNode: a node that goes silent does not make the server check the ports of others.
 func TestSilenceOfOneNode(t *testing.T) {

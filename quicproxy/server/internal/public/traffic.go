@@ -5,6 +5,7 @@ import "apquic/quicproxy/internal/relay"
 // Traffic is what has passed through a public port since it was opened.
 type Traffic struct {
 	Clients          int // public connections now, including those that wait
+	Flows            int // over UDP now
 	ToNode, FromNode uint64
 }
 
@@ -13,7 +14,10 @@ func (p *Listener) Traffic() Traffic {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := p.ended
-	t.Clients = p.clients
+	t.Clients, t.Flows = p.clients, p.udp.len()
+	if p.udp != nil {
+		t.ToNode, t.FromNode = t.ToNode+p.udp.toNode.Load(), t.FromNode+p.udp.fromNode.Load()
+	}
 	for r := range p.relays {
 		t.ToNode += r.ToStream()
 		t.FromNode += r.ToTCP()

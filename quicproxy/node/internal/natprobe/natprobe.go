@@ -1,4 +1,8 @@
-package node
+// Package natprobe learns whether a NAT keeps an idle mapping (docs/protocol.md section 5.9), with a socket
+// that nothing depends on.
+//
+// It must not decide when to probe, or what follows.
+package natprobe
 
 import (
 	"context"
@@ -8,6 +12,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/path"
 	"apquic/quicproxy/internal/wait"
@@ -29,17 +34,24 @@ const (
 // errProbe ends a probe that proves nothing: the path does not work, or not for probes.
 var errProbe = errors.New("probe datagrams are not answered")
 
-// probeSocket is a socket that nothing depends on, so that its NAT mapping may be lost.
-type probeSocket struct {
+// Server is the server that helps, over a connection to it.
+type Server struct {
+	Control *conn.ControlStream
+	Address func() net.Addr
+	Listen  func() (net.PacketConn, error) // opens a socket
+}
+
+// socket is one that nothing depends on, so that its NAT mapping may be lost.
+type socket struct {
 	net.PacketConn
-	link   *link
+	server *Server
 	token  path.ProbeToken
 	number uint32 // of the last datagram
 }
 
-// keeps learns whether the NAT keeps a mapping that has been idle for that long.
-func (l *link) keeps(ctx context.Context, idle time.Duration) (bool, error) {
-	p, err := l.openProbe(ctx)
+// Keeps learns whether the NAT keeps a mapping that has been idle for that long.
+func (s *Server) Keeps(ctx context.Context, idle time.Duration) (bool, error) {
+	p, err := s.open(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -67,32 +79,32 @@ func (l *link) keeps(ctx context.Context, idle time.Duration) (bool, error) {
 	return false, ctx.Err()
 }
 
-func (l *link) openProbe(ctx context.Context) (*probeSocket, error) {
+func (s *Server) open(ctx context.Context) (*socket, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeRequestTimeout)
 	defer cancel()
 	var response framing.ProbeResponse
-	err := l.Control.Request(ctx, framing.OpProbeRequest, &framing.ProbeRequest{}, framing.OpProbeResponse, &response)
+	err := s.Control.Request(ctx, framing.OpProbeRequest, &framing.ProbeRequest{}, framing.OpProbeResponse, &response)
 	if err != nil {
 		return nil, err
 	}
 	if len(response.Token) != len(path.ProbeToken{}) {
 		return nil, fmt.Errorf("a token of %d bytes", len(response.Token))
 	}
-	socket, err := l.node.config.ListenPacket()
+	opened, err := s.Listen()
 	if err != nil {
 		return nil, fmt.Errorf("opening a UDP socket: %w", err)
 	}
-	return &probeSocket{PacketConn: socket, link: l, token: path.ProbeToken(response.Token)}, nil
+	return &socket{PacketConn: opened, server: s, token: path.ProbeToken(response.Token)}, nil
 }
 
 // echoed sends a datagram and reports whether the server returned it.
-func (p *probeSocket) echoed(ctx context.Context) bool {
+func (p *socket) echoed(ctx context.Context) bool {
 	for range probeTries {
 		if ctx.Err() != nil {
 			return false
 		}
 		p.number++
-		if _, err := p.WriteTo(path.Probe{Token: p.token, Number: p.number}.Datagram(), p.link.QUIC.RemoteAddr()); err != nil {
+		if _, err := p.WriteTo(path.Probe{Token: p.token, Number: p.number}.Datagram(), p.server.Address()); err != nil {
 			wait.Sleep(ctx, probeWait)
 			continue
 		}
@@ -105,14 +117,14 @@ func (p *probeSocket) echoed(ctx context.Context) bool {
 
 // reached asks the server to send a datagram, and reports whether it came. An error says nothing about the
 // mapping.
-func (p *probeSocket) reached(ctx context.Context) (bool, error) {
+func (p *socket) reached(ctx context.Context) (bool, error) {
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
 	p.number++
 	wait, cancel := context.WithTimeout(ctx, probeRequestTimeout)
 	defer cancel()
-	err := p.link.Control.Request(wait, framing.OpProbeSend, &framing.ProbeSend{Number: p.number}, framing.OpProbeSent, new(framing.ProbeSent))
+	err := p.server.Control.Request(wait, framing.OpProbeSend, &framing.ProbeSend{Number: p.number}, framing.OpProbeSent, new(framing.ProbeSent))
 	if err != nil {
 		return false, err
 	}
@@ -120,7 +132,7 @@ func (p *probeSocket) reached(ctx context.Context) (bool, error) {
 }
 
 // arrived waits for the datagram with the last number. Others prove nothing: they may be late, or forged.
-func (p *probeSocket) arrived() bool {
+func (p *socket) arrived() bool {
 	p.SetReadDeadline(time.Now().Add(probeWait))
 	for {
 		var datagram [2048]byte // Windows reports datagrams that do not fit as errors
@@ -129,7 +141,7 @@ func (p *probeSocket) arrived() bool {
 			return false
 		}
 		probe, ok := path.ParseProbe(datagram[:n])
-		if ok && probe == (path.Probe{Token: p.token, Number: p.number}) && netaddr.Endpoint(from) == netaddr.Endpoint(p.link.QUIC.RemoteAddr()) {
+		if ok && probe == (path.Probe{Token: p.token, Number: p.number}) && netaddr.Endpoint(from) == netaddr.Endpoint(p.server.Address()) {
 			return true
 		}
 	}

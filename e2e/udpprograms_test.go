@@ -1,0 +1,117 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// needProgram skips a test without a program, which .ci/run installs.
+func needProgram(t *testing.T, name string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		t.Skipf("%s is not installed", name)
+	}
+}
+
+// answerDNS answers each query of a socket with one TXT record of about 4 KB, as a server does whose client
+// has said (EDNS, RFC 6891) that it takes that much.
+func answerDNS(socket *net.UDPConn) {
+	for buffer := make([]byte, 1<<16); ; {
+		n, from, err := socket.ReadFromUDPAddrPort(buffer)
+		if err != nil {
+			return
+		}
+		var query dnsmessage.Message
+		if query.Unpack(buffer[:n]) != nil || len(query.Questions) != 1 {
+			continue
+		}
+		name := query.Questions[0].Name
+		texts := make([]string, 16)
+		for i := range texts {
+			texts[i] = strings.Repeat(string(rune('a'+i)), 250)
+		}
+		answer, err := (&dnsmessage.Message{
+			Header: dnsmessage.Header{ID: query.ID, Response: true, Authoritative: true}, Questions: query.Questions,
+			Answers: []dnsmessage.Resource{{
+				Header: dnsmessage.ResourceHeader{Name: name, Type: dnsmessage.TypeTXT, Class: dnsmessage.ClassINET},
+				Body:   &dnsmessage.TXTResource{TXT: texts},
+			}},
+		}).Pack()
+		if err == nil {
+			socket.WriteToUDPAddrPort(answer, from)
+		}
+	}
+}
+
+// TestDig: dig gets an answer of 4 KB over UDP.
+func TestDig(t *testing.T) {
+	t.Parallel()
+	needProgram(t, "dig")
+	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	go answerDNS(socket)
+	n := newTunnel(t)
+	node := launch(t, detached, "apquic-node", "--server", n.invitation, "--upstream", "dns=udp://"+socket.LocalAddr().String(), "--data-dir", t.TempDir())
+	waitFor(t, node.stdout, `^(dns  udp://\S+)`)
+	out, err := exec.Command("dig", "@127.0.0.1", "-p", strconv.Itoa(n.public), "+bufsize=4096", "+ignore", "+tries=5", "+time=2", "big.example.org", "TXT").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	size := regexp.MustCompile(`MSG SIZE  rcvd: (\d+)`).FindSubmatch(out)
+	if size == nil || !strings.Contains(string(out), "status: NOERROR") || !strings.Contains(string(out), strings.Repeat("p", 250)) {
+		t.Fatalf("%s", out)
+	}
+	if bytes, _ := strconv.Atoi(string(size[1])); bytes < 4000 {
+		t.Errorf("an answer of %d bytes", bytes)
+	}
+}
+
+// TestIperf: iperf3, which needs TCP and UDP on one port, measures a moderate stream of datagrams both ways;
+// the size of WireGuard's, too, which do not fit into a packet.
+func TestIperf(t *testing.T) {
+	t.Parallel()
+	needProgram(t, "iperf3")
+	port := freePort(t)
+	server := exec.Command("iperf3", "-s", "-B", "127.0.0.1", "-p", strconv.Itoa(port))
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer server.Wait()
+	defer server.Process.Kill()
+	n := newTunnel(t)
+	node := launch(t, detached, "apquic-node", "--server", n.invitation, "--upstream", fmt.Sprint("iperf=tcp+udp://127.0.0.1:", port), "--data-dir", t.TempDir())
+	waitFor(t, node.stdout, `^(iperf  tcp\+udp://\S+)`)
+	for _, arguments := range [][]string{{"-l", "1200"}, {"-l", "1200", "-R"}, {"-l", "1452"}, {"-l", "64", "-b", "1M"}} {
+		arguments = append([]string{"-c", "127.0.0.1", "-p", strconv.Itoa(n.public), "-u", "-J", "-t", "1", "-b", "8M"}, arguments...)
+		out, err := exec.Command("iperf3", arguments...).Output()
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", arguments, err, out)
+		}
+		var result struct {
+			End struct {
+				Sum struct {
+					Packets int     `json:"packets"`
+					Lost    float64 `json:"lost_percent"`
+				} `json:"sum"`
+			} `json:"end"`
+		}
+		if err := json.Unmarshal(out, &result); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%v: %d datagrams, %.1f %% lost", arguments[9:], result.End.Sum.Packets, result.End.Sum.Lost)
+		if result.End.Sum.Packets < 500 || result.End.Sum.Lost > 20 { // a busy machine loses some
+			t.Errorf("%v: %d datagrams, %.1f %% lost", arguments[9:], result.End.Sum.Packets, result.End.Sum.Lost)
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"net"
+
+	"apquic/framing"
+	"apquic/quicproxy/internal/clients"
+	"apquic/quicproxy/node/internal/flows"
+)
+
+// flowsShare: flows have one in flowsShare parts of the sockets that a node may have. A flow costs flowCost
+// bytes, of which all may have one in flowsShare parts of the memory budget.
+const flowsShare, flowCost = 4, 16 << 10
+
+// newFlows returns the flows of a node, which may have so many sockets for clients.
+func (n *Node) newFlows(sockets int) *flows.Table {
+	most := max(min(sockets/flowsShare, int(n.memory.Size()/flowsShare/flowCost)), 1)
+	return flows.New(flows.Config{
+		Dial: n.dialFlow, Has: func(service string) bool { return n.service(service).hasUDP() },
+		Places: clients.New(most, most, most).OfOneNode(), Counters: &n.datagrams, Log: n.log,
+	})
+}
+
+// dialFlow returns a socket that is connected to the upstream of a service.
+func (n *Node) dialFlow(ctx context.Context, service string) (net.Conn, error) {
+	e := n.service(service)
+	if !e.hasUDP() {
+		return nil, errors.New("the service is gone")
+	}
+	conn, err := e.upstream.DialUDP(ctx)
+	e.reached(n, err)
+	return conn, err
+}
+
+func (e *exposed) hasUDP() bool { return e != nil && e.listener == nil && e.upstream.HasUDP() }
+
+// transport is what the clients of the service are to use, as in ProxyRequest.
+func (e *exposed) transport() uint32 {
+	switch {
+	case !e.hasUDP():
+		return 0
+	case e.upstream.HasStreams():
+		return 3
+	}
+	return 2
+}
+
+// carryFlows makes the connection carry flows, if the server's process does. It comes before Begin.
+func (l *link) carryFlows(process uint64) {
+	if l.Lane {
+		return
+	}
+	if l.features.Has(framing.FeatureFlows) {
+		l.CarryFlows(l.node.memory.Peer, &l.node.datagrams, func(d framing.Datagram) { l.node.flows.Handle(l.Flows, process, d) })
+	}
+	l.node.flows.Use(l.Flows, process)
+}

@@ -1,0 +1,109 @@
+package public
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"apquic/certs"
+	"apquic/framing"
+	"apquic/quicproxy/internal/clients"
+)
+
+// flows are those of all ports, by their numbers. Each also stands in its port.
+type flows struct {
+	mu       sync.Mutex
+	byNumber map[uint64]*clientFlow
+	last     uint64 // number
+}
+
+// clientFlow is what one client address and a service send each other. It ends when its port says so.
+type clientFlow struct {
+	number   uint64
+	port     *udpPort
+	client   netip.AddrPort
+	local    string        // the address that the client sends to, for the node; empty: not known
+	from     []byte        // the same, as a control message
+	known    atomic.Uint64 // the node's process that has the flow, inverted; 0: none is known to
+	active   atomic.Int64  // when something last passed, since flows began
+	answered atomic.Bool   // the service has sent something
+
+	// Guarded by udpPort.mu.
+	place *clients.Place // does not change once the flow is in its port
+	order orderEntry
+	ended bool
+}
+
+// add gives a flow its number.
+func (s *flows) add(f *clientFlow) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byNumber == nil {
+		s.byNumber = make(map[uint64]*clientFlow)
+	}
+	s.last++
+	f.number = s.last
+	s.byNumber[f.number] = f
+}
+
+func (s *flows) remove(f *clientFlow) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.byNumber, f.number)
+}
+
+func (s *flows) find(number uint64) *clientFlow {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.byNumber[number]
+}
+
+func (s *flows) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.byNumber)
+}
+
+// Receive takes a datagram that a process of a node sent. It reports false if the node has no such flow here,
+// and is to be told.
+func (s *Listeners) Receive(node certs.NodeID, process uint64, d framing.Datagram) (known bool) {
+	f := s.flows.find(d.Flow)
+	switch {
+	case d.Kind == framing.DatagramFirst:
+		s.config.Datagrams.Malformed.Add(1)
+		return true
+	case f == nil:
+		if d.Kind == framing.DatagramPayload {
+			s.config.Datagrams.NoFlow.Add(1)
+		}
+		return d.Kind == framing.DatagramUnknown
+	case f.port.listener.Key.Node != node:
+		s.config.Datagrams.Foreign.Add(1)
+		return false
+	}
+	switch d.Kind {
+	case framing.DatagramPayload:
+		f.known.Store(^process)
+		f.port.answer(f, d.Payload)
+	case framing.DatagramKnown:
+		f.known.Store(^process)
+	case framing.DatagramUnknown:
+		f.known.CompareAndSwap(^process, 0)
+	}
+	return true
+}
+
+// toNode is the datagram that tells the node of a payload. Until the node's process has said that it knows the
+// flow, each says what the flow is.
+func (f *clientFlow) toNode(process uint64, idle time.Duration, payload []byte) framing.Datagram {
+	d := framing.Datagram{Flow: f.number, Payload: payload}
+	if f.known.Load() != ^process {
+		d.Kind = framing.DatagramFirst
+		d.Header = &framing.FlowHeader{
+			Service: f.port.listener.Key.Service, ClientAddress: f.client.String(), PublicAddress: f.local,
+			IdleSeconds: uint32(idle / time.Second),
+		}
+	}
+	return d
+}

@@ -1,0 +1,63 @@
+package public
+
+import (
+	"net/netip"
+	"time"
+
+	"apquic/internal/datagram"
+	"apquic/lease"
+)
+
+// open opens the sockets of a transport, or none.
+func (p *Listener) open(transport lease.Transport) error {
+	config := &p.all.config
+	if p.descriptors = 1; transport == lease.TCPAndUDP {
+		p.descriptors = 2
+	}
+	if !config.Clients.Reserve(p.descriptors) {
+		return p.all.noDescriptor()
+	}
+	err := p.listen(transport)
+	if err == nil {
+		return nil
+	}
+	p.closeSockets()
+	if p.listener != nil {
+		config.Ended(p.Port)
+	}
+	if isShortage(err) {
+		return p.all.noDescriptor()
+	}
+	return err
+}
+
+func (p *Listener) listen(transport lease.Transport) (err error) {
+	if transport.HasTCP() {
+		if p.listener, err = p.all.config.Listen(p.Port); err != nil {
+			p.listener = nil
+			return err
+		}
+	}
+	if transport.HasUDP() {
+		socket, err := p.all.config.ListenPacket(p.Port)
+		if err != nil {
+			return err
+		}
+		datagram.TellLocal(socket)
+		p.udp = &udpPort{listener: p, socket: socket, begin: time.Now(), flows: make(map[netip.AddrPort]*clientFlow)}
+	}
+	return nil
+}
+
+// closeSockets closes the sockets and gives their descriptors back.
+func (p *Listener) closeSockets() {
+	p.closing.Do(func() {
+		if p.listener != nil {
+			p.listener.Close()
+		}
+		if p.udp != nil {
+			p.udp.socket.Close()
+		}
+		p.all.config.Clients.Reserve(-p.descriptors)
+	})
+}

@@ -1,0 +1,83 @@
+// Package request reads what a node asks for one of its services. It trusts nothing in it and decides nothing:
+// whether the node gets it is for the server and its leases.
+package request
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"apquic/framing"
+	"apquic/lease"
+	"apquic/quicproxy"
+	"apquic/quicproxy/server/internal/failure"
+)
+
+// tlsPass is the value of ProxyRequest.tls that says that the server passes TLS on.
+const tlsPass = 1
+
+// transports are the values of ProxyRequest.transport.
+var transports = [...]lease.Transport{lease.TCP, lease.TCP, lease.UDP, lease.TCPAndUDP}
+
+// Read returns the lease that a request is for, without its node, or the failure that answers it. flows says that
+// the node's connection carries UDP.
+func Read(r *framing.ProxyRequest, flows bool) (lease.Request, error) {
+	if r.WantedPort > math.MaxUint16 {
+		return lease.Request{}, &quicproxy.FailureError{Code: framing.ErrorPortOutOfRange, Text: fmt.Sprintf("there is no port %d", r.WantedPort)}
+	}
+	if err := cmp.Or(checkNames(r), checkTransport(r, flows), checkDomain(r)); err != nil {
+		return lease.Request{}, failure.BadRequest(err)
+	}
+	return lease.Request{
+		Key: lease.Key{Service: r.Service}, Origin: r.OriginAddress, WantedPort: uint16(r.WantedPort),
+		Transport: transports[r.Transport], Domain: r.Domain, Services: r.Services,
+	}, nil
+}
+
+func checkNames(r *framing.ProxyRequest) error {
+	if err := framing.CheckServiceName(r.Service); err != nil {
+		return err
+	}
+	if r.OriginAddress != "" { // a program that accepts the connections itself sends none
+		if _, _, err := framing.ParseOrigin(r.OriginAddress); err != nil {
+			return err
+		}
+	}
+	if len(r.Services) > framing.MaxServiceNames {
+		return fmt.Errorf("%d service names are more than %d", len(r.Services), framing.MaxServiceNames)
+	}
+	for _, name := range r.Services {
+		if err := framing.CheckServiceName(name); err != nil {
+			return err
+		}
+	}
+	if len(r.Services) > 0 && !slices.Contains(r.Services, r.Service) {
+		return fmt.Errorf("the service %q is missing from the list of the node's services", r.Service)
+	}
+	return nil
+}
+
+func checkTransport(r *framing.ProxyRequest, flows bool) error {
+	switch {
+	case r.Transport >= uint32(len(transports)):
+		return fmt.Errorf("there is no transport %d", r.Transport)
+	case transports[r.Transport].HasUDP() && !flows:
+		return errors.New("a node without flows cannot have a service over UDP")
+	}
+	return nil
+}
+
+// checkDomain checks what a request says about a domain. The Lessor checks the domain itself.
+func checkDomain(r *framing.ProxyRequest) error {
+	switch {
+	case r.Domain == "" && (r.Tls != 0 || r.PlainHttp):
+		return errors.New("only a service with a domain has TLS or HTTP")
+	case r.Domain != "" && transports[r.Transport] != lease.TCP:
+		return errors.New("a domain is reached over TCP only")
+	case r.Tls > tlsPass:
+		return errors.New("this server does not end TLS: the node or its upstream has to")
+	}
+	return nil
+}

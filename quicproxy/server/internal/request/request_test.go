@@ -1,0 +1,93 @@
+package request
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"apquic/framing"
+	"apquic/lease"
+	"apquic/quicproxy"
+)
+
+func TestRead(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		transport uint32
+		want      lease.Transport
+	}{{0, lease.TCP}, {1, lease.TCP}, {2, lease.UDP}, {3, lease.TCPAndUDP}} {
+		r, err := Read(&framing.ProxyRequest{
+			Service: "web", OriginAddress: "tcp://127.0.0.1:80", WantedPort: 20000, Transport: test.transport, Services: []string{"ssh", "web"},
+		}, true)
+		if err != nil || r.Service != "web" || r.Origin != "tcp://127.0.0.1:80" || r.WantedPort != 20000 || r.Transport != test.want ||
+			r.Domain != "" || !slices.Equal(r.Services, []string{"ssh", "web"}) {
+			t.Errorf("transport %d: %+v, %v", test.transport, r, err)
+		}
+	}
+	r, err := Read(&framing.ProxyRequest{Service: "web", Domain: "www.example.org", Tls: 1, PlainHttp: true}, false)
+	if err != nil || r.Domain != "www.example.org" || r.Transport != lease.TCP || r.WantedPort != 0 {
+		t.Errorf("domain: %+v, %v", r, err)
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		request *framing.ProxyRequest
+		code    framing.ErrorCode
+		text    string
+	}{
+		{&framing.ProxyRequest{Service: "web", WantedPort: 1 << 16}, framing.ErrorPortOutOfRange, "there is no port 65536"},
+		{&framing.ProxyRequest{}, framing.ErrorBadRequest, "name"},
+		{&framing.ProxyRequest{Service: "a b"}, framing.ErrorBadRequest, "name"},
+		{&framing.ProxyRequest{Service: "web", OriginAddress: "nonsense"}, framing.ErrorBadRequest, "nonsense"},
+		{&framing.ProxyRequest{Service: "web", Transport: 4}, framing.ErrorBadRequest, "no transport 4"},
+		{&framing.ProxyRequest{Service: "web", Transport: 2}, framing.ErrorBadRequest, "without flows"},
+		{&framing.ProxyRequest{Service: "web", Transport: 3}, framing.ErrorBadRequest, "without flows"},
+		{&framing.ProxyRequest{Service: "web", Tls: 1}, framing.ErrorBadRequest, "only a service with a domain"},
+		{&framing.ProxyRequest{Service: "web", PlainHttp: true}, framing.ErrorBadRequest, "only a service with a domain"},
+		{&framing.ProxyRequest{Service: "web", Domain: "www.example.org", Tls: 2}, framing.ErrorBadRequest, "does not end TLS"},
+	} {
+		_, err := Read(test.request, false)
+		failure, ok := errors.AsType[*quicproxy.FailureError](err)
+		if !ok || failure.Code != test.code || !strings.Contains(failure.Text, test.text) {
+			t.Errorf("%v: %v, want %v with %q", test.request, err, test.code, test.text)
+		}
+	}
+	udp := &framing.ProxyRequest{Service: "web", Domain: "www.example.org", Transport: 2}
+	if _, err := Read(udp, true); err == nil || !strings.Contains(err.Error(), "over TCP only") {
+		t.Errorf("a domain over UDP: %v", err)
+	}
+}
+
+// TestServiceNamesAreBounded: what a node says of its other services.
+func TestServiceNamesAreBounded(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		services []string
+		ok       bool
+	}{
+		"none":      {nil, true},
+		"itself":    {[]string{"s0"}, true},
+		"most":      {many(framing.MaxServiceNames), true},
+		"too many":  {many(framing.MaxServiceNames + 1), false},
+		"bad name":  {[]string{"s0", "S1"}, false},
+		"no name":   {[]string{"s0", ""}, false},
+		"others":    {[]string{"s1"}, false},
+		"long name": {[]string{"s0", strings.Repeat("x", 65)}, false},
+	} {
+		if _, err := Read(&framing.ProxyRequest{Service: "s0", Services: test.services}, false); (err == nil) != test.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// many are the names of n services.
+func many(n int) (names []string) {
+	for i := range n {
+		names = append(names, "s"+strconv.Itoa(i))
+	}
+	return names
+}
