@@ -1,10 +1,13 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -74,6 +77,53 @@ func TestDig(t *testing.T) {
 	}
 	if bytes, _ := strconv.Atoi(string(size[1])); bytes < 4000 {
 		t.Errorf("an answer of %d bytes", bytes)
+	}
+}
+
+// TestClientAddressOverUDP: dnsdist answers by the address that a PROXY protocol header before each query names.
+func TestClientAddressOverUDP(t *testing.T) {
+	t.Parallel()
+	needProgram(t, "dig")
+	needProgram(t, "dnsdist")
+	port := freePort(t)
+	config := filepath.Join(t.TempDir(), "dnsdist.conf")
+	if err := os.WriteFile(config, fmt.Appendf(nil, `
+setLocal("127.0.0.1:%d")
+setACL("127.0.0.0/8")
+setProxyProtocolACL({"127.0.0.1/32"})
+newServer("127.0.0.1:1")
+addAction(makeRule("127.0.0.9/32"), SpoofAction("192.0.2.9"))
+addAction(AllRule(), SpoofAction("192.0.2.1"))
+`, port), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server := exec.Command("dnsdist", "--supervised", "--disable-syslog", "-C", config)
+	var log bytes.Buffer
+	server.Stdout, server.Stderr = &log, &log
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		server.Process.Kill()
+		server.Wait()
+		if t.Failed() {
+			t.Log(log.String())
+		}
+	}()
+	n := newTunnel(t)
+	file := filepath.Join(t.TempDir(), "node.json")
+	if err := os.WriteFile(file, fmt.Appendf(nil, `{"services": {"dns": {"upstream": "tcp+udp://127.0.0.1:%d", "proxyProtocol": 2}}}`, port), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	node := launch(t, detached, "apquic-node", "-c", file, "--server", n.invitation, "--data-dir", t.TempDir())
+	waitFor(t, node.stdout, `^(dns  tcp\+udp://\S+)`)
+	for client, want := range map[string]string{"127.0.0.9": "192.0.2.9", "127.0.0.2": "192.0.2.1"} {
+		for _, transport := range []string{"+notcp", "+tcp"} {
+			out, err := exec.Command("dig", "@127.0.0.1", "-b", client, "-p", strconv.Itoa(n.public), "+short", transport, "+tries=5", "+time=2", "www.example.org").CombinedOutput()
+			if err != nil || strings.TrimSpace(string(out)) != want {
+				t.Errorf("%s %s: %v\n%s", client, transport, err, out)
+			}
+		}
 	}
 }
 

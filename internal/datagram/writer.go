@@ -8,13 +8,14 @@ import (
 
 // Writer writes to a connected socket, and never waits for it.
 type Writer struct {
-	conn net.Conn
-	raw  syscall.RawConn // nil: not a socket of the system that can be tried
+	conn   net.Conn
+	raw    syscall.RawConn // nil: not a socket of the system that can be tried
+	prefix []byte
 }
 
-// NewWriter returns a Writer of a connected socket.
-func NewWriter(conn net.Conn) *Writer {
-	w := &Writer{conn: conn}
+// NewWriter returns a Writer of a connected socket. Each datagram begins with prefix.
+func NewWriter(conn net.Conn, prefix []byte) *Writer {
+	w := &Writer{conn: conn, prefix: prefix}
 	if c, ok := conn.(syscall.Conn); ok && canTry {
 		w.raw, _ = c.SyscallConn()
 	}
@@ -24,6 +25,14 @@ func NewWriter(conn net.Conn) *Writer {
 // Write sends a datagram. An ICMP error that came for an earlier one, which the system reports instead of
 // sending, costs nothing.
 func (w *Writer) Write(payload []byte) error {
+	if len(w.prefix) > 0 {
+		buffer := buffers.Get().(*[maxSize]byte)
+		defer buffers.Put(buffer)
+		if len(w.prefix)+len(payload) > maxSize {
+			return syscall.EMSGSIZE
+		}
+		payload = append(append(buffer[:0], w.prefix...), payload...)
+	}
 	err := w.write(payload)
 	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) {
 		err = w.write(payload)

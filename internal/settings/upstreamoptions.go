@@ -35,6 +35,8 @@ func checkOptions(s Service) error {
 		return fmt.Errorf("networks is for a proxy, socks5:, and %s is none", hint.Readable(s.Upstream))
 	case (network == "file" || network == "socks5") && s.ProxyProtocol != 0:
 		return errors.New("proxyProtocol is for services of other programs; this one is the node's own")
+	case strings.Contains(network, "udp") && s.ProxyProtocol == 1:
+		return errors.New("over UDP the PROXY protocol has version 2 only: 2 puts its header before each datagram")
 	case network != "file" && s.Listing:
 		return fmt.Errorf("listing is for a folder, file:/path, and %s is none", hint.Readable(s.Upstream))
 	case network != "https" && s.CA+s.Pin != "":

@@ -8,6 +8,7 @@ import (
 	"apquic/framing"
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/node/internal/flows"
+	"apquic/quicproxy/node/internal/upstream"
 )
 
 // flowsShare: flows have one in flowsShare parts of the sockets that a node may have. A flow costs flowCost
@@ -24,14 +25,14 @@ func (n *Node) newFlows(sockets int) *flows.Table {
 }
 
 // dialFlow returns a socket that is connected to the upstream of a service.
-func (n *Node) dialFlow(ctx context.Context, service string) (net.Conn, error) {
+func (n *Node) dialFlow(ctx context.Context, service, client, public string) (net.Conn, []byte, error) {
 	e := n.service(service)
 	if !e.hasUDP() {
-		return nil, errors.New("the service is gone")
+		return nil, nil, errors.New("the service is gone")
 	}
-	conn, err := e.upstream.DialUDP(ctx)
+	conn, prefix, err := e.upstream.DialUDP(ctx, upstream.Client{Address: client, Public: public})
 	e.reached(n, err)
-	return conn, err
+	return conn, prefix, err
 }
 
 func (e *exposed) hasUDP() bool { return e != nil && e.listener == nil && e.upstream.HasUDP() }

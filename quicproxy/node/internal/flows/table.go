@@ -25,8 +25,9 @@ const (
 
 // Config says what Table consists of; every field is required.
 type Config struct {
-	// Dial connects to the upstream of a service, and Has reports whether there is one over UDP.
-	Dial     func(ctx context.Context, service string) (net.Conn, error)
+	// Dial connects to the upstream of a service for a client at an address, which reached the service at
+	// another one; each datagram to it begins with prefix. Has reports whether there is an upstream over UDP.
+	Dial     func(ctx context.Context, service, client, public string) (socket net.Conn, prefix []byte, err error)
 	Has      func(service string) bool
 	Places   *clients.Places
 	Counters *flow.Counters
@@ -160,7 +161,7 @@ func (t *Table) begin(via *flow.Sender, process uint64, d framing.Datagram) *ups
 	u := t.byClient[who]
 	t.mu.Unlock()
 	if u == nil {
-		if u = t.open(who); u == nil {
+		if u = t.open(who, d.Header.PublicAddress); u == nil {
 			return nil
 		}
 	}
@@ -188,13 +189,13 @@ func (t *Table) begin(via *flow.Sender, process uint64, d framing.Datagram) *ups
 }
 
 // open makes a flow; nil: there is no such service, or there are too many flows.
-func (t *Table) open(who client) *upstream {
+func (t *Table) open(who client, public string) *upstream {
 	if !t.config.Has(who.service) {
 		t.config.Counters.NoFlow.Add(1)
 		return nil
 	}
 	from, _ := netip.ParseAddrPort(who.address)
-	u := newUpstream(t, who)
+	u := newUpstream(t, who, public)
 	place, err := t.config.Places.Admit(clients.Service{Name: who.service}, from.Addr(), u.end)
 	if err != nil {
 		t.config.Counters.NoPlace.Add(1)

@@ -92,19 +92,21 @@ type bench struct {
 	counters flow.Counters
 	places   *clients.Places
 
+	prefix func(client, public string) []byte
+
 	mu      sync.Mutex
 	dialled []*service
 }
 
 func newBench(most int) *bench {
-	b := &bench{places: clients.New(most, most, most).OfOneNode()}
+	b := &bench{places: clients.New(most, most, most).OfOneNode(), prefix: func(string, string) []byte { return nil }}
 	b.Table = New(Config{
-		Dial: func(context.Context, string) (net.Conn, error) {
+		Dial: func(_ context.Context, _, client, public string) (net.Conn, []byte, error) {
 			s := &service{answers: make(chan string), deadline: make(chan time.Time, 100), gone: make(chan struct{})}
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			b.dialled = append(b.dialled, s)
-			return s, nil
+			return s, b.prefix(client, public), nil
 		},
 		Has: func(name string) bool { return name == "game" }, Places: b.places, Counters: &b.counters, Log: slog.New(slog.DiscardHandler),
 	})
@@ -182,6 +184,34 @@ func TestTable(t *testing.T) {
 			t.Errorf("after %v %d flows are left with %d places", took, b.Len(), b.places.Open())
 		}
 		b.Close()
+	})
+}
+
+// TestPrefix: a service that is to be told of its clients gets that before each datagram, also before those that
+// came when there was no socket yet.
+func TestPrefix(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(10)
+		b.prefix = func(client, public string) []byte { return []byte(client + ">" + public + " ") }
+		_, via := connect(t)
+		b.Use(via, 1)
+		d := first(5, "192.0.2.1:7", "a")
+		d.Header.PublicAddress = "203.0.113.5:20000"
+		b.Handle(via, 1, d)
+		b.Handle(via, 1, framing.Datagram{Flow: 5, Payload: []byte("b")})
+		synctest.Wait()
+		b.Handle(via, 1, framing.Datagram{Flow: 5, Payload: nil})
+		large := framing.Datagram{Flow: 5, Payload: make([]byte, 1<<16)}
+		b.Handle(via, 1, large)
+		b.Close()
+		const prefix = "192.0.2.1:7>203.0.113.5:20000 "
+		if got := b.dialled[0].got; !slices.Equal(got, []string{prefix + "a", prefix + "b", prefix}) {
+			t.Errorf("the service got %q", got)
+		}
+		if n := b.counters.Socket.Load(); n != 1 {
+			t.Errorf("%d datagrams were counted as too large", n)
+		}
 	})
 }
 

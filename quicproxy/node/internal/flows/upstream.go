@@ -27,6 +27,7 @@ const (
 type upstream struct {
 	table  *Table
 	client client
+	public string // where the client reaches the service
 	ctx    context.Context // ends with the flow
 	cancel context.CancelFunc
 	active atomic.Int64 // when something last passed, in nanoseconds since the flow began
@@ -44,8 +45,8 @@ type upstream struct {
 	early [][]byte         // what came before that
 }
 
-func newUpstream(t *Table, who client) *upstream {
-	u := &upstream{table: t, client: who, begin: time.Now()}
+func newUpstream(t *Table, who client, public string) *upstream {
+	u := &upstream{table: t, client: who, public: public, begin: time.Now()}
 	u.ctx, u.cancel = context.WithCancel(context.Background())
 	u.setIdle(0)
 	return u
@@ -100,7 +101,7 @@ func (u *upstream) write(out *datagram.Writer, payload []byte) {
 func (u *upstream) run() {
 	defer u.end()
 	ctx, cancel := context.WithTimeout(u.ctx, dialTimeout)
-	conn, err := u.table.config.Dial(ctx, u.client.service)
+	conn, prefix, err := u.table.config.Dial(ctx, u.client.service, u.client.address, u.public)
 	cancel()
 	if err != nil {
 		u.lose()
@@ -113,7 +114,7 @@ func (u *upstream) run() {
 		u.lose()
 		return
 	}
-	u.connected(datagram.NewWriter(conn))
+	u.connected(datagram.NewWriter(conn, prefix))
 	if !u.stays(conn) {
 		return
 	}

@@ -14,7 +14,7 @@ import (
 // (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt), before any byte of the client.
 func withProxyHeader(version byte, dial dialer) dialer {
 	return func(ctx context.Context, client Client) (net.Conn, error) {
-		header, err := proxyHeader(version, client)
+		header, err := proxyHeader(version, client, tcpAddress)
 		if err != nil {
 			return nil, err
 		}
@@ -33,18 +33,22 @@ func withProxyHeader(version byte, dial dialer) dialer {
 	}
 }
 
-// proxyHeader says who the client is, or that it is not known: then the upstream sees the node.
-func proxyHeader(version byte, client Client) ([]byte, error) {
+// proxyHeader says who the client is, or that it is not known: then the upstream sees the node. The address of
+// each end says over which transport it comes.
+func proxyHeader(version byte, client Client, transport func(netip.AddrPort) net.Addr) ([]byte, error) {
 	var from, to net.Addr
 	if address, err := netip.ParseAddrPort(client.Address); err == nil {
 		if public, err := netip.ParseAddrPort(client.Public); err == nil {
-			from, to = tcpAddress(address), tcpAddress(public)
+			from, to = transport(withoutZone(address)), transport(withoutZone(public))
 		}
 	}
 	return proxyproto.HeaderProxyFromAddrs(version, from, to).Format()
 }
 
-// tcpAddress is an address without its zone, which means nothing elsewhere.
-func tcpAddress(a netip.AddrPort) *net.TCPAddr {
-	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port()))
+func tcpAddress(a netip.AddrPort) net.Addr { return net.TCPAddrFromAddrPort(a) }
+func udpAddress(a netip.AddrPort) net.Addr { return net.UDPAddrFromAddrPort(a) }
+
+// withoutZone is an address without its zone, which means nothing elsewhere.
+func withoutZone(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }

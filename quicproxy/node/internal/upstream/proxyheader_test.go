@@ -53,7 +53,7 @@ func TestProxyHeader(t *testing.T) {
 		},
 	} {
 		for version, want := range map[byte]string{1: test.v1, 2: test.v2} {
-			if got, err := proxyHeader(version, test.client); err != nil || string(got) != want {
+			if got, err := proxyHeader(version, test.client, tcpAddress); err != nil || string(got) != want {
 				t.Errorf("%s, version %d: %q %v, want %q", name, version, got, err, want)
 			}
 		}
@@ -66,7 +66,7 @@ func FuzzProxyHeader(f *testing.F) {
 	f.Add("[2001:db8::7]:51000", "[2001:db8::5%eth0]:20000")
 	f.Add("\r\n", "")
 	f.Fuzz(func(t *testing.T, address, public string) {
-		line, err := proxyHeader(1, Client{Address: address, Public: public})
+		line, err := proxyHeader(1, Client{Address: address, Public: public}, tcpAddress)
 		if n := len(line); err != nil || n > 107 || n < 15 || string(line[n-2:]) != "\r\n" || string(line[:6]) != "PROXY " {
 			t.Fatalf("%q %v", line, err)
 		}
@@ -75,7 +75,7 @@ func FuzzProxyHeader(f *testing.F) {
 				t.Fatalf("%q", line)
 			}
 		}
-		header, err := proxyHeader(2, Client{Address: address, Public: public})
+		header, err := proxyHeader(2, Client{Address: address, Public: public}, udpAddress)
 		if n := len(header); err != nil || n < 16 || n-16 != int(header[14])<<8+int(header[15]) {
 			t.Fatalf("%q %v", header, err)
 		}
@@ -115,5 +115,43 @@ func TestProxyHeaderIsFirst(t *testing.T) {
 	}
 	if _, err := New(Settings{Address: "127.0.0.1:80", ProxyProtocol: 3}, nil); err == nil {
 		t.Error("there is no version 3")
+	}
+}
+
+// TestDatagramHeader: over UDP each datagram is to begin with a header, which says so.
+func TestDatagramHeader(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		address string
+		version int
+		client  Client
+		want    string
+	}{
+		{"udp://127.0.0.1:53", 0, Client{Address: "198.51.100.7:51000", Public: "203.0.113.5:20000"}, ""},
+		{
+			"udp://127.0.0.1:53", 2, Client{Address: "198.51.100.7:51000", Public: "203.0.113.5:20000"},
+			v2 + "\x21\x12\x00\x0c\xc6\x33\x64\x07\xcb\x00\x71\x05\xc7\x38\x4e\x20",
+		},
+		{
+			"tcp+udp://127.0.0.1:53", 2, Client{Address: "198.51.100.7:51000", Public: "203.0.113.5:20000"},
+			v2 + "\x21\x12\x00\x0c\xc6\x33\x64\x07\xcb\x00\x71\x05\xc7\x38\x4e\x20",
+		},
+		{"udp://127.0.0.1:53", 2, Client{Address: "198.51.100.7:51000"}, v2 + "\x20\x00\x00\x00"},
+	} {
+		u, err := New(Settings{Address: test.address, ProxyProtocol: test.version}, (&net.Dialer{}).DialContext)
+		if err != nil {
+			t.Fatal(err)
+		}
+		socket, prefix, err := u.DialUDP(t.Context(), test.client)
+		if err != nil || string(prefix) != test.want {
+			t.Errorf("%v: %q %v", test, prefix, err)
+			continue
+		}
+		socket.Close()
+	}
+	for _, address := range []string{"udp://127.0.0.1:53", "tcp+udp://127.0.0.1:53"} {
+		if _, err := New(Settings{Address: address, ProxyProtocol: 1}, nil); err == nil {
+			t.Errorf("%s has version 1", address)
+		}
 	}
 }

@@ -54,6 +54,8 @@ type Upstream struct {
 	folder   *folder      // instead of dial
 	server   *http.Server // of the folder
 	failing  atomic.Bool  // the last dial did not reach it
+
+	datagramHeader bool // each datagram tells the upstream who its client is
 }
 
 // New returns what the settings mean. It does no I/O; dial connects later.
@@ -65,7 +67,7 @@ func New(s Settings, dial DialFunc) (*Upstream, error) {
 	if err := s.check(network); err != nil {
 		return nil, err
 	}
-	u := &Upstream{Origin: framing.FormatOrigin(network, address)}
+	u := &Upstream{Origin: framing.FormatOrigin(network, address), datagramHeader: s.ProxyProtocol != 0}
 	switch network {
 	case "file":
 		u.folder = &folder{path: address, listing: s.Listing}
@@ -91,8 +93,8 @@ func (s Settings) check(network string) error {
 	switch {
 	case s.ProxyProtocol < 0 || s.ProxyProtocol > 2:
 		return fmt.Errorf("the version of the PROXY protocol is 1 or 2, not %d", s.ProxyProtocol)
-	case s.ProxyProtocol != 0 && network == "udp":
-		return errors.New("the PROXY protocol is for services over TCP")
+	case s.ProxyProtocol == 1 && (network == "udp" || network == "tcp+udp"):
+		return errors.New("over UDP the PROXY protocol has version 2 only")
 	case s.ProxyProtocol != 0 && (network == "file" || network == "socks5"):
 		return errors.New("the PROXY protocol is for services of other programs")
 	case s.CA+s.Pin != "" && network != "https":
