@@ -96,10 +96,13 @@ func (b *bench) network(ctx context.Context, m measurement) (*network, error) {
 
 // one measures one thing of one contender.
 func (b *bench) one(ctx context.Context, m measurement, c contender, n *network) (values, error) {
+	if !c.can(m.exposes) {
+		return nil, nil
+	}
 	limit := cmp.Or(m.limit, measureLimit)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than %v", limit))
 	defer cancel()
-	t, err := b.newTrial(ctx, c, n)
+	t, err := b.newTrial(ctx, c, n, m.exposes)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +117,7 @@ func (b *bench) together(ctx context.Context, m measurement, order []contender, 
 	defer cancel()
 	trials := make([]*trial, len(order))
 	for i, c := range order {
-		t, err := b.newTrial(ctx, c, n)
+		t, err := b.newTrial(ctx, c, n, m.exposes)
 		if err != nil {
 			found.add(m, c.name, nil, err)
 			b.tell(title, m, c, nil, err)

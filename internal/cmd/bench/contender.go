@@ -22,11 +22,31 @@ type contender struct {
 	version string
 	// start starts the programs and returns the public address. It need not be ready then.
 	start func(ctx context.Context, s *site) (public string, err error)
+	// offers says how it can make a service public; nil: at a TCP port.
+	offers func(exposure) bool
+}
+
+// can reports whether a contender can make a service public in a way.
+func (c contender) can(e exposure) bool {
+	if c.offers == nil {
+		return e == exposure{}
+	}
+	return c.offers(e)
+}
+
+func everything(exposure) bool { return true }
+
+// exposure is how a service is made public; the zero value is a TCP port.
+type exposure struct {
+	udp   bool
+	host  string // by this name, on a port for web sites
+	proxy bool   // with a header of the PROXY protocol, version 2, for each connection
 }
 
 // site is where a contender is started.
 type site struct {
 	*network
+	exposes  exposure
 	service  string // the address of the service, as the home sees it
 	folder   string // for files
 	ports    *ports
@@ -68,7 +88,7 @@ func contenders(bin, before, peers string) ([]contender, error) {
 }
 
 // direct has no tunnel: what the machine and the network allow.
-var direct = contender{name: directName, version: "", start: func(_ context.Context, s *site) (string, error) {
+var direct = contender{name: directName, offers: func(e exposure) bool { return !e.proxy }, start: func(_ context.Context, s *site) (string, error) {
 	if s.forward != nil {
 		return s.forward(s.service)
 	}

@@ -25,7 +25,7 @@ func findFrp(peers string) ([]contender, error) {
 	}
 	var found []contender
 	for _, way := range []struct{ name, protocol string }{{"frp tcp+tls", "tcp"}, {"frp quic", "quic"}} {
-		found = append(found, contender{name: way.name, version: version, start: func(ctx context.Context, s *site) (string, error) {
+		found = append(found, contender{name: way.name, version: version, offers: everything, start: func(ctx context.Context, s *site) (string, error) {
 			return startFrp(ctx, s, server, client, way.protocol)
 		}})
 	}
@@ -41,14 +41,18 @@ func startFrp(ctx context.Context, s *site, server, client, protocol string) (st
 	if err != nil {
 		return "", err
 	}
-	serverFile, err := s.write("frps.toml", frpServer(s.host, nodes, protocol))
+	web := 0
+	if s.exposes.host != "" {
+		web = public
+	}
+	serverFile, err := s.write("frps.toml", frpServer(s.host, nodes, web, protocol))
 	if err != nil {
 		return "", err
 	}
 	if _, err := s.run(ctx, s.server, frpListening, server, "-c", serverFile); err != nil {
 		return "", err
 	}
-	clientFile, err := s.write("frpc.toml", frpClient(s.host, nodes, protocol, service, public))
+	clientFile, err := s.write("frpc.toml", frpClient(s.exposes, s.host, nodes, protocol, service, public))
 	if err != nil {
 		return "", err
 	}
@@ -56,17 +60,30 @@ func startFrp(ctx context.Context, s *site, server, client, protocol string) (st
 	return s.at(public), err
 }
 
-// frpServer is the configuration of frps; QUIC has a port of its own there.
-func frpServer(host string, port int, protocol string) string {
+// frpServer is the configuration of frps; QUIC has a port of its own there, and web is for web sites by name, if
+// there are any.
+func frpServer(host string, port, web int, protocol string) string {
 	var file strings.Builder
 	fmt.Fprintf(&file, "bindAddr = %q\nbindPort = %d\nauth.token = %q\n", host, port, peerSecret)
+	if web > 0 {
+		fmt.Fprintf(&file, "vhostHTTPPort = %d\n", web)
+	}
 	if protocol == "quic" {
 		fmt.Fprintf(&file, "quicBindPort = %d\n", port)
 	}
 	return file.String()
 }
 
-func frpClient(host string, port int, protocol string, service, public int) string {
+func frpClient(e exposure, host string, port int, protocol string, service, public int) string {
+	kind, keys := "tcp", fmt.Sprintf("remotePort = %d", public)
+	switch {
+	case e.udp:
+		kind = "udp"
+	case e.host != "":
+		kind, keys = "http", fmt.Sprintf("customDomains = [%q]", e.host)
+	case e.proxy:
+		keys += "\ntransport.proxyProtocolVersion = \"v2\""
+	}
 	return fmt.Sprintf(`serverAddr = %q
 serverPort = %d
 auth.token = %q
@@ -74,11 +91,11 @@ transport.protocol = %q
 
 [[proxies]]
 name = "bench"
-type = "tcp"
+type = %q
 localIP = "127.0.0.1"
 localPort = %d
-remotePort = %d
-`, host, port, peerSecret, protocol, service, public)
+%s
+`, host, port, peerSecret, protocol, kind, service, keys)
 }
 
 // peerSecret is the password of tunnels that live for seconds between processes of this machine.

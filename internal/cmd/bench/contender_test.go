@@ -23,15 +23,21 @@ func TestParseVersion(t *testing.T) {
 }
 
 func TestFrpFiles(t *testing.T) {
-	server := frpServer("203.0.113.1", 7000, "quic")
-	client := frpClient("203.0.113.1", 7000, "quic", 80, 20000)
+	server := frpServer("203.0.113.1", 7000, 0, "quic")
+	client := frpClient(exposure{}, "203.0.113.1", 7000, "quic", 80, 20000)
 	for _, want := range []string{`bindAddr = "203.0.113.1"`, "bindPort = 7000", "quicBindPort = 7000"} {
 		hasLine(t, server, want)
 	}
 	for _, want := range []string{`serverAddr = "203.0.113.1"`, "serverPort = 7000", `transport.protocol = "quic"`, "localPort = 80", "remotePort = 20000"} {
 		hasLine(t, client, want)
 	}
-	if strings.Contains(frpServer("127.0.0.1", 7000, "tcp"), "quic") {
+	hasLine(t, frpServer("203.0.113.1", 7000, 8080, "tcp"), "vhostHTTPPort = 8080")
+	hasLine(t, frpClient(exposure{udp: true}, "203.0.113.1", 7000, "tcp", 80, 20000), `type = "udp"`)
+	site := frpClient(exposure{host: siteName}, "203.0.113.1", 7000, "tcp", 80, 20000)
+	hasLine(t, site, `type = "http"`)
+	hasLine(t, site, `customDomains = ["www.example.org"]`)
+	hasLine(t, frpClient(exposure{proxy: true}, "203.0.113.1", 7000, "tcp", 80, 20000), `transport.proxyProtocolVersion = "v2"`)
+	if strings.Contains(frpServer("127.0.0.1", 7000, 0, "tcp"), "quic") {
 		t.Error("QUIC is on where it is not measured")
 	}
 }

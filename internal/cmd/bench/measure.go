@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -11,6 +12,8 @@ type measurement struct {
 	rows []row
 	run  func(ctx context.Context, t *trial) (values, error)
 
+	// exposes says how the service is made public.
+	exposes exposure
 	// link is the network that it takes place on; nil for loopback.
 	link *linkSettings
 	// event happens once, to all contenders at the same time, while run is running.
@@ -43,7 +46,7 @@ type values map[string]float64
 
 // measurements is everything that is measured, in the order of the table.
 func measurements() []measurement {
-	return append(onLoopback(), onLink()...)
+	return slices.Concat(onLoopback(), overUDP(), overHTTP(), onLink())
 }
 
 func seconds(d time.Duration) float64      { return d.Seconds() }

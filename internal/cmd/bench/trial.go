@@ -29,12 +29,12 @@ type trial struct {
 const startTimeout = 20 * time.Second
 
 // newTrial starts the service and a contender, and waits until an echo comes through.
-func (b *bench) newTrial(ctx context.Context, c contender, net *network) (_ *trial, err error) {
+func (b *bench) newTrial(ctx context.Context, c contender, net *network, exposes exposure) (_ *trial, err error) {
 	folder, err := os.MkdirTemp("", "apquic-bench-")
 	if err != nil {
 		return nil, err
 	}
-	t := &trial{site: site{network: net, folder: folder, ports: &b.ports}, self: b.self, quick: b.quick}
+	t := &trial{site: site{network: net, exposes: exposes, folder: folder, ports: &b.ports}, self: b.self, quick: b.quick}
 	defer func() {
 		if err != nil {
 			t.stop()
@@ -60,10 +60,19 @@ func (b *bench) newTrial(ctx context.Context, c contender, net *network) (_ *tri
 	if t.public, err = c.start(ctx, &t.site); err != nil {
 		return nil, err
 	}
-	if _, err := t.load(ctx, load.Job{Kind: load.Probe}); err != nil {
+	if _, err := t.load(ctx, exposes.probe()); err != nil {
 		return nil, err
 	}
 	return t, nil
+}
+
+// probe is the load that says whether a contender is ready.
+func (e exposure) probe() load.Job {
+	job := load.Job{Kind: load.Probe, Host: e.host}
+	if e.udp {
+		job.Size = 64
+	}
+	return job
 }
 
 func (t *trial) stop() {

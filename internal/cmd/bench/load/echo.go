@@ -121,10 +121,10 @@ func (j Job) once(ctx context.Context) error {
 	return err
 }
 
-// probe tries until an echo comes back.
+// probe tries until an echo comes back, as the job's other kind of load would send it.
 func (j Job) probe(ctx context.Context) error {
 	for {
-		err := j.once(ctx)
+		err := j.probeOnce(ctx)
 		if err == nil {
 			return nil
 		}
@@ -134,6 +134,22 @@ func (j Job) probe(ctx context.Context) error {
 			return fmt.Errorf("no echo comes back: %w", err)
 		}
 	}
+}
+
+func (j Job) probeOnce(ctx context.Context) error {
+	switch {
+	case j.Host != "":
+		j.Once = true
+		return j.browse(ctx, time.Now().Add(onceTimeout), func(time.Time) {})
+	case j.Size > 0:
+		now := time.Now()
+		back, _, err := j.pingPong(ctx, now, now.Add(datagramTimeout))
+		if err == nil && back == 0 {
+			err = errors.New("no datagram came back")
+		}
+		return err
+	}
+	return j.once(ctx)
 }
 
 // halfClose reports whether a client that has ended its request gets the whole answer.

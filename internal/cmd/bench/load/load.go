@@ -27,6 +27,9 @@ const (
 	Stall     Kind = "stall"     // connections that ask for bytes and never read, until stdin ends
 	HalfClose Kind = "halfclose" // an answer to a finished request
 	Watch     Kind = "watch"     // what a network event does to connections
+	Datagrams Kind = "datagrams" // of UDP, there and back
+	Paced     Kind = "paced"     // datagrams at a fixed rate
+	Requests  Kind = "requests"  // of HTTP
 )
 
 // Job says what load to make.
@@ -38,6 +41,11 @@ type Job struct {
 	Time, Warmup time.Duration
 	// Pause is the time between two messages of a connection.
 	Pause time.Duration
+	// Size is that of a datagram, and PerSecond how many are sent.
+	Size, PerSecond int
+	// Host is the web site that requests are for. With Once each has a connection of its own.
+	Host string
+	Once bool
 }
 
 // Result is what a load found. Fields that do not belong to its kind are zero.
@@ -46,10 +54,10 @@ type Result struct {
 
 	Rate  float64 // bytes or connections per second
 	Bytes int64   // in total, including the warm-up
-	Count int     // total connections made
+	Count int     // total connections made, datagrams or requests
 
 	P50, P99, Worst time.Duration
-	Lost            int           // connections that broke
+	Lost            int           // connections that broke, or datagrams that did not come back
 	Outage          time.Duration // the longest time without a new connection that got an answer
 	Whole           bool          // the answer came whole
 }
@@ -100,6 +108,12 @@ func (j Job) run(ctx context.Context) (result Result, keep conns, err error) {
 		result.Whole, err = j.halfClose(ctx)
 	case Watch:
 		result, err = j.watch(ctx)
+	case Datagrams:
+		result, err = j.datagrams(ctx)
+	case Paced:
+		result, err = j.paced(ctx)
+	case Requests:
+		result, err = j.requests(ctx)
 	default:
 		err = fmt.Errorf("there is no load %q", j.Kind)
 	}

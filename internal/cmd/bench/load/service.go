@@ -18,6 +18,9 @@ const (
 	wantStall  = 's' // the same, with small kernel buffers, so that others have to store the data
 	wantUp     = 'u' // bytes are discarded and counted; the count comes back as 8 bytes from time to time
 	wantAnswer = 'h' // answerSize bytes, but only after the client has ended its direction
+
+	wantPage = 'G'  // it is a request of HTTP
+	wantSkip = '\r' // it is a header of the PROXY protocol, which another one follows
 )
 
 const (
@@ -31,17 +34,24 @@ const (
 	answerDelay = 200 * time.Millisecond
 )
 
-// Serve is the service behind the tunnels. It listens on address, prints "serving ADDRESS", and serves until
-// ctx ends.
+// Serve is the service behind the tunnels. It listens on address, over TCP and UDP, prints "serving ADDRESS", and
+// serves until ctx ends.
 func Serve(ctx context.Context, address string, stdout io.Writer) error {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return fmt.Errorf("the service: %w", err)
 	}
-	fmt.Fprintln(stdout, "serving", listener.Addr())
+	bound := listener.Addr().(*net.TCPAddr)
+	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: bound.IP, Port: bound.Port})
+	if err != nil {
+		listener.Close()
+		return fmt.Errorf("the service: %w", err)
+	}
+	fmt.Fprintln(stdout, "serving", bound)
 	var handlers sync.WaitGroup
 	defer handlers.Wait()
-	stop := context.AfterFunc(ctx, func() { listener.Close() })
+	handlers.Go(func() { echoDatagrams(socket) })
+	stop := context.AfterFunc(ctx, func() { listener.Close(); socket.Close() })
 	defer stop()
 	for {
 		conn, err := listener.Accept()
@@ -67,7 +77,15 @@ func handle(conn *net.TCPConn) {
 	if _, err := io.ReadFull(conn, want[:]); err != nil {
 		return
 	}
+	if want[0] == wantSkip {
+		var err error
+		if want[0], err = skipProxyHeader(conn); err != nil {
+			return
+		}
+	}
 	switch want[0] {
+	case wantPage:
+		answerRequests(conn)
 	case wantEcho:
 		echo(conn)
 	case wantDown:
