@@ -84,6 +84,7 @@ func (l *Lessor) claim(ctx context.Context, r Request, wanted Endpoint, from ent
 			l.update(from.Key, func(e *entry) { e.bound = false })
 			from.bound = false
 			l.openOrClose(from)
+			l.wakeRun() // to try again
 		}
 		return Lease{}, err
 	}

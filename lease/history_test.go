@@ -157,6 +157,24 @@ func TestRenameWhenFull(t *testing.T) {
 	})
 }
 
+// TestRenamedPortBusy: a port that a renamed service could not take over is opened again for its lease.
+func TestRenamedPortBusy(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.grant(request(1, "old"), 20000)
+		w.detach(request(1, "old"))
+		synctest.Wait()
+		w.ports.occupy(true, 20000)
+		w.grant(services(request(1, "new"), "new"), 20001)
+		w.wantFree(20000)
+		w.ports.occupy(false, 20000)
+		w.pass(5 * time.Second)
+		w.wantBound(20000, leasetest.Key(1, "old"))
+		w.stop()
+	})
+}
+
 // TestRenameFails: both names know whose port it is, whether or not it was written.
 func TestRenameFails(t *testing.T) {
 	t.Parallel()
