@@ -73,8 +73,8 @@ type Grant struct {
 // A node that asks for more leases than it may have loses its oldest unattached one, those of services that
 // it no longer has first; if all are attached the error is ErrTooManyServices. Further errors:
 // *PortOutOfRangeError; *RangeFullError; ErrPortBusy; ErrNoDomains; *BadDomainError; *DomainTakenError;
-// ErrTooManyDomains; and those of the store, after which everything is
-// unchanged.
+// ErrTooManyDomains; and those of the store, after which everything is unchanged, except that a lease for which
+// another transport was asked is held: its port is closed, and Run opens it for that transport.
 func (l *Lessor) Grant(ctx context.Context, r Request) (Grant, error) {
 	if err := validate(r.Key, r.Origin); err != nil {
 		return Grant{}, fmt.Errorf("lease: %w", err)
@@ -182,6 +182,7 @@ func (l *Lessor) grant(ctx context.Context, r Request, former Ended) (Lease, err
 		if granted, err := l.renew(ctx, r, e); !errors.Is(err, ErrTaken) {
 			return granted, err
 		}
+		e, _ = l.get(r.Key) // its port may be open only now
 		l.lose(e)
 	}
 	if renamed = l.renamed(r); !known && l.ports.Contains(renamed.Port) {
@@ -269,27 +270,21 @@ func (l *Lessor) makeRoom(ctx context.Context, r Request, takenOver Key) error {
 	return nil
 }
 
-// renew attaches a lease at its present endpoint. A port is closed and opened again if the transport changes.
+// renew attaches a lease at its present endpoint.
 func (l *Lessor) renew(ctx context.Context, r Request, e entry) (Lease, error) {
-	before := e
-	if e.bound && e.Transport != r.Transport {
-		l.binder.Unbind(e.Lease)
-		e.bound = false
+	if e.Transport != r.Transport {
+		e = l.changeTransport(e, r.Transport)
 	}
-	if e.Transport = r.Transport; !e.bound {
+	if !e.bound {
 		if err := l.bind(e.Lease); err != nil {
-			if before.bound {
-				before.bound = l.binder.Bind(before.Lease) == nil
-				l.update(e.Key, func(e *entry) { e.bound = before.bound })
-			}
-			l.prolong(before)
+			l.prolong(e)
 			if errors.Is(err, ErrExhausted) {
 				return Lease{}, err
 			}
 			return Lease{}, fmt.Errorf("public %s of this service: %w", e.Endpoint().describe(), ErrPortBusy)
 		}
 		e.bound = true
-		l.update(e.Key, func(e *entry) { e.bound, e.Transport = true, r.Transport })
+		l.update(e.Key, func(e *entry) { e.bound = true })
 	}
 	renewed := e.Lease
 	renewed.Origin, renewed.HeldUntil, renewed.Kept, renewed.Reserved = r.Origin, time.Time{}, l.keep(r.Node), false
@@ -308,10 +303,28 @@ func (l *Lessor) renew(ctx context.Context, r Request, e entry) (Lease, error) {
 	return renewed, nil
 }
 
+// changeTransport closes the port of a lease, which must be opened for another transport. The owner no longer
+// has a port, so that the lease is held, as if it had gone, until Grant attaches it. It needs the turn.
+func (l *Lessor) changeTransport(e entry, transport Transport) entry {
+	until := time.Now().Add(l.holdTime)
+	l.update(e.Key, func(e *entry) {
+		if e.Attached() {
+			e.HeldUntil = until
+		}
+		e.Transport, e.bound = transport, false
+	})
+	if e.bound {
+		l.binder.Unbind(e.Lease)
+	}
+	l.wakeRun()
+	e, _ = l.get(e.Key)
+	return e
+}
+
 // prolong keeps a lease from expiring while its owner asks for it in vain. It waits for half of the hold time
 // because each time is a write.
 func (l *Lessor) prolong(e entry) {
-	if now := time.Now(); !e.Attached() && e.HeldUntil.Sub(now) < l.holdTime/2 {
+	if now := time.Now(); e.HeldUntil.Sub(now) < l.holdTime/2 {
 		l.update(e.Key, func(e *entry) { e.HeldUntil, e.Reserved, e.lapsed = now.Add(l.holdTime), false, false })
 		l.wakeRun()
 	}

@@ -99,8 +99,8 @@ type Lessor struct {
 	loaded       bool
 }
 
-// entry is a lease and its state outside memory. An attached lease is bound, unless its transport changed
-// and its port cannot be opened; so is a held one, unless its port cannot be opened or is outside the range.
+// entry is a lease and its state outside memory. An attached lease is always bound; so is a held one, unless
+// its port cannot be opened or is outside the range.
 type entry struct {
 	Lease
 	stored Lease // the record in the store

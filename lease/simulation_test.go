@@ -2,6 +2,7 @@ package lease_test
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -15,12 +16,14 @@ import (
 	"apquic/lease/leasetest"
 )
 
+var firstSeed = flag.Uint64("seed", 0, "the first of the seeds of TestSimulation")
+
 // TestSimulation does random things to a Lessor while its store, its ports and its process fail at random,
 // and compares it with a model after each of them.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	const seeds, steps = 8, 2500
-	for seed := range uint64(seeds) {
+	for seed := *firstSeed; seed < *firstSeed+seeds; seed++ {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -41,8 +44,10 @@ func TestSimulation(t *testing.T) {
 type expected struct {
 	port     uint16
 	attached bool
-	since    time.Time // of the last sign of its owner: never expired before since + hold
-	floor    time.Time // of HoldNode: nor before this
+	// transport is the one that it was granted for last.
+	transport lease.Transport
+	since     time.Time // of the last sign of its owner: never expired before since + hold
+	floor     time.Time // of HoldNode: nor before this
 	// unsure: the last write failed. Until the store works again, a crash may bring back no lease, this one,
 	// or one at the ports that it was to move to.
 	unsure bool
@@ -167,11 +172,12 @@ func (s *simulation) doGrant() {
 		if m != nil && m.port != g.Port {
 			s.gaveUp(m.port, time.Now())
 		}
-		s.model[r.Key] = &expected{port: g.Port, attached: true}
+		s.model[r.Key] = &expected{port: g.Port, attached: true, transport: r.Transport}
 		delete(s.tried, r.Key)
 		return
 	}
 	s.evicted(r, attached, held)
+	s.transportChanged(r, m)
 	if s.broken {
 		s.mayBeTakenOver(r)
 	}
@@ -189,8 +195,8 @@ func (s *simulation) doGrant() {
 		}
 	case errors.Is(err, lease.ErrPortBusy):
 		s.done["busy"]++
-		if m == nil {
-			s.t.Error("there is no lease whose port could be busy")
+		if m == nil || m.attached {
+			s.t.Error("there is no held lease whose port could be busy")
 		} else {
 			m.since = time.Time{} // prolonged or not
 			m.unsure = true
@@ -209,6 +215,17 @@ func (s *simulation) doGrant() {
 	default:
 		s.done["failed"]++
 		s.tried[r.Key] = 1
+	}
+}
+
+// transportChanged: a grant for another transport failed, perhaps after the port was taken from its owner.
+func (s *simulation) transportChanged(r lease.Request, m *expected) {
+	if m == nil || !m.attached || m.transport == r.Transport {
+		return
+	}
+	if l := s.leases()[m.port]; !l.Attached() && l.Transport == r.Transport {
+		m.attached, m.since = false, time.Now()
+		s.done["transport changed"]++
 	}
 }
 
@@ -567,8 +584,10 @@ func (s *simulation) check() {
 			s.done["expired"]++
 		case !ok || l.Port != m.port || l.Attached() != m.attached:
 			s.t.Errorf("%v should have %+v, has %+v", key, *m, l)
-		case m.attached && s.ports.snapshot()[l.Port] != key && time.Since(s.ports.refusedAt(l.Port)) > blind: // its transport changed
+		case m.attached && !s.isOpen(l):
 			s.t.Errorf("%v is attached, but its port is not bound", key)
+		case l.State() == lease.Held && !s.isOpen(l) && time.Since(s.ports.refusedAt(l.Port)) > bindAgain:
+			s.t.Errorf("%v is held, but its port is not bound, and nobody tries: %+v", key, l)
 		case !l.Attached() && l.HeldUntil.Before(m.floor):
 			s.t.Errorf("%v should be held until %v: %+v", key, m.floor, l)
 		case isKept(key.Node) && l.State() == lease.Lapsed && time.Since(l.HeldUntil) > 6*time.Second && s.ports.snapshot()[l.Port] == key:
@@ -583,6 +602,12 @@ func (s *simulation) check() {
 		}
 	}
 	s.checkStore(keys)
+}
+
+// isOpen reports whether the port of a lease is open for its transport.
+func (s *simulation) isOpen(l lease.Lease) bool {
+	opened, open := s.ports.openedFor(l.Port)
+	return open && opened == l.Transport && s.ports.snapshot()[l.Port] == l.Key
 }
 
 // checkStore: what is in memory and not in doubt is stored as it is; and no other key has its port there.
