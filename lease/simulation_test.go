@@ -160,10 +160,14 @@ func (s *simulation) doGrant() {
 			s.t.Fatalf("port %d is open: %v, for %v; the lease has %v, want %v", g.Port, open, opened, g.Transport, r.Transport)
 		}
 		from, owned := before[g.Port]
+		others := attached + len(held)
 		if mayRename(r, from, m) {
 			held = slices.DeleteFunc(held, func(l lease.Lease) bool { return l.Key == from.Key })
+			if !s.refusedFirst(r, held) {
+				others--
+			}
 		}
-		s.evicted(r, attached, held)
+		s.evicted(r, others, held)
 		if owned && from.Key != r.Key && s.model[from.Key] != nil {
 			s.checkTakenOver(r, from, m, before)
 			delete(s.model, from.Key)
@@ -176,7 +180,7 @@ func (s *simulation) doGrant() {
 		delete(s.tried, r.Key)
 		return
 	}
-	s.evicted(r, attached, held)
+	s.evicted(r, attached+len(held), held)
 	s.transportChanged(r, m)
 	if s.broken {
 		s.mayBeTakenOver(r)
@@ -361,17 +365,22 @@ func (s *simulation) ofNode(r lease.Request) (attached int, held []lease.Lease) 
 	return attached, held
 }
 
-// evicted: only the oldest held leases of the node itself may have gone, and only as many as were too many.
-func (s *simulation) evicted(r lease.Request, attached int, held []lease.Lease) {
+// refusedFirst: the node made room because it could not have the wanted port, or that of another renamed
+// service, and then took a lease over after all: as a renamed one, or because no other port was left.
+func (s *simulation) refusedFirst(r lease.Request, held []lease.Lease) bool {
+	return s.refusedNow(r.WantedPort) || slices.ContainsFunc(held, func(l lease.Lease) bool {
+		return mayRename(r, l, nil) && s.refusedNow(l.Port)
+	})
+}
+
+// evicted: only the oldest held leases of the node itself may have gone, and only as many as were too many
+// beside so many others.
+func (s *simulation) evicted(r lease.Request, others int, held []lease.Lease) {
 	now := s.leases()
 	if s.model[r.Key] != nil {
 		return // check finds what is missing
 	}
-	excess := attached + len(held) + 1 - simulatedMax
-	if s.refusedNow(r.WantedPort) {
-		excess++ // it made room for that one, and then took another over
-	}
-	for range excess {
+	for range others + 1 - simulatedMax {
 		if len(held) == 0 {
 			return
 		}
