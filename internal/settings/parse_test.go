@@ -189,7 +189,7 @@ func TestUpstreamOptions(t *testing.T) {
 		`{"upstream": "socks5:", "networks": ["lan"]}`:                  "n:1: services.web.networks[0]: lan is not a network",
 		`{"upstream": "80", "networks": ["10.0.0.0/8"]}`:                "n:1: services.web: networks is for a proxy",
 		`{"upstream": "file:/srv", "ca": "/ca.pem"}`:                    "n:1: services.web: ca and pin are for an upstream that begins with https://",
-		`{"upstream": "udp://127.0.0.1:53", "proxyProtocol": 1}`:       "n:1: services.web: over UDP the PROXY protocol has version 2 only",
+		`{"upstream": "udp://127.0.0.1:53", "proxyProtocol": 1}`:        "n:1: services.web: over UDP the PROXY protocol has version 2 only",
 		`{"upstream": "80", "proxyProtocol": 3}`:                        "n:1: services.web.proxyProtocol: 3 is not from 0 to 2; want 1 or 2",
 		`{"upstream": "80", "proxyProtocol": true}`:                     "n:1: services.web.proxyProtocol: this is true; want 1 or 2",
 	} {

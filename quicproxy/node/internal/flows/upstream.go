@@ -27,7 +27,7 @@ const (
 type upstream struct {
 	table  *Table
 	client client
-	public string // where the client reaches the service
+	public string          // where the client reaches the service
 	ctx    context.Context // ends with the flow
 	cancel context.CancelFunc
 	active atomic.Int64 // when something last passed, in nanoseconds since the flow began
