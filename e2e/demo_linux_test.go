@@ -95,7 +95,13 @@ func (d *demo) awaitEndOfPrograms(t *testing.T) {
 func TestDemoIsLocal(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t)
-	port := d.await(t, `http://127\.0\.0\.1:(\d+)/`)
+	for _, port := range []string{d.await(t, `http://127\.0\.0\.1:(\d+)/`), d.await(t, `https://demo\.localhost:(\d+)/`)} {
+		listensLocally(t, port)
+	}
+}
+
+func listensLocally(t *testing.T, port string) {
+	t.Helper()
 	out, err := exec.Command("ss", "-Hltn", "sport", "=", ":"+port).CombinedOutput()
 	if err != nil {
 		t.Fatalf("ss: %v\n%s", err, out)

@@ -1,24 +1,20 @@
 // Demo is what make demo runs: both real programs, which are beside it, on the loopback interface alone, with
-// throw-away data, and a small web site behind the node. It shows the public URL and runs until Ctrl-C. With
-// ONCE=1 in the environment it instead fetches the page through the tunnel, shows it, and exits with status 0
-// if it is the site's page.
+// throw-away data, and a small web site behind the node. It shows the public URLs, of a port and of a name with
+// HTTPS, and runs until Ctrl-C. With ONCE=1 in the environment it instead fetches the page through the tunnel,
+// shows it, and exits with status 0 if it is the site's page from both.
 //
 // It starts the programs as a person would and must not import anything of this module.
 package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
-	"strings"
 	"syscall"
-	"time"
 )
 
 func main() {
@@ -50,15 +46,19 @@ func run(ctx context.Context, bin string, out *terminal, once bool) error {
 		return err
 	}
 	defer func() { cancel(); wait() }()
+	authority, err := newAuthority(data, siteName)
+	if err != nil {
+		return err
+	}
 
 	serverData := filepath.Join(data, "server")
 	server, err := start(ctx, out, filepath.Join(bin, "apquic-server"), "--listen", "127.0.0.1:0",
-		"--public-host", "127.0.0.1", "--public-listen", "127.0.0.1", "--data-dir", serverData)
+		"--public-host", "127.0.0.1", "--public-listen", "127.0.0.1", "--https", "127.0.0.1:0", "--data-dir", serverData)
 	if err != nil {
 		return err
 	}
 	defer func() { cancel(); <-server.exited }()
-	if _, err := server.firstLine(ctx); err != nil { // the command that is used next
+	if _, err := server.nextLine(ctx); err != nil { // the command that is used next
 		return err
 	}
 	inviting, err := start(ctx, out, filepath.Join(bin, "apquic-server"), "invite", "raspberry-pi", "--data-dir", serverData)
@@ -66,27 +66,59 @@ func run(ctx context.Context, bin string, out *terminal, once bool) error {
 		return err
 	}
 	<-inviting.exited
-	invitation, err := inviting.firstLine(ctx)
+	invitation, err := inviting.nextLine(ctx)
 	if err != nil {
 		return err
 	}
-	node, err := start(ctx, out, filepath.Join(bin, "apquic-node"), "--server", invitation,
-		"--upstream", "web="+site, "--data-dir", filepath.Join(data, "node"))
+	config := filepath.Join(data, "node.json")
+	if err := os.WriteFile(config, nodeFile(site, authority), 0o600); err != nil {
+		return err
+	}
+	node, err := start(ctx, out, filepath.Join(bin, "apquic-node"), "-c", config, "--server", invitation, "--data-dir", filepath.Join(data, "node"))
 	if err != nil {
 		return err
 	}
 	defer func() { cancel(); <-node.exited }()
-	line, err := node.firstLine(ctx)
-	if err != nil {
-		return err
+	var byPort, byName string
+	for byPort == "" || byName == "" {
+		line, err := node.nextLine(ctx)
+		if err != nil {
+			return err
+		}
+		if match := leased.FindStringSubmatch(line); match != nil && match[1] == "tcp" {
+			byPort = "http://" + match[2] + "/"
+		} else if match != nil {
+			byName = "https://" + match[2] + "/"
+		}
 	}
-	_, public, _ := strings.Cut(line, "tcp://")
-	public, _, _ = strings.Cut(public, " ")
 	if once {
-		return fetchOnce(ctx, out, public, site)
+		return fetchOnce(ctx, out, site, authority.roots, byPort, byName)
 	}
-	out.line("\n    Open this in your browser:  http://" + public + "/\n\n    Ctrl-C ends the demo.\n")
+	out.line(fmt.Sprintf(`
+    Open this in your browser:  %s
+    or, by its name with HTTPS:  %s
+    (made-up certificate: the browser warns; curl --cacert %s trusts it)
+
+    Ctrl-C ends the demo.
+`, byPort, byName, authority.file))
 	return stay(ctx, server, node)
+}
+
+// siteName is a name of this machine, for browsers and curl without asking DNS (RFC 6761 section 6.3).
+const siteName = "demo.localhost"
+
+// leased matches what a node says about the public address of a service.
+var leased = regexp.MustCompile(`(tcp|https)://(\S+) -> `)
+
+// nodeFile is the configuration of the node: the site at a port, and by its name.
+func nodeFile(site string, a *authority) []byte {
+	return fmt.Appendf(nil, `{
+  "services": {
+    "web": %q,
+    "named": {"upstream": %q, "domain": %q, "certificate": %q, "key": %q},
+  },
+}
+`, site, "http://"+site, siteName, a.certificate, a.key)
 }
 
 // stay waits for Ctrl-C, or for a program to end, which is an error.
@@ -104,43 +136,4 @@ func stay(ctx context.Context, server, node *program) error {
 		return nil
 	}
 	return fmt.Errorf("%s ended: %v", ended.name, ended.err)
-}
-
-// fetchOnce shows the page as it comes through the tunnel and compares it with the site's own.
-func fetchOnce(ctx context.Context, out *terminal, public, site string) error {
-	want, err := fetch(ctx, site, public)
-	if err != nil {
-		return fmt.Errorf("fetching the page from the site itself: %w", err)
-	}
-	got, err := fetch(ctx, public, public)
-	if err != nil {
-		return fmt.Errorf("fetching the page through the tunnel: %w", err)
-	}
-	out.line("\n" + got)
-	if got != want {
-		return errors.New("the page that came through the tunnel is not the page of the site")
-	}
-	out.line(fmt.Sprintf("http://%s/ answered with the page of the site, %d bytes, through the tunnel.", public, len(got)))
-	return nil
-}
-
-func fetch(ctx context.Context, address, host string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", nil)
-	if err != nil {
-		return "", err
-	}
-	request.Host = host
-	request.Close = true
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return "", errors.New(response.Status)
-	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	return string(body), err
 }

@@ -13,26 +13,26 @@ import (
 	"time"
 )
 
-// startTimeout is how long a program may take to print its first line on stdout.
+// startTimeout is how long a program may take to print a line on stdout.
 const startTimeout = 20 * time.Second
 
 // program is one of the two real programs, running.
 type program struct {
 	name   string
-	first  chan string   // its first line on stdout
+	said   chan string   // its first lines on stdout
 	exited chan struct{} // closed when it has ended; err is set then
 	err    error
 }
 
 // start runs the program at path until ctx ends, and shows its output on out after its name.
 func start(ctx context.Context, out *terminal, path string, args ...string) (*program, error) {
-	p := &program{name: filepath.Base(path), first: make(chan string, 1), exited: make(chan struct{})}
+	p := &program{name: filepath.Base(path), said: make(chan string, 16), exited: make(chan struct{})}
 	out.line("$ " + p.name + " " + strings.Join(args, " "))
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Stdout = &lines{show: func(line string) {
 		out.line(p.name + " | " + line)
 		select {
-		case p.first <- line:
+		case p.said <- line:
 		default:
 		}
 	}}
@@ -50,14 +50,14 @@ func start(ctx context.Context, out *terminal, path string, args ...string) (*pr
 	return p, nil
 }
 
-// firstLine waits for the first line that the program prints on stdout.
-func (p *program) firstLine(ctx context.Context) (string, error) {
+// nextLine waits for the next line that the program prints on stdout.
+func (p *program) nextLine(ctx context.Context) (string, error) {
 	select {
-	case line := <-p.first:
+	case line := <-p.said:
 		return line, nil
 	case <-p.exited:
 		select {
-		case line := <-p.first: // it printed nothing more
+		case line := <-p.said: // it printed nothing more
 			return line, nil
 		default:
 		}
