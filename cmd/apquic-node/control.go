@@ -32,6 +32,8 @@ type status struct {
 	RoundTrip float64         `json:"roundTripMilliseconds,omitempty"`
 	Lost      float64         `json:"lostPercent"`
 	Services  []serviceStatus `json:"services"`
+
+	DatagramsDropped map[string]uint64 `json:"datagramsDropped,omitempty"` // of UDP, by reason
 }
 
 // serviceStatus is what it reports about a service.
@@ -60,6 +62,7 @@ const (
 func statusOf(s node.Status, version string) status {
 	told := status{
 		ID: s.Node, Name: s.Name, Version: version, Server: s.Server, Address: s.Address, State: away, Trouble: errorText(s.Trouble),
+		DatagramsDropped: s.DatagramsDropped,
 	}
 	if !s.Since.IsZero() {
 		since := s.Since.UTC().Truncate(time.Second)

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -58,6 +61,9 @@ func writeStatus(w io.Writer, s status, now time.Time) {
 		fmt.Fprintln(table)
 	}
 	table.Flush() // its error is that of w, a terminal or a pipe
+	if len(s.DatagramsDropped) > 0 {
+		fmt.Fprintln(w, "datagrams dropped since the start:", byReason(s.DatagramsDropped))
+	}
 }
 
 func (s serviceStatus) public() string {
@@ -70,7 +76,21 @@ func (s serviceStatus) public() string {
 	return "no public address"
 }
 
+// byReason lists counts, the largest first.
+func byReason(counts map[string]uint64) string {
+	reasons := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+	for i, reason := range reasons {
+		reasons[i] = fmt.Sprintf("%d %s", counts[reason], reason)
+	}
+	return strings.Join(reasons, ", ")
+}
+
 func (s serviceStatus) upstream() string {
+	if s.Answers && strings.HasPrefix(s.Origin, "udp://") {
+		return "upstream over UDP, which is not asked"
+	}
 	if s.Answers {
 		return "upstream answers"
 	}

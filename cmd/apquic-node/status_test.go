@@ -24,11 +24,15 @@ func TestWriteStatus(t *testing.T) {
 			RoundTrip: 18040 * time.Microsecond, Lost: 0.00234,
 			Services: []node.ServiceStatus{
 				{Service: "web", Origin: "tcp://127.0.0.1:80", PublicAddress: "tcp://tunnel.example.com:20000", Relays: 12},
+				{Service: "game", Origin: "udp://127.0.0.1:90", PublicAddress: "udp://tunnel.example.com:20001"},
 				{Service: "printer", Origin: "unix:/p", Refusal: errors.New("all are in use"), Upstream: errors.New("refused")},
 			},
+			DatagramsDropped: map[string]uint64{"away": 3, "noFlow": 3, "overflow": 1200},
 		}, `connected to tunnel.example.com:8090 as shed-pi for 2 d 2 h, 18 ms, 0.23 % lost
-web      tunnel.example.com:20000 -> 127.0.0.1:80       12 open  upstream answers
-printer  no public address (all are in use) -> unix:/p  0 open   upstream does not answer: refused
+web      tunnel.example.com:20000 -> 127.0.0.1:80              12 open  upstream answers
+game     udp://tunnel.example.com:20001 -> udp://127.0.0.1:90  0 open   upstream over UDP, which is not asked
+printer  no public address (all are in use) -> unix:/p         0 open   upstream does not answer: refused
+datagrams dropped since the start: 1200 overflow, 3 away, 3 noFlow
 `},
 	} {
 		var got strings.Builder

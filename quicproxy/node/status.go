@@ -24,6 +24,8 @@ type Status struct {
 	RoundTrip time.Duration
 	Lost      float64
 	Services  []ServiceStatus // in their order
+	// DatagramsDropped is how many datagrams of flows were dropped since the node was started, by reason.
+	DatagramsDropped map[string]uint64
 }
 
 // ServiceStatus is one service of a node.
@@ -41,6 +43,7 @@ func (n *Node) Status(ctx context.Context) Status {
 	status := Status{
 		Node: n.config.Key.ID(), Name: n.welcome.Name, Server: n.server, Address: n.config.Address, Trouble: n.trouble,
 	}
+	status.DatagramsDropped = n.datagrams.Dropped()
 	l, services := n.link, slices.Clone(n.services)
 	n.mu.Unlock()
 	if l != nil {
