@@ -25,6 +25,7 @@ type tunnel struct {
 	server, node *process
 	serverArgs   []string
 	address      string // where the public finds the service
+	overUDP      string // and the one over UDP
 	nodeData     string // the node's data directory
 }
 
@@ -40,8 +41,9 @@ func newTunnel(t testing.TB, settings ...string) *tunnel {
 	w.server.await(`^(apquic-server invite)`)
 	invitation := strings.TrimSpace(run(t, "", program("apquic-server"), "invite", "--data-dir", filepath.Join(data, "server")))
 	w.node = start(w.home, "the node", "apquic-node", append([]string{"--server", invitation, "--upstream", w.service.listener.Addr().String(),
+		"--upstream", "udp=udp://"+serveUDP(w.home),
 		"--data-dir", w.nodeData, "--keepalive", keepalive.String(), "--log-level", "debug"}, settings...)...)
-	w.address = w.node.await(`tcp://(.+) -> `)
+	w.address, w.overUDP = w.node.await(`tcp://(.+) -> `), w.node.await(`udp://(.+) -> udp://`)
 	return w
 }
 
