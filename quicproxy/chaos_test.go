@@ -153,6 +153,7 @@ func (h *history) play() {
 	h.startNodeProcess()
 	h.learnPorts()
 	talking := h.visitors()
+	overUDP, end := h.datagramVisitors()
 	for range h.setting.steps {
 		time.Sleep(h.upTo(32))
 		h.disturb()
@@ -166,6 +167,10 @@ func (h *history) play() {
 		h.t.Error("clients have no end")
 	}
 	h.servicesEnd()
+	if !h.t.Failed() {
+		h.checkDatagrams(overUDP)
+	}
+	end()
 	if h.t.Failed() {
 		return
 	}
@@ -207,8 +212,8 @@ func (h *history) goodAsNew() {
 // and sockets.
 func (h *history) empty() {
 	// A stopping node, or an idle lane, may have closed its connection over a dead path.
-	h.within(h.setting.idle+quietAfter, "server without clients", func() string { return serverLeftovers(h.server.server, true) })
-	h.eventually("node without clients", func() string { return nodeLeftovers(h.node().node, true) })
+	h.within(max(h.setting.idle, flowsEnd)+quietAfter, "server without clients", func() string { return serverLeftovers(h.server.server, true) })
+	h.within(flowsEnd+quietAfter, "node without clients", func() string { return nodeLeftovers(h.node().node, true) })
 	h.stopNode(h.node())
 	h.within(h.setting.idle+quietAfter, "server without nodes", func() string { return serverLeftovers(h.server.server, false) })
 	h.server.stop()

@@ -66,7 +66,7 @@ func (h *history) startServerProcess() {
 	stopNow, now := context.WithCancel(context.Background())
 	h.server = &program{now: now, running: h.startServer(func(c *ServerConfig) {
 		c.IdleTimeout, c.ResumeTime, c.Drain, c.StopNow = h.setting.idle, h.setting.resume, h.setting.drain, stopNow
-		c.Memory, c.MaxClients = h.setting.serverMem, h.setting.maxClients
+		c.Memory, c.MaxClients, c.FlowIdle = h.setting.serverMem, h.setting.maxClients, flowIdle
 	})}
 }
 
@@ -74,7 +74,7 @@ func (h *history) startServerProcess() {
 func (h *history) startNodeProcess() {
 	stopNow, now := context.WithCancel(context.Background())
 	p := &program{now: now, number: len(h.nodes) + 1, sockets: new(sockets)}
-	p.running = h.startNode(expose("ssh", "192.168.1.101:22"), expose("web", "192.168.1.101:80"), func(c *NodeConfig) {
+	p.running = h.startNode(expose("ssh", "192.168.1.101:22"), expose("web", "192.168.1.101:80"), expose("game", "udp://"+upstreamUDP), func(c *NodeConfig) {
 		c.IdleTimeout, c.ResumeTime, c.Drain, c.StopNow = h.setting.idle, h.setting.resume, h.setting.drain, stopNow
 		c.Memory = h.setting.nodeMem
 		c.ListenPacket = p.sockets.around(c.ListenPacket)
@@ -130,8 +130,9 @@ func (h *history) listen(p *program) {
 
 // learnPorts waits for the public addresses.
 func (h *history) learnPorts() {
-	for _, l := range h.node().leases.wait(h.t, 3) {
-		_, port, _ := net.SplitHostPort(strings.TrimPrefix(l.PublicAddress, "tcp://"))
+	for _, l := range h.node().leases.wait(h.t, 4) {
+		_, address, _ := strings.Cut(l.PublicAddress, "://")
+		_, port, _ := net.SplitHostPort(address)
 		h.ports[l.Service] = port
 	}
 }

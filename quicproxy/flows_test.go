@@ -45,8 +45,9 @@ func (c *connectedUDP) Read(b []byte) (int, error) {
 func (c *connectedUDP) Write(b []byte) (int, error) { return c.WriteTo(b, c.to) }
 func (c *connectedUDP) RemoteAddr() net.Addr        { return c.to }
 
-// serveUDP answers each datagram that comes to an address at home with its sender's port and itself.
-func (w *world) serveUDP(address string) {
+// serveUDP answers each datagram that comes to an address at home with its sender's port and itself, until the end of
+// the test or until stop is called.
+func (w *world) serveUDP(address string) (stop func()) {
 	w.t.Helper()
 	socket, err := w.home.ListenUDP(netip.MustParseAddrPort(address).Port())
 	if err != nil {
@@ -63,7 +64,9 @@ func (w *world) serveUDP(address string) {
 			socket.WriteTo(fmt.Appendf(nil, "%d %s", from.(*net.UDPAddr).Port, buffer[:n]), from)
 		}
 	})
-	w.t.Cleanup(func() { socket.Close(); serving.Wait() })
+	stop = sync.OnceFunc(func() { socket.Close(); serving.Wait() })
+	w.t.Cleanup(stop)
+	return stop
 }
 
 // udpClient is a visitor with a UDP socket.
