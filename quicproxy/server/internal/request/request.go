@@ -3,7 +3,6 @@
 package request
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -27,8 +26,11 @@ func Read(r *framing.ProxyRequest, flows bool) (lease.Request, error) {
 	if r.WantedPort > math.MaxUint16 {
 		return lease.Request{}, &quicproxy.FailureError{Code: framing.ErrorPortOutOfRange, Text: fmt.Sprintf("there is no port %d", r.WantedPort)}
 	}
-	if err := cmp.Or(checkNames(r), checkTransport(r, flows), checkDomain(r)); err != nil {
-		return lease.Request{}, failure.BadRequest(err)
+	// One after the other: each relies on those before it.
+	for _, check := range []func(*framing.ProxyRequest) error{checkNames, checkTransport(flows), checkDomain} {
+		if err := check(r); err != nil {
+			return lease.Request{}, failure.BadRequest(err)
+		}
 	}
 	return lease.Request{
 		Key: lease.Key{Service: r.Service}, Origin: r.OriginAddress, WantedPort: uint16(r.WantedPort),
@@ -59,14 +61,16 @@ func checkNames(r *framing.ProxyRequest) error {
 	return nil
 }
 
-func checkTransport(r *framing.ProxyRequest, flows bool) error {
-	switch {
-	case r.Transport >= uint32(len(transports)):
-		return fmt.Errorf("there is no transport %d", r.Transport)
-	case transports[r.Transport].HasUDP() && !flows:
-		return errors.New("a node without flows cannot have a service over UDP")
+func checkTransport(flows bool) func(*framing.ProxyRequest) error {
+	return func(r *framing.ProxyRequest) error {
+		switch {
+		case r.Transport >= uint32(len(transports)):
+			return fmt.Errorf("there is no transport %d", r.Transport)
+		case transports[r.Transport].HasUDP() && !flows:
+			return errors.New("a node without flows cannot have a service over UDP")
+		}
+		return nil
 	}
-	return nil
 }
 
 // checkDomain checks what a request says about a domain. The Lessor checks the domain itself.

@@ -44,6 +44,7 @@ func TestReadRefuses(t *testing.T) {
 		{&framing.ProxyRequest{Service: "a b"}, framing.ErrorBadRequest, "name"},
 		{&framing.ProxyRequest{Service: "web", OriginAddress: "nonsense"}, framing.ErrorBadRequest, "nonsense"},
 		{&framing.ProxyRequest{Service: "web", Transport: 4}, framing.ErrorBadRequest, "no transport 4"},
+		{&framing.ProxyRequest{Service: "web", Transport: 99, Domain: "www.example.org"}, framing.ErrorBadRequest, "no transport 99"},
 		{&framing.ProxyRequest{Service: "web", Transport: 2}, framing.ErrorBadRequest, "without flows"},
 		{&framing.ProxyRequest{Service: "web", Transport: 3}, framing.ErrorBadRequest, "without flows"},
 		{&framing.ProxyRequest{Service: "web", Tls: 1}, framing.ErrorBadRequest, "only a service with a domain"},
@@ -90,4 +91,22 @@ func many(n int) (names []string) {
 		names = append(names, "s"+strconv.Itoa(i))
 	}
 	return names
+}
+
+// FuzzRead: whatever a node asks for, it gets a lease of one of the known kinds, or a failure.
+func FuzzRead(f *testing.F) {
+	f.Add("web", "tcp://127.0.0.1:80", uint32(20000), uint32(1), "", uint32(0), false, "web", true)
+	f.Add("web", "", uint32(0), uint32(99), "www.example.org", uint32(2), true, "", false)
+	f.Fuzz(func(t *testing.T, service, origin string, port, transport uint32, domain string, tls uint32, plain bool, other string, flows bool) {
+		r := &framing.ProxyRequest{
+			Service: service, OriginAddress: origin, WantedPort: port, Transport: transport, Domain: domain, Tls: tls, PlainHttp: plain, Services: []string{other},
+		}
+		got, err := Read(r, flows)
+		if _, failed := errors.AsType[*quicproxy.FailureError](err); failed {
+			return
+		}
+		if err != nil || got.Transport > lease.TCPAndUDP || got.Transport.HasUDP() && (!flows || got.Domain != "") || got.Service != service || other != service {
+			t.Fatalf("%v: %+v, %v", r, got, err)
+		}
+	})
 }
