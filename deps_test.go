@@ -35,8 +35,10 @@ var allowed = map[string][]string{
 	"internal/testrace": nil,
 	"internal/udp":      nil,
 	"internal/domain":   nil,
-	"lease":             {"certs", "internal/domain"},
-	"lease/leasetest":   {"certs", "lease"},
+
+	"internal/publicsuffix": nil,
+	"lease":                 {"certs", "internal/domain"},
+	"lease/leasetest":       {"certs", "lease"},
 
 	"quicproxy": {"framing"},
 
@@ -64,7 +66,7 @@ var allowed = map[string][]string{
 
 	"internal/settings/internal/address": {"certs", "framing", "internal/hint"},
 	"internal/settings/internal/jsonc":   {"internal/hint", "internal/suggest"},
-	"internal/settings":                  {"certs", "framing", "internal/debug", "internal/domain", "internal/hint", "internal/settings/internal/address", "internal/settings/internal/jsonc", "internal/size", "internal/suggest", "lease"},
+	"internal/settings":                  {"certs", "framing", "internal/debug", "internal/domain", "internal/hint", "internal/publicsuffix", "internal/settings/internal/address", "internal/settings/internal/jsonc", "internal/size", "internal/suggest", "lease"},
 
 	"quicproxy/admission":                  {"certs", "internal/files", "quicproxy/internal/limit"},
 	"quicproxy/server/internal/account":    {"certs", "quicproxy/internal/limit", "quicproxy/internal/memory"},
@@ -102,7 +104,7 @@ var allowed = map[string][]string{
 
 	"admin": {"certs", "internal/cli", "internal/control", "internal/hint", "lease", "quicproxy/server"},
 
-	"cmd/apquic-server": {"admin", "certs", "internal/cli", "internal/control", "internal/debug", "internal/domain", "internal/files", "internal/heap", "internal/hint", "internal/settings", "internal/systemd", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/server"},
+	"cmd/apquic-server": {"admin", "certs", "internal/cli", "internal/control", "internal/debug", "internal/domain", "internal/files", "internal/heap", "internal/hint", "internal/publicsuffix", "internal/settings", "internal/systemd", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/server"},
 	"certs/acme":        nil,
 	"internal/web":      {"internal/domain"},
 	"cmd/apquic-node":   {"certs", "certs/acme", "internal/web", "internal/cli", "internal/control", "internal/debug", "internal/files", "internal/heap", "internal/hint", "internal/settings", "quicproxy/node"},

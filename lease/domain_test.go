@@ -61,7 +61,15 @@ func (w *world) wantStoredDomains(domains ...string) {
 func TestDomainRefusals(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, withDomains, func(c *lease.Config) { c.MaxDomains = 5 })
+		w := newWorld(t, withDomains, func(c *lease.Config) {
+			c.MaxDomains = 5
+			c.CheckDomain = func(domain string) error {
+				if domain == "*.co.uk" {
+					return errors.New("it has names of many owners")
+				}
+				return nil
+			}
+		})
 		w.grantDomain(forDomain(1, "web", "www.example.org"))
 		w.grantDomain(forDomain(1, "all", "*.home.example.org"))
 		writes := w.store.count()
@@ -79,6 +87,7 @@ func TestDomainRefusals(t *testing.T) {
 			{forDomain(2, "web", "Www.example.org"), lease.ErrBadDomain, "not a domain"},
 			{forDomain(2, "web", "localhost"), lease.ErrBadDomain, "two parts"},
 			{both, lease.ErrBadDomain, "either a domain or a port"},
+			{forDomain(2, "web", "*.co.uk"), lease.ErrBadDomain, "of many owners"},
 		} {
 			if err := w.grantFails(test.request, test.want); !strings.Contains(err.Error(), test.text) {
 				t.Errorf("%v: %v", test.request, err)

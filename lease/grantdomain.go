@@ -77,9 +77,12 @@ func (l *Lessor) ownerOf(endpoint Endpoint) (owner entry, owned bool) {
 	return *l.entries[key], true
 }
 
-// checkNewDomain returns why a domain that nobody has is not to be had: another node has the wildcard that stands
+// checkNewDomain returns why a domain that nobody has is not to be had: nobody may have it, another node has the wildcard that stands
 // for it, or there are too many. Ports are bounded by their range.
 func (l *Lessor) checkNewDomain(r Request) error {
+	if err := l.check(r.Domain); err != nil {
+		return &BadDomainError{err}
+	}
 	if wildcard, ok := domain.Wildcard(r.Domain); ok && !domain.IsWildcard(r.Domain) {
 		if owner, owned := l.ownerOf(Endpoint{Domain: wildcard}); owned && owner.Node != r.Node {
 			return &DomainTakenError{Domain: wildcard}

@@ -44,6 +44,8 @@ type Config struct {
 	// Domains says that domains are leased, too; MaxDomains is how many in all, 65536 by default.
 	Domains    bool
 	MaxDomains int
+	// CheckDomain returns why nobody may have a domain, for people; nil: everybody may have any.
+	CheckDomain func(domain string) error
 	// Keep says which nodes' leases outlast the hold time, as long as there are other free ports. It is
 	// called with the turn, must not call the Lessor, and is called again when the hold time is over. A node
 	// for which it is no longer true counts as removed: see HoldNode. Nil: none.
@@ -71,6 +73,7 @@ type Lessor struct {
 	maxPerNode int
 	domains    bool
 	maxDomains int
+	check      func(domain string) error
 	keep       func(certs.NodeID) bool
 	observe    func(Event)
 	log        *slog.Logger
@@ -145,6 +148,7 @@ func NewLessor(config Config) (*Lessor, error) {
 		maxPerNode: cmp.Or(config.MaxPerNode, DefaultMaxPerNode),
 		domains:    config.Domains,
 		maxDomains: cmp.Or(config.MaxDomains, DefaultMaxDomains),
+		check:      config.CheckDomain,
 		keep:       config.Keep,
 		observe:    config.Observe,
 		turn:       make(chan struct{}, 1),
@@ -161,6 +165,9 @@ func NewLessor(config Config) (*Lessor, error) {
 	}
 	if l.keep == nil {
 		l.keep = func(certs.NodeID) bool { return false }
+	}
+	if l.check == nil {
+		l.check = func(string) error { return nil }
 	}
 	if l.observe == nil {
 		l.observe = func(Event) {}

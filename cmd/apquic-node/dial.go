@@ -41,7 +41,7 @@ func dialPublic(ctx context.Context, services []serviceStatus) {
 // dialable is the host and port of a public address; empty: there is none, or it is a wildcard.
 func dialable(public string) string {
 	scheme, address, _ := strings.Cut(public, "://")
-	port, known := map[string]string{"tcp": "", "https": "443", "http": "80"}[scheme]
+	port, known := map[string]string{"tcp": "", "tcp+udp": "", "https": "443", "http": "80"}[scheme]
 	if !known || strings.HasPrefix(address, "*") {
 		return ""
 	}

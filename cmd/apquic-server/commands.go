@@ -149,11 +149,12 @@ func release(c *call, _ *options) error {
 		request.Service = c.Operands[1]
 	} else {
 		port, err := strconv.ParseUint(c.Operands[0], 10, 16)
+		name, noName := domain.Parse(c.Operands[0])
 		switch {
 		case err == nil && port > 0:
 			request = admin.ReleaseRequest{Port: uint16(port)}
-		case domain.Check(c.Operands[0]) == nil:
-			request = admin.ReleaseRequest{Domain: c.Operands[0]}
+		case noName == nil:
+			request = admin.ReleaseRequest{Domain: name}
 		default:
 			return cli.UsageError("apquic-server", errors.New("release: want a node and its service, or a port or domain"))
 		}

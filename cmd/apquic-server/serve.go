@@ -21,6 +21,7 @@ import (
 	"apquic/internal/control"
 	"apquic/internal/debug"
 	"apquic/internal/heap"
+	"apquic/internal/publicsuffix"
 	"apquic/internal/settings"
 	"apquic/internal/systemd"
 	"apquic/lease/boltstore"
@@ -204,6 +205,7 @@ func serverConfig(config settings.Server, log *slog.Logger) (server.Config, erro
 		Next:                 next,
 		Former:               former,
 		Ports:                config.Range,
+		CheckDomain:          publicsuffix.Check,
 		LeaseTime:            config.LeaseTime,
 		MaxServices:          config.MaxServices,
 		MaxLeasesPerAddress:  config.MaxLeasesPerAddress,

@@ -41,7 +41,7 @@ func newTunnel(t testing.TB, settings ...string) *tunnel {
 	w.server.await(`^(apquic-server invite)`)
 	invitation := strings.TrimSpace(run(t, "", program("apquic-server"), "invite", "--data-dir", filepath.Join(data, "server")))
 	w.node = start(w.home, "the node", "apquic-node", append([]string{"--server", invitation, "--upstream", w.service.listener.Addr().String(),
-		"--upstream", "udp=udp://"+serveUDP(w.home),
+		"--upstream", "udp=udp://" + serveUDP(w.home),
 		"--data-dir", w.nodeData, "--keepalive", keepalive.String(), "--log-level", "debug"}, settings...)...)
 	w.address, w.overUDP = w.node.await(`tcp://(.+) -> `), w.node.await(`udp://(.+) -> udp://`)
 	return w

@@ -8,6 +8,7 @@ import (
 
 	"apquic/internal/domain"
 	"apquic/internal/hint"
+	"apquic/internal/publicsuffix"
 	"apquic/internal/settings/internal/jsonc"
 )
 
@@ -82,11 +83,20 @@ func (s Service) describeSite() string {
 
 // fault returns what is wrong with the service as a whole.
 func (s Service) siteFault() error {
+	scheme, _, _ := strings.Cut(s.Upstream, ":")
 	switch {
 	case s.Domain != "" && s.PublicPort != 0:
 		return errors.New("a service has either a domain or a publicPort")
 	case s.Domain == "" && s.Site != (Site{}):
 		return errors.New("tls, http, certificate and key are for a service with a domain")
+	case publicsuffix.Check(s.Domain) != nil:
+		return publicsuffix.Check(s.Domain)
+	case s.Domain != "" && strings.Contains(scheme, "udp"):
+		return errors.New("a domain is reached over TCP only: give a service over UDP a publicPort")
+	case s.EndsTLS() && scheme == "socks5":
+		return errors.New("a proxy is no web site: leave out tls \"node\"")
+	case s.EndsTLS() && s.ProxyProtocol != 0:
+		return errors.New("where the node ends TLS it tells the service of each client in X-Forwarded-For: leave out proxyProtocol")
 	case (s.Certificate == "") != (s.Key == ""):
 		return errors.New("certificate and key belong together")
 	case s.Certificate != "" && !s.EndsTLS():

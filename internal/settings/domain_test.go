@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 )
@@ -63,10 +64,22 @@ func TestServicesWithDomainsTogether(t *testing.T) {
 		"belong together":    {Domain: "b.example.org", TLS: TLSNode, Key: "a.key"},
 		`are for tls "node"`: {Domain: "b.example.org", TLS: TLSPass, Certificate: "a.pem", Key: "a.key"},
 		"no authority gives": {Domain: "*.example.org", TLS: TLSNode},
+		"of many owners":     {Domain: "*.co.uk", TLS: TLSPass},
 	} {
 		other.Site = site
 		if err := node(other); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", site, err, want)
+		}
+	}
+	for want, service := range map[string]Service{
+		"over TCP only":           {Upstream: "udp://127.0.0.1:80"},
+		"a domain is reached":     {Upstream: "tcp+udp://127.0.0.1:80", Site: Site{TLS: TLSNode}},
+		"a proxy is no web site":  {Upstream: "socks5:", Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Site: Site{TLS: TLSNode}},
+		"leave out proxyProtocol": {Upstream: "http://127.0.0.1:80", ProxyProtocol: 2},
+	} {
+		service.Name, service.Domain = "web", "a.example.org"
+		if err := node(service); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", service, err, want)
 		}
 	}
 	for _, test := range []struct {

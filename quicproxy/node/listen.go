@@ -53,6 +53,11 @@ func (n *Node) Dial(ctx context.Context, service string) (net.Conn, error) {
 		return e.upstream.Dial(ctx, upstream.Client{})
 	}
 	near, far := net.Pipe()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.stopped {
+		return nil, net.ErrClosed
+	}
 	n.relaying.Go(func() { e.upstream.Serve(far) })
 	return near, nil
 }

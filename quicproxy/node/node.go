@@ -169,7 +169,8 @@ type Node struct {
 	known       bool                     // the server has admitted this node
 	secret      []byte                   // admits this node; nil: there is none, or it is no longer needed
 
-	allowedServices int // how many services the server allows
+	stopped         bool // relaying is waited for
+	allowedServices int  // how many services the server allows
 }
 
 // exposed is a service with its state.
@@ -231,7 +232,7 @@ func New(config Config) (*Node, error) {
 	}
 	n.lanes, n.flows = newLanes(n), n.newFlows(machine.Sockets())
 	for _, service := range config.Services {
-		behind, err := upstream.New(service.behind(), config.DialUpstream)
+		behind, err := service.newUpstream(config.DialUpstream)
 		if err != nil {
 			return nil, fmt.Errorf("node: service %q: %w", service.Name, err)
 		}
@@ -247,6 +248,14 @@ func New(config Config) (*Node, error) {
 		}
 	}
 	return n, nil
+}
+
+func (s Service) newUpstream(dial upstream.DialFunc) (*upstream.Upstream, error) {
+	behind, err := upstream.New(s.behind(), dial)
+	if err == nil && s.Domain != "" && behind.HasUDP() {
+		err = errors.New("a domain is reached over TCP only")
+	}
+	return behind, err
 }
 
 func setSystemNetwork(config *Config) {

@@ -27,6 +27,7 @@ func (n *Node) Run(ctx context.Context) error {
 		links.Wait()
 		n.associate(0)
 		close(n.over)
+		n.endRelaying()
 		n.relaying.Wait()
 		n.flows.Close()
 		stop()
@@ -59,6 +60,13 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// endRelaying lets nothing more begin that relaying waits for. Streams no longer do.
+func (n *Node) endRelaying() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.stopped = true
 }
 
 func (n *Node) peerName() string { return "the server at " + n.config.Address }

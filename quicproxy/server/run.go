@@ -101,6 +101,7 @@ func (s *Server) acceptShared() {
 	for _, socket := range []net.Listener{s.config.HTTP, s.config.HTTPS} {
 		if socket != nil && s.public.Share(socket, socket == s.config.HTTPS) != nil {
 			s.log.Error("a port for domains stays closed", "address", socket.Addr().String())
+			socket.Close() // otherwise its clients would wait
 		}
 	}
 }

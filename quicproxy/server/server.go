@@ -71,6 +71,8 @@ type Config struct {
 	// HTTP and HTTPS are the sockets to which the clients of domains come, without TLS and with it. Run closes
 	// them; without any of them no domains are leased.
 	HTTP, HTTPS net.Listener
+	// CheckDomain returns why nobody may have a domain; nil: everybody may have any.
+	CheckDomain func(domain string) error
 	// Balancers are the networks of load balancers, which must say whom they connect for.
 	Balancers []netip.Prefix
 	// LeaseEnded is called with a port whose public listener was closed because its lease ended; nil: not
@@ -191,7 +193,7 @@ func New(config Config) (*Server, error) {
 	}
 	s.lessor, err = lease.NewLessor(lease.Config{
 		Store: config.Store, Ports: config.Ports, HoldTime: config.LeaseTime,
-		MaxPerNode: config.MaxServices, Domains: config.HTTP != nil || config.HTTPS != nil, Binder: s.public, Keep: s.keeps, Observe: s.auditLease, Log: slog.New(naming{config.Log.Handler(), s.nameOf}),
+		MaxPerNode: config.MaxServices, Domains: config.HTTP != nil || config.HTTPS != nil, CheckDomain: config.CheckDomain, Binder: s.public, Keep: s.keeps, Observe: s.auditLease, Log: slog.New(naming{config.Log.Handler(), s.nameOf}),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)

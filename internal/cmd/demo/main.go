@@ -70,26 +70,12 @@ func run(ctx context.Context, bin string, out *terminal, once bool) error {
 	if err != nil {
 		return err
 	}
-	config := filepath.Join(data, "node.json")
-	if err := os.WriteFile(config, nodeFile(site, authority), 0o600); err != nil {
-		return err
+	node, byPort, byName, err := startNode(ctx, out, bin, data, invitation, nodeFile(site, authority))
+	if node != nil {
+		defer func() { cancel(); <-node.exited }()
 	}
-	node, err := start(ctx, out, filepath.Join(bin, "apquic-node"), "-c", config, "--server", invitation, "--data-dir", filepath.Join(data, "node"))
 	if err != nil {
 		return err
-	}
-	defer func() { cancel(); <-node.exited }()
-	var byPort, byName string
-	for byPort == "" || byName == "" {
-		line, err := node.nextLine(ctx)
-		if err != nil {
-			return err
-		}
-		if match := leased.FindStringSubmatch(line); match != nil && match[1] == "tcp" {
-			byPort = "http://" + match[2] + "/"
-		} else if match != nil {
-			byName = "https://" + match[2] + "/"
-		}
 	}
 	if once {
 		return fetchOnce(ctx, out, site, authority.roots, byPort, byName)
@@ -102,6 +88,30 @@ func run(ctx context.Context, bin string, out *terminal, once bool) error {
     Ctrl-C ends the demo.
 `, byPort, byName, authority.file))
 	return stay(ctx, server, node)
+}
+
+// startNode starts the node with a file, and returns the URLs of its two services.
+func startNode(ctx context.Context, out *terminal, bin, data, invitation string, file []byte) (node *program, byPort, byName string, err error) {
+	config := filepath.Join(data, "node.json")
+	if err := os.WriteFile(config, file, 0o600); err != nil {
+		return nil, "", "", err
+	}
+	node, err = start(ctx, out, filepath.Join(bin, "apquic-node"), "-c", config, "--server", invitation, "--data-dir", filepath.Join(data, "node"))
+	if err != nil {
+		return nil, "", "", err
+	}
+	for byPort == "" || byName == "" {
+		line, err := node.nextLine(ctx)
+		if err != nil {
+			return node, "", "", err
+		}
+		if match := leased.FindStringSubmatch(line); match != nil && match[1] == "tcp" {
+			byPort = "http://" + match[2] + "/"
+		} else if match != nil {
+			byName = "https://" + match[2] + "/"
+		}
+	}
+	return node, byPort, byName, nil
 }
 
 // siteName is a name of this machine, for browsers and curl without asking DNS (RFC 6761 section 6.3).

@@ -12,7 +12,7 @@ import (
 )
 
 // subjectKeys are the attributes that say who or what a line is about; the first one present counts.
-var subjectKeys = []string{"node", "port", "service"}
+var subjectKeys = []string{"node", "port", "domain", "service"}
 
 const (
 	// eventKey is the attribute that says what happened in audit lines, which all have the same message.

@@ -126,6 +126,9 @@ func (s Settings) withHeader(dial dialer) dialer {
 
 // Dial connects for a client; Refuse is for its errors.
 func (u *Upstream) Dial(ctx context.Context, client Client) (net.Conn, error) {
+	if u.dial == nil || u.anywhere && client.Stream == nil {
+		return nil, fmt.Errorf("%s takes no connections of this kind", u.Origin)
+	}
 	return u.dial(ctx, client)
 }
 

@@ -158,7 +158,7 @@ func (s *Listeners) Stop() {
 		p.stopAccepting()
 	}
 	for _, socket := range s.sharedSockets() {
-		stopAccepting(socket)
+		stopAccepting(socket.Listener) // itself, which has a deadline
 	}
 	s.accepting.Wait()
 }
