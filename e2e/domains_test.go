@@ -125,6 +125,14 @@ func (n *named) launchNode(t *testing.T, dir string, change func(*exec.Cmd), ser
 // curl runs curl for an address of a name, with the scheme https or http, and returns what it prints.
 func (n *named) curl(t *testing.T, url, authority string, arguments ...string) string {
 	t.Helper()
+	out, err := n.tryCurl(url, authority, arguments...)
+	if err != nil {
+		t.Fatalf("curl %v %s: %v\n%s", arguments, url, err, out)
+	}
+	return out
+}
+
+func (n *named) tryCurl(url, authority string, arguments ...string) (string, error) {
 	scheme, rest, _ := strings.Cut(url, "://")
 	name, path, _ := strings.Cut(rest, "/")
 	port := map[string]string{"https": n.https, "http": n.http}[scheme]
@@ -133,10 +141,7 @@ func (n *named) curl(t *testing.T, url, authority string, arguments ...string) s
 		"--resolve", name + ":" + n.https + ":127.0.0.1", "--resolve", name + ":" + n.http + ":127.0.0.1",
 	}, arguments...)
 	out, err := exec.Command("curl", append(arguments, fmt.Sprintf("%s://%s:%s/%s", scheme, name, port, path))...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("curl %v %s: %v\n%s", arguments, url, err, out)
-	}
-	return string(out)
+	return string(out), err
 }
 
 func needCurl(t *testing.T) {

@@ -1,0 +1,50 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// buildForeign builds programs of other modules into a folder of bin, with what the module proxy has. It is
+// for modules that go install refuses; those that are listed first decide about versions.
+func buildForeign(folder, cgo string, modules, packages []string) (output string, err error) {
+	work, err := os.MkdirTemp(bin, folder)
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(work)
+	steps := [][]string{
+		{"mod", "init", "foreign"},
+		append([]string{"get"}, modules...),
+		append([]string{"build", "-o", filepath.Join(bin, folder) + string(filepath.Separator)}, packages...),
+	}
+	for _, step := range steps {
+		command := exec.Command("go", step...)
+		command.Dir = work
+		command.Env = append(os.Environ(), "CGO_ENABLED="+cgo, "GOFLAGS=-mod=mod -buildvcs=false", "GOWORK=off")
+		if out, err := command.CombinedOutput(); err != nil {
+			return string(out), fmt.Errorf("go %v: %w", step, err)
+		}
+	}
+	return "", nil
+}
+
+// waitForPort waits until a program listens at a port of this machine.
+func waitForPort(t *testing.T, port string) {
+	t.Helper()
+	for deadline := time.Now().Add(maxWait); ; time.Sleep(10 * time.Millisecond) {
+		c, err := net.Dial("tcp", net.JoinHostPort("localhost", port))
+		if err == nil {
+			c.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,187 @@
+package e2e
+
+import (
+	"bufio"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// TestDomainOfFolder: a folder has a name and HTTPS, without any other program.
+func TestDomainOfFolder(t *testing.T) {
+	needCurl(t)
+	t.Parallel()
+	id := newIdentity(t, "files.example.org")
+	folder := t.TempDir()
+	for name, text := range map[string]string{"index.html": "<p>home", "video.mp4": "0123456789", ".env": "secret"} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := newNamed(t, fmt.Sprintf(`"files": {"upstream": "file:%s", "domain": "files.example.org", "certificate": %q, "key": %q}`, folder, id.certFile, id.keyFile))
+	waitFor(t, n.node.stdout, `^files +https://files.example.org:`+n.https+` -> file:`)
+	for _, version := range []string{"--http1.1", "--http2"} {
+		for path, want := range map[string]string{"": "<p>home 200", "video.mp4": "0123456789 200", ".env": "there is no such file\n 404", "%2e%2e/secret": "there is no such file\n 404"} {
+			if got := n.curl(t, "https://files.example.org/"+path, id.certFile, version, "--path-as-is", "--write-out", " %{http_code}"); got != want {
+				t.Errorf("%s /%s: %q, want %q", version, path, got, want)
+			}
+		}
+		if got := n.curl(t, "https://files.example.org/video.mp4", id.certFile, version, "--range", "3-5", "--write-out", " %{http_code}"); got != "345 206" {
+			t.Errorf("%s, a part: %q", version, got)
+		}
+	}
+	if got := n.curl(t, "http://files.example.org/video.mp4", id.certFile, "--location"); got != "0123456789" {
+		t.Errorf("without TLS: %q", got)
+	}
+}
+
+// TestDomainOfTLSUpstream: the node ends TLS for visitors, and speaks TLS of its own to a service whose
+// certificate only the service's own authority knows.
+func TestDomainOfTLSUpstream(t *testing.T) {
+	needCurl(t)
+	t.Parallel()
+	id, own, other := newIdentity(t, "cloud.example.org", "wrong.example.org"), newIdentity(t, "localhost"), newIdentity(t, "localhost")
+	upstream := httptest.NewUnstartedServer(site)
+	upstream.TLS = &tls.Config{Certificates: []tls.Certificate{own.Certificate}}
+	upstream.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // of a node that does not trust it
+	upstream.StartTLS()
+	defer upstream.Close()
+	_, port, _ := strings.Cut(upstream.Listener.Addr().String(), ":")
+	n := newNamed(t, fmt.Sprintf(`
+		"cloud": {"upstream": "https://localhost:%s", "ca": %q, "domain": "cloud.example.org", "certificate": %q, "key": %q},
+		"wrong": {"upstream": "https://localhost:%s", "ca": %q, "domain": "wrong.example.org", "certificate": %q, "key": %q}`,
+		port, own.certFile, id.certFile, id.keyFile, port, other.certFile, id.certFile, id.keyFile))
+	waitFor(t, n.node.stdout, `^cloud +https://cloud.example.org:`+n.https+` -> https://`)
+	waitFor(t, n.node.stdout, `^wrong +https://`)
+	n.wantSite(t, "cloud.example.org", id.certFile)
+	n.webSocket(t, "cloud.example.org", id.roots)
+	if got := n.curl(t, "https://wrong.example.org/", id.certFile, "--write-out", "%{http_code}"); got != "The service behind this site does not answer.\n502" {
+		t.Errorf("an upstream with another authority: %q", got)
+	}
+}
+
+// TestEventsThroughDomain: each event reaches curl before the next one is sent.
+func TestEventsThroughDomain(t *testing.T) {
+	needCurl(t)
+	t.Parallel()
+	id := newIdentity(t, "events.example.org")
+	next := make(chan int)
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.WriteHeader(200)
+		for number := range next {
+			http.NewResponseController(w).Flush()
+			fmt.Fprintf(w, "data: %d\n\n", number)
+			http.NewResponseController(w).Flush()
+		}
+	}))
+	defer upstream.Close()
+	n := newNamed(t, fmt.Sprintf(`"events": {"upstream": %q, "domain": "events.example.org", "certificate": %q, "key": %q}`, upstream.URL, id.certFile, id.keyFile))
+	waitFor(t, n.node.stdout, `^events +https://`)
+	curl := exec.Command("curl", "--silent", "--show-error", "--no-buffer", "--max-time", "60", "--cacert", id.certFile, "--noproxy", "*",
+		"--resolve", "events.example.org:"+n.https+":127.0.0.1", "https://events.example.org:"+n.https+"/")
+	out, err := curl.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := curl.Start(); err != nil {
+		t.Fatal(err)
+	}
+	events := bufio.NewReader(out)
+	for i := range 5 {
+		next <- i
+		event, err := events.ReadString('\n')
+		if want := fmt.Sprintf("data: %d\n", i); err != nil || event != want {
+			t.Errorf("%q, %v, want %q", event, err, want)
+			break
+		}
+		events.ReadString('\n')
+	}
+	close(next)
+	if err := curl.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLongTransfersThroughDomain: 64 MB each way with curl, over HTTP/1.1 and HTTP/2, arrive unchanged.
+func TestLongTransfersThroughDomain(t *testing.T) {
+	needCurl(t)
+	t.Parallel()
+	const size = 64 << 20
+	id := newIdentity(t, "files.example.org")
+	file := filepath.Join(t.TempDir(), "file")
+	f, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := sha256.New()
+	if _, err := io.CopyN(io.MultiWriter(f, hash), rand.Reader, size); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	sum := fmt.Sprintf("%x", hash.Sum(nil))
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "GET" {
+			http.ServeFile(w, r, file)
+			return
+		}
+		hash := sha256.New()
+		n, err := io.Copy(hash, r.Body)
+		fmt.Fprintf(w, "%d %x %v", n, hash.Sum(nil), err)
+	}))
+	defer upstream.Close()
+	n := newNamed(t, fmt.Sprintf(`"files": {"upstream": %q, "domain": "files.example.org", "certificate": %q, "key": %q}`, upstream.URL, id.certFile, id.keyFile))
+	waitFor(t, n.node.stdout, `^files +https://`)
+	const patience = "300" // for machines with other things to do
+	for _, version := range []string{"--http1.1", "--http2"} {
+		if got, want := n.curl(t, "https://files.example.org/", id.certFile, version, "--max-time", patience, "--upload-file", file), fmt.Sprintf("%d %s <nil>", size, sum); got != want {
+			t.Errorf("%s, up: %s, want %s", version, got, want)
+		}
+		got := filepath.Join(t.TempDir(), "got")
+		n.curl(t, "https://files.example.org/", id.certFile, version, "--max-time", patience, "--output", got)
+		text, err := os.ReadFile(got)
+		if err != nil || fmt.Sprintf("%x", sha256.Sum256(text)) != sum {
+			t.Errorf("%s, down: %d bytes, %v", version, len(text), err)
+		}
+	}
+}
+
+// installRouteGuide builds the example of grpc-go that has all four kinds of calls.
+var installRouteGuide = sync.OnceValues(func() (string, error) {
+	return buildForeign("routeguide", "0", []string{"google.golang.org/grpc/examples/route_guide/client@v0.0.0-20260825154716-030ee8becb20"},
+		[]string{"google.golang.org/grpc/examples/route_guide/client", "google.golang.org/grpc/examples/route_guide/server"})
+})
+
+// TestGRPCThroughDomain: client and server of grpc-go, with single calls and streams in one and both
+// directions.
+func TestGRPCThroughDomain(t *testing.T) {
+	t.Parallel()
+	if out, err := installRouteGuide(); err != nil {
+		t.Skipf("the example of grpc-go cannot be built, which needs the module proxy or its modules: %v\n%s", err, out)
+	}
+	id := newIdentity(t, "grpc.example.org")
+	port := strconv.Itoa(freePort(t))
+	launch(t, detached, filepath.Join("routeguide", "server"), "-port", port)
+	waitForPort(t, port)
+	n := newNamed(t, fmt.Sprintf(`"grpc": {"upstream": "http://localhost:%s", "domain": "grpc.example.org", "certificate": %q, "key": %q}`, port, id.certFile, id.keyFile))
+	waitFor(t, n.node.stdout, `^grpc +https://`)
+	client := launch(t, detached, filepath.Join("routeguide", "client"), "-addr", "127.0.0.1:"+n.https, "-tls", "-ca_file", id.certFile, "-server_host_override", "grpc.example.org")
+	if status := client.status(t); status != 0 {
+		t.Errorf("the client ended with %d", status)
+	}
+	for _, answer := range []string{"Berkshire Valley Management Area", "Route summary: point_count:", "Got message Third message"} {
+		waitFor(t, client.stderr, answer)
+	}
+}
