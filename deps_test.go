@@ -20,25 +20,25 @@ var allowed = map[string][]string{
 	"framing":       nil,
 	"certs":         {"internal/hint"},
 
-	"internal/suggest":  nil,
-	"internal/size":     {"internal/hint"},
-	"internal/files":    nil,
-	"internal/cli":      {"internal/files", "internal/hint", "internal/suggest"},
-	"internal/datagram": nil,
-	"internal/debug":    {"internal/cli"},
-	"internal/control":  {"internal/hint"},
-	"internal/heap":     nil,
-	"internal/machine":  nil,
-	"internal/netmon":   nil,
-	"internal/systemd":  nil,
-	"internal/testnet":  nil,
-	"internal/testrace": nil,
-	"internal/udp":      nil,
-	"internal/domain":   nil,
-
+	"internal/suggest":      nil,
+	"internal/size":         {"internal/hint"},
+	"internal/files":        nil,
+	"internal/cli":          {"internal/files", "internal/hint", "internal/suggest"},
+	"internal/datagram":     nil,
+	"internal/debug":        {"internal/cli"},
+	"internal/control":      {"internal/hint"},
+	"internal/heap":         nil,
+	"internal/machine":      nil,
+	"internal/netmon":       nil,
+	"internal/systemd":      nil,
+	"internal/testnet":      nil,
+	"internal/testrace":     nil,
+	"internal/udp":          nil,
+	"internal/domain":       nil,
 	"internal/publicsuffix": nil,
 	"lease":                 {"certs", "internal/domain"},
 	"lease/leasetest":       {"certs", "lease"},
+	"internal/password":     {"internal/hint"},
 
 	"quicproxy": {"framing"},
 
@@ -66,7 +66,7 @@ var allowed = map[string][]string{
 
 	"internal/settings/internal/address": {"certs", "framing", "internal/hint"},
 	"internal/settings/internal/jsonc":   {"internal/hint", "internal/suggest"},
-	"internal/settings":                  {"certs", "framing", "internal/debug", "internal/domain", "internal/hint", "internal/publicsuffix", "internal/settings/internal/address", "internal/settings/internal/jsonc", "internal/size", "internal/suggest", "lease"},
+	"internal/settings":                  {"certs", "framing", "internal/debug", "internal/domain", "internal/hint", "internal/password", "internal/publicsuffix", "internal/settings/internal/address", "internal/settings/internal/jsonc", "internal/size", "internal/suggest", "lease"},
 
 	"quicproxy/admission":                  {"certs", "internal/files", "quicproxy/internal/limit"},
 	"quicproxy/server/internal/account":    {"certs", "quicproxy/internal/limit", "quicproxy/internal/memory"},
@@ -106,8 +106,9 @@ var allowed = map[string][]string{
 
 	"cmd/apquic-server": {"admin", "certs", "internal/cli", "internal/control", "internal/debug", "internal/domain", "internal/files", "internal/heap", "internal/hint", "internal/publicsuffix", "internal/settings", "internal/systemd", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/server"},
 	"certs/acme":        nil,
-	"internal/web":      {"internal/domain"},
-	"cmd/apquic-node":   {"certs", "certs/acme", "internal/web", "internal/cli", "internal/control", "internal/debug", "internal/files", "internal/heap", "internal/hint", "internal/settings", "quicproxy/node"},
+	"internal/login":    {"internal/password"},
+	"internal/web":      {"internal/domain", "internal/login"},
+	"cmd/apquic-node":   {"certs", "certs/acme", "internal/web", "internal/cli", "internal/control", "internal/debug", "internal/domain", "internal/files", "internal/heap", "internal/hint", "internal/login", "internal/password", "internal/settings", "quicproxy/node"},
 	"internal/cmd/demo": nil,
 
 	"internal/cmd/minimalnode": nil, // nothing: it is written from docs/protocol.md alone

@@ -45,6 +45,8 @@ type serviceStatus struct {
 	Answers     bool   `json:"answers"`           // the upstream does
 	Trouble     string `json:"trouble,omitempty"` // why it does not
 	Connections int    `json:"connections"`       // public ones, now
+	// Refused says how many requests and handshakes of visitors were refused, by reason.
+	Refused map[string]uint64 `json:"refused,omitempty"`
 
 	// Outcome of dialling the public address, one of the constants in dial.go; empty: the command did not
 	// dial.
@@ -88,7 +90,7 @@ func errorText(err error) string {
 
 // answer serves the node's status to the owner of the data directory until stop is called. The node also
 // works without the socket, so a failure to open it is only logged.
-func answer(node *node.Node, dataDir, version string, log *slog.Logger) (stop func()) {
+func answer(node *node.Node, refused func(service string) map[string]uint64, dataDir, version string, log *slog.Logger) (stop func()) {
 	if err := os.MkdirAll(dataDir, 0o700); err != nil { // not made yet if the configuration has the key
 		log.Warn("apquic-node status will not work", "err", err)
 		return func() {}
@@ -102,7 +104,11 @@ func answer(node *node.Node, dataDir, version string, log *slog.Logger) (stop fu
 	mux.HandleFunc("GET "+statusPath, func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), upstreamTimeout)
 		defer cancel()
-		control.Answer(w, statusOf(node.Status(ctx), version))
+		told := statusOf(node.Status(ctx), version)
+		for i := range told.Services {
+			told.Services[i].Refused = refused(told.Services[i].Service)
+		}
+		control.Answer(w, told)
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var serving sync.WaitGroup

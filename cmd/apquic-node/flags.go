@@ -21,6 +21,8 @@ Usage:
   apquic-node status [--json]  show the running node's connection and services, and whether these answer;
                                --dial also connects to the public addresses, as a visitor would
   apquic-node check -c FILE    print what a configuration file means, or every mistake in it
+  apquic-node hash-password NAME
+                               ask for a password (or read it from stdin) and print the line for it in a file
   apquic-node id               print this node's id; makes its key if there is none
 
 Examples:

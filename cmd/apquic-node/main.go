@@ -40,10 +40,11 @@ func program() *cli.Program[settings.Node] {
 		},
 		Commands: map[string]func(*call) error{
 			"": values.only("", serve), "check": values.only("check", check), "id": values.only("id", printID),
-			"join":   values.only("join", func(c *call) error { return join(c, values.replace) }),
-			"status": values.only("status", func(c *call) error { return printStatus(c, values.dial, values.json) }),
+			"hash-password": values.only("hash-password", hashPassword),
+			"join":          values.only("join", func(c *call) error { return join(c, values.replace) }),
+			"status":        values.only("status", func(c *call) error { return printStatus(c, values.dial, values.json) }),
 		},
-		Operands: map[string]int{"join": 1},
+		Operands: map[string]int{"hash-password": 1, "join": 1},
 	}
 }
 
@@ -131,7 +132,7 @@ func serve(c *call) error {
 		return err
 	}
 	server.advise(log)
-	defer answer(node, config.DataDir, "apquic-node "+cli.Version(), log)()
+	defer answer(node, sites.refused, config.DataDir, "apquic-node "+cli.Version(), log)()
 	defer heap.Follow(node.MemoryPeak)()
 	defer warnOfSilentUpstreams(node, log)()
 	defer sites.serve(stopping.Soon, stopping.Now, node)()

@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"apquic/certs/acme"
+	"apquic/internal/domain"
+	"apquic/internal/login"
 	"apquic/internal/settings"
 	"apquic/internal/web"
 	"apquic/quicproxy/node"
@@ -20,7 +22,8 @@ const acmeFolder = "acme"
 // sites end the TLS of the clients of domains.
 type sites struct {
 	byService map[string]*web.Site
-	domains   map[string]string // by service: those that need a certificate from an authority
+	guards    map[string]*login.Guard // by service: those whose visitors must show something
+	domains   map[string]string       // by service: those that need a certificate from an authority
 	acme      *acme.Certificates
 	node      *node.Node // set by serve
 	log       *slog.Logger
@@ -29,17 +32,18 @@ type sites struct {
 // newSites makes the sites of the services for which the node ends TLS, and reads the certificates in files.
 func newSites(config settings.Node, log *slog.Logger) (*sites, error) {
 	s := &sites{
-		byService: make(map[string]*web.Site), domains: make(map[string]string), log: log,
+		byService: make(map[string]*web.Site), guards: make(map[string]*login.Guard), domains: make(map[string]string), log: log,
 		acme: acme.New(acme.Config{
 			Directory: config.ACMEDirectory, Folder: filepath.Join(config.DataDir, acmeFolder), Log: log,
 		}),
 	}
+	work := login.NewWork()
 	for _, service := range config.Services {
 		if !service.EndsTLS() {
 			continue
 		}
 		site := web.Config{
-			Domain: service.Domain, Log: log,
+			Domain: service.Domain, Except: namesWithin(service.Domain, config.Services), Log: log,
 			Dial: func(ctx context.Context) (net.Conn, error) { return s.node.Dial(ctx, service.Name) },
 		}
 		var err error
@@ -49,9 +53,33 @@ func newSites(config settings.Node, log *slog.Logger) (*sites, error) {
 		if s.domains[service.Name] != "" {
 			site.Protocols = []string{acme.Protocol}
 		}
+		if service.AsksVisitors() {
+			if site.Visitors, err = newGuard(service, work, config.DataDir, log); err != nil {
+				return nil, err
+			}
+			s.guards[service.Name] = site.Visitors
+		}
 		s.byService[service.Name] = web.New(site)
 	}
 	return s, nil
+}
+
+// namesWithin returns the names that a wildcard stands for, but that are domains of other services.
+func namesWithin(wildcard string, services []settings.Service) (names []string) {
+	for _, other := range services {
+		if other.Domain != wildcard && domain.Covers(wildcard, other.Domain) {
+			names = append(names, other.Domain)
+		}
+	}
+	return names
+}
+
+// refused says how many visitors of a service were refused, by reason.
+func (s *sites) refused(service string) map[string]uint64 {
+	if guard := s.guards[service]; guard != nil {
+		return guard.Refused()
+	}
+	return nil
 }
 
 // certificates returns where a service has its certificate from.
@@ -87,6 +115,9 @@ func (s *sites) serve(ctx, now context.Context, n *node.Node) (wait func()) {
 				s.log.Error("a site stopped", "service", name, "err", err)
 			}
 		})
+	}
+	for _, guard := range s.guards {
+		serving.Go(func() { guard.Run(ctx) })
 	}
 	if len(s.domains) > 0 {
 		serving.Go(func() { s.acme.Run(ctx) })

@@ -61,6 +61,11 @@ func writeStatus(w io.Writer, s status, now time.Time) {
 		fmt.Fprintln(table)
 	}
 	table.Flush() // its error is that of w, a terminal or a pipe
+	for _, service := range s.Services {
+		if len(service.Refused) > 0 {
+			fmt.Fprintf(w, "%s: visitors refused since the start: %s\n", service.Service, byReason(service.Refused))
+		}
+	}
 	if len(s.DatagramsDropped) > 0 {
 		fmt.Fprintln(w, "datagrams dropped since the start:", byReason(s.DatagramsDropped))
 	}

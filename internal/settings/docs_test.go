@@ -147,6 +147,7 @@ func TestDocKeys(t *testing.T) {
 		"plainServer":      s.rows().form(),
 		"plainNode":        n.rows().form(),
 		"plainService":     plainService(new(portService)),
+		"plainOIDC":        new(OIDC).keys(),
 		"carrierServer":    top,
 		"carrierNode":      top,
 		"carrierBootstrap": carrierBootstrap(&Bootstrap{}),

@@ -31,7 +31,7 @@ const (
 func (s Service) EndsTLS() bool {
 	scheme, _, _ := strings.Cut(s.Upstream, ":")
 	speaksHTTP := slices.Contains([]string{"http", "https", "file"}, scheme) // https: the node ends it towards the upstream
-	return s.Domain != "" && (s.TLS == TLSNode || s.TLS == "" && (speaksHTTP || s.Certificate != ""))
+	return s.Domain != "" && (s.TLS == TLSNode || s.TLS == "" && (speaksHTTP || s.Certificate != "" || s.AsksVisitors()))
 }
 
 const wantDomain = `a name such as "www.example.org" or "*.example.org"`

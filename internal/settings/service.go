@@ -20,6 +20,7 @@ type Service struct {
 	Upstream   string // origin URI, see framing.ParseOrigin
 	PublicPort uint16 // wanted; 0: any
 	Site
+	Login
 
 	CA, Pin       string         // how an https:// upstream proves that it is the right one; empty: by the system's authorities
 	Listing       bool           // a file: upstream without index.html shows what is in it
@@ -56,7 +57,7 @@ func describeServices(services []Service) (all []line) {
 		if site := s.describeSite(); site != "" {
 			where = s.Upstream + site
 		}
-		all = append(all, line{"." + hint.Readable(s.Name), where + describeOptions(s)})
+		all = append(all, line{"." + hint.Readable(s.Name), where + describeOptions(s) + s.describeLogin()})
 	}
 	return all
 }
@@ -102,6 +103,7 @@ func plainService(s *portService) jsonc.Form {
 	}
 	maps.Copy(f, upstreamOptions(&s.Service))
 	maps.Copy(f, s.Site.keys())
+	maps.Copy(f, s.Login.keys())
 	return f
 }
 

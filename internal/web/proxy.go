@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"apquic/internal/login"
 )
 
 const (
@@ -21,10 +23,11 @@ const (
 // that kind which came from outside are removed.
 func rewrite(p *httputil.ProxyRequest) {
 	for name := range p.Out.Header {
-		if name == "X-Real-Ip" || name == "Forwarded" || strings.HasPrefix(name, "X-Forwarded-") {
+		if n := login.CanonicalHeader(name); n == "X-Real-Ip" || n == "Forwarded" || strings.HasPrefix(n, "X-Forwarded-") {
 			delete(p.Out.Header, name)
 		}
 	}
+	login.Tell(p.In.Context(), p.Out.Header)
 	p.Out.URL.Scheme, p.Out.URL.Host = "http", "upstream" // which Dial knows
 	p.Out.Host = p.In.Host
 	p.SetXForwarded()

@@ -3,6 +3,8 @@ package web
 import (
 	"net/netip"
 	"sync"
+
+	"apquic/internal/login"
 )
 
 const (
@@ -21,7 +23,7 @@ type requests struct {
 
 // take counts a request of a client; give is to follow if it reports true.
 func (r *requests) take(client string) bool {
-	origin := originOf(client)
+	origin := login.Origin(client)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.total >= maxRequests || r.from[origin] >= maxRequests/addressShare {
@@ -36,26 +38,11 @@ func (r *requests) take(client string) bool {
 }
 
 func (r *requests) give(client string) {
-	origin := originOf(client)
+	origin := login.Origin(client)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.total--
 	if r.from[origin]--; r.from[origin] == 0 {
 		delete(r.from, origin)
 	}
-}
-
-// originOf is an address or, in IPv6, the /64 around it; those without a valid address share one.
-func originOf(client string) netip.Prefix {
-	at, err := netip.ParseAddrPort(client)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	address := at.Addr().Unmap().WithZone("")
-	bits := 32
-	if address.Is6() {
-		bits = 64
-	}
-	origin, _ := address.Prefix(bits) // bits is never too large
-	return origin
 }

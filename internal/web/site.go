@@ -10,10 +10,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"slices"
 	"strings"
 	"time"
 
 	"apquic/internal/domain"
+	"apquic/internal/login"
 )
 
 const (
@@ -27,10 +29,14 @@ const (
 	maxStreams, maxStreamBuffer, maxConnBuffer = 100, 256 << 10, 512 << 10
 )
 
-// Config says what a Site consists of; every field is required.
+// Config says what a Site consists of; fields are required unless it says otherwise.
 type Config struct {
 	// Domain is the name of the site, or *.rest; requests for others are refused.
 	Domain string
+	// Except are names that *.rest would stand for, if they were not other sites; may be empty.
+	Except []string
+	// Visitors decides who may visit the site; nil: everybody.
+	Visitors *login.Guard
 	// Dial connects to the upstream.
 	Dial func(ctx context.Context) (net.Conn, error)
 	// GetCertificate chooses a certificate; see tls.Config.
@@ -43,7 +49,7 @@ type Config struct {
 // Site serves the clients of a domain.
 type Site struct {
 	config   Config
-	proxy    *httputil.ReverseProxy
+	handler  http.Handler // for requests that are for this site
 	server   *http.Server
 	requests requests
 	upstream *upstream
@@ -53,8 +59,11 @@ type Site struct {
 func New(config Config) *Site {
 	s := &Site{config: config, upstream: newUpstream(config.Dial)}
 	quiet := slog.NewLogLogger(config.Log.Handler(), slog.LevelDebug) // strangers can cause these lines
-	s.proxy = &httputil.ReverseProxy{
+	s.handler = &httputil.ReverseProxy{
 		Rewrite: rewrite, Transport: s.upstream, FlushInterval: -1, ErrorLog: quiet, ErrorHandler: s.failed, BufferPool: newBuffers(),
+	}
+	if config.Visitors != nil {
+		s.handler = config.Visitors.Handler(s.handler)
 	}
 	s.server = &http.Server{
 		Handler: s, ErrorLog: quiet, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
@@ -64,6 +73,9 @@ func New(config Config) *Site {
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: maxStreamBuffer, MaxReceiveBufferPerConnection: maxConnBuffer,
 		},
+	}
+	if config.Visitors != nil {
+		config.Visitors.Demand(s.server.TLSConfig)
 	}
 	return s
 }
@@ -97,12 +109,19 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.requests.give(r.RemoteAddr)
-	switch {
-	case !domain.Covers(s.config.Domain, nameOf(r.Host)):
+	if !s.isFor(r) {
 		http.Error(w, "This is another site.", http.StatusMisdirectedRequest)
-	default:
-		s.proxy.ServeHTTP(w, r)
+		return
 	}
+	s.handler.ServeHTTP(w, r)
+}
+
+// isFor reports whether a request is for this site. Over TLS it must be for the name of the handshake: clients
+// use a connection for all names that a certificate has, and each may demand something else of its visitors.
+func (s *Site) isFor(r *http.Request) bool {
+	name := nameOf(r.Host)
+	sameName := r.TLS == nil || r.TLS.ServerName == "" || strings.EqualFold(r.TLS.ServerName, name)
+	return sameName && domain.Covers(s.config.Domain, name) && !slices.Contains(s.config.Except, name)
 }
 
 // failed answers a request that could not be passed on.

@@ -137,7 +137,7 @@ func get(t *testing.T, client *http.Client, url string, headers ...string) (int,
 func TestClientHeaders(t *testing.T) {
 	t.Parallel()
 	site := startSite(t, "*.example.org", func(w http.ResponseWriter, r *http.Request) {
-		for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Anything", "X-Real-Ip", "X-Mine"} {
+		for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Anything", "X-Real-Ip", "X-Forwarded-User", "Client-Cert", "X_forwarded_for", "X-Mine"} {
 			fmt.Fprintf(w, "%s: %s\n", name, strings.Join(r.Header.Values(name), "|"))
 		}
 		fmt.Fprintln(w, r.Host, r.Proto, r.Header.Get("User-Agent") != "")
@@ -145,9 +145,10 @@ func TestClientHeaders(t *testing.T) {
 	for _, http2 := range []bool{false, true} {
 		status, body := get(t, site.client(http2), "https://www.example.org/",
 			"Forwarded", "for=192.0.2.1", "X-Forwarded-For", "192.0.2.1", "X-Forwarded-Host", "evil", "X-Forwarded-Proto", "gopher",
-			"X-Forwarded-Port", "1", "x-forwarded-anything", "evil", "X-Real-IP", "192.0.2.1", "X-Mine", "stays")
+			"X-Forwarded-Port", "1", "x-forwarded-anything", "evil", "X-Real-IP", "192.0.2.1", "X_Forwarded_For", "192.0.2.1",
+			"X-Forwarded-User", "evil", "Client-Cert", ":evil:", "X-Mine", "stays")
 		want := "Forwarded: for=127.0.0.1;host=\"www.example.org\";proto=https\nX-Forwarded-For: 127.0.0.1\nX-Forwarded-Host: www.example.org\n" +
-			"X-Forwarded-Proto: https\nX-Forwarded-Port: \nX-Forwarded-Anything: \nX-Real-Ip: \nX-Mine: stays\nwww.example.org HTTP/1.1 true\n"
+			"X-Forwarded-Proto: https\nX-Forwarded-Port: \nX-Forwarded-Anything: \nX-Real-Ip: \nX-Forwarded-User: \nClient-Cert: \nX_forwarded_for: \nX-Mine: stays\nwww.example.org HTTP/1.1 true\n"
 		if status != 200 || body != want {
 			t.Errorf("HTTP/2 %v: %d\n%s\nwant\n%s", http2, status, body, want)
 		}
@@ -165,6 +166,31 @@ func TestOtherSites(t *testing.T) {
 	for host, want := range map[string]int{"www.example.org": 200, "WWW.example.org:8443": 200, "www.example.org.": 200, "other.example.org": 421, "example.org": 421, "127.0.0.1": 421} {
 		if status, body := get(t, client, "https://www.example.org/", "Host", host); status != want {
 			t.Errorf("%s: %d %q, want %d", host, status, body, want)
+		}
+	}
+}
+
+// TestNameOfTheHandshake: a connection is for the name of its handshake alone, also if the certificate and the
+// site have others, and a wildcard stands for no name that is another site's, whatever comes without TLS.
+func TestNameOfTheHandshake(t *testing.T) {
+	t.Parallel()
+	site := startSite(t, "*.example.org", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") })
+	site.config.Except = []string{"secret.example.org"}
+	for _, http2 := range []bool{false, true} {
+		client := site.client(http2)
+		for host, want := range map[string]int{"tv.example.org": 200, "TV.example.org": 200, "www.example.org": 421, "secret.example.org": 421} {
+			if status, body := get(t, client, "https://tv.example.org/", "Host", host); status != want {
+				t.Errorf("HTTP/2 %v, %s: %d %q, want %d", http2, host, status, body, want)
+			}
+		}
+		if status, _ := get(t, client, "https://secret.example.org/"); status != 421 {
+			t.Errorf("another site: %d", status)
+		}
+	}
+	for host, want := range map[string]int{"tv.example.org": 200, "www.example.org": 200, "secret.example.org": 421} {
+		w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "http://"+host+"/", nil)
+		if site.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("%s without TLS: %d, want %d", host, w.Code, want)
 		}
 	}
 }

@@ -1,0 +1,138 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"apquic/internal/hint"
+	"apquic/internal/password"
+	"apquic/internal/settings/internal/jsonc"
+)
+
+// Login is what visitors of a service must show; where several are given, all of them.
+type Login struct {
+	Passwords map[string]string // hashes by user, see password.Check
+	ClientCA  string            // file of the authorities that certify visitors
+	OIDC      OIDC
+}
+
+// OIDC is the OpenID Connect provider at which visitors log in; its zero value: none.
+type OIDC struct {
+	Issuer, ClientID, SecretFile string
+	Allow                        []string // who may visit; see wantAllow
+}
+
+const wantAllow = `a list of "anna@example.org", "@example.org", "group:family", "subject:248289761001", or "*" for whoever the provider knows`
+
+// AsksVisitors reports whether visitors must show anything.
+func (l Login) AsksVisitors() bool {
+	return len(l.Passwords) > 0 || l.ClientCA != "" || l.OIDC.Issuer != ""
+}
+
+// keys are those of a service whose visitors must show something.
+func (l *Login) keys() jsonc.Form {
+	return jsonc.Form{
+		"password": {Want: `users and hashes, such as {"anna": "$2a$12$..."}`, Set: func(v jsonc.Value) error {
+			l.Passwords = make(map[string]string)
+			return v.Members(func(name string, at, member jsonc.Value) {
+				if err := password.CheckUser(name); err != nil {
+					at.Report(err)
+					return
+				}
+				member.Apply(jsonc.Field{Want: "a hash by bcrypt", Set: func(v jsonc.Value) error {
+					hash, err := jsonc.Parsed(func(s string) (string, error) { return s, password.Check(s) })(v)
+					l.Passwords[name] = hash
+					return err
+				}})
+			})
+		}},
+		"clientCA": {Want: `the path of a PEM file, such as "/etc/apquic/family.pem"`, Set: jsonc.Into(&l.ClientCA, jsonc.Value.Text)},
+		"oidc":     {Want: `an object such as {"issuer": "https://login.example.org", "clientId": "apquic", "clientSecretFile": "/etc/apquic/oidc", "allow": ["anna@example.org"]}`, Set: func(v jsonc.Value) error { return v.Decode(l.OIDC.keys()) }},
+	}
+}
+
+func (o *OIDC) keys() jsonc.Form {
+	return jsonc.Form{
+		"issuer":           {Want: `the provider's URL, such as "https://login.example.org"`, Set: jsonc.Into(&o.Issuer, jsonc.Parsed(parseIssuer)), Required: true},
+		"clientId":         {Want: "the name under which the provider knows this site", Set: jsonc.Into(&o.ClientID, jsonc.Value.Text), Required: true},
+		"clientSecretFile": {Want: "the path of a file with the secret for clientId", Set: jsonc.Into(&o.SecretFile, jsonc.Value.Text), Required: true},
+		"allow": {Want: wantAllow, Required: true, Set: func(v jsonc.Value) error {
+			return v.Elements(func(v jsonc.Value) {
+				v.Apply(jsonc.Field{Want: wantAllow, Set: func(v jsonc.Value) error {
+					one, err := jsonc.Parsed(parseAllowed)(v)
+					o.Allow = append(o.Allow, one)
+					return err
+				}})
+			})
+		}},
+	}
+}
+
+// parseIssuer checks the URL of a provider. On the same machine it may do without TLS.
+func parseIssuer(s string) (string, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return "", fmt.Errorf("%s is not the URL of a provider", hint.Readable(s))
+	}
+	ip, _ := netip.ParseAddr(u.Hostname())
+	if u.Scheme != "https" && !(u.Scheme == "http" && (ip.IsLoopback() || u.Hostname() == "localhost")) {
+		return "", fmt.Errorf("%s does not begin with https://, so that anybody on the way could log in", hint.Readable(s))
+	}
+	return s, nil
+}
+
+func parseAllowed(s string) (string, error) {
+	kind, name, marked := strings.Cut(s, ":")
+	switch {
+	case s == "*" || strings.Count(s, "@") == 1 && !strings.HasSuffix(s, "@"):
+		return s, nil
+	case marked && name != "" && (kind == "group" || kind == "subject"):
+		return s, nil
+	case !marked && strings.Contains(s, "."):
+		return "", fmt.Errorf("%s is nobody, did you mean @%s, everybody with such an address?", hint.Readable(s), hint.Readable(s))
+	}
+	return "", fmt.Errorf("%s is nobody; want %s", hint.Readable(s), wantAllow)
+}
+
+// loginFault returns what is wrong with what visitors must show.
+func (s Service) loginFault() error {
+	switch {
+	case !s.AsksVisitors():
+		return nil
+	case s.Domain == "":
+		return hint.Add(errors.New("password, clientCA and oidc are for a service with a domain"), "give it a domain, where the node can end HTTPS")
+	case !s.EndsTLS():
+		return hint.Add(fmt.Errorf("password, clientCA and oidc need the node to read HTTP, and with tls %q it cannot", s.TLS), `use tls "node", or let the upstream ask its visitors`)
+	case s.PlainHTTP:
+		return hint.Add(errors.New(`with http "serve" the credentials of visitors would travel without encryption`), `remove http, so that visitors are sent to https`)
+	case len(s.Passwords) > 0 && s.OIDC.Issuer != "":
+		return errors.New("visitors log in by password or by oidc, not by both: remove one of them")
+	case s.OIDC.Issuer != "" && len(s.OIDC.Allow) == 0:
+		return errors.New("allow in oidc names nobody; want " + wantAllow)
+	}
+	return nil
+}
+
+// describeLogin says what visitors must show, without secrets.
+func (s Service) describeLogin() string {
+	var needs []string
+	switch n := len(s.Passwords); {
+	case n == 1:
+		needs = append(needs, "the password of one user")
+	case n > 1:
+		needs = append(needs, fmt.Sprintf("the password of one of %d users", n))
+	}
+	if s.ClientCA != "" {
+		needs = append(needs, "a certificate by "+s.ClientCA)
+	}
+	if s.OIDC.Issuer != "" {
+		needs = append(needs, fmt.Sprintf("a login at %s as one of %s", s.OIDC.Issuer, strings.Join(s.OIDC.Allow, ", ")))
+	}
+	if len(needs) == 0 {
+		return ""
+	}
+	return ", for visitors with " + strings.Join(needs, " and ")
+}
