@@ -11,7 +11,7 @@ import (
 	"apquic/framing"
 	"apquic/quicproxy/internal/bytestream"
 	"apquic/quicproxy/internal/clients"
-	"apquic/quicproxy/node/internal/streamconn"
+	"apquic/quicproxy/internal/streamconn"
 	"apquic/quicproxy/node/internal/upstream"
 )
 

@@ -17,8 +17,8 @@ import (
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/quicstream"
 	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/internal/streamconn"
 	"apquic/quicproxy/internal/wait"
-	"apquic/quicproxy/node/internal/streamconn"
 	"apquic/quicproxy/node/internal/upstream"
 )
 

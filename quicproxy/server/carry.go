@@ -117,7 +117,7 @@ func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier
 	}
 	r := &publicRelay{Relay: relay.New(client.Conn, c.account.Memory, client.Place, c.server.memory.Wait)}
 	header := &framing.StreamHeader{
-		Service: name.Service, ClientAddress: name.Client, PublicAddress: client.LocalAddr().String(), Tls: client.TLS,
+		Service: name.Service, ClientAddress: name.Client, PublicAddress: client.LocalAddr().String(), Tls: client.TLS, NodeName: client.NodeName,
 	}
 	first := r.First(client.Read)
 	within := c.association
@@ -142,6 +142,6 @@ func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier
 func (c *nodeConn) ended(r *publicRelay) {
 	c.begun.remove(r)
 	if c.QUIC.Context().Err() != nil {
-		c.server.registry.tidy(c.session, c.node)
+		c.server.registry.tidy(c.session)
 	}
 }
