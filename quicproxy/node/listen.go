@@ -37,7 +37,7 @@ func (n *Node) Listen(ctx context.Context, service string) (net.Listener, error)
 
 // Listener returns the listener of a service with Service.Accept, or nil. It must not be used before Run.
 func (n *Node) Listener(service string) net.Listener {
-	if e := n.service(service); e != nil && e.listener != nil {
+	if e := n.service(service); e != nil && e.listener != nil && e.guard == nil {
 		return e.listener
 	}
 	return nil

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"apquic/framing"
@@ -23,6 +24,11 @@ func (n *Node) Run(ctx context.Context) error {
 	services.Go(func() { n.memory.Run(background) })
 	services.Go(func() { n.limited.Run(background) })
 	links.Go(func() { n.lanes.run(ctx) })
+	for _, service := range slices.Clone(n.services) {
+		if service.guard != nil {
+			services.Go(func() { service.guard.Serve(background, service.listener) })
+		}
+	}
 	defer func() {
 		links.Wait()
 		n.associate(0)
@@ -71,6 +77,7 @@ func (n *Node) use(l *link) {
 	if l != nil {
 		n.trouble = nil
 	}
+	n.linked.Tell()
 }
 
 // setTrouble notes why there is no connection.
@@ -78,6 +85,7 @@ func (n *Node) setTrouble(err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.trouble = err
+	n.linked.Tell()
 }
 
 // current returns the connection in use; nil: there is none.
@@ -111,11 +119,15 @@ func (n *Node) associate(peer uint64) *association.Association {
 
 // relaysWait reports whether relays wait for a connection to resume.
 func (n *Node) relaysWait() bool {
-	n.mu.Lock()
-	a := n.association
-	n.mu.Unlock()
-	relays, carriers := a.Size()
+	relays, carriers := n.shared().Size()
 	return relays > 0 && carriers == 0
+}
+
+// shared returns the association with the server's present process.
+func (n *Node) shared() *association.Association {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.association
 }
 
 func (n *Node) setStandby(standby bool) {

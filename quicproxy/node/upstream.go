@@ -71,7 +71,7 @@ func (l *link) serveStream(stream *quic.Stream) {
 	if s == nil {
 		return // refused, or it resumes a relay
 	}
-	service := l.node.service(header.Service)
+	service := l.node.serviceFor(header)
 	switch {
 	case service == nil, service.listener == nil && !service.upstream.HasStreams():
 		s.Discard(framing.ErrorUnknownService)

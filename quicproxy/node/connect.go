@@ -1,0 +1,107 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"apquic/certs"
+	"apquic/framing"
+	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/node/internal/private"
+	"apquic/quicproxy/node/internal/reason"
+)
+
+// Connect connects to a private service of another node, by its id or by the name that the server calls it, and returns
+// the connection and the id that the node has proved. It requires Config.Connects, and Run to be running. The connection
+// also has CloseWrite, and SetLinger as that of TCP.
+func (n *Node) Connect(ctx context.Context, node, service string) (net.Conn, certs.NodeID, error) {
+	l, err := n.connected(ctx)
+	if err != nil {
+		return nil, certs.NodeID{}, fmt.Errorf("connect: %w", err)
+	}
+	asked := &exposed{name: service, cost: private.Cost}
+	asked.listener = newServiceListener(n, asked)
+	defer asked.listener.Close()
+	number := n.numbers.Add(1)
+	n.ask(number, asked)
+	defer n.ask(number, nil)
+	request, response := &framing.Connect{Node: node, Service: service, Number: number}, new(framing.Connected)
+	if err := l.Control.Request(ctx, framing.OpConnect, request, framing.OpConnected, response); err != nil {
+		return nil, certs.NodeID{}, conn.Explain(err, n.peerName())
+	}
+	id, err := private.Meant(node, response.Node, n.config.KnownNode)
+	if err != nil {
+		return nil, certs.NodeID{}, err
+	}
+	defer context.AfterFunc(ctx, func() { asked.listener.Close() })()
+	defer context.AfterFunc(l.QUIC.Context(), func() { asked.listener.Close() })()
+	stream, err := asked.listener.Accept()
+	if err != nil {
+		return nil, certs.NodeID{}, fmt.Errorf("connect: the server sent no stream: %w", errors.Join(err, context.Cause(ctx)))
+	}
+	c, err := private.Dial(ctx, stream.(private.Stream), n.config.Key, id, service)
+	if err != nil {
+		return nil, certs.NodeID{}, err
+	}
+	return c, id, nil
+}
+
+// connected waits for a connection to a server with private services, unless there will be none until a person does
+// something.
+func (n *Node) connected(ctx context.Context) (*link, error) {
+	for {
+		changed := n.linked.Changed()
+		n.mu.Lock()
+		l, trouble := n.link, n.trouble
+		n.mu.Unlock()
+		switch {
+		case l != nil && !l.features.Has(framing.FeaturePrivate):
+			return nil, reason.NoPrivateServices()
+		case l != nil && l.QUIC.Context().Err() == nil:
+			return l, nil
+		case reason.IsNotAuthorized(trouble):
+			return nil, trouble
+		}
+		select {
+		case <-changed.Done():
+		case <-ctx.Done():
+			return nil, errors.Join(context.Cause(ctx), trouble)
+		}
+	}
+}
+
+// ask notes who takes the stream with that number; nil: nobody any more.
+func (n *Node) ask(number uint64, asked *exposed) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.asked[number] = asked; asked == nil {
+		delete(n.asked, number)
+	}
+}
+
+// serviceFor returns who takes a stream: a service, or who asked for a stream to another node, once. nil: nobody.
+func (n *Node) serviceFor(header *framing.StreamHeader) *exposed {
+	if header.Connect == 0 {
+		return n.service(header.Service)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	asked := n.asked[header.Connect]
+	delete(n.asked, header.Connect)
+	return asked
+}
+
+// guard has only some nodes connect to a service.
+func (n *Node) guard(e *exposed, service Service) (err error) {
+	if service.Domain != "" || service.PublicPort != 0 || service.Accept {
+		return errors.New("a private service has neither port nor domain, nor connections that the program accepts")
+	}
+	e.cost = private.Cost
+	e.guard, err = private.New(private.Config{
+		Service: service.Name, Key: n.config.Key, Allow: service.AllowNodes, Known: n.config.KnownNode, Upstream: e.upstream,
+		Reached: func(err error) { e.reached(n, err) }, Log: n.log,
+	})
+	return err
+}
