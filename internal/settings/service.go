@@ -20,6 +20,8 @@ type Service struct {
 	Upstream   string // origin URI, see framing.ParseOrigin
 	PublicPort uint16 // wanted; 0: any
 	Site
+	Private    bool     // neither port nor domain: only other nodes connect
+	AllowNodes []string // which ones, by name or id
 
 	CA, Pin       string         // how an https:// upstream proves that it is the right one; empty: by the system's authorities
 	Listing       bool           // a file: upstream without index.html shows what is in it
@@ -55,6 +57,9 @@ func describeServices(services []Service) (all []line) {
 		}
 		if site := s.describeSite(); site != "" {
 			where = s.Upstream + site
+		}
+		if access := s.describeAccess(); access != "" {
+			where = s.Upstream + access
 		}
 		all = append(all, line{"." + hint.Readable(s.Name), where + describeOptions(s)})
 	}
@@ -102,6 +107,7 @@ func plainService(s *portService) jsonc.Form {
 	}
 	maps.Copy(f, upstreamOptions(&s.Service))
 	maps.Copy(f, s.Site.keys())
+	maps.Copy(f, nodeKeys(s))
 	return f
 }
 
