@@ -7,6 +7,7 @@ import (
 	stdlog "log"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -40,10 +41,11 @@ func program() *cli.Program[settings.Node] {
 		},
 		Commands: map[string]func(*call) error{
 			"": values.only("", serve), "check": values.only("check", check), "id": values.only("id", printID),
-			"join":   values.only("join", func(c *call) error { return join(c, values.replace) }),
-			"status": values.only("status", func(c *call) error { return printStatus(c, values.dial, values.json) }),
+			"join":    values.only("join", func(c *call) error { return join(c, values.replace) }),
+			"connect": values.only("connect", func(c *call) error { return connect(c, values.listen, values.stdio) }),
+			"status":  values.only("status", func(c *call) error { return printStatus(c, values.dial, values.json) }),
 		},
-		Operands: map[string]int{"join": 1},
+		Operands: map[string]int{"join": 1, "connect": 1},
 	}
 }
 
@@ -114,6 +116,9 @@ func serve(c *call) error {
 		c.StopNow = stopping.Now
 		lines := leaseLines(results, config.Services)
 		c.Services, c.Log = services(config.Services), log
+		c.KnownNode = knownNode(config.DataDir, func(name, id, file string) {
+			log.Info("a name in allowNodes means this node from now on", "name", name, "id", id, "file", file)
+		})
 		c.OnLease = func(l node.Lease) {
 			lines(l)
 			sites.leased(l)
@@ -121,6 +126,10 @@ func serve(c *call) error {
 		c.OnWelcome = func(w node.Welcome) {
 			if err := server.welcomed(w); err != nil {
 				log.Warn("the server cannot be remembered; the node will need --server next time", "err", err)
+			}
+			if config.Name != "" && w.Name != config.Name {
+				log.Warn("the server calls this node by another name", "wanted", config.Name, "name", w.Name,
+					"hint", "another node has the wanted one, or the server's operator chose; other nodes connect by the name of the server, or by the id")
 			}
 			if w.Joined {
 				log.Info("the server has admitted this node; apquic-node status --dial says whether its firewall lets visitors in")
@@ -143,6 +152,7 @@ func serve(c *call) error {
 func newNode(config settings.Node, key certs.PrivateKey, server *membership, more func(*node.Config)) (*node.Node, error) {
 	c := node.Config{
 		Key:         key,
+		Name:        config.Name,
 		Network:     network(config),
 		NetID:       config.NetID,
 		Keepalive:   config.Keepalive,
@@ -165,6 +175,9 @@ const (
 	lineBurst = 16
 )
 
+// privateScheme begins the address of a private service.
+const privateScheme = "private:"
+
 // leaseLines returns a function that prints a line per lease, with the addresses in one column.
 func leaseLines(to *stdlog.Logger, services []settings.Service) func(node.Lease) {
 	width, limits := 0, make(map[string]*rate.Limiter)
@@ -174,6 +187,10 @@ func leaseLines(to *stdlog.Logger, services []settings.Service) func(node.Lease)
 	}
 	return func(l node.Lease) {
 		if limits[l.Service].Allow() {
+			if target, private := strings.CutPrefix(l.PublicAddress, privateScheme); private {
+				to.Printf("private %s -> %s (apquic-node connect %s)", l.Service, l.Origin, target)
+				return
+			}
 			to.Printf("%-*s  %s -> %s", width, l.Service, l.PublicAddress, l.Origin)
 		}
 	}
@@ -182,7 +199,7 @@ func leaseLines(to *stdlog.Logger, services []settings.Service) func(node.Lease)
 func services(configured []settings.Service) (services []node.Service) {
 	for _, s := range configured {
 		service := node.Service{
-			Name: s.Name, Upstream: s.Upstream, PublicPort: s.PublicPort, Domain: s.Domain, PlainHTTP: s.PlainHTTP,
+			Name: s.Name, Upstream: s.Upstream, PublicPort: s.PublicPort, Private: s.Private, AllowNodes: s.AllowNodes, Domain: s.Domain, PlainHTTP: s.PlainHTTP,
 			CA: s.CA, Pin: s.Pin, Listing: s.Listing, Networks: s.Networks, ProxyProtocol: s.ProxyProtocol,
 		}
 		if s.EndsTLS() {

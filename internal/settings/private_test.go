@@ -33,7 +33,7 @@ func TestPrivateServices(t *testing.T) {
 		`"allowNodes": ["laptop"]`:                           "not public",
 		`"public": false, "allowNodes": "laptop"`:            "want names or ids",
 		`"public": false, "allowNodes": ["a b"]`:             `the name "a b"`,
-		`"public": false, "allowNodes": [""]`:                "1 to 64",
+		`"public": false, "allowNodes": [""]`:                "empty",
 		`"public": false, "allowNodes": [7]`:                 "number",
 		`"public": false, "allowNodes": [` + many + `]`:      "33 nodes",
 		`"public": false, "publicPort": 20001`:               "no publicPort",

@@ -8,6 +8,9 @@ import (
 	"sync/atomic"
 )
 
+// Cost is how much memory a connection costs, about: TLS, two buffers, two goroutines.
+const Cost = 96 << 10
+
 // Stream is what a server has joined: a connection whose directions end one by one, and which can be reset.
 type Stream interface {
 	net.Conn

@@ -10,6 +10,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/internal/hint"
+	"apquic/internal/joint"
 	"apquic/quicproxy"
 )
 
@@ -34,7 +35,7 @@ func Meant(node string, told []byte, known func(name string, id certs.NodeID) er
 func Dial(ctx context.Context, stream Stream, key certs.PrivateKey, node certs.NodeID, service string) (*Conn, error) {
 	config, err := certs.ConnectTLS(key, node, service)
 	if err != nil {
-		Reset(stream)
+		joint.Reset(stream)
 		return nil, err
 	}
 	stream.SetDeadline(time.Now().Add(answerTimeout))
@@ -49,7 +50,7 @@ func Dial(ctx context.Context, stream Stream, key certs.PrivateKey, node certs.N
 		err = refused(code)
 	}
 	if err != nil {
-		Reset(c)
+		joint.Reset(c)
 		return nil, explain(err)
 	}
 	stream.SetDeadline(time.Time{})

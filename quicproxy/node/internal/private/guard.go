@@ -14,6 +14,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/internal/hint"
+	"apquic/internal/joint"
 	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/node/internal/upstream"
 )
@@ -90,7 +91,7 @@ func (g *Guard) Serve(ctx context.Context, listener net.Listener) {
 		}
 		serving.Go(func() {
 			stream := accepted.(Stream)
-			defer context.AfterFunc(ctx, func() { Reset(stream) })()
+			defer context.AfterFunc(ctx, func() { joint.Reset(stream) })()
 			g.serve(ctx, stream)
 		})
 	}
@@ -101,7 +102,7 @@ func (g *Guard) serve(ctx context.Context, stream Stream) {
 	c, err := g.welcome(stream)
 	if err != nil {
 		g.config.Log.Debug("a connection to a private service failed", "service", g.config.Service, "client", stream.RemoteAddr(), "err", err)
-		Reset(stream)
+		joint.Reset(stream)
 		return
 	}
 	switch u := g.config.Upstream; {
@@ -183,10 +184,10 @@ func (g *Guard) connect(ctx context.Context, c *Conn, answer func(framing.ErrorC
 		return
 	}
 	if !answer(framing.NoError) {
-		Reset(to)
+		joint.Reset(to)
 		return
 	}
-	Join(c, to)
+	joint.Join(c, to)
 }
 
 // serveHere has the upstream answer by itself.

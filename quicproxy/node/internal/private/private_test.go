@@ -16,6 +16,7 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
+	"apquic/internal/joint"
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/node/internal/upstream"
@@ -287,7 +288,7 @@ func TestLyingServer(t *testing.T) {
 		if _, err := io.ReadAll(c); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("cut short: %v", err)
 		}
-		Reset(c)
+		joint.Reset(c)
 		passing.Wait()
 	})
 	t.Run("more after the end", func(t *testing.T) {

@@ -1,4 +1,9 @@
-package private
+// Package joint joins two connections of any kind: bytes untouched, an end for an end in each direction on its own, a
+// reset for a reset.
+//
+// It must not know what the connections are for. Relays of public connections have a package of their own, which
+// holds less memory.
+package joint
 
 import (
 	"io"
@@ -9,9 +14,7 @@ import (
 )
 
 const (
-	// Cost is how much memory a connection costs, about: TLS, two buffers, two goroutines.
-	Cost = 96 << 10
-	// copySize is the size of a buffer: a record of TLS.
+	// copySize is the size of the buffer of each direction: a record of TLS.
 	copySize = 16 << 10
 	// linger is how long a connection that no longer reads may still say something.
 	linger = 10 * time.Second
