@@ -12,16 +12,13 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"apquic/certs"
-	"apquic/framing"
 	"apquic/internal/cli"
 	"apquic/internal/hint"
 	"apquic/internal/joint"
 	"apquic/internal/settings"
-	"apquic/quicproxy"
 	"apquic/quicproxy/node"
 )
 
@@ -30,9 +27,6 @@ const (
 	knownNodesName = "known_nodes"
 	// connectTimeout bounds a connect, with the wait for a connection to the server.
 	connectTimeout = 30 * time.Second
-	// returnTime is how long a service may be away that was there before: its node connects again after a restart
-	// of the server, and so does this program, in any order.
-	returnTime, returnEvery = 10 * time.Second, 250 * time.Millisecond
 	// maxConnects is how many connections a listener carries at once.
 	maxConnects = 256
 )
@@ -43,12 +37,11 @@ type connector struct {
 	to      string // its id or name
 	service string
 	log     *slog.Logger
-	reached atomic.Bool // before
 }
 
 // connect carries connections to a private service: those to the address listen, or the one of stdin and stdout.
 func connect(c *call, listen string, stdio bool) error {
-	to, service, err := parseTarget(c.Operands)
+	to, service, err := settings.ParseTarget(strings.Join(c.Operands, " "))
 	if err == nil && (listen == "") != stdio {
 		err = errors.New("connect needs either --listen ADDRESS, such as 127.0.0.1:2222, or --stdio")
 	}
@@ -71,23 +64,6 @@ func connect(c *call, listen string, stdio bool) error {
 		return connector.overStdio(running)
 	}
 	return connector.listen(running, listen, c.Stdout)
-}
-
-// parseTarget reads the operand NODE/SERVICE.
-func parseTarget(operands []string) (to, service string, err error) {
-	if len(operands) != 1 {
-		return "", "", errors.New("connect needs to know where to: NODE/SERVICE, such as garage/ssh")
-	}
-	to, service, found := strings.Cut(operands[0], "/")
-	if !found {
-		return "", "", fmt.Errorf("%s is not NODE/SERVICE, such as garage/ssh", hint.Readable(operands[0]))
-	}
-	if _, err := certs.ParseNodeID(to); err != nil {
-		if err := certs.CheckName(to); err != nil {
-			return "", "", err
-		}
-	}
-	return to, service, framing.CheckServiceName(service)
 }
 
 // connectingNode makes a node that only connects. Its log has only what is wrong, unless more was asked for: it is read
@@ -126,26 +102,12 @@ func connectingNode(c *call, stopping cli.Stopping) (*node.Node, *slog.Logger, e
 	return n, log, err
 }
 
-// dial connects to the service. One that was there before has a moment to come back.
+// dial connects to the service.
 func (c *connector) dial(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	for begun := time.Now(); ; {
-		conn, _, err := c.node.Connect(ctx, c.to, c.service)
-		if err == nil {
-			c.reached.Store(true)
-			return conn, nil
-		}
-		failure, ok := errors.AsType[*quicproxy.FailureError](err)
-		gone := ok && failure.Code == framing.ErrorNoPrivateService && c.reached.Load()
-		if !gone || time.Since(begun) > returnTime || ctx.Err() != nil {
-			return nil, err
-		}
-		select {
-		case <-time.After(returnEvery):
-		case <-ctx.Done():
-		}
-	}
+	conn, _, err := c.node.Connect(ctx, c.to, c.service)
+	return conn, err
 }
 
 // overStdio carries stdin and stdout. After a reset it does not wait for stdin, which cannot be interrupted.

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	stdlog "log"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -123,18 +124,7 @@ func serve(c *call) error {
 			lines(l)
 			sites.leased(l)
 		}
-		c.OnWelcome = func(w node.Welcome) {
-			if err := server.welcomed(w); err != nil {
-				log.Warn("the server cannot be remembered; the node will need --server next time", "err", err)
-			}
-			if config.Name != "" && w.Name != config.Name {
-				log.Warn("the server calls this node by another name", "wanted", config.Name, "name", w.Name,
-					"hint", "another node has the wanted one, or the server's operator chose; other nodes connect by the name of the server, or by the id")
-			}
-			if w.Joined {
-				log.Info("the server has admitted this node; apquic-node status --dial says whether its firewall lets visitors in")
-			}
-		}
+		c.OnWelcome = welcomes(server, config.Name, log)
 	})
 	if err != nil {
 		return err
@@ -146,6 +136,22 @@ func serve(c *call) error {
 	defer sites.serve(stopping.Soon, stopping.Now, node)()
 	warnOfProxies(config.Services, log)
 	return node.Run(stopping.Soon)
+}
+
+// welcomes returns what to do when the server has admitted the node, which would like to have a name.
+func welcomes(server *membership, name string, log *slog.Logger) func(node.Welcome) {
+	return func(w node.Welcome) {
+		if err := server.welcomed(w); err != nil {
+			log.Warn("the server cannot be remembered; the node will need --server next time", "err", err)
+		}
+		if name != "" && w.Name != name {
+			log.Warn("the server calls this node by another name", "wanted", name, "name", w.Name,
+				"hint", "another node has the wanted one, or the server's operator chose; other nodes connect by the name of the server, or by the id")
+		}
+		if w.Joined {
+			log.Info("the server has admitted this node; apquic-node status --dial says whether its firewall lets visitors in")
+		}
+	}
 }
 
 // newNode makes a node from the settings; more adds what only some commands need.

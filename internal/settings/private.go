@@ -46,6 +46,18 @@ func parseNode(s string) (string, error) {
 	return s, certs.CheckName(s)
 }
 
+// ParseTarget reads NODE/SERVICE: a private service of another node.
+func ParseTarget(s string) (node, service string, err error) {
+	node, service, found := strings.Cut(s, "/")
+	if !found {
+		return "", "", fmt.Errorf("%s is not NODE/SERVICE, such as garage/ssh", hint.Readable(s))
+	}
+	if node, err = parseNode(node); err != nil {
+		return "", "", err
+	}
+	return node, service, framing.CheckServiceName(service)
+}
+
 // checkNodeName is for what the node would like to be called.
 func checkNodeName(name string) error {
 	if name == "" {

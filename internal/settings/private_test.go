@@ -68,6 +68,19 @@ func TestDescribePrivateServices(t *testing.T) {
 	}
 }
 
+func TestParseTarget(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"garage/ssh": "garage ssh", someNode + "/ssh": someNode + " ssh", "0x0100000000000000000000000000000000000000000000000000000000000000/a": "4uQeVj5tqViQh7yWWGStvkEG1Zmhx6uasJtWCJziofM a",
+		"": "", "garage": "", "/ssh": "", "garage/": "", "garage/a/b": "", "a b/ssh": "", "garage/SSH": "", "-x/ssh": "",
+	} {
+		node, service, err := ParseTarget(text)
+		if (err == nil) != (want != "") || err == nil && node+" "+service != want {
+			t.Errorf("%q: %q, %q, %v", text, node, service, err)
+		}
+	}
+}
+
 func TestNodeName(t *testing.T) {
 	t.Parallel()
 	for name, ok := range map[string]bool{"garage": true, "Garage-2": true, "a b": false, "-x": false, someNode: false, strings.Repeat("x", 65): false} {

@@ -15,8 +15,16 @@ import (
 
 // Connect connects to a private service of another node, by its id or by the name that the server calls it, and returns
 // the connection and the id that the node has proved. It requires Config.Connects, and Run to be running. The connection
-// also has CloseWrite, and SetLinger as that of TCP.
-func (n *Node) Connect(ctx context.Context, node, service string) (net.Conn, certs.NodeID, error) {
+// also has CloseWrite, and SetLinger as that of TCP. A service that was there before has a moment to come back.
+func (n *Node) Connect(ctx context.Context, node, service string) (c net.Conn, id certs.NodeID, err error) {
+	err = n.reached.Try(ctx, node+"/"+service, func() error {
+		c, id, err = n.connectOnce(ctx, node, service)
+		return err
+	})
+	return c, id, err
+}
+
+func (n *Node) connectOnce(ctx context.Context, node, service string) (net.Conn, certs.NodeID, error) {
 	l, err := n.connected(ctx)
 	if err != nil {
 		return nil, certs.NodeID{}, fmt.Errorf("connect: %w", err)

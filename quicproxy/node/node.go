@@ -163,6 +163,7 @@ type Node struct {
 
 	linked  wait.Changes  // tells of each change of link and trouble
 	numbers atomic.Uint64 // of the last stream that was asked for
+	reached private.Reached
 
 	lanes   *lanes
 	learner *keepalive.Learner // used if Config.Keepalive is negative
