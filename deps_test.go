@@ -79,6 +79,7 @@ var allowed = map[string][]string{
 	"quicproxy/server/internal/public":     {"certs", "framing", "internal/datagram", "internal/domain", "internal/hint", "internal/machine", "lease", "quicproxy/internal/clients", "quicproxy/internal/flow", "quicproxy/internal/memory", "quicproxy/internal/netaddr", "quicproxy/internal/relay", "quicproxy/internal/wait", "quicproxy/server/internal/balancer", "quicproxy/server/internal/vhost"},
 	"quicproxy/server/internal/failure":    {"certs", "framing", "internal/hint", "lease", "quicproxy", "quicproxy/admission", "quicproxy/internal/conn"},
 	"quicproxy/server/internal/request":    {"framing", "lease", "quicproxy", "quicproxy/server/internal/failure"},
+	"quicproxy/server/internal/changes":    {"quicproxy/internal/wait"},
 	"quicproxy/server/internal/naming":     {"certs"},
 	"quicproxy/server/internal/private": {
 		"certs", "framing", "lease", "quicproxy", "quicproxy/admission", "quicproxy/internal/association", "quicproxy/internal/bytestream", "quicproxy/internal/carrier", "quicproxy/internal/quicstream", "quicproxy/internal/streamconn",
@@ -88,7 +89,7 @@ var allowed = map[string][]string{
 		"certs", "framing", "internal/hint", "internal/machine", "internal/udp", "lease", "quicproxy", "quicproxy/admission",
 		"quicproxy/internal/association", "quicproxy/internal/bytestream", "quicproxy/internal/carrier", "quicproxy/internal/clients", "quicproxy/internal/conn", "quicproxy/internal/flow", "quicproxy/internal/inspect", "quicproxy/internal/limit", "quicproxy/internal/loglimit",
 		"quicproxy/internal/memory", "quicproxy/internal/netaddr", "quicproxy/internal/path", "quicproxy/internal/quicconfig", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait",
-		"quicproxy/server/internal/account", "quicproxy/server/internal/failure", "quicproxy/server/internal/naming", "quicproxy/server/internal/peers", "quicproxy/server/internal/private", "quicproxy/server/internal/probes", "quicproxy/server/internal/public", "quicproxy/server/internal/request", "quicproxy/server/internal/strangers",
+		"quicproxy/server/internal/account", "quicproxy/server/internal/changes", "quicproxy/server/internal/failure", "quicproxy/server/internal/naming", "quicproxy/server/internal/peers", "quicproxy/server/internal/private", "quicproxy/server/internal/probes", "quicproxy/server/internal/public", "quicproxy/server/internal/request", "quicproxy/server/internal/strangers",
 	},
 	"quicproxy/node/internal/flows":    {"framing", "internal/datagram", "quicproxy/internal/clients", "quicproxy/internal/flow"},
 	"quicproxy/node/internal/natprobe": {"framing", "quicproxy/internal/conn", "quicproxy/internal/netaddr", "quicproxy/internal/path", "quicproxy/internal/wait"},

@@ -76,7 +76,7 @@ func tryConnect(t *testing.T, from *running, node, service string) (net.Conn, er
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	c, _, err := from.node.Connect(ctx, node, service)
+	c, err := from.node.Connect(ctx, node, service)
 	if err == nil {
 		t.Cleanup(func() { c.Close() })
 		c.SetDeadline(time.Now().Add(10 * time.Minute))

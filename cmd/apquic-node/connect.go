@@ -106,8 +106,7 @@ func connectingNode(c *call, stopping cli.Stopping) (*node.Node, *slog.Logger, e
 func (c *connector) dial(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	conn, _, err := c.node.Connect(ctx, c.to, c.service)
-	return conn, err
+	return c.node.Connect(ctx, c.to, c.service)
 }
 
 // overStdio carries stdin and stdout. After a reset it does not wait for stdin, which cannot be interrupted.

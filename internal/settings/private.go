@@ -72,9 +72,11 @@ func (s Service) accessFault() error {
 	case !s.Private && len(s.AllowNodes) > 0:
 		return hint.Add(errors.New("allowNodes is for a service that is not public"), `add "public": false, or remove allowNodes`)
 	case s.Private && s.PublicPort != 0:
-		return errors.New(`a service with "public": false has no publicPort`)
+		return errors.New(`a service with "public": false has neither publicPort nor ports`)
 	case s.Private && s.Domain != "":
 		return errors.New(`a service with "public": false has no domain`)
+	case s.Private && strings.Contains(strings.Split(s.Upstream, ":")[0], "udp"):
+		return errors.New(`a service with "public": false is reached over TCP only`)
 	case len(s.AllowNodes) > framing.MaxAllowNodes:
 		return fmt.Errorf("%d nodes are allowed, more than %d", len(s.AllowNodes), framing.MaxAllowNodes)
 	}

@@ -36,7 +36,7 @@ func TestPrivateServices(t *testing.T) {
 		`"public": false, "allowNodes": [""]`:                "empty",
 		`"public": false, "allowNodes": [7]`:                 "number",
 		`"public": false, "allowNodes": [` + many + `]`:      "33 nodes",
-		`"public": false, "publicPort": 20001`:               "no publicPort",
+		`"public": false, "publicPort": 20001`:               "neither publicPort nor ports",
 		`"public": false, "domain": "a.example.org"`:         "no domain",
 		`"public": false, "tls": "node"`:                     "for a service with a domain",
 		`"publc": false`:                                     "did you mean public",

@@ -107,7 +107,7 @@ func plainService(s *portService) jsonc.Form {
 	}
 	maps.Copy(f, upstreamOptions(&s.Service))
 	maps.Copy(f, s.Site.keys())
-	maps.Copy(f, nodeKeys(s))
+	maps.Copy(f, nodeKeys(&s.Service))
 	return f
 }
 

@@ -6,28 +6,27 @@ import (
 	"fmt"
 	"net"
 
-	"apquic/certs"
 	"apquic/framing"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/node/internal/private"
 	"apquic/quicproxy/node/internal/reason"
 )
 
-// Connect connects to a private service of another node, by its id or by the name that the server calls it, and returns
-// the connection and the id that the node has proved. It requires Config.Connects, and Run to be running. The connection
-// also has CloseWrite, and SetLinger as that of TCP. A service that was there before has a moment to come back.
-func (n *Node) Connect(ctx context.Context, node, service string) (c net.Conn, id certs.NodeID, err error) {
+// Connect connects to a private service of another node, by its id or by the name that the server calls it. It requires
+// Config.Connects, and Run to be running. The connection also has CloseWrite, and SetLinger as that of TCP. A service that
+// was there before has a moment to come back.
+func (n *Node) Connect(ctx context.Context, node, service string) (c net.Conn, err error) {
 	err = n.reached.Try(ctx, node+"/"+service, func() error {
-		c, id, err = n.connectOnce(ctx, node, service)
+		c, err = n.connectOnce(ctx, node, service)
 		return err
 	})
-	return c, id, err
+	return c, err
 }
 
-func (n *Node) connectOnce(ctx context.Context, node, service string) (net.Conn, certs.NodeID, error) {
+func (n *Node) connectOnce(ctx context.Context, node, service string) (net.Conn, error) {
 	l, err := n.connected(ctx)
 	if err != nil {
-		return nil, certs.NodeID{}, fmt.Errorf("connect: %w", err)
+		return nil, fmt.Errorf("connect: %w", err)
 	}
 	asked := &exposed{name: service, cost: private.Cost}
 	asked.listener = newServiceListener(n, asked)
@@ -37,23 +36,19 @@ func (n *Node) connectOnce(ctx context.Context, node, service string) (net.Conn,
 	defer n.ask(number, nil)
 	request, response := &framing.Connect{Node: node, Service: service, Number: number}, new(framing.Connected)
 	if err := l.Control.Request(ctx, framing.OpConnect, request, framing.OpConnected, response); err != nil {
-		return nil, certs.NodeID{}, conn.Explain(err, n.peerName())
+		return nil, conn.Explain(err, n.peerName())
 	}
 	id, err := private.Meant(node, response.Node, n.config.KnownNode)
 	if err != nil {
-		return nil, certs.NodeID{}, err
+		return nil, err
 	}
 	defer context.AfterFunc(ctx, func() { asked.listener.Close() })()
 	defer context.AfterFunc(l.QUIC.Context(), func() { asked.listener.Close() })()
 	stream, err := asked.listener.Accept()
 	if err != nil {
-		return nil, certs.NodeID{}, fmt.Errorf("connect: the server sent no stream: %w", errors.Join(err, context.Cause(ctx)))
+		return nil, fmt.Errorf("connect: the server sent no stream: %w", errors.Join(err, context.Cause(ctx)))
 	}
-	c, err := private.Dial(ctx, stream.(private.Stream), n.config.Key, id, service)
-	if err != nil {
-		return nil, certs.NodeID{}, err
-	}
-	return c, id, nil
+	return private.Dial(ctx, stream.(private.Stream), n.config.Key, id, service)
 }
 
 // connected waits for a connection to a server with private services, unless there will be none until a person does
@@ -103,8 +98,8 @@ func (n *Node) serviceFor(header *framing.StreamHeader) *exposed {
 
 // guard has only some nodes connect to a service.
 func (n *Node) guard(e *exposed, service Service) (err error) {
-	if service.Domain != "" || service.PublicPort != 0 || service.Accept {
-		return errors.New("a private service has neither port nor domain, nor connections that the program accepts")
+	if service.Domain != "" || service.PublicPort != 0 || service.Accept || !e.upstream.HasStreams() {
+		return errors.New("a private service has neither port nor domain, no UDP, and no connections that the program accepts")
 	}
 	e.cost = private.Cost
 	e.guard, err = private.New(private.Config{

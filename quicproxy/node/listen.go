@@ -89,7 +89,12 @@ func (s *serviceListener) serve(l *link, stream bytestream.Stream, header *frami
 	costs := account.Open(c)
 	defer costs.Close()
 	code := framing.ErrorNodeBusy
-	if s.service.cost == 0 || costs.Take(s.service.cost, 0) > 0 {
+	switch {
+	case s.service.cost > 0 && costs.Take(s.service.cost, 0) == 0:
+	case s.service.guard != nil:
+		code = framing.NoError
+		defer s.service.guard.Handle(c)()
+	default:
 		code = s.Offer(c)
 	}
 	if code != framing.NoError {

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 
 	"apquic/framing"
@@ -24,11 +23,6 @@ func (n *Node) Run(ctx context.Context) error {
 	services.Go(func() { n.memory.Run(background) })
 	services.Go(func() { n.limited.Run(background) })
 	links.Go(func() { n.lanes.run(ctx) })
-	for _, service := range slices.Clone(n.services) {
-		if service.guard != nil {
-			services.Go(func() { service.guard.Serve(background, service.listener) })
-		}
-	}
 	defer func() {
 		links.Wait()
 		n.associate(0)

@@ -103,12 +103,7 @@ func (c *nodeConn) carry(p *public.Listener, client *public.Client) error {
 
 // begin opens a stream for a client, and sends the header with what the client has already sent.
 func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier.Name) (*publicRelay, error) {
-	stream, err := c.QUIC.OpenStream()
-	if err != nil { // usually because it must wait
-		ctx, cancel := context.WithTimeout(c.QUIC.Context(), openTimeout)
-		stream, err = c.QUIC.OpenStreamSync(ctx)
-		cancel()
-	}
+	stream, err := c.OpenWithin(openTimeout)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) && c.QUIC.Context().Err() == nil:
 		return nil, fmt.Errorf("the node does not accept more relays: %w", err)

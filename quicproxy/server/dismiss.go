@@ -14,30 +14,13 @@ import (
 	"apquic/quicproxy/admission"
 	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/netaddr"
-	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/server/internal/changes"
 )
-
-// admissionPoll is how often the server checks whether the Admitter's answers changed. A change counts once
-// the next check finds the same revision, since an editor may empty a file before it writes it. So a
-// dismissed node is gone within three checks.
-const admissionPoll = 500 * time.Millisecond
 
 // watchAdmission ends the sessions of nodes that may no longer use the server, until ctx ends.
 func (s *Server) watchAdmission(ctx context.Context) {
-	if s.config.Admit == (admission.Everyone{}) {
-		return
-	}
-	checked := s.admissionRevision(ctx)
-	s.heedAdmission(ctx) // lines removed while the server was down
-	for before := checked; ; {
-		if wait.Sleep(ctx, admissionPoll); ctx.Err() != nil {
-			return
-		}
-		now := s.admissionRevision(ctx)
-		if now == before && now != checked && s.heedAdmission(ctx) {
-			checked = now
-		}
-		before = now
+	if s.config.Admit != (admission.Everyone{}) {
+		changes.Watch(ctx, s.config.Admit.Revision, s.heedAdmission) // also of lines removed while the server was down
 	}
 }
 

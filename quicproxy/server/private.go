@@ -41,11 +41,7 @@ func (c *nodeConn) connect(request *framing.Connect) (*framing.Connected, error)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	node, p, err := c.server.exchange.Find(ctx, c.caller(), request)
-	if err != nil {
-		return nil, err
-	}
-	run, err := c.server.exchange.Join(c.caller(), c.server.exchange.NameOf(ctx, c.caller()), p, request.Number)
+	node, run, err := c.server.exchange.Connect(ctx, c.caller(), request)
 	if err != nil {
 		return nil, err
 	}
@@ -63,21 +59,17 @@ func (c *nodeConn) grantPrivate(request *framing.ProxyRequest) (*framing.ProxyRe
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	if key := (lease.Key{Node: c.node, Service: request.Service}); c.server.lessor.Has(key) {
-		err := c.mayWrite()
-		if err == nil {
-			err = c.server.lessor.Release(ctx, key)
+		if err := c.mayWrite(); err != nil {
+			return nil, err
 		}
-		if err != nil {
+		if err := c.server.lessor.Release(ctx, key); err != nil {
 			return nil, failure.OfLease(err)
 		}
 	}
-	p, err := c.server.exchange.Offer(c.node, request, cmp.Or(c.server.config.MaxServices, lease.DefaultMaxPerNode))
-	if err != nil {
-		return nil, err
+	p, response, err := c.server.exchange.Offer(ctx, c.caller(), request, cmp.Or(c.server.config.MaxServices, lease.DefaultMaxPerNode))
+	if err == nil {
+		p.Attach(c, request.Movable)
+		c.services[request.Service] = p
 	}
-	p.Attach(c, request.Movable)
-	c.services[request.Service] = p
-	return &framing.ProxyResponse{
-		OriginAddress: request.OriginAddress, Service: request.Service, ProxyAddress: c.server.exchange.Address(ctx, c.caller(), request.Service),
-	}, nil
+	return response, err
 }

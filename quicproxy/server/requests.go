@@ -77,16 +77,16 @@ func (c *nodeConn) fulfil(envelope framing.Envelope) {
 }
 
 func (c *nodeConn) tryFulfil(envelope framing.Envelope) error {
-	if envelope.Opcode == framing.OpConnect {
-		request := new(framing.Connect)
-		return answer(c, envelope, request, framing.OpConnected, func() (*framing.Connected, error) { return c.connect(request) })
+	switch envelope.Opcode {
+	case framing.OpConnect:
+		r := new(framing.Connect)
+		return answer(c, envelope, r, framing.OpConnected, func() (*framing.Connected, error) { return c.connect(r) })
+	case framing.OpRelease:
+		r := new(framing.Release)
+		return answer(c, envelope, r, framing.OpReleased, func() (*framing.Released, error) { return c.release(r) })
 	}
-	if envelope.Opcode == framing.OpRelease {
-		request := new(framing.Release)
-		return answer(c, envelope, request, framing.OpReleased, func() (*framing.Released, error) { return c.release(request) })
-	}
-	request := new(framing.ProxyRequest)
-	return answer(c, envelope, request, framing.OpProxyResponse, func() (*framing.ProxyResponse, error) { return c.grant(request) })
+	r := new(framing.ProxyRequest)
+	return answer(c, envelope, r, framing.OpProxyResponse, func() (*framing.ProxyResponse, error) { return c.grant(r) })
 }
 
 // answer decodes a request, does what it asks for, and sends the outcome.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"apquic/certs"
@@ -31,8 +32,8 @@ func Meant(node string, told []byte, known func(name string, id certs.NodeID) er
 }
 
 // Dial proves key to a node over a stream, has the node prove its id, and waits until the service is connected. After an
-// error the stream is closed.
-func Dial(ctx context.Context, stream Stream, key certs.PrivateKey, node certs.NodeID, service string) (*Conn, error) {
+// error the stream is closed. The connection is a *Conn.
+func Dial(ctx context.Context, stream Stream, key certs.PrivateKey, node certs.NodeID, service string) (net.Conn, error) {
 	config, err := certs.ConnectTLS(key, node, service)
 	if err != nil {
 		joint.Reset(stream)

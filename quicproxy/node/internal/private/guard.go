@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
-	"net"
 	"slices"
 	"sync"
 	"time"
@@ -79,21 +78,15 @@ func (g *Guard) Allowed() []string {
 	return allowed
 }
 
-// Serve serves the streams that a listener takes until ctx ends.
-func (g *Guard) Serve(ctx context.Context, listener net.Listener) {
+// Handle serves a stream until wait is called, which ends what is left of it.
+func (g *Guard) Handle(stream Stream) (wait func()) {
+	ctx, cancel := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
-	defer serving.Wait()
-	defer context.AfterFunc(ctx, func() { listener.Close() })()
-	for {
-		accepted, err := listener.Accept()
-		if err != nil {
-			return
-		}
-		serving.Go(func() {
-			stream := accepted.(Stream)
-			defer context.AfterFunc(ctx, func() { joint.Reset(stream) })()
-			g.serve(ctx, stream)
-		})
+	serving.Go(func() { g.serve(ctx, stream) })
+	return func() {
+		cancel()
+		stream.Close()
+		serving.Wait()
 	}
 }
 

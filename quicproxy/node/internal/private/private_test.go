@@ -85,11 +85,9 @@ func (n named) NodeName() string { return n.name }
 
 // home is a node with a private service, and what it logged.
 type home struct {
-	t       *testing.T
-	key     certs.PrivateKey
-	guard   *Guard
-	streams chan net.Conn
-	done    chan struct{}
+	t     *testing.T
+	key   certs.PrivateKey
+	guard *Guard
 
 	mu     sync.Mutex
 	logged bytes.Buffer
@@ -107,25 +105,13 @@ func (h *home) log() string {
 	return h.logged.String()
 }
 
-// Accept, Close and Addr make it a listener of its streams.
-func (h *home) Accept() (net.Conn, error) {
-	select {
-	case c := <-h.streams:
-		return c, nil
-	case <-h.done:
-		return nil, net.ErrClosed
-	}
-}
-func (h *home) Close() error   { close(h.done); return nil }
-func (h *home) Addr() net.Addr { return nil }
-
 func newHome(t *testing.T, address string, allow ...string) *home {
 	t.Helper()
 	up, err := upstream.New(upstream.Settings{Address: address}, new(net.Dialer).DialContext)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &home{t: t, key: newKey(t), streams: make(chan net.Conn), done: make(chan struct{})}
+	h := &home{t: t, key: newKey(t)}
 	known := certs.NewKnownNodes("")
 	h.guard, err = New(Config{
 		Service: "ssh", Key: h.key, Allow: allow, Upstream: up, Reached: func(error) {}, Log: slog.New(slog.NewTextHandler(h, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -134,25 +120,22 @@ func newHome(t *testing.T, address string, allow ...string) *home {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		h.guard.Serve(ctx, h)
-	}()
-	t.Cleanup(func() { cancel(); <-ended })
 	return h
 }
 
 // stream brings a stream to the service, and returns its other end.
 func (h *home) stream(name string) *net.TCPConn {
 	near, far := pair(h.t)
-	h.streams <- named{far, name}
+	h.t.Cleanup(h.guard.Handle(named{far, name}))
 	return near
 }
 
 func (h *home) dial(key certs.PrivateKey, name string) (*Conn, error) {
-	return Dial(h.t.Context(), h.stream(name), key, h.key.ID(), "ssh")
+	c, err := Dial(h.t.Context(), h.stream(name), key, h.key.ID(), "ssh")
+	if err != nil {
+		return nil, err
+	}
+	return c.(*Conn), nil
 }
 
 func exchange(c net.Conn, line string) error {

@@ -33,9 +33,9 @@ type Caller struct {
 	Name        string // what the server's operator calls the node; may be empty
 }
 
-// Find returns the service that a node asks for, and whose it is. Its error is the same whatever is missing: nobody
+// find returns the service that a node asks for, and whose it is. Its error is the same whatever is missing: nobody
 // learns which nodes there are.
-func (x *Exchange) Find(ctx context.Context, caller Caller, request *framing.Connect) (certs.NodeID, *public.Listener, error) {
+func (x *Exchange) find(ctx context.Context, caller Caller, request *framing.Connect) (certs.NodeID, *public.Listener, error) {
 	if request.Number == 0 || len(request.Node) > framing.MaxNodeName {
 		return certs.NodeID{}, nil, failure.BadRequest(errors.New("a connect without a number, or with the name of no node"))
 	}
@@ -46,7 +46,7 @@ func (x *Exchange) Find(ctx context.Context, caller Caller, request *framing.Con
 	if err != nil {
 		node = x.named(ctx, request.Node)
 	}
-	if p := x.Services.Private(lease.Key{Node: node, Service: request.Service}, caller.Node, x.NameOf(ctx, caller)); p != nil {
+	if p := x.Services.Private(lease.Key{Node: node, Service: request.Service}, caller.Node, x.nameOf(ctx, caller)); p != nil {
 		return node, p, nil
 	}
 	return certs.NodeID{}, nil, &quicproxy.FailureError{
@@ -62,8 +62,8 @@ func Busy(retry time.Duration) error {
 	return &quicproxy.FailureError{Code: framing.ErrorBusy, Text: "this node connects too often, or has too many connections to private services", RetryAfter: retry}
 }
 
-// NameOf returns the name by which others can find the node; empty: it has none, or not alone.
-func (x *Exchange) NameOf(ctx context.Context, caller Caller) string {
+// nameOf returns the name by which others can find the node; empty: it has none, or not alone.
+func (x *Exchange) nameOf(ctx context.Context, caller Caller) string {
 	if caller.Name == "" || x.named(ctx, caller.Name) != caller.Node {
 		return ""
 	}

@@ -4,8 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/quic-go/quic-go"
-
+	"apquic/certs"
 	"apquic/framing"
 	"apquic/quicproxy/internal/bytestream"
 	"apquic/quicproxy/internal/quicstream"
@@ -24,21 +23,26 @@ const (
 	streamCost = 16 << 10
 )
 
-// Join returns a function that joins the caller's stream with that number to a private service, until both
-// sides have ended. An error means that the caller has too many already.
-func (x *Exchange) Join(caller Caller, nodeName string, p *public.Listener, number uint64) (run func(), err error) {
-	if !caller.Account.Streams.Take(maxStreams) {
-		return nil, Busy(busyRetry)
+// Connect has a stream of the caller joined to the private service that it asks for, by run, until both sides have
+// ended.
+func (x *Exchange) Connect(ctx context.Context, caller Caller, request *framing.Connect) (node certs.NodeID, run func(), err error) {
+	node, p, err := x.find(ctx, caller, request)
+	if err != nil {
+		return certs.NodeID{}, nil, err
 	}
-	return func() {
+	if !caller.Account.Streams.Take(maxStreams) {
+		return certs.NodeID{}, nil, Busy(busyRetry)
+	}
+	name := x.nameOf(ctx, caller)
+	return node, func() {
 		defer caller.Account.Streams.Give()
-		x.join(caller, nodeName, p, number)
+		x.join(caller, name, p, request.Number)
 	}, nil
 }
 
 func (x *Exchange) join(caller Caller, nodeName string, p *public.Listener, number uint64) {
-	stream := caller.open()
-	if stream == nil {
+	stream, err := caller.OpenWithin(openTimeout)
+	if err != nil {
 		return // the connection ended, or the node takes no more
 	}
 	header := &framing.StreamHeader{Service: p.Key.Service, ClientAddress: caller.QUIC.RemoteAddr().String(), Connect: number}
@@ -59,15 +63,4 @@ func (x *Exchange) join(caller Caller, nodeName string, p *public.Listener, numb
 		return
 	}
 	p.Serve(c, caller.QUIC.RemoteAddr(), nodeName)
-}
-
-// open opens a stream to the caller; nil: it cannot.
-func (c Caller) open() *quic.Stream {
-	ctx, cancel := context.WithTimeout(c.QUIC.Context(), openTimeout)
-	defer cancel()
-	stream, err := c.QUIC.OpenStreamSync(ctx)
-	if err != nil {
-		return nil
-	}
-	return stream
 }
