@@ -90,8 +90,8 @@ func FuzzKnownNodes(f *testing.F) {
 	})
 }
 
-// TestNamesOfNodes: a node gets the name that it would like if it has none, and nobody else has it; that stays.
-func TestNamesOfNodes(t *testing.T) {
+// TestAuthorizedNames: a node gets the name that it would like if it has none, and nobody else has it; that stays.
+func TestAuthorizedNames(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "authorized_nodes")
 	one, two, three, out := newKey(t).ID(), newKey(t).ID(), newKey(t).ID(), newKey(t).ID()

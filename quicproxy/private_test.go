@@ -15,6 +15,7 @@ import (
 	"apquic/framing"
 	"apquic/internal/testnet"
 	"apquic/quicproxy"
+	"apquic/quicproxy/internal/quicstream"
 )
 
 const privateSSH = "192.168.1.101:22"
@@ -430,5 +431,50 @@ func TestTooManyPrivateServices(t *testing.T) {
 			failure, ok := errors.AsType[*quicproxy.FailureError](s.Refusal)
 			return ok && failure.Code == framing.ErrorTooManyServices
 		})
+	})
+}
+
+// TestUnaskedStreams: a server that sends streams which nobody asked for, or public clients to a private service, gets
+// nowhere: no stream reaches the upstream without TLS from a node that may connect.
+func TestUnaskedStreams(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		reached := make(chan string, 10)
+		w.serveTCP(privateSSH, func(c net.Conn) {
+			got := make([]byte, 100)
+			n, _ := c.Read(got)
+			reached <- string(got[:n])
+		})
+		next := monkeyServer(w)
+		node := w.startNode(private("ssh", privateSSH, "laptop"))
+		p, s := next()
+		p.write(seal(t, s, framing.OpWelcome, &framing.Welcome{Features: []uint32{6}}, 1, true))
+		for name, test := range map[string]struct {
+			header *framing.StreamHeader
+			code   framing.ErrorCode
+		}{
+			"nobody asked":           {&framing.StreamHeader{Service: "ssh", Connect: 1}, framing.ErrorUnknownService},
+			"a public client":        {&framing.StreamHeader{Service: "ssh", ClientAddress: "198.51.100.7:1"}, framing.ErrorRelayReset},
+			"a client called laptop": {&framing.StreamHeader{Service: "ssh", ClientAddress: "198.51.100.7:1", NodeName: "laptop"}, framing.ErrorRelayReset},
+		} {
+			stream, err := p.conn.OpenStreamSync(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			frame, err := framing.AppendStreamHeader(nil, test.header)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stream.Write(append(frame, "SSH-2.0-OpenSSH_9.9\r\n"...))
+			_, err = io.ReadAll(stream)
+			if code, ok := quicstream.RemoteCode(err); !ok || code != test.code {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		eventually(t, "no streams", func() bool { return node.node.Inspect().Streams.Len() == 0 })
+		select {
+		case got := <-reached:
+			t.Errorf("the upstream got %q", got)
+		default:
+		}
 	})
 }

@@ -3,7 +3,6 @@ package private
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -273,26 +272,6 @@ func TestLyingServer(t *testing.T) {
 		}
 		joint.Reset(c)
 		passing.Wait()
-	})
-	t.Run("more after the end", func(t *testing.T) {
-		t.Parallel()
-		near, far := pair(t)
-		config, _ := certs.ServiceTLS(h.key, "ssh") // as if the node itself did so
-		go func() {
-			s := tls.Server(far, config)
-			s.Write([]byte{0})
-			s.CloseWrite()
-			far.SetWriteDeadline(time.Time{})
-			far.Write([]byte("more"))
-		}()
-		c, err := Dial(t.Context(), near, laptop, h.key.ID(), "ssh")
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.SetDeadline(time.Now().Add(20 * time.Second))
-		if _, err := io.ReadAll(c); err == nil {
-			t.Error("nobody noticed")
-		}
 	})
 }
 
