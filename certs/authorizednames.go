@@ -13,19 +13,27 @@ func (a *AuthorizedNodes) Named(ctx context.Context, name string) (id NodeID, fo
 		if err := a.refresh(ctx); err != nil {
 			return err
 		}
-		for _, node := range a.nodes {
-			if name == "" || node.Name != name {
-				continue
-			}
-			if found {
-				id, found = NodeID{}, false
-				return nil // two have it
-			}
-			id, found = node.ID, !node.Denied
-		}
+		id = a.byName()[name]
+		found = !id.IsZero() && !a.nodes[id].Denied
 		return nil
 	})
 	return id, found
+}
+
+// byName returns the nodes by their names, with nobody for a name of several. It needs the turn.
+func (a *AuthorizedNodes) byName() map[string]NodeID {
+	if a.names == nil {
+		a.names = make(map[string]NodeID)
+		for id, node := range a.nodes {
+			if _, twice := a.names[node.Name]; twice {
+				id = NodeID{}
+			}
+			if node.Name != "" {
+				a.names[node.Name] = id
+			}
+		}
+	}
+	return a.names
 }
 
 // Call gives a node of the file the name that it would like, unless it has one already, or another node has that. It
@@ -36,7 +44,7 @@ func (a *AuthorizedNodes) Call(ctx context.Context, id NodeID, name string) (nod
 			return err
 		}
 		node = a.nodes[id]
-		if node.ID.IsZero() || node.Name != "" || CheckName(name) != nil || a.uniqueName(name) != name {
+		if _, taken := a.byName()[name]; taken || node.ID.IsZero() || node.Name != "" || CheckName(name) != nil {
 			return nil
 		}
 		content, err := os.ReadFile(a.path)
@@ -48,7 +56,7 @@ func (a *AuthorizedNodes) Call(ctx context.Context, id NodeID, name string) (nod
 		if err := replaceFile(a.path, []byte(replaceLines(string(content), called))); err != nil {
 			return fmt.Errorf("call %v %s: %w", id, name, err)
 		}
-		node, a.nodes[id] = called, called
+		node, a.nodes[id], a.names = called, called, nil
 		return nil
 	})
 	return node, err
