@@ -31,9 +31,8 @@ func (n *Node) connectOnce(ctx context.Context, node, service string) (net.Conn,
 	asked := &exposed{name: service, cost: private.Cost}
 	asked.listener = newServiceListener(n, asked)
 	defer asked.listener.Close()
-	number := n.numbers.Add(1)
-	n.ask(number, asked)
-	defer n.ask(number, nil)
+	number, forget := n.asked.Add(asked)
+	defer forget()
 	request, response := &framing.Connect{Node: node, Service: service, Number: number}, new(framing.Connected)
 	if err := l.Control.Request(ctx, framing.OpConnect, request, framing.OpConnected, response); err != nil {
 		return nil, conn.Explain(err, n.peerName())
@@ -75,25 +74,12 @@ func (n *Node) connected(ctx context.Context) (*link, error) {
 	}
 }
 
-// ask notes who takes the stream with that number; nil: nobody any more.
-func (n *Node) ask(number uint64, asked *exposed) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.asked[number] = asked; asked == nil {
-		delete(n.asked, number)
-	}
-}
-
-// serviceFor returns who takes a stream: a service, or who asked for a stream to another node, once. nil: nobody.
+// serviceFor returns who takes a stream: a service, or who asked for it, once. nil: nobody.
 func (n *Node) serviceFor(header *framing.StreamHeader) *exposed {
-	if header.Connect == 0 {
-		return n.service(header.Service)
+	if header.Connect > 0 {
+		return n.asked.Take(header.Connect)
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	asked := n.asked[header.Connect]
-	delete(n.asked, header.Connect)
-	return asked
+	return n.service(header.Service)
 }
 
 // guard has only some nodes connect to a service.

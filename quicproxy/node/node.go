@@ -161,8 +161,8 @@ type Node struct {
 	memory   *carrier.Budget
 	costs    serverCosts
 
-	linked  wait.Changes  // tells of each change of link and trouble
-	numbers atomic.Uint64 // of the last stream that was asked for
+	linked  wait.Changes            // tells of each change of link and trouble
+	asked   private.Asked[*exposed] // streams to other nodes, until they come
 	reached private.Reached
 
 	lanes   *lanes
@@ -176,7 +176,6 @@ type Node struct {
 
 	mu          sync.Mutex
 	services    []*exposed               // in the order of their addition
-	asked       map[uint64]*exposed      // streams to other nodes, by number, until they come
 	link        *link                    // the connection in use, nil while there is none
 	association *association.Association // with the server's present process; nil: relays cannot resume
 	standby     bool                     // another process with our key took over
@@ -248,7 +247,6 @@ func New(config Config) (*Node, error) {
 		costs:   newServerCosts(),
 		learner: keepalive.NewLearner(config.NATBindings, config.Log),
 		over:    make(chan struct{}),
-		asked:   make(map[uint64]*exposed),
 	}
 	if n.known {
 		n.secret = nil
