@@ -36,15 +36,16 @@ func (a *AuthorizedNodes) byName() map[string]NodeID {
 	return a.names
 }
 
-// Call gives a node of the file the name that it would like, unless it has one already, or another node has that. It
-// returns the node as it is in the file then; the zero value if it is not there.
+// Call gives a node of the file the name that it would like, unless somebody has chosen one for it, or another node has that.
+// It returns the node as it is in the file then; the zero value if it is not there.
 func (a *AuthorizedNodes) Call(ctx context.Context, id NodeID, name string) (node AuthorizedNode, err error) {
 	err = a.withTurn(ctx, func() error {
 		if err := a.refresh(ctx); err != nil {
 			return err
 		}
 		node = a.nodes[id]
-		if _, taken := a.byName()[name]; taken || node.ID.IsZero() || node.Name != "" || CheckName(name) != nil {
+		chosen := node.Name != "" && !isMadeUp(node.Name)
+		if _, taken := a.byName()[name]; taken || node.ID.IsZero() || chosen || CheckName(name) != nil {
 			return nil
 		}
 		content, err := os.ReadFile(a.path)

@@ -94,8 +94,8 @@ func FuzzKnownNodes(f *testing.F) {
 func TestAuthorizedNames(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "authorized_nodes")
-	one, two, three, out := newKey(t).ID(), newKey(t).ID(), newKey(t).ID(), newKey(t).ID()
-	text := "# mine\n" + one.String() + " port=20001\n" + two.String() + "\n" + three.String() + " attic room\n-" + out.String() + " shed\n"
+	one, two, three, four, out := newKey(t).ID(), newKey(t).ID(), newKey(t).ID(), newKey(t).ID(), newKey(t).ID()
+	text := "# mine\n" + one.String() + " port=20001\n" + two.String() + "\n" + three.String() + " attic room\n" + four.String() + " node-7\n-" + out.String() + " shed\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -115,6 +115,8 @@ func TestAuthorizedNames(t *testing.T) {
 	find("garage", NodeID{})
 	call(one, "garage", "garage")
 	call(one, "house", "garage")
+	call(four, "cellar", "cellar") // nobody had chosen node-7
+	call(four, "loft", "cellar")
 	call(two, "garage", "")
 	call(two, "shed", "") // of a node that was shut out
 	call(two, "a b", "")
@@ -126,7 +128,7 @@ func TestAuthorizedNames(t *testing.T) {
 	find("shed", NodeID{})
 	find("", NodeID{})
 	after, err := os.ReadFile(path)
-	if want := strings.Replace(text, " port=20001", " garage port=20001", 1); string(after) != want || err != nil {
+	if want := strings.NewReplacer(" port=20001", " garage port=20001", "node-7", "cellar").Replace(text); string(after) != want || err != nil {
 		t.Errorf("the file is %q, %v", after, err)
 	}
 	if err := os.WriteFile(path, append(after, two.String()+"x garage\n"...), 0o600); err != nil {

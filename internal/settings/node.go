@@ -48,7 +48,7 @@ func (n *Node) rows() rows {
 			key: "name", setting: textVar(&n.Name, "", checkNodeName), unset: "none",
 			want: `a name such as "garage"`,
 			help: "what the server should call this node: a `NAME` such as garage",
-			docs: "1 to 64 letters, digits and `. _ -`. Other nodes connect to this one's private services by it ([below](#private-services)). A server that knows the node gives it the name if it has none there yet and no other node has that one; from then on it is this node's. The operator of the server can change it.",
+			docs: "1 to 64 letters, digits and `. _ -`. Other nodes connect to this one's private services by it ([below](#private-services)). A server that knows the node calls it so if nobody has chosen a name for it there, and no other node has this one; from then on it is this node's. The operator of the server can change it.",
 		},
 		dataDirRow(&n.DataDir, "`DIRECTORY` for the node's key and what it knows about its server"),
 		{

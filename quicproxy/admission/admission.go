@@ -197,9 +197,9 @@ func admissionOf(node certs.AuthorizedNode) Admission {
 	return admitted
 }
 
-// called gives a node the name that it would like, if it has none and no other node has that one.
+// called gives a node the name that it would like, if nobody has chosen one for it and no other node has that one.
 func (a *admission) called(ctx context.Context, node certs.AuthorizedNode, applicant Applicant) certs.AuthorizedNode {
-	if applicant.Name == "" || node.Name != "" {
+	if applicant.Name == "" || node.Name == applicant.Name {
 		return node
 	}
 	switch called, err := a.Nodes.Call(ctx, node.ID, applicant.Name); {
