@@ -353,6 +353,26 @@ func TestNamesOfNodes(t *testing.T) {
 	})
 }
 
+// TestNameOfInvitedNode: a node that an invitation lets in keeps the name of the invitation, unless nobody chose that.
+func TestNameOfInvitedNode(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		g := newGatekeeper(t)
+		w.startServer(g.admit(false))
+		for invitation, want := range map[string]string{"": "garage", "shed": "shed"} {
+			secret := g.invite(certs.OpenInvitation{Name: invitation, Uses: 1})
+			key := newKey(t)
+			node := w.startNode(private("ssh", privateSSH), with(key, secret), func(c *NodeConfig) { c.Name = "garage" })
+			if l := node.leases.wait(t, 1)[0]; l.PublicAddress != "private:"+want+"/ssh" || node.node.Status(t.Context()).Name != want {
+				t.Errorf("invited as %q it is at %s", invitation, l.PublicAddress)
+			}
+			if !strings.Contains(g.read(), key.ID().String()+" "+want+" joined=") {
+				t.Errorf("the list is %q", g.read())
+			}
+			node.stop()
+		}
+	})
+}
+
 // TestAllowedNameChanges: a name in allowNodes means the node that it meant first, whatever the server says later.
 func TestAllowedNameChanges(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
