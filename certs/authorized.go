@@ -49,6 +49,7 @@ type AuthorizedNodes struct {
 	// the wait.
 	turn     chan struct{}
 	nodes    map[NodeID]AuthorizedNode // content of the file in the state info
+	names    map[string]NodeID         // of nodes; zero: of several; nil: to be made from nodes
 	badLines error                     // in it
 	info     fs.FileInfo               // nil: there was no file
 	sum      [sha256.Size]byte         // of its content when it was read
@@ -187,6 +188,7 @@ func (a *AuthorizedNodes) take(content []byte, info fs.FileInfo, readAt time.Tim
 	sum := sha256.Sum256(content)
 	if a.nodes == nil || sum != a.sum {
 		a.nodes, a.badLines = parseAuthorized(a.path, content)
+		a.names = nil
 		a.sum = sum
 		a.revision++
 	}

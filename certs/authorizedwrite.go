@@ -68,6 +68,7 @@ func (a *AuthorizedNodes) append(node AuthorizedNode) error {
 	}
 	if info.Size() == before+int64(written) {
 		a.nodes[node.ID], _ = parseAuthorizedLine(line)
+		a.names = nil
 		a.info, a.readAt, a.sum = info, time.Now(), [sha256.Size]byte{}
 		if node.Denied {
 			a.revision++ // the node may already be connected

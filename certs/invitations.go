@@ -14,6 +14,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -77,7 +78,7 @@ func (i *Invitations) Create(offer OpenInvitation, taken func(name string) bool)
 		return OpenInvitation{}, nil, err
 	}
 	if offer.Name == "" {
-		offer.Name = freeName("node", 1, func(name string) bool { return taken(name) || indexOf(all, name) >= 0 })
+		offer.Name = freeName(madeUp, 1, func(name string) bool { return taken(name) || indexOf(all, name) >= 0 })
 	}
 	offer.Created, offer.Expires, offer.Joined = joinedAt(time.Now()), joinedAt(offer.Expires), 0
 	if err := offer.check(); err != nil {
@@ -194,6 +195,15 @@ func indexOfSecret(all []storedInvitation, secret []byte) int {
 
 func indexOf(all []storedInvitation, name string) int {
 	return slices.IndexFunc(all, func(stored storedInvitation) bool { return stored.Name == name })
+}
+
+// madeUp begins the names of nodes that nobody has named.
+const madeUp = "node"
+
+// isMadeUp reports whether nobody chose a name.
+func isMadeUp(name string) bool {
+	number, ok := strings.CutPrefix(name, madeUp+"-")
+	return ok && number != "" && strings.Trim(number, "0123456789") == ""
 }
 
 // freeName is prefix-number with the first free number.

@@ -108,9 +108,11 @@ func selfSigned(key PrivateKey) (tls.Certificate, error) {
 // PeerID returns the identity of the peer of a connection after its handshake, or in VerifyConnection. It is
 // the only source of identity. The peer must have agreed to [ALPN] and shown exactly one certificate, for an
 // ed25519 key and signed by that key itself; names and dates do not matter.
-func PeerID(cs tls.ConnectionState) (NodeID, error) {
-	if cs.NegotiatedProtocol != ALPN {
-		return NodeID{}, fmt.Errorf("peer speaks protocol %q, want %q", cs.NegotiatedProtocol, ALPN)
+func PeerID(cs tls.ConnectionState) (NodeID, error) { return peerID(cs, ALPN) }
+
+func peerID(cs tls.ConnectionState, protocol string) (NodeID, error) {
+	if cs.NegotiatedProtocol != protocol {
+		return NodeID{}, fmt.Errorf("peer speaks protocol %q, want %q", cs.NegotiatedProtocol, protocol)
 	}
 	if n := len(cs.PeerCertificates); n != 1 {
 		return NodeID{}, fmt.Errorf("peer shows %d certificates, want 1", n)

@@ -314,7 +314,11 @@ type ProxyRequest struct {
 	// Who ends the TLS of a domain's clients. 0 and 1: not the server, which passes it on; 2: the server.
 	Tls uint32 `protobuf:"varint,22,opt,name=tls,proto3" json:"tls,omitempty"`
 	// Clients of a domain that come without TLS are passed on, too, instead of being sent to https.
-	PlainHttp     bool `protobuf:"varint,23,opt,name=plain_http,json=plainHttp,proto3" json:"plain_http,omitempty"`
+	PlainHttp bool `protobuf:"varint,23,opt,name=plain_http,json=plainHttp,proto3" json:"plain_http,omitempty"`
+	// Lease nothing: only other nodes may connect, with Connect.
+	Private bool `protobuf:"varint,30,opt,name=private,proto3" json:"private,omitempty"`
+	// Which ones beside the node itself: their ids in base58, or the names that the server knows them by.
+	AllowNodes    []string `protobuf:"bytes,31,rep,name=allow_nodes,json=allowNodes,proto3" json:"allow_nodes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -412,12 +416,26 @@ func (x *ProxyRequest) GetPlainHttp() bool {
 	return false
 }
 
+func (x *ProxyRequest) GetPrivate() bool {
+	if x != nil {
+		return x.Private
+	}
+	return false
+}
+
+func (x *ProxyRequest) GetAllowNodes() []string {
+	if x != nil {
+		return x.AllowNodes
+	}
+	return nil
+}
+
 // ProxyResponse, opcode 9, the reply to ProxyRequest.
 type ProxyResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	OriginAddress string                 `protobuf:"bytes,1,opt,name=origin_address,json=originAddress,proto3" json:"origin_address,omitempty"`
 	// The public address as a URI: tcp://203.0.113.5:20000, with udp:// or tcp+udp:// for another transport, or
-	// https://www.example.org.
+	// https://www.example.org; of a private service private:NODE/SERVICE.
 	ProxyAddress string `protobuf:"bytes,2,opt,name=proxy_address,json=proxyAddress,proto3" json:"proxy_address,omitempty"`
 	Service      string `protobuf:"bytes,16,opt,name=service,proto3" json:"service,omitempty"`
 	// How long the address is kept after the node's session has ended.
@@ -797,7 +815,11 @@ type Hello struct {
 	// An additional connection of an existing session, which carries relays and nothing else.
 	Lane bool `protobuf:"varint,5,opt,name=lane,proto3" json:"lane,omitempty"`
 	// The optional parts of the protocol that the node has (docs/protocol.md section 10).
-	Features      []uint32 `protobuf:"varint,6,rep,packed,name=features,proto3" json:"features,omitempty"`
+	Features []uint32 `protobuf:"varint,6,rep,packed,name=features,proto3" json:"features,omitempty"`
+	// This process only connects to private services of other nodes: it has no services, and replaces no other process.
+	Connects bool `protobuf:"varint,7,opt,name=connects,proto3" json:"connects,omitempty"`
+	// What the node would like to be called, if the server has no name for it yet.
+	Name          string `protobuf:"bytes,8,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -872,6 +894,20 @@ func (x *Hello) GetFeatures() []uint32 {
 		return x.Features
 	}
 	return nil
+}
+
+func (x *Hello) GetConnects() bool {
+	if x != nil {
+		return x.Connects
+	}
+	return false
+}
+
+func (x *Hello) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
 }
 
 // Welcome, opcode 1005, the reply to Hello: the node is admitted and its session is primary.
@@ -1528,6 +1564,115 @@ func (x *RelayProgress) GetArrived() uint64 {
 	return 0
 }
 
+// Connect, opcode 1020, node to server: open a stream to a private service of another node.
+type Connect struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The other node: its id in base58, or the name that the server knows it by.
+	Node    string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Service string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
+	// A number above 0 that no other Connect of this process has; it comes back in the header of the stream.
+	Number        uint64 `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Connect) Reset() {
+	*x = Connect{}
+	mi := &file_framing_apquic_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Connect) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Connect) ProtoMessage() {}
+
+func (x *Connect) ProtoReflect() protoreflect.Message {
+	mi := &file_framing_apquic_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Connect.ProtoReflect.Descriptor instead.
+func (*Connect) Descriptor() ([]byte, []int) {
+	return file_framing_apquic_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Connect) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Connect) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *Connect) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+// Connected, opcode 1021, the reply to Connect: the stream will come.
+type Connected struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the other node, which that proves inside the stream.
+	Node          []byte `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Connected) Reset() {
+	*x = Connected{}
+	mi := &file_framing_apquic_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Connected) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Connected) ProtoMessage() {}
+
+func (x *Connected) ProtoReflect() protoreflect.Message {
+	mi := &file_framing_apquic_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Connected.ProtoReflect.Descriptor instead.
+func (*Connected) Descriptor() ([]byte, []int) {
+	return file_framing_apquic_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Connected) GetNode() []byte {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
 // StreamHeader precedes the bytes of every relay.
 type StreamHeader struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1543,14 +1688,18 @@ type StreamHeader struct {
 	// If attempt is above 1: how many bytes of the node's direction the server has received; its end counts as one.
 	Received uint64 `protobuf:"varint,6,opt,name=received,proto3" json:"received,omitempty"`
 	// The client speaks TLS, and whoever is behind the node ends it.
-	Tls           bool `protobuf:"varint,7,opt,name=tls,proto3" json:"tls,omitempty"`
+	Tls bool `protobuf:"varint,7,opt,name=tls,proto3" json:"tls,omitempty"`
+	// The number of the Connect of this node that the stream is for; 0: it is for a service of this node.
+	Connect uint64 `protobuf:"varint,8,opt,name=connect,proto3" json:"connect,omitempty"`
+	// What the server calls the node that connects to a private service; may be empty.
+	NodeName      string `protobuf:"bytes,9,opt,name=node_name,json=nodeName,proto3" json:"node_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_framing_apquic_proto_msgTypes[23]
+	mi := &file_framing_apquic_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1562,7 +1711,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[23]
+	mi := &file_framing_apquic_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1575,7 +1724,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{23}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *StreamHeader) GetService() string {
@@ -1627,6 +1776,20 @@ func (x *StreamHeader) GetTls() bool {
 	return false
 }
 
+func (x *StreamHeader) GetConnect() uint64 {
+	if x != nil {
+		return x.Connect
+	}
+	return 0
+}
+
+func (x *StreamHeader) GetNodeName() string {
+	if x != nil {
+		return x.NodeName
+	}
+	return ""
+}
+
 // StreamAnswer precedes the bytes that the node sends on a stream with an attempt above 1.
 type StreamAnswer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1638,7 +1801,7 @@ type StreamAnswer struct {
 
 func (x *StreamAnswer) Reset() {
 	*x = StreamAnswer{}
-	mi := &file_framing_apquic_proto_msgTypes[24]
+	mi := &file_framing_apquic_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1650,7 +1813,7 @@ func (x *StreamAnswer) String() string {
 func (*StreamAnswer) ProtoMessage() {}
 
 func (x *StreamAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[24]
+	mi := &file_framing_apquic_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1663,7 +1826,7 @@ func (x *StreamAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamAnswer.ProtoReflect.Descriptor instead.
 func (*StreamAnswer) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{24}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *StreamAnswer) GetReceived() uint64 {
@@ -1685,7 +1848,7 @@ type StripeHeader struct {
 
 func (x *StripeHeader) Reset() {
 	*x = StripeHeader{}
-	mi := &file_framing_apquic_proto_msgTypes[25]
+	mi := &file_framing_apquic_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1697,7 +1860,7 @@ func (x *StripeHeader) String() string {
 func (*StripeHeader) ProtoMessage() {}
 
 func (x *StripeHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[25]
+	mi := &file_framing_apquic_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1710,7 +1873,7 @@ func (x *StripeHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StripeHeader.ProtoReflect.Descriptor instead.
 func (*StripeHeader) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{25}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *StripeHeader) GetRelay() uint64 {
@@ -1741,7 +1904,7 @@ type RecordHeader struct {
 
 func (x *RecordHeader) Reset() {
 	*x = RecordHeader{}
-	mi := &file_framing_apquic_proto_msgTypes[26]
+	mi := &file_framing_apquic_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1753,7 +1916,7 @@ func (x *RecordHeader) String() string {
 func (*RecordHeader) ProtoMessage() {}
 
 func (x *RecordHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[26]
+	mi := &file_framing_apquic_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1766,7 +1929,7 @@ func (x *RecordHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordHeader.ProtoReflect.Descriptor instead.
 func (*RecordHeader) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{26}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RecordHeader) GetOffset() uint64 {
@@ -1806,7 +1969,7 @@ type FlowHeader struct {
 
 func (x *FlowHeader) Reset() {
 	*x = FlowHeader{}
-	mi := &file_framing_apquic_proto_msgTypes[27]
+	mi := &file_framing_apquic_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1818,7 +1981,7 @@ func (x *FlowHeader) String() string {
 func (*FlowHeader) ProtoMessage() {}
 
 func (x *FlowHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[27]
+	mi := &file_framing_apquic_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1831,7 +1994,7 @@ func (x *FlowHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlowHeader.ProtoReflect.Descriptor instead.
 func (*FlowHeader) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{27}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *FlowHeader) GetService() string {
@@ -1885,7 +2048,7 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\tKeepalive\x12\x18\n" +
 	"\aobserve\x18\x01 \x01(\bR\aobserve\">\n" +
 	"\x11KeepaliveResponse\x12)\n" +
-	"\x10observed_address\x18\x01 \x01(\tR\x0fobservedAddress\"\x8d\x02\n" +
+	"\x10observed_address\x18\x01 \x01(\tR\x0fobservedAddress\"\xc8\x02\n" +
 	"\fProxyRequest\x12%\n" +
 	"\x0eorigin_address\x18\x01 \x01(\tR\roriginAddress\x12\x18\n" +
 	"\aservice\x18\x10 \x01(\tR\aservice\x12\x1f\n" +
@@ -1897,7 +2060,10 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\x06domain\x18\x15 \x01(\tR\x06domain\x12\x10\n" +
 	"\x03tls\x18\x16 \x01(\rR\x03tls\x12\x1d\n" +
 	"\n" +
-	"plain_http\x18\x17 \x01(\bR\tplainHttp\"\x9a\x02\n" +
+	"plain_http\x18\x17 \x01(\bR\tplainHttp\x12\x18\n" +
+	"\aprivate\x18\x1e \x01(\bR\aprivate\x12\x1f\n" +
+	"\vallow_nodes\x18\x1f \x03(\tR\n" +
+	"allowNodes\"\x9a\x02\n" +
 	"\rProxyResponse\x12%\n" +
 	"\x0eorigin_address\x18\x01 \x01(\tR\roriginAddress\x12#\n" +
 	"\rproxy_address\x18\x02 \x01(\tR\fproxyAddress\x12\x18\n" +
@@ -1920,7 +2086,7 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\x12limit_milliseconds\x18\x01 \x01(\x04R\x11limitMilliseconds\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x12\n" +
 	"\x04code\x18\x03 \x01(\rR\x04code\"\t\n" +
-	"\aDrained\"\xa8\x01\n" +
+	"\aDrained\"\xd8\x01\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\x04R\binstance\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x1f\n" +
@@ -1928,7 +2094,9 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"joinSecret\x12\x18\n" +
 	"\astandby\x18\x04 \x01(\bR\astandby\x12\x12\n" +
 	"\x04lane\x18\x05 \x01(\bR\x04lane\x12\x1a\n" +
-	"\bfeatures\x18\x06 \x03(\rR\bfeatures\"\xea\x02\n" +
+	"\bfeatures\x18\x06 \x03(\rR\bfeatures\x12\x1a\n" +
+	"\bconnects\x18\a \x01(\bR\bconnects\x12\x12\n" +
+	"\x04name\x18\b \x01(\tR\x04name\"\xea\x02\n" +
 	"\aWelcome\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12)\n" +
 	"\x10observed_address\x18\x02 \x01(\tR\x0fobservedAddress\x12\x16\n" +
@@ -1970,7 +2138,13 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"reset_code\x18\x05 \x01(\rR\tresetCode\x12\x14\n" +
 	"\x05final\x18\x06 \x01(\x04R\x05final\x12\x12\n" +
 	"\x04lost\x18\a \x01(\x04R\x04lost\x12\x18\n" +
-	"\aarrived\x18\b \x01(\x04R\aarrivedJ\x04\b\x03\x10\x04\"\xd4\x01\n" +
+	"\aarrived\x18\b \x01(\x04R\aarrivedJ\x04\b\x03\x10\x04\"O\n" +
+	"\aConnect\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
+	"\aservice\x18\x02 \x01(\tR\aservice\x12\x16\n" +
+	"\x06number\x18\x03 \x01(\x04R\x06number\"\x1f\n" +
+	"\tConnected\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\fR\x04node\"\x8b\x02\n" +
 	"\fStreamHeader\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12%\n" +
 	"\x0eclient_address\x18\x02 \x01(\tR\rclientAddress\x12%\n" +
@@ -1978,7 +2152,9 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\x05relay\x18\x04 \x01(\x04R\x05relay\x12\x18\n" +
 	"\aattempt\x18\x05 \x01(\x04R\aattempt\x12\x1a\n" +
 	"\breceived\x18\x06 \x01(\x04R\breceived\x12\x10\n" +
-	"\x03tls\x18\a \x01(\bR\x03tls\"*\n" +
+	"\x03tls\x18\a \x01(\bR\x03tls\x12\x18\n" +
+	"\aconnect\x18\b \x01(\x04R\aconnect\x12\x1b\n" +
+	"\tnode_name\x18\t \x01(\tR\bnodeName\"*\n" +
 	"\fStreamAnswer\x12\x1a\n" +
 	"\breceived\x18\x01 \x01(\x04R\breceived\">\n" +
 	"\fStripeHeader\x12\x14\n" +
@@ -2007,7 +2183,7 @@ func file_framing_apquic_proto_rawDescGZIP() []byte {
 	return file_framing_apquic_proto_rawDescData
 }
 
-var file_framing_apquic_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_framing_apquic_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_framing_apquic_proto_goTypes = []any{
 	(*ID)(nil),                // 0: apquic.v1.ID
 	(*Message)(nil),           // 1: apquic.v1.Message
@@ -2032,11 +2208,13 @@ var file_framing_apquic_proto_goTypes = []any{
 	(*Lanes)(nil),             // 20: apquic.v1.Lanes
 	(*Progress)(nil),          // 21: apquic.v1.Progress
 	(*RelayProgress)(nil),     // 22: apquic.v1.RelayProgress
-	(*StreamHeader)(nil),      // 23: apquic.v1.StreamHeader
-	(*StreamAnswer)(nil),      // 24: apquic.v1.StreamAnswer
-	(*StripeHeader)(nil),      // 25: apquic.v1.StripeHeader
-	(*RecordHeader)(nil),      // 26: apquic.v1.RecordHeader
-	(*FlowHeader)(nil),        // 27: apquic.v1.FlowHeader
+	(*Connect)(nil),           // 23: apquic.v1.Connect
+	(*Connected)(nil),         // 24: apquic.v1.Connected
+	(*StreamHeader)(nil),      // 25: apquic.v1.StreamHeader
+	(*StreamAnswer)(nil),      // 26: apquic.v1.StreamAnswer
+	(*StripeHeader)(nil),      // 27: apquic.v1.StripeHeader
+	(*RecordHeader)(nil),      // 28: apquic.v1.RecordHeader
+	(*FlowHeader)(nil),        // 29: apquic.v1.FlowHeader
 }
 var file_framing_apquic_proto_depIdxs = []int32{
 	0,  // 0: apquic.v1.Message.sender:type_name -> apquic.v1.ID
@@ -2061,7 +2239,7 @@ func file_framing_apquic_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_framing_apquic_proto_rawDesc), len(file_framing_apquic_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

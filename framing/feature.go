@@ -17,11 +17,13 @@ const (
 	FeatureProbes       Feature = 3
 	FeatureFlows        Feature = 4
 	FeatureDomains      Feature = 5
+	FeaturePrivate      Feature = 6
 )
 
 var featureNames = map[Feature]string{
 	FeatureMovingRelays: "moving relays", FeatureLanes: "lanes", FeatureProbes: "probes",
 	FeatureFlows: "flows", FeatureDomains: "domains",
+	FeaturePrivate: "private services",
 }
 
 func (f Feature) String() string {

@@ -168,6 +168,9 @@ func checkHeader(h *StreamHeader) error {
 	if err := checkAddress(h.GetPublicAddress()); err != nil {
 		return err
 	}
+	if name := h.GetNodeName(); len(name) > MaxNodeName || !isText(name) {
+		return fmt.Errorf("%.40q is not the name of a node", name)
+	}
 	switch {
 	case h.GetRelay() == 0 && (h.GetAttempt() > 0 || h.GetReceived() > 0):
 		return errors.New("an attempt of a relay without a number")

@@ -25,6 +25,9 @@ func TestStreamHeaderVectors(t *testing.T) {
 		if h.Tls != (v["tls"] == "1") {
 			t.Errorf("%s: tls is %v", name, h.Tls)
 		}
+		if v["node_name"] != "" && h.NodeName != v.text(t, "node_name") || v["connect"] != "" && h.Connect != v.number(t, "connect") {
+			t.Errorf("%s: connect %d by %q", name, h.Connect, h.NodeName)
+		}
 		if !numbers || h.Service != v.text(t, "service") || h.ClientAddress != v.text(t, "client_address") || h.PublicAddress != v.text(t, "public_address") {
 			t.Errorf("%s: got %v", name, h)
 		}

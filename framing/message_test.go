@@ -54,6 +54,10 @@ func newInner(op Opcode) proto.Message {
 		return new(ProbeSend)
 	case OpProbeSent:
 		return new(ProbeSent)
+	case OpConnect:
+		return new(Connect)
+	case OpConnected:
+		return new(Connected)
 	}
 	return nil
 }

@@ -15,6 +15,9 @@ const (
 	maxServiceNameSize = 64
 	// MaxServiceNames bounds the names of all services in a ProxyRequest.
 	MaxServiceNames = 1024
+	// MaxAllowNodes bounds the nodes that may connect to a private service, MaxNodeName the name of one, in bytes.
+	MaxAllowNodes = 32
+	MaxNodeName   = 200
 )
 
 // ParseOrigin splits the address of a service, of at most 1024 bytes, into a network and an address:

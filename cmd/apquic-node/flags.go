@@ -18,6 +18,9 @@ Usage:
   apquic-node join INVITATION  join a server and remember it; - reads the invitation from stdin, FILE from a file,
                                which keeps it out of process lists
   apquic-node [flags]          run until SIGINT or SIGTERM
+  apquic-node connect NODE/SERVICE --listen ADDRESS
+                               carry each connection to ADDRESS to a private service of another node;
+                               --stdio instead carries stdin and stdout, for the ProxyCommand of ssh
   apquic-node status [--json]  show the running node's connection and services, and whether these answer;
                                --dial also connects to the public addresses, as a visitor would
   apquic-node check -c FILE    print what a configuration file means, or every mistake in it
@@ -43,9 +46,12 @@ Examples:
   apquic-node check -c /etc/apquic/node.json
   apquic-node -c /etc/apquic/node.json
 
+  # SSH to a node called garage, whose service ssh has "public": false and is for this node, too.
+  ssh -o ProxyCommand='apquic-node connect garage/ssh --stdio' me@garage
+
 Flags:
 %s
-Each flag but the last five can be set in the environment, --data-dir as APQUIC_DATA_DIR. Flags override the
+Each flag but the last seven can be set in the environment, --data-dir as APQUIC_DATA_DIR. Flags override the
 environment, which overrides the file.
 
 Exit status: 0 success, 1 failed while running, 2 wrong usage, 3 wrong configuration.
@@ -53,13 +59,17 @@ Exit status: 0 success, 1 failed while running, 2 wrong usage, 3 wrong configura
 
 // commandFlags are the flags of single commands.
 type commandFlags struct {
-	json, dial bool // of status
-	replace    bool // of join
+	json, dial bool   // of status
+	replace    bool   // of join
+	listen     string // of connect
+	stdio      bool   // of connect
 }
 
 func (f *commandFlags) bind(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.json, "json", false, "with the command status: print JSON")
 	flags.BoolVar(&f.dial, "dial", false, "with the command status: connect to each public address from here")
+	flags.StringVar(&f.listen, "listen", "", "with the command connect: carry the connections to this `ADDRESS`")
+	flags.BoolVar(&f.stdio, "stdio", false, "with the command connect: carry stdin and stdout")
 	flags.BoolVar(&f.replace, "replace", false, "with the command join: give up the server joined before")
 }
 
@@ -69,7 +79,7 @@ func (f *commandFlags) only(command string, do func(*call) error) func(*call) er
 		for _, flag := range []struct {
 			given      bool
 			name, with string
-		}{{f.json, "--json", "status"}, {f.dial, "--dial", "status"}, {f.replace, "--replace", "join"}} {
+		}{{f.json, "--json", "status"}, {f.dial, "--dial", "status"}, {f.replace, "--replace", "join"}, {f.listen != "", "--listen", "connect"}, {f.stdio, "--stdio", "connect"}} {
 			if flag.given && flag.with != command {
 				return cli.UsageError("apquic-node", fmt.Errorf("%s belongs to the command %s", flag.name, flag.with))
 			}

@@ -5,8 +5,10 @@ package main
 import (
 	"fmt"
 	stdlog "log"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -42,9 +44,10 @@ func program() *cli.Program[settings.Node] {
 			"": values.only("", serve), "check": values.only("check", check), "id": values.only("id", printID),
 			"hash-password": values.only("hash-password", hashPassword),
 			"join":          values.only("join", func(c *call) error { return join(c, values.replace) }),
+			"connect":       values.only("connect", func(c *call) error { return connect(c, values.listen, values.stdio) }),
 			"status":        values.only("status", func(c *call) error { return printStatus(c, values.dial, values.json) }),
 		},
-		Operands: map[string]int{"hash-password": 1, "join": 1},
+		Operands: map[string]int{"hash-password": 1, "join": 1, "connect": 1},
 	}
 }
 
@@ -115,18 +118,14 @@ func serve(c *call) error {
 		c.StopNow = stopping.Now
 		lines := leaseLines(results, config.Services)
 		c.Services, c.Log = services(config.Services), log
+		c.KnownNode = knownNode(config.DataDir, func(name, id, file string) {
+			log.Info("a name in allowNodes means this node from now on", "name", name, "id", id, "file", file)
+		})
 		c.OnLease = func(l node.Lease) {
 			lines(l)
 			sites.leased(l)
 		}
-		c.OnWelcome = func(w node.Welcome) {
-			if err := server.welcomed(w); err != nil {
-				log.Warn("the server cannot be remembered; the node will need --server next time", "err", err)
-			}
-			if w.Joined {
-				log.Info("the server has admitted this node; apquic-node status --dial says whether its firewall lets visitors in")
-			}
-		}
+		c.OnWelcome = welcomes(server, config.Name, log)
 	})
 	if err != nil {
 		return err
@@ -140,10 +139,27 @@ func serve(c *call) error {
 	return node.Run(stopping.Soon)
 }
 
+// welcomes returns what to do when the server has admitted the node, which would like to have a name.
+func welcomes(server *membership, name string, log *slog.Logger) func(node.Welcome) {
+	return func(w node.Welcome) {
+		if err := server.welcomed(w); err != nil {
+			log.Warn("the server cannot be remembered; the node will need --server next time", "err", err)
+		}
+		if name != "" && w.Name != name {
+			log.Warn("the server calls this node by another name", "wanted", name, "name", w.Name,
+				"hint", "another node has the wanted one, or the server's operator chose; other nodes connect by the name of the server, or by the id")
+		}
+		if w.Joined {
+			log.Info("the server has admitted this node; apquic-node status --dial says whether its firewall lets visitors in")
+		}
+	}
+}
+
 // newNode makes a node from the settings; more adds what only some commands need.
 func newNode(config settings.Node, key certs.PrivateKey, server *membership, more func(*node.Config)) (*node.Node, error) {
 	c := node.Config{
 		Key:         key,
+		Name:        config.Name,
 		Network:     network(config),
 		NetID:       config.NetID,
 		Keepalive:   config.Keepalive,
@@ -166,6 +182,9 @@ const (
 	lineBurst = 16
 )
 
+// privateScheme begins the address of a private service.
+const privateScheme = "private:"
+
 // leaseLines returns a function that prints a line per lease, with the addresses in one column.
 func leaseLines(to *stdlog.Logger, services []settings.Service) func(node.Lease) {
 	width, limits := 0, make(map[string]*rate.Limiter)
@@ -175,6 +194,10 @@ func leaseLines(to *stdlog.Logger, services []settings.Service) func(node.Lease)
 	}
 	return func(l node.Lease) {
 		if limits[l.Service].Allow() {
+			if target, private := strings.CutPrefix(l.PublicAddress, privateScheme); private {
+				to.Printf("private %s -> %s (apquic-node connect %s)", l.Service, l.Origin, target)
+				return
+			}
 			to.Printf("%-*s  %s -> %s", width, l.Service, l.PublicAddress, l.Origin)
 		}
 	}
@@ -183,7 +206,7 @@ func leaseLines(to *stdlog.Logger, services []settings.Service) func(node.Lease)
 func services(configured []settings.Service) (services []node.Service) {
 	for _, s := range configured {
 		service := node.Service{
-			Name: s.Name, Upstream: s.Upstream, PublicPort: s.PublicPort, Domain: s.Domain, PlainHTTP: s.PlainHTTP,
+			Name: s.Name, Upstream: s.Upstream, PublicPort: s.PublicPort, Private: s.Private, AllowNodes: s.AllowNodes, Domain: s.Domain, PlainHTTP: s.PlainHTTP,
 			CA: s.CA, Pin: s.Pin, Listing: s.Listing, Networks: s.Networks, ProxyProtocol: s.ProxyProtocol,
 		}
 		if s.EndsTLS() {

@@ -73,6 +73,8 @@ func writeStatus(w io.Writer, s status, now time.Time) {
 
 func (s serviceStatus) public() string {
 	switch {
+	case strings.HasPrefix(s.Public, privateScheme):
+		return "private (apquic-node connect " + strings.TrimPrefix(s.Public, privateScheme) + ")"
 	case s.Public != "":
 		return bare(s.Public)
 	case s.Refusal != "":

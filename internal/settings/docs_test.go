@@ -98,8 +98,8 @@ func docExamples(t testing.TB) (examples []docExample) {
 func TestDocExamples(t *testing.T) {
 	t.Parallel()
 	examples := docExamples(t)
-	if len(examples) != 5 || strings.Count(readDocs(t), "```json") != 5 {
-		t.Fatalf("%d examples are marked, want all 5", len(examples))
+	if len(examples) != 6 || strings.Count(readDocs(t), "```json") != 6 {
+		t.Fatalf("%d examples are marked, want all 6", len(examples))
 	}
 	for _, example := range examples {
 		var err error

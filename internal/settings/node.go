@@ -15,6 +15,7 @@ import (
 type Node struct {
 	Server              certs.Invitation
 	Services            []Service
+	Name                string // empty: none
 	DataDir             string
 	Keepalive           time.Duration // or AutoKeepalive
 	Memory              Size          // 0: a share of the machine's
@@ -42,6 +43,12 @@ func (n *Node) rows() rows {
 			want: `names and addresses such as {"web": "127.0.0.1:80"}`,
 			help: "`SERVICE` to make reachable: a port of this machine, host:port, https://host, unix:/path or file:/folder, with name= before it; may be repeated",
 			docs: "At least one is needed. In a file: a name for each, and its address or an object ([below](#services)). A name has 1 to 64 of `a-z 0-9 . _ -` and begins with a letter or digit. The server knows a service by its name; a renamed service with the same address keeps its port.",
+		},
+		{
+			key: "name", setting: textVar(&n.Name, "", checkNodeName), unset: "none",
+			want: `a name such as "garage"`,
+			help: "what the server should call this node: a `NAME` such as garage",
+			docs: "1 to 64 letters, digits and `. _ -`. Other nodes connect to this one's private services by it ([below](#private-services)). A server that knows the node calls it so if nobody has chosen a name for it there, and no other node has this one; from then on it is this node's. The operator of the server can change it.",
 		},
 		dataDirRow(&n.DataDir, "`DIRECTORY` for the node's key and what it knows about its server"),
 		{

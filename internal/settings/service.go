@@ -21,6 +21,8 @@ type Service struct {
 	PublicPort uint16 // wanted; 0: any
 	Site
 	Login
+	Private    bool     // neither port nor domain: only other nodes connect
+	AllowNodes []string // which ones, by name or id
 
 	CA, Pin       string         // how an https:// upstream proves that it is the right one; empty: by the system's authorities
 	Listing       bool           // a file: upstream without index.html shows what is in it
@@ -56,6 +58,9 @@ func describeServices(services []Service) (all []line) {
 		}
 		if site := s.describeSite(); site != "" {
 			where = s.Upstream + site
+		}
+		if access := s.describeAccess(); access != "" {
+			where = s.Upstream + access
 		}
 		all = append(all, line{"." + hint.Readable(s.Name), where + describeOptions(s) + s.describeLogin()})
 	}
@@ -104,6 +109,7 @@ func plainService(s *portService) jsonc.Form {
 	maps.Copy(f, upstreamOptions(&s.Service))
 	maps.Copy(f, s.Site.keys())
 	maps.Copy(f, s.Login.keys())
+	maps.Copy(f, nodeKeys(&s.Service))
 	return f
 }
 

@@ -46,6 +46,7 @@ type Applicant struct {
 	Node       certs.NodeID
 	JoinSecret []byte     // of an invitation; nil: none was presented
 	From       netip.Addr // where it comes from; zero: it is already connected
+	Name       string     // that it would like to have if it has none; may be empty, or no name at all
 }
 
 // Admission is what an admitted node may do.
@@ -75,6 +76,12 @@ type Admitter interface {
 	// Revision changes whenever Admit may refuse a node that it admitted before. It is called twice a second;
 	// refused nodes then lose their session.
 	Revision(ctx context.Context) uint64
+}
+
+// Names is an Admitter that knows nodes by name.
+type Names interface {
+	// Named returns the node that has a name, if exactly one has.
+	Named(ctx context.Context, name string) (node certs.NodeID, found bool)
 }
 
 // Everyone is an Admitter that admits every node, and never changes.
@@ -126,7 +133,7 @@ func (a *admission) Admit(ctx context.Context, applicant Applicant) (Admission, 
 	case known && node.Denied:
 		return Admission{}, ErrDenied
 	case known:
-		return admissionOf(node), nil
+		return admissionOf(a.called(ctx, node, applicant)), nil
 	case err != nil && !errors.Is(err, certs.ErrBadLines):
 		return Admission{}, err
 	case len(applicant.JoinSecret) > 0 && a.Invitations != nil:
@@ -177,7 +184,7 @@ func (a *admission) join(ctx context.Context, applicant Applicant) (Admission, e
 	if err != nil {
 		return Admission{}, fmt.Errorf("authorizing the node: %w", err)
 	}
-	admitted := admissionOf(node)
+	admitted := admissionOf(a.called(ctx, node, applicant))
 	admitted.Joined = true
 	return admitted, nil
 }
@@ -188,6 +195,25 @@ func admissionOf(node certs.AuthorizedNode) Admission {
 		admitted.Services, admitted.ServicesUntil = newcomerServices, node.Joined.Add(newcomerTime)
 	}
 	return admitted
+}
+
+// called gives a node the name that it would like, if nobody has chosen one for it and no other node has that one.
+func (a *admission) called(ctx context.Context, node certs.AuthorizedNode, applicant Applicant) certs.AuthorizedNode {
+	if applicant.Name == "" || node.Name == applicant.Name {
+		return node
+	}
+	switch called, err := a.Nodes.Call(ctx, node.ID, applicant.Name); {
+	case err != nil:
+		a.Log.Warn("a node cannot be given a name", "node", node.ID, "err", err)
+	case !called.ID.IsZero():
+		return called
+	}
+	return node
+}
+
+// Named implements Names.
+func (a *admission) Named(ctx context.Context, name string) (certs.NodeID, bool) {
+	return a.Nodes.Named(ctx, name)
 }
 
 // Revision implements Admitter.

@@ -13,6 +13,7 @@ import (
 	"apquic/quicproxy/internal/path"
 	"apquic/quicproxy/internal/wait"
 	"apquic/quicproxy/node/internal/dial"
+	"apquic/quicproxy/node/internal/watch"
 )
 
 const (
@@ -32,7 +33,7 @@ type lanes struct {
 	wanted  chan struct{} // has room for one: loss limits what the server sends
 	busy    chan struct{} // has room for one: a relay began
 	open    sync.WaitGroup
-	watched atomic.Bool // watchAnswers runs
+	watched atomic.Bool // watch.Answers runs
 	dials   *rate.Limiter
 
 	// Only run uses the following.
@@ -90,7 +91,7 @@ func (s *lanes) look(ctx context.Context, primary *lane) bool {
 	if len(s.lanes) > 0 && !s.watched.Swap(true) {
 		s.open.Go(func() {
 			defer s.watched.Store(false)
-			s.node.watchAnswers(ctx)
+			watch.Answers(ctx, s.node.shared)
 		})
 	}
 	return len(s.lanes) > 0 || primary.link != nil && primary.Relays.Len() > 0

@@ -23,6 +23,7 @@ import (
 	"apquic/quicproxy/internal/wait"
 	"apquic/quicproxy/node/internal/dial"
 	"apquic/quicproxy/node/internal/reason"
+	"apquic/quicproxy/node/internal/watch"
 )
 
 var errSuspect = errors.New("the server does not answer")
@@ -106,7 +107,7 @@ func (l *link) hello(ctx context.Context) error {
 		return err
 	}
 	l.Control.SlowDown = l.slowDown
-	l.work.Go(func() { boundServer(l.QUIC, l.welcomed) })
+	l.work.Go(func() { dial.Bound(l.QUIC, l.welcomed) })
 	l.work.Go(func() {
 		err := l.Control.Serve(l.handle)
 		l.err = err
@@ -152,7 +153,7 @@ func (l *link) introduce(ctx context.Context) (*framing.Welcome, error) {
 	standby, known, secret, invited := n.standby, n.known, n.secret, n.server
 	n.mu.Unlock()
 	hello := &framing.Hello{
-		Instance: n.instance, Version: n.config.Version, Standby: standby, Lane: l.Lane,
+		Instance: n.instance, Version: n.config.Version, Standby: standby || n.config.Connects, Lane: l.Lane, Connects: n.config.Connects, Name: n.config.Name,
 		Features: carrier.Features(n.config.ResumeTime).Numbers(),
 	}
 	welcome := new(framing.Welcome)
@@ -179,7 +180,7 @@ func (l *link) run(ctx context.Context) {
 		l.work.Go(func() { l.register(alive) })
 	}
 	l.work.Go(func() { l.watchPath(alive) })
-	l.work.Go(func() { l.heedWakes(alive) })
+	l.work.Go(func() { watch.Wakes(alive, l.transport.ReadNonQUICPacket, l.path.woken) })
 	if l.keepalives.Learns() && !l.Lane && l.features.Has(framing.FeatureProbes) {
 		l.work.Go(func() { l.learn(alive) })
 	}

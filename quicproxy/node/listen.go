@@ -11,7 +11,7 @@ import (
 	"apquic/framing"
 	"apquic/quicproxy/internal/bytestream"
 	"apquic/quicproxy/internal/clients"
-	"apquic/quicproxy/node/internal/streamconn"
+	"apquic/quicproxy/internal/streamconn"
 	"apquic/quicproxy/node/internal/upstream"
 )
 
@@ -37,7 +37,7 @@ func (n *Node) Listen(ctx context.Context, service string) (net.Listener, error)
 
 // Listener returns the listener of a service with Service.Accept, or nil. It must not be used before Run.
 func (n *Node) Listener(service string) net.Listener {
-	if e := n.service(service); e != nil && e.listener != nil {
+	if e := n.service(service); e != nil && e.listener != nil && e.guard == nil {
 		return e.listener
 	}
 	return nil
@@ -94,7 +94,12 @@ func (s *serviceListener) serve(l *link, stream bytestream.Stream, header *frami
 	costs := account.Open(c)
 	defer costs.Close()
 	code := framing.ErrorNodeBusy
-	if s.service.cost == 0 || costs.Take(s.service.cost, 0) > 0 {
+	switch {
+	case s.service.cost > 0 && costs.Take(s.service.cost, 0) == 0:
+	case s.service.guard != nil:
+		code = framing.NoError
+		defer s.service.guard.Handle(c)()
+	default:
 		code = s.Offer(c)
 	}
 	if code != framing.NoError {

@@ -25,6 +25,7 @@ import (
 	"apquic/quicproxy/internal/loglimit"
 	"apquic/quicproxy/internal/wait"
 	"apquic/quicproxy/node/internal/flows"
+	"apquic/quicproxy/node/internal/private"
 	"apquic/quicproxy/node/internal/upstream"
 )
 
@@ -47,6 +48,14 @@ type Config struct {
 	Known bool
 	// Services are exposed from the start; Listen adds more.
 	Services []Service
+	// Connects says that this process only connects to private services of other nodes. It replaces no other
+	// process with its key, and has no services.
+	Connects bool
+	// Name is what the node would like the server to call it; may be empty.
+	Name string
+	// KnownNode is asked whether a name that the server says means the node that it always meant; by default that is
+	// remembered while the program runs.
+	KnownNode func(name string, id certs.NodeID) error
 
 	// Network is "udp", "udp4" or "udp6"; "udp" by default.
 	Network string
@@ -116,6 +125,10 @@ type Service struct {
 	// with the upstream; with PlainHTTP they may also come without, otherwise the server sends them to https.
 	Domain    string
 	PlainHTTP bool
+	// Private gives the service neither port nor domain: only other nodes connect to it, this one and those that
+	// AllowNodes names, by ids, or by names that the server says.
+	Private    bool
+	AllowNodes []string
 	// Accept has this program accept the connections (Node.Listener), which cost it AcceptCost bytes each.
 	Accept     bool
 	AcceptCost int
@@ -130,7 +143,7 @@ func (s Service) behind() upstream.Settings {
 type Lease struct {
 	Service string
 	// PublicAddress is where clients connect to: tcp://host:port, with udp or tcp+udp as the service's upstream,
-	// or https://name.
+	// or https://name, or private:NODE/SERVICE if only nodes do.
 	PublicAddress string
 	// Origin is the upstream as a URI.
 	Origin string
@@ -147,6 +160,10 @@ type Node struct {
 	network  wait.Changes
 	memory   *carrier.Budget
 	costs    serverCosts
+
+	linked  wait.Changes            // tells of each change of link and trouble
+	asked   private.Asked[*exposed] // streams to other nodes, until they come
+	reached private.Reached
 
 	lanes   *lanes
 	learner *keepalive.Learner // used if Config.Keepalive is negative
@@ -179,6 +196,7 @@ type exposed struct {
 	wantedPort   uint16
 	domain       string // instead of a port
 	plainHTTP    bool
+	guard        *private.Guard     // lets nodes in; nil: the service is not private
 	cost         int                // of a connection that the listener takes
 	upstream     *upstream.Upstream // nil: there is only the listener
 	listener     *serviceListener   // takes the relays, if not nil
@@ -214,6 +232,10 @@ func New(config Config) (*Node, error) {
 	if config.OnLease == nil {
 		config.OnLease = func(Lease) {}
 	}
+	if config.KnownNode == nil {
+		known := certs.NewKnownNodes("")
+		config.KnownNode = func(name string, id certs.NodeID) error { _, err := known.Check(name, id); return err }
+	}
 	if config.OnWelcome == nil {
 		config.OnWelcome = func(Welcome) {}
 	}
@@ -232,16 +254,9 @@ func New(config Config) (*Node, error) {
 	}
 	n.lanes, n.flows = newLanes(n), n.newFlows(machine.Sockets())
 	for _, service := range config.Services {
-		behind, err := service.newUpstream(config.DialUpstream)
+		e, err := n.newExposed(service)
 		if err != nil {
 			return nil, fmt.Errorf("node: service %q: %w", service.Name, err)
-		}
-		e := &exposed{
-			name: service.Name, upstream: behind, origin: behind.Origin, wantedPort: service.PublicPort,
-			domain: service.Domain, plainHTTP: service.PlainHTTP, cost: service.AcceptCost,
-		}
-		if service.Accept {
-			e.listener = newServiceListener(n, e)
 		}
 		if err := n.expose(e); err != nil {
 			return nil, fmt.Errorf("node: %w", err)
@@ -250,12 +265,26 @@ func New(config Config) (*Node, error) {
 	return n, nil
 }
 
-func (s Service) newUpstream(dial upstream.DialFunc) (*upstream.Upstream, error) {
-	behind, err := upstream.New(s.behind(), dial)
-	if err == nil && s.Domain != "" && behind.HasUDP() {
-		err = errors.New("a domain is reached over TCP only")
+// newExposed makes a service from its configuration.
+func (n *Node) newExposed(service Service) (*exposed, error) {
+	behind, err := upstream.New(service.behind(), n.config.DialUpstream)
+	if err != nil {
+		return nil, err
 	}
-	return behind, err
+	if service.Domain != "" && behind.HasUDP() {
+		return nil, errors.New("a domain is reached over TCP only")
+	}
+	e := &exposed{
+		name: service.Name, upstream: behind, origin: behind.Origin, wantedPort: service.PublicPort,
+		domain: service.Domain, plainHTTP: service.PlainHTTP, cost: service.AcceptCost,
+	}
+	if service.Private {
+		err = n.guard(e, service)
+	}
+	if service.Accept || service.Private {
+		e.listener = newServiceListener(n, e)
+	}
+	return e, err
 }
 
 func setSystemNetwork(config *Config) {

@@ -75,6 +75,12 @@ func (l *link) requestLease(ctx context.Context, service *exposed) error {
 		}
 		request.WantedPort, request.Domain, request.Tls, request.PlainHttp = 0, service.domain, tlsPass, service.plainHTTP
 	}
+	if service.guard != nil {
+		if !l.features.Has(framing.FeaturePrivate) {
+			return reason.NoPrivateServices()
+		}
+		request.WantedPort, request.Private, request.AllowNodes = 0, true, service.guard.Allowed()
+	}
 	var response framing.ProxyResponse
 	if err := l.Control.Request(ctx, framing.OpProxyRequest, request, framing.OpProxyResponse, &response); err != nil {
 		return err

@@ -79,6 +79,7 @@ func (n *Node) use(l *link) {
 	if l != nil {
 		n.trouble = nil
 	}
+	n.linked.Tell()
 }
 
 // setTrouble notes why there is no connection.
@@ -86,6 +87,7 @@ func (n *Node) setTrouble(err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.trouble = err
+	n.linked.Tell()
 }
 
 // current returns the connection in use; nil: there is none.
@@ -119,11 +121,15 @@ func (n *Node) associate(peer uint64) *association.Association {
 
 // relaysWait reports whether relays wait for a connection to resume.
 func (n *Node) relaysWait() bool {
-	n.mu.Lock()
-	a := n.association
-	n.mu.Unlock()
-	relays, carriers := a.Size()
+	relays, carriers := n.shared().Size()
 	return relays > 0 && carriers == 0
+}
+
+// shared returns the association with the server's present process.
+func (n *Node) shared() *association.Association {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.association
 }
 
 func (n *Node) setStandby(standby bool) {

@@ -17,8 +17,8 @@ import (
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/quicstream"
 	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/internal/streamconn"
 	"apquic/quicproxy/internal/wait"
-	"apquic/quicproxy/node/internal/streamconn"
 	"apquic/quicproxy/node/internal/upstream"
 )
 
@@ -71,7 +71,7 @@ func (l *link) serveStream(stream *quic.Stream) {
 	if s == nil {
 		return // refused, or it resumes a relay
 	}
-	service := l.node.service(header.Service)
+	service := l.node.serviceFor(header)
 	switch {
 	case service == nil, service.listener == nil && !service.upstream.HasStreams():
 		s.Discard(framing.ErrorUnknownService)

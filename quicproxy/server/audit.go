@@ -56,26 +56,3 @@ func (s *Server) nameOf(node certs.NodeID) string {
 	admitted, _ := s.whoIs(node)
 	return admitted.Name
 }
-
-// naming is a log handler that adds the name of the node that a line is about. Its lines must be written
-// without registry.mu.
-type naming struct {
-	slog.Handler
-	nameOf func(certs.NodeID) string
-}
-
-// Handle implements slog.Handler.
-func (n naming) Handle(ctx context.Context, record slog.Record) error {
-	name := ""
-	record.Attrs(func(a slog.Attr) bool {
-		if id, ok := a.Value.Any().(certs.NodeID); ok && a.Key == "node" {
-			name = n.nameOf(id)
-		}
-		return name == ""
-	})
-	if name != "" {
-		record = record.Clone()
-		record.AddAttrs(slog.String("name", name))
-	}
-	return n.Handler.Handle(ctx, record)
-}

@@ -103,12 +103,7 @@ func (c *nodeConn) carry(p *public.Listener, client *public.Client) error {
 
 // begin opens a stream for a client, and sends the header with what the client has already sent.
 func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier.Name) (*publicRelay, error) {
-	stream, err := c.QUIC.OpenStream()
-	if err != nil { // usually because it must wait
-		ctx, cancel := context.WithTimeout(c.QUIC.Context(), openTimeout)
-		stream, err = c.QUIC.OpenStreamSync(ctx)
-		cancel()
-	}
+	stream, err := c.OpenWithin(openTimeout)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) && c.QUIC.Context().Err() == nil:
 		return nil, fmt.Errorf("the node does not accept more relays: %w", err)
@@ -117,7 +112,7 @@ func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier
 	}
 	r := &publicRelay{Relay: relay.New(client.Conn, c.account.Memory, client.Place, c.server.memory.Wait)}
 	header := &framing.StreamHeader{
-		Service: name.Service, ClientAddress: name.Client, PublicAddress: client.LocalAddr().String(), Tls: client.TLS,
+		Service: name.Service, ClientAddress: name.Client, PublicAddress: client.LocalAddr().String(), Tls: client.TLS, NodeName: client.NodeName,
 	}
 	first := r.First(client.Read)
 	within := c.association
@@ -142,6 +137,6 @@ func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier
 func (c *nodeConn) ended(r *publicRelay) {
 	c.begun.remove(r)
 	if c.QUIC.Context().Err() != nil {
-		c.server.registry.tidy(c.session, c.node)
+		c.server.registry.tidy(c.session)
 	}
 }

@@ -28,6 +28,8 @@ type nodeConn struct {
 	server      *Server
 	node        certs.NodeID
 	instance    uint64
+	connects    bool   // only to private services of others
+	wish        string // what the node would like to be called
 	version     string
 	features    framing.Features // that both sides have
 	since       time.Time
@@ -74,7 +76,7 @@ func (s *Server) serveNode(connection *quic.Conn) {
 	c.Conn.Begin(c.association, s.memory, c.account.Memory)
 	c.association.Join(&c.Carrier)
 	c.become(primary)
-	s.registry.tidy(c.session, c.node)
+	s.registry.tidy(c.session)
 	err = c.Control.Serve(c.handle)
 	conn.Close(connection, err)
 	s.probes.End(c.QUIC)

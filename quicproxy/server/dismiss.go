@@ -14,30 +14,13 @@ import (
 	"apquic/quicproxy/admission"
 	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/netaddr"
-	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/server/internal/changes"
 )
-
-// admissionPoll is how often the server checks whether the Admitter's answers changed. A change counts once
-// the next check finds the same revision, since an editor may empty a file before it writes it. So a
-// dismissed node is gone within three checks.
-const admissionPoll = 500 * time.Millisecond
 
 // watchAdmission ends the sessions of nodes that may no longer use the server, until ctx ends.
 func (s *Server) watchAdmission(ctx context.Context) {
-	if s.config.Admit == (admission.Everyone{}) {
-		return
-	}
-	checked := s.admissionRevision(ctx)
-	s.heedAdmission(ctx) // lines removed while the server was down
-	for before := checked; ; {
-		if wait.Sleep(ctx, admissionPoll); ctx.Err() != nil {
-			return
-		}
-		now := s.admissionRevision(ctx)
-		if now == before && now != checked && s.heedAdmission(ctx) {
-			checked = now
-		}
-		before = now
+	if s.config.Admit != (admission.Everyone{}) {
+		changes.Watch(ctx, s.config.Admit.Revision, s.heedAdmission) // also of lines removed while the server was down
 	}
 }
 
@@ -83,10 +66,10 @@ func (s *Server) presentNodes() map[certs.NodeID]presence {
 	}
 	s.registry.mu.Lock()
 	defer s.registry.mu.Unlock()
-	for node := range s.registry.sessions {
-		was := nodes[node]
+	for key := range s.registry.sessions {
+		was := nodes[key.node]
 		was.session = true
-		nodes[node] = was
+		nodes[key.node] = was
 	}
 	return nodes
 }
@@ -101,7 +84,7 @@ func (s *Server) isRefused(ctx context.Context, node certs.NodeID) bool {
 // authorize asks the Admitter what the node of c may do.
 func (s *Server) authorize(ctx context.Context, c *nodeConn, secret []byte) (err error) {
 	from := c.QUIC.RemoteAddr()
-	c.admission, err = s.config.Admit.Admit(ctx, admission.Applicant{Node: c.node, JoinSecret: secret, From: netaddr.Endpoint(from).Addr()})
+	c.admission, err = s.config.Admit.Admit(ctx, admission.Applicant{Node: c.node, JoinSecret: secret, Name: c.wish, From: netaddr.Endpoint(from).Addr()})
 	if err == nil && c.admission.Name != "" {
 		c.log = s.log.With("node", c.node, "name", c.admission.Name, "from", from.String())
 	}
@@ -130,7 +113,7 @@ func (s *Server) keeps(node certs.NodeID) bool {
 // for lease.ReserveTime. If the Admitter allows it, the node reconnects and gets its ports back. An error
 // means that the ports could not be stored as kept.
 func (s *Server) Disconnect(ctx context.Context, node certs.NodeID) error {
-	session, conns, associations := s.presenceOf(node)
+	sessions, conns, associations := s.presenceOf(node)
 	for _, a := range associations {
 		a.End(framing.ErrorRelayShutdown)
 	}
@@ -139,8 +122,8 @@ func (s *Server) Disconnect(ctx context.Context, node certs.NodeID) error {
 		c.Relays.Discard(framing.ErrorRelayShutdown)
 		c.QUIC.CloseWithError(quic.ApplicationErrorCode(framing.ErrorNotAuthorized), "this node is no longer authorized")
 	}
-	if len(conns) > 0 {
-		session.endLeases(conns)
+	for _, session := range sessions {
+		session.endLeases(slices.DeleteFunc(slices.Clone(conns), func(c *nodeConn) bool { return c.session != session }))
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
@@ -155,16 +138,19 @@ func (s *Server) Disconnect(ctx context.Context, node certs.NodeID) error {
 }
 
 // presenceOf returns everything that a node has here.
-func (s *Server) presenceOf(node certs.NodeID) (session *session, conns []*nodeConn, associations []*association.Association) {
+func (s *Server) presenceOf(node certs.NodeID) (sessions []*session, conns []*nodeConn, associations []*association.Association) {
 	s.registry.mu.Lock()
 	defer s.registry.mu.Unlock()
-	if session = s.registry.sessions[node]; session == nil {
-		return nil, nil, nil
+	for key, session := range s.registry.sessions {
+		if key.node != node {
+			continue
+		}
+		for _, p := range session.processes {
+			associations = append(associations, p.Association)
+		}
+		sessions, conns = append(sessions, session), slices.Concat(conns, session.conns, session.lanes)
 	}
-	for _, p := range session.processes {
-		associations = append(associations, p.Association)
-	}
-	return session, slices.Concat(session.conns, session.lanes), associations
+	return sessions, conns, associations
 }
 
 // endLeases prevents connections of a session from getting more leases; a grant in progress finishes first.

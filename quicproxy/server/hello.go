@@ -38,7 +38,7 @@ func (s *Server) admit(connection *quic.Conn) (*nodeConn, error) {
 	c := &nodeConn{
 		Conn:   carrier.Conn{QUIC: connection, Control: control, Carrier: association.Carrier{Lane: hello.Lane}},
 		server: s, node: node, since: time.Now(),
-		instance: hello.Instance, version: hint.Printable(hello.Version, conn.MaxText),
+		instance: hello.Instance, connects: hello.Connects && !hello.Lane, wish: hello.Name, version: hint.Printable(hello.Version, conn.MaxText),
 		features: carrier.Features(s.config.ResumeTime) & framing.NewFeatures(hello.Features),
 		log:      s.log.With("node", node, "from", connection.RemoteAddr().String()),
 		services: make(map[string]*public.Listener), unknowns: rate.NewLimiter(unknownRate, unknownRate),
@@ -110,8 +110,12 @@ func (s *Server) letIn(ctx context.Context, c *nodeConn, envelope framing.Envelo
 // welcome answers the Hello of an admitted node.
 func (s *Server) welcome(ctx context.Context, c *nodeConn, envelope framing.Envelope) error {
 	attributes := []any{"id", c.node.String(), "version", c.version} // other lines have only part of the id
+	lanes := uint32(carrier.MaxLanes)
 	if c.Lane {
 		attributes = append(attributes, "lane", true)
+	}
+	if c.connects {
+		attributes, lanes = append(attributes, "connects", true), 0
 	}
 	if c.admission.Joined {
 		attributes = append(attributes, "joined", true)
@@ -122,7 +126,7 @@ func (s *Server) welcome(ctx context.Context, c *nodeConn, envelope framing.Enve
 	}
 	return c.Control.Reply(envelope, framing.OpWelcome, &framing.Welcome{
 		Version: s.config.Version, ObservedAddress: c.QUIC.RemoteAddr().String(), Joined: c.admission.Joined, Name: c.admission.Name,
-		MaxLanes: carrier.MaxLanes, Instance: s.instance, IdleTimeoutMilliseconds: uint64(s.config.IdleTimeout / time.Millisecond),
+		MaxLanes: lanes, Instance: s.instance, IdleTimeoutMilliseconds: uint64(s.config.IdleTimeout / time.Millisecond),
 		Successor: s.successor, Features: carrier.Features(s.config.ResumeTime).Numbers(), Limits: c.limits(),
 	})
 }

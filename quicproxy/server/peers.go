@@ -2,11 +2,15 @@ package server
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"sync"
 
+	"github.com/quic-go/quic-go"
+
 	"apquic/certs"
 	"apquic/quicproxy/internal/netaddr"
+	"apquic/quicproxy/internal/path"
 	"apquic/quicproxy/server/internal/peers"
 )
 
@@ -26,14 +30,22 @@ func (s *Server) rememberPeers(ctx context.Context, wake func([]Peer)) {
 	known.Run(ctx, s.config.IdleTimeout, s.registry.addresses)
 }
 
+// wakeNodes wakes the nodes that were here before the server was restarted.
+func (s *Server) wakeNodes(ctx context.Context, transport *quic.Transport, before []Peer) {
+	for _, peer := range before {
+		s.strange.Know(peer.Address.Addr())
+	}
+	peers.Wake(ctx, before, func(at netip.AddrPort) { transport.WriteTo([]byte(path.WakeDatagram), net.UDPAddrFromAddrPort(at)) })
+}
+
 // addresses returns where the nodes with a primary connection are.
 func (r *registry) addresses() map[certs.NodeID]netip.AddrPort {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	addresses := make(map[certs.NodeID]netip.AddrPort, len(r.sessions))
-	for node, session := range r.sessions {
-		if c := session.primaryLocked(); c != nil {
-			addresses[node] = netaddr.Endpoint(c.QUIC.RemoteAddr())
+	for key, session := range r.sessions {
+		if c := session.primaryLocked(); c != nil && !key.connects {
+			addresses[key.node] = netaddr.Endpoint(c.QUIC.RemoteAddr())
 		}
 	}
 	return addresses

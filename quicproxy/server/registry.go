@@ -27,13 +27,14 @@ type registry struct {
 	resumeTime time.Duration
 
 	mu        sync.Mutex
-	sessions  map[certs.NodeID]*session
+	sessions  map[sessionKey]*session
 	lastRelay uint64 // the highest relay number of the processes that are gone
 	closed    bool   // no connection may join
 }
 
 // session is the presence of a node: its live connections, the newest and primary one last.
 type session struct {
+	key sessionKey
 	// leases serialises what the connections of a node do to its leases, and guards their services. It is
 	// taken before registry.mu, never after.
 	leases sync.Mutex
@@ -61,10 +62,11 @@ func (r *registry) join(c *nodeConn, standby bool) (older []*nodeConn, err error
 	if r.closed {
 		return nil, &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
 	}
-	existing := r.sessions[c.node]
+	key := c.sessionKey()
+	existing := r.sessions[key]
 	if existing == nil {
-		existing = new(session)
-		r.sessions[c.node] = existing
+		existing = &session{key: key}
+		r.sessions[key] = existing
 	}
 	older = slices.Clone(existing.conns)
 	if standby && slices.ContainsFunc(older, func(old *nodeConn) bool { return old.instance != c.instance }) {
@@ -87,7 +89,7 @@ func (r *registry) join(c *nodeConn, standby bool) (older []*nodeConn, err error
 func (r *registry) joinLane(c *nodeConn, drop func(lane *nodeConn, why string)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	session := r.sessions[c.node]
+	session := r.sessions[c.sessionKey()]
 	switch {
 	case r.closed:
 		return &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
@@ -129,12 +131,12 @@ func (r *registry) remove(c *nodeConn) {
 		c.process.users--
 	}
 	r.mu.Unlock()
-	r.tidy(c.session, c.node)
+	r.tidy(c.session)
 }
 
 // tidy forgets a session with nothing left, and ends the relays of processes that another one of the node has
 // replaced.
-func (r *registry) tidy(session *session, node certs.NodeID) {
+func (r *registry) tidy(session *session) {
 	r.mu.Lock()
 	var over []*process
 	for instance, p := range session.processes {
@@ -151,8 +153,8 @@ func (r *registry) tidy(session *session, node certs.NodeID) {
 			r.lastRelay = max(r.lastRelay, p.Last()) // a process that comes back knows the earlier numbers
 		}
 	}
-	if len(session.conns)+len(session.lanes)+len(session.processes) == 0 && r.sessions[node] == session {
-		delete(r.sessions, node)
+	if len(session.conns)+len(session.lanes)+len(session.processes) == 0 && r.sessions[session.key] == session {
+		delete(r.sessions, session.key)
 	}
 	r.mu.Unlock()
 	for _, p := range over {
@@ -195,7 +197,7 @@ func (r *registry) conns(want func(*session, *nodeConn) bool) (conns []*nodeConn
 func (r *registry) primary(node certs.NodeID) *nodeConn {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if session := r.sessions[node]; session != nil {
+	if session := r.sessions[sessionKey{node: node}]; session != nil {
 		return session.primaryLocked()
 	}
 	return nil

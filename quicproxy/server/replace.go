@@ -9,6 +9,7 @@ import (
 	"apquic/framing"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/server/internal/private"
 	"apquic/quicproxy/server/internal/public"
 )
 
@@ -25,8 +26,12 @@ func (s *Server) enter(c *nodeConn, standby bool) error {
 	if c.Lane {
 		return s.registry.joinLane(c, s.dropLater)
 	}
+	if c.connects && !c.account.Connecting.Take(maxConnecting) {
+		return private.Busy(farewell)
+	}
 	older, err := s.registry.join(c, standby)
 	if err != nil {
+		c.stopsConnecting()
 		return err
 	}
 	for _, old := range c.replace(older) {
@@ -127,12 +132,24 @@ func (s *Server) leave(c *nodeConn) {
 	c.session.leases.Unlock()
 
 	s.registry.remove(c)
+	c.stopsConnecting()
+}
+
+// stopsConnecting gives back what enter took.
+func (c *nodeConn) stopsConnecting() {
+	if c.connects {
+		c.account.Connecting.Give()
+	}
 }
 
 // detach starts the hold time of the lease of p. A stopping server leaves that to its next start, which finds
 // the lease attached.
 func (s *Server) detach(c *nodeConn, p *public.Listener) {
 	if s.registry.isClosed() {
+		return
+	}
+	if p.IsPrivate() {
+		s.public.UnbindPrivate(p.Key)
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)

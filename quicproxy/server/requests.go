@@ -40,7 +40,7 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 		return c.Control.Reply(envelope, framing.OpProbeResponse, &framing.ProbeResponse{Token: token[:]})
 	case framing.OpProbeSend:
 		return c.sendProbe(envelope)
-	case framing.OpProxyRequest, framing.OpRelease:
+	case framing.OpProxyRequest, framing.OpRelease, framing.OpConnect:
 		if !c.requests.Add(envelope, 1+maxRequests, c.fulfil) {
 			return c.Control.Reply(envelope, framing.OpFailure, failure.Message(failure.Busy()))
 		}
@@ -77,12 +77,16 @@ func (c *nodeConn) fulfil(envelope framing.Envelope) {
 }
 
 func (c *nodeConn) tryFulfil(envelope framing.Envelope) error {
-	if envelope.Opcode == framing.OpRelease {
-		request := new(framing.Release)
-		return answer(c, envelope, request, framing.OpReleased, func() (*framing.Released, error) { return c.release(request) })
+	switch envelope.Opcode {
+	case framing.OpConnect:
+		r := new(framing.Connect)
+		return answer(c, envelope, r, framing.OpConnected, func() (*framing.Connected, error) { return c.connect(r) })
+	case framing.OpRelease:
+		r := new(framing.Release)
+		return answer(c, envelope, r, framing.OpReleased, func() (*framing.Released, error) { return c.release(r) })
 	}
-	request := new(framing.ProxyRequest)
-	return answer(c, envelope, request, framing.OpProxyResponse, func() (*framing.ProxyResponse, error) { return c.grant(request) })
+	r := new(framing.ProxyRequest)
+	return answer(c, envelope, r, framing.OpProxyResponse, func() (*framing.ProxyResponse, error) { return c.grant(r) })
 }
 
 // answer decodes a request, does what it asks for, and sends the outcome.
@@ -111,14 +115,17 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 	c.session.leases.Lock()
 	defer c.session.leases.Unlock()
 	switch {
-	case c.Lane:
-		return nil, failure.BadRequest(errors.New("a lane has no services"))
+	case c.Lane, c.connects:
+		return nil, failure.BadRequest(errors.New("a lane, or a process that only connects, has no services"))
 	case c.successor != nil:
 		return nil, &quicproxy.FailureError{Code: framing.ErrorReplaced, Text: "a newer connection of this node is in use"}
 	case c.last() == retiring:
 		return nil, &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "this connection is being closed"}
 	}
 	c.endForgotten(r.Services)
+	if r.Private {
+		return c.grantPrivate(r)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	wanted.Node, wanted.MayWrite = c.node, c.mayWrite
@@ -132,6 +139,7 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 	if err != nil {
 		return nil, failure.OfLease(err)
 	}
+	c.server.public.UnbindPrivate(wanted.Key)
 	p := c.server.public.At(granted.Endpoint())
 	if p == nil {
 		return nil, &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
@@ -158,7 +166,7 @@ func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) 
 	if p == nil {
 		return nil, failure.BadRequest(fmt.Errorf("this connection has no service %q", request.Service))
 	}
-	if p.IsOwner(c) { // otherwise nothing is written
+	if p.IsOwner(c) && !p.IsPrivate() { // otherwise nothing is written
 		if err := c.mayWrite(); err != nil {
 			return nil, err
 		}
@@ -168,7 +176,7 @@ func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) 
 	if !p.Leave(c) {
 		return &framing.Released{Service: request.Service}, nil // a newer connection has it
 	}
-	if request.Hold {
+	if request.Hold || p.IsPrivate() {
 		c.server.detach(c, p)
 		return &framing.Released{Service: request.Service}, nil
 	}

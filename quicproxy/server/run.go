@@ -4,16 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"runtime"
 	"sync"
 
 	"github.com/quic-go/quic-go"
 
 	"apquic/certs"
 	"apquic/framing"
-	"apquic/internal/udp"
 	"apquic/quicproxy/internal/carrier"
-	"apquic/quicproxy/internal/quicconfig"
+	"apquic/quicproxy/server/internal/strangers"
 )
 
 // Run serves until ctx ends, lets running relays finish, and returns nil; or it returns why it cannot go on.
@@ -77,23 +75,10 @@ func (s *Server) listen() (*quic.Transport, *quic.EarlyListener, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	socket := s.config.PacketConn
-	if runtime.GOOS == "linux" { // elsewhere QUIC answers from the right address only with the socket itself
-		conn, err := udp.Open(func() (net.PacketConn, error) { return s.config.PacketConn, nil })
-		if err != nil {
-			return nil, nil, err
-		}
-		socket = conn.PacketConn()
-	}
-	transport := s.transport(s.strange.Around(socket, s.memory.Receive, s.config.knownBy()...))
-	config := quicconfig.Server(s.config.IdleTimeout)
-	config.GetConfigForClient = s.strange.Config(config.Clone())
-	listener, err := transport.ListenEarly(tlsConfig, config) // early, so that a handshake can make room for others
-	if err != nil {
-		transport.Close()
-		return nil, nil, fmt.Errorf("listening for nodes: %w", err)
-	}
-	return transport, listener, nil
+	return s.strange.Listen(strangers.ListenConfig{
+		Socket: s.config.PacketConn, TLS: tlsConfig, IdleTimeout: s.config.IdleTimeout, ResetKey: s.config.ResetKey, TokenKey: s.config.TokenKey,
+		Received: s.memory.Receive, KnownBy: s.config.knownBy(),
+	})
 }
 
 // acceptShared takes the clients of domains.
@@ -112,24 +97,6 @@ func (s *Server) closeShared() {
 			socket.Close()
 		}
 	}
-}
-
-// transport returns the QUIC transport on a socket.
-func (s *Server) transport(socket net.PacketConn) *quic.Transport {
-	t := &quic.Transport{
-		Conn:                             socket,
-		ConnectionIDLength:               quicconfig.ServerConnectionIDLength,
-		DisableVersionNegotiationPackets: true,
-		VerifySourceAddress:              s.strange.NeedsRetry,
-		ConnContext:                      s.strange.Begin,
-	}
-	if s.config.ResetKey != [32]byte{} {
-		t.StatelessResetKey = (*quic.StatelessResetKey)(&s.config.ResetKey)
-	}
-	if s.config.TokenKey != [32]byte{} {
-		t.TokenGeneratorKey = (*quic.TokenGeneratorKey)(&s.config.TokenKey)
-	}
-	return t
 }
 
 // accept hands over each connection at once: quic-go refuses connections while its queue of 32 is full.

@@ -24,6 +24,8 @@ import (
 	"apquic/quicproxy/internal/loglimit"
 	"apquic/quicproxy/internal/memory"
 	"apquic/quicproxy/server/internal/account"
+	"apquic/quicproxy/server/internal/naming"
+	"apquic/quicproxy/server/internal/private"
 	"apquic/quicproxy/server/internal/probes"
 	"apquic/quicproxy/server/internal/public"
 	"apquic/quicproxy/server/internal/strangers"
@@ -145,7 +147,8 @@ type Server struct {
 	guests    *account.Shares[netip.Addr, lease.Key] // leases of unknown nodes
 	writes    *limit.NetworkRates                    // to the store, caused by unknown nodes
 
-	public *public.Listeners
+	public   *public.Listeners
+	exchange *private.Exchange
 
 	datagrams flow.Counters
 
@@ -178,13 +181,14 @@ func New(config Config) (*Server, error) {
 		clients:  clients.New(machine.Sockets(), cmp.Or(config.MaxClients, defaultMaxClients), cmp.Or(config.MaxClientsPerAddress, defaultMaxClientsPerAddress)),
 		limited:  limited,
 		probes:   probes.New(),
-		registry: registry{resumeTime: config.ResumeTime, sessions: make(map[certs.NodeID]*session)},
+		registry: registry{resumeTime: config.ResumeTime, sessions: make(map[sessionKey]*session)},
 	}
 	s.accounts = account.New(config.MaxServices, func(node certs.NodeID) *memory.Account { return s.memory.Account(config.MemoryWeight(node)) })
 	s.public = public.New(public.Config{
 		Listen: config.ListenPublic, Ended: config.LeaseEnded, Park: config.Park, Clients: s.clients, Balancers: config.Balancers, Memory: s.memory.From, Log: config.Log,
 		ListenPacket: config.ListenPublicPacket, Flows: newFlowPlaces(s.memory.Size()), FlowIdle: config.FlowIdle, Datagrams: &s.datagrams,
 	})
+	s.exchange = &private.Exchange{Services: s.public, Admit: config.Admit, Memory: s.memory}
 	s.writes = account.NewGuestRequests(config.MaxLeasesPerAddress, maxAddresses)
 	s.guests = account.NewShares[netip.Addr](config.MaxLeasesPerAddress, func(key lease.Key) bool { return s.lessor.Has(key) })
 	var err error
@@ -193,7 +197,8 @@ func New(config Config) (*Server, error) {
 	}
 	s.lessor, err = lease.NewLessor(lease.Config{
 		Store: config.Store, Ports: config.Ports, HoldTime: config.LeaseTime,
-		MaxPerNode: config.MaxServices, Domains: config.HTTP != nil || config.HTTPS != nil, CheckDomain: config.CheckDomain, Binder: s.public, Keep: s.keeps, Observe: s.auditLease, Log: slog.New(naming{config.Log.Handler(), s.nameOf}),
+		MaxPerNode: config.MaxServices, Domains: config.HTTP != nil || config.HTTPS != nil, CheckDomain: config.CheckDomain, Binder: s.public,
+		Keep: s.keeps, Observe: s.auditLease, Log: slog.New(naming.Handler{Handler: config.Log.Handler(), NameOf: s.nameOf}),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)

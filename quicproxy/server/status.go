@@ -48,6 +48,7 @@ type SessionStatus struct {
 	Relays   int  // running now
 	Primary  bool // takes new relays
 	Lane     bool // carries relays beside the primary one
+	Connects bool // only to private services of other nodes
 }
 
 // Status returns a snapshot.
@@ -64,7 +65,7 @@ func (s *Server) Status() Status {
 		for _, c := range slices.Concat(session.conns, session.lanes) {
 			status.Sessions = append(status.Sessions, SessionStatus{
 				Node: c.node, Name: c.admission.Name, Address: c.QUIC.RemoteAddr().String(), Version: c.version, Instance: c.instance,
-				Since: c.since, Relays: c.Relays.Len(), Primary: c == session.primaryLocked(), Lane: c.Lane,
+				Since: c.since, Relays: c.Relays.Len(), Primary: c == session.primaryLocked() && !c.connects, Lane: c.Lane, Connects: c.connects,
 			})
 		}
 	}

@@ -80,6 +80,17 @@ func (c *Conn) OpenStream(ctx context.Context) (quicstream.Stream, error) {
 	return stream, nil
 }
 
+// OpenWithin opens a stream, and waits no longer than that while the other side has as many as it allows.
+func (c *Conn) OpenWithin(timeout time.Duration) (*quic.Stream, error) {
+	stream, err := c.QUIC.OpenStream()
+	if err != nil { // usually because it must wait
+		ctx, cancel := context.WithTimeout(c.QUIC.Context(), timeout)
+		defer cancel()
+		return c.QUIC.OpenStreamSync(ctx)
+	}
+	return stream, nil
+}
+
 // OpenUniStream implements association.Conn.
 func (c *Conn) OpenUniStream(ctx context.Context) (quicstream.SendStream, error) {
 	stream, err := c.QUIC.OpenUniStreamSync(ctx)

@@ -76,6 +76,13 @@ func HadNoPlace(err error) bool {
 	return ok && end.Remote && framing.ErrorCode(end.ErrorCode) == framing.ErrorBusy
 }
 
+// NoPrivateServices is why a private service is not asked for: a server that does not know them would lease a port.
+func NoPrivateServices() error {
+	return &quicproxy.FailureError{
+		Code: framing.ErrorNoPrivateService, Text: "this version of the server has no private services", Advice: "ask its operator for a newer one",
+	}
+}
+
 // NoDomains is why a service with a domain is not asked for: a server that does not know them would lease a port.
 func NoDomains() error {
 	return &quicproxy.FailureError{

@@ -22,11 +22,11 @@ func Refuse(s interface {
 		s.CancelRead()
 		return
 	}
-	s.Discard(code(err))
+	s.Discard(Code(err))
 }
 
-// code tells the server why a dial failed.
-func code(err error) framing.ErrorCode {
+// Code is what the other side is told of why a dial failed.
+func Code(err error) framing.ErrorCode {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, os.ErrNotExist): // no such unix socket
 		return framing.ErrorUpstreamRefused

@@ -21,7 +21,7 @@ func TestCodes(t *testing.T) {
 		{context.DeadlineExceeded, framing.ErrorUpstreamTimeout},
 		{syscall.EHOSTUNREACH, framing.ErrorUpstreamUnreachable},
 	} {
-		if got := code(test.err); got != test.code {
+		if got := Code(test.err); got != test.code {
 			t.Errorf("%v: %v, want %v", test.err, got, test.code)
 		}
 	}

@@ -224,7 +224,7 @@ func TestFolderIsThere(t *testing.T) {
 	if err != nil || u.Origin != "file:"+path || !u.Serves() {
 		t.Fatalf("%+v %v", u, err)
 	}
-	if err := u.Check(t.Context()); code(err) != framing.ErrorUpstreamRefused || !strings.Contains(hint.Of(err), "check the path") {
+	if err := u.Check(t.Context()); Code(err) != framing.ErrorUpstreamRefused || !strings.Contains(hint.Of(err), "check the path") {
 		t.Errorf("%v (%s)", err, hint.Of(err))
 	}
 	if err := os.WriteFile(path, nil, 0o644); err != nil {

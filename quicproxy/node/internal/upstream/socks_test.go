@@ -179,8 +179,8 @@ func TestSilentProxyClients(t *testing.T) {
 			t.Errorf("one more: %v", err)
 		}
 		for range maxAsking {
-			if err := <-results; code(err) != framing.ErrorUpstreamTimeout {
-				t.Errorf("%v: %v", err, code(err))
+			if err := <-results; Code(err) != framing.ErrorUpstreamTimeout {
+				t.Errorf("%v: %v", err, Code(err))
 			}
 		}
 		if took := time.Since(begun); took != askTimeout {

@@ -174,7 +174,7 @@ func TestTLSUpstream(t *testing.T) {
 		if test.err != "" {
 			if err == nil || !strings.Contains(err.Error(), test.err) || !strings.Contains(hint.Of(err), test.hint) {
 				t.Errorf("%s: %v (hint %q), want %q (%q)", name, err, hint.Of(err), test.err, test.hint)
-			} else if got := code(err); got != framing.ErrorUpstreamUnreachable && name != "no file" {
+			} else if got := Code(err); got != framing.ErrorUpstreamUnreachable && name != "no file" {
 				t.Errorf("%s: code %v", name, got)
 			}
 			continue
@@ -299,8 +299,8 @@ func TestSilentTLSUpstream(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	if _, err := u.Dial(ctx, Client{}); code(err) != framing.ErrorUpstreamTimeout {
-		t.Errorf("%v: code %v", err, code(err))
+	if _, err := u.Dial(ctx, Client{}); Code(err) != framing.ErrorUpstreamTimeout {
+		t.Errorf("%v: code %v", err, Code(err))
 	}
 	if _, err := near.Write(nil); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("the connection was left open: %v", err)

@@ -132,6 +132,9 @@ func (u *Upstream) Dial(ctx context.Context, client Client) (net.Conn, error) {
 	return u.dial(ctx, client)
 }
 
+// Asks reports whether Dial asks the client, over its stream, where to connect it.
+func (u *Upstream) Asks() bool { return u.anywhere }
+
 // Serves reports whether the upstream is served with Serve, rather than dialled.
 func (u *Upstream) Serves() bool { return u.folder != nil }
 

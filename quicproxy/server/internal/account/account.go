@@ -30,6 +30,10 @@ type Account struct {
 	Messages *limit.Messages
 	Relays   limit.Count // running, or waiting for an ack after their client left
 
+	Connects   *Requests   // to private services
+	Streams    limit.Count // of those
+	Connecting limit.Count // connections that do nothing else
+
 	node certs.NodeID
 
 	// Guarded by Accounts.mu.
@@ -60,7 +64,7 @@ func (all *Accounts) Open(node certs.NodeID) *Account {
 	a := all.of[node]
 	if a == nil {
 		a = &Account{
-			node: node, Memory: all.memory(node), Requests: newRequests(all.maxServices), Messages: limit.NewMessages(),
+			node: node, Memory: all.memory(node), Requests: newRequests(all.maxServices), Messages: limit.NewMessages(), Connects: newConnects(),
 		}
 		all.of[node] = a
 	} else if a.away != nil {

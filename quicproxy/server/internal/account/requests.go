@@ -18,14 +18,26 @@ const (
 	// servicesBurst is how many requests at once a node may make for each of its services: it asks for all of
 	// them when it connects, and it may connect twice.
 	servicesBurst = 2
+
+	// connectEvery and connectBurst are for connects to private services, which write nothing: each costs a
+	// stream and a handshake of another node.
+	connectEvery = time.Second / 10
+	connectBurst = 100
 )
 
-// Requests limits requests that make a server write to its store.
-type Requests struct{ bucket *rate.Limiter }
+// Requests limits the requests of a node.
+type Requests struct {
+	bucket *rate.Limiter
+	every  time.Duration
+}
 
-// newRequests is for a node that may have that many services.
+// newRequests limits those that make a server write to its store, for a node that may have that many services.
 func newRequests(services int) *Requests {
-	return &Requests{rate.NewLimiter(rate.Every(requestEvery), RequestBurst(services))}
+	return &Requests{rate.NewLimiter(rate.Every(requestEvery), RequestBurst(services)), requestEvery}
+}
+
+func newConnects() *Requests {
+	return &Requests{rate.NewLimiter(rate.Every(connectEvery), connectBurst), connectEvery}
 }
 
 // NewGuestRequests limits the same for all unknown nodes of a network, which may have that many services
@@ -43,5 +55,5 @@ func (r *Requests) Ask(now time.Time) (wait time.Duration) {
 		return 0
 	}
 	missing := 1 - r.bucket.TokensAt(now)
-	return max(time.Duration(missing*float64(requestEvery)), time.Millisecond)
+	return max(time.Duration(missing*float64(r.every)), time.Millisecond)
 }

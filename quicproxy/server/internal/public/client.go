@@ -15,9 +15,11 @@ type Client struct {
 	Place *clients.Place // given back when the connection is closed
 	Read  []byte         // what was read from it, and is to be sent first
 	TLS   bool           // it came for a domain and speaks TLS
-	Begun bool           // it had a relay that the node never saw
+	// NodeName is what the server calls the node that connects to a private service; may be empty.
+	NodeName string
+	Begun    bool // it had a relay that the node never saw
 
-	address, public net.Addr // both ends of its connection to a load balancer; nil: this is its connection
+	address, public net.Addr // both ends of its connection to a load balancer, or a node; nil: this is its connection
 
 	evicted atomic.Bool                 // it had to make room
 	relay   atomic.Pointer[relay.Relay] // its last one

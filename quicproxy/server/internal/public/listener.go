@@ -51,8 +51,9 @@ type Listener struct {
 
 	all      *Listeners
 	service  clients.Service // whose clients it has
-	listener net.Listener    // nil: clients do not use TCP, or it has a domain, whose clients come from shared sockets
+	listener net.Listener    // nil: clients do not use TCP, or it has a domain, whose clients come from shared sockets, or is private
 	udp      *udpPort        // nil: clients do not use UDP
+	private  bool            // without an endpoint; its clients are other nodes
 
 	descriptors int       // of both
 	closing     sync.Once // they are given back
@@ -63,9 +64,10 @@ type Listener struct {
 	movable bool   // and its relays may resume over other connections
 	// plainHTTP says that clients of its domain need not speak TLS.
 	plainHTTP bool
-	closed    bool    // the lease ended
-	parking   parking // of clients, woken when one of the above changes
-	clients   int     // now
+	allowed   []string // who may connect to a private service
+	closed    bool     // the lease ended
+	parking   parking  // of clients, woken when one of the above changes
+	clients   int      // now
 	relays    map[*relay.Relay]struct{}
 	ended     Traffic // of the relays that have ended
 }

@@ -57,8 +57,10 @@ type Listeners struct {
 	mu     sync.Mutex
 	at     map[lease.Endpoint]*Listener
 	byNode map[certs.NodeID]map[lease.Endpoint]*Listener // the same, by node
-	shared []*sharedSocket
-	ended  bool // leases no longer open ports
+	// private are the services without an endpoint, by node and name.
+	private map[certs.NodeID]map[string]*Listener
+	shared  []*sharedSocket
+	ended   bool // leases no longer open ports
 }
 
 // New returns Listeners without any lease.
@@ -66,7 +68,7 @@ func New(config Config) *Listeners {
 	stopping, stop := context.WithCancel(context.Background())
 	return &Listeners{
 		config: config, log: config.Log, balancers: balancer.New(config.Balancers), stopping: stopping, stop: stop,
-		at: make(map[lease.Endpoint]*Listener), byNode: make(map[certs.NodeID]map[lease.Endpoint]*Listener),
+		at: make(map[lease.Endpoint]*Listener), byNode: make(map[certs.NodeID]map[lease.Endpoint]*Listener), private: make(map[certs.NodeID]map[string]*Listener),
 	}
 }
 
@@ -127,7 +129,7 @@ func (s *Listeners) At(endpoint lease.Endpoint) *Listener {
 // is.
 func (s *Listeners) OwnerChanged(node certs.NodeID, t Target) {
 	s.mu.Lock()
-	listeners := slices.Collect(maps.Values(s.byNode[node]))
+	listeners := slices.AppendSeq(slices.Collect(maps.Values(s.byNode[node])), maps.Values(s.private[node]))
 	s.mu.Unlock()
 	for _, p := range listeners {
 		p.ownerChanged(t)
@@ -138,7 +140,9 @@ func (s *Listeners) OwnerChanged(node certs.NodeID, t Target) {
 func (s *Listeners) Traffic() map[lease.Endpoint]Traffic {
 	traffic := make(map[lease.Endpoint]Traffic)
 	for _, p := range s.all() {
-		traffic[p.Endpoint] = p.Traffic()
+		if !p.private {
+			traffic[p.Endpoint] = p.Traffic()
+		}
 	}
 	return traffic
 }
@@ -194,5 +198,9 @@ func (s *Listeners) Wait() {
 func (s *Listeners) all() []*Listener {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Collect(maps.Values(s.at))
+	all := slices.Collect(maps.Values(s.at))
+	for _, services := range s.private {
+		all = slices.AppendSeq(all, maps.Values(services))
+	}
+	return all
 }

@@ -27,7 +27,7 @@ func Read(r *framing.ProxyRequest, flows bool) (lease.Request, error) {
 		return lease.Request{}, &quicproxy.FailureError{Code: framing.ErrorPortOutOfRange, Text: fmt.Sprintf("there is no port %d", r.WantedPort)}
 	}
 	// One after the other: each relies on those before it.
-	for _, check := range []func(*framing.ProxyRequest) error{checkNames, checkTransport(flows), checkDomain} {
+	for _, check := range []func(*framing.ProxyRequest) error{checkNames, checkTransport(flows), checkDomain, checkPrivate} {
 		if err := check(r); err != nil {
 			return lease.Request{}, failure.BadRequest(err)
 		}
@@ -71,6 +71,24 @@ func checkTransport(flows bool) func(*framing.ProxyRequest) error {
 		}
 		return nil
 	}
+}
+
+// checkPrivate checks what a request says about other nodes.
+func checkPrivate(r *framing.ProxyRequest) error {
+	switch {
+	case !r.Private && len(r.AllowNodes) > 0:
+		return errors.New("only a private service is for some nodes alone")
+	case r.Private && (r.WantedPort != 0 || r.Domain != "" || transports[r.Transport] != lease.TCP):
+		return errors.New("a private service has neither port nor domain, nor UDP")
+	case len(r.AllowNodes) > framing.MaxAllowNodes:
+		return fmt.Errorf("%d nodes are more than the %d that may connect to a private service", len(r.AllowNodes), framing.MaxAllowNodes)
+	}
+	for _, node := range r.AllowNodes {
+		if node == "" || len(node) > framing.MaxNodeName {
+			return errors.New("an id or name of a node that is empty or too long")
+		}
+	}
+	return nil
 }
 
 // checkDomain checks what a request says about a domain. The Lessor checks the domain itself.

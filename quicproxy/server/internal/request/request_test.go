@@ -48,6 +48,13 @@ func TestReadRefuses(t *testing.T) {
 		{&framing.ProxyRequest{Service: "web", Transport: 2}, framing.ErrorBadRequest, "without flows"},
 		{&framing.ProxyRequest{Service: "web", Transport: 3}, framing.ErrorBadRequest, "without flows"},
 		{&framing.ProxyRequest{Service: "web", Tls: 1}, framing.ErrorBadRequest, "only a service with a domain"},
+		{&framing.ProxyRequest{Service: "ssh", AllowNodes: []string{"laptop"}}, framing.ErrorBadRequest, "only a private service"},
+		{&framing.ProxyRequest{Service: "ssh", Private: true, WantedPort: 20000}, framing.ErrorBadRequest, "neither port nor domain"},
+		{&framing.ProxyRequest{Service: "ssh", Private: true, Domain: "www.example.org"}, framing.ErrorBadRequest, "neither port nor domain"},
+		{&framing.ProxyRequest{Service: "ssh", Private: true, Transport: 99}, framing.ErrorBadRequest, "no transport 99"},
+		{&framing.ProxyRequest{Service: "ssh", Private: true, AllowNodes: []string{""}}, framing.ErrorBadRequest, "empty or too long"},
+		{&framing.ProxyRequest{Service: "ssh", Private: true, AllowNodes: []string{strings.Repeat("x", framing.MaxNodeName+1)}}, framing.ErrorBadRequest, "empty or too long"},
+		{&framing.ProxyRequest{Service: "ssh", Private: true, AllowNodes: make([]string, framing.MaxAllowNodes+1)}, framing.ErrorBadRequest, "33 nodes"},
 		{&framing.ProxyRequest{Service: "web", PlainHttp: true}, framing.ErrorBadRequest, "only a service with a domain"},
 		{&framing.ProxyRequest{Service: "web", Domain: "www.example.org", Tls: 2}, framing.ErrorBadRequest, "does not end TLS"},
 	} {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -13,13 +14,16 @@ import (
 	"apquic/quicproxy/internal/memory"
 )
 
-// Conn is a relay as a net.Conn, for callers of Node.Listen and for what the node serves itself.
+// Conn is a relay as a net.Conn, for callers of Node.Listen, for what the node serves itself, and for a server that joins
+// two nodes.
 type Conn struct {
 	bytestream.Stream // for its deadlines
 	local             Address
 	remote            Address
 	tls               bool
-	active            func() // called when bytes move
+	nodeName          string
+	active            func()      // called when bytes move
+	abrupt            atomic.Bool // Close resets
 
 	writing sync.Mutex // a stream must not be closed during a write
 	closing sync.Once
@@ -30,7 +34,7 @@ type Conn struct {
 // New returns the connection over s, with the addresses in its header. active is called whenever bytes move.
 func New(s bytestream.Stream, header *framing.StreamHeader, active func()) *Conn {
 	c := &Conn{
-		Stream: s, local: Address(header.PublicAddress), remote: Address(header.ClientAddress), active: active, tls: header.Tls,
+		Stream: s, local: Address(header.PublicAddress), remote: Address(header.ClientAddress), active: active, tls: header.Tls, nodeName: header.NodeName,
 		closed: make(chan struct{}), reset: make(chan struct{}),
 	}
 	s.Watch(func(reset bool) {
@@ -72,6 +76,9 @@ func (c *Conn) LocalAddr() net.Addr { return c.local }
 // TLS reports whether the client came for a domain and speaks TLS.
 func (c *Conn) TLS() bool { return c.tls }
 
+// NodeName is what the server calls the node that connects to a private service; may be empty.
+func (c *Conn) NodeName() string { return c.nodeName }
+
 // RemoteAddr is the address of the client.
 func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 
@@ -108,12 +115,27 @@ func (c *Conn) CloseWrite() error {
 func (c *Conn) Close() error {
 	err := net.ErrClosed
 	c.closing.Do(func() {
+		if c.abrupt.Load() {
+			c.SetWriteDeadline(time.Unix(1, 0)) // ends a Write that blocks
+			c.writing.Lock()
+			c.Reset(framing.ErrorRelayReset)
+			c.writing.Unlock()
+			err = nil
+			close(c.closed)
+			return
+		}
 		c.CancelRead()
 		c.SetWriteDeadline(time.Unix(1, 0)) // ends a Write that blocks
 		err = c.CloseWrite()
 		close(c.closed)
 	})
 	return err
+}
+
+// SetLinger with 0 has Close reset the connection, as that of TCP does; what was written before still arrives.
+func (c *Conn) SetLinger(seconds int) error {
+	c.abrupt.Store(seconds == 0)
+	return nil
 }
 
 // Abort resets a connection that nobody accepted.

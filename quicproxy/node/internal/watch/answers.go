@@ -1,4 +1,4 @@
-package node
+package watch
 
 import (
 	"context"
@@ -10,15 +10,13 @@ import (
 	"apquic/quicproxy/internal/wait"
 )
 
-// watchAnswers makes relays of the node leave connections whose server does not answer, as the server does
+// Answers makes relays of a node leave connections whose server does not answer, as the server does
 // for what it sends (watchSilence): only an uploader knows that the path of its lane is gone. It ends with
 // ctx, and when only one connection is left.
-func (n *Node) watchAnswers(ctx context.Context) {
+func Answers(ctx context.Context, present func() *association.Association) {
 	meters := make(map[*association.Carrier]*path.SilenceMeter)
 	for wait.Sleep(ctx, path.SilenceLook); ctx.Err() == nil; wait.Sleep(ctx, path.SilenceLook) {
-		n.mu.Lock()
-		shared := n.association
-		n.mu.Unlock()
+		shared := present()
 		live := shared.Live()
 		if len(live) < 2 {
 			return

@@ -1,13 +1,10 @@
-package server
+package peers
 
 import (
 	"context"
-	"net"
+	"net/netip"
 	"time"
 
-	"github.com/quic-go/quic-go"
-
-	"apquic/quicproxy/internal/path"
 	"apquic/quicproxy/internal/wait"
 )
 
@@ -19,17 +16,14 @@ const (
 	wakeRoundPause = 500 * time.Millisecond
 )
 
-// wakeNodes wakes the nodes that were here before the server was restarted.
-func (s *Server) wakeNodes(ctx context.Context, transport *quic.Transport, peers []Peer) {
-	for _, peer := range peers {
-		s.strange.Know(peer.Address.Addr())
-	}
+// Wake calls wake with the address of each peer, several times, until ctx ends.
+func Wake(ctx context.Context, peers []Peer, wake func(netip.AddrPort)) {
 	for range wakeRounds {
 		for _, peer := range peers {
 			if wait.Sleep(ctx, wakeEvery); ctx.Err() != nil {
 				return
 			}
-			transport.WriteTo([]byte(path.WakeDatagram), net.UDPAddrFromAddrPort(peer.Address))
+			wake(peer.Address)
 		}
 		wait.Sleep(ctx, wakeRoundPause)
 	}
