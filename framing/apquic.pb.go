@@ -314,7 +314,12 @@ type ProxyRequest struct {
 	// Who ends the TLS of a domain's clients. 0 and 1: not the server, which passes it on; 2: the server.
 	Tls uint32 `protobuf:"varint,22,opt,name=tls,proto3" json:"tls,omitempty"`
 	// Clients of a domain that come without TLS are passed on, too, instead of being sent to https.
-	PlainHttp     bool `protobuf:"varint,23,opt,name=plain_http,json=plainHttp,proto3" json:"plain_http,omitempty"`
+	PlainHttp bool `protobuf:"varint,23,opt,name=plain_http,json=plainHttp,proto3" json:"plain_http,omitempty"`
+	// The service is one of this group, which the server's settings name: others may offer the same at the same address.
+	// Empty: it is the node's alone.
+	Group string `protobuf:"bytes,32,opt,name=group,proto3" json:"group,omitempty"`
+	// No client is to come now: the service does not answer as it should. The node asks again when it does.
+	Unhealthy     bool `protobuf:"varint,33,opt,name=unhealthy,proto3" json:"unhealthy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -408,6 +413,20 @@ func (x *ProxyRequest) GetTls() uint32 {
 func (x *ProxyRequest) GetPlainHttp() bool {
 	if x != nil {
 		return x.PlainHttp
+	}
+	return false
+}
+
+func (x *ProxyRequest) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *ProxyRequest) GetUnhealthy() bool {
+	if x != nil {
+		return x.Unhealthy
 	}
 	return false
 }
@@ -1885,7 +1904,7 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\tKeepalive\x12\x18\n" +
 	"\aobserve\x18\x01 \x01(\bR\aobserve\">\n" +
 	"\x11KeepaliveResponse\x12)\n" +
-	"\x10observed_address\x18\x01 \x01(\tR\x0fobservedAddress\"\x8d\x02\n" +
+	"\x10observed_address\x18\x01 \x01(\tR\x0fobservedAddress\"\xc1\x02\n" +
 	"\fProxyRequest\x12%\n" +
 	"\x0eorigin_address\x18\x01 \x01(\tR\roriginAddress\x12\x18\n" +
 	"\aservice\x18\x10 \x01(\tR\aservice\x12\x1f\n" +
@@ -1897,7 +1916,9 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\x06domain\x18\x15 \x01(\tR\x06domain\x12\x10\n" +
 	"\x03tls\x18\x16 \x01(\rR\x03tls\x12\x1d\n" +
 	"\n" +
-	"plain_http\x18\x17 \x01(\bR\tplainHttp\"\x9a\x02\n" +
+	"plain_http\x18\x17 \x01(\bR\tplainHttp\x12\x14\n" +
+	"\x05group\x18  \x01(\tR\x05group\x12\x1c\n" +
+	"\tunhealthy\x18! \x01(\bR\tunhealthy\"\x9a\x02\n" +
 	"\rProxyResponse\x12%\n" +
 	"\x0eorigin_address\x18\x01 \x01(\tR\roriginAddress\x12#\n" +
 	"\rproxy_address\x18\x02 \x01(\tR\fproxyAddress\x12\x18\n" +

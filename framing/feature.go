@@ -17,11 +17,12 @@ const (
 	FeatureProbes       Feature = 3
 	FeatureFlows        Feature = 4
 	FeatureDomains      Feature = 5
+	FeatureGroups       Feature = 7
 )
 
 var featureNames = map[Feature]string{
 	FeatureMovingRelays: "moving relays", FeatureLanes: "lanes", FeatureProbes: "probes",
-	FeatureFlows: "flows", FeatureDomains: "domains",
+	FeatureFlows: "flows", FeatureDomains: "domains", FeatureGroups: "groups",
 }
 
 func (f Feature) String() string {
