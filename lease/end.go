@@ -56,15 +56,6 @@ func (l *Lessor) KeepNode(ctx context.Context, node certs.NodeID) error {
 // The caller must first stop the node from asking. An error says that nothing happened, or that it is not
 // stored yet; Run stores it later.
 func (l *Lessor) HoldNode(ctx context.Context, node certs.NodeID, until time.Time) error {
-	return l.hold(ctx, func(key Key) bool { return key.Node == node }, until)
-}
-
-// HoldGroup is HoldNode for a group that is removed.
-func (l *Lessor) HoldGroup(ctx context.Context, name string, until time.Time) error {
-	return l.hold(ctx, func(key Key) bool { return key == Key{Service: name} }, until)
-}
-
-func (l *Lessor) hold(ctx context.Context, whose func(Key) bool, until time.Time) error {
 	if err := l.takeTurn(ctx); err != nil {
 		return fmt.Errorf("lease: waiting for the store: %w", err)
 	}
@@ -72,7 +63,7 @@ func (l *Lessor) hold(ctx context.Context, whose func(Key) bool, until time.Time
 	defer l.wakeRun()
 	var failed error
 	for _, lease := range l.Leases() {
-		if !whose(lease.Key) {
+		if lease.Node != node {
 			continue
 		}
 		l.update(lease.Key, func(e *entry) {

@@ -78,8 +78,9 @@ func TestSharedGroup(t *testing.T) {
 	})
 }
 
-// TestHoldGroup: a group that is no longer one keeps its port from others, closed, and gets it back.
-func TestHoldGroup(t *testing.T) {
+// TestFormerGroup: the port of a group that the settings no longer name is closed, and nobody else gets it; the group
+// does, if it is named again.
+func TestFormerGroup(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		groups := map[string]bool{"photos": true, "mail": true}
@@ -87,15 +88,15 @@ func TestHoldGroup(t *testing.T) {
 		w.grant(forGroup("photos", 0), 20000)
 		w.grant(forGroup("mail", 0), 20001)
 		delete(groups, "photos")
-		if err := w.lessor.HoldGroup(t.Context(), "photos", time.Now().Add(lease.ReserveTime)); err != nil {
-			t.Fatal(err)
-		}
+		w.crash()
 		w.wantFree(20000)
 		w.wantBound(20001, lease.Key{Service: "mail"})
+		w.pass(lease.ReserveTime - time.Hour)
 		if g, err := w.lessor.Grant(t.Context(), request(1, "web", 20000)); err != nil || g.Port == 20000 {
 			t.Errorf("%+v, %v", g, err)
 		}
 		groups["photos"] = true
+		w.crash()
 		w.grant(forGroup("photos", 0), 20000)
 	})
 }

@@ -26,6 +26,9 @@ func (c *nodeConn) audit(event string, attributes ...any) {
 func (s *Server) auditLease(e lease.Event) {
 	admitted, from := s.whoIs(e.Node)
 	attributes := []any{"event", "lease-given", "node", e.Node, "name", admitted.Name, "service", e.Service, e.Endpoint().Attr()}
+	if e.IsGroup() {
+		attributes, admitted.Known = []any{"event", "lease-given", "group", e.Service, e.Endpoint().Attr()}, true
+	}
 	switch {
 	case e.Ended != "":
 		attributes = append(attributes, "reason", string(e.Ended))
@@ -55,27 +58,4 @@ func (s *Server) whoIs(node certs.NodeID) (admitted admission.Admission, from st
 func (s *Server) nameOf(node certs.NodeID) string {
 	admitted, _ := s.whoIs(node)
 	return admitted.Name
-}
-
-// naming is a log handler that adds the name of the node that a line is about. Its lines must be written
-// without registry.mu.
-type naming struct {
-	slog.Handler
-	nameOf func(certs.NodeID) string
-}
-
-// Handle implements slog.Handler.
-func (n naming) Handle(ctx context.Context, record slog.Record) error {
-	name := ""
-	record.Attrs(func(a slog.Attr) bool {
-		if id, ok := a.Value.Any().(certs.NodeID); ok && a.Key == "node" {
-			name = n.nameOf(id)
-		}
-		return name == ""
-	})
-	if name != "" {
-		record = record.Clone()
-		record.AddAttrs(slog.String("name", name))
-	}
-	return n.Handler.Handle(ctx, record)
 }

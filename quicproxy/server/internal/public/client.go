@@ -7,6 +7,7 @@ import (
 	"apquic/framing"
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/server/internal/members"
 )
 
 // Client is a public connection to be relayed.
@@ -16,6 +17,7 @@ type Client struct {
 	Read  []byte         // what was read from it, and is to be sent first
 	TLS   bool           // it came for a domain and speaks TLS
 	Begun bool           // it had a relay that the node never saw
+	Offer members.Offer  // of the node that it goes to
 
 	address, public net.Addr // both ends of its connection to a load balancer; nil: this is its connection
 

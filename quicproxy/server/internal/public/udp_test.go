@@ -16,6 +16,7 @@ import (
 	"apquic/lease"
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/flow"
+	"apquic/quicproxy/server/internal/members"
 )
 
 // forgedSocket is a UDP socket to which anybody can send from any address.
@@ -86,6 +87,7 @@ func TestForgedClients(t *testing.T) {
 			if err := listeners.Bind(lease.Lease{Key: lease.Key{Node: node, Service: name}, Port: port, Transport: lease.UDP}); err != nil {
 				t.Fatal(err)
 			}
+			listeners.At(lease.Endpoint{Port: port}).Attach(new(silentTarget), members.Offer{Node: node, Service: name})
 		}
 		send := func(port uint16, from netip.AddrPort) {
 			sockets[port].come <- from
@@ -145,6 +147,7 @@ func TestFlowsOfOthers(t *testing.T) {
 		if err := listeners.Bind(lease.Lease{Key: lease.Key{Node: owner, Service: "game"}, Port: 20000, Transport: lease.UDP}); err != nil {
 			t.Fatal(err)
 		}
+		listeners.At(lease.Endpoint{Port: 20000}).Attach(new(silentTarget), members.Offer{Node: owner, Service: "game"})
 		socket.come <- netip.MustParseAddrPort("192.0.2.1:7")
 		synctest.Wait()
 		f := listeners.flows.find(1)
@@ -158,21 +161,21 @@ func TestFlowsOfOthers(t *testing.T) {
 		if len(socket.answers) != 0 || f.known.Load() != 0 || counters.Foreign.Load() != 2 || counters.NoFlow.Load() != 1 {
 			t.Errorf("answers %v, known %x, dropped %v", socket.answers, f.known.Load(), counters.Dropped())
 		}
-		if d := f.toNode(7, time.Minute, nil); d.Kind != framing.DatagramFirst || d.Header.ClientAddress != "192.0.2.1:7" || d.Header.IdleSeconds != 60 {
+		if d := f.toNode("game", 7, time.Minute, nil); d.Kind != framing.DatagramFirst || d.Header.ClientAddress != "192.0.2.1:7" || d.Header.IdleSeconds != 60 {
 			t.Errorf("a new flow begins with %+v", d)
 		}
 		listeners.Receive(owner, 7, framing.Datagram{Flow: 1, Kind: framing.DatagramKnown})
 		for process, want := range map[uint64]framing.DatagramKind{7: framing.DatagramPayload, 8: framing.DatagramFirst, 0: framing.DatagramFirst} {
-			if d := f.toNode(process, time.Minute, nil); d.Kind != want {
+			if d := f.toNode("game", process, time.Minute, nil); d.Kind != want {
 				t.Errorf("process %d is sent kind %d", process, d.Kind)
 			}
 		}
 		listeners.Receive(owner, 8, framing.Datagram{Flow: 1, Kind: framing.DatagramUnknown}) // an older process
-		if d := f.toNode(7, time.Minute, nil); d.Kind != framing.DatagramPayload {
+		if d := f.toNode("game", 7, time.Minute, nil); d.Kind != framing.DatagramPayload {
 			t.Error("another process of the node made it unknown")
 		}
 		listeners.Receive(owner, 7, framing.Datagram{Flow: 1, Kind: framing.DatagramUnknown})
-		if d := f.toNode(7, time.Minute, nil); d.Kind != framing.DatagramFirst {
+		if d := f.toNode("game", 7, time.Minute, nil); d.Kind != framing.DatagramFirst {
 			t.Error("a flow that the node does not know is not told again")
 		}
 		listeners.Unbind(lease.Lease{Key: f.port.listener.Key, Port: 20000, Transport: lease.UDP})

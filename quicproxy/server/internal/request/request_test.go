@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"apquic/certs"
 	"apquic/framing"
 	"apquic/lease"
 	"apquic/quicproxy"
@@ -20,13 +21,13 @@ func TestRead(t *testing.T) {
 	}{{0, lease.TCP}, {1, lease.TCP}, {2, lease.UDP}, {3, lease.TCPAndUDP}} {
 		r, err := Read(&framing.ProxyRequest{
 			Service: "web", OriginAddress: "tcp://127.0.0.1:80", WantedPort: 20000, Transport: test.transport, Services: []string{"ssh", "web"},
-		}, true)
+		}, certs.NodeID{1}, true)
 		if err != nil || r.Service != "web" || r.Origin != "tcp://127.0.0.1:80" || r.WantedPort != 20000 || r.Transport != test.want ||
 			r.Domain != "" || !slices.Equal(r.Services, []string{"ssh", "web"}) {
 			t.Errorf("transport %d: %+v, %v", test.transport, r, err)
 		}
 	}
-	r, err := Read(&framing.ProxyRequest{Service: "web", Domain: "www.example.org", Tls: 1, PlainHttp: true}, false)
+	r, err := Read(&framing.ProxyRequest{Service: "web", Domain: "www.example.org", Tls: 1, PlainHttp: true}, certs.NodeID{1}, false)
 	if err != nil || r.Domain != "www.example.org" || r.Transport != lease.TCP || r.WantedPort != 0 {
 		t.Errorf("domain: %+v, %v", r, err)
 	}
@@ -51,14 +52,14 @@ func TestReadRefuses(t *testing.T) {
 		{&framing.ProxyRequest{Service: "web", PlainHttp: true}, framing.ErrorBadRequest, "only a service with a domain"},
 		{&framing.ProxyRequest{Service: "web", Domain: "www.example.org", Tls: 2}, framing.ErrorBadRequest, "does not end TLS"},
 	} {
-		_, err := Read(test.request, false)
+		_, err := Read(test.request, certs.NodeID{1}, false)
 		failure, ok := errors.AsType[*quicproxy.FailureError](err)
 		if !ok || failure.Code != test.code || !strings.Contains(failure.Text, test.text) {
 			t.Errorf("%v: %v, want %v with %q", test.request, err, test.code, test.text)
 		}
 	}
 	udp := &framing.ProxyRequest{Service: "web", Domain: "www.example.org", Transport: 2}
-	if _, err := Read(udp, true); err == nil || !strings.Contains(err.Error(), "over TCP only") {
+	if _, err := Read(udp, certs.NodeID{1}, true); err == nil || !strings.Contains(err.Error(), "over TCP only") {
 		t.Errorf("a domain over UDP: %v", err)
 	}
 }
@@ -79,7 +80,7 @@ func TestServiceNamesAreBounded(t *testing.T) {
 		"others":    {[]string{"s1"}, false},
 		"long name": {[]string{"s0", strings.Repeat("x", 65)}, false},
 	} {
-		if _, err := Read(&framing.ProxyRequest{Service: "s0", Services: test.services}, false); (err == nil) != test.ok {
+		if _, err := Read(&framing.ProxyRequest{Service: "s0", Services: test.services}, certs.NodeID{1}, false); (err == nil) != test.ok {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
