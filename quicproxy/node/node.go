@@ -25,6 +25,7 @@ import (
 	"apquic/quicproxy/internal/loglimit"
 	"apquic/quicproxy/internal/wait"
 	"apquic/quicproxy/node/internal/flows"
+	"apquic/quicproxy/node/internal/health"
 	"apquic/quicproxy/node/internal/upstream"
 )
 
@@ -116,6 +117,12 @@ type Service struct {
 	// with the upstream; with PlainHTTP they may also come without, otherwise the server sends them to https.
 	Domain    string
 	PlainHTTP bool
+	// Group is the group, named in the server's settings, that the service is one of: other nodes may offer the same
+	// at the same address. Empty: it is this node's alone.
+	Group string
+	// Health is how the upstream is checked every 10 s: "tcp" connects, a path such as /healthz is asked for over HTTP.
+	// While it fails the service gets no new clients. Empty: it is not checked.
+	Health string
 	// Accept has this program accept the connections (Node.Listener), which cost it AcceptCost bytes each.
 	Accept     bool
 	AcceptCost int
@@ -178,6 +185,8 @@ type exposed struct {
 	name, origin string
 	wantedPort   uint16
 	domain       string // instead of a port
+	group        string
+	health       *health.Monitor
 	plainHTTP    bool
 	cost         int                // of a connection that the listener takes
 	upstream     *upstream.Upstream // nil: there is only the listener
@@ -238,7 +247,11 @@ func New(config Config) (*Node, error) {
 		}
 		e := &exposed{
 			name: service.Name, upstream: behind, origin: behind.Origin, wantedPort: service.PublicPort,
-			domain: service.Domain, plainHTTP: service.PlainHTTP, cost: service.AcceptCost,
+			domain: service.Domain, plainHTTP: service.PlainHTTP, cost: service.AcceptCost, group: service.Group,
+		}
+		e.health, err = health.New(service.Health, behind.Origin, behind.Check, func(ctx context.Context) (net.Conn, error) { return n.Dial(ctx, e.name) })
+		if err != nil {
+			return nil, fmt.Errorf("node: service %q: %w", service.Name, err)
 		}
 		if service.Accept {
 			e.listener = newServiceListener(n, e)
