@@ -33,7 +33,8 @@ type ServiceStatus struct {
 	PublicAddress   string // tcp://host:port or https://name; empty: none, and Refusal says why, if known
 	Refusal         error
 	Relays          int   // and flows, running now
-	Upstream        error // why the service cannot be reached now, or gets no new clients; nil: it answers, or it is this program
+	Upstream        error // why the service cannot be reached now, or is unhealthy; nil: it answers, or it is this program
+	Unhealthy       bool  // it gets no new clients, since its health check fails
 }
 
 // Status returns a snapshot. It connects to each upstream to see whether it answers, until ctx ends.
@@ -63,7 +64,7 @@ func (n *Node) Status(ctx context.Context) Status {
 func (e *exposed) status(ctx context.Context, n *Node, connected bool) ServiceStatus {
 	status := ServiceStatus{Service: e.name, Origin: e.origin, Relays: int(e.relays.Load()) + n.flows.Of(e.name)}
 	if e.upstream != nil {
-		status.Upstream = e.trouble(ctx)
+		status.Upstream, status.Unhealthy = e.trouble(ctx), e.health.Sick() != nil
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

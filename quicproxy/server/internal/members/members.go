@@ -79,12 +79,21 @@ func (s *Members[T]) Take(m *Member[T]) {
 	s.tidy()
 }
 
-// Clients counts those of all members.
-func (s *Members[T]) Clients() (n int) {
+// Status describes a member.
+type Status struct {
+	Node      certs.NodeID
+	Service   string // what the node calls it
+	Clients   int    // now
+	Connected bool
+	Unhealthy bool
+}
+
+// Status describes the members.
+func (s *Members[T]) Status() (all []Status) {
 	for _, m := range s.all {
-		n += m.clients
+		all = append(all, Status{m.Node, m.Offer.Service, m.clients, m.Connected(), m.Offer.Unhealthy})
 	}
-	return n
+	return all
 }
 
 // Of returns the member that has a connection; nil: it was replaced, or has left.
