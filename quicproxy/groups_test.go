@@ -18,6 +18,7 @@ import (
 	"apquic/internal/testnet"
 	"apquic/lease"
 	"apquic/quicproxy"
+	"apquic/quicproxy/internal/conn"
 )
 
 // outpost is a home of its own, whose service says where it is to each client, and then echoes.
@@ -465,5 +466,53 @@ func TestGroupFlows(t *testing.T) {
 			t.Errorf("then %d flows", of(homes[1]))
 		}
 		noFlows(t, server.server, homes[1].node.node)
+	})
+}
+
+// TestGroupOfDomain: a group may have a domain; who ends TLS is up to each node. Clients come without TLS only if all
+// nodes say so.
+func TestGroupOfDomain(t *testing.T) {
+	groupWorld(t, 2, func(t *testing.T, w *world, homes []*outpost) {
+		w.startServer(allow(homes...), w.withDomains)
+		for i, h := range homes {
+			w.home = h.home
+			w.serveTLS(secureWeb, h.name)
+			h.start(func(s *Service) { s.Upstream, s.Domain, s.PlainHTTP = secureWeb, "www.example.org", i == 0 }).leases.wait(t, 1)
+		}
+		at := make(map[string]int)
+		for range 4 {
+			c, served, err := w.visitTLS("www.example.org")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { c.Close() })
+			at[served]++
+		}
+		if at["a"] != 2 || at["b"] != 2 {
+			t.Errorf("clients are at %v", at)
+		}
+		if response, _ := w.visitHTTP("GET / HTTP/1.1\r\nHost: www.example.org\r\n\r\n"); response.StatusCode != 308 {
+			t.Errorf("a client without TLS gets %s", response.Status)
+		}
+	})
+}
+
+// TestServerWithoutGroups: a node does not ask a server that would ignore the group and lease a port of the node's own,
+// and says why.
+func TestServerWithoutGroups(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		var asked atomic.Int32
+		scriptedServer(w, func(control *conn.ControlStream, e framing.Envelope) error {
+			if e.Opcode == framing.OpProxyRequest {
+				asked.Add(1)
+			}
+			return politely(&framing.Welcome{Features: []uint32{1, 2, 3, 4, 5}, Instance: 1}, &framing.Failure{Code: uint64(framing.ErrorRangeFull)})(control, e)
+		})
+		node := w.startNode(func(c *NodeConfig) { c.Services = []Service{{Name: "web", Upstream: web, Group: "photos"}} })
+		var failure *quicproxy.FailureError
+		eventually(t, "refused", func() bool { return errors.As(node.node.Status(t.Context()).Services[0].Refusal, &failure) })
+		if failure.Code != framing.ErrorNotInGroup || failure.Advice == "" || asked.Load() != 0 {
+			t.Errorf("%+v, asked %d times", failure, asked.Load())
+		}
 	})
 }
