@@ -60,7 +60,7 @@ func readGroups(v jsonc.Value) (map[string][]string, error) {
 				}})
 			})
 			if err == nil && len(all[name]) == 0 {
-				err = errNoMember
+				return errNoMember
 			}
 			return err
 		}})
