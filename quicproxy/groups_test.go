@@ -343,6 +343,22 @@ func TestUnhealthy(t *testing.T) {
 	})
 }
 
+// TestRefusingMember: without a health check, a node whose service refuses clients costs no more than one in a while.
+func TestRefusingMember(t *testing.T) {
+	groupWorld(t, 2, func(t *testing.T, w *world, homes []*outpost) {
+		w.startServer(allow(homes...))
+		for _, h := range homes {
+			h.startService()
+			h.start().leases.wait(t, 1)
+		}
+		homes[0].stopService()
+		_, at := w.enterMany(50)
+		if at["b"] < 48 || at["b"]+at[""] != 50 {
+			t.Errorf("clients were at %v", at)
+		}
+	})
+}
+
 // TestUnhealthyAlone: clients of a service without a group wait while it is unhealthy, as if its node were away.
 func TestUnhealthyAlone(t *testing.T) {
 	groupWorld(t, 1, func(t *testing.T, w *world, homes []*outpost) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"slices"
 
-	"apquic/framing"
 	"apquic/quicproxy/node/internal/upstream"
 )
 
@@ -29,11 +28,6 @@ func (n *Node) healthChanged(e *exposed, sick error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.wakeLocked()
-}
-
-// isSick reports whether the server is to give the service no new clients.
-func (l *link) isSick(e *exposed) bool {
-	return e.health.Sick() != nil && l.features.Has(framing.FeatureGroups)
 }
 
 // trouble is what is wrong with the upstream: it does not answer, or fails its health checks.

@@ -241,34 +241,34 @@ func New(config Config) (*Node, error) {
 	}
 	n.lanes, n.flows = newLanes(n), n.newFlows(machine.Sockets())
 	for _, service := range config.Services {
-		behind, err := service.newUpstream(config.DialUpstream)
-		if err != nil {
+		if err := n.add(service); err != nil {
 			return nil, fmt.Errorf("node: service %q: %w", service.Name, err)
-		}
-		e := &exposed{
-			name: service.Name, upstream: behind, origin: behind.Origin, wantedPort: service.PublicPort,
-			domain: service.Domain, plainHTTP: service.PlainHTTP, cost: service.AcceptCost, group: service.Group,
-		}
-		e.health, err = health.New(service.Health, behind.Origin, behind.Check, func(ctx context.Context) (net.Conn, error) { return n.Dial(ctx, e.name) })
-		if err != nil {
-			return nil, fmt.Errorf("node: service %q: %w", service.Name, err)
-		}
-		if service.Accept {
-			e.listener = newServiceListener(n, e)
-		}
-		if err := n.expose(e); err != nil {
-			return nil, fmt.Errorf("node: %w", err)
 		}
 	}
 	return n, nil
 }
 
-func (s Service) newUpstream(dial upstream.DialFunc) (*upstream.Upstream, error) {
-	behind, err := upstream.New(s.behind(), dial)
-	if err == nil && s.Domain != "" && behind.HasUDP() {
+// add exposes a service of the settings.
+func (n *Node) add(service Service) error {
+	behind, err := upstream.New(service.behind(), n.config.DialUpstream)
+	if err == nil && service.Domain != "" && behind.HasUDP() {
 		err = errors.New("a domain is reached over TCP only")
 	}
-	return behind, err
+	if err != nil {
+		return err
+	}
+	e := &exposed{
+		name: service.Name, upstream: behind, origin: behind.Origin, wantedPort: service.PublicPort,
+		domain: service.Domain, plainHTTP: service.PlainHTTP, cost: service.AcceptCost, group: service.Group,
+	}
+	e.health, err = health.New(service.Health, behind.Origin, behind.Check, func(ctx context.Context) (net.Conn, error) { return n.Dial(ctx, e.name) })
+	if err != nil {
+		return err
+	}
+	if service.Accept {
+		e.listener = newServiceListener(n, e)
+	}
+	return n.expose(e)
 }
 
 func setSystemNetwork(config *Config) {

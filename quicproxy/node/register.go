@@ -37,7 +37,7 @@ func (l *link) register(ctx context.Context) {
 		})
 		l.releaseWithdrawn(ctx, asks, registered, services)
 		for _, service := range services {
-			sick := l.isSick(service)
+			sick := service.health.Sick() != nil && l.features.Has(framing.FeatureGroups) // it gets no new clients
 			if registered[service.name] != nil && told[service.name] == sick || ctx.Err() != nil || !asks.Due(service.name) {
 				continue
 			}

@@ -88,6 +88,7 @@ func (c *nodeConn) carry(p *public.Listener, client *public.Client) error {
 		c.server.count(func(n *Counters) { n.Relays++ })
 	}
 	r.Run()
+	client.Refused = r.Refused()
 	if written, again := r.Stream().TakenBack(); again {
 		client.Read, client.Begun = written, true
 		return public.ErrConnectionEnded // as if it had not begun

@@ -7,9 +7,14 @@ package members
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"apquic/certs"
 )
+
+// refusalPause is how long others are preferred to a node whose service refused a client: one that takes nobody always has
+// the fewest clients.
+const refusalPause = 10 * time.Second
 
 // Offer is what a node says of the service that it offers.
 type Offer struct {
@@ -35,6 +40,7 @@ type Member[T Target] struct {
 	serving bool         // Target takes new clients
 	clients int          // that it has
 	turn    uint64       // of its last client
+	refused time.Time    // when its service last refused one
 }
 
 // Members are the nodes that offer the service of a lease.
@@ -56,15 +62,28 @@ func (m *Member[T]) TakesClients() bool {
 }
 
 // Choose returns the member that a new client goes to: among those that take clients, over a connection not tried
-// yet, the one with the fewest, and of these the one that has waited longest for one; nil: none.
+// yet, the one with the fewest, and of these the one that has waited longest for one; nil: none. Those whose service
+// has just refused one come last.
 func (s *Members[T]) Choose(tried ...T) (best *Member[T]) {
+	now := time.Now()
 	for _, m := range s.all {
-		if m.TakesClients() && !slices.Contains(tried, m.Target) &&
-			(best == nil || cmp.Or(cmp.Compare(m.clients, best.clients), cmp.Compare(m.turn, best.turn)) < 0) {
+		if m.TakesClients() && !slices.Contains(tried, m.Target) && (best == nil || m.compare(best, now) < 0) {
 			best = m
 		}
 	}
 	return best
+}
+
+func (m *Member[T]) compare(other *Member[T], now time.Time) int {
+	return cmp.Or(m.refusals(now)-other.refusals(now), cmp.Compare(m.clients, other.clients), cmp.Compare(m.turn, other.turn))
+}
+
+// refusals is 1 for a while after the service refused a client.
+func (m *Member[T]) refusals(now time.Time) int {
+	if m.refused.IsZero() || now.Sub(m.refused) >= refusalPause {
+		return 0
+	}
+	return 1
 }
 
 // Give counts a client of m.
@@ -73,9 +92,11 @@ func (s *Members[T]) Give(m *Member[T]) {
 	m.clients, m.turn = m.clients+1, s.turns
 }
 
-// Take uncounts a client of m.
-func (s *Members[T]) Take(m *Member[T]) {
-	m.clients--
+// Take uncounts a client of m; refused: its service did not take it.
+func (s *Members[T]) Take(m *Member[T], refused bool) {
+	if m.clients--; refused {
+		m.refused = time.Now()
+	}
 	s.tidy()
 }
 

@@ -3,6 +3,8 @@ package members
 import (
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"apquic/certs"
 )
@@ -45,7 +47,7 @@ func TestChoose(t *testing.T) {
 		}
 	}
 	want("at first", 1, 2, 3, 1, 2, 3)
-	s.Take(s.Of(b))
+	s.Take(s.Of(b), false)
 	want("one of b has left", 2, 1)
 	b.silent = true
 	want("b is silent", 3, 1, 3)
@@ -74,6 +76,35 @@ func TestChoose(t *testing.T) {
 	if n := s.Of(newer).clients; n != 6 {
 		t.Errorf("b is back, and has %d clients", n)
 	}
+}
+
+// TestRefusals: a node whose service refuses clients does not attract all of them because it has the fewest, but is
+// tried again.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var s Members[*link]
+		s.Attach(&link{node: 1}, offer(1))
+		s.Attach(&link{node: 2}, offer(2))
+		refused := 0
+		for range 100 {
+			if m := s.Choose(); m.Node[0] == 1 {
+				s.Give(m)
+				s.Take(m, true)
+				refused++
+			} else {
+				s.Give(m)
+			}
+			time.Sleep(time.Second)
+		}
+		if refused != 10 {
+			t.Errorf("%d of 100 clients were refused", refused)
+		}
+		s.Leave(s.Find(func(m *Member[*link]) bool { return m.Node[0] == 2 }).Target)
+		if next(&s) != 1 {
+			t.Error("alone it does not get clients")
+		}
+	})
 }
 
 // TestAttach: a connection replaces that of its node alone, and an older one can then take nothing away.
@@ -154,7 +185,7 @@ func TestCounts(t *testing.T) {
 		default:
 			if len(present) > 0 {
 				i := random.IntN(len(present))
-				s.Take(present[i])
+				s.Take(present[i], false)
 				present[i] = present[len(present)-1]
 				present = present[:len(present)-1]
 			}
@@ -173,7 +204,7 @@ func TestCounts(t *testing.T) {
 	}
 	s.LeaveAll()
 	for _, m := range present {
-		s.Take(m)
+		s.Take(m, false)
 	}
 	if len(s.all) != 0 {
 		t.Errorf("%d are left", len(s.all))

@@ -13,11 +13,12 @@ import (
 // Client is a public connection to be relayed.
 type Client struct {
 	net.Conn
-	Place *clients.Place // given back when the connection is closed
-	Read  []byte         // what was read from it, and is to be sent first
-	TLS   bool           // it came for a domain and speaks TLS
-	Begun bool           // it had a relay that the node never saw
-	Offer members.Offer  // of the node that it goes to
+	Place   *clients.Place // given back when the connection is closed
+	Read    []byte         // what was read from it, and is to be sent first
+	TLS     bool           // it came for a domain and speaks TLS
+	Refused bool           // its last relay was reset by the node before anything came back
+	Begun   bool           // it had a relay that the node never saw
+	Offer   members.Offer  // of the node that it goes to
 
 	address, public net.Addr // both ends of its connection to a load balancer; nil: this is its connection
 

@@ -142,7 +142,7 @@ func (p *Listener) serve(client *Client) {
 		if err == nil {
 			client.Offer = to.offer
 			err = to.Relay(p, client)
-			p.left(to.member)
+			p.left(to.member, client.Refused)
 			tried = append(p.stillThere(tried), to.Target)
 		}
 		if errors.Is(err, ErrConnectionEnded) {

@@ -71,11 +71,11 @@ func (p *Listener) assignLocked(tried []Target) *assigned {
 	return &assigned{m.Target, m, m.Offer}
 }
 
-// left notes that a client no longer is with its member.
-func (p *Listener) left(m *member) {
+// left notes that a client no longer is with its member, whose service may have refused it.
+func (p *Listener) left(m *member, refused bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.members.Take(m)
+	p.members.Take(m, refused)
 }
 
 // TakenElsewhere reports whether another node than this one takes new clients.
@@ -124,7 +124,7 @@ func (p *Listener) carries(f *clientFlow) (t Target, service string) {
 func (p *Listener) moveFlowLocked(f *clientFlow, to *member) {
 	p.members.Give(to)
 	if from := f.member.Swap(to); from != nil {
-		p.members.Take(from)
+		p.members.Take(from, false)
 	}
 }
 
@@ -133,7 +133,7 @@ func (p *Listener) flowEnded(f *clientFlow) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if m := f.member.Load(); m != nil && !f.over {
-		p.members.Take(m)
+		p.members.Take(m, false)
 	}
 	f.over = true
 }

@@ -187,3 +187,81 @@ func TestFlowsOfOthers(t *testing.T) {
 		listeners.Wait()
 	})
 }
+
+// TestFlowsOfMembers: a flow is given to the member with the fewest, and stays there; no other member can answer it, or
+// make it unknown. It goes elsewhere only when another member takes clients and its own does not.
+func TestFlowsOfMembers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		socket, counters := newForgedSocket(), new(flow.Counters)
+		listeners := New(Config{
+			ListenPacket: func(uint16) (net.PacketConn, error) { return socket, nil },
+			Ended:        func(uint16) {}, Clients: clients.New(100, 100, 100), Log: slog.New(slog.DiscardHandler),
+			Flows: clients.New(100, 100, 100), FlowIdle: time.Minute, Datagrams: counters,
+		})
+		group := lease.Lease{Key: lease.Key{Service: "game"}, Port: 20000, Transport: lease.UDP}
+		if err := listeners.Bind(group); err != nil {
+			t.Fatal(err)
+		}
+		p := listeners.At(lease.Endpoint{Port: 20000})
+		nodes, targets := []certs.NodeID{{1}, {2}}, []*quietTarget{{}, {}}
+		for i, node := range nodes {
+			p.Attach(targets[i], members.Offer{Node: node, Service: "s"})
+		}
+		ask := func(port uint16) (at int) {
+			socket.come <- netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), port)
+			synctest.Wait()
+			number := uint64(port)
+			for i, node := range nodes {
+				if listeners.Receive(node, 7, framing.Datagram{Flow: number, Payload: []byte("y")}) {
+					at += i + 1
+				}
+			}
+			return at
+		}
+		if got := ask(1); got != 1 {
+			t.Errorf("the first flow is at %d", got)
+		}
+		if got := ask(2); got != 2 {
+			t.Errorf("the second flow is at %d", got)
+		}
+		if n := counters.Foreign.Load(); n != 2 {
+			t.Errorf("%d datagrams of others, want 2", n)
+		}
+		f := listeners.flows.find(1)
+		f.known.Store(^uint64(7))
+		listeners.Receive(nodes[1], 7, framing.Datagram{Flow: 1, Kind: framing.DatagramUnknown})
+		if f.known.Load() != ^uint64(7) {
+			t.Error("another member made the flow unknown")
+		}
+		targets[0].silent = true
+		if got := ask(1); got != 2 {
+			t.Errorf("while its member is silent the flow is at %d", got)
+		}
+		targets[0].silent = false
+		if got := ask(1); got != 2 {
+			t.Errorf("then the flow is at %d", got)
+		}
+		targets[0].silent, targets[1].silent = true, true
+		if got := ask(1); got != 2 {
+			t.Errorf("while all are silent the flow is at %d", got)
+		}
+		if got := p.Traffic().Members; got[0].Clients != 0 || got[1].Clients != 2 {
+			t.Errorf("%+v", got)
+		}
+		listeners.Unbind(group)
+		synctest.Wait()
+		if got := p.Traffic().Members; len(got) != 0 {
+			t.Errorf("%+v are left", got)
+		}
+		listeners.Stop()
+		listeners.Wait()
+	})
+}
+
+// quietTarget is a connection of a member of a group.
+type quietTarget struct{ silent bool }
+
+func (m *quietTarget) Silent() bool                     { return m.silent }
+func (*quietTarget) Relay(*Listener, *Client) error     { return ErrConnectionEnded }
+func (*quietTarget) FlowSender() (*flow.Sender, uint64) { return nil, 0 }
