@@ -11,8 +11,8 @@ import (
 	"apquic/quicproxy/server"
 )
 
-// TestGroupStatus: a group is one service, with the nodes that offer it now; it is no node, and its address is given up
-// by that alone.
+// TestGroupStatus: a group is one service, with the nodes that offer it now; it is no node, and its address
+// is given up by that alone.
 func TestGroupStatus(t *testing.T) {
 	both(t, func(t *testing.T, o Operations, core *fakeCore, _ *strings.Builder) {
 		ctx := context.Background()

@@ -18,8 +18,8 @@ type member struct {
 	web, node      *process
 }
 
-// newMembers are nodes that the server's operator has given these names, each with an nginx that says the name; its
-// health check is a request for /healthz.
+// newMembers are nodes that the server's operator has given these names, each with an nginx that says the
+// name; its health check is a request for /healthz.
 func newMembers(t *testing.T, n *tunnel, names ...string) (all []*member) {
 	t.Helper()
 	for _, name := range names {
@@ -57,8 +57,8 @@ func (n *tunnel) whoAnswers(t *testing.T, times int) map[string]int {
 	return who
 }
 
-// TestGroupOfNodes: two nodes with a real web server each offer one service; one is killed, the web server of the other
-// is stopped, both come back.
+// TestGroupOfNodes: two nodes with a real web server each offer one service; one is killed, the web server of
+// the other is stopped, both come back.
 func TestGroupOfNodes(t *testing.T) {
 	t.Parallel()
 	n := newTunnel(t, "--group", "photos=garage,attic")
@@ -114,7 +114,8 @@ func TestGroupOfNodes(t *testing.T) {
 	}
 }
 
-// TestNotInGroup: a node that the operator has not named is refused, and told what to do, and who else is there is not.
+// TestNotInGroup: a node that the operator has not named is refused, and told what to do, and who else is
+// there is not.
 func TestNotInGroup(t *testing.T) {
 	t.Parallel()
 	n := newTunnel(t, "--group", "photos=garage")

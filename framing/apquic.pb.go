@@ -315,8 +315,8 @@ type ProxyRequest struct {
 	Tls uint32 `protobuf:"varint,22,opt,name=tls,proto3" json:"tls,omitempty"`
 	// Clients of a domain that come without TLS are passed on, too, instead of being sent to https.
 	PlainHttp bool `protobuf:"varint,23,opt,name=plain_http,json=plainHttp,proto3" json:"plain_http,omitempty"`
-	// The service is one of this group, which the server's settings name: others may offer the same at the same address.
-	// Empty: it is the node's alone.
+	// The service is one of this group, which the server's settings name: others may offer the same at the same
+	// address. Empty: it is the node's alone.
 	Group string `protobuf:"bytes,32,opt,name=group,proto3" json:"group,omitempty"`
 	// No client is to come now: the service does not answer as it should. The node asks again when it does.
 	Unhealthy     bool `protobuf:"varint,33,opt,name=unhealthy,proto3" json:"unhealthy,omitempty"`

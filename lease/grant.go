@@ -76,8 +76,8 @@ type Grant struct {
 // A node that asks for more leases than it may have loses its oldest unattached one, those of services that
 // it no longer has first; if all are attached the error is ErrTooManyServices. Further errors:
 // *PortOutOfRangeError; *RangeFullError; ErrPortBusy; ErrNoDomains; *BadDomainError; *DomainTakenError;
-// ErrTooManyDomains; *SharedError; and those of the store, after which everything is unchanged, except that a lease for which
-// another transport was asked is held: its port is closed, and Run opens it for that transport.
+// ErrTooManyDomains; *SharedError; and those of the store, after which everything is unchanged, except that a lease
+// for which another transport was asked is held: its port is closed, and Run opens it for that transport.
 func (l *Lessor) Grant(ctx context.Context, r Request) (Grant, error) {
 	if err := validate(r.Key, r.Origin); err != nil {
 		return Grant{}, fmt.Errorf("lease: %w", err)

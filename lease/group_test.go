@@ -21,8 +21,8 @@ func newGroupWorld(t *testing.T, groups map[string]bool) *world {
 	})
 }
 
-// TestGroupLease: a group has a lease of its own, which outlasts the hold time and a restart, whoever asks; groups
-// do not count as the services of one node, and nobody renames one.
+// TestGroupLease: a group has a lease of its own, which outlasts the hold time and a restart, whoever asks;
+// groups do not count as the services of one node, and nobody renames one.
 func TestGroupLease(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -44,8 +44,8 @@ func TestGroupLease(t *testing.T) {
 	})
 }
 
-// TestSharedGroup: while others use the group, nobody moves it or changes its transport; a wanted port that is
-// taken moves nothing, and is no mistake. Nothing of that is written.
+// TestSharedGroup: while others use the group, nobody moves it or changes its transport; a wanted port that
+// is taken moves nothing, and is no mistake. Nothing of that is written.
 func TestSharedGroup(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -78,8 +78,8 @@ func TestSharedGroup(t *testing.T) {
 	})
 }
 
-// TestFormerGroup: the port of a group that the settings no longer name is closed, and nobody else gets it; the group
-// does, if it is named again.
+// TestFormerGroup: the port of a group that the settings no longer name is closed, and nobody else gets it;
+// the group does, if it is named again.
 func TestFormerGroup(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

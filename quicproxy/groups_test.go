@@ -151,8 +151,8 @@ func (w *world) enterMany(n int) (all []guest, at map[string]int) {
 	return all, at
 }
 
-// TestGroup: nodes of a group get one address, under names of their own, and each new client goes to the one with the
-// fewest clients, exactly. Others are refused, and told nothing.
+// TestGroup: nodes of a group get one address, under names of their own, and each new client goes to the one
+// with the fewest clients, exactly. Others are refused, and told nothing.
 func TestGroup(t *testing.T) {
 	groupWorld(t, 3, func(t *testing.T, w *world, homes []*outpost) {
 		server := w.startServer(allow(homes[:2]...))
@@ -208,8 +208,8 @@ func TestGroupTellsNothing(t *testing.T) {
 	})
 }
 
-// TestGroupMemberDies: when a node is cut off its new clients go to the other; the relays of both go on when it is
-// back, and then it gets clients again.
+// TestGroupMemberDies: when a node is cut off its new clients go to the other; the relays of both go on when
+// it is back, and then it gets clients again.
 func TestGroupMemberDies(t *testing.T) {
 	groupWorld(t, 2, func(t *testing.T, w *world, homes []*outpost) {
 		server := w.startServer(allow(homes...))
@@ -253,8 +253,8 @@ func TestGroupMemberDies(t *testing.T) {
 	})
 }
 
-// TestGroupMemberKilled: a node that is killed without a word delays only the clients that reach it before that is
-// noticed: they are reset when it is, since the other would take them. Nothing is left.
+// TestGroupMemberKilled: a node that is killed without a word delays only the clients that reach it before
+// that is noticed: they are reset when it is, since the other would take them. Nothing is left.
 func TestGroupMemberKilled(t *testing.T) {
 	groupWorld(t, 2, func(t *testing.T, w *world, homes []*outpost) {
 		server := w.startServer(allow(homes...))
@@ -300,8 +300,8 @@ func TestGroupMemberKilled(t *testing.T) {
 	})
 }
 
-// TestUnhealthy: a service whose health check fails twice in a row gets no new clients until it succeeds; its relays go
-// on, and nothing is written.
+// TestUnhealthy: a service whose health check fails twice in a row gets no new clients until it succeeds; its
+// relays go on, and nothing is written.
 func TestUnhealthy(t *testing.T) {
 	groupWorld(t, 2, func(t *testing.T, w *world, homes []*outpost) {
 		var writes atomic.Int64
@@ -343,7 +343,8 @@ func TestUnhealthy(t *testing.T) {
 	})
 }
 
-// TestRefusingMember: without a health check, a node whose service refuses clients costs no more than one in a while.
+// TestRefusingMember: without a health check, a node whose service refuses clients costs no more than one in
+// a while.
 func TestRefusingMember(t *testing.T) {
 	groupWorld(t, 2, func(t *testing.T, w *world, homes []*outpost) {
 		w.startServer(allow(homes...))
@@ -359,7 +360,8 @@ func TestRefusingMember(t *testing.T) {
 	})
 }
 
-// TestUnhealthyAlone: clients of a service without a group wait while it is unhealthy, as if its node were away.
+// TestUnhealthyAlone: clients of a service without a group wait while it is unhealthy, as if its node were
+// away.
 func TestUnhealthyAlone(t *testing.T) {
 	groupWorld(t, 1, func(t *testing.T, w *world, homes []*outpost) {
 		w.startServer()
@@ -377,8 +379,8 @@ func TestUnhealthyAlone(t *testing.T) {
 	})
 }
 
-// TestGroupLeaseIsKept: the address stays the group's while all are away, for as long as that of a known node, and
-// across restarts of the server, whose new rules hold.
+// TestGroupLeaseIsKept: the address stays the group's while all are away, for as long as that of a known
+// node, and across restarts of the server, whose new rules hold.
 func TestGroupLeaseIsKept(t *testing.T) {
 	groupWorld(t, 3, func(t *testing.T, w *world, homes []*outpost) {
 		server := w.startServer(allow(homes[:2]...))
@@ -485,8 +487,8 @@ func TestGroupFlows(t *testing.T) {
 	})
 }
 
-// TestGroupOfDomain: a group may have a domain; who ends TLS is up to each node. Clients come without TLS only if all
-// nodes say so.
+// TestGroupOfDomain: a group may have a domain; who ends TLS is up to each node. Clients come without TLS
+// only if all nodes say so.
 func TestGroupOfDomain(t *testing.T) {
 	groupWorld(t, 2, func(t *testing.T, w *world, homes []*outpost) {
 		w.startServer(allow(homes...), w.withDomains)
@@ -513,8 +515,8 @@ func TestGroupOfDomain(t *testing.T) {
 	})
 }
 
-// TestServerWithoutGroups: a node does not ask a server that would ignore the group and lease a port of the node's own,
-// and says why.
+// TestServerWithoutGroups: a node does not ask a server that would ignore the group and lease a port of the
+// node's own, and says why.
 func TestServerWithoutGroups(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		var asked atomic.Int32

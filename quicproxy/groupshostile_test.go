@@ -11,8 +11,8 @@ import (
 	"apquic/lease"
 )
 
-// TestHostileMember: a node of a group takes nothing from the others: not the address, which it can neither release nor
-// move, nor more clients than it keeps.
+// TestHostileMember: a node of a group takes nothing from the others: not the address, which it can neither
+// release nor move, nor more clients than it keeps.
 func TestHostileMember(t *testing.T) {
 	groupWorld(t, 2, func(t *testing.T, w *world, homes []*outpost) {
 		server := w.startServer(allow(homes...), w.withDomains)
@@ -67,8 +67,8 @@ func TestHostileMember(t *testing.T) {
 	})
 }
 
-// TestFlappingMember: a node that says thousands of times that it is unhealthy, and well again, costs no write and few
-// lines, and disturbs nobody.
+// TestFlappingMember: a node that says thousands of times that it is unhealthy, and well again, costs no
+// write and few lines, and disturbs nobody.
 func TestFlappingMember(t *testing.T) {
 	groupWorld(t, 2, func(t *testing.T, w *world, homes []*outpost) {
 		var writes atomic.Int64
@@ -96,7 +96,8 @@ func TestFlappingMember(t *testing.T) {
 	})
 }
 
-// TestForeignGroup: a node that asks for groups that are not its own learns nothing, and costs no write and few lines.
+// TestForeignGroup: a node that asks for groups that are not its own learns nothing, and costs no write and
+// few lines.
 func TestForeignGroup(t *testing.T) {
 	groupWorld(t, 2, func(t *testing.T, w *world, homes []*outpost) {
 		var writes atomic.Int64

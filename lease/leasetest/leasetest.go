@@ -157,7 +157,6 @@ func testMove(t *testing.T, store lease.Store) {
 	wantList(t, store, other, l)
 }
 
-// testDomain: a domain belongs to one key, as a port does, and a record may change between the two.
 // testGroup: the lease of a group is one as any other, also where its node would stand.
 func testGroup(t *testing.T, store lease.Store) {
 	group := mustPut(t, store, lease.Lease{Key: lease.Key{Service: "web"}, Port: 20000})
@@ -175,6 +174,7 @@ func testGroup(t *testing.T, store lease.Store) {
 	wantList(t, store, own)
 }
 
+// testDomain: a domain belongs to one key, as a port does, and a record may change between the two.
 func testDomain(t *testing.T, store lease.Store) {
 	site := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Domain: "www.example.org"})
 	wild := mustPut(t, store, lease.Lease{Key: Key(1, "all"), Domain: "*.example.org", HeldUntil: time.Now().Add(time.Hour)})

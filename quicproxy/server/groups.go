@@ -8,7 +8,8 @@ import (
 	"apquic/quicproxy/server/internal/public"
 )
 
-// checkGroup refuses a lease of a group that the node may not offer, or that it already offers with another service.
+// checkGroup refuses a lease of a group that the node may not offer, or that it already offers with another
+// service.
 func (c *nodeConn) checkGroup(r *lease.Request, service string) error {
 	if err := c.server.groups.Check(r.Service, c.node, c.admission.Name); err != nil {
 		return err

@@ -21,8 +21,8 @@ import (
 const (
 	// every is how often a service is asked, and patience how long it may take to answer.
 	every, patience = 10 * time.Second, 5 * time.Second
-	// failures in a row make a service unhealthy; a single answer makes it healthy again. Of a service that was not
-	// asked before a single failure is enough: it may be about to start.
+	// failures in a row make a service unhealthy; a single answer makes it healthy again. Of a service that
+	// was not asked before a single failure is enough: it may be about to start.
 	failures = 2
 	// maxHeader bounds the header of an answer.
 	maxHeader = 64 << 10
@@ -42,9 +42,9 @@ type Monitor struct {
 	sick error
 }
 
-// New returns what a setting means: TCP, or the path of an HTTP request that is to be answered with 2xx or 3xx; empty:
-// nil. origin is where the service is (docs/protocol.md section 5.3), connects checks whether it can be reached, and
-// dial connects to it.
+// New returns what a setting means: TCP, or the path of an HTTP request that is to be answered with 2xx or
+// 3xx; empty: nil. origin is where the service is (docs/protocol.md section 5.3), connects checks whether it
+// can be reached, and dial connects to it.
 func New(setting, origin string, connects Check, dial func(context.Context) (net.Conn, error)) (*Monitor, error) {
 	switch setting {
 	case "":
@@ -91,8 +91,8 @@ func (m *Monitor) Sick() error {
 	return m.sick
 }
 
-// Run asks until ctx ends, and calls changed with the reason when the service becomes unhealthy, and with nil when it
-// is healthy again. It begins as healthy.
+// Run asks until ctx ends, and calls changed with the reason when the service becomes unhealthy, and with nil
+// when it is healthy again. It begins as healthy.
 func (m *Monitor) Run(ctx context.Context, changed func(sick error)) {
 	if m == nil {
 		return

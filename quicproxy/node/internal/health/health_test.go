@@ -17,8 +17,8 @@ import (
 
 var errDown = errors.New("down")
 
-// TestRun: two failures in a row make a service unhealthy, a single answer makes it healthy again, and of one that was
-// never asked a single failure is enough. It is asked every ten seconds.
+// TestRun: two failures in a row make a service unhealthy, a single answer makes it healthy again, and of one
+// that was never asked a single failure is enough. It is asked every ten seconds.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	for answers, want := range map[string]string{ // . is well, x is not; what is told, and when
@@ -55,8 +55,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestPatience: a service that says nothing is asked no longer than for a while, and the end of the program is not a
-// failure.
+// TestPatience: a service that says nothing is asked no longer than for a while, and the end of the program
+// is not a failure.
 func TestPatience(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -30,8 +30,8 @@ type member struct {
 	name string
 }
 
-// New returns the groups with these names, and who may offer each: the ids of nodes, or the names that the server's
-// operator gave them.
+// New returns the groups with these names, and who may offer each: the ids of nodes, or the names that the
+// server's operator gave them.
 func New(rules map[string][]string) (*Groups, error) {
 	g := &Groups{members: make(map[string][]member, len(rules))}
 	for group, allowed := range rules {
@@ -58,8 +58,8 @@ func (g *Groups) Has(group string) bool {
 	return has
 }
 
-// Check returns the failure for a node that may not offer a group. It is the same if there is no such group, and
-// tells nothing of other nodes. name is what the operator calls the node; it may be empty.
+// Check returns the failure for a node that may not offer a group. It is the same if there is no such group,
+// and tells nothing of other nodes. name is what the operator calls the node; it may be empty.
 func (g *Groups) Check(group string, node certs.NodeID, name string) error {
 	if slices.ContainsFunc(g.members[group], func(m member) bool {
 		return m.id == node && !node.IsZero() || m.name != "" && m.name == name

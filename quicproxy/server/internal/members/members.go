@@ -1,5 +1,5 @@
-// Package members knows which nodes offer the service of a lease, over which connections, and which of them gets
-// the next client. Of an ordinary lease there is one node, of a group several.
+// Package members knows which nodes offer the service of a lease, over which connections, and which of them
+// gets the next client. Of an ordinary lease there is one node, of a group several.
 //
 // It must not know clients, or act on a connection. Its callers lock.
 package members
@@ -12,8 +12,8 @@ import (
 	"apquic/certs"
 )
 
-// refusalPause is how long others are preferred to a node whose service refused a client: one that takes nobody always has
-// the fewest clients.
+// refusalPause is how long others are preferred to a node whose service refused a client: one that takes
+// nobody always has the fewest clients.
 const refusalPause = 10 * time.Second
 
 // Offer is what a node says of the service that it offers.
@@ -61,9 +61,9 @@ func (m *Member[T]) TakesClients() bool {
 	return m.Connected() && m.serving && !m.Offer.Unhealthy && !m.Target.Silent()
 }
 
-// Choose returns the member that a new client goes to: among those that take clients, over a connection not tried
-// yet, the one with the fewest, and of these the one that has waited longest for one; nil: none. Those whose service
-// has just refused one come last.
+// Choose returns the member that a new client goes to: among those that take clients, over a connection not
+// tried yet, the one with the fewest, and of these the one that has waited longest for one; nil: none. Those
+// whose service has just refused one come last.
 func (s *Members[T]) Choose(tried ...T) (best *Member[T]) {
 	now := time.Now()
 	for _, m := range s.all {
@@ -122,7 +122,8 @@ func (s *Members[T]) Of(t T) *Member[T] {
 	return s.Find(func(m *Member[T]) bool { return m.Connected() && m.Target == t })
 }
 
-// Attach makes t the connection of its node, instead of the one before. It reports whether that changes anything.
+// Attach makes t the connection of its node, instead of the one before. It reports whether that changes
+// anything.
 func (s *Members[T]) Attach(t T, offer Offer) (changed bool) {
 	m := s.Find(func(m *Member[T]) bool { return m.Node == offer.Node })
 	if m == nil {
@@ -165,7 +166,8 @@ func (s *Members[T]) disconnect(m *Member[T]) {
 	s.tidy()
 }
 
-// PlainHTTP reports whether clients of the domain need not speak TLS: all connected nodes say so, or said so last.
+// PlainHTTP reports whether clients of the domain need not speak TLS: all connected nodes say so, or said so
+// last.
 func (s *Members[T]) PlainHTTP() bool { return s.plainHTTP }
 
 // tidy forgets members that are away and have no clients.

@@ -29,8 +29,8 @@ func next(s *Members[*link], tried ...*link) byte {
 	return m.Node[0]
 }
 
-// TestChoose: the one with the fewest clients, of equals the one that has waited longest; nobody who is away, silent,
-// suspended, unhealthy or was tried.
+// TestChoose: the one with the fewest clients, of equals the one that has waited longest; nobody who is away,
+// silent, suspended, unhealthy or was tried.
 func TestChoose(t *testing.T) {
 	t.Parallel()
 	var s Members[*link]
@@ -78,8 +78,8 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// TestRefusals: a node whose service refuses clients does not attract all of them because it has the fewest, but is
-// tried again.
+// TestRefusals: a node whose service refuses clients does not attract all of them because it has the fewest,
+// but is tried again.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -160,8 +160,8 @@ func TestPlainHTTP(t *testing.T) {
 	}
 }
 
-// TestCounts: whatever happens, each client is counted once, and the counts never differ by more than one when all
-// nodes take clients and none leave.
+// TestCounts: whatever happens, each client is counted once, and the counts never differ by more than one
+// when all nodes take clients and none leave.
 func TestCounts(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))

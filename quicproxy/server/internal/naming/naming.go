@@ -10,7 +10,8 @@ import (
 	"apquic/certs"
 )
 
-// Handler is a slog.Handler that adds the name of the node that a line is about. NameOf returns it; empty: not known.
+// Handler is a slog.Handler that adds the name of the node that a line is about. NameOf returns it; empty:
+// not known.
 type Handler struct {
 	slog.Handler
 	NameOf func(certs.NodeID) string

@@ -140,7 +140,7 @@ func (p *Listener) serve(client *Client) {
 	for {
 		to, err := p.route(client, deadline, tried)
 		if err == nil {
-			client.Offer = to.offer
+			client.Offer, client.Refused = to.offer, false
 			err = to.Relay(p, client)
 			p.left(to.member, client.Refused)
 			tried = append(p.stillThere(tried), to.Target)
@@ -216,8 +216,8 @@ func stopAccepting(socket net.Listener) {
 	socket.Close()
 }
 
-// close ends the listener and resets the clients that wait. Nobody is its member from then on: the lease may go on
-// with another listener, from which the end of this one's members must not take anything.
+// close ends the listener and resets the clients that wait. Nobody is its member from then on: the lease may
+// go on with another listener, from which the end of this one's members must not take anything.
 func (p *Listener) close() {
 	p.change(func() {
 		p.closed = true

@@ -16,8 +16,8 @@ type assigned struct {
 	offer  members.Offer
 }
 
-// Attach makes t the connection of its node that new clients go to, if the offer says that they may. It reports
-// whether that changes anything.
+// Attach makes t the connection of its node that new clients go to, if the offer says that they may. It
+// reports whether that changes anything.
 func (p *Listener) Attach(t Target, offer members.Offer) (changed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -48,8 +48,8 @@ func (p *Listener) ownerChanged(t Target) {
 	}
 }
 
-// Suspend gives t no new clients, if it is still the connection of its node: another one is about to replace it.
-// Resume takes that back.
+// Suspend gives t no new clients, if it is still the connection of its node: another one is about to replace
+// it. Resume takes that back.
 func (p *Listener) Suspend(t Target) { p.change(func() { p.members.SetServing(t, false) }) }
 
 // Resume lets new clients go to t again.
@@ -99,8 +99,9 @@ func (p *Listener) stillThere(tried []Target) []Target {
 	return slices.DeleteFunc(tried, func(t Target) bool { return p.members.Of(t) == nil })
 }
 
-// carries returns the connection over which the datagrams of a flow go, and what its node calls the service; nil:
-// none. A flow stays with its member while that takes clients, and goes to another one only if that does.
+// carries returns the connection over which the datagrams of a flow go, and what its node calls the service;
+// nil: none. A flow stays with its member while that takes clients, and goes to another one only if that
+// does.
 func (p *Listener) carries(f *clientFlow) (t Target, service string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

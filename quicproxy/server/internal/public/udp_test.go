@@ -188,8 +188,9 @@ func TestFlowsOfOthers(t *testing.T) {
 	})
 }
 
-// TestFlowsOfMembers: a flow is given to the member with the fewest, and stays there; no other member can answer it, or
-// make it unknown. It goes elsewhere only when another member takes clients and its own does not.
+// TestFlowsOfMembers: a flow is given to the member with the fewest, and stays there; no other member can
+// answer it, or make it unknown. It goes elsewhere only when another member takes clients and its own does
+// not.
 func TestFlowsOfMembers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -22,8 +22,8 @@ const tlsPass = 1
 // transports are the values of ProxyRequest.transport.
 var transports = [...]lease.Transport{lease.TCP, lease.TCP, lease.UDP, lease.TCPAndUDP}
 
-// Read returns the lease that a request of a node is for, or the failure that answers it. flows says that the node's
-// connection carries UDP.
+// Read returns the lease that a request of a node is for, or the failure that answers it. flows says that the
+// node's connection carries UDP.
 func Read(r *framing.ProxyRequest, node certs.NodeID, flows bool) (lease.Request, error) {
 	if r.WantedPort > math.MaxUint16 {
 		return lease.Request{}, &quicproxy.FailureError{Code: framing.ErrorPortOutOfRange, Text: fmt.Sprintf("there is no port %d", r.WantedPort)}
