@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -167,7 +168,7 @@ func TestOperations(t *testing.T) {
 			if s.Node == id {
 				want = Service{Node: id, Name: "pi", Service: "web", Port: 20000, State: Online, Since: s.Since, Connections: 5, In: 10, Out: 20, From: "198.51.100.7"}
 			}
-			if s != want {
+			if !reflect.DeepEqual(s, want) {
 				t.Errorf("%+v, want %+v", s, want)
 			}
 		}

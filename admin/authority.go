@@ -172,8 +172,8 @@ func (a *Authority) Release(ctx context.Context, r ReleaseRequest) (Service, err
 	}
 	switch err := a.Core.Forget(ctx, lease.Key{Node: service.Node, Service: service.Service}); {
 	case errors.Is(err, lease.ErrAttached):
-		return Service{}, hint.Add(fmt.Errorf("%s has %s in use", nameOf(service.Name, service.Node), service.Public()),
-			"stop the node first, or remove the service from its configuration")
+		return Service{}, hint.Add(fmt.Errorf("%s has %s in use", service.owner(), service.Public()),
+			"stop its nodes first, or remove the service from their configuration")
 	case err != nil:
 		return Service{}, err
 	}

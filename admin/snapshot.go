@@ -39,7 +39,9 @@ func (a *Authority) ListNodes(ctx context.Context) ([]Node, error) {
 		return nodes[id]
 	}
 	for _, l := range status.Leases {
-		named(l.Node).Services++
+		if !l.IsGroup() {
+			named(l.Node).Services++
+		}
 	}
 	for _, s := range status.Sessions {
 		if s.Primary {
@@ -113,13 +115,14 @@ func (a *Authority) Status(ctx context.Context) (Status, error) {
 	}
 	for i, l := range core.Leases {
 		status.Services[i] = serviceOf(l, known[l.Node], sessions[l.Node], core.Traffic[l.Endpoint()])
+		status.Services[i].addMembers(core.Traffic[l.Endpoint()], known)
 		if l.Domain != "" {
 			status.Used--
 			status.Domains++
 		}
 	}
 	slices.SortStableFunc(status.Services, func(a, b Service) int {
-		return cmp.Or(cmp.Compare(nameOf(a.Name, a.Node), nameOf(b.Name, b.Node)), cmp.Compare(a.Service, b.Service))
+		return cmp.Or(cmp.Compare(a.owner(), b.owner()), cmp.Compare(a.Service, b.Service))
 	})
 	return status, nil
 }
@@ -131,7 +134,7 @@ func serviceOf(l lease.Lease, node certs.AuthorizedNode, session server.SessionS
 		Connections: traffic.Clients, Flows: traffic.Flows, In: traffic.ToNode, Out: traffic.FromNode,
 	}
 	switch {
-	case node.Denied, node.ID.IsZero() && l.State() == lease.Reserved:
+	case node.Denied, node.ID.IsZero() && l.State() == lease.Reserved: // also of a former group
 		s.State = SentAway
 	case l.Attached() && !session.Since.IsZero():
 		s.State, s.Since, s.From = Online, orNone(session.Since), hostOf(session.Address)

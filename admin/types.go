@@ -86,6 +86,16 @@ type Node struct {
 	Services int          `json:"services"` // with a port or domain
 }
 
+// Member is a node that offers a group.
+type Member struct {
+	Node      certs.NodeID `json:"node"`
+	Name      string       `json:"name,omitempty"`
+	Service   string       `json:"service"` // what the node calls it
+	State     string       `json:"state"`   // online or away
+	Unhealthy bool         `json:"unhealthy,omitempty"`
+	Clients   int          `json:"clients"` // now
+}
+
 // States of a node, and of a service.
 const (
 	Online   = "online"
@@ -120,8 +130,10 @@ type Counters struct {
 
 // Service is a service with a port or a domain.
 type Service struct {
-	Node        certs.NodeID    `json:"node"`
-	Name        string          `json:"name,omitempty"` // of the node
+	Node        certs.NodeID    `json:"node,omitzero"`       // missing: it is a group
+	Name        string          `json:"name,omitempty"`      // of the node
+	Members     []Member        `json:"members,omitempty"`   // of a group: the nodes that offer it now
+	Unhealthy   bool            `json:"unhealthy,omitempty"` // it gets no new clients: its health check fails
 	Service     string          `json:"service"`
 	Port        uint16          `json:"port,omitempty"`
 	Transport   lease.Transport `json:"transport"` // tcp, udp or tcp+udp

@@ -59,7 +59,9 @@ func (a *Authority) candidates(ctx context.Context) (map[certs.NodeID]certs.Auth
 		known[s.Node] = certs.AuthorizedNode{ID: s.Node}
 	}
 	for _, l := range status.Leases {
-		known[l.Node] = certs.AuthorizedNode{ID: l.Node}
+		if !l.IsGroup() {
+			known[l.Node] = certs.AuthorizedNode{ID: l.Node}
+		}
 	}
 	for _, node := range nodes {
 		known[node.ID] = node

@@ -30,8 +30,15 @@ func realProgram(t *testing.T, name string) string {
 // nginx runs the real one with a server block, in which LISTEN is the address, and returns that address.
 func nginx(t *testing.T, block string) string {
 	t.Helper()
+	address, _ := startNginx(t, block)
+	return address
+}
+
+// startNginx is nginx, and returns its process, too.
+func startNginx(t *testing.T, block string) (address string, process *process) {
+	t.Helper()
 	program, folder := realProgram(t, "nginx"), t.TempDir()
-	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(t)))
+	address = net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(t)))
 	config := fmt.Sprintf(`daemon off; master_process off; pid %[1]s/pid; error_log stderr;
 events {}
 http {
@@ -43,9 +50,9 @@ http {
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	launch(t, func(cmd *exec.Cmd) { cmd.Path = program }, "nginx", "-e", "stderr", "-p", folder, "-c", path)
+	process = launch(t, func(cmd *exec.Cmd) { cmd.Path = program }, "nginx", "-e", "stderr", "-p", folder, "-c", path)
 	awaitListener(t, address)
-	return address
+	return address, process
 }
 
 // awaitListener returns when something listens there.

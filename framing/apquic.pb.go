@@ -318,7 +318,12 @@ type ProxyRequest struct {
 	// Lease nothing: only other nodes may connect, with Connect.
 	Private bool `protobuf:"varint,30,opt,name=private,proto3" json:"private,omitempty"`
 	// Which ones beside the node itself: their ids in base58, or the names that the server knows them by.
-	AllowNodes    []string `protobuf:"bytes,31,rep,name=allow_nodes,json=allowNodes,proto3" json:"allow_nodes,omitempty"`
+	AllowNodes []string `protobuf:"bytes,31,rep,name=allow_nodes,json=allowNodes,proto3" json:"allow_nodes,omitempty"`
+	// The service is one of this group, which the server's settings name: others may offer the same at the same
+	// address. Empty: it is the node's alone.
+	Group string `protobuf:"bytes,32,opt,name=group,proto3" json:"group,omitempty"`
+	// No client is to come now: the service does not answer as it should. The node asks again when it does.
+	Unhealthy     bool `protobuf:"varint,33,opt,name=unhealthy,proto3" json:"unhealthy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -428,6 +433,20 @@ func (x *ProxyRequest) GetAllowNodes() []string {
 		return x.AllowNodes
 	}
 	return nil
+}
+
+func (x *ProxyRequest) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *ProxyRequest) GetUnhealthy() bool {
+	if x != nil {
+		return x.Unhealthy
+	}
+	return false
 }
 
 // ProxyResponse, opcode 9, the reply to ProxyRequest.
@@ -2048,7 +2067,7 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\tKeepalive\x12\x18\n" +
 	"\aobserve\x18\x01 \x01(\bR\aobserve\">\n" +
 	"\x11KeepaliveResponse\x12)\n" +
-	"\x10observed_address\x18\x01 \x01(\tR\x0fobservedAddress\"\xc8\x02\n" +
+	"\x10observed_address\x18\x01 \x01(\tR\x0fobservedAddress\"\xfc\x02\n" +
 	"\fProxyRequest\x12%\n" +
 	"\x0eorigin_address\x18\x01 \x01(\tR\roriginAddress\x12\x18\n" +
 	"\aservice\x18\x10 \x01(\tR\aservice\x12\x1f\n" +
@@ -2063,7 +2082,9 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"plain_http\x18\x17 \x01(\bR\tplainHttp\x12\x18\n" +
 	"\aprivate\x18\x1e \x01(\bR\aprivate\x12\x1f\n" +
 	"\vallow_nodes\x18\x1f \x03(\tR\n" +
-	"allowNodes\"\x9a\x02\n" +
+	"allowNodes\x12\x14\n" +
+	"\x05group\x18  \x01(\tR\x05group\x12\x1c\n" +
+	"\tunhealthy\x18! \x01(\bR\tunhealthy\"\x9a\x02\n" +
 	"\rProxyResponse\x12%\n" +
 	"\x0eorigin_address\x18\x01 \x01(\tR\roriginAddress\x12#\n" +
 	"\rproxy_address\x18\x02 \x01(\tR\fproxyAddress\x12\x18\n" +

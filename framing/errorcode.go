@@ -34,6 +34,8 @@ const (
 	ErrorBadDomain           ErrorCode = 39
 	ErrorNoDomains           ErrorCode = 40
 	ErrorNoPrivateService    ErrorCode = 48
+	ErrorNotInGroup          ErrorCode = 44
+	ErrorGroupElsewhere      ErrorCode = 45
 	ErrorRelayReset          ErrorCode = 64
 	ErrorUpstreamRefused     ErrorCode = 65
 	ErrorUpstreamUnreachable ErrorCode = 66
@@ -56,7 +58,8 @@ var errorNames = map[ErrorCode]string{
 	ErrorBusy: "busy", ErrorShutdown: "shutdown", ErrorKeepaliveTimeout: "timeout", ErrorSuperseded: "superseded", ErrorRangeFull: "range full",
 	ErrorPortBusy: "port busy", ErrorPortOutOfRange: "port out of range", ErrorTooManyServices: "too many services",
 	ErrorBadRequest: "bad request", ErrorStoreFailed: "store failed",
-	ErrorDomainTaken: "domain taken", ErrorBadDomain: "bad domain", ErrorNoDomains: "no domains", ErrorNoPrivateService: "no private service", ErrorRelayReset: "relay reset",
+	ErrorDomainTaken: "domain taken", ErrorBadDomain: "bad domain", ErrorNoDomains: "no domains", ErrorNotInGroup: "not in the group",
+	ErrorGroupElsewhere: "group elsewhere", ErrorNoPrivateService: "no private service", ErrorRelayReset: "relay reset",
 	ErrorUpstreamRefused: "upstream refused", ErrorUpstreamUnreachable: "upstream unreachable",
 	ErrorUpstreamTimeout: "upstream timeout", ErrorUnknownService: "unknown service", ErrorBadHeader: "bad stream header",
 	ErrorNodeBusy: "node busy", ErrorRelayShutdown: "relay shut down",

@@ -18,12 +18,13 @@ const (
 	FeatureFlows        Feature = 4
 	FeatureDomains      Feature = 5
 	FeaturePrivate      Feature = 6
+	FeatureGroups       Feature = 7
 )
 
 var featureNames = map[Feature]string{
 	FeatureMovingRelays: "moving relays", FeatureLanes: "lanes", FeatureProbes: "probes",
 	FeatureFlows: "flows", FeatureDomains: "domains",
-	FeaturePrivate: "private services",
+	FeaturePrivate: "private services", FeatureGroups: "groups",
 }
 
 func (f Feature) String() string {

@@ -33,8 +33,8 @@ func (l *Lessor) claimAny(ctx context.Context, r Request, own Ended) (Lease, err
 	for _, lapsed := range l.lapsed() {
 		granted, err := try(lapsed.Port, lapsed, lapsed.ended(GivenAway))
 		if err == nil {
-			l.log.Warn("no other port is left: one whose node has long been away was given away", "port", lapsed.Port,
-				"former_node", lapsed.Node, "former_service", lapsed.Service, "node", r.Node, "service", r.Service)
+			l.log.Warn("no other port is left: one whose node has long been away was given away",
+				r.attrs("port", lapsed.Port, "former_node", lapsed.Node, "former_service", lapsed.Service)...)
 		}
 		if !errors.Is(err, errNotFree) {
 			return granted, err
@@ -69,7 +69,7 @@ func (l *Lessor) claim(ctx context.Context, r Request, wanted Endpoint, from ent
 	old, known := l.get(r.Key)
 	claimed := Lease{
 		Key: r.Key, Port: wanted.Port, Transport: r.Transport, Domain: wanted.Domain,
-		Origin: r.Origin, Kept: l.keep(r.Node), Revision: old.Revision,
+		Origin: r.Origin, Kept: l.keep(r.Key), Revision: old.Revision,
 	}
 	change := change{from: from.Lease, to: claimed, ended: ended}
 	if known {

@@ -4,8 +4,8 @@
 // connected, and held when the node has gone: until the hold time has passed nobody else gets the port. After
 // that it ends or, if the node is a known one, lapses: the port stays the node's while others are free. Used
 // ports are given to others last, since people remember addresses; so the last lease of each port is
-// remembered, too. The [Lessor] grants leases, lets them expire, and opens and closes their ports through a
-// [Binder]; the [Store] keeps them across restarts.
+// remembered, too. A group, a service that several nodes offer, has a lease of its own. The [Lessor] grants leases,
+// lets them expire, and opens and closes their ports through a [Binder]; the [Store] keeps them across restarts.
 //
 // Everything rests on two rules:
 //

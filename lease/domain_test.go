@@ -8,7 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"apquic/certs"
 	"apquic/lease"
 	"apquic/lease/leasetest"
 )
@@ -120,7 +119,7 @@ func TestDomainIsKept(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, withDomains, func(c *lease.Config) {
-			c.Keep = func(node certs.NodeID) bool { return node == leasetest.Key(1, "").Node }
+			c.Keep = func(key lease.Key) bool { return key.Node == leasetest.Key(1, "").Node }
 		})
 		known, guest := forDomain(1, "web", "www.example.org"), forDomain(2, "web", "guest.example.org")
 		w.grantDomain(known)

@@ -25,6 +25,8 @@ var (
 	ErrDomainTaken = errors.New("the domain is taken")
 	// ErrTooManyDomains says that as many domains are leased as may be.
 	ErrTooManyDomains = errors.New("no further domain can be leased")
+	// ErrShared: see [SharedError].
+	ErrShared = errors.New("the group is at another address")
 	// ErrTooManyServices says that the node already has as many services as a node may.
 	ErrTooManyServices = errors.New("too many services")
 )
@@ -62,6 +64,20 @@ func (e *DomainTakenError) Error() string {
 }
 
 func (e *DomainTakenError) Is(target error) bool { return target == ErrDomainTaken }
+
+// SharedError says that a group that others use has another endpoint, or another transport, than was asked for.
+// It is ErrShared.
+type SharedError struct{ Lease Lease }
+
+func (e *SharedError) Error() string {
+	at := e.Lease.Domain
+	if at == "" {
+		at = fmt.Sprintf("port %d over %v", e.Lease.Port, e.Lease.Transport)
+	}
+	return fmt.Sprintf("the group %q is at %s, where other nodes offer it", e.Lease.Service, at)
+}
+
+func (e *SharedError) Is(target error) bool { return target == ErrShared }
 
 // RangeFullError says that no port is left, and how all are used.
 type RangeFullError struct {

@@ -27,13 +27,16 @@ type Request struct {
 	Transport  Transport // of a port
 	// Services are the names of all the node's services, which reveal a renamed service. Empty: not told.
 	Services []string
+	// Shared says that the lease, of a group, is in use by another member, so that it stays where it is. A request
+	// that would move it gets a *SharedError.
+	Shared bool
 	// MayWrite is called before anything changes; Grant returns its error. Nil: allowed.
 	MayWrite func() error
 }
 
 // Renames reports whether l may be a lease of the same service under its former name.
 func (r Request) Renames(l Lease) bool {
-	if l.Node != r.Node || l.Key == r.Key || l.Attached() || len(r.Services) == 0 || slices.Contains(r.Services, l.Service) {
+	if l.Node != r.Node || l.IsGroup() || l.Key == r.Key || l.Attached() || len(r.Services) == 0 || slices.Contains(r.Services, l.Service) {
 		return false
 	}
 	if r.Domain != "" || l.Domain != "" {
@@ -73,8 +76,8 @@ type Grant struct {
 // A node that asks for more leases than it may have loses its oldest unattached one, those of services that
 // it no longer has first; if all are attached the error is ErrTooManyServices. Further errors:
 // *PortOutOfRangeError; *RangeFullError; ErrPortBusy; ErrNoDomains; *BadDomainError; *DomainTakenError;
-// ErrTooManyDomains; and those of the store, after which everything is unchanged, except that a lease for which
-// another transport was asked is held: its port is closed, and Run opens it for that transport.
+// ErrTooManyDomains; *SharedError; and those of the store, after which everything is unchanged, except that a lease
+// for which another transport was asked is held: its port is closed, and Run opens it for that transport.
 func (l *Lessor) Grant(ctx context.Context, r Request) (Grant, error) {
 	if err := validate(r.Key, r.Origin); err != nil {
 		return Grant{}, fmt.Errorf("lease: %w", err)
@@ -88,6 +91,9 @@ func (l *Lessor) Grant(ctx context.Context, r Request) (Grant, error) {
 	defer l.endTurn()
 	if !l.loaded {
 		return Grant{}, errNotLoaded
+	}
+	if err := l.checkShared(r); err != nil {
+		return Grant{}, err
 	}
 	if same, ok := l.unchanged(r); ok {
 		return Grant{Lease: same, WantedTaken: r.WantedPort != 0 && r.WantedPort != same.Port}, nil
@@ -119,7 +125,7 @@ func (l *Lessor) Grant(ctx context.Context, r Request) (Grant, error) {
 // unchanged returns the lease of the key of r if it is attached and already has everything that r asks for
 // and may have. It needs the turn.
 func (l *Lessor) unchanged(r Request) (same Lease, ok bool) {
-	kept := l.keep(r.Node)
+	kept := l.keep(r.Key)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entries[r.Key]
@@ -230,6 +236,9 @@ func (l *Lessor) TakesOver(r Request) (former Key, ok bool) {
 // makeRoom enforces the limit on leases per node before the key of r gets one. The lease that it takes over
 // does not count.
 func (l *Lessor) makeRoom(ctx context.Context, r Request, takenOver Key) error {
+	if r.IsGroup() {
+		return nil // the caller decides which groups there are
+	}
 	attached, known := 0, false
 	var held []entry
 	l.mu.Lock()
@@ -287,7 +296,7 @@ func (l *Lessor) renew(ctx context.Context, r Request, e entry) (Lease, error) {
 		l.update(e.Key, func(e *entry) { e.bound = true })
 	}
 	renewed := e.Lease
-	renewed.Origin, renewed.HeldUntil, renewed.Kept, renewed.Reserved = r.Origin, time.Time{}, l.keep(r.Node), false
+	renewed.Origin, renewed.HeldUntil, renewed.Kept, renewed.Reserved = r.Origin, time.Time{}, l.keep(r.Key), false
 	if !e.storeHas(renewed) {
 		stored, err := l.put(ctx, change{to: renewed})
 		if err != nil {

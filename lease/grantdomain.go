@@ -45,7 +45,7 @@ func (l *Lessor) grantDomain(ctx context.Context, r Request) (Lease, error) {
 		return Lease{}, &DomainTakenError{Domain: r.Domain}
 	case owned && !r.Renames(owner.Lease):
 		taken := &DomainTakenError{Domain: r.Domain}
-		if owner.Node == r.Node {
+		if owner.Node == r.Node && !r.IsGroup() {
 			taken.Service = owner.Service
 		}
 		return Lease{}, taken

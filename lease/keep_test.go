@@ -6,7 +6,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"apquic/certs"
 	"apquic/lease"
 	"apquic/lease/leasetest"
 )
@@ -14,7 +13,7 @@ import (
 // authorized is who may keep leases.
 type authorized map[byte]bool
 
-func (a authorized) keep(node certs.NodeID) bool { return a[node[0]] }
+func (a authorized) keep(key lease.Key) bool { return a[key.Node[0]] }
 
 func newKeepingWorld(t *testing.T, nodes ...byte) (*world, authorized) {
 	t.Helper()

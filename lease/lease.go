@@ -17,10 +17,22 @@ const (
 	maxOrigin  = 2048
 )
 
-// Key says whose lease it is.
+// Key says whose lease it is: that of a node's service or, without a node, of a group, a service that several
+// nodes offer. Nobody has the key of the zero id.
 type Key struct {
-	Node    certs.NodeID
-	Service string // 1 to 255 bytes of UTF-8
+	Node    certs.NodeID // zero: a group
+	Service string       // or the group's name; 1 to 255 bytes of UTF-8
+}
+
+// IsGroup reports whether it is the key of a group.
+func (k Key) IsGroup() bool { return k.Node.IsZero() }
+
+// attrs are k in the log.
+func (k Key) attrs(more ...any) []any {
+	if k.IsGroup() {
+		return append([]any{"group", k.Service}, more...)
+	}
+	return append([]any{"node", k.Node, "service", k.Service}, more...)
 }
 
 // Lease is the right of a key to a public port, or to a domain.
@@ -93,8 +105,6 @@ func (l Lease) Validate() error {
 
 func validate(key Key, origin string) error {
 	switch {
-	case key.Node.IsZero():
-		return errors.New("a lease needs a node")
 	case key.Service == "" || len(key.Service) > maxService:
 		return fmt.Errorf("the name of a service has 1 to %d bytes, not %d", maxService, len(key.Service))
 	case len(origin) > maxOrigin:

@@ -46,10 +46,10 @@ type Config struct {
 	MaxDomains int
 	// CheckDomain returns why nobody may have a domain, for people; nil: everybody may have any.
 	CheckDomain func(domain string) error
-	// Keep says which nodes' leases outlast the hold time, as long as there are other free ports. It is
-	// called with the turn, must not call the Lessor, and is called again when the hold time is over. A node
-	// for which it is no longer true counts as removed: see HoldNode. Nil: none.
-	Keep func(certs.NodeID) bool
+	// Keep says which leases outlast the hold time, as long as there are other free ports; it is the same for all
+	// of a node. It is called with the turn, must not call the Lessor, and is called again when the hold time is
+	// over. A node or group for which it is no longer true counts as removed: see HoldNode. Nil: none.
+	Keep func(Key) bool
 	// Observe is called for each lease that is given, moves or ends, after that is stored. It is called with
 	// the turn, like Keep. May be nil.
 	Observe func(Event)
@@ -74,7 +74,7 @@ type Lessor struct {
 	domains    bool
 	maxDomains int
 	check      func(domain string) error
-	keep       func(certs.NodeID) bool
+	keep       func(Key) bool
 	observe    func(Event)
 	log        *slog.Logger
 
@@ -164,7 +164,7 @@ func NewLessor(config Config) (*Lessor, error) {
 		l.unused.add(port)
 	}
 	if l.keep == nil {
-		l.keep = func(certs.NodeID) bool { return false }
+		l.keep = func(Key) bool { return false }
 	}
 	if l.check == nil {
 		l.check = func(string) error { return nil }

@@ -9,9 +9,10 @@ import (
 
 // Load reads the leases from the store, once, before anything else. Those that were attached when the server
 // died count as detached now, and none is held for longer than the hold time from now, unless HoldNode said
-// so. The endpoints of held leases are opened; failures are logged and retried by Run, which also writes what has
-// changed. Expired leases end or lapse. Leases outside the range, or of domains where none are leased, are kept
-// until they expire, but stay closed.
+// so. Those of groups that Config.Keep no longer names are held as HoldNode does it. The endpoints of held
+// leases are opened; failures are logged and retried by Run, which also writes what has changed. Expired
+// leases end or lapse. Leases outside the range, or of domains where none are leased, are kept until they
+// expire, but stay closed.
 //
 // An error says that the store cannot be read, and nothing has happened.
 func (l *Lessor) Load(ctx context.Context) error {
@@ -65,5 +66,8 @@ func (l *Lessor) revive(stored Lease, now time.Time) entry {
 		remaining = min(stored.HeldUntil.Sub(now), l.holdTime)
 	}
 	e.HeldUntil = now.Add(remaining)
+	if e.IsGroup() && !e.Reserved && !l.keep(e.Key) { // it was removed while the server was down
+		e.HeldUntil, e.Reserved = now.Add(ReserveTime), true
+	}
 	return e
 }

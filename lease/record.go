@@ -172,8 +172,7 @@ func (l *Lessor) drop(ctx context.Context, e entry, why Reason) error {
 // lose gives up a lease whose endpoint the store has given to somebody else, which can only be done by another
 // server or by somebody who edited the store. It needs the turn.
 func (l *Lessor) lose(e entry) {
-	l.log.Error("the store gives the port of a lease to another service; the lease is lost",
-		"node", e.Node, "service", e.Service, e.Endpoint().Attr())
+	l.log.Error("the store gives the port of a lease to another service; the lease is lost", e.attrs(e.Endpoint().Attr())...)
 	l.remove(e)
 	l.remember(e.ended(Lost))
 	l.observe(Event{Lease: e.Lease, Ended: Lost})

@@ -117,7 +117,7 @@ func (l *Lessor) tend(ctx context.Context, key Key) {
 	switch {
 	case known && e.expired(now):
 		if err := l.drop(ctx, e, Expired); l.noteStore(ctx, err) {
-			l.log.Info("lease expired", "node", e.Node, "service", e.Service, e.Endpoint().Attr())
+			l.log.Info("lease expired", e.attrs(e.Endpoint().Attr())...)
 		}
 	case known && !e.storeHas(e.Lease):
 		l.noteStore(ctx, l.save(ctx, e))
@@ -131,9 +131,9 @@ func (l *Lessor) tend(ctx context.Context, key Key) {
 // outlast lets an expired lease lapse or be reserved, unless it ends. It needs the turn.
 func (l *Lessor) outlast(e entry, now time.Time) entry {
 	switch {
-	case l.keep(e.Node): // perhaps only since the node asked
+	case l.keep(e.Key): // perhaps only since the node asked
 		e.Kept, e.lapsed = true, true
-		l.log.Info("lease lapsed; the port is kept while others are free", "node", e.Node, "service", e.Service, e.Endpoint().Attr())
+		l.log.Info("lease lapsed; the port is kept while others are free", e.attrs(e.Endpoint().Attr())...)
 	case !e.Kept:
 		return e
 	case !e.Reserved: // its node was removed without telling the Lessor, while the server was down

@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"apquic/certs"
 	"apquic/lease"
 	"apquic/lease/leasetest"
 )
@@ -100,7 +99,7 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 }
 
 // isKept: the leases of every other node outlast the hold time.
-func isKept(node certs.NodeID) bool { return node[0]%2 == 0 }
+func isKept(key lease.Key) bool { return key.Node[0]%2 == 0 }
 
 func (s *simulation) step() {
 	s.last = ""
@@ -247,12 +246,12 @@ func (s *simulation) checkTakenOver(r lease.Request, from lease.Lease, m *expect
 	}
 	s.done["given away"]++
 	s.gaveUp(from.Port, time.Now())
-	if from.State() != lease.Lapsed || !isKept(from.Node) {
+	if from.State() != lease.Lapsed || !isKept(from.Key) {
 		s.t.Errorf("the port was that of %+v", from)
 	}
 	s.checkPassedOver(r.Key, before, 0)
 	for _, l := range before {
-		if l.State() == lease.Lapsed && isKept(l.Node) && l.HeldUntil.Before(from.HeldUntil) && !s.excused(l.Port) {
+		if l.State() == lease.Lapsed && isKept(l.Key) && l.HeldUntil.Before(from.HeldUntil) && !s.excused(l.Port) {
 			s.t.Errorf("%+v lapsed before %+v", l, from)
 		}
 	}
@@ -266,7 +265,7 @@ func mayRename(r lease.Request, from lease.Lease, m *expected) bool {
 // mayBeTakenOver: a grant failed that may have been about the port of another.
 func (s *simulation) mayBeTakenOver(r lease.Request) {
 	for key, m := range s.model {
-		if !m.attached && (key.Node == r.Node || isKept(key.Node)) {
+		if !m.attached && (key.Node == r.Node || isKept(key)) {
 			m.unsure = true
 		}
 	}
@@ -553,7 +552,7 @@ func (s *simulation) doCrash() {
 }
 
 func (s *simulation) mayHaveExpired(key lease.Key, m *expected) bool {
-	return !isKept(key.Node) && !time.Now().Before(m.since.Add(s.config.HoldTime)) && !time.Now().Before(m.floor)
+	return !isKept(key) && !time.Now().Before(m.since.Add(s.config.HoldTime)) && !time.Now().Before(m.floor)
 }
 
 func (s *simulation) leases() map[uint16]lease.Lease {
@@ -599,9 +598,9 @@ func (s *simulation) check() {
 			s.t.Errorf("%v is held, but its port is not bound, and nobody tries: %+v", key, l)
 		case !l.Attached() && l.HeldUntil.Before(m.floor):
 			s.t.Errorf("%v should be held until %v: %+v", key, m.floor, l)
-		case isKept(key.Node) && l.State() == lease.Lapsed && time.Since(l.HeldUntil) > 6*time.Second && s.ports.snapshot()[l.Port] == key:
+		case isKept(key) && l.State() == lease.Lapsed && time.Since(l.HeldUntil) > 6*time.Second && s.ports.snapshot()[l.Port] == key:
 			s.t.Errorf("%v has lapsed, but its port is bound", key)
-		case !l.Attached() && !s.broken && !isKept(key.Node) && !l.HeldUntil.After(time.Now().Add(-6*time.Second)):
+		case !l.Attached() && !s.broken && !isKept(key) && !l.HeldUntil.After(time.Now().Add(-6*time.Second)):
 			s.t.Errorf("%v is held since long ago: %+v", key, l)
 		}
 	}
@@ -651,7 +650,7 @@ func (s *simulation) finish() {
 	}
 	time.Sleep(s.config.HoldTime + 3*time.Hour)
 	synctest.Wait()
-	s.wantStored(slices.DeleteFunc(portsOf(s.lessor.Leases()), func(port uint16) bool { return !isKept(s.leases()[port].Node) })...)
+	s.wantStored(slices.DeleteFunc(portsOf(s.lessor.Leases()), func(port uint16) bool { return !isKept(s.leases()[port].Key) })...)
 	if bound := s.ports.snapshot(); len(bound) > 0 {
 		s.t.Errorf("still bound: %v", bound)
 	}

@@ -39,12 +39,13 @@ type status struct {
 // serviceStatus is what it reports about a service.
 type serviceStatus struct {
 	Service     string `json:"service"`
-	Public      string `json:"public,omitempty"`  // tcp://host:port; empty: it has none
-	Refusal     string `json:"refusal,omitempty"` // why it has none
-	Origin      string `json:"origin"`            // the upstream as a URI
-	Answers     bool   `json:"answers"`           // the upstream does
-	Trouble     string `json:"trouble,omitempty"` // why it does not
-	Connections int    `json:"connections"`       // public ones, now
+	Public      string `json:"public,omitempty"`    // tcp://host:port; empty: it has none
+	Refusal     string `json:"refusal,omitempty"`   // why it has none
+	Origin      string `json:"origin"`              // the upstream as a URI
+	Answers     bool   `json:"answers"`             // the upstream does
+	Unhealthy   bool   `json:"unhealthy,omitempty"` // it gets no new connections, since its health check fails
+	Trouble     string `json:"trouble,omitempty"`   // why it does not answer, or is unhealthy
+	Connections int    `json:"connections"`         // public ones, now
 	// Refused says how many requests and handshakes of visitors were refused, by reason.
 	Refused map[string]uint64 `json:"refused,omitempty"`
 
@@ -75,7 +76,7 @@ func statusOf(s node.Status, version string) status {
 	for _, service := range s.Services {
 		told.Services = append(told.Services, serviceStatus{
 			Service: service.Service, Public: service.PublicAddress, Refusal: errorText(service.Refusal), Origin: service.Origin,
-			Answers: service.Upstream == nil, Trouble: errorText(service.Upstream), Connections: service.Relays,
+			Answers: service.Upstream == nil, Unhealthy: service.Unhealthy, Trouble: errorText(service.Upstream), Connections: service.Relays,
 		})
 	}
 	return told

@@ -208,6 +208,7 @@ func services(configured []settings.Service) (services []node.Service) {
 		service := node.Service{
 			Name: s.Name, Upstream: s.Upstream, PublicPort: s.PublicPort, Private: s.Private, AllowNodes: s.AllowNodes, Domain: s.Domain, PlainHTTP: s.PlainHTTP,
 			CA: s.CA, Pin: s.Pin, Listing: s.Listing, Networks: s.Networks, ProxyProtocol: s.ProxyProtocol,
+			Group: s.Group, Health: s.Health,
 		}
 		if s.EndsTLS() {
 			service.Accept, service.AcceptCost = true, web.Cost

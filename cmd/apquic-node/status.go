@@ -95,10 +95,12 @@ func byReason(counts map[string]uint64) string {
 }
 
 func (s serviceStatus) upstream() string {
-	if s.Answers && strings.HasPrefix(s.Origin, "udp://") {
+	switch {
+	case s.Unhealthy:
+		return "unhealthy, gets no new connections: " + s.Trouble
+	case s.Answers && strings.HasPrefix(s.Origin, "udp://"):
 		return "upstream over UDP, which is not asked"
-	}
-	if s.Answers {
+	case s.Answers:
 		return "upstream answers"
 	}
 	return "upstream does not answer: " + s.Trouble

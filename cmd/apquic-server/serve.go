@@ -218,6 +218,7 @@ func serverConfig(config settings.Server, log *slog.Logger) (server.Config, erro
 		ListenPublicPacket:   publicPacketListener(config),
 		FlowIdle:             config.FlowIdle,
 		Balancers:            config.ProxyProtocolFrom,
+		Groups:               config.Groups,
 		ResetKey:             reset,
 		TokenKey:             token,
 		Peers:                peerFile(filepath.Join(config.DataDir, peersFile)),

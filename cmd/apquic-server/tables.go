@@ -91,13 +91,36 @@ func printStatus(w io.Writer, s admin.Status, now time.Time) {
 	}
 	rows := [][]string{{"NODE", "SERVICE", "PORT", "STATE", "CONNS", "IN", "OUT", "FROM"}}
 	for _, v := range s.Services {
-		row := []string{shorten(cmp.Or(v.Name, v.Node.String()[:8]+"…"), 14), shorten(v.Service, 10), portOrDomain(v), stateOf(v.State, v.Since, now)}
+		row := []string{nodeOf(v), shorten(v.Service, 10), portOrDomain(v), healthOf(v.State, v.Unhealthy, v.Since, now)}
 		if v.State == admin.Online {
 			row = append(row, strconv.Itoa(v.Connections+v.Flows), bytesForPeople(v.In), bytesForPeople(v.Out), v.From)
 		}
 		rows = append(rows, row)
+		for _, m := range v.Members {
+			rows = append(rows, []string{"  " + shortName(m.Name, m.Node), shorten(m.Service, 10), "", healthOf(m.State, m.Unhealthy, nil, now), strconv.Itoa(m.Clients)})
+		}
 	}
 	table(w, rows)
+}
+
+// nodeOf is whose service it is.
+func nodeOf(v admin.Service) string {
+	if v.IsGroup() {
+		return "(group)"
+	}
+	return shortName(v.Name, v.Node)
+}
+
+func shortName(name string, node certs.NodeID) string {
+	return shorten(cmp.Or(name, node.String()[:8]+"…"), 14)
+}
+
+// healthOf is the state of a service whose health check may fail.
+func healthOf(state string, unhealthy bool, since *time.Time, now time.Time) string {
+	if unhealthy {
+		return "unhealthy"
+	}
+	return stateOf(state, since, now)
 }
 
 // portOrDomain is where the service is reached, and over what if not over TCP.

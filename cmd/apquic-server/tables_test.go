@@ -23,6 +23,9 @@ func TestTables(t *testing.T) {
 			{Node: id, Name: "shed-pi", Service: "ssh", Port: 20022, State: admin.Online, Since: since(50 * time.Hour), Connections: 1, In: 14_200_000, Out: 2_000_000, From: "91.12.3.4"},
 			{Node: id, Name: "a-name-that-is-much-too-long", Service: "a-service-with-a-long-name", Port: 20000, State: admin.Online, Since: since(2 * time.Hour),
 				Connections: 1200, In: 1_100_000_000, Out: 31_000_000_000, From: "91.12.3.4"},
+			{Service: "photos", Port: 20003, State: admin.Online, Connections: 5, Members: []admin.Member{
+				{Node: id, Name: "shed-pi", Service: "web", State: admin.Online, Clients: 5}, {Node: id, Service: "a-service-with-a-long-name", State: admin.Online, Unhealthy: true},
+			}},
 			{Node: id, Name: "esc\x1b[2J", Service: "web", Port: 20002, State: admin.SentAway},
 		},
 	}
@@ -39,7 +42,7 @@ func TestTables(t *testing.T) {
 	for _, part := range []string{
 		"up 6 d 3 h   tunnel.example.com:8090   3 of 2001 ports in use\n", "mums-nas        files       20001  away\n",
 		"shed-pi         ssh         20022  online 2 d  1      14 MB   2.0 MB  91.12.3.4\n", "1200   1.1 GB  31 GB   91.12.3.4\n",
-		"a-name-that-i…  a-service…", "revoked\n",
+		"a-name-that-i…", "a-service…", "(group)", "  shed-pi  ", "unhealthy", "revoked\n",
 	} {
 		if !strings.Contains(b.String(), part) {
 			t.Errorf("no %q in\n%s", part, b.String())

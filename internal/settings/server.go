@@ -20,6 +20,7 @@ type Server struct {
 	PublicListen         string // empty: all addresses
 	HTTP, HTTPS          string // addresses; empty: domains have no such port
 	ProxyProtocolFrom    []netip.Prefix
+	Groups               map[string][]string // by name, the names or ids of the nodes that may offer them
 	DataDir              string
 	Open                 bool
 	Silent               bool
@@ -83,6 +84,11 @@ func (s *Server) reachRows() rows {
 			key: "proxyProtocolFrom", setting: networksVar(&s.ProxyProtocolFrom), unset: "none",
 			help: "`NETWORKS` of load balancers in front of the leased ports, with commas",
 			docs: "Each connection from there must begin with a header of the PROXY protocol, version 1 or 2, within 3 s, and the client is whoever that names; otherwise it is reset. From everywhere else such a header is a client's own bytes. A balancer that only checks whether a port is open is welcome.",
+		},
+		{
+			key: "groups", flag: "group", setting: groupsVar(&s.Groups), unset: "none",
+			help: "`GROUP` of nodes that may offer one service together, such as photos=garage,attic; may be repeated",
+			docs: "In a file: for each group a list of names or ids of nodes, such as `{\"photos\": [\"garage\", \"attic\"]}`. A name counts only if you gave it: it is in `authorized_nodes`. New clients go to the node with the fewest among those that are connected and healthy. See [howto/groups.md](howto/groups.md).",
 		},
 		dataDirRow(&s.DataDir, "`DIRECTORY` for the key, the leases and authorized_nodes"),
 		{

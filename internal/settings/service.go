@@ -27,6 +27,8 @@ type Service struct {
 	CA, Pin       string         // how an https:// upstream proves that it is the right one; empty: by the system's authorities
 	Listing       bool           // a file: upstream without index.html shows what is in it
 	Networks      []netip.Prefix // where a socks5: upstream leads
+	Group         string         // that it is one of, as the server's settings name it; empty: none
+	Health        string         // how it is checked: tcp, or a path; empty: not at all
 	ProxyProtocol int            // version of the header that tells the upstream its client's address; 0: none
 }
 
@@ -62,7 +64,7 @@ func describeServices(services []Service) (all []line) {
 		if access := s.describeAccess(); access != "" {
 			where = s.Upstream + access
 		}
-		all = append(all, line{"." + hint.Readable(s.Name), where + describeOptions(s) + s.describeLogin()})
+		all = append(all, line{"." + hint.Readable(s.Name), where + s.describeGroup() + describeOptions(s) + s.describeLogin()})
 	}
 	return all
 }
@@ -110,6 +112,7 @@ func plainService(s *portService) jsonc.Form {
 	maps.Copy(f, s.Site.keys())
 	maps.Copy(f, s.Login.keys())
 	maps.Copy(f, nodeKeys(&s.Service))
+	maps.Copy(f, groupKeys(&s.Service))
 	return f
 }
 

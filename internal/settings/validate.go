@@ -27,7 +27,7 @@ func (f *faults) add(err error, keys ...string) {
 }
 
 func (f *faults) services(services []Service) {
-	names, ports, domains := map[string]bool{}, map[uint16]string{}, map[string]string{}
+	names, ports, domains, groups := map[string]bool{}, map[uint16]string{}, map[string]string{}, map[string]string{}
 	for _, s := range services {
 		key := "services." + hint.Readable(s.Name)
 		f.add(framing.CheckServiceName(s.Name), key)
@@ -50,6 +50,11 @@ func (f *faults) services(services []Service) {
 			f.add(fmt.Errorf("%s is also the domain of %s", s.Domain, other), key+".domain", "services."+other+".domain")
 		}
 		domains[s.Domain] = hint.Readable(s.Name)
+		f.add(s.groupFault(), key)
+		if other, taken := groups[s.Group]; taken && s.Group != "" {
+			f.add(fmt.Errorf("%s is also the group of %s: a node offers a group once", s.Group, other), key+".group", "services."+other+".group")
+		}
+		groups[s.Group] = hint.Readable(s.Name)
 	}
 }
 

@@ -143,7 +143,7 @@ func TestDamage(t *testing.T) {
 		"no meta":             {func(tx *bbolt.Tx) error { return tx.DeleteBucket(metaBucket) }, `a bucket "history" but none called meta`, "version of apquic-server"},
 		"no ports":            {func(tx *bbolt.Tx) error { return tx.DeleteBucket(portsBucket) }, "a bucket is missing", "backup"},
 		"no history":          {func(tx *bbolt.Tx) error { return tx.DeleteBucket(historyBucket) }, "a bucket is missing", "backup"},
-		"history":             {past(20000, `{"port":20000}`), "needs a node", "backup"},
+		"history":             {past(20000, `{"port":20000}`), "name of a service", "backup"},
 		"history elsewhere":   {past(20001, `{"port":20000,"node":"`+node+`","service":"web","at":"2026-01-02T03:04:05Z","reason":"expired"}`), "under another key", "backup"},
 		"history to come":     {past(20000, `{"port":20000,"node":"`+node+`","service":"web","at":"2026-01-02T03:04:05Z","reason":"expired","udp":true}`), `unknown field "udp"`, "backup"},
 		"no leases":           {func(tx *bbolt.Tx) error { return tx.DeleteBucket(leasesBucket) }, "a bucket is missing", "backup"},

@@ -24,7 +24,7 @@ var (
 // record is the encoding of a lease. The node and the service are also in its key; here they are for people,
 // and for a check.
 type record struct {
-	Node      certs.NodeID    `json:"node"`
+	Node      certs.NodeID    `json:"node,omitzero"` // missing: a group
 	Service   string          `json:"service"`
 	Port      uint16          `json:"port,omitzero"`
 	Transport lease.Transport `json:"transport,omitzero"` // missing: tcp
@@ -62,7 +62,7 @@ func encode(l lease.Lease) ([]byte, error) {
 // ended is the encoding of a lease that has ended. The port is also in its key.
 type ended struct {
 	Port    uint16       `json:"port"`
-	Node    certs.NodeID `json:"node"`
+	Node    certs.NodeID `json:"node,omitzero"`
 	Service string       `json:"service"`
 	At      time.Time    `json:"at"`
 	Reason  lease.Reason `json:"reason"`

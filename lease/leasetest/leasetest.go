@@ -24,6 +24,7 @@ func Run(t *testing.T, open func(t *testing.T) lease.Store, reopen func(t *testi
 		"taken":     testTaken,
 		"move":      testMove,
 		"domain":    testDomain,
+		"group":     testGroup,
 		"rename":    testRename,
 		"history":   testHistory,
 		"delete":    testDelete,
@@ -154,6 +155,23 @@ func testMove(t *testing.T, store lease.Store) {
 	_, err := store.Put(t.Context(), lease.Lease{Key: Key(3, "web"), Port: 20005})
 	wantError(t, "Put at the new port of another", err, lease.ErrTaken)
 	wantList(t, store, other, l)
+}
+
+// testGroup: the lease of a group is one as any other, also where its node would stand.
+func testGroup(t *testing.T, store lease.Store) {
+	group := mustPut(t, store, lease.Lease{Key: lease.Key{Service: "web"}, Port: 20000})
+	own := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Port: 20001})
+	_, err := store.Put(t.Context(), lease.Lease{Key: Key(1, "dns"), Port: 20000})
+	wantError(t, "Put at the port of a group", err, lease.ErrTaken)
+	wantList(t, store, group, own)
+	if err := store.Delete(t.Context(), group.Key, group.Revision, lease.Ended{Key: group.Key, Port: 20000, At: time.Now(), Reason: lease.Released}); err != nil {
+		t.Fatal(err)
+	}
+	history, err := store.History(t.Context())
+	if err != nil || len(history) != 1 || history[0].Key != group.Key {
+		t.Errorf("history %v, %v", history, err)
+	}
+	wantList(t, store, own)
 }
 
 // testDomain: a domain belongs to one key, as a port does, and a record may change between the two.
@@ -311,7 +329,7 @@ func testInvalid(t *testing.T, store lease.Store) {
 	long := string(make([]byte, 4096))
 	for name, l := range map[string]lease.Lease{
 		"no port":    {Key: Key(1, "web")},
-		"no node":    {Key: lease.Key{Service: "web"}, Port: 20000},
+		"no key":     {Port: 20000},
 		"no service": {Key: Key(1, ""), Port: 20000},
 		"service":    {Key: Key(1, long), Port: 20000},
 		"origin":     {Key: Key(1, "web"), Port: 20000, Origin: long},

@@ -25,6 +25,7 @@ import (
 	"apquic/quicproxy/internal/loglimit"
 	"apquic/quicproxy/internal/wait"
 	"apquic/quicproxy/node/internal/flows"
+	"apquic/quicproxy/node/internal/health"
 	"apquic/quicproxy/node/internal/private"
 	"apquic/quicproxy/node/internal/upstream"
 )
@@ -129,6 +130,12 @@ type Service struct {
 	// AllowNodes names, by ids, or by names that the server says.
 	Private    bool
 	AllowNodes []string
+	// Group is the group, named in the server's settings, that the service is one of: other nodes may offer the same
+	// at the same address. Empty: it is this node's alone.
+	Group string
+	// Health is how the upstream is checked every 10 s: "tcp" connects, a path such as /healthz is asked for over HTTP.
+	// While it fails the service gets no new clients. Empty: it is not checked.
+	Health string
 	// Accept has this program accept the connections (Node.Listener), which cost it AcceptCost bytes each.
 	Accept     bool
 	AcceptCost int
@@ -195,6 +202,8 @@ type exposed struct {
 	name, origin string
 	wantedPort   uint16
 	domain       string // instead of a port
+	group        string
+	health       *health.Monitor
 	plainHTTP    bool
 	guard        *private.Guard     // lets nodes in; nil: the service is not private
 	cost         int                // of a connection that the listener takes
@@ -254,37 +263,37 @@ func New(config Config) (*Node, error) {
 	}
 	n.lanes, n.flows = newLanes(n), n.newFlows(machine.Sockets())
 	for _, service := range config.Services {
-		e, err := n.newExposed(service)
-		if err != nil {
+		if err := n.add(service); err != nil {
 			return nil, fmt.Errorf("node: service %q: %w", service.Name, err)
-		}
-		if err := n.expose(e); err != nil {
-			return nil, fmt.Errorf("node: %w", err)
 		}
 	}
 	return n, nil
 }
 
-// newExposed makes a service from its configuration.
-func (n *Node) newExposed(service Service) (*exposed, error) {
+// add exposes a service of the settings.
+func (n *Node) add(service Service) error {
 	behind, err := upstream.New(service.behind(), n.config.DialUpstream)
-	if err != nil {
-		return nil, err
+	if err == nil && service.Domain != "" && behind.HasUDP() {
+		err = errors.New("a domain is reached over TCP only")
 	}
-	if service.Domain != "" && behind.HasUDP() {
-		return nil, errors.New("a domain is reached over TCP only")
+	if err != nil {
+		return err
 	}
 	e := &exposed{
 		name: service.Name, upstream: behind, origin: behind.Origin, wantedPort: service.PublicPort,
-		domain: service.Domain, plainHTTP: service.PlainHTTP, cost: service.AcceptCost,
+		domain: service.Domain, plainHTTP: service.PlainHTTP, cost: service.AcceptCost, group: service.Group,
 	}
-	if service.Private {
+	e.health, err = health.New(service.Health, behind.Origin, behind.Check, func(ctx context.Context) (net.Conn, error) { return n.Dial(ctx, e.name) })
+	if err == nil && service.Private {
 		err = n.guard(e, service)
+	}
+	if err != nil {
+		return err
 	}
 	if service.Accept || service.Private {
 		e.listener = newServiceListener(n, e)
 	}
-	return e, err
+	return n.expose(e)
 }
 
 func setSystemNetwork(config *Config) {

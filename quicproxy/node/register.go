@@ -26,7 +26,7 @@ const tlsPass = 1
 // the other, so that the first service gets the lowest port.
 func (l *link) register(ctx context.Context) {
 	asks := retry.NewSchedule()
-	registered := make(map[string]*exposed)
+	registered, told := make(map[string]*exposed), make(map[string]bool) // told: that it is unhealthy
 	for {
 		l.node.mu.Lock()
 		services := slices.Clone(l.node.services)
@@ -37,16 +37,17 @@ func (l *link) register(ctx context.Context) {
 		})
 		l.releaseWithdrawn(ctx, asks, registered, services)
 		for _, service := range services {
-			if registered[service.name] != nil || ctx.Err() != nil || !asks.Due(service.name) {
+			sick := service.health.Sick() != nil && l.features.Has(framing.FeatureGroups) // it gets no new clients
+			if registered[service.name] != nil && told[service.name] == sick || ctx.Err() != nil || !asks.Due(service.name) {
 				continue
 			}
-			err := l.requestLease(ctx, service)
+			err := l.requestLease(ctx, service, sick)
 			asks.Answered(service.name, err)
 			if err != nil {
 				service.refused(l, err)
 				continue
 			}
-			registered[service.name] = service
+			registered[service.name], told[service.name] = service, sick
 		}
 		select {
 		case <-l.wake:
@@ -58,7 +59,7 @@ func (l *link) register(ctx context.Context) {
 }
 
 // requestLease requests the public address of a service.
-func (l *link) requestLease(ctx context.Context, service *exposed) error {
+func (l *link) requestLease(ctx context.Context, service *exposed, sick bool) error {
 	if service.hasUDP() && l.Flows == nil {
 		return errors.New("the server has no services over UDP; an older version")
 	}
@@ -68,6 +69,10 @@ func (l *link) requestLease(ctx context.Context, service *exposed) error {
 		OriginAddress: service.origin, Service: service.name, WantedPort: uint32(service.wantedPort),
 		Services: l.serviceNames(service.name),
 		Movable:  l.association != nil, Transport: service.transport(),
+		Group: service.group, Unhealthy: sick,
+	}
+	if service.group != "" && !l.features.Has(framing.FeatureGroups) {
+		return reason.NoGroups()
 	}
 	if service.domain != "" {
 		if !l.features.Has(framing.FeatureDomains) {

@@ -23,6 +23,7 @@ func (n *Node) Run(ctx context.Context) error {
 	services.Go(func() { n.memory.Run(background) })
 	services.Go(func() { n.limited.Run(background) })
 	links.Go(func() { n.lanes.run(ctx) })
+	n.watchHealth(ctx, links.Go)
 	defer func() {
 		links.Wait()
 		n.associate(0)

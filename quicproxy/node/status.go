@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"apquic/certs"
-	"apquic/quicproxy/node/internal/upstream"
 )
 
 // Status is a copied snapshot of a node.
@@ -34,7 +33,8 @@ type ServiceStatus struct {
 	PublicAddress   string // tcp://host:port or https://name; empty: none, and Refusal says why, if known
 	Refusal         error
 	Relays          int   // and flows, running now
-	Upstream        error // why the service cannot be reached now; nil: it answers, or it is this program
+	Upstream        error // why the service cannot be reached now, or is unhealthy; nil: it answers, or it is this program
+	Unhealthy       bool  // it gets no new clients, since its health check fails
 }
 
 // Status returns a snapshot. It connects to each upstream to see whether it answers, until ctx ends.
@@ -64,7 +64,7 @@ func (n *Node) Status(ctx context.Context) Status {
 func (e *exposed) status(ctx context.Context, n *Node, connected bool) ServiceStatus {
 	status := ServiceStatus{Service: e.name, Origin: e.origin, Relays: int(e.relays.Load()) + n.flows.Of(e.name)}
 	if e.upstream != nil {
-		status.Upstream = e.ask(ctx, n)
+		status.Upstream, status.Unhealthy = e.trouble(ctx), e.health.Sick() != nil
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -72,9 +72,4 @@ func (e *exposed) status(ctx context.Context, n *Node, connected bool) ServiceSt
 		status.PublicAddress = e.public
 	}
 	return status
-}
-
-// ask returns why the upstream does not answer.
-func (e *exposed) ask(ctx context.Context, n *Node) error {
-	return upstream.Reason(e.upstream.Check(ctx))
 }

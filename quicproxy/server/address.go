@@ -55,9 +55,7 @@ func (c *nodeConn) endForgotten(services []string) {
 				continue
 			}
 			delete(old.services, name)
-			if p.Leave(old) {
-				c.server.detach(old, p)
-			}
+			c.server.quit(old, p)
 		}
 	}
 }

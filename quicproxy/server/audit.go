@@ -26,6 +26,9 @@ func (c *nodeConn) audit(event string, attributes ...any) {
 func (s *Server) auditLease(e lease.Event) {
 	admitted, from := s.whoIs(e.Node)
 	attributes := []any{"event", "lease-given", "node", e.Node, "name", admitted.Name, "service", e.Service, e.Endpoint().Attr()}
+	if e.IsGroup() {
+		attributes, admitted.Known = []any{"event", "lease-given", "group", e.Service, e.Endpoint().Attr()}, true
+	}
 	switch {
 	case e.Ended != "":
 		attributes = append(attributes, "reason", string(e.Ended))

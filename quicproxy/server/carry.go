@@ -23,6 +23,7 @@ const openTimeout = 10 * time.Second
 // publicRelay is a relay of a public connection.
 type publicRelay struct {
 	*relay.Relay
+	port *public.Listener
 	away atomic.Bool // given up because the node did not answer
 }
 
@@ -72,7 +73,7 @@ func (c *nodeConn) giveBack() {
 
 // carry does what Relay does, starting with a stream of c itself.
 func (c *nodeConn) carry(p *public.Listener, client *public.Client) error {
-	name := carrier.Name{Service: p.Key.Service, Client: client.RemoteAddr().String()}
+	name := carrier.Name{Service: client.Offer.Service, Client: client.RemoteAddr().String()}
 	r, err := c.begin(p, client, name)
 	if err != nil {
 		return err
@@ -87,6 +88,7 @@ func (c *nodeConn) carry(p *public.Listener, client *public.Client) error {
 		c.server.count(func(n *Counters) { n.Relays++ })
 	}
 	r.Run()
+	client.Refused = r.Refused()
 	if written, again := r.Stream().TakenBack(); again {
 		client.Read, client.Begun = written, true
 		return public.ErrConnectionEnded // as if it had not begun
@@ -110,13 +112,13 @@ func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier
 	case err != nil: // its context ends only a moment after its streams
 		return nil, public.ErrConnectionEnded
 	}
-	r := &publicRelay{Relay: relay.New(client.Conn, c.account.Memory, client.Place, c.server.memory.Wait)}
+	r := &publicRelay{port: p, Relay: relay.New(client.Conn, c.account.Memory, client.Place, c.server.memory.Wait)}
 	header := &framing.StreamHeader{
 		Service: name.Service, ClientAddress: name.Client, PublicAddress: client.LocalAddr().String(), Tls: client.TLS, NodeName: client.NodeName,
 	}
 	first := r.First(client.Read)
 	within := c.association
-	if !p.Movable() {
+	if !client.Offer.Movable {
 		within = nil
 	}
 	s, err := bytestream.Begin(within, &c.Carrier, stream, header, first)

@@ -59,7 +59,7 @@ func (p presence) onlyGuest() bool { return !p.session && !p.kept }
 func (s *Server) presentNodes() map[certs.NodeID]presence {
 	nodes := make(map[certs.NodeID]presence)
 	for _, l := range s.lessor.Leases() {
-		if !l.Reserved {
+		if !l.Reserved && !l.IsGroup() {
 			was := nodes[l.Node]
 			nodes[l.Node] = presence{kept: was.kept || l.Kept, guest: was.guest || !l.Kept}
 		}
@@ -101,11 +101,14 @@ func (s *Server) sentAwaySince(ctx context.Context, c *nodeConn, revision uint64
 	return s.admissionRevision(ctx) != revision && s.isRefused(ctx, c.node)
 }
 
-// keeps reports whether the leases of a node outlast the hold time, because the operator knows the node.
-func (s *Server) keeps(node certs.NodeID) bool {
+// keeps reports whether a lease outlasts the hold time, because the operator knows the node or the group.
+func (s *Server) keeps(key lease.Key) bool {
+	if key.IsGroup() {
+		return s.groups.Has(key.Service)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	admitted, err := s.config.Admit.Admit(ctx, admission.Applicant{Node: node})
+	admitted, err := s.config.Admit.Admit(ctx, admission.Applicant{Node: key.Node})
 	return err == nil && admitted.Known
 }
 

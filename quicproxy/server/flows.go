@@ -1,8 +1,6 @@
 package server
 
 import (
-	"net"
-
 	"apquic/framing"
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/flow"
@@ -30,8 +28,4 @@ func (c *nodeConn) handleDatagram(d framing.Datagram) {
 	if !c.server.public.Receive(c.node, c.instance, d) && c.unknowns.Allow() {
 		c.Flows.Send("", framing.Datagram{Flow: d.Flow, Kind: framing.DatagramUnknown})
 	}
-}
-
-func listenPacketEverywhere(port uint16) (net.PacketConn, error) {
-	return net.ListenUDP("udp", &net.UDPAddr{Port: int(port)})
 }

@@ -10,7 +10,10 @@ import (
 // checkShare refuses a lease that the node may not have in addition to those it has: it joined recently, or
 // it is unknown and its address already has many leases. The first service of an invited node gets the port
 // of its invitation.
-func (c *nodeConn) checkShare(r *lease.Request) error {
+func (c *nodeConn) checkShare(r *lease.Request, service string) error {
+	if r.IsGroup() {
+		return c.checkGroup(r, service)
+	}
 	if c.countsAsGuest() {
 		return c.checkGuest(*r)
 	}

@@ -10,6 +10,7 @@ import (
 	"apquic/lease"
 	"apquic/quicproxy/server/internal/failure"
 	"apquic/quicproxy/server/internal/private"
+	"apquic/quicproxy/server/internal/request"
 )
 
 // maxConnecting is how many connections a node may have that only connect to private services.
@@ -55,10 +56,10 @@ func (c *nodeConn) connect(request *framing.Connect) (*framing.Connected, error)
 
 // grantPrivate directs the nodes that connect to a private service to this connection. Nothing is leased, and a lease
 // that the service had ends. It needs session.leases.
-func (c *nodeConn) grantPrivate(request *framing.ProxyRequest) (*framing.ProxyResponse, error) {
+func (c *nodeConn) grantPrivate(r *framing.ProxyRequest) (*framing.ProxyResponse, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	if key := (lease.Key{Node: c.node, Service: request.Service}); c.server.lessor.Has(key) {
+	if key := (lease.Key{Node: c.node, Service: r.Service}); c.server.lessor.Has(key) {
 		if err := c.mayWrite(); err != nil {
 			return nil, err
 		}
@@ -66,10 +67,10 @@ func (c *nodeConn) grantPrivate(request *framing.ProxyRequest) (*framing.ProxyRe
 			return nil, failure.OfLease(err)
 		}
 	}
-	p, response, err := c.server.exchange.Offer(ctx, c.caller(), request, cmp.Or(c.server.config.MaxServices, lease.DefaultMaxPerNode))
+	p, response, err := c.server.exchange.Offer(ctx, c.caller(), r, cmp.Or(c.server.config.MaxServices, lease.DefaultMaxPerNode))
 	if err == nil {
-		p.Attach(c, request.Movable)
-		c.services[request.Service] = p
+		p.Attach(c, request.Offer(r, c.node))
+		c.services[r.Service] = p
 	}
 	return response, err
 }

@@ -124,9 +124,7 @@ func (s *Server) closeProcess(c *nodeConn, code framing.ErrorCode, text string) 
 func (s *Server) leave(c *nodeConn) {
 	c.session.leases.Lock()
 	for name, p := range c.services {
-		if p.Leave(c) {
-			s.detach(c, p)
-		}
+		s.quit(c, p)
 		delete(c.services, name)
 	}
 	c.session.leases.Unlock()

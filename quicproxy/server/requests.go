@@ -108,7 +108,7 @@ func answer[R proto.Message](c *nodeConn, envelope framing.Envelope, request pro
 
 // grant leases a public address to a service, or renews it, and directs its clients to this connection.
 func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error) {
-	wanted, err := request.Read(r, c.Flows != nil)
+	wanted, err := request.Read(r, c.node, c.Flows != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -128,8 +128,10 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	wanted.Node, wanted.MayWrite = c.node, c.mayWrite
-	if err := c.checkShare(&wanted); err != nil {
+	c.quitFormer(r.Service, wanted.Key)
+	defer c.server.groups.Hold(wanted.Key)()
+	wanted.MayWrite = c.mayWrite
+	if err := c.checkShare(&wanted, r.Service); err != nil {
 		return nil, failure.OfLease(err)
 	}
 	granted, err := c.server.lessor.Grant(ctx, wanted)
@@ -144,11 +146,11 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 	if p == nil {
 		return nil, &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
 	}
-	p.ServePlainHTTP(r.PlainHttp)
-	p.Attach(c, r.Movable)
 	c.services[r.Service] = p
 	address := c.server.publicAddress(granted.Transport, granted.Endpoint())
-	c.log.Info("lease", "service", r.Service, "public", address, "origin", r.OriginAddress)
+	if p.Attach(c, request.Offer(r, c.node)) {
+		c.log.Info("lease", request.Attrs(r, "public", address)...)
+	}
 	response := &framing.ProxyResponse{
 		OriginAddress: r.OriginAddress, ProxyAddress: address, Service: r.Service,
 		LeaseSeconds:    uint64(c.server.lessor.HoldTime() / time.Second),
@@ -171,24 +173,21 @@ func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) 
 			return nil, err
 		}
 	}
-	delete(c.services, request.Service)
-	movable := p.Movable()
-	if !p.Leave(c) {
-		return &framing.Released{Service: request.Service}, nil // a newer connection has it
-	}
-	if request.Hold || p.IsPrivate() {
-		c.server.detach(c, p)
+	if request.Hold || p.Key.IsGroup() || p.IsPrivate() || !p.IsOwner(c) { // or a newer connection has it
+		delete(c.services, request.Service)
+		c.server.quit(c, p)
 		return &framing.Released{Service: request.Service}, nil
 	}
+	p.Suspend(c)
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	if err := c.server.lessor.Release(ctx, p.Key); err != nil {
 		if c.last() == primary {
-			p.Attach(c, movable)
+			p.Resume(c)
 		}
-		c.services[request.Service] = p
 		return nil, failure.OfLease(err)
 	}
+	delete(c.services, request.Service)
 	c.log.Info("lease released", "service", request.Service, p.Attr())
 	return &framing.Released{Service: request.Service}, nil
 }

@@ -24,6 +24,7 @@ import (
 	"apquic/quicproxy/internal/loglimit"
 	"apquic/quicproxy/internal/memory"
 	"apquic/quicproxy/server/internal/account"
+	"apquic/quicproxy/server/internal/groups"
 	"apquic/quicproxy/server/internal/naming"
 	"apquic/quicproxy/server/internal/private"
 	"apquic/quicproxy/server/internal/probes"
@@ -77,6 +78,9 @@ type Config struct {
 	CheckDomain func(domain string) error
 	// Balancers are the networks of load balancers, which must say whom they connect for.
 	Balancers []netip.Prefix
+	// Groups are services that several nodes may offer at one address: the ids of those nodes, or the names that the
+	// Admitter gives them, by the group's name.
+	Groups map[string][]string
 	// LeaseEnded is called with a port whose public listener was closed because its lease ended; nil: not
 	// called. It must return soon.
 	LeaseEnded func(port uint16)
@@ -148,6 +152,7 @@ type Server struct {
 	writes    *limit.NetworkRates                    // to the store, caused by unknown nodes
 
 	public   *public.Listeners
+	groups   *groups.Groups
 	exchange *private.Exchange
 
 	datagrams flow.Counters
@@ -192,6 +197,9 @@ func New(config Config) (*Server, error) {
 	s.writes = account.NewGuestRequests(config.MaxLeasesPerAddress, maxAddresses)
 	s.guests = account.NewShares[netip.Addr](config.MaxLeasesPerAddress, func(key lease.Key) bool { return s.lessor.Has(key) })
 	var err error
+	if s.groups, err = groups.New(config.Groups); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
 	if s.successor, err = successor(config); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
@@ -220,29 +228,16 @@ func (config *Config) setDefaults() {
 	if config.Ready == nil {
 		config.Ready = func() {}
 	}
-	if config.LeaseEnded == nil {
-		config.LeaseEnded = func(uint16) {}
-	}
 	if config.Restarting == nil {
 		config.Restarting = func() bool { return false }
 	}
 	if config.MemoryWeight == nil {
 		config.MemoryWeight = func(certs.NodeID) int { return 1 }
 	}
-	if config.ListenPublic == nil {
-		config.ListenPublic = listenEverywhere
-	}
-	if config.ListenPublicPacket == nil {
-		config.ListenPublicPacket = listenPacketEverywhere
-	}
 	config.FlowIdle = cmp.Or(config.FlowIdle, quicproxy.DefaultFlowIdle)
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
-}
-
-func listenEverywhere(port uint16) (net.Listener, error) {
-	return net.ListenTCP("tcp", &net.TCPAddr{Port: int(port)})
 }
 
 // MemoryPeak returns the most bytes that the server held for nodes and clients since the last call;

@@ -100,12 +100,12 @@ func (b *begunRelays) len() int {
 func (c *nodeConn) Silent() bool { return c.silent.Load() }
 
 // giveUpUnheard refuses the clients whose relay began when c was already dead, once they have waited as long
-// as later clients may.
+// as later clients may; at once if another node takes clients, since they may try again.
 func (c *nodeConn) giveUpUnheard() {
 	c.begun.mu.Lock()
 	defer c.begun.mu.Unlock()
 	for r := range c.begun.relays {
-		if !r.Stream().Seen() && time.Since(r.Begun()) >= silentAfter+max(c.server.config.Park, 0) {
+		if !r.Stream().Seen() && (time.Since(r.Begun()) >= silentAfter+max(c.server.config.Park, 0) || r.port.TakenElsewhere(c.node)) {
 			r.away.Store(true)
 			r.Abort(framing.ErrorRelayReset)
 		}

@@ -9,7 +9,8 @@ import (
 // Features returns the optional parts of the protocol that this version supports, as node or server. Relays
 // can resume if they may outlive a connection.
 func Features(resumeTime time.Duration) framing.Features {
-	features := framing.FeatureSet(framing.FeatureLanes, framing.FeatureProbes, framing.FeatureFlows, framing.FeatureDomains, framing.FeaturePrivate)
+	features := framing.FeatureSet(
+		framing.FeatureLanes, framing.FeatureProbes, framing.FeatureFlows, framing.FeatureDomains, framing.FeaturePrivate, framing.FeatureGroups)
 	if resumeTime > 0 {
 		features |= framing.FeatureSet(framing.FeatureMovingRelays)
 	}

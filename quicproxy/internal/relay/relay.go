@@ -33,6 +33,7 @@ type Relay struct {
 
 	toStream, toTCP atomic.Uint64
 	aborted         atomic.Bool  // we reset it
+	refused         atomic.Bool  // the other side reset it before anything came from it
 	reset           atomic.Bool  // the other side did
 	writeFailed     atomic.Bool  // the TCP connection takes no more
 	writing         atomic.Int64 // since when, after begun, a write to it waits; 0: none does
@@ -183,6 +184,8 @@ func (r *Relay) copyToTCP() {
 			r.stream.CancelRead()
 			r.tcp.SetReadDeadline(time.Now().Add(bytestream.ResetLinger))
 		default:
+			_, reset := errors.AsType[*bytestream.ResetError](err)
+			r.refused.Store(reset && !r.aborted.Load() && r.toTCP.Load() == 0)
 			r.Abort(framing.ErrorRelayReset)
 		}
 		return
@@ -225,6 +228,9 @@ func isTCPWriteError(err error) bool {
 
 // Aborted reports whether this side has reset the relay.
 func (r *Relay) Aborted() bool { return r.aborted.Load() }
+
+// Refused reports whether the other side reset the relay before anything came from it.
+func (r *Relay) Refused() bool { return r.refused.Load() }
 
 // Begun is when the relay began.
 func (r *Relay) Begun() time.Time { return r.begun }

@@ -83,6 +83,13 @@ func NoPrivateServices() error {
 	}
 }
 
+// NoGroups is why a service of a group is not asked for: a server that does not know them would lease a port.
+func NoGroups() error {
+	return &quicproxy.FailureError{
+		Code: framing.ErrorNotInGroup, Text: "this version of the server has no groups", Advice: "ask its operator for a newer one",
+	}
+}
+
 // NoDomains is why a service with a domain is not asked for: a server that does not know them would lease a port.
 func NoDomains() error {
 	return &quicproxy.FailureError{

@@ -105,6 +105,8 @@ func OfLease(err error) error {
 		return failure(framing.ErrorBadDomain, "choose a name that you own and that points to the server, such as www.example.org")
 	case errors.Is(err, lease.ErrDomainTaken):
 		return failure(framing.ErrorDomainTaken, "choose another domain, or ask the operator of the server who has this one (apquic-server status)")
+	case errors.Is(err, lease.ErrShared):
+		return failure(framing.ErrorGroupElsewhere, "give the service the same domain, transport and publicPort as on the other nodes, or no publicPort")
 	case errors.Is(err, lease.ErrTooManyDomains):
 		return failure(framing.ErrorRangeFull, "tell the operator of the server, or expose the service at a port")
 	case errors.Is(err, lease.ErrTooManyServices):

@@ -7,17 +7,20 @@ import (
 	"apquic/framing"
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/server/internal/members"
 )
 
 // Client is a public connection to be relayed.
 type Client struct {
 	net.Conn
-	Place *clients.Place // given back when the connection is closed
-	Read  []byte         // what was read from it, and is to be sent first
-	TLS   bool           // it came for a domain and speaks TLS
+	Place   *clients.Place // given back when the connection is closed
+	Read    []byte         // what was read from it, and is to be sent first
+	TLS     bool           // it came for a domain and speaks TLS
+	Refused bool           // its last relay was reset by the node before anything came back
+	Begun   bool           // it had a relay that the node never saw
+	Offer   members.Offer  // of the node that it goes to
 	// NodeName is what the server calls the node that connects to a private service; may be empty.
 	NodeName string
-	Begun    bool // it had a relay that the node never saw
 
 	address, public net.Addr // both ends of its connection to a load balancer, or a node; nil: this is its connection
 

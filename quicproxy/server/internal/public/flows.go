@@ -23,11 +23,14 @@ type clientFlow struct {
 	number   uint64
 	port     *udpPort
 	client   netip.AddrPort
-	local    string        // the address that the client sends to, for the node; empty: not known
-	from     []byte        // the same, as a control message
-	known    atomic.Uint64 // the node's process that has the flow, inverted; 0: none is known to
-	active   atomic.Int64  // when something last passed, since flows began
-	answered atomic.Bool   // the service has sent something
+	local    string                 // the address that the client sends to, for the node; empty: not known
+	from     []byte                 // the same, as a control message
+	known    atomic.Uint64          // the node's process that has the flow, inverted; 0: none is known to
+	member   atomic.Pointer[member] // that has the flow; nil: none has yet
+	active   atomic.Int64           // when something last passed, since flows began
+	answered atomic.Bool            // the service has sent something
+
+	over bool // no member gets it; guarded by Listener.mu
 
 	// Guarded by udpPort.mu.
 	place *clients.Place // does not change once the flow is in its port
@@ -78,7 +81,7 @@ func (s *Listeners) Receive(node certs.NodeID, process uint64, d framing.Datagra
 			s.config.Datagrams.NoFlow.Add(1)
 		}
 		return d.Kind == framing.DatagramUnknown
-	case f.port.listener.Key.Node != node:
+	case !f.isOf(node):
 		s.config.Datagrams.Foreign.Add(1)
 		return false
 	}
@@ -94,14 +97,20 @@ func (s *Listeners) Receive(node certs.NodeID, process uint64, d framing.Datagra
 	return true
 }
 
+// isOf reports whether a node has the flow.
+func (f *clientFlow) isOf(node certs.NodeID) bool {
+	m := f.member.Load()
+	return m != nil && m.Node == node
+}
+
 // toNode is the datagram that tells the node of a payload. Until the node's process has said that it knows the
 // flow, each says what the flow is.
-func (f *clientFlow) toNode(process uint64, idle time.Duration, payload []byte) framing.Datagram {
+func (f *clientFlow) toNode(service string, process uint64, idle time.Duration, payload []byte) framing.Datagram {
 	d := framing.Datagram{Flow: f.number, Payload: payload}
 	if f.known.Load() != ^process {
 		d.Kind = framing.DatagramFirst
 		d.Header = &framing.FlowHeader{
-			Service: f.port.listener.Key.Service, ClientAddress: f.client.String(), PublicAddress: f.local,
+			Service: service, ClientAddress: f.client.String(), PublicAddress: f.local,
 			IdleSeconds: uint32(idle / time.Second),
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/server/internal/balancer"
+	"apquic/quicproxy/server/internal/members"
 )
 
 const (
@@ -59,17 +60,13 @@ type Listener struct {
 	closing     sync.Once // they are given back
 
 	mu      sync.Mutex
-	owner   Target // the connection that asked for the lease last
-	serving bool   // owner takes new relays
-	movable bool   // and its relays may resume over other connections
-	// plainHTTP says that clients of its domain need not speak TLS.
-	plainHTTP bool
-	allowed   []string // who may connect to a private service
-	closed    bool     // the lease ended
-	parking   parking  // of clients, woken when one of the above changes
-	clients   int      // now
-	relays    map[*relay.Relay]struct{}
-	ended     Traffic // of the relays that have ended
+	members members.Members[Target] // the nodes that offer the service
+	allowed []string                // who may connect to a private service
+	closed  bool                    // the lease ended
+	parking parking                 // of clients, woken when one of the above changes
+	clients int                     // now
+	relays  map[*relay.Relay]struct{}
+	ended   Traffic // of the relays that have ended
 }
 
 // accept takes clients from a socket until that is closed.
@@ -141,17 +138,23 @@ func (s *Listeners) refuse(client *Client, where slog.Attr, err error) {
 // serve relays one public connection, or resets it.
 func (p *Listener) serve(client *Client) {
 	deadline := time.Now().Add(max(p.all.config.Park, 0))
-	var tried Target
+	var tried []Target
 	for {
-		c, err := p.route(client, deadline, tried)
+		to, err := p.route(client, deadline, tried)
 		if err == nil {
-			err = c.Relay(p, client)
+			client.Offer, client.Refused = to.offer, false
+			err = to.Relay(p, client)
+			p.left(to.member, client.Refused)
+			tried = append(p.stillThere(tried), to.Target)
 		}
 		if errors.Is(err, ErrConnectionEnded) {
-			if tried = c; client.Begun {
+			if client.Begun {
 				deadline = time.Now().Add(max(p.all.config.Park, 0)) // it had a relay until now
 			}
 			continue // the node's next connection may come at any moment
+		}
+		if errors.Is(err, ErrTooManyRelays) && p.canServe(tried) {
+			continue // another node has room
 		}
 		switch {
 		case errors.Is(err, errClientLeft):
@@ -163,13 +166,13 @@ func (p *Listener) serve(client *Client) {
 	}
 }
 
-// route waits for a connection that takes relays, other than the one already tried, until the deadline or
-// until the client leaves.
-func (p *Listener) route(client *Client, deadline time.Time, tried Target) (Target, error) {
+// route waits for a connection that takes relays, other than those already tried, until the deadline or
+// until the client leaves. The client counts there until it has left.
+func (p *Listener) route(client *Client, deadline time.Time, tried []Target) (*assigned, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c, err := p.targetLocked(tried); c != nil || err != nil {
-		return c, err
+	if to, err := p.targetLocked(tried); to != nil || err != nil {
+		return to, err
 	}
 	w, err := p.parking.enterLocked(client, deadline)
 	if err != nil {
@@ -178,8 +181,8 @@ func (p *Listener) route(client *Client, deadline time.Time, tried Target) (Targ
 	defer p.parking.leaveLocked(w)
 	for {
 		w.arm() // any later change wakes it
-		if c, err := p.targetLocked(tried); c != nil || err != nil {
-			return c, err
+		if to, err := p.targetLocked(tried); to != nil || err != nil {
+			return to, err
 		}
 		p.mu.Unlock()
 		err := w.wait()
@@ -191,60 +194,11 @@ func (p *Listener) route(client *Client, deadline time.Time, tried Target) (Targ
 }
 
 // targetLocked returns where a relay can go now; nil: nowhere.
-func (p *Listener) targetLocked(tried Target) (Target, error) {
+func (p *Listener) targetLocked(tried []Target) (*assigned, error) {
 	if p.closed {
 		return nil, errPortClosed
 	}
-	if p.serving && p.owner != tried && !p.owner.Silent() {
-		return p.owner, nil
-	}
-	return nil, nil
-}
-
-// Attach makes c the connection that new relays go to.
-func (p *Listener) Attach(c Target, movable bool) {
-	p.change(func() { p.owner, p.serving, p.movable = c, true, movable })
-}
-
-// ServePlainHTTP says whether clients of the domain may come without TLS; otherwise they are sent to https.
-func (p *Listener) ServePlainHTTP(serve bool) {
-	p.change(func() { p.plainHTTP = serve })
-}
-
-// Movable reports whether relays of the service may resume over other connections.
-func (p *Listener) Movable() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.movable
-}
-
-// ownerChanged makes waiting clients check c again.
-func (p *Listener) ownerChanged(c Target) {
-	if p.IsOwner(c) {
-		p.change(func() {})
-	}
-}
-
-// IsOwner reports whether c owns the listener.
-func (p *Listener) IsOwner(c Target) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.owner == c
-}
-
-// Suspend makes new clients wait if c is still the owner: another connection is about to replace it.
-func (p *Listener) Suspend(c Target) {
-	p.change(func() { p.serving = p.serving && p.owner != c })
-}
-
-// Leave ends the ownership of c. It reports false if another connection already owns the listener.
-func (p *Listener) Leave(c Target) (left bool) {
-	p.change(func() {
-		if left = p.owner == c; left {
-			p.owner, p.serving = nil, false
-		}
-	})
-	return left
+	return p.assignLocked(tried), nil
 }
 
 // stopAccepting leaves new clients in the queue of the listener, which stays open, and resets those that
@@ -264,10 +218,13 @@ func stopAccepting(socket net.Listener) {
 	socket.Close()
 }
 
-// close ends the listener and resets the clients that wait. It has no owner from then on: the lease may go on
-// with another listener, from which the end of this one's owner must not take anything.
+// close ends the listener and resets the clients that wait. Nobody is its member from then on: the lease may
+// go on with another listener, from which the end of this one's members must not take anything.
 func (p *Listener) close() {
-	p.change(func() { p.closed, p.owner, p.serving = true, nil, false })
+	p.change(func() {
+		p.closed = true
+		p.members.LeaveAll()
+	})
 	p.closeSockets()
 }
 

@@ -19,13 +19,13 @@ import (
 	"apquic/quicproxy/server/internal/balancer"
 )
 
-// Config says what Listeners consist of; every field is required.
+// Config says what Listeners consist of; every field is required unless noted.
 type Config struct {
-	// Listen opens the socket of a port.
+	// Listen opens the socket of a port; on all addresses of the machine by default.
 	Listen func(port uint16) (net.Listener, error)
-	// ListenPacket opens the UDP socket of a port.
+	// ListenPacket opens the UDP socket of a port; the same by default.
 	ListenPacket func(port uint16) (net.PacketConn, error)
-	// Ended is called with a port whose socket was closed because its lease ended.
+	// Ended is called with a port whose socket was closed because its lease ended; nil: not called.
 	Ended func(port uint16)
 	// Park is how long a client waits for a node that is away; 0 or less: not at all.
 	Park time.Duration
@@ -66,6 +66,7 @@ type Listeners struct {
 // New returns Listeners without any lease.
 func New(config Config) *Listeners {
 	stopping, stop := context.WithCancel(context.Background())
+	config.setDefaults()
 	return &Listeners{
 		config: config, log: config.Log, balancers: balancer.New(config.Balancers), stopping: stopping, stop: stop,
 		at: make(map[lease.Endpoint]*Listener), byNode: make(map[certs.NodeID]map[lease.Endpoint]*Listener), private: make(map[certs.NodeID]map[string]*Listener),
@@ -76,6 +77,9 @@ func New(config Config) *Listeners {
 func (s *Listeners) Bind(l lease.Lease) error {
 	p := &Listener{all: s, Key: l.Key, Endpoint: l.Endpoint()}
 	p.service = clients.Service{Node: l.Node.String(), Name: l.Service}
+	if l.IsGroup() {
+		p.service.Node = "group " + l.Service // each has the places of a node
+	}
 	if l.Port != 0 {
 		if err := p.open(l.Transport); err != nil {
 			return err
@@ -125,11 +129,21 @@ func (s *Listeners) At(endpoint lease.Endpoint) *Listener {
 	return s.at[endpoint]
 }
 
+// Shared reports whether other nodes than this one are connected that offer the service of a lease.
+func (s *Listeners) Shared(key lease.Key, node certs.NodeID) bool {
+	s.mu.Lock()
+	listeners := slices.Collect(maps.Values(s.byNode[key.Node]))
+	s.mu.Unlock()
+	return slices.ContainsFunc(listeners, func(p *Listener) bool { return p.Key == key && p.others(node) })
+}
+
 // OwnerChanged makes the clients of a node check one of its connections again: it became silent, or no longer
 // is.
 func (s *Listeners) OwnerChanged(node certs.NodeID, t Target) {
 	s.mu.Lock()
+	// Its own, public and private, and the groups.
 	listeners := slices.AppendSeq(slices.Collect(maps.Values(s.byNode[node])), maps.Values(s.private[node]))
+	listeners = slices.AppendSeq(listeners, maps.Values(s.byNode[certs.NodeID{}]))
 	s.mu.Unlock()
 	for _, p := range listeners {
 		p.ownerChanged(t)

@@ -10,6 +10,7 @@ import (
 	"apquic/lease"
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/flow"
+	"apquic/quicproxy/server/internal/members"
 )
 
 // silentTarget is a connection of a node that does not answer.
@@ -35,7 +36,7 @@ func TestSilenceOfOneNode(t *testing.T) {
 	}
 	silent := new(silentTarget)
 	own, other := listeners.At(lease.Endpoint{Port: 20000}), listeners.At(lease.Endpoint{Port: 20001})
-	own.Attach(silent, false)
+	own.Attach(silent, members.Offer{Node: leases[0].Node})
 	visitor, far := net.Pipe()
 	defer visitor.Close()
 	defer far.Close()

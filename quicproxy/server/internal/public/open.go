@@ -1,12 +1,25 @@
 package public
 
 import (
+	"net"
 	"net/netip"
 	"time"
 
 	"apquic/internal/datagram"
 	"apquic/lease"
 )
+
+func (config *Config) setDefaults() {
+	if config.Listen == nil {
+		config.Listen = func(port uint16) (net.Listener, error) { return net.ListenTCP("tcp", &net.TCPAddr{Port: int(port)}) }
+	}
+	if config.ListenPacket == nil {
+		config.ListenPacket = func(port uint16) (net.PacketConn, error) { return net.ListenUDP("udp", &net.UDPAddr{Port: int(port)}) }
+	}
+	if config.Ended == nil {
+		config.Ended = func(uint16) {}
+	}
+}
 
 // open opens the sockets of a transport, or none.
 func (p *Listener) open(transport lease.Transport) error {

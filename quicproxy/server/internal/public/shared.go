@@ -199,5 +199,5 @@ func (p *peeking) EndForMemory(_ *memory.Holding, log *slog.Logger) {
 func (p *Listener) servesPlainHTTP() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.plainHTTP
+	return p.members.PlainHTTP()
 }

@@ -86,12 +86,9 @@ func (u *udpPort) take(payload []byte, client netip.AddrPort, local netip.Addr) 
 	f.place.Active()
 	f.active.Store(int64(time.Since(u.begin)))
 	u.toNode.Add(uint64(len(payload)))
-	p.mu.Lock()
-	owner := p.owner
-	p.mu.Unlock()
-	if owner != nil {
-		if via, process := owner.FlowSender(); via != nil {
-			via.Send(p.Key.Service, f.toNode(process, config.FlowIdle, payload))
+	if target, service := p.carries(f); target != nil {
+		if via, process := target.FlowSender(); via != nil {
+			via.Send(service, f.toNode(service, process, config.FlowIdle, payload))
 			return
 		}
 	}
@@ -197,6 +194,7 @@ func (u *udpPort) end(f *clientFlow) {
 	place := f.place
 	u.mu.Unlock()
 	u.listener.all.flows.remove(f)
+	u.listener.flowEnded(f)
 	place.Leave()
 }
 

@@ -16,6 +16,7 @@ import (
 	"apquic/lease"
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/flow"
+	"apquic/quicproxy/server/internal/members"
 )
 
 // forgedSocket is a UDP socket to which anybody can send from any address.
@@ -86,6 +87,7 @@ func TestForgedClients(t *testing.T) {
 			if err := listeners.Bind(lease.Lease{Key: lease.Key{Node: node, Service: name}, Port: port, Transport: lease.UDP}); err != nil {
 				t.Fatal(err)
 			}
+			listeners.At(lease.Endpoint{Port: port}).Attach(new(silentTarget), members.Offer{Node: node, Service: name})
 		}
 		send := func(port uint16, from netip.AddrPort) {
 			sockets[port].come <- from
@@ -145,6 +147,7 @@ func TestFlowsOfOthers(t *testing.T) {
 		if err := listeners.Bind(lease.Lease{Key: lease.Key{Node: owner, Service: "game"}, Port: 20000, Transport: lease.UDP}); err != nil {
 			t.Fatal(err)
 		}
+		listeners.At(lease.Endpoint{Port: 20000}).Attach(new(silentTarget), members.Offer{Node: owner, Service: "game"})
 		socket.come <- netip.MustParseAddrPort("192.0.2.1:7")
 		synctest.Wait()
 		f := listeners.flows.find(1)
@@ -158,21 +161,21 @@ func TestFlowsOfOthers(t *testing.T) {
 		if len(socket.answers) != 0 || f.known.Load() != 0 || counters.Foreign.Load() != 2 || counters.NoFlow.Load() != 1 {
 			t.Errorf("answers %v, known %x, dropped %v", socket.answers, f.known.Load(), counters.Dropped())
 		}
-		if d := f.toNode(7, time.Minute, nil); d.Kind != framing.DatagramFirst || d.Header.ClientAddress != "192.0.2.1:7" || d.Header.IdleSeconds != 60 {
+		if d := f.toNode("game", 7, time.Minute, nil); d.Kind != framing.DatagramFirst || d.Header.ClientAddress != "192.0.2.1:7" || d.Header.IdleSeconds != 60 {
 			t.Errorf("a new flow begins with %+v", d)
 		}
 		listeners.Receive(owner, 7, framing.Datagram{Flow: 1, Kind: framing.DatagramKnown})
 		for process, want := range map[uint64]framing.DatagramKind{7: framing.DatagramPayload, 8: framing.DatagramFirst, 0: framing.DatagramFirst} {
-			if d := f.toNode(process, time.Minute, nil); d.Kind != want {
+			if d := f.toNode("game", process, time.Minute, nil); d.Kind != want {
 				t.Errorf("process %d is sent kind %d", process, d.Kind)
 			}
 		}
 		listeners.Receive(owner, 8, framing.Datagram{Flow: 1, Kind: framing.DatagramUnknown}) // an older process
-		if d := f.toNode(7, time.Minute, nil); d.Kind != framing.DatagramPayload {
+		if d := f.toNode("game", 7, time.Minute, nil); d.Kind != framing.DatagramPayload {
 			t.Error("another process of the node made it unknown")
 		}
 		listeners.Receive(owner, 7, framing.Datagram{Flow: 1, Kind: framing.DatagramUnknown})
-		if d := f.toNode(7, time.Minute, nil); d.Kind != framing.DatagramFirst {
+		if d := f.toNode("game", 7, time.Minute, nil); d.Kind != framing.DatagramFirst {
 			t.Error("a flow that the node does not know is not told again")
 		}
 		listeners.Unbind(lease.Lease{Key: f.port.listener.Key, Port: 20000, Transport: lease.UDP})
@@ -184,3 +187,82 @@ func TestFlowsOfOthers(t *testing.T) {
 		listeners.Wait()
 	})
 }
+
+// TestFlowsOfMembers: a flow is given to the member with the fewest, and stays there; no other member can
+// answer it, or make it unknown. It goes elsewhere only when another member takes clients and its own does
+// not.
+func TestFlowsOfMembers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		socket, counters := newForgedSocket(), new(flow.Counters)
+		listeners := New(Config{
+			ListenPacket: func(uint16) (net.PacketConn, error) { return socket, nil },
+			Ended:        func(uint16) {}, Clients: clients.New(100, 100, 100), Log: slog.New(slog.DiscardHandler),
+			Flows: clients.New(100, 100, 100), FlowIdle: time.Minute, Datagrams: counters,
+		})
+		group := lease.Lease{Key: lease.Key{Service: "game"}, Port: 20000, Transport: lease.UDP}
+		if err := listeners.Bind(group); err != nil {
+			t.Fatal(err)
+		}
+		p := listeners.At(lease.Endpoint{Port: 20000})
+		nodes, targets := []certs.NodeID{{1}, {2}}, []*quietTarget{{}, {}}
+		for i, node := range nodes {
+			p.Attach(targets[i], members.Offer{Node: node, Service: "s"})
+		}
+		ask := func(port uint16) (at int) {
+			socket.come <- netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), port)
+			synctest.Wait()
+			number := uint64(port)
+			for i, node := range nodes {
+				if listeners.Receive(node, 7, framing.Datagram{Flow: number, Payload: []byte("y")}) {
+					at += i + 1
+				}
+			}
+			return at
+		}
+		if got := ask(1); got != 1 {
+			t.Errorf("the first flow is at %d", got)
+		}
+		if got := ask(2); got != 2 {
+			t.Errorf("the second flow is at %d", got)
+		}
+		if n := counters.Foreign.Load(); n != 2 {
+			t.Errorf("%d datagrams of others, want 2", n)
+		}
+		f := listeners.flows.find(1)
+		f.known.Store(^uint64(7))
+		listeners.Receive(nodes[1], 7, framing.Datagram{Flow: 1, Kind: framing.DatagramUnknown})
+		if f.known.Load() != ^uint64(7) {
+			t.Error("another member made the flow unknown")
+		}
+		targets[0].silent = true
+		if got := ask(1); got != 2 {
+			t.Errorf("while its member is silent the flow is at %d", got)
+		}
+		targets[0].silent = false
+		if got := ask(1); got != 2 {
+			t.Errorf("then the flow is at %d", got)
+		}
+		targets[0].silent, targets[1].silent = true, true
+		if got := ask(1); got != 2 {
+			t.Errorf("while all are silent the flow is at %d", got)
+		}
+		if got := p.Traffic().Members; got[0].Clients != 0 || got[1].Clients != 2 {
+			t.Errorf("%+v", got)
+		}
+		listeners.Unbind(group)
+		synctest.Wait()
+		if got := p.Traffic().Members; len(got) != 0 {
+			t.Errorf("%+v are left", got)
+		}
+		listeners.Stop()
+		listeners.Wait()
+	})
+}
+
+// quietTarget is a connection of a member of a group.
+type quietTarget struct{ silent bool }
+
+func (m *quietTarget) Silent() bool                     { return m.silent }
+func (*quietTarget) Relay(*Listener, *Client) error     { return ErrConnectionEnded }
+func (*quietTarget) FlowSender() (*flow.Sender, uint64) { return nil, 0 }

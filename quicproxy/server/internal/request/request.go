@@ -8,10 +8,12 @@ import (
 	"math"
 	"slices"
 
+	"apquic/certs"
 	"apquic/framing"
 	"apquic/lease"
 	"apquic/quicproxy"
 	"apquic/quicproxy/server/internal/failure"
+	"apquic/quicproxy/server/internal/members"
 )
 
 // tlsPass is the value of ProxyRequest.tls that says that the server passes TLS on.
@@ -20,9 +22,9 @@ const tlsPass = 1
 // transports are the values of ProxyRequest.transport.
 var transports = [...]lease.Transport{lease.TCP, lease.TCP, lease.UDP, lease.TCPAndUDP}
 
-// Read returns the lease that a request is for, without its node, or the failure that answers it. flows says that
-// the node's connection carries UDP.
-func Read(r *framing.ProxyRequest, flows bool) (lease.Request, error) {
+// Read returns the lease that a request of a node is for, or the failure that answers it. flows says that the
+// node's connection carries UDP.
+func Read(r *framing.ProxyRequest, node certs.NodeID, flows bool) (lease.Request, error) {
 	if r.WantedPort > math.MaxUint16 {
 		return lease.Request{}, &quicproxy.FailureError{Code: framing.ErrorPortOutOfRange, Text: fmt.Sprintf("there is no port %d", r.WantedPort)}
 	}
@@ -32,15 +34,41 @@ func Read(r *framing.ProxyRequest, flows bool) (lease.Request, error) {
 			return lease.Request{}, failure.BadRequest(err)
 		}
 	}
-	return lease.Request{
-		Key: lease.Key{Service: r.Service}, Origin: r.OriginAddress, WantedPort: uint16(r.WantedPort),
+	wanted := lease.Request{
+		Key: lease.Key{Node: node, Service: r.Service}, Origin: r.OriginAddress, WantedPort: uint16(r.WantedPort),
 		Transport: transports[r.Transport], Domain: r.Domain, Services: r.Services,
-	}, nil
+	}
+	if r.Group != "" { // it has no service of one node's, and is written no more often than that of one node
+		wanted.Key, wanted.Origin, wanted.Services = lease.Key{Service: r.Group}, "", nil
+	}
+	return wanted, nil
+}
+
+// Offer returns what a request of a node says of the service.
+func Offer(r *framing.ProxyRequest, node certs.NodeID) members.Offer {
+	return members.Offer{Node: node, Service: r.Service, Movable: r.Movable, Unhealthy: r.Unhealthy, PlainHTTP: r.PlainHttp}
+}
+
+// Attrs are a request in the log.
+func Attrs(r *framing.ProxyRequest, more ...any) []any {
+	attributes := append([]any{"service", r.Service}, more...)
+	if r.Group != "" {
+		attributes = append(attributes, "group", r.Group)
+	}
+	if r.Unhealthy {
+		attributes = append(attributes, "unhealthy", true)
+	}
+	return append(attributes, "origin", r.OriginAddress)
 }
 
 func checkNames(r *framing.ProxyRequest) error {
 	if err := framing.CheckServiceName(r.Service); err != nil {
 		return err
+	}
+	if r.Group != "" {
+		if err := framing.CheckServiceName(r.Group); err != nil {
+			return fmt.Errorf("the group: %w", err)
+		}
 	}
 	if r.OriginAddress != "" { // a program that accepts the connections itself sends none
 		if _, _, err := framing.ParseOrigin(r.OriginAddress); err != nil {
@@ -80,6 +108,8 @@ func checkPrivate(r *framing.ProxyRequest) error {
 		return errors.New("only a private service is for some nodes alone")
 	case r.Private && (r.WantedPort != 0 || r.Domain != "" || transports[r.Transport] != lease.TCP):
 		return errors.New("a private service has neither port nor domain, nor UDP")
+	case r.Private && r.Group != "":
+		return errors.New("a private service is one node's, and not of a group")
 	case len(r.AllowNodes) > framing.MaxAllowNodes:
 		return fmt.Errorf("%d nodes are more than the %d that may connect to a private service", len(r.AllowNodes), framing.MaxAllowNodes)
 	}

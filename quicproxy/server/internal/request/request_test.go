@@ -1,15 +1,19 @@
 package request
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	"apquic/certs"
 	"apquic/framing"
 	"apquic/lease"
 	"apquic/quicproxy"
+	"apquic/quicproxy/server/internal/members"
 )
 
 func TestRead(t *testing.T) {
@@ -20,13 +24,13 @@ func TestRead(t *testing.T) {
 	}{{0, lease.TCP}, {1, lease.TCP}, {2, lease.UDP}, {3, lease.TCPAndUDP}} {
 		r, err := Read(&framing.ProxyRequest{
 			Service: "web", OriginAddress: "tcp://127.0.0.1:80", WantedPort: 20000, Transport: test.transport, Services: []string{"ssh", "web"},
-		}, true)
+		}, certs.NodeID{1}, true)
 		if err != nil || r.Service != "web" || r.Origin != "tcp://127.0.0.1:80" || r.WantedPort != 20000 || r.Transport != test.want ||
 			r.Domain != "" || !slices.Equal(r.Services, []string{"ssh", "web"}) {
 			t.Errorf("transport %d: %+v, %v", test.transport, r, err)
 		}
 	}
-	r, err := Read(&framing.ProxyRequest{Service: "web", Domain: "www.example.org", Tls: 1, PlainHttp: true}, false)
+	r, err := Read(&framing.ProxyRequest{Service: "web", Domain: "www.example.org", Tls: 1, PlainHttp: true}, certs.NodeID{1}, false)
 	if err != nil || r.Domain != "www.example.org" || r.Transport != lease.TCP || r.WantedPort != 0 {
 		t.Errorf("domain: %+v, %v", r, err)
 	}
@@ -58,14 +62,14 @@ func TestReadRefuses(t *testing.T) {
 		{&framing.ProxyRequest{Service: "web", PlainHttp: true}, framing.ErrorBadRequest, "only a service with a domain"},
 		{&framing.ProxyRequest{Service: "web", Domain: "www.example.org", Tls: 2}, framing.ErrorBadRequest, "does not end TLS"},
 	} {
-		_, err := Read(test.request, false)
+		_, err := Read(test.request, certs.NodeID{1}, false)
 		failure, ok := errors.AsType[*quicproxy.FailureError](err)
 		if !ok || failure.Code != test.code || !strings.Contains(failure.Text, test.text) {
 			t.Errorf("%v: %v, want %v with %q", test.request, err, test.code, test.text)
 		}
 	}
 	udp := &framing.ProxyRequest{Service: "web", Domain: "www.example.org", Transport: 2}
-	if _, err := Read(udp, true); err == nil || !strings.Contains(err.Error(), "over TCP only") {
+	if _, err := Read(udp, certs.NodeID{1}, true); err == nil || !strings.Contains(err.Error(), "over TCP only") {
 		t.Errorf("a domain over UDP: %v", err)
 	}
 }
@@ -86,7 +90,7 @@ func TestServiceNamesAreBounded(t *testing.T) {
 		"others":    {[]string{"s1"}, false},
 		"long name": {[]string{"s0", strings.Repeat("x", 65)}, false},
 	} {
-		if _, err := Read(&framing.ProxyRequest{Service: "s0", Services: test.services}, false); (err == nil) != test.ok {
+		if _, err := Read(&framing.ProxyRequest{Service: "s0", Services: test.services}, certs.NodeID{1}, false); (err == nil) != test.ok {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -102,18 +106,44 @@ func many(n int) (names []string) {
 
 // FuzzRead: whatever a node asks for, it gets a lease of one of the known kinds, or a failure.
 func FuzzRead(f *testing.F) {
-	f.Add("web", "tcp://127.0.0.1:80", uint32(20000), uint32(1), "", uint32(0), false, "web", true)
-	f.Add("web", "", uint32(0), uint32(99), "www.example.org", uint32(2), true, "", false)
-	f.Fuzz(func(t *testing.T, service, origin string, port, transport uint32, domain string, tls uint32, plain bool, other string, flows bool) {
+	f.Add("web", "tcp://127.0.0.1:80", uint32(20000), uint32(1), "", uint32(0), false, "web", "", true)
+	f.Add("web", "", uint32(0), uint32(99), "www.example.org", uint32(2), true, "", "photos", false)
+	f.Fuzz(func(t *testing.T, service, origin string, port, transport uint32, domain string, tls uint32, plain bool, other, group string, flows bool) {
 		r := &framing.ProxyRequest{
-			Service: service, OriginAddress: origin, WantedPort: port, Transport: transport, Domain: domain, Tls: tls, PlainHttp: plain, Services: []string{other},
+			Service: service, OriginAddress: origin, WantedPort: port, Transport: transport, Domain: domain, Tls: tls, PlainHttp: plain, Services: []string{other}, Group: group,
 		}
-		got, err := Read(r, flows)
+		got, err := Read(r, certs.NodeID{1}, flows)
 		if _, failed := errors.AsType[*quicproxy.FailureError](err); failed {
 			return
 		}
-		if err != nil || got.Transport > lease.TCPAndUDP || got.Transport.HasUDP() && (!flows || got.Domain != "") || got.Service != service || other != service {
+		if err != nil || got.Transport > lease.TCPAndUDP || got.Transport.HasUDP() && (!flows || got.Domain != "") || got.Service != cmp.Or(group, service) || got.IsGroup() != (group != "") || other != service {
 			t.Fatalf("%v: %+v, %v", r, got, err)
 		}
 	})
+}
+
+// TestReadGroup: a request for a group is for the group's lease, whoever asks, and says nothing of the node
+// that would be written; what the node says of its own service is in the offer.
+func TestReadGroup(t *testing.T) {
+	t.Parallel()
+	node := certs.NodeID{1}
+	asked := &framing.ProxyRequest{
+		Service: "web", Group: "photos", OriginAddress: "tcp://127.0.0.1:80", WantedPort: 20000, Services: []string{"ssh", "web"},
+		Unhealthy: true, PlainHttp: true, Movable: true, Domain: "www.example.org",
+	}
+	r, err := Read(asked, node, true)
+	if err != nil || r.Key != (lease.Key{Service: "photos"}) || r.Origin != "" || r.Services != nil || r.WantedPort != 20000 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if o := Offer(asked, node); o != (members.Offer{Node: node, Service: "web", Movable: true, Unhealthy: true, PlainHTTP: true}) {
+		t.Errorf("%+v", o)
+	}
+	if text := fmt.Sprint(Attrs(asked, "public", "x")); text != "[service web public x group photos unhealthy true origin tcp://127.0.0.1:80]" {
+		t.Error(text)
+	}
+	for _, name := range []string{"Photos", "a b", strings.Repeat("x", 65)} {
+		if _, err := Read(&framing.ProxyRequest{Service: "web", Group: name}, node, true); err == nil {
+			t.Errorf("group %q: no error", name)
+		}
+	}
 }

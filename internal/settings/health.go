@@ -1,0 +1,63 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"apquic/framing"
+	"apquic/internal/hint"
+	"apquic/internal/settings/internal/jsonc"
+)
+
+const (
+	healthTCP  = "tcp"
+	wantHealth = `"tcp", or the path of an HTTP request such as "/healthz"`
+)
+
+// groupKeys are those of a service that others may offer, too.
+func groupKeys(s *Service) jsonc.Form {
+	return jsonc.Form{
+		"group": {Want: "the name of a group in the server's settings", Set: jsonc.Into(&s.Group, jsonc.Parsed(func(name string) (string, error) {
+			return name, framing.CheckServiceName(name)
+		}))},
+		"health": {Want: wantHealth, Set: jsonc.Into(&s.Health, jsonc.Parsed(parseHealth))},
+	}
+}
+
+func parseHealth(s string) (string, error) {
+	if target, err := url.ParseRequestURI(s); s == healthTCP || strings.HasPrefix(s, "/") && err == nil && target.Host == "" {
+		return s, nil
+	}
+	return "", fmt.Errorf("%s is not %s", hint.Readable(s), wantHealth)
+}
+
+// groupFault returns what is wrong with a service as one of a group, or as one that is checked.
+func (s Service) groupFault() error {
+	network, _, _ := framing.ParseOrigin(s.Upstream)
+	switch {
+	case s.Health != "" && slices.Contains([]string{"udp", "socks5"}, network):
+		return errors.New("health is for a service to which one can connect over TCP")
+	case s.Group != "" && s.EndsTLS() && s.Certificate == "":
+		return hint.Add(errors.New("the nodes of a group cannot each get a certificate by ACME: the authority may reach another one of them"),
+			"give each the same certificate in certificate and key; or leave TLS to the upstream with tls \"pass\"")
+	}
+	return nil
+}
+
+// describeGroup says what the service has in common with those of other nodes, to follow where it is.
+func (s Service) describeGroup() (text string) {
+	if s.Group != "" {
+		text = ", in the group " + s.Group
+	}
+	switch s.Health {
+	case "":
+	case healthTCP:
+		text += ", checked by a connection every 10 s"
+	default:
+		text += ", checked by a request for " + s.Health + " every 10 s"
+	}
+	return text
+}
