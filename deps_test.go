@@ -93,7 +93,7 @@ var allowed = map[string][]string{
 	"quicproxy/node/internal/health":     {"framing", "quicproxy/internal/wait"},
 	"quicproxy/node/internal/retry":      {"framing", "quicproxy"},
 	"quicproxy/node/internal/reason":     {"certs", "framing", "quicproxy", "quicproxy/internal/conn"},
-	"quicproxy/node/internal/dial":       {"quicproxy/internal/quicconfig", "quicproxy/internal/wait"},
+	"quicproxy/node/internal/dial":       {"quicproxy/internal/conn", "quicproxy/internal/quicconfig", "quicproxy/internal/wait"},
 	"quicproxy/node/internal/streamconn": {"framing", "quicproxy/internal/bytestream", "quicproxy/internal/memory"},
 	"quicproxy/node/internal/connlog":    {"internal/hint", "quicproxy/internal/conn"},
 	"quicproxy/node/internal/upstream":   {"framing", "internal/hint", "quicproxy/internal/limit"},

@@ -106,7 +106,7 @@ func (l *link) hello(ctx context.Context) error {
 		return err
 	}
 	l.Control.SlowDown = l.slowDown
-	l.work.Go(func() { boundServer(l.QUIC, l.welcomed) })
+	l.work.Go(func() { dial.Bound(l.QUIC, l.welcomed) })
 	l.work.Go(func() {
 		err := l.Control.Serve(l.handle)
 		l.err = err

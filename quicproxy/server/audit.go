@@ -53,9 +53,3 @@ func (s *Server) whoIs(node certs.NodeID) (admitted admission.Admission, from st
 	admitted, _ = s.config.Admit.Admit(ctx, admission.Applicant{Node: node}) // zero for a refused node
 	return admitted, ""
 }
-
-// nameOf returns what the operator calls a node; empty: not known.
-func (s *Server) nameOf(node certs.NodeID) string {
-	admitted, _ := s.whoIs(node)
-	return admitted.Name
-}

@@ -202,7 +202,7 @@ func New(config Config) (*Server, error) {
 	}
 	s.lessor, err = lease.NewLessor(lease.Config{
 		Store: config.Store, Ports: config.Ports, HoldTime: config.LeaseTime,
-		MaxPerNode: config.MaxServices, Domains: config.HTTP != nil || config.HTTPS != nil, CheckDomain: config.CheckDomain, Binder: s.public, Keep: s.keeps, Observe: s.auditLease, Log: slog.New(naming.Handler{Handler: config.Log.Handler(), NameOf: s.nameOf}),
+		MaxPerNode: config.MaxServices, Domains: config.HTTP != nil || config.HTTPS != nil, CheckDomain: config.CheckDomain, Binder: s.public, Keep: s.keeps, Observe: s.auditLease, Log: slog.New(naming.Handler{Handler: config.Log.Handler(), NameOf: func(node certs.NodeID) string { admitted, _ := s.whoIs(node); return admitted.Name }}),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)

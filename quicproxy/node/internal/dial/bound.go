@@ -1,4 +1,4 @@
-package node
+package dial
 
 import (
 	"time"
@@ -16,8 +16,8 @@ const (
 	boundEvery = 10 * time.Millisecond
 )
 
-// boundServer closes a connection of a node if too much comes before welcomed is closed.
-func boundServer(connection *quic.Conn, welcomed <-chan struct{}) {
+// Bound closes a connection of a node if too much comes before welcomed is closed.
+func Bound(connection *quic.Conn, welcomed <-chan struct{}) {
 	tick := time.NewTicker(boundEvery)
 	defer tick.Stop()
 	for {
