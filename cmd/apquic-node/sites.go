@@ -98,7 +98,7 @@ func (s *sites) certificates(service settings.Service) (func(*tls.ClientHelloInf
 // leased has the certificate of a service ordered: from now on the authority can connect to its domain.
 func (s *sites) leased(l node.Lease) {
 	if domain := s.domains[l.Service]; domain != "" {
-		s.acme.Want(domain)
+		s.acme.Want(domain, "")
 	}
 }
 
