@@ -25,6 +25,7 @@ import (
 	"apquic/quicproxy/internal/loglimit"
 	"apquic/quicproxy/internal/wait"
 	"apquic/quicproxy/node/internal/flows"
+	"apquic/quicproxy/node/internal/naming"
 	"apquic/quicproxy/node/internal/upstream"
 )
 
@@ -116,7 +117,13 @@ type Service struct {
 	// with the upstream; with PlainHTTP they may also come without, otherwise the server sends them to https.
 	Domain    string
 	PlainHTTP bool
-	// Accept has this program accept the connections (Node.Listener), which cost it AcceptCost bytes each.
+	// TLS says who ends the TLS of clients that come for a name, as ProxyRequest.tls does: 1 not the server, 2 the
+	// server, and HTTP, 3 the server, which passes the bytes on; 0: not the server, and a service with a port has no
+	// name. With NameIfAny it has one only if the server gives names and ends their TLS.
+	TLS       uint32
+	NameIfAny bool
+	// Accept has this program accept the connections that come for a name, of a service with a port those with TLS
+	// (Node.Listener). They cost it AcceptCost bytes each.
 	Accept     bool
 	AcceptCost int
 }
@@ -132,6 +139,8 @@ type Lease struct {
 	// PublicAddress is where clients connect to: tcp://host:port, with udp or tcp+udp as the service's upstream,
 	// or https://name.
 	PublicAddress string
+	// Name is where clients come by name, beside a port: https://name; empty: nowhere.
+	Name string
 	// Origin is the upstream as a URI.
 	Origin string
 	// Held is how long the server keeps the address for this node while the node is away.
@@ -177,8 +186,7 @@ type Node struct {
 type exposed struct {
 	name, origin string
 	wantedPort   uint16
-	domain       string // instead of a port
-	plainHTTP    bool
+	naming       naming.Naming
 	cost         int                // of a connection that the listener takes
 	upstream     *upstream.Upstream // nil: there is only the listener
 	listener     *serviceListener   // takes the relays, if not nil
@@ -186,6 +194,7 @@ type exposed struct {
 
 	mu      sync.Mutex
 	public  string // the address announced last
+	named   string // the one beside it; empty: none
 	refusal error  // why there is none
 }
 
@@ -238,7 +247,8 @@ func New(config Config) (*Node, error) {
 		}
 		e := &exposed{
 			name: service.Name, upstream: behind, origin: behind.Origin, wantedPort: service.PublicPort,
-			domain: service.Domain, plainHTTP: service.PlainHTTP, cost: service.AcceptCost,
+			cost:   service.AcceptCost,
+			naming: naming.Naming{Domain: service.Domain, PlainHTTP: service.PlainHTTP, TLS: service.TLS, IfAny: service.NameIfAny},
 		}
 		if service.Accept {
 			e.listener = newServiceListener(n, e)

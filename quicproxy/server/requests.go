@@ -108,6 +108,10 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 	if err != nil {
 		return nil, err
 	}
+	mode, err := c.server.public.ModeOf(c.node, r)
+	if err != nil {
+		return nil, err
+	}
 	c.session.leases.Lock()
 	defer c.session.leases.Unlock()
 	switch {
@@ -136,7 +140,7 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 	if p == nil {
 		return nil, &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
 	}
-	p.ServePlainHTTP(r.PlainHttp)
+	name := p.Offer(mode, r.PlainHttp)
 	p.Attach(c, r.Movable)
 	c.services[r.Service] = p
 	address := c.server.publicAddress(granted.Transport, granted.Endpoint())
@@ -145,6 +149,9 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 		OriginAddress: r.OriginAddress, ProxyAddress: address, Service: r.Service,
 		LeaseSeconds:    uint64(c.server.lessor.HoldTime() / time.Second),
 		WantedPortTaken: granted.WantedTaken,
+	}
+	if granted.Port != 0 && name != "" {
+		response.NameAddress = c.server.public.URL(name)
 	}
 	c.reportMove(granted, response)
 	return response, nil

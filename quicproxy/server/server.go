@@ -27,6 +27,7 @@ import (
 	"apquic/quicproxy/server/internal/probes"
 	"apquic/quicproxy/server/internal/public"
 	"apquic/quicproxy/server/internal/strangers"
+	"apquic/quicproxy/server/internal/termination"
 )
 
 const (
@@ -73,6 +74,10 @@ type Config struct {
 	HTTP, HTTPS net.Listener
 	// CheckDomain returns why nobody may have a domain; nil: everybody may have any.
 	CheckDomain func(domain string) error
+	// Domain is one of the server's own, below which services with a port that speak TLS or HTTP have names; empty: none.
+	Domain string
+	// Terminator ends TLS for services that ask for it; nil: nobody does here.
+	Terminator termination.Terminator
 	// Balancers are the networks of load balancers, which must say whom they connect for.
 	Balancers []netip.Prefix
 	// LeaseEnded is called with a port whose public listener was closed because its lease ended; nil: not
@@ -182,7 +187,7 @@ func New(config Config) (*Server, error) {
 	}
 	s.accounts = account.New(config.MaxServices, func(node certs.NodeID) *memory.Account { return s.memory.Account(config.MemoryWeight(node)) })
 	s.public = public.New(public.Config{
-		Listen: config.ListenPublic, Ended: config.LeaseEnded, Park: config.Park, Clients: s.clients, Balancers: config.Balancers, Memory: s.memory.From, Log: config.Log,
+		Listen: config.ListenPublic, Ended: config.LeaseEnded, Park: config.Park, Clients: s.clients, Balancers: config.Balancers, Memory: s.memory.From, Domain: config.Domain, Terminator: config.Terminator, Log: config.Log,
 		ListenPacket: config.ListenPublicPacket, Flows: newFlowPlaces(s.memory.Size()), FlowIdle: config.FlowIdle, Datagrams: &s.datagrams,
 	})
 	s.writes = account.NewGuestRequests(config.MaxLeasesPerAddress, maxAddresses)

@@ -16,6 +16,7 @@ import (
 	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/server/internal/balancer"
+	"apquic/quicproxy/server/internal/termination"
 )
 
 const (
@@ -61,7 +62,9 @@ type Listener struct {
 	owner   Target // the connection that asked for the lease last
 	serving bool   // owner takes new relays
 	movable bool   // and its relays may resume over other connections
-	// plainHTTP says that clients of its domain need not speak TLS.
+	name    string // that clients may come for
+	mode    termination.Mode
+	// plainHTTP says that clients of its name need not speak TLS.
 	plainHTTP bool
 	closed    bool    // the lease ended
 	parking   parking // of clients, woken when one of the above changes
@@ -142,7 +145,11 @@ func (p *Listener) serve(client *Client) {
 	var tried Target
 	for {
 		c, err := p.route(client, deadline, tried)
-		if err == nil {
+		switch {
+		case err != nil:
+		case client.TLS && p.modeNow() != termination.Passed:
+			err = errOtherMode // since the client came
+		default:
 			err = c.Relay(p, client)
 		}
 		if errors.Is(err, ErrConnectionEnded) {
@@ -202,11 +209,6 @@ func (p *Listener) targetLocked(tried Target) (Target, error) {
 // Attach makes c the connection that new relays go to.
 func (p *Listener) Attach(c Target, movable bool) {
 	p.change(func() { p.owner, p.serving, p.movable = c, true, movable })
-}
-
-// ServePlainHTTP says whether clients of the domain may come without TLS; otherwise they are sent to https.
-func (p *Listener) ServePlainHTTP(serve bool) {
-	p.change(func() { p.plainHTTP = serve })
 }
 
 // Movable reports whether relays of the service may resume over other connections.
@@ -281,7 +283,7 @@ func (p *Listener) change(set func()) {
 // clients.
 func isLimit(err error) bool {
 	for _, limit := range []error{
-		clients.ErrServiceFull, clients.ErrNodeFull, clients.ErrAddressFull, clients.ErrNetworkFull, clients.ErrAddressFast, clients.ErrAllFull,
+		clients.ErrServiceFull, clients.ErrNodeFull, clients.ErrAddressFull, clients.ErrNetworkFull, clients.ErrAddressFast, clients.ErrAllFull, errNoMoreRoom,
 		ErrTooManyRelays, errTooManyWait, lease.ErrExhausted, balancer.ErrTooMany,
 	} {
 		if errors.Is(err, limit) {

@@ -17,6 +17,7 @@ import (
 	"apquic/quicproxy/internal/flow"
 	"apquic/quicproxy/internal/memory"
 	"apquic/quicproxy/server/internal/balancer"
+	"apquic/quicproxy/server/internal/termination"
 )
 
 // Config says what Listeners consist of; every field is required.
@@ -38,7 +39,11 @@ type Config struct {
 	Flows     *clients.Places
 	FlowIdle  time.Duration
 	Datagrams *flow.Counters
-	Log       *slog.Logger
+	// Domain is the one below which services with a port have names; empty: they have none.
+	Domain string
+	// Terminator ends TLS; nil: nobody does here.
+	Terminator termination.Terminator
+	Log        *slog.Logger
 }
 
 // Listeners are the listeners of all leases.
@@ -58,7 +63,11 @@ type Listeners struct {
 	at     map[lease.Endpoint]*Listener
 	byNode map[certs.NodeID]map[lease.Endpoint]*Listener // the same, by node
 	shared []*sharedSocket
-	ended  bool // leases no longer open ports
+	names  map[string]*Listener // of services with a port, below the server's own domain
+	ended  bool                 // leases no longer open ports
+
+	visitors map[*visitor]struct{} // clients whose TLS ends here
+	closed   bool                  // none of them stays
 }
 
 // New returns Listeners without any lease.
@@ -67,6 +76,7 @@ func New(config Config) *Listeners {
 	return &Listeners{
 		config: config, log: config.Log, balancers: balancer.New(config.Balancers), stopping: stopping, stop: stop,
 		at: make(map[lease.Endpoint]*Listener), byNode: make(map[certs.NodeID]map[lease.Endpoint]*Listener),
+		names: make(map[string]*Listener), visitors: make(map[*visitor]struct{}),
 	}
 }
 
@@ -86,6 +96,7 @@ func (s *Listeners) Bind(l lease.Lease) error {
 		return errPortClosed
 	}
 	s.at[p.Endpoint] = p
+	s.takeNameLocked(p)
 	if s.byNode[l.Node] == nil {
 		s.byNode[l.Node] = make(map[lease.Endpoint]*Listener)
 	}
@@ -111,7 +122,9 @@ func (s *Listeners) Unbind(l lease.Lease) {
 	if p == nil {
 		return
 	}
-	if p.close(); l.Port != 0 {
+	p.close()
+	s.forgetName(p)
+	if l.Port != 0 {
 		s.config.Ended(l.Port)
 	}
 }
@@ -183,6 +196,9 @@ func (s *Listeners) Close() {
 	for _, p := range s.all() {
 		p.closeSockets()
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.resetVisitorsLocked()
 }
 
 // Wait returns when the last client has left.

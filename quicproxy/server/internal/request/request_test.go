@@ -47,15 +47,19 @@ func TestReadRefuses(t *testing.T) {
 		{&framing.ProxyRequest{Service: "web", Transport: 99, Domain: "www.example.org"}, framing.ErrorBadRequest, "no transport 99"},
 		{&framing.ProxyRequest{Service: "web", Transport: 2}, framing.ErrorBadRequest, "without flows"},
 		{&framing.ProxyRequest{Service: "web", Transport: 3}, framing.ErrorBadRequest, "without flows"},
-		{&framing.ProxyRequest{Service: "web", Tls: 1}, framing.ErrorBadRequest, "only a service with a domain"},
-		{&framing.ProxyRequest{Service: "web", PlainHttp: true}, framing.ErrorBadRequest, "only a service with a domain"},
-		{&framing.ProxyRequest{Service: "web", Domain: "www.example.org", Tls: 2}, framing.ErrorBadRequest, "does not end TLS"},
+		{&framing.ProxyRequest{Service: "web", Tls: 4}, framing.ErrorBadRequest, "no way 4"},
+		{&framing.ProxyRequest{Service: "web", PlainHttp: true}, framing.ErrorBadRequest, "only a service with a name"},
+		{&framing.ProxyRequest{Service: "web", Domain: "www.example.org", Tls: 9}, framing.ErrorBadRequest, "no way 9"},
 	} {
 		_, err := Read(test.request, false)
 		failure, ok := errors.AsType[*quicproxy.FailureError](err)
 		if !ok || failure.Code != test.code || !strings.Contains(failure.Text, test.text) {
 			t.Errorf("%v: %v, want %v with %q", test.request, err, test.code, test.text)
 		}
+	}
+	named := &framing.ProxyRequest{Service: "web", Tls: 2, Transport: 2}
+	if _, err := Read(named, true); err == nil || !strings.Contains(err.Error(), "over TCP only") {
+		t.Errorf("a name over UDP: %v", err)
 	}
 	udp := &framing.ProxyRequest{Service: "web", Domain: "www.example.org", Transport: 2}
 	if _, err := Read(udp, true); err == nil || !strings.Contains(err.Error(), "over TCP only") {
