@@ -176,6 +176,9 @@ func leaseLines(to *stdlog.Logger, services []settings.Service) func(node.Lease)
 	return func(l node.Lease) {
 		if limits[l.Service].Allow() {
 			to.Printf("%-*s  %s -> %s", width, l.Service, l.PublicAddress, l.Origin)
+			if l.Name != "" {
+				to.Printf("%-*s  %s -> %s", width, l.Service, l.Name, l.Origin)
+			}
 		}
 	}
 }
@@ -186,6 +189,7 @@ func services(configured []settings.Service) (services []node.Service) {
 			Name: s.Name, Upstream: s.Upstream, PublicPort: s.PublicPort, Domain: s.Domain, PlainHTTP: s.PlainHTTP,
 			CA: s.CA, Pin: s.Pin, Listing: s.Listing, Networks: s.Networks, ProxyProtocol: s.ProxyProtocol,
 		}
+		service.TLS, service.NameIfAny = s.ServerTLS()
 		if s.EndsTLS() {
 			service.Accept, service.AcceptCost = true, web.Cost
 		}

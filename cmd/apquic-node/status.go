@@ -73,6 +73,8 @@ func writeStatus(w io.Writer, s status, now time.Time) {
 
 func (s serviceStatus) public() string {
 	switch {
+	case s.Public != "" && s.ByName != "":
+		return bare(s.Public) + " and " + s.ByName
 	case s.Public != "":
 		return bare(s.Public)
 	case s.Refusal != "":

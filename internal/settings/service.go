@@ -54,10 +54,10 @@ func describeServices(services []Service) (all []line) {
 		if s.PublicPort != 0 {
 			where = fmt.Sprintf("%s at public port %d if it is free", s.Upstream, s.PublicPort)
 		}
-		if site := s.describeSite(); site != "" {
-			where = s.Upstream + site
+		if s.Domain != "" {
+			where = s.Upstream
 		}
-		all = append(all, line{"." + hint.Readable(s.Name), where + describeOptions(s) + s.describeLogin()})
+		all = append(all, line{"." + hint.Readable(s.Name), where + s.describeSite() + describeOptions(s) + s.describeLogin()})
 	}
 	return all
 }
