@@ -312,7 +312,7 @@ func TestDomainsWithPebble(t *testing.T) {
 	upstream := httptest.NewServer(site)
 	defer upstream.Close()
 	n := newNamedServer(t)
-	authority := startPebble(t, n.https)
+	authority := startPebble(t, n.https, "1")
 	dir := t.TempDir()
 	trust := func(c *exec.Cmd) { c.Env = append(os.Environ(), "SSL_CERT_FILE="+authority.own.certFile) }
 	services := fmt.Sprintf(`"photos": {"upstream": %q, "domain": "photos.example.org", "tls": "node"}`, upstream.Listener.Addr())

@@ -368,7 +368,7 @@ func TestClientCertificateWithPebble(t *testing.T) {
 	upstream := httptest.NewServer(visited)
 	defer upstream.Close()
 	n := newNamedServer(t)
-	authority := startPebble(t, n.https)
+	authority := startPebble(t, n.https, "1")
 	trust := func(c *exec.Cmd) { c.Env = append(os.Environ(), "SSL_CERT_FILE="+authority.own.certFile) }
 	n.launchNode(t, t.TempDir(), trust, fmt.Sprintf(`"safe": {"upstream": %q, "domain": "safe.example.org", "clientCA": %q}`, upstream.URL, family.certFile),
 		"--acme-directory", authority.directory)

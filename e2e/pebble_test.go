@@ -39,8 +39,8 @@ type pebble struct {
 	roots     string   // file with the roots of the certificates that it gives
 }
 
-// startPebble starts an authority that checks domains, all of which are on this machine, at a port.
-func startPebble(t *testing.T, tlsPort string) *pebble {
+// startPebble starts an authority that checks domains, all of which are on this machine, at these ports.
+func startPebble(t *testing.T, tlsPort, httpPort string) *pebble {
 	t.Helper()
 	program, err := installPebble()
 	if err != nil {
@@ -50,9 +50,10 @@ func startPebble(t *testing.T, tlsPort string) *pebble {
 	dir := t.TempDir()
 	port, management := strconv.Itoa(freePort(t)), strconv.Itoa(freePort(t))
 	check, _ := strconv.Atoi(tlsPort)
+	checkHTTP, _ := strconv.Atoi(httpPort)
 	config, err := json.Marshal(map[string]any{"pebble": map[string]any{
 		"listenAddress": "127.0.0.1:" + port, "managementListenAddress": "127.0.0.1:" + management,
-		"certificate": p.own.certFile, "privateKey": p.own.keyFile, "httpPort": 1, "tlsPort": check,
+		"certificate": p.own.certFile, "privateKey": p.own.keyFile, "httpPort": checkHTTP, "tlsPort": check,
 		"retryAfter": map[string]int{"authz": 1, "order": 1}, "keyAlgorithm": "ecdsa",
 		"profiles": map[string]any{"default": map[string]any{"description": "for tests", "validityPeriod": 7776000}},
 	}})

@@ -311,7 +311,8 @@ type ProxyRequest struct {
 	// Lease this domain instead of a port: an exact name or *.rest, in its one form (docs/protocol.md section 5.3). Empty: a
 	// port.
 	Domain string `protobuf:"bytes,21,opt,name=domain,proto3" json:"domain,omitempty"`
-	// Who ends the TLS of a domain's clients. 0 and 1: not the server, which passes it on; 2: the server.
+	// Who ends the TLS of a domain's clients. 1: not the server, which passes it on; 2: the server, and HTTP, too;
+	// 3: the server, which passes the bytes on. 0: as 1 with a domain; without one, the service has no name.
 	Tls uint32 `protobuf:"varint,22,opt,name=tls,proto3" json:"tls,omitempty"`
 	// Clients of a domain that come without TLS are passed on, too, instead of being sent to https.
 	PlainHttp bool `protobuf:"varint,23,opt,name=plain_http,json=plainHttp,proto3" json:"plain_http,omitempty"`
@@ -464,8 +465,10 @@ type ProxyResponse struct {
 	// The service's former address, if proxy_address differs, and why, for a person.
 	PreviousAddress string `protobuf:"bytes,19,opt,name=previous_address,json=previousAddress,proto3" json:"previous_address,omitempty"`
 	PreviousReason  string `protobuf:"bytes,20,opt,name=previous_reason,json=previousReason,proto3" json:"previous_reason,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Where the service is beside its port, as a URI, https://web-aaaaaaaaaaaaaaaa.tunnel.example.org. Empty: nowhere.
+	NameAddress   string `protobuf:"bytes,22,opt,name=name_address,json=nameAddress,proto3" json:"name_address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProxyResponse) Reset() {
@@ -543,6 +546,13 @@ func (x *ProxyResponse) GetPreviousAddress() string {
 func (x *ProxyResponse) GetPreviousReason() string {
 	if x != nil {
 		return x.PreviousReason
+	}
+	return ""
+}
+
+func (x *ProxyResponse) GetNameAddress() string {
+	if x != nil {
+		return x.NameAddress
 	}
 	return ""
 }
@@ -950,7 +960,11 @@ type Welcome struct {
 	// The server's next key; missing: none is planned.
 	Successor *Successor `protobuf:"bytes,12,opt,name=successor,proto3" json:"successor,omitempty"`
 	// What the server's operator calls this node; may be empty.
-	Name          string `protobuf:"bytes,13,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,13,opt,name=name,proto3" json:"name,omitempty"`
+	// The domain below which the server gives names to services with a port. Empty: to none.
+	Domain string `protobuf:"bytes,20,opt,name=domain,proto3" json:"domain,omitempty"`
+	// The server can end the TLS of clients of these names.
+	EndsTls       bool `protobuf:"varint,21,opt,name=ends_tls,json=endsTls,proto3" json:"ends_tls,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1053,6 +1067,20 @@ func (x *Welcome) GetName() string {
 		return x.Name
 	}
 	return ""
+}
+
+func (x *Welcome) GetDomain() string {
+	if x != nil {
+		return x.Domain
+	}
+	return ""
+}
+
+func (x *Welcome) GetEndsTls() bool {
+	if x != nil {
+		return x.EndsTls
+	}
+	return false
 }
 
 // Limits are what a server allows a node. 0: not told.
@@ -2084,7 +2112,7 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\vallow_nodes\x18\x1f \x03(\tR\n" +
 	"allowNodes\x12\x14\n" +
 	"\x05group\x18  \x01(\tR\x05group\x12\x1c\n" +
-	"\tunhealthy\x18! \x01(\bR\tunhealthy\"\x9a\x02\n" +
+	"\tunhealthy\x18! \x01(\bR\tunhealthy\"\xbd\x02\n" +
 	"\rProxyResponse\x12%\n" +
 	"\x0eorigin_address\x18\x01 \x01(\tR\roriginAddress\x12#\n" +
 	"\rproxy_address\x18\x02 \x01(\tR\fproxyAddress\x12\x18\n" +
@@ -2092,7 +2120,8 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\rlease_seconds\x18\x11 \x01(\x04R\fleaseSeconds\x12*\n" +
 	"\x11wanted_port_taken\x18\x12 \x01(\bR\x0fwantedPortTaken\x12)\n" +
 	"\x10previous_address\x18\x13 \x01(\tR\x0fpreviousAddress\x12'\n" +
-	"\x0fprevious_reason\x18\x14 \x01(\tR\x0epreviousReason\"\x7f\n" +
+	"\x0fprevious_reason\x18\x14 \x01(\tR\x0epreviousReason\x12!\n" +
+	"\fname_address\x18\x16 \x01(\tR\vnameAddress\"\x7f\n" +
 	"\aFailure\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x04R\x04code\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x12\n" +
@@ -2117,7 +2146,7 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\x04lane\x18\x05 \x01(\bR\x04lane\x12\x1a\n" +
 	"\bfeatures\x18\x06 \x03(\rR\bfeatures\x12\x1a\n" +
 	"\bconnects\x18\a \x01(\bR\bconnects\x12\x12\n" +
-	"\x04name\x18\b \x01(\tR\x04name\"\xea\x02\n" +
+	"\x04name\x18\b \x01(\tR\x04name\"\x9d\x03\n" +
 	"\aWelcome\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12)\n" +
 	"\x10observed_address\x18\x02 \x01(\tR\x0fobservedAddress\x12\x16\n" +
@@ -2129,7 +2158,9 @@ const file_framing_apquic_proto_rawDesc = "" +
 	" \x03(\rR\bfeatures\x12)\n" +
 	"\x06limits\x18\v \x01(\v2\x11.apquic.v1.LimitsR\x06limits\x122\n" +
 	"\tsuccessor\x18\f \x01(\v2\x14.apquic.v1.SuccessorR\tsuccessor\x12\x12\n" +
-	"\x04name\x18\r \x01(\tR\x04name\"\x9f\x01\n" +
+	"\x04name\x18\r \x01(\tR\x04name\x12\x16\n" +
+	"\x06domain\x18\x14 \x01(\tR\x06domain\x12\x19\n" +
+	"\bends_tls\x18\x15 \x01(\bR\aendsTls\"\x9f\x01\n" +
 	"\x06Limits\x12!\n" +
 	"\fmax_services\x18\x01 \x01(\rR\vmaxServices\x12\x1d\n" +
 	"\n" +

@@ -33,6 +33,7 @@ const (
 	ErrorDomainTaken         ErrorCode = 38
 	ErrorBadDomain           ErrorCode = 39
 	ErrorNoDomains           ErrorCode = 40
+	ErrorNoTermination       ErrorCode = 43
 	ErrorNoPrivateService    ErrorCode = 48
 	ErrorNotInGroup          ErrorCode = 44
 	ErrorGroupElsewhere      ErrorCode = 45
@@ -58,8 +59,8 @@ var errorNames = map[ErrorCode]string{
 	ErrorBusy: "busy", ErrorShutdown: "shutdown", ErrorKeepaliveTimeout: "timeout", ErrorSuperseded: "superseded", ErrorRangeFull: "range full",
 	ErrorPortBusy: "port busy", ErrorPortOutOfRange: "port out of range", ErrorTooManyServices: "too many services",
 	ErrorBadRequest: "bad request", ErrorStoreFailed: "store failed",
-	ErrorDomainTaken: "domain taken", ErrorBadDomain: "bad domain", ErrorNoDomains: "no domains", ErrorNotInGroup: "not in the group",
-	ErrorGroupElsewhere: "group elsewhere", ErrorNoPrivateService: "no private service", ErrorRelayReset: "relay reset",
+	ErrorDomainTaken: "domain taken", ErrorBadDomain: "bad domain", ErrorNoDomains: "no domains", ErrorNoTermination: "no termination of TLS",
+	ErrorNotInGroup: "not in the group", ErrorGroupElsewhere: "group elsewhere", ErrorNoPrivateService: "no private service", ErrorRelayReset: "relay reset",
 	ErrorUpstreamRefused: "upstream refused", ErrorUpstreamUnreachable: "upstream unreachable",
 	ErrorUpstreamTimeout: "upstream timeout", ErrorUnknownService: "unknown service", ErrorBadHeader: "bad stream header",
 	ErrorNodeBusy: "node busy", ErrorRelayShutdown: "relay shut down",

@@ -1,8 +1,9 @@
 // Package acme gets certificates for domains from an authority such as Let's Encrypt (ACME, RFC 8555), and renews
-// them. The authority checks a domain by a TLS connection to it (tls-alpn-01, RFC 8737), which the same
-// GetCertificate answers.
+// them. The authority checks a domain by a TLS connection to it (tls-alpn-01, RFC 8737), which GetCertificate answers,
+// or, where the program has a port for that, by a request without TLS (http-01), which Challenge answers.
 //
-// It is for programs: the tunnel's packages must not link it. It must not let a client cause an order.
+// It is for programs: the tunnel's packages must not link it. It must not let a client cause an order, or an owner of
+// domains more of them than Limits allow.
 package acme
 
 import (
@@ -28,12 +29,17 @@ const Protocol = acme.ALPNProto
 
 const (
 	// orderTimeout bounds an order. After a failure the pauses double: authorities allow few failures an hour.
-	orderTimeout       = 5 * time.Minute
+	orderTimeout       = 2 * time.Minute
 	minPause, maxPause = 2 * time.Minute, 2 * time.Hour
-	// lookEvery is how often certificates are checked; autocert renews them when a third of their time is left.
-	lookEvery = time.Hour
+	// lookEvery is how often certificates are checked. They are renewed when a third of their time is left.
+	lookEvery  = time.Hour
+	renewShare = 3
 	// tooOld is how much of its time a certificate has left when its renewal is overdue.
 	tooOld = 5
+	// maxOrders bounds the orders at once, of which an owner has one.
+	maxOrders = 4
+	// maxForgotten is how many domains that nobody has any longer are remembered, with their pauses.
+	maxForgotten = 1 << 12
 )
 
 var errNoCertificate = errors.New("there is no certificate yet")
@@ -46,92 +52,120 @@ type Config struct {
 	Folder string
 	// Client connects to the authority; http.DefaultClient if nil.
 	Client *http.Client
+	// HTTP says that the authority reaches Challenge, too.
+	HTTP bool
+	// Limits bound the orders that owners of domains cause; none if zero.
+	Limits Limits
 	Log    *slog.Logger
 }
 
 // Certificates are those of the domains that were wanted.
 type Certificates struct {
-	manager autocert.Manager
+	cache   autocert.DirCache
+	account *account
+	limits  *limiter
 	log     *slog.Logger
-	wake    chan struct{} // has room for one: another domain is wanted
+	wake    chan struct{} // has room for one: something is due
+	running sync.WaitGroup
 
-	mu     sync.Mutex
-	wanted map[string]*state
+	mu      sync.Mutex
+	domains map[string]*state
+	busy    map[string]bool // owners with an order
 }
 
 // state is what is known of a domain.
 type state struct {
-	ready bool          // there is a certificate, which clients may get
-	next  time.Time     // when to look again
-	pause time.Duration // after the last failure
+	owner       string
+	wanted      bool
+	looking     bool             // its turn is now
+	certificate *tls.Certificate // which clients get; nil: none yet
+	next        time.Time        // when to look again
+	pause       time.Duration    // after the last failure
 }
 
 // New makes Certificates without any domain. Nothing is read or asked before Run.
 func New(config Config) *Certificates {
-	c := &Certificates{log: config.Log, wake: make(chan struct{}, 1), wanted: make(map[string]*state)}
-	c.manager = autocert.Manager{
-		Prompt: autocert.AcceptTOS, Cache: autocert.DirCache(filepath.Clean(config.Folder)),
-		Client:     &acme.Client{DirectoryURL: cmp.Or(config.Directory, autocert.DefaultACMEDirectory), HTTPClient: config.Client, UserAgent: "apquic"},
-		HostPolicy: c.isWanted,
+	cache := autocert.DirCache(filepath.Clean(config.Folder))
+	return &Certificates{
+		cache: cache, log: config.Log, limits: newLimiter(config.Limits), wake: make(chan struct{}, 1),
+		domains: make(map[string]*state), busy: make(map[string]bool),
+		account: newAccount(&acme.Client{
+			DirectoryURL: cmp.Or(config.Directory, autocert.DefaultACMEDirectory), HTTPClient: config.Client, UserAgent: "apquic",
+		}, config.HTTP),
 	}
-	return c
 }
 
-// Want has a domain get a certificate. The domain must lead to GetCertificate from now on.
-func (c *Certificates) Want(domain string) {
+// Want has a domain get a certificate, until Forget. The domain must lead to GetCertificate from now on. The owner is
+// whose limits count, or empty if nobody else chooses domains.
+func (c *Certificates) Want(domain, owner string) {
 	c.mu.Lock()
-	if c.wanted[domain] == nil {
-		c.wanted[domain] = new(state)
+	s := c.domains[domain]
+	if s == nil {
+		s = new(state)
+		c.domains[domain] = s
 	}
+	s.owner, s.wanted = owner, true
 	c.mu.Unlock()
+	c.signal()
+}
+
+// Forget ends what Want with the same owner began. The certificate stays in the folder.
+func (c *Certificates) Forget(domain, owner string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.domains[domain]; s != nil && s.owner == owner {
+		s.wanted, s.certificate = false, nil
+	}
+	if len(c.domains) <= maxForgotten {
+		return
+	}
+	for name, s := range c.domains {
+		if !s.wanted && !s.looking {
+			delete(c.domains, name)
+		}
+	}
+}
+
+func (c *Certificates) signal() {
 	select {
 	case c.wake <- struct{}{}:
 	default:
 	}
 }
 
-func (c *Certificates) isWanted(_ context.Context, domain string) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.wanted[domain] == nil {
-		return fmt.Errorf("%s is not one of the domains here", domain)
-	}
-	return nil
-}
-
 // GetCertificate answers the authority's check, and gives clients the certificate of a domain. It never causes an
-// order: clients must not exhaust what the authority allows.
+// order: clients must not exhaust what the authority allows. Whatever a client has, it gets an ECDSA certificate.
 func (c *Certificates) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	name := strings.ToLower(hello.ServerName)
 	c.mu.Lock()
-	known := c.wanted[name]
-	ready := known != nil && known.ready
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	s := c.domains[name]
 	switch {
-	case known == nil:
+	case s == nil || !s.wanted:
 		return nil, fmt.Errorf("%.255q is not one of the domains here", name)
 	case slices.Equal(hello.SupportedProtos, []string{Protocol}):
-		return c.manager.GetCertificate(hello)
-	case !ready:
+		return c.account.proof(name)
+	case s.certificate == nil:
 		return nil, errNoCertificate
 	}
-	return c.certificate(name)
+	return s.certificate, nil
 }
 
-// certificate returns the certificate of a domain; if there is none it orders one.
-func (c *Certificates) certificate(domain string) (*tls.Certificate, error) {
-	// Whatever the client has: autocert would order a second certificate for one without ECDSA.
-	return c.manager.GetCertificate(&tls.ClientHelloInfo{
-		ServerName: domain, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256},
-	})
+// Challenge answers the authority's request for a path of a domain; ok: that is one which it was asked for.
+func (c *Certificates) Challenge(domain, path string) (answer []byte, ok bool) {
+	return c.account.response(domain, path)
 }
 
-// Run gets certificates and keeps them, until ctx ends. An order that runs then is given up by the process.
+// Run gets certificates and keeps them, until ctx ends.
 func (c *Certificates) Run(ctx context.Context) {
+	defer c.running.Wait()
 	for ctx.Err() == nil {
-		domain, next := c.due(time.Now())
+		domain, owner, next := c.due(time.Now())
 		if domain != "" {
-			c.tend(ctx, domain)
+			c.running.Go(func() {
+				c.tend(ctx, domain, owner)
+				c.done(domain, owner)
+			})
 			continue
 		}
 		timer := time.NewTimer(time.Until(next))
@@ -144,74 +178,115 @@ func (c *Certificates) Run(ctx context.Context) {
 	}
 }
 
-// due returns a domain to look at now, or when to look again.
-func (c *Certificates) due(now time.Time) (domain string, next time.Time) {
+// due returns a domain to look at now, whose turn begins, or when to look again.
+func (c *Certificates) due(now time.Time) (domain, owner string, next time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	next = now.Add(lookEvery)
-	for name, s := range c.wanted {
-		if !s.next.After(now) {
-			return name, now
+	for name, s := range c.domains {
+		if !s.wanted || s.looking || c.busy[s.owner] {
+			continue
 		}
-		if s.next.Before(next) {
+		if !s.next.After(now) && len(c.busy) < maxOrders {
+			s.looking, c.busy[s.owner] = true, true
+			return name, s.owner, now
+		}
+		if s.next.Before(next) && s.next.After(now) {
 			next = s.next
 		}
 	}
-	return "", next
+	return "", "", next
 }
 
-// tend gets the certificate of a domain if there is none, and notes when to look again.
-func (c *Certificates) tend(ctx context.Context, domain string) {
-	certificate, err := c.order(ctx, domain)
+// done ends the turn of a domain.
+func (c *Certificates) done(domain, owner string) {
+	c.mu.Lock()
+	c.domains[domain].looking = false
+	delete(c.busy, owner)
+	c.mu.Unlock()
+	c.signal()
+}
+
+// tend gets the certificate of a domain if there is none or it is old, and notes when to look again.
+func (c *Certificates) tend(ctx context.Context, domain, owner string) {
+	has := c.stored(ctx, domain)
+	if has != nil && !isDue(has, time.Now(), renewShare) {
+		c.got(domain, has)
+		return
+	}
+	if wait := c.limits.ask(owner, time.Now()); wait > 0 {
+		c.later(domain, wait)
+		c.limits.sometimes.Do(func() { // owners could fill the log
+			c.log.Warn("the certificate of a domain has to wait: too many were ordered", "domain", domain, "node", owner,
+				"for", wait.Round(time.Second), "waited_so_far", c.Delayed())
+		})
+		return
+	}
+	limited, cancel := context.WithTimeout(ctx, orderTimeout)
+	defer cancel()
+	certificate, err := c.order(limited, domain)
 	if ctx.Err() != nil {
 		return
 	}
-	c.mu.Lock()
-	s := c.wanted[domain]
-	was := s.ready
 	if err == nil {
-		s.ready, s.pause, s.next = true, 0, time.Now().Add(lookEvery)
-	} else {
-		s.pause = min(max(2*s.pause, minPause), maxPause)
-		s.next = time.Now().Add(s.pause)
+		c.got(domain, certificate)
+		return
 	}
-	pause := s.pause
-	c.mu.Unlock()
+	pause := c.failed(domain)
 	switch {
-	case err != nil:
+	case has == nil:
 		c.log.Warn("no certificate yet, trying again", "domain", domain, "in", pause, "err", err,
 			"hint", "the name must point to the server, whose port 443 must be open: the authority connects to it")
-	case !was:
-		c.log.Info("the domain has a certificate", "domain", domain, "until", certificate.Leaf.NotAfter.UTC().Format(time.DateOnly))
-	case overdue(certificate, time.Now()):
-		c.log.Warn("the certificate was not renewed and ends soon", "domain", domain, "until", certificate.Leaf.NotAfter.UTC().Format(time.DateTime),
+		return
+	case isDue(has, time.Now(), tooOld):
+		c.log.Warn("the certificate was not renewed and ends soon", "domain", domain, "until", has.Leaf.NotAfter.UTC().Format(time.DateTime), "err", err,
 			"hint", "the name must still point to the server, whose port 443 must be open: the authority connects to it")
 	}
+	c.use(domain, has)
 }
 
-// order is certificate, which has no context and may take minutes.
-func (c *Certificates) order(ctx context.Context, domain string) (*tls.Certificate, error) {
-	type outcome struct {
-		certificate *tls.Certificate
-		err         error
+// got notes a certificate that clients get from now on.
+func (c *Certificates) got(domain string, certificate *tls.Certificate) {
+	if first := c.use(domain, certificate); first {
+		c.log.Info("the domain has a certificate", "domain", domain, "until", certificate.Leaf.NotAfter.UTC().Format(time.DateOnly))
 	}
-	done := make(chan outcome, 1)
-	go func() {
-		certificate, err := c.certificate(domain) // ends after orderTimeout at the latest
-		done <- outcome{certificate, err}
-	}()
-	ctx, cancel := context.WithTimeout(ctx, orderTimeout)
-	defer cancel()
-	select {
-	case o := <-done:
-		return o.certificate, o.err
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.domains[domain]
+	s.pause, s.next = 0, time.Now().Add(lookEvery)
 }
 
-// overdue reports whether the renewal of a certificate has failed for long.
-func overdue(certificate *tls.Certificate, now time.Time) bool {
+// use has clients get a certificate, and reports whether there was none before.
+func (c *Certificates) use(domain string, certificate *tls.Certificate) (first bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.domains[domain]
+	if !s.wanted {
+		return false
+	}
+	first = s.certificate == nil
+	s.certificate = certificate
+	return first
+}
+
+// failed notes that an order failed, and returns for how long there is none.
+func (c *Certificates) failed(domain string) (pause time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.domains[domain]
+	s.pause = min(max(2*s.pause, minPause), maxPause)
+	s.next = time.Now().Add(s.pause)
+	return s.pause
+}
+
+func (c *Certificates) later(domain string, wait time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.domains[domain].next = time.Now().Add(wait)
+}
+
+// isDue reports whether a certificate has less than one in share of its time left.
+func isDue(certificate *tls.Certificate, now time.Time, share time.Duration) bool {
 	leaf := certificate.Leaf
-	return leaf != nil && leaf.NotAfter.Sub(now) < leaf.NotAfter.Sub(leaf.NotBefore)/tooOld
+	return leaf.NotAfter.Sub(now) < leaf.NotAfter.Sub(leaf.NotBefore)/share
 }

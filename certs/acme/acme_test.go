@@ -9,6 +9,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
+	"fmt"
 	"log/slog"
 	"math/big"
 	"net/http"
@@ -19,6 +21,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -87,7 +90,7 @@ func TestClientsCauseNoOrder(t *testing.T) {
 	t.Parallel()
 	url, client, asked := refusing(t)
 	c := New(Config{Directory: url, Folder: t.TempDir(), Client: client, Log: slog.New(slog.DiscardHandler)})
-	c.Want("www.example.org")
+	c.Want("www.example.org", "")
 	for _, name := range []string{"www.example.org", "WWW.example.org", "other.example.org", "", "..", "/etc/passwd", "a\x00.example.org"} {
 		for _, protocols := range [][]string{nil, {"h2"}, {Protocol}, {Protocol, "h2"}} {
 			if certificate, err := c.GetCertificate(&tls.ClientHelloInfo{ServerName: name, SupportedProtos: protocols}); err == nil {
@@ -109,10 +112,10 @@ func TestFailedOrder(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { c.Run(ctx) })
-	c.Want("www.example.org")
+	c.Want("www.example.org", "")
 	until(t, "a warning", func() bool { return log.has("no certificate yet") && log.has("must point to the server") })
 	once := asked.Load()
-	c.Want("www.example.org") // again, as after a reconnect
+	c.Want("www.example.org", "") // again, as after a reconnect
 	time.Sleep(50 * time.Millisecond)
 	if n := asked.Load(); n != once || once == 0 {
 		t.Errorf("the authority was asked %d times, and then %d", once, n)
@@ -121,9 +124,9 @@ func TestFailedOrder(t *testing.T) {
 	running.Wait()
 	pause := time.Duration(0)
 	for want := minPause; ; want = min(2*want, maxPause) {
-		c.wanted["www.example.org"].pause = pause
-		c.tend(t.Context(), "www.example.org")
-		if pause = c.wanted["www.example.org"].pause; pause != want {
+		c.domains["www.example.org"].pause = pause
+		c.tend(t.Context(), "www.example.org", "")
+		if pause = c.domains["www.example.org"].pause; pause != want {
 			t.Fatalf("the pause is %v, want %v", pause, want)
 		}
 		if want == maxPause {
@@ -146,7 +149,7 @@ func TestStoredCertificate(t *testing.T) {
 	running.Go(func() { c.Run(ctx) })
 	defer running.Wait()
 	defer cancel()
-	c.Want("www.example.org")
+	c.Want("www.example.org", "")
 	until(t, "a certificate", func() bool { return log.has("the domain has a certificate") })
 	for name, want := range map[string]bool{"www.example.org": true, "WWW.Example.org": true, "other.example.org": false} {
 		// One without ECDSA suites of TLS 1.2 gets the same.
@@ -160,13 +163,130 @@ func TestStoredCertificate(t *testing.T) {
 	}
 }
 
-func TestOverdue(t *testing.T) {
+func TestDue(t *testing.T) {
 	t.Parallel()
 	begun := time.Now()
-	leaf := &x509.Certificate{NotBefore: begun, NotAfter: begun.Add(90 * 24 * time.Hour)}
-	for days, want := range map[int]bool{0: false, 60: false, 71: false, 73: true, 91: true} {
-		if got := overdue(&tls.Certificate{Leaf: leaf}, begun.Add(time.Duration(days)*24*time.Hour)); got != want {
+	certificate := &tls.Certificate{Leaf: &x509.Certificate{NotBefore: begun, NotAfter: begun.Add(90 * 24 * time.Hour)}}
+	for days, want := range map[int][2]bool{0: {}, 59: {}, 61: {true, false}, 71: {true, false}, 73: {true, true}, 91: {true, true}} {
+		now := begun.Add(time.Duration(days) * 24 * time.Hour)
+		if got := [2]bool{isDue(certificate, now, renewShare), isDue(certificate, now, tooOld)}; got != want {
 			t.Errorf("after %d days: %v", days, got)
 		}
+	}
+}
+
+// TestNodesCauseFewOrders: an owner that keeps changing its domains makes the program ask the authority no more often
+// than it may, many of them no more often than all may, and others have their turn meanwhile.
+func TestNodesCauseFewOrders(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var orders atomic.Int64
+		c := New(Config{
+			Folder: t.TempDir(), Log: slog.New(slog.DiscardHandler),
+			Limits: Limits{Burst: 4, Hourly: 2, BurstOfAll: 20, HourlyOfAll: 10},
+		})
+		ask := c.limits
+		hostile := func(owner string, hours int) (allowed int) {
+			for i := range hours * 60 {
+				domain := fmt.Sprintf("%s-%d.example.org", owner, i)
+				c.Want(domain, owner)
+				if ask.ask(owner, time.Now()) == 0 {
+					allowed++
+				}
+				c.Forget(domain, owner)
+				time.Sleep(time.Minute)
+			}
+			return allowed
+		}
+		if n := hostile("one", 10); n < 20 || n > 4+2*10 {
+			t.Errorf("one owner had %d orders in ten hours", n)
+		}
+		if ask.ask("neighbour", time.Now()) != 0 {
+			t.Error("another owner has to wait")
+		}
+		time.Sleep(24 * time.Hour)
+		var all sync.WaitGroup
+		for i := range 50 {
+			all.Go(func() { orders.Add(int64(hostile(fmt.Sprint("many", i), 5))) })
+		}
+		all.Wait()
+		if n := orders.Load(); n < 50 || n > 20+10*5 {
+			t.Errorf("all owners had %d orders in five hours", n)
+		}
+		if c.Delayed() == 0 || len(c.domains) > maxForgotten+1 {
+			t.Errorf("%d delayed, %d domains are remembered", c.Delayed(), len(c.domains))
+		}
+	})
+}
+
+// TestLimitedOrder: those who wait are looked at when they may order, and the log says so.
+func TestLimitedOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := new(atomic.Int64)
+		authority := roundTripper(func(*http.Request) (*http.Response, error) {
+			asked.Add(1)
+			return nil, errors.New("away")
+		})
+		log := new(logBuffer)
+		c := New(Config{
+			Directory: "https://authority.example", Folder: t.TempDir(), Client: &http.Client{Transport: authority}, Log: slog.New(slog.NewTextHandler(log, nil)),
+			Limits: Limits{Burst: 1, Hourly: 1, BurstOfAll: 9, HourlyOfAll: 9},
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { c.Run(ctx) })
+		c.Want("a.example.org", "hostile")
+		c.Want("b.example.org", "hostile")
+		c.Want("c.example.org", "neighbour")
+		time.Sleep(time.Minute)
+		if once := asked.Load(); once == 0 || !log.has("too many were ordered") || !log.has("domain=c.example.org in=2m0s") {
+			t.Errorf("the authority was asked %d times: %s", once, log)
+		}
+		before := asked.Load()
+		time.Sleep(30 * time.Minute)
+		if more := asked.Load() - before; more > before {
+			t.Errorf("asked %d times, and then %d times", before, more)
+		}
+		cancel()
+		running.Wait()
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestForgotten: a domain that nobody has any longer gets no client, and keeps its pause; another owner's Forget changes
+// nothing.
+func TestForgotten(t *testing.T) {
+	t.Parallel()
+	url, client, asked := refusing(t)
+	folder := t.TempDir()
+	store(t, folder, "www.example.org", time.Now().Add(-time.Hour), time.Now().Add(90*24*time.Hour))
+	c := New(Config{Directory: url, Folder: folder, Client: client, Log: slog.New(slog.DiscardHandler)})
+	hello := &tls.ClientHelloInfo{ServerName: "www.example.org"}
+	c.Want("www.example.org", "one")
+	c.tend(t.Context(), "www.example.org", "one")
+	c.Forget("www.example.org", "other")
+	if _, err := c.GetCertificate(hello); err != nil {
+		t.Error(err)
+	}
+	c.Forget("www.example.org", "one")
+	if _, err := c.GetCertificate(hello); err == nil {
+		t.Error("there is a certificate for a domain that nobody has")
+	}
+	c.failed("www.example.org")
+	c.Want("www.example.org", "one")
+	if domain, _, _ := c.due(time.Now()); domain != "" || asked.Load() > 0 {
+		t.Errorf("%q is looked at; the authority was asked %d times", domain, asked.Load())
+	}
+	for i := range maxForgotten + 10 {
+		domain := fmt.Sprint(i, ".example.org")
+		c.Want(domain, "hostile")
+		c.Forget(domain, "hostile")
+	}
+	if n := len(c.domains); n > maxForgotten+1 {
+		t.Errorf("%d domains are remembered", n)
 	}
 }

@@ -40,6 +40,7 @@ type status struct {
 type serviceStatus struct {
 	Service     string `json:"service"`
 	Public      string `json:"public,omitempty"`    // tcp://host:port; empty: it has none
+	ByName      string `json:"name,omitempty"`      // https://name, beside a port
 	Refusal     string `json:"refusal,omitempty"`   // why it has none
 	Origin      string `json:"origin"`              // the upstream as a URI
 	Answers     bool   `json:"answers"`             // the upstream does
@@ -75,7 +76,7 @@ func statusOf(s node.Status, version string) status {
 	}
 	for _, service := range s.Services {
 		told.Services = append(told.Services, serviceStatus{
-			Service: service.Service, Public: service.PublicAddress, Refusal: errorText(service.Refusal), Origin: service.Origin,
+			Service: service.Service, Public: service.PublicAddress, ByName: service.Name, Refusal: errorText(service.Refusal), Origin: service.Origin,
 			Answers: service.Upstream == nil, Unhealthy: service.Unhealthy, Trouble: errorText(service.Upstream), Connections: service.Relays,
 		})
 	}

@@ -199,6 +199,9 @@ func leaseLines(to *stdlog.Logger, services []settings.Service) func(node.Lease)
 				return
 			}
 			to.Printf("%-*s  %s -> %s", width, l.Service, l.PublicAddress, l.Origin)
+			if l.Name != "" {
+				to.Printf("%-*s  %s -> %s", width, l.Service, l.Name, l.Origin)
+			}
 		}
 	}
 }
@@ -210,6 +213,7 @@ func services(configured []settings.Service) (services []node.Service) {
 			CA: s.CA, Pin: s.Pin, Listing: s.Listing, Networks: s.Networks, ProxyProtocol: s.ProxyProtocol,
 			Group: s.Group, Health: s.Health,
 		}
+		service.TLS, service.NameIfAny = s.ServerTLS()
 		if s.EndsTLS() {
 			service.Accept, service.AcceptCost = true, web.Cost
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net"
+	"net/url"
 	"path/filepath"
 	"sync"
 
@@ -23,7 +24,8 @@ const acmeFolder = "acme"
 type sites struct {
 	byService map[string]*web.Site
 	guards    map[string]*login.Guard // by service: those whose visitors must show something
-	domains   map[string]string       // by service: those that need a certificate from an authority
+	domains   map[string]string       // by service; empty: it has a port
+	byACME    map[string]bool         // by service: those that need a certificate from an authority
 	acme      *acme.Certificates
 	node      *node.Node // set by serve
 	log       *slog.Logger
@@ -32,7 +34,7 @@ type sites struct {
 // newSites makes the sites of the services for which the node ends TLS, and reads the certificates in files.
 func newSites(config settings.Node, log *slog.Logger) (*sites, error) {
 	s := &sites{
-		byService: make(map[string]*web.Site), guards: make(map[string]*login.Guard), domains: make(map[string]string), log: log,
+		byService: make(map[string]*web.Site), guards: make(map[string]*login.Guard), domains: make(map[string]string), byACME: make(map[string]bool), log: log,
 		acme: acme.New(acme.Config{
 			Directory: config.ACMEDirectory, Folder: filepath.Join(config.DataDir, acmeFolder), Log: log,
 		}),
@@ -42,6 +44,7 @@ func newSites(config settings.Node, log *slog.Logger) (*sites, error) {
 		if !service.EndsTLS() {
 			continue
 		}
+		s.domains[service.Name] = service.Domain
 		site := web.Config{
 			Domain: service.Domain, Except: namesWithin(service.Domain, config.Services), Log: log,
 			Dial: func(ctx context.Context) (net.Conn, error) { return s.node.Dial(ctx, service.Name) },
@@ -50,7 +53,7 @@ func newSites(config settings.Node, log *slog.Logger) (*sites, error) {
 		if site.GetCertificate, err = s.certificates(service); err != nil {
 			return nil, err
 		}
-		if s.domains[service.Name] != "" {
+		if s.byACME[service.Name] {
 			site.Protocols = []string{acme.Protocol}
 		}
 		if service.AsksVisitors() {
@@ -85,7 +88,7 @@ func (s *sites) refused(service string) map[string]uint64 {
 // certificates returns where a service has its certificate from.
 func (s *sites) certificates(service settings.Service) (func(*tls.ClientHelloInfo) (*tls.Certificate, error), error) {
 	if service.Certificate == "" {
-		s.domains[service.Name] = service.Domain
+		s.byACME[service.Name] = true
 		return s.acme.GetCertificate, nil
 	}
 	pair, err := web.LoadKeyPair(service.Certificate, service.Key)
@@ -95,10 +98,23 @@ func (s *sites) certificates(service settings.Service) (func(*tls.ClientHelloInf
 	return pair.GetCertificate, nil
 }
 
-// leased has the certificate of a service ordered: from now on the authority can connect to its domain.
+// leased has the certificate of a service ordered: from now on the authority can connect to its name.
 func (s *sites) leased(l node.Lease) {
-	if domain := s.domains[l.Service]; domain != "" {
-		s.acme.Want(domain)
+	site := s.byService[l.Service]
+	if site == nil {
+		return
+	}
+	domain := s.domains[l.Service]
+	if domain == "" { // it has one below the server's, if any
+		name, err := url.Parse(l.Name)
+		if err != nil || name.Hostname() == "" {
+			return
+		}
+		domain = name.Hostname()
+		site.SetDomain(domain)
+	}
+	if s.byACME[l.Service] {
+		s.acme.Want(domain, "")
 	}
 }
 
@@ -119,7 +135,7 @@ func (s *sites) serve(ctx, now context.Context, n *node.Node) (wait func()) {
 	for _, guard := range s.guards {
 		serving.Go(func() { guard.Run(ctx) })
 	}
-	if len(s.domains) > 0 {
+	if len(s.byACME) > 0 {
 		serving.Go(func() { s.acme.Run(ctx) })
 	}
 	return func() {

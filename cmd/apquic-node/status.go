@@ -75,6 +75,8 @@ func (s serviceStatus) public() string {
 	switch {
 	case strings.HasPrefix(s.Public, privateScheme):
 		return "private (apquic-node connect " + strings.TrimPrefix(s.Public, privateScheme) + ")"
+	case s.Public != "" && s.ByName != "":
+		return bare(s.Public) + " and " + s.ByName
 	case s.Public != "":
 		return bare(s.Public)
 	case s.Refusal != "":

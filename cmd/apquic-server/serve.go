@@ -70,12 +70,11 @@ func serve(c *call) error {
 	if err != nil {
 		return err
 	}
-	if parts.HTTPS, err = kept.listenShared(config.HTTPS); err != nil {
+	ending, err := openNames(config, kept, &parts)
+	if err != nil {
 		return err
 	}
-	if parts.HTTP, err = kept.listenShared(config.HTTP); err != nil {
-		return err
-	}
+	defer ending.run(ctx, stopping.Now)()
 	if kept.manager.Inherited() == 0 { // otherwise it has some already
 		if err := tryRange(config.Range, parts.ListenPublic); err != nil {
 			return err
@@ -85,6 +84,21 @@ func serve(c *call) error {
 	parts.LeaseEnded, parts.Restarting = kept.leaseEnded, kept.stops
 	parts.PacketConn, parts.Store, parts.StopNow = conn, store, stopping.Now
 	return serveNodes(ctx, c, parts, kept)
+}
+
+// openNames opens the ports for clients that come by name, and reads certificates. ending is nil if the server ends no
+// TLS.
+func openNames(config settings.Server, kept *sockets, parts *server.Config) (ending *terminator, err error) {
+	if parts.HTTPS, err = kept.listenShared(config.HTTPS); err != nil {
+		return nil, err
+	}
+	if parts.HTTP, err = kept.listenShared(config.HTTP); err != nil {
+		return nil, err
+	}
+	if ending, err = newTerminator(config, parts.Log); ending != nil {
+		parts.Terminator = ending // the interface stays nil otherwise
+	}
+	return ending, err
 }
 
 // serveNodes runs the server made from parts, and the socket on which commands reach it.
@@ -217,6 +231,7 @@ func serverConfig(config settings.Server, log *slog.Logger) (server.Config, erro
 		ListenPublic:         publicListener(config),
 		ListenPublicPacket:   publicPacketListener(config),
 		FlowIdle:             config.FlowIdle,
+		Domain:               config.Domain,
 		Balancers:            config.ProxyProtocolFrom,
 		Groups:               config.Groups,
 		ResetKey:             reset,

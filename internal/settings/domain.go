@@ -12,26 +12,47 @@ import (
 	"apquic/internal/settings/internal/jsonc"
 )
 
-// Site is what a service with a domain has in addition to others.
+// Site is what a service that is reached by name has in addition to others.
 type Site struct {
-	Domain    string // in its one form; empty: the service has a port
-	TLS       string // who ends TLS: TLSPass or TLSNode; empty: as EndsTLS says
+	Domain    string // in its one form; empty: the service has a port, and perhaps a name below the server's own domain
+	TLS       string // who ends TLS: TLSPass, TLSNode or TLSTerminate; empty: as EndsTLS and ServerTLS say
 	PlainHTTP bool   // clients may come without TLS
 	// Certificate and Key are files with which the node ends TLS; empty: it gets a certificate by ACME.
 	Certificate, Key string
 }
 
-// TLSPass and TLSNode say that the upstream ends TLS, or the node.
+// TLSPass, TLSNode and TLSTerminate say that the upstream ends TLS, the node, or the server.
 const (
-	TLSPass = "pass"
-	TLSNode = "node"
+	TLSPass      = "pass"
+	TLSNode      = "node"
+	TLSTerminate = "terminate"
 )
+
+// SpeaksHTTP reports whether the upstream is a web server for sure.
+func (s Service) SpeaksHTTP() bool {
+	scheme, _, _ := strings.Cut(s.Upstream, ":")
+	return slices.Contains([]string{"http", "https", "file"}, scheme) // https: the node ends it towards the upstream
+}
 
 // EndsTLS reports whether the node ends the TLS of the clients.
 func (s Service) EndsTLS() bool {
-	scheme, _, _ := strings.Cut(s.Upstream, ":")
-	speaksHTTP := slices.Contains([]string{"http", "https", "file"}, scheme) // https: the node ends it towards the upstream
-	return s.Domain != "" && (s.TLS == TLSNode || s.TLS == "" && (speaksHTTP || s.Certificate != "" || s.AsksVisitors()))
+	return s.TLS == TLSNode || s.Domain != "" && s.TLS == "" && (s.SpeaksHTTP() || s.Certificate != "" || s.AsksVisitors())
+}
+
+// ServerTLS is what the server is asked to do with TLS, as in ProxyRequest; ifAny: only if it gives names to services
+// with a port, and ends their TLS. Then a web server has one without being asked.
+func (s Service) ServerTLS() (tls uint32, ifAny bool) {
+	switch {
+	case s.Private, s.Group != "" && s.Domain == "", s.Domain == "" && s.TLS == "" && !s.SpeaksHTTP():
+		return 0, false
+	case s.Domain == "" && s.TLS == "":
+		return 2, true
+	case s.TLS == TLSTerminate && s.SpeaksHTTP():
+		return 2, false
+	case s.TLS == TLSTerminate:
+		return 3, false
+	}
+	return 1, false
 }
 
 const wantDomain = `a name such as "www.example.org" or "*.example.org"`
@@ -40,7 +61,7 @@ const wantDomain = `a name such as "www.example.org" or "*.example.org"`
 func (s *Site) keys() jsonc.Form {
 	return jsonc.Form{
 		"domain": {Want: wantDomain, Set: jsonc.Into(&s.Domain, jsonc.Parsed(domain.Parse))},
-		"tls":    {Want: `"pass" or "node"`, Set: jsonc.Into(&s.TLS, oneOf(TLSPass, TLSNode))},
+		"tls":    {Want: `"pass", "node" or "terminate"`, Set: jsonc.Into(&s.TLS, oneOf(TLSPass, TLSNode, TLSTerminate))},
 		"http": {Want: `"redirect" or "serve"`, Set: func(v jsonc.Value) error {
 			choice, err := oneOf("redirect", "serve")(v)
 			s.PlainHTTP = choice == "serve"
@@ -63,36 +84,51 @@ func oneOf(words ...string) func(jsonc.Value) (string, error) {
 	})
 }
 
-// describe says where the service is, for a person; empty: it has no domain.
+// describeSite says where the service is, for a person; empty: it has no name.
 func (s Service) describeSite() string {
-	if s.Domain == "" {
-		return ""
-	}
-	text := " at https://" + s.Domain + ", where the upstream ends TLS"
+	tls, ifAny := s.ServerTLS()
+	at := " at https://" + s.Domain
 	switch {
-	case s.EndsTLS() && s.Certificate != "":
-		text = " at https://" + s.Domain + ", where the node ends TLS with the certificate in " + s.Certificate
-	case s.EndsTLS():
-		text = " at https://" + s.Domain + ", where the node ends TLS with a certificate by ACME"
+	case ifAny:
+		return ", and at a name below the server's domain if that has one and ends TLS"
+	case s.Domain == "" && tls == 0:
+		return ""
+	case s.Domain == "":
+		at = ", and at a name below the server's domain"
 	}
-	if s.PlainHTTP {
+	text := at + ", where the upstream ends TLS"
+	switch {
+	case tls == 2:
+		text = at + ", where the server ends TLS and HTTP"
+	case tls == 3:
+		text = at + ", where the server ends TLS and passes the bytes on"
+	case s.EndsTLS() && s.Certificate != "":
+		text = at + ", where the node ends TLS with the certificate in " + s.Certificate
+	case s.EndsTLS():
+		text = at + ", where the node ends TLS with a certificate by ACME"
+	}
+	if s.PlainHTTP && s.Domain != "" {
 		text += ", and at http://" + s.Domain
 	}
 	return text
 }
 
-// fault returns what is wrong with the service as a whole.
+// siteFault returns what is wrong with the service as a whole.
 func (s Service) siteFault() error {
 	scheme, _, _ := strings.Cut(s.Upstream, ":")
 	switch {
 	case s.Domain != "" && s.PublicPort != 0:
 		return errors.New("a service has either a domain or a publicPort")
-	case s.Domain == "" && s.Site != (Site{}):
-		return errors.New("tls, http, certificate and key are for a service with a domain")
+	case s.Domain == "" && s.Certificate+s.Key != "":
+		return errors.New("certificate and key are for a service with a domain")
+	case s.Domain == "" && s.PlainHTTP && s.TLS == "" && (s.Private || s.Group != "" || !s.SpeaksHTTP()):
+		return errors.New("http is for a service with a domain, or with tls")
 	case publicsuffix.Check(s.Domain) != nil:
 		return publicsuffix.Check(s.Domain)
 	case s.Domain != "" && strings.Contains(scheme, "udp"):
 		return errors.New("a domain is reached over TCP only: give a service over UDP a publicPort")
+	case s.TLS != "" && scheme == "udp":
+		return errors.New("a name is reached over TCP only: leave out tls")
 	case s.EndsTLS() && scheme == "socks5":
 		return errors.New("a proxy is no web site: leave out tls \"node\"")
 	case s.EndsTLS() && s.ProxyProtocol != 0:

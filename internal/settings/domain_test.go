@@ -52,17 +52,26 @@ func TestServicesWithDomainsTogether(t *testing.T) {
 	if err := node(web, other); err == nil || !strings.Contains(err.Error(), "either a domain or a publicPort") {
 		t.Errorf("a domain with a port: %v", err)
 	}
-	other.PublicPort, other.Domain, other.TLS = 0, "", TLSPass
-	if err := node(other); err == nil || !strings.Contains(err.Error(), "for a service with a domain") {
-		t.Errorf("tls without a domain: %v", err)
+	for _, site := range []Site{{Certificate: "a.pem", Key: "a.key"}, {PlainHTTP: true}} {
+		other.PublicPort, other.Site = 0, site
+		if err := node(other); err == nil || !strings.Contains(err.Error(), "for a service with a domain") {
+			t.Errorf("%+v without a domain: %v", site, err)
+		}
 	}
+	for _, site := range []Site{{TLS: TLSPass}, {TLS: TLSNode}, {TLS: TLSTerminate, PlainHTTP: true}} {
+		if other.Site = site; node(other) != nil {
+			t.Errorf("%+v without a domain: %v", site, node(other))
+		}
+	}
+	other.Site = Site{}
 	other.Domain = "b.example.org"
 	if err := node(web, other); err != nil {
 		t.Error(err)
 	}
 	for want, site := range map[string]Site{
 		"belong together":    {Domain: "b.example.org", TLS: TLSNode, Key: "a.key"},
-		`are for tls "node"`: {Domain: "b.example.org", TLS: TLSPass, Certificate: "a.pem", Key: "a.key"},
+		`are for tls "node"`: {Domain: "b.example.org", TLS: TLSTerminate, Certificate: "a.pem", Key: "a.key"},
+		`for tls "node"`:     {Domain: "b.example.org", TLS: TLSPass, Certificate: "a.pem", Key: "a.key"},
 		"no authority gives": {Domain: "*.example.org", TLS: TLSNode},
 		"of many owners":     {Domain: "*.co.uk", TLS: TLSPass},
 	} {
@@ -83,17 +92,49 @@ func TestServicesWithDomainsTogether(t *testing.T) {
 		}
 	}
 	for _, test := range []struct {
-		site Service
-		ends bool
+		site  Service
+		ends  bool
+		tls   uint32
+		ifAny bool
 	}{
-		{Service{Upstream: "http://127.0.0.1:80", Site: Site{Domain: "a.example.org"}}, true},
-		{Service{Upstream: "tcp://127.0.0.1:80", Site: Site{Domain: "a.example.org"}}, false},
-		{Service{Upstream: "tcp://127.0.0.1:80", Site: Site{Domain: "a.example.org", Certificate: "a.pem"}}, true},
-		{Service{Upstream: "http://127.0.0.1:80", Site: Site{Domain: "a.example.org", TLS: TLSPass}}, false},
-		{Service{Upstream: "http://127.0.0.1:80"}, false},
+		{Service{Upstream: "http://127.0.0.1:80", Site: Site{Domain: "a.example.org"}}, true, 1, false},
+		{Service{Upstream: "tcp://127.0.0.1:80", Site: Site{Domain: "a.example.org"}}, false, 1, false},
+		{Service{Upstream: "tcp://127.0.0.1:80", Site: Site{Domain: "a.example.org", Certificate: "a.pem"}}, true, 1, false},
+		{Service{Upstream: "http://127.0.0.1:80", Site: Site{Domain: "a.example.org", TLS: TLSPass}}, false, 1, false},
+		{Service{Upstream: "http://127.0.0.1:80", Site: Site{Domain: "a.example.org", TLS: TLSTerminate}}, false, 2, false},
+		{Service{Upstream: "tcp://127.0.0.1:22", Site: Site{Domain: "a.example.org", TLS: TLSTerminate}}, false, 3, false},
+		{Service{Upstream: "http://127.0.0.1:80"}, false, 2, true},
+		{Service{Upstream: "file:/srv/www", Site: Site{TLS: TLSTerminate}}, false, 2, false},
+		{Service{Upstream: "tcp://127.0.0.1:80"}, false, 0, false},
+		{Service{Upstream: "tcp://127.0.0.1:80", Site: Site{TLS: TLSNode}}, true, 1, false},
 	} {
-		if test.site.EndsTLS() != test.ends {
-			t.Errorf("%+v: want %v", test.site, test.ends)
+		tls, ifAny := test.site.ServerTLS()
+		if test.site.EndsTLS() != test.ends || tls != test.tls || ifAny != test.ifAny {
+			t.Errorf("%+v: %v, %d, %v", test.site, test.site.EndsTLS(), tls, ifAny)
+		}
+	}
+}
+
+// TestTermination: what a server needs to end TLS and to give names.
+func TestTermination(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`"domain": "tunnel.example.org"`:                     "need a port for TLS",
+		`"acme": true`:                                       "need a port for TLS",
+		`"certificates": "/etc/ssl"`:                         "need a port for TLS",
+		`"https": ":443", "domain": "*.example.org"`:         "without *",
+		`"https": ":443", "domain": "Tunnel.example.org"`:    "lower case",
+		`"https": ":443", "domain": "localhost"`:             "at least two parts",
+		`"https": ":443", "acmeDirectory": "http://a.org/d"`: "https://",
+		`"https": ":443", "domain": "tunnel.example.org", "acme": true, "certificates": "/etc/ssl", "acmeDirectory": "https://a.org/d"`: "",
+	} {
+		s := DefaultServer()
+		err := ParseServer("s", []byte("{"+text+"}"), &s)
+		if err == nil {
+			err = s.Validate()
+		}
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", text, err, want)
 		}
 	}
 }

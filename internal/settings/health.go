@@ -40,9 +40,11 @@ func (s Service) groupFault() error {
 	switch {
 	case s.Health != "" && slices.Contains([]string{"udp", "socks5"}, network):
 		return errors.New("health is for a service to which one can connect over TCP")
+	case s.Group != "" && s.Domain == "" && s.TLS != "":
+		return hint.Add(errors.New("a group has no name below the server's own domain: those are of one node each"), "give it a domain, or leave out tls")
 	case s.Group != "" && s.EndsTLS() && s.Certificate == "":
 		return hint.Add(errors.New("the nodes of a group cannot each get a certificate by ACME: the authority may reach another one of them"),
-			"give each the same certificate in certificate and key; or leave TLS to the upstream with tls \"pass\"")
+			"give each the same certificate in certificate and key; or leave TLS to the upstream with tls \"pass\", or to the server with tls \"terminate\"")
 	}
 	return nil
 }

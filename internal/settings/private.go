@@ -75,6 +75,8 @@ func (s Service) accessFault() error {
 		return errors.New(`a service with "public": false has neither publicPort nor ports`)
 	case s.Private && s.Domain != "":
 		return errors.New(`a service with "public": false has no domain`)
+	case s.Private && s.TLS != "":
+		return errors.New(`a service with "public": false has no name at the server: leave out tls`)
 	case s.Private && strings.Contains(strings.Split(s.Upstream, ":")[0], "udp"):
 		return errors.New(`a service with "public": false is reached over TCP only`)
 	case len(s.AllowNodes) > framing.MaxAllowNodes:

@@ -38,7 +38,9 @@ func TestPrivateServices(t *testing.T) {
 		`"public": false, "allowNodes": [` + many + `]`:      "33 nodes",
 		`"public": false, "publicPort": 20001`:               "neither publicPort nor ports",
 		`"public": false, "domain": "a.example.org"`:         "no domain",
-		`"public": false, "tls": "node"`:                     "for a service with a domain",
+		`"public": false, "tls": "node"`:                     "no name at the server",
+		`"public": false, "tls": "terminate"`:                "no name at the server",
+		`"public": false, "http": "serve"`:                   "for a service with a domain",
 		`"publc": false`:                                     "did you mean public",
 		`"public": false, "allowNode": ["` + someNode + `"]`: "did you mean allowNodes",
 	} {

@@ -14,11 +14,12 @@ import (
 
 // Server is the settings of apquic-server. Each one's row says what it means.
 type Server struct {
-	Listen               string
-	Range                lease.PortRange
-	PublicHost           string // empty: the server finds one
-	PublicListen         string // empty: all addresses
-	HTTP, HTTPS          string // addresses; empty: domains have no such port
+	Listen       string
+	Range        lease.PortRange
+	PublicHost   string // empty: the server finds one
+	PublicListen string // empty: all addresses
+	HTTP, HTTPS  string // addresses; empty: domains have no such port
+	Termination
 	ProxyProtocolFrom    []netip.Prefix
 	Groups               map[string][]string // by name, the names or ids of the nodes that may offer them
 	DataDir              string
@@ -44,7 +45,7 @@ type Server struct {
 }
 
 func (s *Server) rows() rows {
-	return slices.Concat(s.reachRows(), s.limitRows(), s.runRows())
+	return slices.Concat(s.reachRows(), s.Termination.rows(), s.limitRows(), s.runRows())
 }
 
 // reachRows are the settings that say where the server is, and who may use it.
@@ -203,5 +204,8 @@ func (s Server) faults() faults {
 	listenHost, _, _ := net.SplitHostPort(s.Listen)
 	all.add(checkReachable(listenHost, s.IPv4, s.IPv6), "listen", offFamily(s.IPv4))
 	all.add(checkReachable(s.PublicListen, s.IPv4, s.IPv6), "publicListen", offFamily(s.IPv4))
+	if key, err := s.Termination.fault(s.HTTPS); err != nil {
+		all.add(err, key, "https")
+	}
 	return all
 }

@@ -58,13 +58,13 @@ func describeServices(services []Service) (all []line) {
 		if s.PublicPort != 0 {
 			where = fmt.Sprintf("%s at public port %d if it is free", s.Upstream, s.PublicPort)
 		}
-		if site := s.describeSite(); site != "" {
-			where = s.Upstream + site
+		if s.Domain != "" {
+			where = s.Upstream
 		}
-		if access := s.describeAccess(); access != "" {
-			where = s.Upstream + access
+		if s.Private {
+			where = s.Upstream + s.describeAccess()
 		}
-		all = append(all, line{"." + hint.Readable(s.Name), where + s.describeGroup() + describeOptions(s) + s.describeLogin()})
+		all = append(all, line{"." + hint.Readable(s.Name), where + s.describeSite() + s.describeGroup() + describeOptions(s) + s.describeLogin()})
 	}
 	return all
 }

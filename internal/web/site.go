@@ -12,6 +12,7 @@ import (
 	"net/http/httputil"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"apquic/internal/domain"
@@ -29,7 +30,8 @@ const (
 	maxStreams, maxStreamBuffer, maxConnBuffer = 100, 256 << 10, 512 << 10
 )
 
-// Config says what a Site consists of; fields are required unless it says otherwise.
+// Config says what a Site consists of; fields are required unless it says otherwise. A Site of visitors alone needs
+// neither Domain nor Dial nor GetCertificate.
 type Config struct {
 	// Domain is the name of the site, or *.rest; requests for others are refused.
 	Domain string
@@ -53,20 +55,22 @@ type Site struct {
 	server   *http.Server
 	requests requests
 	upstream *upstream
+	domain   atomic.Pointer[string]
 }
 
 // New makes a Site.
 func New(config Config) *Site {
 	s := &Site{config: config, upstream: newUpstream(config.Dial)}
+	s.SetDomain(config.Domain)
 	quiet := slog.NewLogLogger(config.Log.Handler(), slog.LevelDebug) // strangers can cause these lines
 	s.handler = &httputil.ReverseProxy{
-		Rewrite: rewrite, Transport: s.upstream, FlushInterval: -1, ErrorLog: quiet, ErrorHandler: s.failed, BufferPool: newBuffers(),
+		Rewrite: rewrite, Transport: s, FlushInterval: -1, ErrorLog: quiet, ErrorHandler: s.failed, BufferPool: newBuffers(),
 	}
 	if config.Visitors != nil {
 		s.handler = config.Visitors.Handler(s.handler)
 	}
 	s.server = &http.Server{
-		Handler: s, ErrorLog: quiet, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		Handler: s, BaseContext: withVisit, ErrorLog: quiet, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		TLSConfig: &tls.Config{
 			GetCertificate: config.GetCertificate, MinVersion: tls.VersionTLS12, NextProtos: append([]string{"h2", "http/1.1"}, config.Protocols...),
 		},
@@ -79,6 +83,9 @@ func New(config Config) *Site {
 	}
 	return s
 }
+
+// SetDomain gives the site another name.
+func (s *Site) SetDomain(domain string) { s.domain.Store(&domain) }
 
 // Serve serves the connections of a listener until ctx ends; then those without a request end, and the others
 // with their requests, until patience is over, too.
@@ -103,12 +110,13 @@ func (s *Site) Serve(ctx, patience context.Context, listener net.Listener) error
 
 // ServeHTTP implements http.Handler.
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !s.requests.take(r.RemoteAddr) {
+	end, ok := s.take(r)
+	if !ok {
 		w.Header().Set("Retry-After", "5")
 		http.Error(w, "The site, or your address, has as many requests as it may have.", http.StatusServiceUnavailable)
 		return
 	}
-	defer s.requests.give(r.RemoteAddr)
+	defer end()
 	if !s.isFor(r) {
 		http.Error(w, "This is another site.", http.StatusMisdirectedRequest)
 		return
@@ -121,13 +129,13 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Site) isFor(r *http.Request) bool {
 	name := nameOf(r.Host)
 	sameName := r.TLS == nil || r.TLS.ServerName == "" || strings.EqualFold(r.TLS.ServerName, name)
-	return sameName && domain.Covers(s.config.Domain, name) && !slices.Contains(s.config.Except, name)
+	return sameName && domain.Covers(s.domainOf(r), name) && !slices.Contains(s.config.Except, name)
 }
 
 // failed answers a request that could not be passed on.
 func (s *Site) failed(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() == nil { // the client is still there
-		s.config.Log.Debug("a request could not be passed on", "domain", s.config.Domain, "client", r.RemoteAddr, "err", err)
+		s.config.Log.Debug("a request could not be passed on", "domain", *s.domain.Load(), "client", r.RemoteAddr, "err", err)
 	}
 	http.Error(w, "The service behind this site does not answer.", http.StatusBadGateway)
 }

@@ -8,6 +8,7 @@ import (
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/node/internal/naming"
 	"apquic/quicproxy/node/internal/private"
 	"apquic/quicproxy/node/internal/reason"
 )
@@ -84,8 +85,8 @@ func (n *Node) serviceFor(header *framing.StreamHeader) *exposed {
 
 // guard has only some nodes connect to a service.
 func (n *Node) guard(e *exposed, service Service) (err error) {
-	if service.Domain != "" || service.PublicPort != 0 || service.Accept || !e.upstream.HasStreams() {
-		return errors.New("a private service has neither port nor domain, no UDP, and no connections that the program accepts")
+	if e.naming != (naming.Naming{}) || service.PublicPort != 0 || service.Accept || !e.upstream.HasStreams() {
+		return errors.New("a private service has neither port nor name, no UDP, and no connections that the program accepts")
 	}
 	e.cost = private.Cost
 	e.guard, err = private.New(private.Config{

@@ -22,6 +22,7 @@ import (
 	"apquic/quicproxy/internal/quicconfig"
 	"apquic/quicproxy/internal/wait"
 	"apquic/quicproxy/node/internal/dial"
+	"apquic/quicproxy/node/internal/naming"
 	"apquic/quicproxy/node/internal/reason"
 	"apquic/quicproxy/node/internal/watch"
 )
@@ -35,9 +36,10 @@ type link struct {
 	socket      *udp.Conn
 	transport   *quic.Transport
 	since       time.Time
-	retired     chan struct{}            // has room for one: the lane is no longer needed
-	maxLanes    uint32                   // as many as the server allows
-	features    framing.Features         // that both sides have
+	retired     chan struct{}    // has room for one: the lane is no longer needed
+	maxLanes    uint32           // as many as the server allows
+	features    framing.Features // that both sides have
+	names       naming.Server
 	work        sync.WaitGroup           // goroutines that serve the connection
 	welcomed    chan struct{}            // closed when association is set
 	association *association.Association // nil: relays end with their connection
@@ -125,6 +127,7 @@ func (l *link) hello(ctx context.Context) error {
 		}
 	}
 	l.features = carrier.Features(n.config.ResumeTime) & framing.NewFeatures(welcome.Features)
+	l.names = naming.Server{Features: l.features, Domain: welcome.Domain, EndsTLS: welcome.EndsTls}
 	if l.features.Has(framing.FeatureLanes) {
 		l.maxLanes = min(welcome.MaxLanes, carrier.MaxLanes)
 	}

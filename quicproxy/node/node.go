@@ -26,6 +26,7 @@ import (
 	"apquic/quicproxy/internal/wait"
 	"apquic/quicproxy/node/internal/flows"
 	"apquic/quicproxy/node/internal/health"
+	"apquic/quicproxy/node/internal/naming"
 	"apquic/quicproxy/node/internal/private"
 	"apquic/quicproxy/node/internal/upstream"
 )
@@ -126,6 +127,11 @@ type Service struct {
 	// with the upstream; with PlainHTTP they may also come without, otherwise the server sends them to https.
 	Domain    string
 	PlainHTTP bool
+	// TLS says who ends the TLS of clients that come for a name, as ProxyRequest.tls does: 1 not the server, 2 the
+	// server, and HTTP, 3 the server, which passes the bytes on; 0: not the server, and a service with a port has no
+	// name. With NameIfAny it has one only if the server gives names and ends their TLS.
+	TLS       uint32
+	NameIfAny bool
 	// Private gives the service neither port nor domain: only other nodes connect to it, this one and those that
 	// AllowNodes names, by ids, or by names that the server says.
 	Private    bool
@@ -136,7 +142,8 @@ type Service struct {
 	// Health is how the upstream is checked every 10 s: "tcp" connects, a path such as /healthz is asked for over HTTP.
 	// While it fails the service gets no new clients. Empty: it is not checked.
 	Health string
-	// Accept has this program accept the connections (Node.Listener), which cost it AcceptCost bytes each.
+	// Accept has this program accept the connections that come for a name, of a service with a port those with TLS
+	// (Node.Listener). They cost it AcceptCost bytes each.
 	Accept     bool
 	AcceptCost int
 }
@@ -152,6 +159,8 @@ type Lease struct {
 	// PublicAddress is where clients connect to: tcp://host:port, with udp or tcp+udp as the service's upstream,
 	// or https://name, or private:NODE/SERVICE if only nodes do.
 	PublicAddress string
+	// Name is where clients come by name, beside a port: https://name; empty: nowhere.
+	Name string
 	// Origin is the upstream as a URI.
 	Origin string
 	// Held is how long the server keeps the address for this node while the node is away.
@@ -201,10 +210,9 @@ type Node struct {
 type exposed struct {
 	name, origin string
 	wantedPort   uint16
-	domain       string // instead of a port
+	naming       naming.Naming
 	group        string
 	health       *health.Monitor
-	plainHTTP    bool
 	guard        *private.Guard     // lets nodes in; nil: the service is not private
 	cost         int                // of a connection that the listener takes
 	upstream     *upstream.Upstream // nil: there is only the listener
@@ -213,6 +221,7 @@ type exposed struct {
 
 	mu      sync.Mutex
 	public  string // the address announced last
+	named   string // the one beside it; empty: none
 	refusal error  // why there is none
 }
 
@@ -281,7 +290,8 @@ func (n *Node) add(service Service) error {
 	}
 	e := &exposed{
 		name: service.Name, upstream: behind, origin: behind.Origin, wantedPort: service.PublicPort,
-		domain: service.Domain, plainHTTP: service.PlainHTTP, cost: service.AcceptCost, group: service.Group,
+		cost: service.AcceptCost, group: service.Group,
+		naming: naming.Naming{Domain: service.Domain, PlainHTTP: service.PlainHTTP, TLS: service.TLS, IfAny: service.NameIfAny},
 	}
 	e.health, err = health.New(service.Health, behind.Origin, behind.Check, func(ctx context.Context) (net.Conn, error) { return n.Dial(ctx, e.name) })
 	if err == nil && service.Private {

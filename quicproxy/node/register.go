@@ -12,15 +12,13 @@ import (
 	"apquic/internal/hint"
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/node/internal/naming"
 	"apquic/quicproxy/node/internal/reason"
 	"apquic/quicproxy/node/internal/retry"
 )
 
 // requestTimeout bounds the wait for a lease. The path watch detects a dead connection much earlier.
 const requestTimeout = 30 * time.Second
-
-// tlsPass is the value of ProxyRequest.tls that says that the server passes TLS on.
-const tlsPass = 1
 
 // register keeps the leases of this connection equal to the services of the node. It requests them one after
 // the other, so that the first service gets the lowest port.
@@ -74,11 +72,8 @@ func (l *link) requestLease(ctx context.Context, service *exposed, sick bool) er
 	if service.group != "" && !l.features.Has(framing.FeatureGroups) {
 		return reason.NoGroups()
 	}
-	if service.domain != "" {
-		if !l.features.Has(framing.FeatureDomains) {
-			return reason.NoDomains()
-		}
-		request.WantedPort, request.Domain, request.Tls, request.PlainHttp = 0, service.domain, tlsPass, service.plainHTTP
+	if err := service.naming.Ask(l.names, request); err != nil {
+		return err
 	}
 	if service.guard != nil {
 		if !l.features.Has(framing.FeaturePrivate) {
@@ -97,27 +92,15 @@ func (l *link) requestLease(ctx context.Context, service *exposed, sick bool) er
 	return nil
 }
 
-// maxServiceNameBytes is how many bytes of a ProxyRequest, which has 64 KiB, the names of all services may
-// take.
-const maxServiceNameBytes = 32 << 10
-
-// serviceNames returns asked and the names of all other services of the node, by which the server recognizes
-// a renamed service; nil if they are too many to send.
+// serviceNames returns asked and the names of all other services of the node.
 func (l *link) serviceNames(asked string) []string {
-	names := []string{asked}
-	size := len(asked)
 	l.node.mu.Lock()
 	defer l.node.mu.Unlock()
-	for _, service := range l.node.services {
-		if service.name != asked {
-			names = append(names, service.name)
-			size += len(service.name)
-		}
+	names := make([]string, len(l.node.services))
+	for i, service := range l.node.services {
+		names[i] = service.name
 	}
-	if len(names) > framing.MaxServiceNames || size > maxServiceNameBytes {
-		return nil
-	}
-	return names
+	return naming.All(asked, names)
 }
 
 // releaseWithdrawn tells the server which services the node no longer has; the server holds their leases.
@@ -146,8 +129,9 @@ func (e *exposed) leased(l *link, response *framing.ProxyResponse) {
 	public := hint.Printable(response.ProxyAddress, conn.MaxText)
 	e.mu.Lock()
 	before := e.public
-	changed := before != public
-	e.public, e.refusal = public, nil
+	named := hint.Printable(response.NameAddress, conn.MaxText)
+	changed := before != public || named != e.named
+	e.public, e.named, e.refusal = public, named, nil
 	e.mu.Unlock()
 	if e.listener != nil {
 		e.listener.leased.Do(func() { close(e.listener.granted) })
@@ -166,7 +150,7 @@ func (e *exposed) leased(l *link, response *framing.ProxyResponse) {
 		l.node.log.Warn("the wanted public port is taken", "service", e.name, "wanted", e.wantedPort, "given", public)
 	}
 	l.node.config.OnLease(Lease{
-		Service: e.name, PublicAddress: public, Origin: e.origin,
+		Service: e.name, PublicAddress: public, Name: named, Origin: e.origin,
 		Held: time.Duration(min(response.LeaseSeconds, 1<<31)) * time.Second,
 	})
 }

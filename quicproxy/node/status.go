@@ -31,6 +31,7 @@ type Status struct {
 type ServiceStatus struct {
 	Service, Origin string
 	PublicAddress   string // tcp://host:port or https://name; empty: none, and Refusal says why, if known
+	Name            string // where clients come by name beside a port; empty: nowhere
 	Refusal         error
 	Relays          int   // and flows, running now
 	Upstream        error // why the service cannot be reached now, or is unhealthy; nil: it answers, or it is this program
@@ -69,7 +70,7 @@ func (e *exposed) status(ctx context.Context, n *Node, connected bool) ServiceSt
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if status.Refusal = e.refusal; connected && e.refusal == nil {
-		status.PublicAddress = e.public
+		status.PublicAddress, status.Name = e.public, e.named
 	}
 	return status
 }

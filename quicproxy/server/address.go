@@ -13,27 +13,13 @@ import (
 // publicAddress is what nodes are told about a public port or domain.
 func (s *Server) publicAddress(transport lease.Transport, e lease.Endpoint) string {
 	if e.Domain != "" {
-		return s.config.addressOf(e.Domain)
+		return s.public.URL(e.Domain)
 	}
 	host := s.config.PublicHost
 	if host == "" && s.config.FindPublicHost != nil {
 		host = s.config.FindPublicHost()
 	}
 	return transport.String() + "://" + net.JoinHostPort(host, strconv.Itoa(int(e.Port)))
-}
-
-// addressOf is where clients of a domain go: a URL.
-func (config *Config) addressOf(domain string) string {
-	scheme, usual, socket := "https", 443, config.HTTPS
-	if socket == nil {
-		scheme, usual, socket = "http", 80, config.HTTP
-	}
-	if socket != nil { // otherwise the domain was leased before the server's last start
-		if address, ok := socket.Addr().(*net.TCPAddr); ok && address.Port != usual {
-			domain = net.JoinHostPort(domain, strconv.Itoa(address.Port))
-		}
-	}
-	return scheme + "://" + domain
 }
 
 // endForgotten ends services that older connections of the node still have but the node does not: they were

@@ -3,14 +3,17 @@ package server
 import (
 	"fmt"
 
+	"apquic/framing"
 	"apquic/lease"
+	"apquic/quicproxy"
 	"apquic/quicproxy/server/internal/failure"
 	"apquic/quicproxy/server/internal/public"
+	"apquic/quicproxy/server/internal/termination"
 )
 
-// checkGroup refuses a lease of a group that the node may not offer, or that it already offers with another
-// service.
-func (c *nodeConn) checkGroup(r *lease.Request, service string) error {
+// checkGroup refuses a lease of a group that the node may not offer, that it already offers with another
+// service, or that others offer with another mode.
+func (c *nodeConn) checkGroup(r *lease.Request, service string, mode termination.Mode) error {
 	if err := c.server.groups.Check(r.Service, c.node, c.admission.Name); err != nil {
 		return err
 	}
@@ -19,7 +22,13 @@ func (c *nodeConn) checkGroup(r *lease.Request, service string) error {
 			return failure.BadRequest(fmt.Errorf("this node already offers the group %q with its service %q", r.Service, name))
 		}
 	}
-	r.Shared = c.server.public.Shared(r.Key, c.node)
+	p := c.server.public.Shared(r.Key, c.node)
+	if r.Shared = p != nil; r.Shared && p.Domain == r.Domain && p.Mode() != mode {
+		return &quicproxy.FailureError{
+			Code: framing.ErrorGroupElsewhere, Text: fmt.Sprintf("other nodes that offer the group %q end the TLS of clients elsewhere", r.Service),
+			Advice: "give the service the same tls as on the other nodes, and an upstream that speaks HTTP only if theirs do",
+		}
+	}
 	return nil
 }
 

@@ -128,6 +128,7 @@ func (s *Server) welcome(ctx context.Context, c *nodeConn, envelope framing.Enve
 		Version: s.config.Version, ObservedAddress: c.QUIC.RemoteAddr().String(), Joined: c.admission.Joined, Name: c.admission.Name,
 		MaxLanes: lanes, Instance: s.instance, IdleTimeoutMilliseconds: uint64(s.config.IdleTimeout / time.Millisecond),
 		Successor: s.successor, Features: carrier.Features(s.config.ResumeTime).Numbers(), Limits: c.limits(),
+		Domain: s.config.Domain, EndsTls: s.config.Domain != "" && s.config.Terminator != nil && s.config.Terminator.Check("name."+s.config.Domain) == nil,
 	})
 }
 

@@ -5,14 +5,15 @@ import (
 
 	"apquic/lease"
 	"apquic/quicproxy/internal/netaddr"
+	"apquic/quicproxy/server/internal/termination"
 )
 
 // checkShare refuses a lease that the node may not have in addition to those it has: it joined recently, or
 // it is unknown and its address already has many leases. The first service of an invited node gets the port
 // of its invitation.
-func (c *nodeConn) checkShare(r *lease.Request, service string) error {
+func (c *nodeConn) checkShare(r *lease.Request, service string, mode termination.Mode) error {
 	if r.IsGroup() {
-		return c.checkGroup(r, service)
+		return c.checkGroup(r, service, mode)
 	}
 	if c.countsAsGuest() {
 		return c.checkGuest(*r)

@@ -112,6 +112,10 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 	if err != nil {
 		return nil, err
 	}
+	mode, err := c.server.public.ModeOf(c.node, r)
+	if err != nil {
+		return nil, err
+	}
 	c.session.leases.Lock()
 	defer c.session.leases.Unlock()
 	switch {
@@ -131,7 +135,7 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 	c.quitFormer(r.Service, wanted.Key)
 	defer c.server.groups.Hold(wanted.Key)()
 	wanted.MayWrite = c.mayWrite
-	if err := c.checkShare(&wanted, r.Service); err != nil {
+	if err := c.checkShare(&wanted, r.Service, mode); err != nil {
 		return nil, failure.OfLease(err)
 	}
 	granted, err := c.server.lessor.Grant(ctx, wanted)
@@ -146,6 +150,7 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 	if p == nil {
 		return nil, &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
 	}
+	name := p.Offer(mode)
 	c.services[r.Service] = p
 	address := c.server.publicAddress(granted.Transport, granted.Endpoint())
 	if p.Attach(c, request.Offer(r, c.node)) {
@@ -155,6 +160,9 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 		OriginAddress: r.OriginAddress, ProxyAddress: address, Service: r.Service,
 		LeaseSeconds:    uint64(c.server.lessor.HoldTime() / time.Second),
 		WantedPortTaken: granted.WantedTaken,
+	}
+	if granted.Port != 0 && name != "" {
+		response.NameAddress = c.server.public.URL(name)
 	}
 	c.reportMove(granted, response)
 	return response, nil

@@ -30,6 +30,7 @@ import (
 	"apquic/quicproxy/server/internal/probes"
 	"apquic/quicproxy/server/internal/public"
 	"apquic/quicproxy/server/internal/strangers"
+	"apquic/quicproxy/server/internal/termination"
 )
 
 const (
@@ -76,6 +77,10 @@ type Config struct {
 	HTTP, HTTPS net.Listener
 	// CheckDomain returns why nobody may have a domain; nil: everybody may have any.
 	CheckDomain func(domain string) error
+	// Domain is one of the server's own, below which services with a port that speak TLS or HTTP have names; empty: none.
+	Domain string
+	// Terminator ends TLS for services that ask for it; nil: nobody does here.
+	Terminator termination.Terminator
 	// Balancers are the networks of load balancers, which must say whom they connect for.
 	Balancers []netip.Prefix
 	// Groups are services that several nodes may offer at one address: the ids of those nodes, or the names that the
@@ -190,7 +195,7 @@ func New(config Config) (*Server, error) {
 	}
 	s.accounts = account.New(config.MaxServices, func(node certs.NodeID) *memory.Account { return s.memory.Account(config.MemoryWeight(node)) })
 	s.public = public.New(public.Config{
-		Listen: config.ListenPublic, Ended: config.LeaseEnded, Park: config.Park, Clients: s.clients, Balancers: config.Balancers, Memory: s.memory.From, Log: config.Log,
+		Listen: config.ListenPublic, Ended: config.LeaseEnded, Park: config.Park, Clients: s.clients, Balancers: config.Balancers, Memory: s.memory.From, Domain: config.Domain, Terminator: config.Terminator, Log: config.Log,
 		ListenPacket: config.ListenPublicPacket, Flows: newFlowPlaces(s.memory.Size()), FlowIdle: config.FlowIdle, Datagrams: &s.datagrams,
 	})
 	s.exchange = &private.Exchange{Services: s.public, Admit: config.Admit, Memory: s.memory}

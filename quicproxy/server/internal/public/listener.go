@@ -17,6 +17,7 @@ import (
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/server/internal/balancer"
 	"apquic/quicproxy/server/internal/members"
+	"apquic/quicproxy/server/internal/termination"
 )
 
 const (
@@ -61,10 +62,12 @@ type Listener struct {
 
 	mu      sync.Mutex
 	members members.Members[Target] // the nodes that offer the service
-	allowed []string                // who may connect to a private service
-	closed  bool                    // the lease ended
-	parking parking                 // of clients, woken when one of the above changes
-	clients int                     // now
+	name    string                  // that clients may come for
+	mode    termination.Mode
+	allowed []string // who may connect to a private service
+	closed  bool     // the lease ended
+	parking parking  // of clients, woken when one of the above changes
+	clients int      // now
 	relays  map[*relay.Relay]struct{}
 	ended   Traffic // of the relays that have ended
 }
@@ -142,9 +145,7 @@ func (p *Listener) serve(client *Client) {
 	for {
 		to, err := p.route(client, deadline, tried)
 		if err == nil {
-			client.Offer, client.Refused = to.offer, false
-			err = to.Relay(p, client)
-			p.left(to.member, client.Refused)
+			err = p.relay(client, to)
 			tried = append(p.stillThere(tried), to.Target)
 		}
 		if errors.Is(err, ErrConnectionEnded) {
@@ -164,6 +165,17 @@ func (p *Listener) serve(client *Client) {
 		}
 		return
 	}
+}
+
+// relay has the client's connection carry it until both sides have ended.
+func (p *Listener) relay(client *Client, to *assigned) error {
+	client.Offer, client.Refused = to.offer, false
+	err := errOtherMode // since the client came
+	if !client.TLS || p.Mode() == termination.Passed {
+		err = to.Relay(p, client)
+	}
+	p.left(to.member, client.Refused)
+	return err
 }
 
 // route waits for a connection that takes relays, other than those already tried, until the deadline or
@@ -240,7 +252,7 @@ func (p *Listener) change(set func()) {
 // clients.
 func isLimit(err error) bool {
 	for _, limit := range []error{
-		clients.ErrServiceFull, clients.ErrNodeFull, clients.ErrAddressFull, clients.ErrNetworkFull, clients.ErrAddressFast, clients.ErrAllFull,
+		clients.ErrServiceFull, clients.ErrNodeFull, clients.ErrAddressFull, clients.ErrNetworkFull, clients.ErrAddressFast, clients.ErrAllFull, errNoMoreRoom,
 		ErrTooManyRelays, errTooManyWait, lease.ErrExhausted, balancer.ErrTooMany,
 	} {
 		if errors.Is(err, limit) {

@@ -17,6 +17,7 @@ import (
 	"apquic/quicproxy/internal/flow"
 	"apquic/quicproxy/internal/memory"
 	"apquic/quicproxy/server/internal/balancer"
+	"apquic/quicproxy/server/internal/termination"
 )
 
 // Config says what Listeners consist of; every field is required unless noted.
@@ -38,7 +39,11 @@ type Config struct {
 	Flows     *clients.Places
 	FlowIdle  time.Duration
 	Datagrams *flow.Counters
-	Log       *slog.Logger
+	// Domain is the one below which services with a port have names; empty: they have none.
+	Domain string
+	// Terminator ends TLS; nil: nobody does here.
+	Terminator termination.Terminator
+	Log        *slog.Logger
 }
 
 // Listeners are the listeners of all leases.
@@ -60,7 +65,11 @@ type Listeners struct {
 	// private are the services without an endpoint, by node and name.
 	private map[certs.NodeID]map[string]*Listener
 	shared  []*sharedSocket
-	ended   bool // leases no longer open ports
+	names   map[string]*Listener // of services with a port, below the server's own domain
+	ended   bool                 // leases no longer open ports
+
+	visitors map[*visitor]struct{} // clients whose TLS ends here
+	closed   bool                  // none of them stays
 }
 
 // New returns Listeners without any lease.
@@ -70,6 +79,7 @@ func New(config Config) *Listeners {
 	return &Listeners{
 		config: config, log: config.Log, balancers: balancer.New(config.Balancers), stopping: stopping, stop: stop,
 		at: make(map[lease.Endpoint]*Listener), byNode: make(map[certs.NodeID]map[lease.Endpoint]*Listener), private: make(map[certs.NodeID]map[string]*Listener),
+		names: make(map[string]*Listener), visitors: make(map[*visitor]struct{}),
 	}
 }
 
@@ -92,6 +102,7 @@ func (s *Listeners) Bind(l lease.Lease) error {
 		return errPortClosed
 	}
 	s.at[p.Endpoint] = p
+	s.takeNameLocked(p)
 	if s.byNode[l.Node] == nil {
 		s.byNode[l.Node] = make(map[lease.Endpoint]*Listener)
 	}
@@ -117,7 +128,9 @@ func (s *Listeners) Unbind(l lease.Lease) {
 	if p == nil {
 		return
 	}
-	if p.close(); l.Port != 0 {
+	p.close()
+	s.forgetName(p)
+	if l.Port != 0 {
 		s.config.Ended(l.Port)
 	}
 }
@@ -129,12 +142,15 @@ func (s *Listeners) At(endpoint lease.Endpoint) *Listener {
 	return s.at[endpoint]
 }
 
-// Shared reports whether other nodes than this one are connected that offer the service of a lease.
-func (s *Listeners) Shared(key lease.Key, node certs.NodeID) bool {
+// Shared returns the listener of a lease whose service other nodes than this one offer now; nil: there is none.
+func (s *Listeners) Shared(key lease.Key, node certs.NodeID) *Listener {
 	s.mu.Lock()
 	listeners := slices.Collect(maps.Values(s.byNode[key.Node]))
 	s.mu.Unlock()
-	return slices.ContainsFunc(listeners, func(p *Listener) bool { return p.Key == key && p.others(node) })
+	if i := slices.IndexFunc(listeners, func(p *Listener) bool { return p.Key == key && p.others(node) }); i >= 0 {
+		return listeners[i]
+	}
+	return nil
 }
 
 // OwnerChanged makes the clients of a node check one of its connections again: it became silent, or no longer
@@ -201,6 +217,9 @@ func (s *Listeners) Close() {
 	for _, p := range s.all() {
 		p.closeSockets()
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.resetVisitorsLocked()
 }
 
 // Wait returns when the last client has left.

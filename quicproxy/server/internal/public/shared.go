@@ -2,8 +2,10 @@ package public
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -13,13 +15,14 @@ import (
 	"apquic/quicproxy/internal/memory"
 	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/server/internal/termination"
 	"apquic/quicproxy/server/internal/vhost"
 )
 
 var (
 	errUnknownName = errors.New("nobody has the domain")
 	errNoMemory    = errors.New("there is no memory for connections whose domain is not known yet")
-	errRedirected  = errors.New("the client was sent to https")
+	errRedirected  = errors.New("the client was answered, mostly sent to https")
 )
 
 // peekTimeout bounds the time that a client may take until its domain is known.
@@ -62,10 +65,17 @@ func (s *Listeners) httpsPort() int {
 	return 0
 }
 
-// named returns the listener of the domain that stands for a name: the name itself, or its wildcard.
+// named returns the listener of the domain that stands for a name: the name itself, or its wildcard; or that of the
+// service with a port that has the name below the server's own domain.
 func (s *Listeners) named(name string) *Listener {
 	if domain.Check(name) != nil {
 		return nil // above all, a wildcard stands for names, not for any text
+	}
+	if s.isOwn(name) {
+		if p := s.atName(name); p != nil && p.Mode() != termination.Nameless {
+			return p
+		}
+		return nil
 	}
 	if p := s.At(lease.Endpoint{Domain: name}); p != nil {
 		return p
@@ -107,7 +117,32 @@ func (f *sharedSocket) serve(client *Client) {
 	}
 	p.clientCame(1)
 	defer p.clientCame(-1)
-	p.serve(client)
+	p.serveNamed(client)
+}
+
+// serveNamed serves a client that came for the name of a service, once it is known who ends its TLS: after a start of
+// the server only when the node is back.
+func (p *Listener) serveNamed(client *Client) {
+	if p.Mode() == termination.Unknown {
+		to, err := p.route(client, time.Now().Add(max(p.all.config.Park, 0)), nil)
+		switch {
+		case errors.Is(err, errClientLeft):
+			client.Close()
+			return
+		case err != nil:
+			p.refuse(client, err)
+			return
+		}
+		p.left(to.member, false) // serve chooses again
+	}
+	switch mode := p.Mode(); {
+	case mode == termination.EndsHTTP, mode == termination.EndsTLS && client.TLS:
+		p.end(client, p.nameNow(), mode)
+	case mode == termination.Nameless:
+		p.refuse(client, errUnknownName)
+	default:
+		p.serve(client)
+	}
 }
 
 // find returns the listener of the domain that a client is for. Otherwise the client was answered, except one
@@ -166,7 +201,7 @@ func (f *sharedSocket) findHTTP(client *Client) (*Listener, error) {
 	}
 	switch {
 	case errors.Is(err, errUnknownName), errors.Is(err, vhost.ErrNoName):
-		vhost.Finish(client.Conn, vhost.UnknownName(request, name))
+		vhost.Finish(client.Conn, unknownName(request, name))
 	case errors.Is(err, vhost.ErrForeign):
 		vhost.Finish(client.Conn, vhost.BadRequest(read, false))
 	case err != nil:
@@ -175,11 +210,20 @@ func (f *sharedSocket) findHTTP(client *Client) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
+	if f.all.answersChallenge(client, name, request) {
+		return nil, errRedirected
+	}
 	if port := f.all.httpsPort(); port > 0 && !p.servesPlainHTTP() {
 		vhost.Finish(client.Conn, vhost.Redirect(request, name, port))
 		return nil, errRedirected
 	}
 	return p, nil
+}
+
+// unknownName is the answer to a request for a name that nobody has.
+func unknownName(request *http.Request, name string) []byte {
+	return vhost.Page(request, http.StatusNotFound, fmt.Sprintf("There is no site %.255q here.\n\n"+
+		"If it is yours: check that its node is running, and that its service has this domain.\n", name))
 }
 
 // peeking is a client whose domain is not known yet, as the owner of memory.

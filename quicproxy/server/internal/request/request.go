@@ -16,8 +16,8 @@ import (
 	"apquic/quicproxy/server/internal/members"
 )
 
-// tlsPass is the value of ProxyRequest.tls that says that the server passes TLS on.
-const tlsPass = 1
+// maxTLS is the last value of ProxyRequest.tls.
+const maxTLS = 3
 
 // transports are the values of ProxyRequest.transport.
 var transports = [...]lease.Transport{lease.TCP, lease.TCP, lease.UDP, lease.TCPAndUDP}
@@ -106,8 +106,8 @@ func checkPrivate(r *framing.ProxyRequest) error {
 	switch {
 	case !r.Private && len(r.AllowNodes) > 0:
 		return errors.New("only a private service is for some nodes alone")
-	case r.Private && (r.WantedPort != 0 || r.Domain != "" || transports[r.Transport] != lease.TCP):
-		return errors.New("a private service has neither port nor domain, nor UDP")
+	case r.Private && (r.WantedPort != 0 || r.Domain != "" || r.Tls != 0 || transports[r.Transport] != lease.TCP):
+		return errors.New("a private service has neither port nor domain, no name, and no UDP")
 	case r.Private && r.Group != "":
 		return errors.New("a private service is one node's, and not of a group")
 	case len(r.AllowNodes) > framing.MaxAllowNodes:
@@ -121,15 +121,19 @@ func checkPrivate(r *framing.ProxyRequest) error {
 	return nil
 }
 
-// checkDomain checks what a request says about a domain. The Lessor checks the domain itself.
+// checkDomain checks what a request says about a name. The Lessor checks a domain itself.
 func checkDomain(r *framing.ProxyRequest) error {
 	switch {
-	case r.Domain == "" && (r.Tls != 0 || r.PlainHttp):
-		return errors.New("only a service with a domain has TLS or HTTP")
+	case r.Domain == "" && r.Tls == 0 && r.PlainHttp:
+		return errors.New("only a service with a name has HTTP")
 	case r.Domain != "" && transports[r.Transport] != lease.TCP:
 		return errors.New("a domain is reached over TCP only")
-	case r.Tls > tlsPass:
-		return errors.New("this server does not end TLS: the node or its upstream has to")
+	case r.Domain == "" && r.Tls != 0 && r.Group != "":
+		return errors.New("a group has no name of the server's own: those are of one node each")
+	case r.Tls != 0 && transports[r.Transport] == lease.UDP:
+		return errors.New("a name is reached over TCP only")
+	case r.Tls > maxTLS:
+		return fmt.Errorf("there is no way %d to end TLS", r.Tls)
 	}
 	return nil
 }

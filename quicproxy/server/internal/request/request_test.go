@@ -51,22 +51,28 @@ func TestReadRefuses(t *testing.T) {
 		{&framing.ProxyRequest{Service: "web", Transport: 99, Domain: "www.example.org"}, framing.ErrorBadRequest, "no transport 99"},
 		{&framing.ProxyRequest{Service: "web", Transport: 2}, framing.ErrorBadRequest, "without flows"},
 		{&framing.ProxyRequest{Service: "web", Transport: 3}, framing.ErrorBadRequest, "without flows"},
-		{&framing.ProxyRequest{Service: "web", Tls: 1}, framing.ErrorBadRequest, "only a service with a domain"},
 		{&framing.ProxyRequest{Service: "ssh", AllowNodes: []string{"laptop"}}, framing.ErrorBadRequest, "only a private service"},
 		{&framing.ProxyRequest{Service: "ssh", Private: true, WantedPort: 20000}, framing.ErrorBadRequest, "neither port nor domain"},
+		{&framing.ProxyRequest{Service: "ssh", Private: true, Tls: 2}, framing.ErrorBadRequest, "no name"},
+		{&framing.ProxyRequest{Service: "web", Group: "web", Tls: 2}, framing.ErrorBadRequest, "of one node each"},
 		{&framing.ProxyRequest{Service: "ssh", Private: true, Domain: "www.example.org"}, framing.ErrorBadRequest, "neither port nor domain"},
 		{&framing.ProxyRequest{Service: "ssh", Private: true, Transport: 99}, framing.ErrorBadRequest, "no transport 99"},
 		{&framing.ProxyRequest{Service: "ssh", Private: true, AllowNodes: []string{""}}, framing.ErrorBadRequest, "empty or too long"},
 		{&framing.ProxyRequest{Service: "ssh", Private: true, AllowNodes: []string{strings.Repeat("x", framing.MaxNodeName+1)}}, framing.ErrorBadRequest, "empty or too long"},
 		{&framing.ProxyRequest{Service: "ssh", Private: true, AllowNodes: make([]string, framing.MaxAllowNodes+1)}, framing.ErrorBadRequest, "33 nodes"},
-		{&framing.ProxyRequest{Service: "web", PlainHttp: true}, framing.ErrorBadRequest, "only a service with a domain"},
-		{&framing.ProxyRequest{Service: "web", Domain: "www.example.org", Tls: 2}, framing.ErrorBadRequest, "does not end TLS"},
+		{&framing.ProxyRequest{Service: "web", Tls: 4}, framing.ErrorBadRequest, "no way 4"},
+		{&framing.ProxyRequest{Service: "web", PlainHttp: true}, framing.ErrorBadRequest, "only a service with a name"},
+		{&framing.ProxyRequest{Service: "web", Domain: "www.example.org", Tls: 9}, framing.ErrorBadRequest, "no way 9"},
 	} {
 		_, err := Read(test.request, certs.NodeID{1}, false)
 		failure, ok := errors.AsType[*quicproxy.FailureError](err)
 		if !ok || failure.Code != test.code || !strings.Contains(failure.Text, test.text) {
 			t.Errorf("%v: %v, want %v with %q", test.request, err, test.code, test.text)
 		}
+	}
+	named := &framing.ProxyRequest{Service: "web", Tls: 2, Transport: 2}
+	if _, err := Read(named, certs.NodeID{1}, true); err == nil || !strings.Contains(err.Error(), "over TCP only") {
+		t.Errorf("a name over UDP: %v", err)
 	}
 	udp := &framing.ProxyRequest{Service: "web", Domain: "www.example.org", Transport: 2}
 	if _, err := Read(udp, certs.NodeID{1}, true); err == nil || !strings.Contains(err.Error(), "over TCP only") {

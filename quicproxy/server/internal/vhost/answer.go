@@ -1,7 +1,6 @@
 package vhost
 
 import (
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -36,12 +35,6 @@ func Finish(client net.Conn, answer []byte) {
 	}
 }
 
-// UnknownName is the answer to a request for a name that nobody has.
-func UnknownName(request *http.Request, name string) []byte {
-	return page(request, http.StatusNotFound, fmt.Sprintf("There is no site %.255q here.\n\n"+
-		"If it is yours: check that its node is running, and that its service has this domain.\n", name))
-}
-
 // BadRequest is the answer to what is no request, or to one that cannot be passed on because it is ambiguous or
 // on the port for TLS. It is empty for what a person does not send.
 func BadRequest(read []byte, tls bool) []byte {
@@ -49,9 +42,9 @@ func BadRequest(read []byte, tls bool) []byte {
 	case len(read) == 0 || !isTokenByte(read[0]):
 		return nil
 	case tls:
-		return page(nil, http.StatusBadRequest, "This port speaks HTTPS: put https:// before the address.\n")
+		return Page(nil, http.StatusBadRequest, "This port speaks HTTPS: put https:// before the address.\n")
 	}
-	return page(nil, http.StatusBadRequest, "This is no HTTP/1 request with one Host.\n")
+	return Page(nil, http.StatusBadRequest, "This is no HTTP/1 request with one Host.\n")
 }
 
 // Redirect is the answer to a request for a name that has HTTPS on that port.
@@ -67,7 +60,8 @@ func Redirect(request *http.Request, name string, port int) []byte {
 	return answer(request, http.StatusPermanentRedirect, http.Header{"Location": {"https://" + host + target}}, "This site speaks HTTPS.\n")
 }
 
-func page(request *http.Request, status int, text string) []byte {
+// Page is an answer with a text that nobody should keep.
+func Page(request *http.Request, status int, text string) []byte {
 	return answer(request, status, http.Header{"Cache-Control": {"no-store"}}, text)
 }
 

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -188,8 +189,8 @@ func TestAnswers(t *testing.T) {
 		{"redirect of OPTIONS", Redirect(request("OPTIONS * HTTP/1.1\r\n"), "www.example.org", 443), 308, "https://www.example.org/"},
 		{"redirect of CONNECT", Redirect(request("CONNECT www.example.org:443 HTTP/1.1\r\n"), "www.example.org", 443), 308, "https://www.example.org/"},
 		{"HEAD", Redirect(request("HEAD /a HTTP/1.1\r\n"), "www.example.org", 443), 308, "https://www.example.org/a"},
-		{"unknown", UnknownName(get, "<script>\r\nX: y"), 404, ""},
-		{"unknown, without a request", UnknownName(nil, ""), 404, ""},
+		{"unknown", Page(get, 404, fmt.Sprintf("%q", "<script>\r\nX: y")), 404, ""},
+		{"unknown, without a request", Page(nil, 404, "none\n"), 404, ""},
 		{"bad request", BadRequest([]byte("GET"), false), 400, ""},
 		{"wants TLS", BadRequest([]byte("GET"), true), 400, ""},
 	} {
