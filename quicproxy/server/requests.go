@@ -147,7 +147,7 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 		return nil, &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
 	}
 	c.services[r.Service] = p
-	address := c.server.publicAddress(granted.Transport, granted.Endpoint())
+	address := c.server.addresses.Of(granted.Transport, granted.Endpoint())
 	if p.Attach(c, request.Offer(r, c.node)) {
 		c.log.Info("lease", request.Attrs(r, "public", address)...)
 	}
