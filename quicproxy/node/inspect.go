@@ -10,8 +10,8 @@ import (
 func (n *Node) Inspect() inspect.Node {
 	i := inspect.Node{
 		Instance: n.instance, Memory: n.memory, WantLanes: func() { wait.Signal(n.lanes.wanted) },
-		LimitClients: func(most int) { n.costs.clients = clients.New(most, most, most).OfOneNode() },
-		Clients:      func() int { return n.costs.clients.Open() }, Streams: &n.costs.streams, Unheard: &n.costs.unheard, Datagrams: &n.datagrams, Flows: n.flows.Len, Leftovers: n.leftovers,
+		LimitClients: func(most int) { n.costs.Clients = clients.New(most, most, most).OfOneNode() },
+		Clients:      func() int { return n.costs.Clients.Open() }, Streams: &n.costs.Streams, Unheard: &n.costs.Unheard, Datagrams: &n.datagrams, Flows: n.flows.Len, Leftovers: n.leftovers,
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -25,11 +25,11 @@ func (n *Node) Inspect() inspect.Node {
 // leftovers counts what is left after the clients have left, and after the server has unless it stays.
 func (n *Node) leftovers(serverStays bool, count func(what string, n int)) {
 	carriers := n.memory.Leftovers(count)
-	count("clients", n.costs.clients.Open())
+	count("clients", n.costs.Clients.Open())
 	count("flows", n.flows.Len())
-	count("streams", n.costs.streams.Len())
-	count("streams without a header", n.costs.unheard.Len())
-	count("dials", n.costs.dials.Len())
+	count("streams", n.costs.Streams.Len())
+	count("streams without a header", n.costs.Unheard.Len())
+	count("dials", n.costs.Dials.Len())
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, service := range n.services {

@@ -12,6 +12,7 @@ import (
 	"apquic/quicproxy/internal/bytestream"
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/streamconn"
+	"apquic/quicproxy/node/internal/costs"
 	"apquic/quicproxy/node/internal/upstream"
 )
 
@@ -79,10 +80,10 @@ func newServiceListener(n *Node, e *exposed) *serviceListener {
 // serve queues a relay for Accept, and returns when it was closed, or it was reset and whoever accepted it had
 // time to see that.
 func (s *serviceListener) serve(l *link, stream bytestream.Stream, header *framing.StreamHeader) {
-	from := claimedAddress(header.ClientAddress)
+	from := costs.Address(header.ClientAddress)
 	var place *clients.Place
 	c := streamconn.New(stream, header, func() { place.Active() })
-	place, err := l.node.costs.clients.Admit(clients.Service{Name: s.service.name}, from, func() { c.Abort(framing.ErrorNodeBusy) })
+	place, err := l.node.costs.Clients.Admit(clients.Service{Name: s.service.name}, from, func() { c.Abort(framing.ErrorNodeBusy) })
 	if err != nil {
 		stream.Discard(framing.ErrorNodeBusy)
 		return
@@ -91,11 +92,11 @@ func (s *serviceListener) serve(l *link, stream bytestream.Stream, header *frami
 	account, leave := l.node.memory.From.Open(from)
 	defer leave()
 	defer c.CountAt(account)()
-	costs := account.Open(c)
-	defer costs.Close()
+	held := account.Open(c)
+	defer held.Close()
 	code := framing.ErrorNodeBusy
 	switch {
-	case s.service.cost > 0 && costs.Take(s.service.cost, 0) == 0:
+	case s.service.cost > 0 && held.Take(s.service.cost, 0) == 0:
 	case s.service.guard != nil:
 		code = framing.NoError
 		defer s.service.guard.Handle(c)()

@@ -24,6 +24,7 @@ import (
 	"apquic/quicproxy/internal/keepalive"
 	"apquic/quicproxy/internal/loglimit"
 	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/node/internal/costs"
 	"apquic/quicproxy/node/internal/flows"
 	"apquic/quicproxy/node/internal/health"
 	"apquic/quicproxy/node/internal/naming"
@@ -175,7 +176,7 @@ type Node struct {
 	instance uint64            // distinguishes this process from others with the same key
 	network  wait.Changes
 	memory   *carrier.Budget
-	costs    serverCosts
+	costs    costs.Costs
 
 	linked  wait.Changes            // tells of each change of link and trouble
 	asked   private.Asked[*exposed] // streams to other nodes, until they come
@@ -263,7 +264,7 @@ func New(config Config) (*Node, error) {
 	n := &Node{
 		config: config, log: config.Log, limited: limited, instance: carrier.NewInstance(), server: config.Server, next: config.Next, known: config.Known, secret: config.JoinSecret,
 		memory:  carrier.NewBudget(cmp.Or(config.Memory, max(machine.MemoryBudget(), minNodeMemory)), config.Log),
-		costs:   newServerCosts(),
+		costs:   costs.New(machine.Sockets() / flowsShare * (flowsShare - 1)),
 		learner: keepalive.NewLearner(config.NATBindings, config.Log),
 		over:    make(chan struct{}),
 	}

@@ -19,6 +19,7 @@ import (
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/streamconn"
 	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/node/internal/costs"
 	"apquic/quicproxy/node/internal/upstream"
 )
 
@@ -37,12 +38,12 @@ func (l *link) acceptStreams(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		if !l.node.costs.streams.Take(maxStreams) {
+		if !l.node.costs.Streams.Take(costs.MaxStreams) {
 			l.refuse(stream, framing.ErrorNodeBusy)
 			continue
 		}
 		l.node.relaying.Go(func() {
-			defer l.node.costs.streams.Give()
+			defer l.node.costs.Streams.Give()
 			l.serveStream(stream)
 		})
 	}
@@ -86,10 +87,10 @@ func (l *link) serveStream(stream *quic.Stream) {
 
 // readHeader returns the header of a stream, or why there is none.
 func (l *link) readHeader(stream *quic.Stream) (*framing.StreamHeader, framing.ErrorCode) {
-	if !l.node.costs.unheard.Take(maxUnheard) {
+	if !l.node.costs.Unheard.Take(costs.MaxUnheard) {
 		return nil, framing.ErrorNodeBusy
 	}
-	defer l.node.costs.unheard.Give()
+	defer l.node.costs.Unheard.Give()
 	defer l.Reading(stream)()
 	wait.Signal(l.node.memory.Busy)
 	stream.SetReadDeadline(time.Now().Add(headerTimeout))
@@ -103,11 +104,11 @@ func (l *link) readHeader(stream *quic.Stream) (*framing.StreamHeader, framing.E
 
 // dial connects to the upstream of a service, or resets the relay.
 func (l *link) dial(s bytestream.Stream, service *exposed, header *framing.StreamHeader) net.Conn {
-	if !l.node.costs.dials.Take(maxDials) {
+	if !l.node.costs.Dials.Take(costs.MaxDials) {
 		s.Discard(framing.ErrorNodeBusy)
 		return nil
 	}
-	defer l.node.costs.dials.Give()
+	defer l.node.costs.Dials.Give()
 	ctx, cancel := context.WithTimeout(context.Background(), upstreamTimeout)
 	defer cancel()
 	s.Watch(func(reset bool) {
@@ -126,9 +127,9 @@ func (l *link) dial(s bytestream.Stream, service *exposed, header *framing.Strea
 
 // relay carries a stream to and from the upstream of its service.
 func (l *link) relay(s bytestream.Stream, service *exposed, header *framing.StreamHeader) {
-	client := &claimedClient{stream: s}
-	from := claimedAddress(header.ClientAddress)
-	place, err := l.node.costs.clients.Admit(clients.Service{Name: service.name}, from, client.evict)
+	client := &costs.Client{Stream: s}
+	from := costs.Address(header.ClientAddress)
+	place, err := l.node.costs.Clients.Admit(clients.Service{Name: service.name}, from, client.Evict)
 	if err != nil {
 		l.node.log.Warn("a public connection was refused", "service", service.name, "client", header.ClientAddress, "err", err)
 		s.Discard(framing.ErrorNodeBusy)
@@ -151,7 +152,7 @@ func (l *link) relay(s bytestream.Stream, service *exposed, header *framing.Stre
 	}
 	r := relay.New(c, account, place, l.node.memory.Wait)
 	r.Carry(s)
-	client.relay.Store(r)
+	client.Relay.Store(r)
 	l.node.memory.Add(r, carrier.Name{Service: service.name, Client: header.ClientAddress})
 	defer l.node.memory.Remove(r)
 	service.relays.Add(1)
@@ -188,4 +189,9 @@ func (e *exposed) reached(n *Node, err error) {
 	default:
 		n.log.Info("the service can be reached again", "service", e.name)
 	}
+}
+
+// slowDown returns how long to stop reading after a message of the server.
+func (l *link) slowDown(envelope framing.Envelope) time.Duration {
+	return l.node.costs.Messages.Came(time.Now(), len(envelope.Payload), envelope.Opcode == framing.OpProgress)
 }

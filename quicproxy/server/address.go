@@ -2,25 +2,11 @@ package server
 
 import (
 	"maps"
-	"net"
 	"slices"
-	"strconv"
 
 	"apquic/framing"
 	"apquic/lease"
 )
-
-// publicAddress is what nodes are told about a public port or domain.
-func (s *Server) publicAddress(transport lease.Transport, e lease.Endpoint) string {
-	if e.Domain != "" {
-		return s.public.URL(e.Domain)
-	}
-	host := s.config.PublicHost
-	if host == "" && s.config.FindPublicHost != nil {
-		host = s.config.FindPublicHost()
-	}
-	return transport.String() + "://" + net.JoinHostPort(host, strconv.Itoa(int(e.Port)))
-}
 
 // endForgotten ends services that older connections of the node still have but the node does not: they were
 // renamed or removed, and the connection, perhaps that of a killed process, has not ended yet. It needs
@@ -51,6 +37,6 @@ func (c *nodeConn) reportMove(granted lease.Grant, response *framing.ProxyRespon
 	if granted.Previous.IsZero() {
 		return
 	}
-	response.PreviousAddress, response.PreviousReason = c.server.publicAddress(granted.Transport, granted.Previous), granted.Why
+	response.PreviousAddress, response.PreviousReason = c.server.addresses.Of(granted.Transport, granted.Previous), granted.Why
 	c.log.Warn("address changed", "change", response.PreviousAddress+" -> "+response.ProxyAddress, "service", granted.Service, "reason", granted.Why)
 }

@@ -3,9 +3,7 @@ package server
 import (
 	"fmt"
 
-	"apquic/framing"
 	"apquic/lease"
-	"apquic/quicproxy"
 	"apquic/quicproxy/server/internal/failure"
 	"apquic/quicproxy/server/internal/public"
 	"apquic/quicproxy/server/internal/termination"
@@ -24,10 +22,7 @@ func (c *nodeConn) checkGroup(r *lease.Request, service string, mode termination
 	}
 	p := c.server.public.Shared(r.Key, c.node)
 	if r.Shared = p != nil; r.Shared && p.Domain == r.Domain && p.Mode() != mode {
-		return &quicproxy.FailureError{
-			Code: framing.ErrorGroupElsewhere, Text: fmt.Sprintf("other nodes that offer the group %q end the TLS of clients elsewhere", r.Service),
-			Advice: "give the service the same tls as on the other nodes, and an upstream that speaks HTTP only if theirs do",
-		}
+		return failure.EndsElsewhere(r.Service)
 	}
 	return nil
 }

@@ -88,13 +88,13 @@ func (s *Server) letIn(ctx context.Context, c *nodeConn, envelope framing.Envelo
 		c.Control.Reply(envelope, framing.OpFailure, failure.Message(failure.NotAuthorized(c.node, err)))
 		second, again, silence := readHello(c.Control, deadline)
 		if silence != nil {
-			return framing.Envelope{}, s.stranger(c, err)
+			return framing.Envelope{}, failure.Stranger(c.log, c.node, c.QUIC.Context().Err() != nil, err)
 		}
 		envelope = second
 		err = s.authorize(ctx, c, again.JoinSecret)
 	}
 	if err != nil {
-		return envelope, s.stranger(c, err)
+		return envelope, failure.Stranger(c.log, c.node, c.QUIC.Context().Err() != nil, err)
 	}
 	c.account = s.accounts.Open(c.node)
 	if err := s.enter(c, hello.Standby); err != nil {

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"apquic/framing"
+	"apquic/lease"
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/server/internal/failure"
@@ -152,7 +153,7 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 	}
 	name := p.Offer(mode)
 	c.services[r.Service] = p
-	address := c.server.publicAddress(granted.Transport, granted.Endpoint())
+	address := c.server.addresses.Of(granted.Transport, granted.Endpoint())
 	if p.Attach(c, request.Offer(r, c.node)) {
 		c.log.Info("lease", request.Attrs(r, "public", address)...)
 	}
@@ -162,7 +163,7 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 		WantedPortTaken: granted.WantedTaken,
 	}
 	if granted.Port != 0 && name != "" {
-		response.NameAddress = c.server.public.URL(name)
+		response.NameAddress = c.server.addresses.Of(granted.Transport, lease.Endpoint{Domain: name})
 	}
 	c.reportMove(granted, response)
 	return response, nil

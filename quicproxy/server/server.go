@@ -24,6 +24,7 @@ import (
 	"apquic/quicproxy/internal/loglimit"
 	"apquic/quicproxy/internal/memory"
 	"apquic/quicproxy/server/internal/account"
+	"apquic/quicproxy/server/internal/address"
 	"apquic/quicproxy/server/internal/groups"
 	"apquic/quicproxy/server/internal/naming"
 	"apquic/quicproxy/server/internal/private"
@@ -156,9 +157,10 @@ type Server struct {
 	guests    *account.Shares[netip.Addr, lease.Key] // leases of unknown nodes
 	writes    *limit.NetworkRates                    // to the store, caused by unknown nodes
 
-	public   *public.Listeners
-	groups   *groups.Groups
-	exchange *private.Exchange
+	public    *public.Listeners
+	addresses address.Public
+	groups    *groups.Groups
+	exchange  *private.Exchange
 
 	datagrams flow.Counters
 
@@ -196,7 +198,7 @@ func New(config Config) (*Server, error) {
 	s.accounts = account.New(config.MaxServices, func(node certs.NodeID) *memory.Account { return s.memory.Account(config.MemoryWeight(node)) })
 	s.public = public.New(public.Config{
 		Listen: config.ListenPublic, Ended: config.LeaseEnded, Park: config.Park, Clients: s.clients, Balancers: config.Balancers, Memory: s.memory.From, Domain: config.Domain, Terminator: config.Terminator, Log: config.Log,
-		ListenPacket: config.ListenPublicPacket, Flows: newFlowPlaces(s.memory.Size()), FlowIdle: config.FlowIdle, Datagrams: &s.datagrams,
+		ListenPacket: config.ListenPublicPacket, Flows: public.NewFlowPlaces(s.memory.Size()), FlowIdle: config.FlowIdle, Datagrams: &s.datagrams,
 	})
 	s.exchange = &private.Exchange{Services: s.public, Admit: config.Admit, Memory: s.memory}
 	s.writes = account.NewGuestRequests(config.MaxLeasesPerAddress, maxAddresses)
@@ -208,6 +210,7 @@ func New(config Config) (*Server, error) {
 	if s.successor, err = successor(config); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
+	s.addresses = address.Public{Host: config.PublicHost, Find: config.FindPublicHost, HTTP: config.HTTP, HTTPS: config.HTTPS}
 	s.lessor, err = lease.NewLessor(lease.Config{
 		Store: config.Store, Ports: config.Ports, HoldTime: config.LeaseTime,
 		MaxPerNode: config.MaxServices, Domains: config.HTTP != nil || config.HTTPS != nil, CheckDomain: config.CheckDomain, Binder: s.public,

@@ -4,8 +4,8 @@ import (
 	"time"
 
 	"apquic/framing"
-	"apquic/quicproxy"
 	"apquic/quicproxy/internal/netaddr"
+	"apquic/quicproxy/server/internal/failure"
 )
 
 // mayWrite is called before each request that writes to the store.
@@ -20,10 +20,7 @@ func (c *nodeConn) mayWrite() error {
 	if wait == 0 {
 		return nil
 	}
-	return &quicproxy.FailureError{
-		Code: framing.ErrorBusy, Text: "this node sends requests too often", RetryAfter: wait,
-		Advice: "nothing needs to be done, the node tries again; if this continues, check whether something keeps restarting it",
-	}
+	return failure.TooOften(wait)
 }
 
 // slowDown returns how long the connection is not read after a message, which limits how fast a node can send

@@ -7,6 +7,7 @@ package failure
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"time"
 
@@ -39,6 +40,37 @@ func Message(err error) *framing.Failure {
 // Busy is the failure of a request while too many others wait.
 func Busy() error {
 	return &quicproxy.FailureError{Code: framing.ErrorBusy, Text: "too many requests wait already", RetryAfter: busyRetry}
+}
+
+// TooOften tells a node that sends too many requests when to send the next one.
+func TooOften(wait time.Duration) error {
+	return &quicproxy.FailureError{
+		Code: framing.ErrorBusy, Text: "this node sends requests too often", RetryAfter: wait,
+		Advice: "nothing needs to be done, the node tries again; if this continues, check whether something keeps restarting it",
+	}
+}
+
+// EndsElsewhere tells a node that others of a group have something else done with the TLS of clients.
+func EndsElsewhere(group string) error {
+	return &quicproxy.FailureError{
+		Code: framing.ErrorGroupElsewhere, Text: fmt.Sprintf("other nodes that offer the group %q have TLS ended elsewhere", group),
+		Advice: "give the service the same tls as on the other nodes, and an upstream that speaks HTTP only if theirs do",
+	}
+}
+
+// Stranger tells the operator about a node that was not admitted, with the command that would let it in, and returns
+// what the node is told. err is that of the Admitter; gone says that the node left meanwhile.
+func Stranger(log *slog.Logger, node certs.NodeID, gone bool, err error) error {
+	unauthorized := errors.Is(err, admission.ErrNotAuthorized)
+	switch {
+	case errors.Is(err, admission.ErrTooManyJoins), !unauthorized && gone: // the check failed because of that
+		log.Debug("node refused", "err", err)
+	case unauthorized:
+		log.Warn("node refused: "+err.Error()+"; to allow it, use the command", "command", "apquic-server allow "+node.String())
+	default:
+		log.Error("a node could not be checked", "err", err)
+	}
+	return NotAuthorized(node, err)
 }
 
 // NotAuthorized tells a node why it was not admitted: err is that of the Admitter.

@@ -11,6 +11,19 @@ import (
 	"apquic/quicproxy/internal/clients"
 )
 
+const (
+	// maxFlows bounds the flows of all clients, maxFlowsOfService those of a service, and maxFlowsOfAddress
+	// those of a client address with it. A flow costs flowCost bytes, of which all may have one in flowShare
+	// parts of the memory budget.
+	maxFlows, maxFlowsOfService, maxFlowsOfAddress = 1 << 16, 1 << 12, 1 << 10
+	flowCost, flowShare                            = 1 << 10, 4
+)
+
+// NewFlowPlaces returns places for as many flows as a memory budget, in bytes, allows.
+func NewFlowPlaces(budget int64) *clients.Places {
+	return clients.New(int(min(budget/flowShare/flowCost, maxFlows)), maxFlowsOfService, maxFlowsOfAddress)
+}
+
 // flows are those of all ports, by their numbers. Each also stands in its port.
 type flows struct {
 	mu       sync.Mutex

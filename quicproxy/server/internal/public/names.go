@@ -2,8 +2,6 @@ package public
 
 import (
 	"encoding/base32"
-	"net"
-	"strconv"
 	"strings"
 
 	"apquic/certs"
@@ -159,21 +157,4 @@ func (s *Listeners) hasTLS() bool {
 		}
 	}
 	return false
-}
-
-// URL is where clients of a name go.
-func (s *Listeners) URL(name string) string {
-	scheme, port := "http", ":80"
-	for _, socket := range s.sharedSockets() { // none: the domain was leased before the server's last start
-		if address, ok := socket.Addr().(*net.TCPAddr); ok && (socket.tls || scheme == "http") {
-			port = ":" + strconv.Itoa(address.Port)
-		}
-		if socket.tls {
-			scheme = "https"
-		}
-	}
-	if port == ":80" && scheme == "http" || port == ":443" && scheme == "https" {
-		port = ""
-	}
-	return scheme + "://" + name + port
 }
