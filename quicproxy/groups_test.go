@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -487,7 +488,7 @@ func TestGroupFlows(t *testing.T) {
 	})
 }
 
-// TestGroupOfDomain: a group may have a domain; who ends TLS is up to each node. Clients come without TLS
+// TestGroupOfDomain: a group may have a domain; which of the nodes and upstreams ends TLS is up to each. Clients come without TLS
 // only if all nodes say so.
 func TestGroupOfDomain(t *testing.T) {
 	groupWorld(t, 2, func(t *testing.T, w *world, homes []*outpost) {
@@ -511,6 +512,76 @@ func TestGroupOfDomain(t *testing.T) {
 		}
 		if response, _ := w.visitHTTP("GET / HTTP/1.1\r\nHost: www.example.org\r\n\r\n"); response.StatusCode != 308 {
 			t.Errorf("a client without TLS gets %s", response.Status)
+		}
+	})
+}
+
+// TestGroupEndsTLS: the server may end TLS, and HTTP, for a group, whose nodes get its clients in turn and must agree
+// on it; alone a node may change it. A restart of the server changes nothing.
+func TestGroupEndsTLS(t *testing.T) {
+	groupWorld(t, 2, func(t *testing.T, w *world, homes []*outpost) {
+		_, termination := w.withTermination(t)
+		server := w.startServer(allow(homes...), termination)
+		for _, h := range homes {
+			w.home = h.home
+			w.serveHTTP(web, func(rw http.ResponseWriter, r *http.Request) { io.WriteString(rw, h.name+" for "+r.Host) })
+		}
+		ended := func(tls uint32) func(*Service) {
+			return func(s *Service) { s.Domain, s.TLS = "www.example.org", tls }
+		}
+		homes[0].start(ended(2)).leases.wait(t, 1)
+		for _, tls := range []uint32{0, 1, 3} {
+			homes[1].start(ended(tls))
+			if f := homes[1].refusal(); f.Code != framing.ErrorGroupElsewhere || !strings.Contains(f.Advice, "same tls") {
+				t.Errorf("tls %d: %+v", tls, f)
+			}
+			homes[1].node.stop()
+		}
+		homes[1].start(ended(2)).leases.wait(t, 1)
+		check := func() {
+			t.Helper()
+			at := make(map[string]int)
+			for i := range 4 {
+				browser := w.browser(i%2 == 0)
+				_, body := fetch(t, browser, "https://www.example.org/")
+				at[body]++
+				defer browser.CloseIdleConnections()
+			}
+			if at["a for www.example.org"] != 2 || at["b for www.example.org"] != 2 {
+				t.Errorf("clients are at %v", at)
+			}
+		}
+		check()
+		w.crash(server)
+		_, termination = w.withTermination(t)
+		w.startServer(allow(homes...), termination)
+		if _, body := fetch(t, w.browser(true), "https://www.example.org/"); !strings.HasSuffix(body, " for www.example.org") {
+			t.Errorf("a client that waited for the nodes gets %q", body)
+		}
+		homes[0].node.stop()
+		homes[1].node.stop()
+		homes[1].start(ended(1)).leases.wait(t, 1)
+		homes[0].start(ended(2))
+		if f := homes[0].refusal(); f.Code != framing.ErrorGroupElsewhere {
+			t.Errorf("%+v", f)
+		}
+	})
+}
+
+// TestGroupHasNoOwnName: names below the server's own domain are of one node each. A group has none, and a request for
+// one is refused.
+func TestGroupHasNoOwnName(t *testing.T) {
+	groupWorld(t, 1, func(t *testing.T, w *world, homes []*outpost) {
+		_, termination := w.withTermination(t)
+		w.startServer(allow(homes...), termination)
+		if l := homes[0].start().leases.wait(t, 1)[0]; l.Name != "" || l.PublicAddress != "tcp://"+serverIP+":20000" {
+			t.Errorf("%+v", l)
+		}
+		w.wantUnrecognized("photos-" + strings.Repeat("a", 16) + ".tunnel.example.org")
+		homes[0].node.stop()
+		homes[0].start(func(s *Service) { s.TLS = 1 })
+		if f := homes[0].refusal(); f.Code != framing.ErrorBadRequest || !strings.Contains(f.Text, "of one node each") {
+			t.Errorf("%+v", f)
 		}
 	})
 }

@@ -275,6 +275,30 @@ func TestPrivateServiceBecomesPublic(t *testing.T) {
 	})
 }
 
+// TestPrivateServiceHadAName: a service with a name below the server's own domain loses it when it becomes private.
+func TestPrivateServiceHadAName(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		ending, termination := w.withTermination(t)
+		w.startServer(termination)
+		w.serveHTTP(plainWeb, nil)
+		public := w.startNode(exposeEnded("web", plainWeb, "", 2))
+		name := strings.TrimPrefix(public.leases.wait(t, 1)[0].Name, "https://")
+		if status, _ := fetch(t, w.browser(true), "https://"+name+"/"); status != 200 {
+			t.Errorf("a browser gets %d", status)
+		}
+		public.stop()
+		w.startNode(private("web", plainWeb, "laptop")).leases.wait(t, 1)
+		w.wantUnrecognized(name)
+		ending.mu.Lock()
+		defer ending.mu.Unlock()
+		for name, n := range ending.wanted {
+			if n != 0 {
+				t.Errorf("%s is wanted %d times", name, n)
+			}
+		}
+	})
+}
+
 // TestPrivateResumes: a connection goes on over the next connections of both nodes.
 func TestPrivateResumes(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/pflag"
 )
 
-
 func TestGroups(t *testing.T) {
 	t.Parallel()
 	s := DefaultServer()
@@ -101,5 +100,17 @@ func TestGroupFaults(t *testing.T) {
 	web.Certificate, web.Key, web.TLS = "", "", TLSPass
 	if err := node(web); err != nil {
 		t.Errorf("passed on: %v", err)
+	}
+	web.TLS = TLSTerminate
+	if tls, ifAny := web.ServerTLS(); node(web) != nil || tls != 2 || ifAny {
+		t.Errorf("ended by the server: %v, %d, %v", node(web), tls, ifAny)
+	}
+	web.Domain = ""
+	if err := node(web); err == nil || !strings.Contains(err.Error(), "a group has no name below the server's own domain") {
+		t.Errorf("a name of one node: %v", err)
+	}
+	web.TLS = ""
+	if tls, ifAny := web.ServerTLS(); node(web) != nil || tls != 0 || ifAny {
+		t.Errorf("at a port: %v, %d, %v", node(web), tls, ifAny)
 	}
 }

@@ -58,15 +58,19 @@ func TestPrivateServices(t *testing.T) {
 func TestDescribePrivateServices(t *testing.T) {
 	t.Parallel()
 	n := DefaultNode()
-	n.Services = []Service{{Name: "ssh", Upstream: "tcp://127.0.0.1:22", Private: true, AllowNodes: []string{"laptop"}}, {Name: "vnc", Upstream: "tcp://127.0.0.1:5900", Private: true}}
+	n.Services = []Service{{Name: "ssh", Upstream: "tcp://127.0.0.1:22", Private: true, AllowNodes: []string{"laptop"}}, {Name: "vnc", Upstream: "tcp://127.0.0.1:5900", Private: true}, {Name: "web", Upstream: "http://127.0.0.1", Private: true}}
 	got := n.Describe()
 	for _, want := range []string{
 		"tcp://127.0.0.1:22, not public: this node and laptop may connect, with apquic-node connect NODE/ssh",
 		"tcp://127.0.0.1:5900, not public: no node but this one may connect, with apquic-node connect NODE/vnc",
+		"http://127.0.0.1, not public: no node but this one may connect, with apquic-node connect NODE/web\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
+	}
+	if tls, ifAny := n.Services[2].ServerTLS(); tls != 0 || ifAny {
+		t.Errorf("a private web server asks for a name: %d, %v", tls, ifAny)
 	}
 }
 

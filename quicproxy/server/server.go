@@ -198,7 +198,7 @@ func New(config Config) (*Server, error) {
 	s.accounts = account.New(config.MaxServices, func(node certs.NodeID) *memory.Account { return s.memory.Account(config.MemoryWeight(node)) })
 	s.public = public.New(public.Config{
 		Listen: config.ListenPublic, Ended: config.LeaseEnded, Park: config.Park, Clients: s.clients, Balancers: config.Balancers, Memory: s.memory.From, Domain: config.Domain, Terminator: config.Terminator, Log: config.Log,
-		ListenPacket: config.ListenPublicPacket, Flows: public.NewFlowPlaces(s.memory.Size()), FlowIdle: config.FlowIdle, Datagrams: &s.datagrams,
+		ListenPacket: config.ListenPublicPacket, Budget: s.memory.Size(), FlowIdle: config.FlowIdle, Datagrams: &s.datagrams,
 	})
 	s.exchange = &private.Exchange{Services: s.public, Admit: config.Admit, Memory: s.memory}
 	s.writes = account.NewGuestRequests(config.MaxLeasesPerAddress, maxAddresses)

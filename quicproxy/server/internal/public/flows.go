@@ -19,8 +19,8 @@ const (
 	flowCost, flowShare                            = 1 << 10, 4
 )
 
-// NewFlowPlaces returns places for as many flows as a memory budget, in bytes, allows.
-func NewFlowPlaces(budget int64) *clients.Places {
+// newFlowPlaces returns places for as many flows as a memory budget, in bytes, allows.
+func newFlowPlaces(budget int64) *clients.Places {
 	return clients.New(int(min(budget/flowShare/flowCost, maxFlows)), maxFlowsOfService, maxFlowsOfAddress)
 }
 

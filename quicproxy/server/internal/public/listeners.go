@@ -35,8 +35,10 @@ type Config struct {
 	Clients   *clients.Places
 	// Memory has an account for each address of a client whose domain is not known yet.
 	Memory *memory.NetworkAccounts
-	// Flows are the places of flows, and FlowIdle is how long one over which nothing passes is kept.
-	Flows     *clients.Places
+	// Budget is the memory budget in bytes, of which flows may have a part; Flows are their places instead, if not nil.
+	Budget int64
+	Flows  *clients.Places
+	// FlowIdle is how long a flow over which nothing passes is kept.
 	FlowIdle  time.Duration
 	Datagrams *flow.Counters
 	// Domain is the one below which services with a port have names; empty: they have none.

@@ -19,6 +19,9 @@ func (config *Config) setDefaults() {
 	if config.Ended == nil {
 		config.Ended = func(uint16) {}
 	}
+	if config.Flows == nil {
+		config.Flows = newFlowPlaces(config.Budget)
+	}
 }
 
 // open opens the sockets of a transport, or none.
