@@ -17,11 +17,12 @@ const (
 	FeatureProbes       Feature = 3
 	FeatureFlows        Feature = 4
 	FeatureDomains      Feature = 5
+	FeatureVisitors     Feature = 7
 )
 
 var featureNames = map[Feature]string{
 	FeatureMovingRelays: "moving relays", FeatureLanes: "lanes", FeatureProbes: "probes",
-	FeatureFlows: "flows", FeatureDomains: "domains",
+	FeatureFlows: "flows", FeatureDomains: "domains", FeatureVisitors: "visitor rules",
 }
 
 func (f Feature) String() string {

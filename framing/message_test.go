@@ -54,6 +54,10 @@ func newInner(op Opcode) proto.Message {
 		return new(ProbeSend)
 	case OpProbeSent:
 		return new(ProbeSent)
+	case OpVisitorsRequest:
+		return new(VisitorsRequest)
+	case OpVisitorsResponse:
+		return new(VisitorsResponse)
 	}
 	return nil
 }

@@ -25,6 +25,8 @@ const (
 	OpProbeSent         Opcode = 1011
 	OpLanes             Opcode = 1016
 	OpProgress          Opcode = 1017
+	OpVisitorsRequest   Opcode = 1024
+	OpVisitorsResponse  Opcode = 1025
 )
 
 var opcodeNames = map[Opcode]string{
@@ -33,6 +35,7 @@ var opcodeNames = map[Opcode]string{
 	OpFailure: "Failure", OpRelease: "Release", OpReleased: "Released", OpDrain: "Drain", OpDrained: "Drained",
 	OpHello: "Hello", OpWelcome: "Welcome", OpReplaced: "Replaced", OpLanes: "Lanes", OpProgress: "Progress",
 	OpProbeRequest: "ProbeRequest", OpProbeResponse: "ProbeResponse", OpProbeSend: "ProbeSend", OpProbeSent: "ProbeSent",
+	OpVisitorsRequest: "VisitorsRequest", OpVisitorsResponse: "VisitorsResponse",
 }
 
 // Kind is the purpose of a message: a request expects an answer, a reply is one, news is neither.
@@ -49,7 +52,7 @@ const (
 // Kind is that of the message that the opcode stands for.
 func (o Opcode) Kind() Kind {
 	switch o {
-	case OpKeepalive, OpProxyRequest, OpRelease, OpDrain, OpHello, OpProbeRequest, OpProbeSend:
+	case OpKeepalive, OpProxyRequest, OpRelease, OpDrain, OpHello, OpProbeRequest, OpProbeSend, OpVisitorsRequest:
 		return KindRequest
 	case OpReplaced, OpLanes, OpProgress:
 		return KindNews

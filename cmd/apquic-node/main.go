@@ -184,7 +184,7 @@ func services(configured []settings.Service) (services []node.Service) {
 	for _, s := range configured {
 		service := node.Service{
 			Name: s.Name, Upstream: s.Upstream, PublicPort: s.PublicPort, Domain: s.Domain, PlainHTTP: s.PlainHTTP,
-			CA: s.CA, Pin: s.Pin, Listing: s.Listing, Networks: s.Networks, ProxyProtocol: s.ProxyProtocol,
+			Visitors: s.Visitors, CA: s.CA, Pin: s.Pin, Listing: s.Listing, Networks: s.Networks, ProxyProtocol: s.ProxyProtocol,
 		}
 		if s.EndsTLS() {
 			service.Accept, service.AcceptCost = true, web.Cost

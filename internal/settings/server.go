@@ -10,6 +10,7 @@ import (
 
 	"apquic/internal/settings/internal/jsonc"
 	"apquic/lease"
+	"apquic/quicproxy"
 )
 
 // Server is the settings of apquic-server. Each one's row says what it means.
@@ -20,6 +21,7 @@ type Server struct {
 	PublicListen         string // empty: all addresses
 	HTTP, HTTPS          string // addresses; empty: domains have no such port
 	ProxyProtocolFrom    []netip.Prefix
+	Countries            string // a file; empty: countries are not known
 	DataDir              string
 	Open                 bool
 	Silent               bool
@@ -40,10 +42,11 @@ type Server struct {
 	DebugAddress         string // empty: none
 
 	Carrier
+	quicproxy.Visitors
 }
 
 func (s *Server) rows() rows {
-	return slices.Concat(s.reachRows(), s.limitRows(), s.runRows())
+	return slices.Concat(s.reachRows(), s.limitRows(), s.visitorRows(), s.runRows())
 }
 
 // reachRows are the settings that say where the server is, and who may use it.
@@ -192,7 +195,7 @@ func (s Server) Describe() string {
 func (s Server) Validate() error { return s.faults().errors() }
 
 func (s Server) faults() faults {
-	all := s.rows().faults()
+	all := slices.Concat(s.rows().faults(), s.visitorFaults())
 	all.add(checkFamilies(s.IPv4, s.IPv6), "ipv4", "ipv6")
 	listenHost, _, _ := net.SplitHostPort(s.Listen)
 	all.add(checkReachable(listenHost, s.IPv4, s.IPv6), "listen", offFamily(s.IPv4))

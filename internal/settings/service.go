@@ -12,6 +12,7 @@ import (
 	"apquic/internal/hint"
 	"apquic/internal/settings/internal/address"
 	"apquic/internal/settings/internal/jsonc"
+	"apquic/quicproxy"
 )
 
 // Service is something that a node makes public.
@@ -21,6 +22,7 @@ type Service struct {
 	PublicPort uint16 // wanted; 0: any
 	Site
 	Login
+	quicproxy.Visitors // who may visit it
 
 	CA, Pin       string         // how an https:// upstream proves that it is the right one; empty: by the system's authorities
 	Listing       bool           // a file: upstream without index.html shows what is in it
@@ -57,7 +59,7 @@ func describeServices(services []Service) (all []line) {
 		if site := s.describeSite(); site != "" {
 			where = s.Upstream + site
 		}
-		all = append(all, line{"." + hint.Readable(s.Name), where + describeOptions(s) + s.describeLogin()})
+		all = append(all, line{"." + hint.Readable(s.Name), where + describeOptions(s) + describeVisitors(s.Visitors) + s.describeLogin()})
 	}
 	return all
 }
@@ -104,6 +106,7 @@ func plainService(s *portService) jsonc.Form {
 	maps.Copy(f, upstreamOptions(&s.Service))
 	maps.Copy(f, s.Site.keys())
 	maps.Copy(f, s.Login.keys())
+	maps.Copy(f, visitorKeys(&s.Visitors))
 	return f
 }
 

@@ -23,6 +23,7 @@ import (
 	"apquic/quicproxy/internal/flow"
 	"apquic/quicproxy/internal/keepalive"
 	"apquic/quicproxy/internal/loglimit"
+	"apquic/quicproxy/internal/visitors"
 	"apquic/quicproxy/internal/wait"
 	"apquic/quicproxy/node/internal/flows"
 	"apquic/quicproxy/node/internal/upstream"
@@ -108,6 +109,8 @@ type Service struct {
 	// Listing has a folder without index.html show what is in it. Networks are where a socks5: upstream leads.
 	Listing  bool
 	Networks []netip.Prefix
+	// Visitors are who may visit the service, and how much.
+	Visitors quicproxy.Visitors
 	// ProxyProtocol is the version, 1 or 2, of the PROXY protocol header that tells the upstream its client's
 	// address; 0: none.
 	ProxyProtocol int
@@ -179,6 +182,7 @@ type exposed struct {
 	wantedPort   uint16
 	domain       string // instead of a port
 	plainHTTP    bool
+	visitors     quicproxy.Visitors
 	cost         int                // of a connection that the listener takes
 	upstream     *upstream.Upstream // nil: there is only the listener
 	listener     *serviceListener   // takes the relays, if not nil
@@ -238,7 +242,7 @@ func New(config Config) (*Node, error) {
 		}
 		e := &exposed{
 			name: service.Name, upstream: behind, origin: behind.Origin, wantedPort: service.PublicPort,
-			domain: service.Domain, plainHTTP: service.PlainHTTP, cost: service.AcceptCost,
+			domain: service.Domain, plainHTTP: service.PlainHTTP, visitors: service.Visitors, cost: service.AcceptCost,
 		}
 		if service.Accept {
 			e.listener = newServiceListener(n, e)
@@ -283,6 +287,9 @@ func setSystemNetwork(config *Config) {
 func (n *Node) expose(service *exposed) error {
 	if err := framing.CheckServiceName(service.name); err != nil {
 		return err
+	}
+	if err := visitors.Check(service.visitors); err != nil {
+		return fmt.Errorf("service %q: %w", service.name, err)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"apquic/internal/hint"
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/visitors"
 	"apquic/quicproxy/node/internal/reason"
 	"apquic/quicproxy/node/internal/retry"
 )
@@ -74,6 +75,9 @@ func (l *link) requestLease(ctx context.Context, service *exposed) error {
 			return reason.NoDomains()
 		}
 		request.WantedPort, request.Domain, request.Tls, request.PlainHttp = 0, service.domain, tlsPass, service.plainHTTP
+	}
+	if request.Visitors = visitors.Message(service.visitors); request.Visitors != nil && !l.features.Has(framing.FeatureVisitors) {
+		return reason.NoVisitorRules()
 	}
 	var response framing.ProxyResponse
 	if err := l.Control.Request(ctx, framing.OpProxyRequest, request, framing.OpProxyResponse, &response); err != nil {

@@ -82,3 +82,11 @@ func NoDomains() error {
 		Code: framing.ErrorNoDomains, Text: "this version of the server leases no domains", Advice: "ask its operator for a newer one",
 	}
 }
+
+// NoVisitorRules is why a service with rules for visitors is not asked for: a server that does not know them would let
+// everybody in.
+func NoVisitorRules() error {
+	return &quicproxy.FailureError{
+		Code: framing.ErrorBadRequest, Text: "this version of the server lets everybody visit", Advice: "ask its operator for a newer one, or remove the rules from the service",
+	}
+}

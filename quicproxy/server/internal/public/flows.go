@@ -9,6 +9,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/quicproxy/internal/clients"
+	"apquic/quicproxy/internal/pace"
 )
 
 // flows are those of all ports, by their numbers. Each also stands in its port.
@@ -28,6 +29,8 @@ type clientFlow struct {
 	known    atomic.Uint64 // the node's process that has the flow, inverted; 0: none is known to
 	active   atomic.Int64  // when something last passed, since flows began
 	answered atomic.Bool   // the service has sent something
+	in, out  pace.Share    // of the bytes per second of the service
+	rules    uint64        // version of those that its client was found to be welcome by; the port's reader owns it
 
 	// Guarded by udpPort.mu.
 	place *clients.Place // does not change once the flow is in its port

@@ -1,12 +1,16 @@
 package public
 
-import "apquic/quicproxy/internal/relay"
+import (
+	"apquic/quicproxy"
+	"apquic/quicproxy/internal/relay"
+)
 
 // Traffic is what has passed through a public port since it was opened.
 type Traffic struct {
 	Clients          int // public connections now, including those that wait
 	Flows            int // over UDP now
 	ToNode, FromNode uint64
+	Refused          quicproxy.Refused
 }
 
 // Traffic returns the traffic so far, including that of running relays.
@@ -14,7 +18,7 @@ func (p *Listener) Traffic() Traffic {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := p.ended
-	t.Clients, t.Flows = p.clients, p.udp.len()
+	t.Clients, t.Flows, t.Refused = p.clients, p.udp.len(), p.gate.Refused()
 	if p.udp != nil {
 		t.ToNode, t.FromNode = t.ToNode+p.udp.toNode.Load(), t.FromNode+p.udp.fromNode.Load()
 	}

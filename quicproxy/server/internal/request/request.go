@@ -20,22 +20,25 @@ const tlsPass = 1
 // transports are the values of ProxyRequest.transport.
 var transports = [...]lease.Transport{lease.TCP, lease.TCP, lease.UDP, lease.TCPAndUDP}
 
-// Read returns the lease that a request is for, without its node, or the failure that answers it. flows says that
-// the node's connection carries UDP.
-func Read(r *framing.ProxyRequest, flows bool) (lease.Request, error) {
+// Read returns the lease that a request is for, without its node, and who may visit, or the failure that answers it.
+// flows says that the node's connection carries UDP, and countries that those of addresses are known.
+func Read(r *framing.ProxyRequest, flows, countries bool) (wanted lease.Request, rules quicproxy.Visitors, err error) {
 	if r.WantedPort > math.MaxUint16 {
-		return lease.Request{}, &quicproxy.FailureError{Code: framing.ErrorPortOutOfRange, Text: fmt.Sprintf("there is no port %d", r.WantedPort)}
+		return wanted, rules, &quicproxy.FailureError{Code: framing.ErrorPortOutOfRange, Text: fmt.Sprintf("there is no port %d", r.WantedPort)}
 	}
 	// One after the other: each relies on those before it.
 	for _, check := range []func(*framing.ProxyRequest) error{checkNames, checkTransport(flows), checkDomain} {
 		if err := check(r); err != nil {
-			return lease.Request{}, failure.BadRequest(err)
+			return wanted, rules, failure.BadRequest(err)
 		}
+	}
+	if rules, err = readVisitors(r, countries); err != nil {
+		return wanted, rules, err
 	}
 	return lease.Request{
 		Key: lease.Key{Service: r.Service}, Origin: r.OriginAddress, WantedPort: uint16(r.WantedPort),
 		Transport: transports[r.Transport], Domain: r.Domain, Services: r.Services,
-	}, nil
+	}, rules, nil
 }
 
 func checkNames(r *framing.ProxyRequest) error {
