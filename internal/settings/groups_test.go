@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/pflag"
 )
 
-
 func TestGroups(t *testing.T) {
 	t.Parallel()
 	s := DefaultServer()

@@ -77,7 +77,7 @@ func TestServerMistakes(t *testing.T) {
 		`{"Listen": ":1"}`:                                   {{"s:1: Listen: unknown key, did you mean listen?"}},
 		`{"lisen": ":1"}`:                                    {{"s:1: lisen: unknown key, did you mean listen?"}},
 		`{"publichost": "a"}`:                                {{"s:1: publichost: unknown key, did you mean publicHost?"}},
-		`{"certificate": "a"}`:                               {{"s:1: certificate: unknown key; known keys here: dataDir, debugAddress, drain, flowIdle, groups, http,"}},
+		`{"certificate": "a"}`:                               {{"s:1: certificate: unknown key; known keys here: allowClients, allowCountries, countries, dataDir, debugAddress,"}},
 		`{"open": true, "open": true}`:                       {{"s:1: open: this key is a duplicate"}},
 		`{"open": "yes"}`:                                    {{"s:1: open: this is a text; want true or false"}},
 		`{"open": null}`:                                     {{"s:1: open: null is not a value: leave out the key"}},

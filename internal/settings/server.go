@@ -10,6 +10,7 @@ import (
 
 	"apquic/internal/settings/internal/jsonc"
 	"apquic/lease"
+	"apquic/quicproxy"
 )
 
 // Server is the settings of apquic-server. Each one's row says what it means.
@@ -21,6 +22,7 @@ type Server struct {
 	HTTP, HTTPS          string // addresses; empty: domains have no such port
 	ProxyProtocolFrom    []netip.Prefix
 	Groups               map[string][]string // by name, the names or ids of the nodes that may offer them
+	Countries            string              // a file; empty: countries are not known
 	DataDir              string
 	Open                 bool
 	Silent               bool
@@ -41,10 +43,11 @@ type Server struct {
 	DebugAddress         string // empty: none
 
 	Carrier
+	quicproxy.Visitors
 }
 
 func (s *Server) rows() rows {
-	return slices.Concat(s.reachRows(), s.limitRows(), s.runRows())
+	return slices.Concat(s.reachRows(), s.limitRows(), s.visitorRows(), s.runRows())
 }
 
 // reachRows are the settings that say where the server is, and who may use it.
@@ -81,7 +84,7 @@ func (s *Server) reachRows() rows {
 			docs: ", such as `\":80\"`. They are sent to https, unless the service says otherwise (`http`) or `https` is unset.",
 		},
 		{
-			key: "proxyProtocolFrom", setting: networksVar(&s.ProxyProtocolFrom), unset: "none",
+			key: "proxyProtocolFrom", setting: networks().bind(&s.ProxyProtocolFrom), unset: "none",
 			help: "`NETWORKS` of load balancers in front of the leased ports, with commas",
 			docs: "Each connection from there must begin with a header of the PROXY protocol, version 1 or 2, within 3 s, and the client is whoever that names; otherwise it is reset. From everywhere else such a header is a client's own bytes. A balancer that only checks whether a port is open is welcome.",
 		},
@@ -198,7 +201,7 @@ func (s Server) Describe() string {
 func (s Server) Validate() error { return s.faults().errors() }
 
 func (s Server) faults() faults {
-	all := s.rows().faults()
+	all := slices.Concat(s.rows().faults(), s.visitorFaults())
 	all.add(checkFamilies(s.IPv4, s.IPv6), "ipv4", "ipv6")
 	listenHost, _, _ := net.SplitHostPort(s.Listen)
 	all.add(checkReachable(listenHost, s.IPv4, s.IPv6), "listen", offFamily(s.IPv4))

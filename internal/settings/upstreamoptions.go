@@ -17,7 +17,7 @@ func upstreamOptions(s *Service) jsonc.Form {
 		"ca":            {Want: `the path of a PEM file, such as "/etc/ssl/home-ca.pem"`, Set: jsonc.Into(&s.CA, jsonc.Value.Text)},
 		"pin":           {Want: "the SHA-256 of the service's certificate, 64 hexadecimal digits with or without colons", Set: jsonc.Into(&s.Pin, jsonc.Parsed(parsePin))},
 		"listing":       {Want: "true to show what is in a folder without index.html, or false", Set: jsonc.Into(&s.Listing, jsonc.Value.Bool)},
-		"networks":      {Want: "a list of " + wantNetworks, Set: jsonc.Into(&s.Networks, networks)},
+		"networks":      networks().into(&s.Networks),
 		"proxyProtocol": {Want: "1 or 2, the version that the service understands, or 0 for none", Set: jsonc.Into(&s.ProxyProtocol, jsonc.Whole(0, 2))},
 	}
 }
@@ -60,7 +60,7 @@ func describeOptions(s Service) string {
 	case network == "file":
 		b.WriteString(", a folder to read, without lists of what is in it")
 	case network == "socks5":
-		fmt.Fprintf(&b, ", a proxy: whoever reaches its port reaches %s", formatNetworks(s.Networks))
+		fmt.Fprintf(&b, ", a proxy: whoever reaches its port reaches %s", networks().format(s.Networks))
 	case s.CA != "":
 		fmt.Fprintf(&b, ", with a certificate by %s", s.CA)
 	case s.Pin != "":

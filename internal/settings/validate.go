@@ -46,6 +46,7 @@ func (f *faults) services(services []Service) {
 		f.add(s.siteFault(), key)
 		f.add(s.loginFault(), key)
 		f.add(s.accessFault(), key)
+		f.add(visitorFault(s.Visitors), key)
 		if other, taken := domains[s.Domain]; taken && s.Domain != "" {
 			f.add(fmt.Errorf("%s is also the domain of %s", s.Domain, other), key+".domain", "services."+other+".domain")
 		}

@@ -60,7 +60,7 @@ func (n *Node) connected(ctx context.Context) (*link, error) {
 		n.mu.Unlock()
 		switch {
 		case l != nil && !l.features.Has(framing.FeaturePrivate):
-			return nil, reason.NoPrivateServices()
+			return nil, reason.TooOld(&framing.ProxyRequest{Private: true}, 0)
 		case l != nil && l.QUIC.Context().Err() == nil:
 			return l, nil
 		case reason.IsNotAuthorized(trouble):

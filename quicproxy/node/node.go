@@ -23,6 +23,7 @@ import (
 	"apquic/quicproxy/internal/flow"
 	"apquic/quicproxy/internal/keepalive"
 	"apquic/quicproxy/internal/loglimit"
+	"apquic/quicproxy/internal/visitors"
 	"apquic/quicproxy/internal/wait"
 	"apquic/quicproxy/node/internal/costs"
 	"apquic/quicproxy/node/internal/flows"
@@ -119,6 +120,8 @@ type Service struct {
 	// Listing has a folder without index.html show what is in it. Networks are where a socks5: upstream leads.
 	Listing  bool
 	Networks []netip.Prefix
+	// Visitors are who may visit the service, and how much.
+	Visitors quicproxy.Visitors
 	// ProxyProtocol is the version, 1 or 2, of the PROXY protocol header that tells the upstream its client's
 	// address; 0: none.
 	ProxyProtocol int
@@ -206,6 +209,7 @@ type exposed struct {
 	group        string
 	health       *health.Monitor
 	plainHTTP    bool
+	visitors     quicproxy.Visitors
 	guard        *private.Guard     // lets nodes in; nil: the service is not private
 	cost         int                // of a connection that the listener takes
 	upstream     *upstream.Upstream // nil: there is only the listener
@@ -282,7 +286,7 @@ func (n *Node) add(service Service) error {
 	}
 	e := &exposed{
 		name: service.Name, upstream: behind, origin: behind.Origin, wantedPort: service.PublicPort,
-		domain: service.Domain, plainHTTP: service.PlainHTTP, cost: service.AcceptCost, group: service.Group,
+		domain: service.Domain, plainHTTP: service.PlainHTTP, visitors: service.Visitors, cost: service.AcceptCost, group: service.Group,
 	}
 	e.health, err = health.New(service.Health, behind.Origin, behind.Check, func(ctx context.Context) (net.Conn, error) { return n.Dial(ctx, e.name) })
 	if err == nil && service.Private {
@@ -322,6 +326,9 @@ func setSystemNetwork(config *Config) {
 func (n *Node) expose(service *exposed) error {
 	if err := framing.CheckServiceName(service.name); err != nil {
 		return err
+	}
+	if err := visitors.Check(service.visitors); err != nil {
+		return fmt.Errorf("service %q: %w", service.name, err)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()

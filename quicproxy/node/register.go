@@ -12,6 +12,7 @@ import (
 	"apquic/internal/hint"
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/visitors"
 	"apquic/quicproxy/node/internal/reason"
 	"apquic/quicproxy/node/internal/retry"
 )
@@ -60,31 +61,22 @@ func (l *link) register(ctx context.Context) {
 
 // requestLease requests the public address of a service.
 func (l *link) requestLease(ctx context.Context, service *exposed, sick bool) error {
-	if service.hasUDP() && l.Flows == nil {
-		return errors.New("the server has no services over UDP; an older version")
-	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	request := &framing.ProxyRequest{
 		OriginAddress: service.origin, Service: service.name, WantedPort: uint32(service.wantedPort),
 		Services: l.serviceNames(service.name),
 		Movable:  l.association != nil, Transport: service.transport(),
-		Group: service.group, Unhealthy: sick,
-	}
-	if service.group != "" && !l.features.Has(framing.FeatureGroups) {
-		return reason.NoGroups()
+		Group: service.group, Unhealthy: sick, Visitors: visitors.Message(service.visitors),
 	}
 	if service.domain != "" {
-		if !l.features.Has(framing.FeatureDomains) {
-			return reason.NoDomains()
-		}
 		request.WantedPort, request.Domain, request.Tls, request.PlainHttp = 0, service.domain, tlsPass, service.plainHTTP
 	}
 	if service.guard != nil {
-		if !l.features.Has(framing.FeaturePrivate) {
-			return reason.NoPrivateServices()
-		}
 		request.WantedPort, request.Private, request.AllowNodes = 0, true, service.guard.Allowed()
+	}
+	if err := reason.TooOld(request, l.features); err != nil {
+		return err
 	}
 	var response framing.ProxyResponse
 	if err := l.Control.Request(ctx, framing.OpProxyRequest, request, framing.OpProxyResponse, &response); err != nil {

@@ -45,6 +45,8 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 			return c.Control.Reply(envelope, framing.OpFailure, failure.Message(failure.Busy()))
 		}
 		return nil
+	case framing.OpVisitorsRequest:
+		return c.Control.Reply(envelope, framing.OpVisitorsResponse, c.server.public.RefusedOf(c.node))
 	case framing.OpDrain:
 		return c.drain(envelope)
 	case framing.OpHello:
@@ -108,7 +110,7 @@ func answer[R proto.Message](c *nodeConn, envelope framing.Envelope, request pro
 
 // grant leases a public address to a service, or renews it, and directs its clients to this connection.
 func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error) {
-	wanted, err := request.Read(r, c.node, c.Flows != nil)
+	wanted, rules, err := request.Read(r, c.node, c.Flows != nil, c.server.config.Country != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -146,6 +148,7 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 	if p == nil {
 		return nil, &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
 	}
+	p.Restrict(rules)
 	c.services[r.Service] = p
 	address := c.server.addresses.Of(granted.Transport, granted.Endpoint())
 	if p.Attach(c, request.Offer(r, c.node)) {

@@ -23,6 +23,7 @@ import (
 	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/internal/loglimit"
 	"apquic/quicproxy/internal/memory"
+	"apquic/quicproxy/internal/visitors"
 	"apquic/quicproxy/server/internal/account"
 	"apquic/quicproxy/server/internal/address"
 	"apquic/quicproxy/server/internal/groups"
@@ -82,6 +83,9 @@ type Config struct {
 	// Groups are services that several nodes may offer at one address: the ids of those nodes, or the names that the
 	// Admitter gives them, by the group's name.
 	Groups map[string][]string
+	// Visitors are who may visit any service. Country is the country of an address (ISO 3166-1 alpha-2); nil: not known.
+	Visitors quicproxy.Visitors
+	Country  func(netip.Addr) string
 	// LeaseEnded is called with a port whose public listener was closed because its lease ended; nil: not
 	// called. It must return soon.
 	LeaseEnded func(port uint16)
@@ -175,6 +179,9 @@ func New(config Config) (*Server, error) {
 	if config.PacketConn == nil {
 		return nil, errors.New("server: a packet connection is required")
 	}
+	if err := visitors.Check(config.Visitors); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
 	config.setDefaults()
 	limited := loglimit.New(config.Log.Handler()) // others can cause most log lines
 	config.Log = slog.New(limited)
@@ -192,7 +199,7 @@ func New(config Config) (*Server, error) {
 	}
 	s.accounts = account.New(config.MaxServices, func(node certs.NodeID) *memory.Account { return s.memory.Account(config.MemoryWeight(node)) })
 	s.public = public.New(public.Config{
-		Listen: config.ListenPublic, Ended: config.LeaseEnded, Park: config.Park, Clients: s.clients, Balancers: config.Balancers, Memory: s.memory.From, Log: config.Log,
+		Listen: config.ListenPublic, Ended: config.LeaseEnded, Park: config.Park, Clients: s.clients, Balancers: config.Balancers, Visitors: config.Visitors, Country: config.Country, Memory: s.memory.From, Log: config.Log,
 		ListenPacket: config.ListenPublicPacket, Flows: newFlowPlaces(s.memory.Size()), FlowIdle: config.FlowIdle, Datagrams: &s.datagrams,
 	})
 	s.exchange = &private.Exchange{Services: s.public, Admit: config.Admit, Memory: s.memory}

@@ -9,6 +9,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/quicproxy/internal/clients"
+	"apquic/quicproxy/internal/pace"
 )
 
 // flows are those of all ports, by their numbers. Each also stands in its port.
@@ -29,6 +30,8 @@ type clientFlow struct {
 	member   atomic.Pointer[member] // that has the flow; nil: none has yet
 	active   atomic.Int64           // when something last passed, since flows began
 	answered atomic.Bool            // the service has sent something
+	in, out  pace.Share             // of the bytes per second of the service
+	rules    uint64                 // version of those that its client was found to be welcome by; the port's reader owns it
 
 	over bool // no member gets it; guarded by Listener.mu
 

@@ -15,6 +15,7 @@ import (
 	"apquic/quicproxy/internal/flow"
 	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/internal/visitors"
 	"apquic/quicproxy/server/internal/balancer"
 	"apquic/quicproxy/server/internal/members"
 )
@@ -52,6 +53,7 @@ type Listener struct {
 
 	all      *Listeners
 	service  clients.Service // whose clients it has
+	gate     *visitors.Gate  // whom of them it lets in
 	listener net.Listener    // nil: clients do not use TCP, or it has a domain, whose clients come from shared sockets, or is private
 	udp      *udpPort        // nil: clients do not use UDP
 	private  bool            // without an endpoint; its clients are other nodes
@@ -94,7 +96,11 @@ func (s *Listeners) accept(socket net.Listener, admit func(*Client), where slog.
 
 // admit serves a client, or resets it if there are too many.
 func (p *Listener) admit(c *Client) {
-	if p.all.place(c, p.service, p.Attr()) {
+	if err := p.welcome(c); err != nil {
+		p.refuse(c, err)
+		return
+	}
+	if p.all.place(c, p.clientsOf(), p.Attr(), p.refuse) {
 		p.all.serving.Go(func() {
 			defer c.Place.Leave()
 			p.clientCame(1)
@@ -105,7 +111,7 @@ func (p *Listener) admit(c *Client) {
 }
 
 // place gives a client a place, or resets it if there are too many.
-func (s *Listeners) place(c *Client, service clients.Service, where slog.Attr) (ok bool) {
+func (s *Listeners) place(c *Client, service clients.Service, where slog.Attr, refuse func(*Client, error)) (ok bool) {
 	place, err := s.config.Clients.Admit(service, netaddr.Endpoint(c.RemoteAddr()).Addr(), func() {
 		s.log.Warn("a public connection was reset to make room for another one", where, "client", c.RemoteAddr())
 		c.evict()
@@ -114,15 +120,18 @@ func (s *Listeners) place(c *Client, service clients.Service, where slog.Attr) (
 		err = &descriptorError{err.Error(), machine.Descriptors()}
 	}
 	if err != nil {
-		s.refuse(c, where, err)
+		refuse(c, err)
 		return false
 	}
 	c.Place = place
 	return true
 }
 
-// refuse resets a client and logs why.
-func (p *Listener) refuse(client *Client, err error) { p.all.refuse(client, p.Attr(), err) }
+// refuse resets a client, and counts and logs why.
+func (p *Listener) refuse(client *Client, err error) {
+	p.gate.Count(err)
+	p.all.refuse(client, p.Attr(), err)
+}
 
 // refuse resets a client and logs why.
 func (s *Listeners) refuse(client *Client, where slog.Attr, err error) {
@@ -141,6 +150,12 @@ func (p *Listener) serve(client *Client) {
 	var tried []Target
 	for {
 		to, err := p.route(client, deadline, tried)
+		if err == nil {
+			err = p.gate.Allows(client.from()) // it may have come before the rules were known
+			if err != nil {
+				p.left(to.member, false)
+			}
+		}
 		if err == nil {
 			client.Offer, client.Refused = to.offer, false
 			err = to.Relay(p, client)

@@ -78,9 +78,13 @@ func (u *udpPort) setDeadline(look bool, every time.Duration) {
 // take sends what a client sent to the node.
 func (u *udpPort) take(payload []byte, client netip.AddrPort, local netip.Addr) {
 	p, config := u.listener, &u.listener.all.config
-	f := u.flow(client, local)
-	if f == nil {
+	f, err := u.flow(client, local)
+	if err != nil {
+		p.gate.Count(err)
 		config.Datagrams.NoPlace.Add(1)
+		return
+	}
+	if !u.mayPass(f, len(payload)) {
 		return
 	}
 	f.place.Active()
@@ -95,21 +99,48 @@ func (u *udpPort) take(payload []byte, client netip.AddrPort, local netip.Addr) 
 	config.Datagrams.Away.Add(1)
 }
 
-// flow returns the flow of a client, perhaps a new one; nil: there are too many.
-func (u *udpPort) flow(client netip.AddrPort, local netip.Addr) *clientFlow {
+// mayPass reports whether so many bytes of a client may go to the node, by rules that may have changed since its flow
+// began, and counts it if not.
+func (u *udpPort) mayPass(f *clientFlow, bytes int) bool {
+	gate := u.listener.gate
+	if version := gate.Version(); version != f.rules {
+		if err := gate.Allows(f.client.Addr()); err != nil {
+			gate.Count(err)
+			u.end(f)
+			return false
+		}
+		f.rules = version
+	}
+	if !f.in.Take(bytes) {
+		gate.Dropped()
+		return false
+	}
+	return true
+}
+
+// flow returns the flow of a client, perhaps a new one, or says why it may have none.
+func (u *udpPort) flow(client netip.AddrPort, local netip.Addr) (*clientFlow, error) {
 	u.mu.Lock()
 	f, closed := u.flows[client], u.closed
 	u.mu.Unlock()
-	if f != nil || closed {
-		return f
+	switch {
+	case f != nil:
+		return f, nil
+	case closed:
+		return nil, errPortClosed
 	}
-	f = &clientFlow{port: u, client: client, from: datagram.From(local)}
+	gate := u.listener.gate
+	version := gate.Version() // before the question, so that a change meanwhile is noticed
+	if err := gate.Admit(client.Addr()); err != nil {
+		return nil, err
+	}
+	f = &clientFlow{port: u, client: client, from: datagram.From(local), in: gate.In.Datagrams(), out: gate.Out.Datagrams(), rules: version}
 	if local.IsValid() {
 		f.local = netip.AddrPortFrom(local, u.listener.Port).String()
 	}
 	place, err := u.admit(f)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	u.listener.all.flows.add(f)
 	u.mu.Lock()
@@ -117,12 +148,12 @@ func (u *udpPort) flow(client netip.AddrPort, local netip.Addr) *clientFlow {
 		u.mu.Unlock()
 		u.listener.all.flows.remove(f)
 		place.Leave()
-		return nil
+		return nil, clients.ErrAllFull
 	}
 	defer u.mu.Unlock()
 	f.place, u.flows[client] = place, f
 	f.order = u.unanswered.PushBack(f)
-	return f
+	return f, nil
 }
 
 // admit gives a flow a place. One that its service never answered makes room, the oldest first, so that
@@ -130,7 +161,7 @@ func (u *udpPort) flow(client netip.AddrPort, local netip.Addr) *clientFlow {
 func (u *udpPort) admit(f *clientFlow) (*clients.Place, error) {
 	places := u.listener.all.config.Flows
 	ask := func() (*clients.Place, error) {
-		return places.Admit(u.listener.service, f.client.Addr(), func() { u.end(f) })
+		return places.Admit(u.listener.clientsOf(), f.client.Addr(), func() { u.end(f) })
 	}
 	place, err := ask()
 	for _, limit := range []error{clients.ErrServiceFull, clients.ErrNodeFull, clients.ErrAllFull} {
@@ -164,6 +195,10 @@ func (u *udpPort) answer(f *clientFlow, payload []byte) {
 			f.order = nil
 		}
 		u.mu.Unlock()
+	}
+	if !f.out.Take(len(payload)) {
+		u.listener.gate.Dropped()
+		return
 	}
 	u.fromNode.Add(uint64(len(payload)))
 	if err := u.write(f, payload); err != nil {
