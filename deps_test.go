@@ -51,6 +51,7 @@ var allowed = map[string][]string{
 	"quicproxy/internal/quicconfig":  nil,
 	"quicproxy/internal/wait":        nil,
 	"quicproxy/internal/clients":     {"quicproxy/internal/netaddr"},
+	"quicproxy/internal/flowlimit":   {"quicproxy/internal/clients", "quicproxy/internal/netaddr"},
 	"quicproxy/internal/knock":       {"certs", "framing", "internal/udp", "quicproxy/internal/initial", "quicproxy/internal/netaddr"},
 	"quicproxy/internal/limit":       {"quicproxy/internal/netaddr"},
 	"quicproxy/internal/memory":      {"quicproxy/internal/netaddr"},
