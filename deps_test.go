@@ -77,12 +77,12 @@ var allowed = map[string][]string{
 	"quicproxy/server/internal/strangers":  {"certs", "framing", "internal/udp", "quicproxy", "quicproxy/internal/conn", "quicproxy/internal/initial", "quicproxy/internal/knock", "quicproxy/internal/netaddr", "quicproxy/internal/quicconfig", "quicproxy/internal/wait", "quicproxy/server/internal/handshakes"},
 	"quicproxy/server/internal/vhost":      nil,
 	"quicproxy/server/internal/balancer":   {"quicproxy/internal/netaddr"},
-	"quicproxy/server/internal/public":     {"certs", "framing", "internal/datagram", "internal/domain", "internal/hint", "internal/machine", "lease", "quicproxy/internal/clients", "quicproxy/internal/flow", "quicproxy/internal/memory", "quicproxy/internal/netaddr", "quicproxy/internal/relay", "quicproxy/internal/wait", "quicproxy/server/internal/balancer", "quicproxy/server/internal/vhost"},
+	"quicproxy/server/internal/public":     {"certs", "framing", "internal/datagram", "internal/domain", "internal/hint", "internal/machine", "lease", "quicproxy/internal/clients", "quicproxy/internal/flow", "quicproxy/internal/flowlimit", "quicproxy/internal/memory", "quicproxy/internal/netaddr", "quicproxy/internal/relay", "quicproxy/internal/wait", "quicproxy/server/internal/balancer", "quicproxy/server/internal/vhost"},
 	"quicproxy/server/internal/failure":    {"certs", "framing", "internal/hint", "lease", "quicproxy", "quicproxy/admission", "quicproxy/internal/conn"},
 	"quicproxy/server/internal/request":    {"framing", "lease", "quicproxy", "quicproxy/server/internal/failure"},
 	"quicproxy/server": {
 		"certs", "framing", "internal/hint", "internal/machine", "internal/udp", "lease", "quicproxy", "quicproxy/admission",
-		"quicproxy/internal/association", "quicproxy/internal/bytestream", "quicproxy/internal/carrier", "quicproxy/internal/clients", "quicproxy/internal/conn", "quicproxy/internal/flow", "quicproxy/internal/inspect", "quicproxy/internal/limit", "quicproxy/internal/loglimit",
+		"quicproxy/internal/association", "quicproxy/internal/bytestream", "quicproxy/internal/carrier", "quicproxy/internal/clients", "quicproxy/internal/conn", "quicproxy/internal/flow", "quicproxy/internal/flowlimit", "quicproxy/internal/inspect", "quicproxy/internal/limit", "quicproxy/internal/loglimit",
 		"quicproxy/internal/memory", "quicproxy/internal/netaddr", "quicproxy/internal/path", "quicproxy/internal/quicconfig", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait",
 		"quicproxy/server/internal/account", "quicproxy/server/internal/failure", "quicproxy/server/internal/peers", "quicproxy/server/internal/probes", "quicproxy/server/internal/public", "quicproxy/server/internal/request", "quicproxy/server/internal/strangers",
 	},
@@ -96,7 +96,7 @@ var allowed = map[string][]string{
 	"quicproxy/node/internal/upstream":   {"framing", "internal/hint", "quicproxy/internal/limit"},
 	"quicproxy/node": {
 		"certs", "framing", "internal/hint", "internal/machine", "internal/netmon", "internal/udp", "quicproxy",
-		"quicproxy/internal/association", "quicproxy/internal/bytestream", "quicproxy/internal/carrier", "quicproxy/internal/clients", "quicproxy/internal/conn", "quicproxy/internal/flow", "quicproxy/internal/inspect", "quicproxy/internal/keepalive", "quicproxy/internal/knock",
+		"quicproxy/internal/association", "quicproxy/internal/bytestream", "quicproxy/internal/carrier", "quicproxy/internal/clients", "quicproxy/internal/conn", "quicproxy/internal/flow", "quicproxy/internal/flowlimit", "quicproxy/internal/inspect", "quicproxy/internal/keepalive", "quicproxy/internal/knock",
 		"quicproxy/internal/limit", "quicproxy/internal/loglimit", "quicproxy/internal/netaddr", "quicproxy/internal/path", "quicproxy/internal/quicconfig", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait",
 		"quicproxy/node/internal/connlog", "quicproxy/node/internal/dial", "quicproxy/node/internal/flows", "quicproxy/node/internal/natprobe", "quicproxy/node/internal/reason", "quicproxy/node/internal/retry", "quicproxy/node/internal/streamconn",
 		"quicproxy/node/internal/upstream",

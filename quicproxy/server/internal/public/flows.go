@@ -8,7 +8,7 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
-	"apquic/quicproxy/internal/clients"
+	"apquic/quicproxy/internal/flowlimit"
 )
 
 // flows are those of all ports, by their numbers. Each also stands in its port.
@@ -20,22 +20,19 @@ type flows struct {
 
 // clientFlow is what one client address and a service send each other. It ends when its port says so.
 type clientFlow struct {
-	number   uint64
-	port     *udpPort
-	client   netip.AddrPort
-	local    string        // the address that the client sends to, for the node; empty: not known
-	from     []byte        // the same, as a control message
-	known    atomic.Uint64 // the node's process that has the flow, inverted; 0: none is known to
-	active   atomic.Int64  // when something last passed, since flows began
-	answered atomic.Bool   // the service has sent something
+	number uint64
+	port   *udpPort
+	client netip.AddrPort
+	local  string        // the address that the client sends to, for the node; empty: not known
+	from   []byte        // the same, as a control message
+	known  atomic.Uint64 // the node's process that has the flow, inverted; 0: none is known to
 
 	// Guarded by udpPort.mu.
-	place *clients.Place // does not change once the flow is in its port
-	order orderEntry
+	place *flowlimit.Place // does not change once the flow has a number
 	ended bool
 }
 
-// add gives a flow its number.
+// add gives a flow its number: from now on its node may answer.
 func (s *flows) add(f *clientFlow) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

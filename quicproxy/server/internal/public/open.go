@@ -2,7 +2,6 @@ package public
 
 import (
 	"net/netip"
-	"time"
 
 	"apquic/internal/datagram"
 	"apquic/lease"
@@ -44,7 +43,7 @@ func (p *Listener) listen(transport lease.Transport) (err error) {
 			return err
 		}
 		datagram.TellLocal(socket)
-		p.udp = &udpPort{listener: p, socket: socket, begin: time.Now(), flows: make(map[netip.AddrPort]*clientFlow)}
+		p.udp = &udpPort{listener: p, socket: socket, flows: make(map[netip.AddrPort]*clientFlow)}
 	}
 	return nil
 }

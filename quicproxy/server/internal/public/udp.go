@@ -1,7 +1,6 @@
 package public
 
 import (
-	"container/list"
 	"errors"
 	"net"
 	"net/netip"
@@ -11,39 +10,29 @@ import (
 	"time"
 
 	"apquic/internal/datagram"
-	"apquic/quicproxy/internal/clients"
 )
 
-const (
-	// sweeps is how often within its idle time the flows of a port are looked at.
-	sweeps = 4
-	// unansweredShare: a flow that its service never answered ends after one in unansweredShare of the idle
-	// time. Its client may be forged.
-	unansweredShare = 3
-)
-
-// orderEntry is a flow's place among those of its port that were not answered; nil: it was.
-type orderEntry = *list.Element
+// sweeps is how often within its idle time the flows of a port are looked at. One that its service never answered
+// ends after a part of that time.
+const sweeps = 12
 
 // udpPort is the UDP socket of a lease, with its flows.
 type udpPort struct {
 	listener *Listener
 	socket   net.PacketConn
-	begin    time.Time
 
 	toNode, fromNode atomic.Uint64 // bytes
 
-	mu         sync.Mutex
-	flows      map[netip.AddrPort]*clientFlow
-	unanswered list.List // of *clientFlow; the oldest comes first
-	closed     bool
+	mu     sync.Mutex
+	flows  map[netip.AddrPort]*clientFlow
+	closed bool
 }
 
 // receive runs until the socket is closed.
 func (u *udpPort) receive() {
 	defer u.endAll()
 	reader, armed, pause := datagram.NewReader(u.socket), false, minAcceptPause
-	every := u.listener.all.config.FlowIdle / sweeps / unansweredShare
+	every := u.listener.all.config.FlowIdle / sweeps
 	for {
 		err := reader.Read(u.take)
 		switch {
@@ -84,7 +73,6 @@ func (u *udpPort) take(payload []byte, client netip.AddrPort, local netip.Addr) 
 		return
 	}
 	f.place.Active()
-	f.active.Store(int64(time.Since(u.begin)))
 	u.toNode.Add(uint64(len(payload)))
 	p.mu.Lock()
 	owner := p.owner
@@ -98,7 +86,7 @@ func (u *udpPort) take(payload []byte, client netip.AddrPort, local netip.Addr) 
 	config.Datagrams.Away.Add(1)
 }
 
-// flow returns the flow of a client, perhaps a new one; nil: there are too many.
+// flow returns the flow of a client, perhaps a new one; nil: it had to make room at once.
 func (u *udpPort) flow(client netip.AddrPort, local netip.Addr) *clientFlow {
 	u.mu.Lock()
 	f, closed := u.flows[client], u.closed
@@ -110,64 +98,22 @@ func (u *udpPort) flow(client netip.AddrPort, local netip.Addr) *clientFlow {
 	if local.IsValid() {
 		f.local = netip.AddrPortFrom(local, u.listener.Port).String()
 	}
-	place, err := u.admit(f)
-	if err != nil {
-		return nil
-	}
-	u.listener.all.flows.add(f)
+	place := u.listener.all.config.Flows.Enter(u.listener.service, client.Addr(), func() { u.end(f) })
 	u.mu.Lock()
-	if f.ended { // it had to make room at once
-		u.mu.Unlock()
-		u.listener.all.flows.remove(f)
+	defer u.mu.Unlock()
+	if f.ended {
 		place.Leave()
 		return nil
 	}
-	defer u.mu.Unlock()
 	f.place, u.flows[client] = place, f
-	f.order = u.unanswered.PushBack(f)
+	u.listener.all.flows.add(f)
 	return f
-}
-
-// admit gives a flow a place. One that its service never answered makes room, the oldest first, so that
-// forged clients take places from nobody but each other.
-func (u *udpPort) admit(f *clientFlow) (*clients.Place, error) {
-	places := u.listener.all.config.Flows
-	ask := func() (*clients.Place, error) {
-		return places.Admit(u.listener.service, f.client.Addr(), func() { u.end(f) })
-	}
-	place, err := ask()
-	for _, limit := range []error{clients.ErrServiceFull, clients.ErrNodeFull, clients.ErrAllFull} {
-		if errors.Is(err, limit) && u.endUnanswered() {
-			return ask()
-		}
-	}
-	return place, err
-}
-
-// endUnanswered ends the oldest flow that was not answered.
-func (u *udpPort) endUnanswered() bool {
-	u.mu.Lock()
-	oldest := u.unanswered.Front()
-	u.mu.Unlock()
-	if oldest == nil {
-		return false
-	}
-	u.end(oldest.Value.(*clientFlow))
-	return true
 }
 
 // answer sends a payload to the client of a flow.
 func (u *udpPort) answer(f *clientFlow, payload []byte) {
 	f.place.Active()
-	f.active.Store(int64(time.Since(u.begin)))
-	if !f.answered.Swap(true) {
-		u.mu.Lock()
-		if f.order != nil {
-			u.unanswered.Remove(f.order)
-			f.order = nil
-		}
-		u.mu.Unlock()
-	}
+	f.place.Answered()
 	u.fromNode.Add(uint64(len(payload)))
 	if err := u.write(f, payload); err != nil {
 		u.listener.all.config.Datagrams.Socket.Add(1)
@@ -190,10 +136,6 @@ func (u *udpPort) end(f *clientFlow) {
 	if u.flows[f.client] == f {
 		delete(u.flows, f.client)
 	}
-	if f.order != nil {
-		u.unanswered.Remove(f.order)
-		f.order = nil
-	}
 	place := f.place
 	u.mu.Unlock()
 	u.listener.all.flows.remove(f)
@@ -202,15 +144,10 @@ func (u *udpPort) end(f *clientFlow) {
 
 // sweep ends the flows that were idle for too long, and returns how many are left.
 func (u *udpPort) sweep() (left int) {
-	idle, now := u.listener.all.config.FlowIdle, time.Since(u.begin)
 	var over []*clientFlow
 	u.mu.Lock()
 	for _, f := range u.flows {
-		limit := idle
-		if !f.answered.Load() {
-			limit /= unansweredShare
-		}
-		if now-time.Duration(f.active.Load()) >= limit {
+		if f.place.Left(u.listener.all.config.FlowIdle) <= 0 {
 			over = append(over, f)
 		}
 	}

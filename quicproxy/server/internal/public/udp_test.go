@@ -16,6 +16,7 @@ import (
 	"apquic/lease"
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/flow"
+	"apquic/quicproxy/internal/flowlimit"
 )
 
 // forgedSocket is a UDP socket to which anybody can send from any address.
@@ -69,13 +70,13 @@ func (s *forgedSocket) LocalAddr() net.Addr               { return &net.UDPAddr{
 func (s *forgedSocket) Close() error                      { s.close(); return nil }
 
 // TestForgedClients: a flood from forged addresses costs no more than the flows of a service, takes no place
-// from those that the service has answered, or from other services, and leaves nothing.
+// from the few that the service has answered, or from other services, and leaves nothing.
 func TestForgedClients(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const most = 100
 		sockets := map[uint16]*forgedSocket{20000: newForgedSocket(), 20001: newForgedSocket()}
-		counters, places := new(flow.Counters), clients.New(4*most, most, most)
+		counters, places := new(flow.Counters), flowlimit.New(flowlimit.Limits{All: 4 * most, Node: 2 * most, Service: most, Address: most})
 		listeners := New(Config{
 			ListenPacket: func(port uint16) (net.PacketConn, error) { return sockets[port], nil },
 			Ended:        func(uint16) {}, Clients: clients.New(100, 100, 100), Log: slog.New(slog.DiscardHandler),
@@ -139,7 +140,7 @@ func TestFlowsOfOthers(t *testing.T) {
 		listeners := New(Config{
 			ListenPacket: func(uint16) (net.PacketConn, error) { return socket, nil },
 			Ended:        func(uint16) {}, Clients: clients.New(100, 100, 100), Log: slog.New(slog.DiscardHandler),
-			Flows: clients.New(100, 100, 100), FlowIdle: time.Minute, Datagrams: counters,
+			Flows: flowlimit.New(flowlimit.Limits{All: 100, Node: 100, Service: 100, Address: 100}), FlowIdle: time.Minute, Datagrams: counters,
 		})
 		owner, thief := certs.NodeID{1}, certs.NodeID{2}
 		if err := listeners.Bind(lease.Lease{Key: lease.Key{Node: owner, Service: "game"}, Port: 20000, Transport: lease.UDP}); err != nil {
