@@ -43,7 +43,7 @@ func (p *Listener) listen(transport lease.Transport) (err error) {
 			return err
 		}
 		datagram.TellLocal(socket)
-		p.udp = &udpPort{listener: p, socket: socket, flows: make(map[netip.AddrPort]*clientFlow)}
+		p.udp = &udpPort{listener: p, socket: socket, sender: datagram.NewSender(socket), flows: make(map[netip.AddrPort]*clientFlow)}
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ const sweeps = 12
 type udpPort struct {
 	listener *Listener
 	socket   net.PacketConn
+	sender   *datagram.Sender
 
 	toNode, fromNode atomic.Uint64 // bytes
 
@@ -115,18 +116,9 @@ func (u *udpPort) answer(f *clientFlow, payload []byte) {
 	f.place.Active()
 	f.place.Answered()
 	u.fromNode.Add(uint64(len(payload)))
-	if err := u.write(f, payload); err != nil {
+	if err := u.sender.Send(payload, f.from, f.client); err != nil {
 		u.listener.all.config.Datagrams.Socket.Add(1)
 	}
-}
-
-func (u *udpPort) write(f *clientFlow, payload []byte) (err error) {
-	if udp, ok := u.socket.(*net.UDPConn); ok {
-		_, _, err = udp.WriteMsgUDPAddrPort(payload, f.from, f.client)
-	} else {
-		_, err = u.socket.WriteTo(payload, net.UDPAddrFromAddrPort(f.client))
-	}
-	return err
 }
 
 // end forgets a flow.
