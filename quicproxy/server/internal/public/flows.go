@@ -62,8 +62,8 @@ func (s *flows) len() int {
 	return len(s.byNumber)
 }
 
-// Receive takes a datagram that a process of a node sent. It reports false if the node has no such flow here,
-// and is to be told.
+// Receive takes a datagram that a process of a node sent. It reports false if that is a payload of a flow which
+// the node does not have here, and it is to be told. A flow of another node's is none.
 func (s *Listeners) Receive(node certs.NodeID, process uint64, d framing.Datagram) (known bool) {
 	f := s.flows.find(d.Flow)
 	switch {
@@ -74,10 +74,10 @@ func (s *Listeners) Receive(node certs.NodeID, process uint64, d framing.Datagra
 		if d.Kind == framing.DatagramPayload {
 			s.config.Datagrams.NoFlow.Add(1)
 		}
-		return d.Kind == framing.DatagramUnknown
+		return d.Kind != framing.DatagramPayload
 	case f.port.listener.Key.Node != node:
 		s.config.Datagrams.Foreign.Add(1)
-		return false
+		return d.Kind != framing.DatagramPayload
 	}
 	switch d.Kind {
 	case framing.DatagramPayload:

@@ -149,14 +149,14 @@ func TestFlowsOfOthers(t *testing.T) {
 		socket.come <- netip.MustParseAddrPort("192.0.2.1:7")
 		synctest.Wait()
 		f := listeners.flows.find(1)
-		for _, kind := range []framing.DatagramKind{framing.DatagramPayload, framing.DatagramKnown} {
+		for _, kind := range []framing.DatagramKind{framing.DatagramPayload, framing.DatagramKnown, framing.DatagramUnknown} {
 			for _, number := range []uint64{1, 2} {
-				if listeners.Receive(thief, 7, framing.Datagram{Flow: number, Kind: kind}) {
-					t.Errorf("kind %d of flow %d is taken from a stranger", kind, number)
+				if told := !listeners.Receive(thief, 7, framing.Datagram{Flow: number, Kind: kind}); told != (kind == framing.DatagramPayload) {
+					t.Errorf("a stranger is told about kind %d of flow %d: %v", kind, number, told)
 				}
 			}
 		}
-		if len(socket.answers) != 0 || f.known.Load() != 0 || counters.Foreign.Load() != 2 || counters.NoFlow.Load() != 1 {
+		if len(socket.answers) != 0 || f.known.Load() != 0 || counters.Foreign.Load() != 3 || counters.NoFlow.Load() != 1 {
 			t.Errorf("answers %v, known %x, dropped %v", socket.answers, f.known.Load(), counters.Dropped())
 		}
 		if d := f.toNode(7, time.Minute, nil); d.Kind != framing.DatagramFirst || d.Header.ClientAddress != "192.0.2.1:7" || d.Header.IdleSeconds != 60 {
