@@ -86,7 +86,7 @@ var allowed = map[string][]string{
 		"quicproxy/internal/memory", "quicproxy/internal/netaddr", "quicproxy/internal/path", "quicproxy/internal/quicconfig", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait",
 		"quicproxy/server/internal/account", "quicproxy/server/internal/failure", "quicproxy/server/internal/peers", "quicproxy/server/internal/probes", "quicproxy/server/internal/public", "quicproxy/server/internal/request", "quicproxy/server/internal/strangers",
 	},
-	"quicproxy/node/internal/flows":      {"framing", "internal/datagram", "quicproxy/internal/clients", "quicproxy/internal/flow"},
+	"quicproxy/node/internal/flows":      {"framing", "internal/datagram", "quicproxy/internal/clients", "quicproxy/internal/flow", "quicproxy/internal/flowlimit", "quicproxy/internal/limit"},
 	"quicproxy/node/internal/natprobe":   {"framing", "quicproxy/internal/conn", "quicproxy/internal/netaddr", "quicproxy/internal/path", "quicproxy/internal/wait"},
 	"quicproxy/node/internal/retry":      {"framing", "quicproxy"},
 	"quicproxy/node/internal/reason":     {"certs", "framing", "quicproxy", "quicproxy/internal/conn"},

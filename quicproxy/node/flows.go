@@ -6,7 +6,6 @@ import (
 	"net"
 
 	"apquic/framing"
-	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/node/internal/flows"
 	"apquic/quicproxy/node/internal/upstream"
 )
@@ -19,8 +18,7 @@ const flowsShare, flowCost = 4, 16 << 10
 func (n *Node) newFlows(sockets int) *flows.Table {
 	most := max(min(sockets/flowsShare, int(n.memory.Size()/flowsShare/flowCost)), 1)
 	return flows.New(flows.Config{
-		Dial: n.dialFlow, Has: func(service string) bool { return n.service(service).hasUDP() },
-		Places: clients.New(most, most, most).OfOneNode(), Counters: &n.datagrams, Log: n.log,
+		Dial: n.dialFlow, Has: func(service string) bool { return n.service(service).hasUDP() }, Most: most, Counters: &n.datagrams,
 	})
 }
 
@@ -30,6 +28,10 @@ func (n *Node) dialFlow(ctx context.Context, service, client, public string) (ne
 	if !e.hasUDP() {
 		return nil, nil, errors.New("the service is gone")
 	}
+	if !n.costs.dials.Take(maxDials / 2) { // the others are for relays
+		return nil, nil, errors.New("too many upstreams are dialed at once")
+	}
+	defer n.costs.dials.Give()
 	conn, prefix, err := e.upstream.DialUDP(ctx, upstream.Client{Address: client, Public: public})
 	e.reached(n, err)
 	return conn, prefix, err
