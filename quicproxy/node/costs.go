@@ -30,7 +30,7 @@ type serverCosts struct {
 }
 
 func newServerCosts() serverCosts {
-	all := machine.Sockets() / flowsShare * (flowsShare - 1) // the session needs some files for itself
+	all := machine.Sockets() // the session needs some files for itself
 	return serverCosts{messages: limit.NewMessages(), clients: clients.New(all, all, all).OfOneNode()}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 
 	"apquic/framing"
 	"apquic/quicproxy/node/internal/flows"
@@ -14,9 +15,13 @@ import (
 // bytes, of which all may have one in flowsShare parts of the memory budget.
 const flowsShare, flowCost = 4, 16 << 10
 
-// newFlows returns the flows of a node, which may have so many sockets for clients.
+// newFlows returns the flows of a node, which may have so many sockets for clients. Relays keep all of them if no
+// service is over UDP.
 func (n *Node) newFlows(sockets int) *flows.Table {
 	most := max(min(sockets/flowsShare, int(n.memory.Size()/flowsShare/flowCost)), 1)
+	if slices.ContainsFunc(n.services, (*exposed).hasUDP) {
+		n.costs.clients.Reserve(most)
+	}
 	return flows.New(flows.Config{
 		Dial: n.dialFlow, Has: func(service string) bool { return n.service(service).hasUDP() }, Most: most, Counters: &n.datagrams,
 	})

@@ -230,7 +230,7 @@ func New(config Config) (*Node, error) {
 	if n.known {
 		n.secret = nil
 	}
-	n.lanes, n.flows = newLanes(n), n.newFlows(machine.Sockets())
+	n.lanes = newLanes(n)
 	for _, service := range config.Services {
 		behind, err := service.newUpstream(config.DialUpstream)
 		if err != nil {
@@ -247,6 +247,7 @@ func New(config Config) (*Node, error) {
 			return nil, fmt.Errorf("node: %w", err)
 		}
 	}
+	n.flows = n.newFlows(machine.Sockets())
 	return n, nil
 }
 
