@@ -148,7 +148,7 @@ func (s *Server) runRows() rows {
 		}, {
 			key: "flowIdle", setting: durationVar(&s.FlowIdle, time.Minute, 5*time.Second, time.Hour),
 			help: "how long a client of a UDP service may be silent before it counts as gone",
-			docs: ". If it comes back, the service sees it come from another port of its machine.",
+			docs: "If it comes back, the service sees it come from another port of its machine.",
 		}, {
 			key: "idleTimeout", setting: durationVar(&s.IdleTimeout, 90*time.Second, 5*time.Second, 24*time.Hour),
 			help: "how long a node may be silent before it counts as away",

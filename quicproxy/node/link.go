@@ -106,7 +106,7 @@ func (l *link) hello(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.Control.SlowDown = l.slowDown
+	l.Control.SlowDown = l.node.costs.SlowDown
 	l.work.Go(func() { dial.Bound(l.QUIC, l.welcomed) })
 	l.work.Go(func() {
 		err := l.Control.Serve(l.handle)

@@ -259,19 +259,20 @@ func New(config Config) (*Node, error) {
 	n := &Node{
 		config: config, log: config.Log, limited: limited, instance: carrier.NewInstance(), server: config.Server, next: config.Next, known: config.Known, secret: config.JoinSecret,
 		memory:  carrier.NewBudget(cmp.Or(config.Memory, max(machine.MemoryBudget(), minNodeMemory)), config.Log),
-		costs:   costs.New(machine.Sockets() / flowsShare * (flowsShare - 1)),
+		costs:   costs.New(machine.Sockets()),
 		learner: keepalive.NewLearner(config.NATBindings, config.Log),
 		over:    make(chan struct{}),
 	}
 	if n.known {
 		n.secret = nil
 	}
-	n.lanes, n.flows = newLanes(n), n.newFlows(machine.Sockets())
+	n.lanes = newLanes(n)
 	for _, service := range config.Services {
 		if err := n.add(service); err != nil {
 			return nil, fmt.Errorf("node: service %q: %w", service.Name, err)
 		}
 	}
+	n.flows = n.newFlows(machine.Sockets())
 	return n, nil
 }
 

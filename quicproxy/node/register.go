@@ -89,27 +89,16 @@ func (l *link) requestLease(ctx context.Context, service *exposed, sick bool) er
 	return nil
 }
 
-// maxServiceNameBytes is how many bytes of a ProxyRequest, which has 64 KiB, the names of all services may
-// take.
-const maxServiceNameBytes = 32 << 10
-
 // serviceNames returns asked and the names of all other services of the node, by which the server recognizes
 // a renamed service; nil if they are too many to send.
 func (l *link) serviceNames(asked string) []string {
-	names := []string{asked}
-	size := len(asked)
 	l.node.mu.Lock()
 	defer l.node.mu.Unlock()
-	for _, service := range l.node.services {
-		if service.name != asked {
-			names = append(names, service.name)
-			size += len(service.name)
-		}
+	names := make([]string, len(l.node.services))
+	for i, service := range l.node.services {
+		names[i] = service.name
 	}
-	if len(names) > framing.MaxServiceNames || size > maxServiceNameBytes {
-		return nil
-	}
-	return names
+	return framing.ServiceNames(asked, names)
 }
 
 // releaseWithdrawn tells the server which services the node no longer has; the server holds their leases.

@@ -57,17 +57,14 @@ func (n *Node) Status(ctx context.Context) Status {
 	}
 	status.Services = make([]ServiceStatus, len(services))
 	var asking sync.WaitGroup
-	refused := new(framing.VisitorsResponse) // without an answer nobody is known to be
 	for i, service := range services {
 		asking.Go(func() { status.Services[i] = service.status(ctx, n, l != nil) })
 	}
+	var counts map[string]quicproxy.Refused // without an answer nobody is known to be
 	if l != nil && l.features.Has(framing.FeatureVisitors) {
-		asking.Go(func() {
-			l.Control.Request(ctx, framing.OpVisitorsRequest, new(framing.VisitorsRequest), framing.OpVisitorsResponse, refused)
-		})
+		asking.Go(func() { counts = visitors.Ask(ctx, l.Control) })
 	}
 	asking.Wait()
-	counts := visitors.Counts(refused)
 	for i := range status.Services {
 		status.Services[i].Refused = counts[status.Services[i].Service]
 	}

@@ -190,8 +190,3 @@ func (e *exposed) reached(n *Node, err error) {
 		n.log.Info("the service can be reached again", "service", e.name)
 	}
 }
-
-// slowDown returns how long to stop reading after a message of the server.
-func (l *link) slowDown(envelope framing.Envelope) time.Duration {
-	return l.node.costs.Messages.Came(time.Now(), len(envelope.Payload), envelope.Opcode == framing.OpProgress)
-}

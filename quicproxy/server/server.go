@@ -20,6 +20,7 @@ import (
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/flow"
+	"apquic/quicproxy/internal/flowlimit"
 	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/internal/loglimit"
 	"apquic/quicproxy/internal/memory"
@@ -200,7 +201,7 @@ func New(config Config) (*Server, error) {
 	s.accounts = account.New(config.MaxServices, func(node certs.NodeID) *memory.Account { return s.memory.Account(config.MemoryWeight(node)) })
 	s.public = public.New(public.Config{
 		Listen: config.ListenPublic, Ended: config.LeaseEnded, Park: config.Park, Clients: s.clients, Balancers: config.Balancers, Visitors: config.Visitors, Country: config.Country, Memory: s.memory.From, Log: config.Log,
-		ListenPacket: config.ListenPublicPacket, Flows: newFlowPlaces(s.memory.Size()), FlowIdle: config.FlowIdle, Datagrams: &s.datagrams,
+		ListenPacket: config.ListenPublicPacket, Flows: flowlimit.OfServer(s.memory.Size()), FlowIdle: config.FlowIdle, Datagrams: &s.datagrams,
 	})
 	s.exchange = &private.Exchange{Services: s.public, Admit: config.Admit, Memory: s.memory}
 	s.writes = account.NewGuestRequests(config.MaxLeasesPerAddress, maxAddresses)

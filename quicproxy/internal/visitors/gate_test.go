@@ -165,7 +165,7 @@ func TestRefused(t *testing.T) {
 	if got := g.Refused(); got != want || got.String() != "1 by network, 2 by country, 3 too many at once, 4 too fast, 5 datagrams" {
 		t.Errorf("refused: %+v, %v", got, got)
 	}
-	if got := Counts(&framing.VisitorsResponse{Services: []*framing.Refused{g.Counts("web")}}); got["web"] != want || len(got) != 1 {
+	if got := counts(&framing.VisitorsResponse{Services: []*framing.Refused{g.Counts("web")}}); got["web"] != want || len(got) != 1 {
 		t.Errorf("told as %+v", got)
 	}
 	if got := NewGate(quicproxy.Visitors{}, nil).Counts("web"); got != nil {

@@ -1,6 +1,7 @@
 package visitors
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -9,6 +10,8 @@ import (
 
 	"apquic/framing"
 	"apquic/quicproxy"
+
+	"google.golang.org/protobuf/proto"
 )
 
 const (
@@ -112,8 +115,22 @@ func Message(v quicproxy.Visitors) *framing.VisitorRules {
 	return m
 }
 
-// Counts reads how many visitors of each service were refused.
-func Counts(m *framing.VisitorsResponse) map[string]quicproxy.Refused {
+// requester asks the server.
+type requester interface {
+	Request(ctx context.Context, op framing.Opcode, request proto.Message, answer framing.Opcode, response proto.Message) error
+}
+
+// Ask asks the server how many visitors of each service were refused; nil: it did not answer.
+func Ask(ctx context.Context, control requester) map[string]quicproxy.Refused {
+	m := new(framing.VisitorsResponse)
+	if control.Request(ctx, framing.OpVisitorsRequest, new(framing.VisitorsRequest), framing.OpVisitorsResponse, m) != nil {
+		return nil
+	}
+	return counts(m)
+}
+
+// counts reads how many visitors of each service were refused.
+func counts(m *framing.VisitorsResponse) map[string]quicproxy.Refused {
 	counts := make(map[string]quicproxy.Refused)
 	for _, s := range m.Services {
 		counts[s.Service] = quicproxy.Refused{

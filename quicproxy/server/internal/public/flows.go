@@ -8,7 +8,7 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
-	"apquic/quicproxy/internal/clients"
+	"apquic/quicproxy/internal/flowlimit"
 	"apquic/quicproxy/internal/pace"
 )
 
@@ -21,27 +21,24 @@ type flows struct {
 
 // clientFlow is what one client address and a service send each other. It ends when its port says so.
 type clientFlow struct {
-	number   uint64
-	port     *udpPort
-	client   netip.AddrPort
-	local    string                 // the address that the client sends to, for the node; empty: not known
-	from     []byte                 // the same, as a control message
-	known    atomic.Uint64          // the node's process that has the flow, inverted; 0: none is known to
-	member   atomic.Pointer[member] // that has the flow; nil: none has yet
-	active   atomic.Int64           // when something last passed, since flows began
-	answered atomic.Bool            // the service has sent something
-	in, out  pace.Share             // of the bytes per second of the service
-	rules    uint64                 // version of those that its client was found to be welcome by; the port's reader owns it
+	number  uint64
+	port    *udpPort
+	client  netip.AddrPort
+	local   string                 // the address that the client sends to, for the node; empty: not known
+	from    []byte                 // the same, as a control message
+	known   atomic.Uint64          // the node's process that has the flow, inverted; 0: none is known to
+	member  atomic.Pointer[member] // that has the flow; nil: none has yet
+	in, out pace.Share             // of the bytes per second of the service
+	rules   uint64                 // version of those that its client was found to be welcome by; the port's reader owns it
 
 	over bool // no member gets it; guarded by Listener.mu
 
 	// Guarded by udpPort.mu.
-	place *clients.Place // does not change once the flow is in its port
-	order orderEntry
+	place *flowlimit.Place // does not change once the flow has a number
 	ended bool
 }
 
-// add gives a flow its number.
+// add gives a flow its number: from now on its node may answer.
 func (s *flows) add(f *clientFlow) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,8 +68,8 @@ func (s *flows) len() int {
 	return len(s.byNumber)
 }
 
-// Receive takes a datagram that a process of a node sent. It reports false if the node has no such flow here,
-// and is to be told.
+// Receive takes a datagram that a process of a node sent. It reports false if that is a payload of a flow which
+// the node does not have here, and it is to be told. A flow of another node's is none.
 func (s *Listeners) Receive(node certs.NodeID, process uint64, d framing.Datagram) (known bool) {
 	f := s.flows.find(d.Flow)
 	switch {
@@ -83,10 +80,10 @@ func (s *Listeners) Receive(node certs.NodeID, process uint64, d framing.Datagra
 		if d.Kind == framing.DatagramPayload {
 			s.config.Datagrams.NoFlow.Add(1)
 		}
-		return d.Kind == framing.DatagramUnknown
+		return d.Kind != framing.DatagramPayload
 	case !f.isOf(node):
 		s.config.Datagrams.Foreign.Add(1)
-		return false
+		return d.Kind != framing.DatagramPayload
 	}
 	switch d.Kind {
 	case framing.DatagramPayload:

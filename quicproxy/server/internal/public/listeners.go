@@ -16,6 +16,7 @@ import (
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/flow"
+	"apquic/quicproxy/internal/flowlimit"
 	"apquic/quicproxy/internal/memory"
 	"apquic/quicproxy/internal/visitors"
 	"apquic/quicproxy/server/internal/balancer"
@@ -40,7 +41,7 @@ type Config struct {
 	// Memory has an account for each address of a client whose domain is not known yet.
 	Memory *memory.NetworkAccounts
 	// Flows are the places of flows, and FlowIdle is how long one over which nothing passes is kept.
-	Flows     *clients.Places
+	Flows     *flowlimit.Places
 	FlowIdle  time.Duration
 	Datagrams *flow.Counters
 	Log       *slog.Logger
