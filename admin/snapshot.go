@@ -131,7 +131,7 @@ func serviceOf(l lease.Lease, node certs.AuthorizedNode, session server.SessionS
 	s := Service{
 		Node: l.Node, Name: node.Name, Service: l.Service, Port: l.Port, Transport: l.Transport, Domain: l.Domain, Origin: l.Origin,
 		State: Away, HeldUntil: orNone(l.HeldUntil),
-		Connections: traffic.Clients, Flows: traffic.Flows, In: traffic.ToNode, Out: traffic.FromNode,
+		Connections: traffic.Clients, Flows: traffic.Flows, In: traffic.ToNode, Out: traffic.FromNode, Refused: traffic.Refused,
 	}
 	switch {
 	case node.Denied, node.ID.IsZero() && l.State() == lease.Reserved: // also of a former group

@@ -6,6 +6,7 @@ import (
 
 	"apquic/certs"
 	"apquic/lease"
+	"apquic/quicproxy"
 )
 
 // Operations are what an operator can do, here or through the socket of a running server.
@@ -147,4 +148,6 @@ type Service struct {
 	In          uint64          `json:"bytesIn"`             // from visitors, since the server was started
 	Out         uint64          `json:"bytesOut"`            // to visitors
 	From        string          `json:"from,omitempty"`      // the address of the node
+	// Refused are visitors whom the rules of the service or of the server refused.
+	Refused quicproxy.Refused `json:"refused,omitzero"`
 }

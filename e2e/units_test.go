@@ -43,7 +43,8 @@ func TestUnits(t *testing.T) {
 	}
 }
 
-// placeForEachPort: the descriptor store holds each port of the range, the UDP socket, and the two shared by domains.
+// placeForEachPort: the descriptor store holds two sockets for each port of the range, that of the tunnel, and the two
+// shared by domains.
 func placeForEachPort(t *testing.T, unit, checked string) {
 	t.Helper()
 	found := regexp.MustCompile(`\((\d+) ports\)`).FindStringSubmatch(checked)
@@ -51,7 +52,7 @@ func placeForEachPort(t *testing.T, unit, checked string) {
 		t.Fatalf("no range in\n%s", checked)
 	}
 	ports, _ := strconv.Atoi(found[1])
-	if got := value(t, unit, "FileDescriptorStoreMax"); got != strconv.Itoa(ports+3) {
+	if got := value(t, unit, "FileDescriptorStoreMax"); got != strconv.Itoa(2*ports+3) {
 		t.Errorf("FileDescriptorStoreMax=%s for %d ports", got, ports)
 	}
 }

@@ -316,6 +316,8 @@ type ProxyRequest struct {
 	Tls uint32 `protobuf:"varint,22,opt,name=tls,proto3" json:"tls,omitempty"`
 	// Clients of a domain that come without TLS are passed on, too, instead of being sent to https.
 	PlainHttp bool `protobuf:"varint,23,opt,name=plain_http,json=plainHttp,proto3" json:"plain_http,omitempty"`
+	// Who may visit; missing: everybody whom the server lets.
+	Visitors *VisitorRules `protobuf:"bytes,24,opt,name=visitors,proto3" json:"visitors,omitempty"`
 	// Lease nothing: only other nodes may connect, with Connect.
 	Private bool `protobuf:"varint,30,opt,name=private,proto3" json:"private,omitempty"`
 	// Which ones beside the node itself: their ids in base58, or the names that the server knows them by.
@@ -422,6 +424,13 @@ func (x *ProxyRequest) GetPlainHttp() bool {
 	return false
 }
 
+func (x *ProxyRequest) GetVisitors() *VisitorRules {
+	if x != nil {
+		return x.Visitors
+	}
+	return nil
+}
+
 func (x *ProxyRequest) GetPrivate() bool {
 	if x != nil {
 		return x.Private
@@ -450,6 +459,111 @@ func (x *ProxyRequest) GetUnhealthy() bool {
 	return false
 }
 
+// VisitorRules say who may visit a service, and how much. All of them must hold.
+type VisitorRules struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Networks, 192.0.2.0/24, whose visitors may come, and whose may not, which goes first. An empty allow means all.
+	Allow []string `protobuf:"bytes,1,rep,name=allow,proto3" json:"allow,omitempty"`
+	Deny  []string `protobuf:"bytes,2,rep,name=deny,proto3" json:"deny,omitempty"`
+	// The same for countries, as ISO 3166-1 alpha-2 codes, which needs a server that knows the countries of addresses.
+	AllowCountries []string `protobuf:"bytes,3,rep,name=allow_countries,json=allowCountries,proto3" json:"allow_countries,omitempty"`
+	DenyCountries  []string `protobuf:"bytes,4,rep,name=deny_countries,json=denyCountries,proto3" json:"deny_countries,omitempty"`
+	// Connections at once, and new ones per second, of one address. 0: as many as the server lets.
+	ClientsPerAddress uint32 `protobuf:"varint,5,opt,name=clients_per_address,json=clientsPerAddress,proto3" json:"clients_per_address,omitempty"`
+	ClientRate        uint32 `protobuf:"varint,6,opt,name=client_rate,json=clientRate,proto3" json:"client_rate,omitempty"`
+	// Bytes per second from all visitors together, and to them. 0: as many as the server lets.
+	BytesIn       uint64 `protobuf:"varint,7,opt,name=bytes_in,json=bytesIn,proto3" json:"bytes_in,omitempty"`
+	BytesOut      uint64 `protobuf:"varint,8,opt,name=bytes_out,json=bytesOut,proto3" json:"bytes_out,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VisitorRules) Reset() {
+	*x = VisitorRules{}
+	mi := &file_framing_apquic_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VisitorRules) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VisitorRules) ProtoMessage() {}
+
+func (x *VisitorRules) ProtoReflect() protoreflect.Message {
+	mi := &file_framing_apquic_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VisitorRules.ProtoReflect.Descriptor instead.
+func (*VisitorRules) Descriptor() ([]byte, []int) {
+	return file_framing_apquic_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *VisitorRules) GetAllow() []string {
+	if x != nil {
+		return x.Allow
+	}
+	return nil
+}
+
+func (x *VisitorRules) GetDeny() []string {
+	if x != nil {
+		return x.Deny
+	}
+	return nil
+}
+
+func (x *VisitorRules) GetAllowCountries() []string {
+	if x != nil {
+		return x.AllowCountries
+	}
+	return nil
+}
+
+func (x *VisitorRules) GetDenyCountries() []string {
+	if x != nil {
+		return x.DenyCountries
+	}
+	return nil
+}
+
+func (x *VisitorRules) GetClientsPerAddress() uint32 {
+	if x != nil {
+		return x.ClientsPerAddress
+	}
+	return 0
+}
+
+func (x *VisitorRules) GetClientRate() uint32 {
+	if x != nil {
+		return x.ClientRate
+	}
+	return 0
+}
+
+func (x *VisitorRules) GetBytesIn() uint64 {
+	if x != nil {
+		return x.BytesIn
+	}
+	return 0
+}
+
+func (x *VisitorRules) GetBytesOut() uint64 {
+	if x != nil {
+		return x.BytesOut
+	}
+	return 0
+}
+
 // ProxyResponse, opcode 9, the reply to ProxyRequest.
 type ProxyResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -473,7 +587,7 @@ type ProxyResponse struct {
 
 func (x *ProxyResponse) Reset() {
 	*x = ProxyResponse{}
-	mi := &file_framing_apquic_proto_msgTypes[5]
+	mi := &file_framing_apquic_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -485,7 +599,7 @@ func (x *ProxyResponse) String() string {
 func (*ProxyResponse) ProtoMessage() {}
 
 func (x *ProxyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[5]
+	mi := &file_framing_apquic_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -498,7 +612,7 @@ func (x *ProxyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProxyResponse.ProtoReflect.Descriptor instead.
 func (*ProxyResponse) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{5}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ProxyResponse) GetOriginAddress() string {
@@ -574,7 +688,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_framing_apquic_proto_msgTypes[6]
+	mi := &file_framing_apquic_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -586,7 +700,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[6]
+	mi := &file_framing_apquic_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -599,7 +713,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{6}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Failure) GetCode() uint64 {
@@ -642,7 +756,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_framing_apquic_proto_msgTypes[7]
+	mi := &file_framing_apquic_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -654,7 +768,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[7]
+	mi := &file_framing_apquic_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -667,7 +781,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{7}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Release) GetService() string {
@@ -694,7 +808,7 @@ type Released struct {
 
 func (x *Released) Reset() {
 	*x = Released{}
-	mi := &file_framing_apquic_proto_msgTypes[8]
+	mi := &file_framing_apquic_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -706,7 +820,7 @@ func (x *Released) String() string {
 func (*Released) ProtoMessage() {}
 
 func (x *Released) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[8]
+	mi := &file_framing_apquic_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -719,7 +833,7 @@ func (x *Released) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Released.ProtoReflect.Descriptor instead.
 func (*Released) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{8}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Released) GetService() string {
@@ -743,7 +857,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_framing_apquic_proto_msgTypes[9]
+	mi := &file_framing_apquic_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -755,7 +869,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[9]
+	mi := &file_framing_apquic_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -768,7 +882,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{9}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Drain) GetLimitMilliseconds() uint64 {
@@ -801,7 +915,7 @@ type Drained struct {
 
 func (x *Drained) Reset() {
 	*x = Drained{}
-	mi := &file_framing_apquic_proto_msgTypes[10]
+	mi := &file_framing_apquic_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -813,7 +927,7 @@ func (x *Drained) String() string {
 func (*Drained) ProtoMessage() {}
 
 func (x *Drained) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[10]
+	mi := &file_framing_apquic_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -826,7 +940,7 @@ func (x *Drained) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drained.ProtoReflect.Descriptor instead.
 func (*Drained) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{10}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{11}
 }
 
 // Hello, opcode 1004, node to server: the first message of a connection.
@@ -855,7 +969,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_framing_apquic_proto_msgTypes[11]
+	mi := &file_framing_apquic_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -867,7 +981,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[11]
+	mi := &file_framing_apquic_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -880,7 +994,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{11}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Hello) GetInstance() uint64 {
@@ -971,7 +1085,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_framing_apquic_proto_msgTypes[12]
+	mi := &file_framing_apquic_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -983,7 +1097,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[12]
+	mi := &file_framing_apquic_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -996,7 +1110,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{12}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Welcome) GetVersion() string {
@@ -1098,7 +1212,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_framing_apquic_proto_msgTypes[13]
+	mi := &file_framing_apquic_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1110,7 +1224,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[13]
+	mi := &file_framing_apquic_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1123,7 +1237,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{13}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Limits) GetMaxServices() uint32 {
@@ -1167,7 +1281,7 @@ type Successor struct {
 
 func (x *Successor) Reset() {
 	*x = Successor{}
-	mi := &file_framing_apquic_proto_msgTypes[14]
+	mi := &file_framing_apquic_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1179,7 +1293,7 @@ func (x *Successor) String() string {
 func (*Successor) ProtoMessage() {}
 
 func (x *Successor) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[14]
+	mi := &file_framing_apquic_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1192,7 +1306,7 @@ func (x *Successor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Successor.ProtoReflect.Descriptor instead.
 func (*Successor) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{14}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Successor) GetId() []byte {
@@ -1221,7 +1335,7 @@ type Replaced struct {
 
 func (x *Replaced) Reset() {
 	*x = Replaced{}
-	mi := &file_framing_apquic_proto_msgTypes[15]
+	mi := &file_framing_apquic_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1233,7 +1347,7 @@ func (x *Replaced) String() string {
 func (*Replaced) ProtoMessage() {}
 
 func (x *Replaced) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[15]
+	mi := &file_framing_apquic_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1246,7 +1360,7 @@ func (x *Replaced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replaced.ProtoReflect.Descriptor instead.
 func (*Replaced) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{15}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Replaced) GetInstance() uint64 {
@@ -1272,7 +1386,7 @@ type ProbeRequest struct {
 
 func (x *ProbeRequest) Reset() {
 	*x = ProbeRequest{}
-	mi := &file_framing_apquic_proto_msgTypes[16]
+	mi := &file_framing_apquic_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1284,7 +1398,7 @@ func (x *ProbeRequest) String() string {
 func (*ProbeRequest) ProtoMessage() {}
 
 func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[16]
+	mi := &file_framing_apquic_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1297,7 +1411,7 @@ func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeRequest.ProtoReflect.Descriptor instead.
 func (*ProbeRequest) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{16}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{17}
 }
 
 // ProbeResponse, opcode 1009, the reply to ProbeRequest.
@@ -1311,7 +1425,7 @@ type ProbeResponse struct {
 
 func (x *ProbeResponse) Reset() {
 	*x = ProbeResponse{}
-	mi := &file_framing_apquic_proto_msgTypes[17]
+	mi := &file_framing_apquic_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1323,7 +1437,7 @@ func (x *ProbeResponse) String() string {
 func (*ProbeResponse) ProtoMessage() {}
 
 func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[17]
+	mi := &file_framing_apquic_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1336,7 +1450,7 @@ func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeResponse.ProtoReflect.Descriptor instead.
 func (*ProbeResponse) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{17}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ProbeResponse) GetToken() []byte {
@@ -1357,7 +1471,7 @@ type ProbeSend struct {
 
 func (x *ProbeSend) Reset() {
 	*x = ProbeSend{}
-	mi := &file_framing_apquic_proto_msgTypes[18]
+	mi := &file_framing_apquic_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1369,7 +1483,7 @@ func (x *ProbeSend) String() string {
 func (*ProbeSend) ProtoMessage() {}
 
 func (x *ProbeSend) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[18]
+	mi := &file_framing_apquic_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1382,7 +1496,7 @@ func (x *ProbeSend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeSend.ProtoReflect.Descriptor instead.
 func (*ProbeSend) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{18}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ProbeSend) GetNumber() uint32 {
@@ -1401,7 +1515,7 @@ type ProbeSent struct {
 
 func (x *ProbeSent) Reset() {
 	*x = ProbeSent{}
-	mi := &file_framing_apquic_proto_msgTypes[19]
+	mi := &file_framing_apquic_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1413,7 +1527,7 @@ func (x *ProbeSent) String() string {
 func (*ProbeSent) ProtoMessage() {}
 
 func (x *ProbeSent) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[19]
+	mi := &file_framing_apquic_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1426,7 +1540,7 @@ func (x *ProbeSent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeSent.ProtoReflect.Descriptor instead.
 func (*ProbeSent) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{19}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{20}
 }
 
 // Lanes, opcode 1016, server to node: loss limits what this connection carries to the node; more lanes would help.
@@ -1438,7 +1552,7 @@ type Lanes struct {
 
 func (x *Lanes) Reset() {
 	*x = Lanes{}
-	mi := &file_framing_apquic_proto_msgTypes[20]
+	mi := &file_framing_apquic_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1450,7 +1564,7 @@ func (x *Lanes) String() string {
 func (*Lanes) ProtoMessage() {}
 
 func (x *Lanes) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[20]
+	mi := &file_framing_apquic_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1463,7 +1577,7 @@ func (x *Lanes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lanes.ProtoReflect.Descriptor instead.
 func (*Lanes) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{20}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{21}
 }
 
 // Progress, opcode 1017, either way: the progress of relays that may resume.
@@ -1476,7 +1590,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_framing_apquic_proto_msgTypes[21]
+	mi := &file_framing_apquic_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1488,7 +1602,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[21]
+	mi := &file_framing_apquic_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1501,7 +1615,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{21}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Progress) GetRelays() []*RelayProgress {
@@ -1534,7 +1648,7 @@ type RelayProgress struct {
 
 func (x *RelayProgress) Reset() {
 	*x = RelayProgress{}
-	mi := &file_framing_apquic_proto_msgTypes[22]
+	mi := &file_framing_apquic_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1546,7 +1660,7 @@ func (x *RelayProgress) String() string {
 func (*RelayProgress) ProtoMessage() {}
 
 func (x *RelayProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[22]
+	mi := &file_framing_apquic_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1559,7 +1673,7 @@ func (x *RelayProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelayProgress.ProtoReflect.Descriptor instead.
 func (*RelayProgress) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{22}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RelayProgress) GetRelay() uint64 {
@@ -1625,7 +1739,7 @@ type Connect struct {
 
 func (x *Connect) Reset() {
 	*x = Connect{}
-	mi := &file_framing_apquic_proto_msgTypes[23]
+	mi := &file_framing_apquic_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1637,7 +1751,7 @@ func (x *Connect) String() string {
 func (*Connect) ProtoMessage() {}
 
 func (x *Connect) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[23]
+	mi := &file_framing_apquic_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1650,7 +1764,7 @@ func (x *Connect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Connect.ProtoReflect.Descriptor instead.
 func (*Connect) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{23}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Connect) GetNode() string {
@@ -1685,7 +1799,7 @@ type Connected struct {
 
 func (x *Connected) Reset() {
 	*x = Connected{}
-	mi := &file_framing_apquic_proto_msgTypes[24]
+	mi := &file_framing_apquic_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1697,7 +1811,7 @@ func (x *Connected) String() string {
 func (*Connected) ProtoMessage() {}
 
 func (x *Connected) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[24]
+	mi := &file_framing_apquic_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1710,7 +1824,7 @@ func (x *Connected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Connected.ProtoReflect.Descriptor instead.
 func (*Connected) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{24}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Connected) GetNode() []byte {
@@ -1718,6 +1832,176 @@ func (x *Connected) GetNode() []byte {
 		return x.Node
 	}
 	return nil
+}
+
+// VisitorsRequest, opcode 1024, node to server: how many visitors were refused?
+type VisitorsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VisitorsRequest) Reset() {
+	*x = VisitorsRequest{}
+	mi := &file_framing_apquic_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VisitorsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VisitorsRequest) ProtoMessage() {}
+
+func (x *VisitorsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_framing_apquic_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VisitorsRequest.ProtoReflect.Descriptor instead.
+func (*VisitorsRequest) Descriptor() ([]byte, []int) {
+	return file_framing_apquic_proto_rawDescGZIP(), []int{26}
+}
+
+// VisitorsResponse, opcode 1025, the reply to VisitorsRequest.
+type VisitorsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Services      []*Refused             `protobuf:"bytes,1,rep,name=services,proto3" json:"services,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VisitorsResponse) Reset() {
+	*x = VisitorsResponse{}
+	mi := &file_framing_apquic_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VisitorsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VisitorsResponse) ProtoMessage() {}
+
+func (x *VisitorsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_framing_apquic_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VisitorsResponse.ProtoReflect.Descriptor instead.
+func (*VisitorsResponse) Descriptor() ([]byte, []int) {
+	return file_framing_apquic_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *VisitorsResponse) GetServices() []*Refused {
+	if x != nil {
+		return x.Services
+	}
+	return nil
+}
+
+// Refused counts the visitors of a service that were refused since its port or domain was opened, by reason.
+type Refused struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Service string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// Their network or country may not visit.
+	Networks  uint64 `protobuf:"varint,2,opt,name=networks,proto3" json:"networks,omitempty"`
+	Countries uint64 `protobuf:"varint,3,opt,name=countries,proto3" json:"countries,omitempty"`
+	// Their address had as many connections as it may have, or connected more often than it may.
+	Connections uint64 `protobuf:"varint,4,opt,name=connections,proto3" json:"connections,omitempty"`
+	Rate        uint64 `protobuf:"varint,5,opt,name=rate,proto3" json:"rate,omitempty"`
+	// Datagrams that were dropped because there were more bytes per second than there may be.
+	Datagrams     uint64 `protobuf:"varint,6,opt,name=datagrams,proto3" json:"datagrams,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Refused) Reset() {
+	*x = Refused{}
+	mi := &file_framing_apquic_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Refused) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Refused) ProtoMessage() {}
+
+func (x *Refused) ProtoReflect() protoreflect.Message {
+	mi := &file_framing_apquic_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Refused.ProtoReflect.Descriptor instead.
+func (*Refused) Descriptor() ([]byte, []int) {
+	return file_framing_apquic_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Refused) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *Refused) GetNetworks() uint64 {
+	if x != nil {
+		return x.Networks
+	}
+	return 0
+}
+
+func (x *Refused) GetCountries() uint64 {
+	if x != nil {
+		return x.Countries
+	}
+	return 0
+}
+
+func (x *Refused) GetConnections() uint64 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
+func (x *Refused) GetRate() uint64 {
+	if x != nil {
+		return x.Rate
+	}
+	return 0
+}
+
+func (x *Refused) GetDatagrams() uint64 {
+	if x != nil {
+		return x.Datagrams
+	}
+	return 0
 }
 
 // StreamHeader precedes the bytes of every relay.
@@ -1746,7 +2030,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_framing_apquic_proto_msgTypes[25]
+	mi := &file_framing_apquic_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1758,7 +2042,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[25]
+	mi := &file_framing_apquic_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1771,7 +2055,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{25}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *StreamHeader) GetService() string {
@@ -1848,7 +2132,7 @@ type StreamAnswer struct {
 
 func (x *StreamAnswer) Reset() {
 	*x = StreamAnswer{}
-	mi := &file_framing_apquic_proto_msgTypes[26]
+	mi := &file_framing_apquic_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1860,7 +2144,7 @@ func (x *StreamAnswer) String() string {
 func (*StreamAnswer) ProtoMessage() {}
 
 func (x *StreamAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[26]
+	mi := &file_framing_apquic_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1873,7 +2157,7 @@ func (x *StreamAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamAnswer.ProtoReflect.Descriptor instead.
 func (*StreamAnswer) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{26}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *StreamAnswer) GetReceived() uint64 {
@@ -1895,7 +2179,7 @@ type StripeHeader struct {
 
 func (x *StripeHeader) Reset() {
 	*x = StripeHeader{}
-	mi := &file_framing_apquic_proto_msgTypes[27]
+	mi := &file_framing_apquic_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1907,7 +2191,7 @@ func (x *StripeHeader) String() string {
 func (*StripeHeader) ProtoMessage() {}
 
 func (x *StripeHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[27]
+	mi := &file_framing_apquic_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1920,7 +2204,7 @@ func (x *StripeHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StripeHeader.ProtoReflect.Descriptor instead.
 func (*StripeHeader) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{27}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *StripeHeader) GetRelay() uint64 {
@@ -1951,7 +2235,7 @@ type RecordHeader struct {
 
 func (x *RecordHeader) Reset() {
 	*x = RecordHeader{}
-	mi := &file_framing_apquic_proto_msgTypes[28]
+	mi := &file_framing_apquic_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1963,7 +2247,7 @@ func (x *RecordHeader) String() string {
 func (*RecordHeader) ProtoMessage() {}
 
 func (x *RecordHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[28]
+	mi := &file_framing_apquic_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1976,7 +2260,7 @@ func (x *RecordHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordHeader.ProtoReflect.Descriptor instead.
 func (*RecordHeader) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{28}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RecordHeader) GetOffset() uint64 {
@@ -2016,7 +2300,7 @@ type FlowHeader struct {
 
 func (x *FlowHeader) Reset() {
 	*x = FlowHeader{}
-	mi := &file_framing_apquic_proto_msgTypes[29]
+	mi := &file_framing_apquic_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2028,7 +2312,7 @@ func (x *FlowHeader) String() string {
 func (*FlowHeader) ProtoMessage() {}
 
 func (x *FlowHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_framing_apquic_proto_msgTypes[29]
+	mi := &file_framing_apquic_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2041,7 +2325,7 @@ func (x *FlowHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlowHeader.ProtoReflect.Descriptor instead.
 func (*FlowHeader) Descriptor() ([]byte, []int) {
-	return file_framing_apquic_proto_rawDescGZIP(), []int{29}
+	return file_framing_apquic_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *FlowHeader) GetService() string {
@@ -2095,7 +2379,7 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\tKeepalive\x12\x18\n" +
 	"\aobserve\x18\x01 \x01(\bR\aobserve\">\n" +
 	"\x11KeepaliveResponse\x12)\n" +
-	"\x10observed_address\x18\x01 \x01(\tR\x0fobservedAddress\"\xfc\x02\n" +
+	"\x10observed_address\x18\x01 \x01(\tR\x0fobservedAddress\"\xb1\x03\n" +
 	"\fProxyRequest\x12%\n" +
 	"\x0eorigin_address\x18\x01 \x01(\tR\roriginAddress\x12\x18\n" +
 	"\aservice\x18\x10 \x01(\tR\aservice\x12\x1f\n" +
@@ -2107,12 +2391,23 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\x06domain\x18\x15 \x01(\tR\x06domain\x12\x10\n" +
 	"\x03tls\x18\x16 \x01(\rR\x03tls\x12\x1d\n" +
 	"\n" +
-	"plain_http\x18\x17 \x01(\bR\tplainHttp\x12\x18\n" +
+	"plain_http\x18\x17 \x01(\bR\tplainHttp\x123\n" +
+	"\bvisitors\x18\x18 \x01(\v2\x17.apquic.v1.VisitorRulesR\bvisitors\x12\x18\n" +
 	"\aprivate\x18\x1e \x01(\bR\aprivate\x12\x1f\n" +
 	"\vallow_nodes\x18\x1f \x03(\tR\n" +
 	"allowNodes\x12\x14\n" +
 	"\x05group\x18  \x01(\tR\x05group\x12\x1c\n" +
-	"\tunhealthy\x18! \x01(\bR\tunhealthy\"\xbd\x02\n" +
+	"\tunhealthy\x18! \x01(\bR\tunhealthy\"\x91\x02\n" +
+	"\fVisitorRules\x12\x14\n" +
+	"\x05allow\x18\x01 \x03(\tR\x05allow\x12\x12\n" +
+	"\x04deny\x18\x02 \x03(\tR\x04deny\x12'\n" +
+	"\x0fallow_countries\x18\x03 \x03(\tR\x0eallowCountries\x12%\n" +
+	"\x0edeny_countries\x18\x04 \x03(\tR\rdenyCountries\x12.\n" +
+	"\x13clients_per_address\x18\x05 \x01(\rR\x11clientsPerAddress\x12\x1f\n" +
+	"\vclient_rate\x18\x06 \x01(\rR\n" +
+	"clientRate\x12\x19\n" +
+	"\bbytes_in\x18\a \x01(\x04R\abytesIn\x12\x1b\n" +
+	"\tbytes_out\x18\b \x01(\x04R\bbytesOut\"\xbd\x02\n" +
 	"\rProxyResponse\x12%\n" +
 	"\x0eorigin_address\x18\x01 \x01(\tR\roriginAddress\x12#\n" +
 	"\rproxy_address\x18\x02 \x01(\tR\fproxyAddress\x12\x18\n" +
@@ -2196,7 +2491,17 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x16\n" +
 	"\x06number\x18\x03 \x01(\x04R\x06number\"\x1f\n" +
 	"\tConnected\x12\x12\n" +
-	"\x04node\x18\x01 \x01(\fR\x04node\"\x8b\x02\n" +
+	"\x04node\x18\x01 \x01(\fR\x04node\"\x11\n" +
+	"\x0fVisitorsRequest\"B\n" +
+	"\x10VisitorsResponse\x12.\n" +
+	"\bservices\x18\x01 \x03(\v2\x12.apquic.v1.RefusedR\bservices\"\xb1\x01\n" +
+	"\aRefused\x12\x18\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\x12\x1a\n" +
+	"\bnetworks\x18\x02 \x01(\x04R\bnetworks\x12\x1c\n" +
+	"\tcountries\x18\x03 \x01(\x04R\tcountries\x12 \n" +
+	"\vconnections\x18\x04 \x01(\x04R\vconnections\x12\x12\n" +
+	"\x04rate\x18\x05 \x01(\x04R\x04rate\x12\x1c\n" +
+	"\tdatagrams\x18\x06 \x01(\x04R\tdatagrams\"\x8b\x02\n" +
 	"\fStreamHeader\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12%\n" +
 	"\x0eclient_address\x18\x02 \x01(\tR\rclientAddress\x12%\n" +
@@ -2235,49 +2540,55 @@ func file_framing_apquic_proto_rawDescGZIP() []byte {
 	return file_framing_apquic_proto_rawDescData
 }
 
-var file_framing_apquic_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_framing_apquic_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_framing_apquic_proto_goTypes = []any{
 	(*ID)(nil),                // 0: apquic.v1.ID
 	(*Message)(nil),           // 1: apquic.v1.Message
 	(*Keepalive)(nil),         // 2: apquic.v1.Keepalive
 	(*KeepaliveResponse)(nil), // 3: apquic.v1.KeepaliveResponse
 	(*ProxyRequest)(nil),      // 4: apquic.v1.ProxyRequest
-	(*ProxyResponse)(nil),     // 5: apquic.v1.ProxyResponse
-	(*Failure)(nil),           // 6: apquic.v1.Failure
-	(*Release)(nil),           // 7: apquic.v1.Release
-	(*Released)(nil),          // 8: apquic.v1.Released
-	(*Drain)(nil),             // 9: apquic.v1.Drain
-	(*Drained)(nil),           // 10: apquic.v1.Drained
-	(*Hello)(nil),             // 11: apquic.v1.Hello
-	(*Welcome)(nil),           // 12: apquic.v1.Welcome
-	(*Limits)(nil),            // 13: apquic.v1.Limits
-	(*Successor)(nil),         // 14: apquic.v1.Successor
-	(*Replaced)(nil),          // 15: apquic.v1.Replaced
-	(*ProbeRequest)(nil),      // 16: apquic.v1.ProbeRequest
-	(*ProbeResponse)(nil),     // 17: apquic.v1.ProbeResponse
-	(*ProbeSend)(nil),         // 18: apquic.v1.ProbeSend
-	(*ProbeSent)(nil),         // 19: apquic.v1.ProbeSent
-	(*Lanes)(nil),             // 20: apquic.v1.Lanes
-	(*Progress)(nil),          // 21: apquic.v1.Progress
-	(*RelayProgress)(nil),     // 22: apquic.v1.RelayProgress
-	(*Connect)(nil),           // 23: apquic.v1.Connect
-	(*Connected)(nil),         // 24: apquic.v1.Connected
-	(*StreamHeader)(nil),      // 25: apquic.v1.StreamHeader
-	(*StreamAnswer)(nil),      // 26: apquic.v1.StreamAnswer
-	(*StripeHeader)(nil),      // 27: apquic.v1.StripeHeader
-	(*RecordHeader)(nil),      // 28: apquic.v1.RecordHeader
-	(*FlowHeader)(nil),        // 29: apquic.v1.FlowHeader
+	(*VisitorRules)(nil),      // 5: apquic.v1.VisitorRules
+	(*ProxyResponse)(nil),     // 6: apquic.v1.ProxyResponse
+	(*Failure)(nil),           // 7: apquic.v1.Failure
+	(*Release)(nil),           // 8: apquic.v1.Release
+	(*Released)(nil),          // 9: apquic.v1.Released
+	(*Drain)(nil),             // 10: apquic.v1.Drain
+	(*Drained)(nil),           // 11: apquic.v1.Drained
+	(*Hello)(nil),             // 12: apquic.v1.Hello
+	(*Welcome)(nil),           // 13: apquic.v1.Welcome
+	(*Limits)(nil),            // 14: apquic.v1.Limits
+	(*Successor)(nil),         // 15: apquic.v1.Successor
+	(*Replaced)(nil),          // 16: apquic.v1.Replaced
+	(*ProbeRequest)(nil),      // 17: apquic.v1.ProbeRequest
+	(*ProbeResponse)(nil),     // 18: apquic.v1.ProbeResponse
+	(*ProbeSend)(nil),         // 19: apquic.v1.ProbeSend
+	(*ProbeSent)(nil),         // 20: apquic.v1.ProbeSent
+	(*Lanes)(nil),             // 21: apquic.v1.Lanes
+	(*Progress)(nil),          // 22: apquic.v1.Progress
+	(*RelayProgress)(nil),     // 23: apquic.v1.RelayProgress
+	(*Connect)(nil),           // 24: apquic.v1.Connect
+	(*Connected)(nil),         // 25: apquic.v1.Connected
+	(*VisitorsRequest)(nil),   // 26: apquic.v1.VisitorsRequest
+	(*VisitorsResponse)(nil),  // 27: apquic.v1.VisitorsResponse
+	(*Refused)(nil),           // 28: apquic.v1.Refused
+	(*StreamHeader)(nil),      // 29: apquic.v1.StreamHeader
+	(*StreamAnswer)(nil),      // 30: apquic.v1.StreamAnswer
+	(*StripeHeader)(nil),      // 31: apquic.v1.StripeHeader
+	(*RecordHeader)(nil),      // 32: apquic.v1.RecordHeader
+	(*FlowHeader)(nil),        // 33: apquic.v1.FlowHeader
 }
 var file_framing_apquic_proto_depIdxs = []int32{
 	0,  // 0: apquic.v1.Message.sender:type_name -> apquic.v1.ID
-	13, // 1: apquic.v1.Welcome.limits:type_name -> apquic.v1.Limits
-	14, // 2: apquic.v1.Welcome.successor:type_name -> apquic.v1.Successor
-	22, // 3: apquic.v1.Progress.relays:type_name -> apquic.v1.RelayProgress
-	4,  // [4:4] is the sub-list for method output_type
-	4,  // [4:4] is the sub-list for method input_type
-	4,  // [4:4] is the sub-list for extension type_name
-	4,  // [4:4] is the sub-list for extension extendee
-	0,  // [0:4] is the sub-list for field type_name
+	5,  // 1: apquic.v1.ProxyRequest.visitors:type_name -> apquic.v1.VisitorRules
+	14, // 2: apquic.v1.Welcome.limits:type_name -> apquic.v1.Limits
+	15, // 3: apquic.v1.Welcome.successor:type_name -> apquic.v1.Successor
+	23, // 4: apquic.v1.Progress.relays:type_name -> apquic.v1.RelayProgress
+	28, // 5: apquic.v1.VisitorsResponse.services:type_name -> apquic.v1.Refused
+	6,  // [6:6] is the sub-list for method output_type
+	6,  // [6:6] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_framing_apquic_proto_init() }
@@ -2291,7 +2602,7 @@ func file_framing_apquic_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_framing_apquic_proto_rawDesc), len(file_framing_apquic_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   30,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

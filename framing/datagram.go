@@ -96,15 +96,6 @@ func (d Datagram) check() error {
 // DatagramStream begins a stream of datagrams: it tells the stream from a stripe, whose header is not empty.
 const DatagramStream = 0
 
-// AppendDatagramRecord appends the length of d and d to b, as on a stream of datagrams.
-func AppendDatagramRecord(b []byte, d Datagram) ([]byte, error) {
-	datagram, err := AppendDatagram(nil, d)
-	if err != nil {
-		return nil, err
-	}
-	return protowire.AppendBytes(b, datagram), nil
-}
-
 // ReadDatagramRecord reads the next datagram of a stream into the memory of buffer if it fits, and not one
 // byte more. It returns io.EOF if the stream ends before it, otherwise errors as ReadStreamHeader does.
 func ReadDatagramRecord(r io.Reader, buffer []byte) (Datagram, error) {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"testing"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -75,6 +76,12 @@ func TestBadDatagramVectors(t *testing.T) {
 	}
 }
 
+// appendRecord appends the length of d and d to b, as on a stream of datagrams.
+func appendRecord(b []byte, d Datagram) ([]byte, error) {
+	datagram, err := AppendDatagram(nil, d)
+	return protowire.AppendBytes(b, datagram), err
+}
+
 // TestDatagramRecords: datagrams of any size on a stream are read one by one, and nothing is read ahead.
 func TestDatagramRecords(t *testing.T) {
 	t.Parallel()
@@ -86,7 +93,7 @@ func TestDatagramRecords(t *testing.T) {
 	var stream []byte
 	for _, d := range want {
 		var err error
-		if stream, err = AppendDatagramRecord(stream, d); err != nil {
+		if stream, err = appendRecord(stream, d); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -129,7 +136,7 @@ func FuzzDatagram(f *testing.F) {
 		if again, err := ParseDatagram(encoded); err != nil || !sameDatagram(d, again) {
 			t.Fatalf("%+v became %+v, %v", d, again, err)
 		}
-		record, err := AppendDatagramRecord(nil, d)
+		record, err := appendRecord(nil, d)
 		if err != nil {
 			t.Fatal(err)
 		}

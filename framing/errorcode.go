@@ -34,9 +34,10 @@ const (
 	ErrorBadDomain           ErrorCode = 39
 	ErrorNoDomains           ErrorCode = 40
 	ErrorNoTermination       ErrorCode = 43
-	ErrorNoPrivateService    ErrorCode = 48
 	ErrorNotInGroup          ErrorCode = 44
 	ErrorGroupElsewhere      ErrorCode = 45
+	ErrorNoCountries         ErrorCode = 46
+	ErrorNoPrivateService    ErrorCode = 48
 	ErrorRelayReset          ErrorCode = 64
 	ErrorUpstreamRefused     ErrorCode = 65
 	ErrorUpstreamUnreachable ErrorCode = 66
@@ -60,7 +61,7 @@ var errorNames = map[ErrorCode]string{
 	ErrorPortBusy: "port busy", ErrorPortOutOfRange: "port out of range", ErrorTooManyServices: "too many services",
 	ErrorBadRequest: "bad request", ErrorStoreFailed: "store failed",
 	ErrorDomainTaken: "domain taken", ErrorBadDomain: "bad domain", ErrorNoDomains: "no domains", ErrorNoTermination: "no termination of TLS",
-	ErrorNotInGroup: "not in the group", ErrorGroupElsewhere: "group elsewhere", ErrorNoPrivateService: "no private service", ErrorRelayReset: "relay reset",
+	ErrorNotInGroup: "not in the group", ErrorGroupElsewhere: "group elsewhere", ErrorNoCountries: "no countries", ErrorNoPrivateService: "no private service", ErrorRelayReset: "relay reset",
 	ErrorUpstreamRefused: "upstream refused", ErrorUpstreamUnreachable: "upstream unreachable",
 	ErrorUpstreamTimeout: "upstream timeout", ErrorUnknownService: "unknown service", ErrorBadHeader: "bad stream header",
 	ErrorNodeBusy: "node busy", ErrorRelayShutdown: "relay shut down",

@@ -19,12 +19,13 @@ const (
 	FeatureDomains      Feature = 5
 	FeaturePrivate      Feature = 6
 	FeatureGroups       Feature = 7
+	FeatureVisitors     Feature = 8
 )
 
 var featureNames = map[Feature]string{
 	FeatureMovingRelays: "moving relays", FeatureLanes: "lanes", FeatureProbes: "probes",
 	FeatureFlows: "flows", FeatureDomains: "domains",
-	FeaturePrivate: "private services", FeatureGroups: "groups",
+	FeaturePrivate: "private services", FeatureGroups: "groups", FeatureVisitors: "visitor rules",
 }
 
 func (f Feature) String() string {

@@ -58,6 +58,10 @@ func newInner(op Opcode) proto.Message {
 		return new(Connect)
 	case OpConnected:
 		return new(Connected)
+	case OpVisitorsRequest:
+		return new(VisitorsRequest)
+	case OpVisitorsResponse:
+		return new(VisitorsResponse)
 	}
 	return nil
 }

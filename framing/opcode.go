@@ -27,6 +27,8 @@ const (
 	OpProgress          Opcode = 1017
 	OpConnect           Opcode = 1020
 	OpConnected         Opcode = 1021
+	OpVisitorsRequest   Opcode = 1024
+	OpVisitorsResponse  Opcode = 1025
 )
 
 var opcodeNames = map[Opcode]string{
@@ -36,6 +38,7 @@ var opcodeNames = map[Opcode]string{
 	OpHello: "Hello", OpWelcome: "Welcome", OpReplaced: "Replaced", OpLanes: "Lanes", OpProgress: "Progress",
 	OpProbeRequest: "ProbeRequest", OpProbeResponse: "ProbeResponse", OpProbeSend: "ProbeSend", OpProbeSent: "ProbeSent",
 	OpConnect: "Connect", OpConnected: "Connected",
+	OpVisitorsRequest: "VisitorsRequest", OpVisitorsResponse: "VisitorsResponse",
 }
 
 // Kind is the purpose of a message: a request expects an answer, a reply is one, news is neither.
@@ -52,7 +55,7 @@ const (
 // Kind is that of the message that the opcode stands for.
 func (o Opcode) Kind() Kind {
 	switch o {
-	case OpKeepalive, OpProxyRequest, OpRelease, OpDrain, OpHello, OpProbeRequest, OpProbeSend, OpConnect:
+	case OpKeepalive, OpProxyRequest, OpRelease, OpDrain, OpHello, OpProbeRequest, OpProbeSend, OpConnect, OpVisitorsRequest:
 		return KindRequest
 	case OpReplaced, OpLanes, OpProgress:
 		return KindNews

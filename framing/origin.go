@@ -135,3 +135,22 @@ func CheckServiceName(name string) error {
 	}
 	return nil
 }
+
+// maxServiceNameBytes is how many bytes of a ProxyRequest, which has 64 KiB, the names of all services may take.
+const maxServiceNameBytes = 32 << 10
+
+// ServiceNames returns what ProxyRequest.services has to be when a service is asked for: its name, and then all others
+// of the node; nil: they are too many to send.
+func ServiceNames(asked string, all []string) []string {
+	names, size := []string{asked}, len(asked)
+	for _, name := range all {
+		if name != asked {
+			names = append(names, name)
+			size += len(name)
+		}
+	}
+	if len(names) > MaxServiceNames || size > maxServiceNameBytes {
+		return nil
+	}
+	return names
+}

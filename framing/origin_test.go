@@ -1,6 +1,8 @@
 package framing
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -49,5 +51,29 @@ func TestServiceNameVectors(t *testing.T) {
 		if err := CheckServiceName(name); (err == nil) != (v.text(t, "valid") == "yes") {
 			t.Errorf("%q: %v, want valid = %s", name, err, v["valid"])
 		}
+	}
+}
+
+// TestServiceNames: all names, or none if they would not fit.
+func TestServiceNames(t *testing.T) {
+	t.Parallel()
+	if got := ServiceNames("web", []string{"ssh", "web", "dns"}); !slices.Equal(got, []string{"web", "ssh", "dns"}) {
+		t.Errorf("%q", got)
+	}
+	many := make([]string, MaxServiceNames)
+	for i := range many {
+		many[i] = fmt.Sprint("s", i)
+	}
+	if got := ServiceNames("s0", many); len(got) != len(many) {
+		t.Errorf("%d names", len(got))
+	}
+	if got := ServiceNames("web", many); got != nil {
+		t.Errorf("%d names", len(got))
+	}
+	for i := range many {
+		many[i] = strings.Repeat("x", 40) + fmt.Sprint(i)
+	}
+	if got := ServiceNames("web", many[:1000]); got != nil {
+		t.Errorf("%d long names", len(got))
 	}
 }

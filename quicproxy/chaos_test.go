@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"apquic/internal/testrace"
+	"apquic/quicproxy"
 )
 
 const (
@@ -109,6 +110,7 @@ type setting struct {
 	serverMem, nodeMem int64 // 0: as much as is needed
 	slowDials          bool
 	maxClients         int // of a service; 0: as many as come
+	visitors           quicproxy.Visitors
 }
 
 func newHistory(t *testing.T, seed uint64, all *tally) *history {
@@ -133,6 +135,8 @@ func newHistory(t *testing.T, seed uint64, all *tally) *history {
 		h.setting.serverMem, h.setting.nodeMem, h.setting.bits = int64(256<<10<<h.IntN(4)), int64(256<<10<<h.IntN(4)), 20
 	case 6:
 		h.setting.maxClients = 2
+	case 7, 8:
+		h.setting.visitors = quicproxy.Visitors{BytesIn: 50_000, BytesOut: 30_000}
 	}
 	h.net.SetLatency(h.setting.latency)
 	return h

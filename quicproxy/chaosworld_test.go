@@ -77,6 +77,9 @@ func (h *history) startNodeProcess() {
 	p.running = h.startNode(expose("ssh", "192.168.1.101:22"), expose("web", "192.168.1.101:80"), expose("game", "udp://"+upstreamUDP), func(c *NodeConfig) {
 		c.IdleTimeout, c.ResumeTime, c.Drain, c.StopNow = h.setting.idle, h.setting.resume, h.setting.drain, stopNow
 		c.Memory = h.setting.nodeMem
+		for i := range c.Services {
+			c.Services[i].Visitors = h.setting.visitors
+		}
 		c.ListenPacket = p.sockets.around(c.ListenPacket)
 		dial, delays := c.DialUpstream, rand.New(rand.NewPCG(h.Uint64(), 1))
 		var mu sync.Mutex

@@ -83,7 +83,7 @@ func (w *world) withTermination(t *testing.T) (*terminator, func(*ServerConfig))
 	}
 }
 
-// shortOf is the short id of a node, as docs/protocol.md section 8.4 says.
+// shortOf is the short id of a node, as docs/protocol.md section 8.5 says.
 func shortOf(key certs.PrivateKey) string {
 	id := key.ID()
 	return strings.ToLower(base32.StdEncoding.EncodeToString(id[:10]))
@@ -565,7 +565,7 @@ func TestWaitingBodies(t *testing.T) {
 			browser := w.browser(true)
 			for range each {
 				running.Go(func() {
-					request, _ := http.NewRequestWithContext(ctx, "POST", "https://www.example.org/", io.LimitReader(zeros{}, 1<<20))
+					request, _ := http.NewRequestWithContext(ctx, "POST", "https://www.example.org/", io.LimitReader(zeroes{}, 1<<20))
 					if response, err := browser.Do(request); err == nil {
 						response.Body.Close()
 					}
@@ -586,10 +586,10 @@ func TestWaitingBodies(t *testing.T) {
 	})
 }
 
-// zeros never end.
-type zeros struct{}
+// zeroes never end.
+type zeroes struct{}
 
-func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+func (zeroes) Read(p []byte) (int, error) { return len(p), nil }
 
 // TestSlowReaderOfTermination: a client that does not read a long answer costs what a relay may keep, and neither
 // disturbs others.

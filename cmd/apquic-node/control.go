@@ -10,6 +10,7 @@ import (
 
 	"apquic/certs"
 	"apquic/internal/control"
+	"apquic/quicproxy"
 	"apquic/quicproxy/node"
 )
 
@@ -49,6 +50,8 @@ type serviceStatus struct {
 	Connections int    `json:"connections"`         // public ones, now
 	// Refused says how many requests and handshakes of visitors were refused, by reason.
 	Refused map[string]uint64 `json:"refused,omitempty"`
+	// RefusedByServer are visitors who came no further than to the server.
+	RefusedByServer quicproxy.Refused `json:"refusedByServer,omitzero"`
 
 	// Outcome of dialling the public address, one of the constants in dial.go; empty: the command did not
 	// dial.
@@ -78,6 +81,7 @@ func statusOf(s node.Status, version string) status {
 		told.Services = append(told.Services, serviceStatus{
 			Service: service.Service, Public: service.PublicAddress, ByName: service.Name, Refusal: errorText(service.Refusal), Origin: service.Origin,
 			Answers: service.Upstream == nil, Unhealthy: service.Unhealthy, Trouble: errorText(service.Upstream), Connections: service.Relays,
+			RefusedByServer: service.Refused,
 		})
 	}
 	return told

@@ -210,7 +210,7 @@ func services(configured []settings.Service) (services []node.Service) {
 	for _, s := range configured {
 		service := node.Service{
 			Name: s.Name, Upstream: s.Upstream, PublicPort: s.PublicPort, Private: s.Private, AllowNodes: s.AllowNodes, Domain: s.Domain, PlainHTTP: s.PlainHTTP,
-			CA: s.CA, Pin: s.Pin, Listing: s.Listing, Networks: s.Networks, ProxyProtocol: s.ProxyProtocol,
+			Visitors: s.Visitors, CA: s.CA, Pin: s.Pin, Listing: s.Listing, Networks: s.Networks, ProxyProtocol: s.ProxyProtocol,
 			Group: s.Group, Health: s.Health,
 		}
 		service.TLS, service.NameIfAny = s.ServerTLS()

@@ -58,6 +58,9 @@ func writeStatus(w io.Writer, s status, now time.Time) {
 		if dialled := service.dialled(); dialled != "" {
 			fmt.Fprintf(table, "\t%s", dialled)
 		}
+		if refused := service.RefusedByServer.String(); refused != "" {
+			fmt.Fprintf(table, "\trefused by the server: %s", refused)
+		}
 		fmt.Fprintln(table)
 	}
 	table.Flush() // its error is that of w, a terminal or a pipe

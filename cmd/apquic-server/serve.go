@@ -39,9 +39,11 @@ func serve(c *call) error {
 	if err != nil {
 		return cli.UsageError("apquic-server", err)
 	}
-	stopping, cancel := cli.NewStopping(func() {
-		log.Info("SIGHUP: there is nothing to reload; authorized_nodes is read whenever it changes")
-	})
+	known, err := openCountries(config.Countries, log)
+	if err != nil {
+		return err
+	}
+	stopping, cancel := cli.NewStopping(known.reload)
 	defer cancel()
 	ctx := stopping.Soon
 	kept := &sockets{config: config, manager: systemd.FromEnvironment(), log: log, lately: make(map[string]time.Time)}
@@ -83,6 +85,7 @@ func serve(c *call) error {
 	parts.ListenPublic, parts.ListenPublicPacket = kept.listenPublic(), kept.listenPublicPacket()
 	parts.LeaseEnded, parts.Restarting = kept.leaseEnded, kept.stops
 	parts.PacketConn, parts.Store, parts.StopNow = conn, store, stopping.Now
+	defer known.follow(&parts)()
 	return serveNodes(ctx, c, parts, kept)
 }
 
@@ -234,6 +237,7 @@ func serverConfig(config settings.Server, log *slog.Logger) (server.Config, erro
 		Domain:               config.Domain,
 		Balancers:            config.ProxyProtocolFrom,
 		Groups:               config.Groups,
+		Visitors:             config.Visitors,
 		ResetKey:             reset,
 		TokenKey:             token,
 		Peers:                peerFile(filepath.Join(config.DataDir, peersFile)),

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -90,10 +91,15 @@ func printStatus(w io.Writer, s admin.Status, now time.Time) {
 		return
 	}
 	rows := [][]string{{"NODE", "SERVICE", "PORT", "STATE", "CONNS", "IN", "OUT", "FROM"}}
+	if slices.ContainsFunc(s.Services, func(v admin.Service) bool { return v.Refused.String() != "" }) {
+		rows[0] = append(rows[0], "REFUSED")
+	}
 	for _, v := range s.Services {
 		row := []string{nodeOf(v), shorten(v.Service, 10), portOrDomain(v), healthOf(v.State, v.Unhealthy, v.Since, now)}
 		if v.State == admin.Online {
-			row = append(row, strconv.Itoa(v.Connections+v.Flows), bytesForPeople(v.In), bytesForPeople(v.Out), v.From)
+			row = append(row, strconv.Itoa(v.Connections+v.Flows), bytesForPeople(v.In), bytesForPeople(v.Out), v.From, v.Refused.String())
+		} else if refused := v.Refused.String(); refused != "" {
+			row = append(row, "", "", "", "", refused)
 		}
 		rows = append(rows, row)
 		for _, m := range v.Members {

@@ -7,13 +7,11 @@ import (
 	"slices"
 	"strings"
 
-	"apquic/certs"
 	"apquic/framing"
 	"apquic/internal/hint"
+	"apquic/internal/settings/internal/address"
 	"apquic/internal/settings/internal/jsonc"
 )
-
-const wantMember = "the name or the id of a node"
 
 // groupsVar is which nodes may offer each group. Flags replace those in a file.
 func groupsVar(field *map[string][]string) setting {
@@ -53,8 +51,8 @@ func readGroups(v jsonc.Value) (map[string][]string, error) {
 		}
 		member.Apply(jsonc.Field{Want: "a list of names or ids of nodes", Set: func(v jsonc.Value) error {
 			err := v.Elements(func(element jsonc.Value) {
-				element.Apply(jsonc.Field{Want: wantMember, Set: func(v jsonc.Value) error {
-					who, err := jsonc.Parsed(parseMember)(v)
+				element.Apply(jsonc.Field{Want: address.WantMember, Set: func(v jsonc.Value) error {
+					who, err := jsonc.Parsed(address.ParseMember)(v)
 					all[name] = append(all[name], who)
 					return err
 				}})
@@ -80,21 +78,11 @@ func parseGroup(s string) (name string, members []string, err error) {
 		return "", nil, err
 	}
 	for who := range strings.SplitSeq(list, ",") {
-		who, err := parseMember(strings.TrimSpace(who))
+		who, err := address.ParseMember(strings.TrimSpace(who))
 		if err != nil {
 			return "", nil, err
 		}
 		members = append(members, who)
 	}
 	return name, members, nil
-}
-
-func parseMember(s string) (string, error) {
-	if _, err := certs.ParseNodeID(s); err == nil {
-		return s, nil
-	}
-	if err := certs.CheckName(s); err != nil {
-		return "", fmt.Errorf("%s is not %s: %w", hint.Readable(s), wantMember, err)
-	}
-	return s, nil
 }

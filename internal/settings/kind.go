@@ -116,8 +116,8 @@ func durationKind(least, most time.Duration) kind[time.Duration] {
 // memoryVar is a number of bytes, without a default.
 func memoryVar(field *Size) setting {
 	return kind[Size]{
-		name: fmt.Sprintf("size, at least %v", leastMemory), flag: "size", want: `a size such as "256MB" or "1GiB"`,
-		read: jsonc.Parsed(size.Parse), parse: size.Parse, show: Size.String, check: checkMemory,
+		name: fmt.Sprintf("size, at least %v", size.LeastMemory), flag: "size", want: `a size such as "256MB" or "1GiB"`,
+		read: jsonc.Parsed(size.Parse), parse: size.Parse, show: Size.String, check: size.CheckMemory,
 	}.bind(field, 0)
 }
 

@@ -3,12 +3,11 @@ package settings
 import (
 	"errors"
 	"fmt"
-	"net/netip"
-	"net/url"
 	"strings"
 
 	"apquic/internal/hint"
 	"apquic/internal/password"
+	"apquic/internal/settings/internal/address"
 	"apquic/internal/settings/internal/jsonc"
 )
 
@@ -22,10 +21,8 @@ type Login struct {
 // OIDC is the OpenID Connect provider at which visitors log in; its zero value: none.
 type OIDC struct {
 	Issuer, ClientID, SecretFile string
-	Allow                        []string // who may visit; see wantAllow
+	Allow                        []string // who may visit; see address.WantAllow
 }
-
-const wantAllow = `a list of "anna@example.org", "@example.org", "group:family", "subject:248289761001", or "*" for whoever the provider knows`
 
 // AsksVisitors reports whether visitors must show anything.
 func (l Login) AsksVisitors() bool {
@@ -56,45 +53,19 @@ func (l *Login) keys() jsonc.Form {
 
 func (o *OIDC) keys() jsonc.Form {
 	return jsonc.Form{
-		"issuer":           {Want: `the provider's URL, such as "https://login.example.org"`, Set: jsonc.Into(&o.Issuer, jsonc.Parsed(parseIssuer)), Required: true},
+		"issuer":           {Want: `the provider's URL, such as "https://login.example.org"`, Set: jsonc.Into(&o.Issuer, jsonc.Parsed(address.ParseIssuer)), Required: true},
 		"clientId":         {Want: "the name under which the provider knows this site", Set: jsonc.Into(&o.ClientID, jsonc.Value.Text), Required: true},
 		"clientSecretFile": {Want: "the path of a file with the secret for clientId", Set: jsonc.Into(&o.SecretFile, jsonc.Value.Text), Required: true},
-		"allow": {Want: wantAllow, Required: true, Set: func(v jsonc.Value) error {
+		"allow": {Want: address.WantAllow, Required: true, Set: func(v jsonc.Value) error {
 			return v.Elements(func(v jsonc.Value) {
-				v.Apply(jsonc.Field{Want: wantAllow, Set: func(v jsonc.Value) error {
-					one, err := jsonc.Parsed(parseAllowed)(v)
+				v.Apply(jsonc.Field{Want: address.WantAllow, Set: func(v jsonc.Value) error {
+					one, err := jsonc.Parsed(address.ParseAllowed)(v)
 					o.Allow = append(o.Allow, one)
 					return err
 				}})
 			})
 		}},
 	}
-}
-
-// parseIssuer checks the URL of a provider. On the same machine it may do without TLS.
-func parseIssuer(s string) (string, error) {
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return "", fmt.Errorf("%s is not the URL of a provider", hint.Readable(s))
-	}
-	ip, _ := netip.ParseAddr(u.Hostname())
-	if u.Scheme != "https" && !(u.Scheme == "http" && (ip.IsLoopback() || u.Hostname() == "localhost")) {
-		return "", fmt.Errorf("%s does not begin with https://, so that anybody on the way could log in", hint.Readable(s))
-	}
-	return s, nil
-}
-
-func parseAllowed(s string) (string, error) {
-	kind, name, marked := strings.Cut(s, ":")
-	switch {
-	case s == "*" || strings.Count(s, "@") == 1 && !strings.HasSuffix(s, "@"):
-		return s, nil
-	case marked && name != "" && (kind == "group" || kind == "subject"):
-		return s, nil
-	case !marked && strings.Contains(s, "."):
-		return "", fmt.Errorf("%s is nobody, did you mean @%s, everybody with such an address?", hint.Readable(s), hint.Readable(s))
-	}
-	return "", fmt.Errorf("%s is nobody; want %s", hint.Readable(s), wantAllow)
 }
 
 // loginFault returns what is wrong with what visitors must show.
@@ -111,7 +82,7 @@ func (s Service) loginFault() error {
 	case len(s.Passwords) > 0 && s.OIDC.Issuer != "":
 		return errors.New("visitors log in by password or by oidc, not by both: remove one of them")
 	case s.OIDC.Issuer != "" && len(s.OIDC.Allow) == 0:
-		return errors.New("allow in oidc names nobody; want " + wantAllow)
+		return errors.New("allow in oidc names nobody; want " + address.WantAllow)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"apquic/certs"
 	"apquic/internal/hint"
+	"apquic/internal/settings/internal/address"
 	"apquic/internal/settings/internal/jsonc"
 )
 
@@ -78,7 +79,7 @@ func (n *Node) rows() rows {
 			key: "ipv6", setting: boolVar(&n.IPv6, true), help: "reach the server over IPv6",
 		},
 		{
-			key: "acmeDirectory", setting: textVar(&n.ACMEDirectory, "", checkURL), unset: "Let's Encrypt",
+			key: "acmeDirectory", setting: textVar(&n.ACMEDirectory, "", address.CheckURL), unset: "Let's Encrypt",
 			want: `a URL such as "https://acme-v02.api.letsencrypt.org/directory"`,
 			help: "`URL` of the authority that gives certificates for domains (ACME)",
 			docs: "Only for services with `\"tls\": \"node\"`, whose use accepts the authority's terms.",
@@ -137,8 +138,8 @@ func (n Node) joinFaults() faults {
 
 func (n Node) faults() faults {
 	all := n.rows().faults()
-	all.add(checkFamilies(n.IPv4, n.IPv6), "ipv4", "ipv6")
-	all.add(checkReachable(n.Server.Host, n.IPv4, n.IPv6), "server", offFamily(n.IPv4))
+	all.add(address.CheckFamilies(n.IPv4, n.IPv6), "ipv4", "ipv6")
+	all.add(address.CheckReachable(n.Server.Host, n.IPv4, n.IPv6), "server", address.OffFamily(n.IPv4))
 	all.add(checkKeepalive(n.Keepalive, n.IdleTimeout), "keepalive", "idleTimeout")
 	all.services(n.Services)
 	return all

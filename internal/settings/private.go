@@ -9,6 +9,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/internal/hint"
+	"apquic/internal/settings/internal/address"
 	"apquic/internal/settings/internal/jsonc"
 )
 
@@ -30,20 +31,12 @@ func nodeKeys(s *Service) jsonc.Form {
 func nodes(v jsonc.Value) (all []string, err error) {
 	err = v.Elements(func(element jsonc.Value) {
 		element.Apply(jsonc.Field{Want: wantNodes, Set: func(v jsonc.Value) error {
-			node, err := jsonc.Parsed(parseNode)(v)
+			node, err := jsonc.Parsed(address.ParseNode)(v)
 			all = append(all, node)
 			return err
 		}})
 	})
 	return all, err
-}
-
-// parseNode reads the name or id of a node; an id in its one form.
-func parseNode(s string) (string, error) {
-	if id, err := certs.ParseNodeID(s); err == nil {
-		return id.String(), nil
-	}
-	return s, certs.CheckName(s)
 }
 
 // ParseTarget reads NODE/SERVICE: a private service of another node.
@@ -52,7 +45,7 @@ func ParseTarget(s string) (node, service string, err error) {
 	if !found {
 		return "", "", fmt.Errorf("%s is not NODE/SERVICE, such as garage/ssh", hint.Readable(s))
 	}
-	if node, err = parseNode(node); err != nil {
+	if node, err = address.ParseNode(node); err != nil {
 		return "", "", err
 	}
 	return node, service, framing.CheckServiceName(service)

@@ -8,8 +8,10 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"apquic/internal/settings/internal/address"
 	"apquic/internal/settings/internal/jsonc"
 	"apquic/lease"
+	"apquic/quicproxy"
 )
 
 // Server is the settings of apquic-server. Each one's row says what it means.
@@ -22,6 +24,7 @@ type Server struct {
 	Termination
 	ProxyProtocolFrom    []netip.Prefix
 	Groups               map[string][]string // by name, the names or ids of the nodes that may offer them
+	Countries            string              // a file; empty: countries are not known
 	DataDir              string
 	Open                 bool
 	Silent               bool
@@ -42,10 +45,11 @@ type Server struct {
 	DebugAddress         string // empty: none
 
 	Carrier
+	quicproxy.Visitors
 }
 
 func (s *Server) rows() rows {
-	return slices.Concat(s.reachRows(), s.Termination.rows(), s.limitRows(), s.runRows())
+	return slices.Concat(s.reachRows(), s.Termination.rows(), s.limitRows(), s.visitorRows(), s.runRows())
 }
 
 // reachRows are the settings that say where the server is, and who may use it.
@@ -66,7 +70,7 @@ func (s *Server) reachRows() rows {
 			help: "`HOST` under which the public reaches this machine",
 			docs: ": a name or an IP address. It appears in invitations and in the public addresses that nodes print.",
 		}, {
-			key: "publicListen", setting: textVar(&s.PublicListen, "", checkPublicListen), unset: "all addresses of the machine",
+			key: "publicListen", setting: textVar(&s.PublicListen, "", address.CheckPublicListen), unset: "all addresses of the machine",
 			want: `an IP address of this machine, such as "203.0.113.5"`,
 			help: "IP `ADDRESS` of this machine on which to open the leased ports",
 			docs: ", for instance `\"127.0.0.1\"` behind a proxy.",
@@ -82,7 +86,7 @@ func (s *Server) reachRows() rows {
 			docs: ", such as `\":80\"`. They are sent to https, unless the service says otherwise (`http`) or `https` is unset.",
 		},
 		{
-			key: "proxyProtocolFrom", setting: networksVar(&s.ProxyProtocolFrom), unset: "none",
+			key: "proxyProtocolFrom", setting: networks().bind(&s.ProxyProtocolFrom), unset: "none",
 			help: "`NETWORKS` of load balancers in front of the leased ports, with commas",
 			docs: "Each connection from there must begin with a header of the PROXY protocol, version 1 or 2, within 3 s, and the client is whoever that names; otherwise it is reset. From everywhere else such a header is a client's own bytes. A balancer that only checks whether a port is open is welcome.",
 		},
@@ -146,7 +150,7 @@ func (s *Server) runRows() rows {
 		}, {
 			key: "flowIdle", setting: durationVar(&s.FlowIdle, time.Minute, 5*time.Second, time.Hour),
 			help: "how long a client of a UDP service may be silent before it counts as gone",
-			docs: ". If it comes back, the service sees it come from another port of its machine.",
+			docs: "If it comes back, the service sees it come from another port of its machine.",
 		}, {
 			key: "idleTimeout", setting: durationVar(&s.IdleTimeout, 90*time.Second, 5*time.Second, 24*time.Hour),
 			help: "how long a node may be silent before it counts as away",
@@ -199,11 +203,11 @@ func (s Server) Describe() string {
 func (s Server) Validate() error { return s.faults().errors() }
 
 func (s Server) faults() faults {
-	all := s.rows().faults()
-	all.add(checkFamilies(s.IPv4, s.IPv6), "ipv4", "ipv6")
+	all := slices.Concat(s.rows().faults(), s.visitorFaults())
+	all.add(address.CheckFamilies(s.IPv4, s.IPv6), "ipv4", "ipv6")
 	listenHost, _, _ := net.SplitHostPort(s.Listen)
-	all.add(checkReachable(listenHost, s.IPv4, s.IPv6), "listen", offFamily(s.IPv4))
-	all.add(checkReachable(s.PublicListen, s.IPv4, s.IPv6), "publicListen", offFamily(s.IPv4))
+	all.add(address.CheckReachable(listenHost, s.IPv4, s.IPv6), "listen", address.OffFamily(s.IPv4))
+	all.add(address.CheckReachable(s.PublicListen, s.IPv4, s.IPv6), "publicListen", address.OffFamily(s.IPv4))
 	if key, err := s.Termination.fault(s.HTTPS); err != nil {
 		all.add(err, key, "https")
 	}

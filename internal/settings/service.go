@@ -12,6 +12,7 @@ import (
 	"apquic/internal/hint"
 	"apquic/internal/settings/internal/address"
 	"apquic/internal/settings/internal/jsonc"
+	"apquic/quicproxy"
 )
 
 // Service is something that a node makes public.
@@ -21,8 +22,9 @@ type Service struct {
 	PublicPort uint16 // wanted; 0: any
 	Site
 	Login
-	Private    bool     // neither port nor domain: only other nodes connect
-	AllowNodes []string // which ones, by name or id
+	quicproxy.Visitors          // who may visit it
+	Private            bool     // neither port nor domain: only other nodes connect
+	AllowNodes         []string // which ones, by name or id
 
 	CA, Pin       string         // how an https:// upstream proves that it is the right one; empty: by the system's authorities
 	Listing       bool           // a file: upstream without index.html shows what is in it
@@ -64,7 +66,7 @@ func describeServices(services []Service) (all []line) {
 		if s.Private {
 			where = s.Upstream + s.describeAccess()
 		}
-		all = append(all, line{"." + hint.Readable(s.Name), where + s.describeSite() + s.describeGroup() + describeOptions(s) + s.describeLogin()})
+		all = append(all, line{"." + hint.Readable(s.Name), where + s.describeSite() + s.describeGroup() + describeOptions(s) + describeVisitors(s.Visitors) + s.describeLogin()})
 	}
 	return all
 }
@@ -113,6 +115,7 @@ func plainService(s *portService) jsonc.Form {
 	maps.Copy(f, s.Login.keys())
 	maps.Copy(f, nodeKeys(&s.Service))
 	maps.Copy(f, groupKeys(&s.Service))
+	maps.Copy(f, visitorKeys(&s.Visitors))
 	return f
 }
 

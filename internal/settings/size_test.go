@@ -40,8 +40,9 @@ func TestSizeIsShownAsGiven(t *testing.T) {
 // TestLeastMemory: a budget that a program could not keep to is refused, with what to do.
 func TestLeastMemory(t *testing.T) {
 	t.Parallel()
+	check := size.CheckMemory
 	for size, ok := range map[Size]bool{0: true, 1: false, 1e6: false, 16e6 - 1: false, 16e6: true, 16 << 20: true, 1 << 40: true} {
-		err := checkMemory(size)
+		err := check(size)
 		if (err == nil) != ok {
 			t.Errorf("%s: %v", size, err)
 		}

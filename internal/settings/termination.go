@@ -6,6 +6,7 @@ import (
 
 	"apquic/internal/domain"
 	"apquic/internal/hint"
+	"apquic/internal/settings/internal/address"
 )
 
 // Termination is how a server ends TLS for services that ask for it, and which names it gives.
@@ -33,7 +34,7 @@ func (t *Termination) rows() rows {
 			help: "end TLS for services with \"tls\": \"terminate\", with certificates by ACME",
 			docs: ", which are kept in `acme` in the data directory. It accepts the authority's terms. A node causes 16 orders at once and 4 an hour, all nodes 100 and 50. Needs `https`.",
 		}, {
-			key: "acmeDirectory", setting: textVar(&t.ACMEDirectory, "", checkURL), unset: "Let's Encrypt",
+			key: "acmeDirectory", setting: textVar(&t.ACMEDirectory, "", address.CheckURL), unset: "Let's Encrypt",
 			want: `a URL such as "https://acme-v02.api.letsencrypt.org/directory"`,
 			help: "`URL` of the authority that gives certificates for domains (ACME)",
 		},

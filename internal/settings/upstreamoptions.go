@@ -1,13 +1,13 @@
 package settings
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
 
 	"apquic/framing"
 	"apquic/internal/hint"
+	"apquic/internal/settings/internal/address"
 	"apquic/internal/settings/internal/jsonc"
 )
 
@@ -15,9 +15,9 @@ import (
 func upstreamOptions(s *Service) jsonc.Form {
 	return jsonc.Form{
 		"ca":            {Want: `the path of a PEM file, such as "/etc/ssl/home-ca.pem"`, Set: jsonc.Into(&s.CA, jsonc.Value.Text)},
-		"pin":           {Want: "the SHA-256 of the service's certificate, 64 hexadecimal digits with or without colons", Set: jsonc.Into(&s.Pin, jsonc.Parsed(parsePin))},
+		"pin":           {Want: "the SHA-256 of the service's certificate, 64 hexadecimal digits with or without colons", Set: jsonc.Into(&s.Pin, jsonc.Parsed(address.ParsePin))},
 		"listing":       {Want: "true to show what is in a folder without index.html, or false", Set: jsonc.Into(&s.Listing, jsonc.Value.Bool)},
-		"networks":      {Want: "a list of " + wantNetworks, Set: jsonc.Into(&s.Networks, networks)},
+		"networks":      networks().into(&s.Networks),
 		"proxyProtocol": {Want: "1 or 2, the version that the service understands, or 0 for none", Set: jsonc.Into(&s.ProxyProtocol, jsonc.Whole(0, 2))},
 	}
 }
@@ -60,7 +60,7 @@ func describeOptions(s Service) string {
 	case network == "file":
 		b.WriteString(", a folder to read, without lists of what is in it")
 	case network == "socks5":
-		fmt.Fprintf(&b, ", a proxy: whoever reaches its port reaches %s", formatNetworks(s.Networks))
+		fmt.Fprintf(&b, ", a proxy: whoever reaches its port reaches %s", networks().format(s.Networks))
 	case s.CA != "":
 		fmt.Fprintf(&b, ", with a certificate by %s", s.CA)
 	case s.Pin != "":
@@ -72,13 +72,4 @@ func describeOptions(s Service) string {
 		fmt.Fprintf(&b, ", told of each client by PROXY protocol version %d", s.ProxyProtocol)
 	}
 	return b.String()
-}
-
-// parsePin reads the SHA-256 of a certificate, also as openssl prints it, and returns it in one spelling.
-func parsePin(s string) (string, error) {
-	pin := strings.ToLower(strings.ReplaceAll(s, ":", ""))
-	if raw, err := hex.DecodeString(pin); err != nil || len(raw) != 32 {
-		return "", fmt.Errorf("%s is not the SHA-256 of a certificate, which has 64 hexadecimal digits", hint.Readable(s))
-	}
-	return pin, nil
 }

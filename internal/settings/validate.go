@@ -3,8 +3,6 @@ package settings
 import (
 	"errors"
 	"fmt"
-	"net/netip"
-	"net/url"
 
 	"apquic/framing"
 	"apquic/internal/hint"
@@ -46,6 +44,7 @@ func (f *faults) services(services []Service) {
 		f.add(s.siteFault(), key)
 		f.add(s.loginFault(), key)
 		f.add(s.accessFault(), key)
+		f.add(visitorFault(s.Visitors), key)
 		if other, taken := domains[s.Domain]; taken && s.Domain != "" {
 			f.add(fmt.Errorf("%s is also the domain of %s", s.Domain, other), key+".domain", "services."+other+".domain")
 		}
@@ -68,53 +67,6 @@ func checkShared(listen string) error {
 		return nil
 	}
 	return address.CheckSocket(listen, `want an address and a TCP port, such as ":443"`)
-}
-
-func checkURL(text string) error {
-	if u, err := url.Parse(text); text != "" && (err != nil || u.Scheme != "https" || u.Host == "") {
-		return fmt.Errorf("%s is not a URL that begins with https://", hint.Readable(text))
-	}
-	return nil
-}
-
-func checkPublicListen(address string) error {
-	if address == "" {
-		return nil
-	}
-	if ip, err := netip.ParseAddr(address); err != nil || ip.IsMulticast() {
-		return fmt.Errorf(`%s is not an IP address; want one of this machine, such as "203.0.113.5", without a port`, hint.Readable(address))
-	}
-	return nil
-}
-
-func checkFamilies(ipv4, ipv6 bool) error {
-	if ipv4 || ipv6 {
-		return nil
-	}
-	return errors.New("ipv4 and ipv6 are both off; at least one must be true")
-}
-
-// checkReachable checks that host, if it is an IP address, is of an enabled family.
-func checkReachable(host string, ipv4, ipv6 bool) error {
-	ip, err := netip.ParseAddr(host)
-	if err != nil || !ipv4 && !ipv6 {
-		return nil
-	}
-	switch ip = ip.Unmap(); {
-	case ip.Is4() && !ipv4:
-		return fmt.Errorf("%v is an IPv4 address, and ipv4 is off", ip)
-	case ip.Is6() && !ipv6:
-		return fmt.Errorf("%v is an IPv6 address, and ipv6 is off", ip)
-	}
-	return nil
-}
-
-// offFamily is the key of the disabled family, if there is one.
-func offFamily(ipv4 bool) string {
-	if ipv4 {
-		return "ipv6"
-	}
-	return "ipv4"
 }
 
 // errors returns the faults for [Server.Validate] and [Node.Validate].

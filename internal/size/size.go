@@ -1,6 +1,6 @@
 // Package size is about numbers of bytes as people write them.
 //
-// It must not decide what a size is for.
+// It must not decide what else a size is for than a memory budget.
 package size
 
 import (
@@ -57,4 +57,17 @@ func (s Size) String() string {
 	}
 	i := slices.IndexFunc(units, func(u unit) bool { return s%u.bytes == 0 })
 	return fmt.Sprintf("%d%s", s/units[i].bytes, units[i].name)
+}
+
+// LeastMemory is the smallest memory budget that a program can keep: data in flight and buffers in use take
+// some megabytes whatever the budget is (TestFirstBurst in e2e/hostile).
+const LeastMemory Size = 16e6
+
+// CheckMemory checks a memory budget; 0 is the default.
+func CheckMemory(s Size) error {
+	if s == 0 || s >= LeastMemory {
+		return nil
+	}
+	return hint.Add(fmt.Errorf("%s is less than 16MB, the smallest budget that the program can keep", s),
+		"allow 16MB or more, or leave it out for an eighth of the machine's memory")
 }

@@ -61,7 +61,7 @@ func (n *Node) connected(ctx context.Context) (*link, error) {
 		n.mu.Unlock()
 		switch {
 		case l != nil && !l.features.Has(framing.FeaturePrivate):
-			return nil, reason.NoPrivateServices()
+			return nil, reason.TooOld(&framing.ProxyRequest{Private: true}, 0)
 		case l != nil && l.QUIC.Context().Err() == nil:
 			return l, nil
 		case reason.IsNotAuthorized(trouble):
@@ -91,7 +91,7 @@ func (n *Node) guard(e *exposed, service Service) (err error) {
 	e.cost = private.Cost
 	e.guard, err = private.New(private.Config{
 		Service: service.Name, Key: n.config.Key, Allow: service.AllowNodes, Known: n.config.KnownNode, Upstream: e.upstream,
-		Reached: func(err error) { e.reached(n, err) }, Log: n.log,
+		Reached: func(err error) { e.upstream.Dialled(n.log, e.name, err) }, Log: n.log,
 	})
 	return err
 }

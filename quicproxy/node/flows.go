@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 
 	"apquic/framing"
-	"apquic/quicproxy/internal/clients"
+	"apquic/quicproxy/node/internal/costs"
 	"apquic/quicproxy/node/internal/flows"
 	"apquic/quicproxy/node/internal/upstream"
 )
@@ -15,12 +16,15 @@ import (
 // bytes, of which all may have one in flowsShare parts of the memory budget.
 const flowsShare, flowCost = 4, 16 << 10
 
-// newFlows returns the flows of a node, which may have so many sockets for clients.
+// newFlows returns the flows of a node, which may have so many sockets for clients. Relays keep all of them if no
+// service is over UDP.
 func (n *Node) newFlows(sockets int) *flows.Table {
 	most := max(min(sockets/flowsShare, int(n.memory.Size()/flowsShare/flowCost)), 1)
+	if slices.ContainsFunc(n.services, (*exposed).hasUDP) {
+		n.costs.Clients.Reserve(most)
+	}
 	return flows.New(flows.Config{
-		Dial: n.dialFlow, Has: func(service string) bool { return n.service(service).hasUDP() },
-		Places: clients.New(most, most, most).OfOneNode(), Counters: &n.datagrams, Log: n.log,
+		Dial: n.dialFlow, Has: func(service string) bool { return n.service(service).hasUDP() }, Most: most, Counters: &n.datagrams,
 	})
 }
 
@@ -30,8 +34,12 @@ func (n *Node) dialFlow(ctx context.Context, service, client, public string) (ne
 	if !e.hasUDP() {
 		return nil, nil, errors.New("the service is gone")
 	}
+	if !n.costs.Dials.Take(costs.MaxDials / 2) { // the others are for relays
+		return nil, nil, errors.New("too many upstreams are dialed at once")
+	}
+	defer n.costs.Dials.Give()
 	conn, prefix, err := e.upstream.DialUDP(ctx, upstream.Client{Address: client, Public: public})
-	e.reached(n, err)
+	e.upstream.Dialled(n.log, e.name, err)
 	return conn, prefix, err
 }
 

@@ -108,7 +108,7 @@ func (l *link) hello(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.Control.SlowDown = l.slowDown
+	l.Control.SlowDown = l.node.costs.SlowDown
 	l.work.Go(func() { dial.Bound(l.QUIC, l.welcomed) })
 	l.work.Go(func() {
 		err := l.Control.Serve(l.handle)
@@ -127,7 +127,7 @@ func (l *link) hello(ctx context.Context) error {
 		}
 	}
 	l.features = carrier.Features(n.config.ResumeTime) & framing.NewFeatures(welcome.Features)
-	l.names = naming.Server{Features: l.features, Domain: welcome.Domain, EndsTLS: welcome.EndsTls}
+	l.names = naming.Server{Domain: welcome.Domain, EndsTLS: welcome.EndsTls}
 	if l.features.Has(framing.FeatureLanes) {
 		l.maxLanes = min(welcome.MaxLanes, carrier.MaxLanes)
 	}

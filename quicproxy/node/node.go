@@ -23,6 +23,7 @@ import (
 	"apquic/quicproxy/internal/flow"
 	"apquic/quicproxy/internal/keepalive"
 	"apquic/quicproxy/internal/loglimit"
+	"apquic/quicproxy/internal/visitors"
 	"apquic/quicproxy/internal/wait"
 	"apquic/quicproxy/node/internal/costs"
 	"apquic/quicproxy/node/internal/flows"
@@ -120,6 +121,8 @@ type Service struct {
 	// Listing has a folder without index.html show what is in it. Networks are where a socks5: upstream leads.
 	Listing  bool
 	Networks []netip.Prefix
+	// Visitors are who may visit the service, and how much.
+	Visitors quicproxy.Visitors
 	// ProxyProtocol is the version, 1 or 2, of the PROXY protocol header that tells the upstream its client's
 	// address; 0: none.
 	ProxyProtocol int
@@ -214,6 +217,7 @@ type exposed struct {
 	naming       naming.Naming
 	group        string
 	health       *health.Monitor
+	visitors     quicproxy.Visitors
 	guard        *private.Guard     // lets nodes in; nil: the service is not private
 	cost         int                // of a connection that the listener takes
 	upstream     *upstream.Upstream // nil: there is only the listener
@@ -264,19 +268,20 @@ func New(config Config) (*Node, error) {
 	n := &Node{
 		config: config, log: config.Log, limited: limited, instance: carrier.NewInstance(), server: config.Server, next: config.Next, known: config.Known, secret: config.JoinSecret,
 		memory:  carrier.NewBudget(cmp.Or(config.Memory, max(machine.MemoryBudget(), minNodeMemory)), config.Log),
-		costs:   costs.New(machine.Sockets() / flowsShare * (flowsShare - 1)),
+		costs:   costs.New(machine.Sockets()),
 		learner: keepalive.NewLearner(config.NATBindings, config.Log),
 		over:    make(chan struct{}),
 	}
 	if n.known {
 		n.secret = nil
 	}
-	n.lanes, n.flows = newLanes(n), n.newFlows(machine.Sockets())
+	n.lanes = newLanes(n)
 	for _, service := range config.Services {
 		if err := n.add(service); err != nil {
 			return nil, fmt.Errorf("node: service %q: %w", service.Name, err)
 		}
 	}
+	n.flows = n.newFlows(machine.Sockets())
 	return n, nil
 }
 
@@ -291,7 +296,7 @@ func (n *Node) add(service Service) error {
 	}
 	e := &exposed{
 		name: service.Name, upstream: behind, origin: behind.Origin, wantedPort: service.PublicPort,
-		cost: service.AcceptCost, group: service.Group,
+		visitors: service.Visitors, cost: service.AcceptCost, group: service.Group,
 		naming: naming.Naming{Domain: service.Domain, PlainHTTP: service.PlainHTTP, TLS: service.TLS, IfAny: service.NameIfAny},
 	}
 	e.health, err = health.New(service.Health, behind.Origin, behind.Check, func(ctx context.Context) (net.Conn, error) { return n.Dial(ctx, e.name) })
@@ -332,6 +337,9 @@ func setSystemNetwork(config *Config) {
 func (n *Node) expose(service *exposed) error {
 	if err := framing.CheckServiceName(service.name); err != nil {
 		return err
+	}
+	if err := visitors.Check(service.visitors); err != nil {
+		return fmt.Errorf("service %q: %w", service.name, err)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"apquic/internal/hint"
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/conn"
-	"apquic/quicproxy/node/internal/naming"
+	"apquic/quicproxy/internal/visitors"
 	"apquic/quicproxy/node/internal/reason"
 	"apquic/quicproxy/node/internal/retry"
 )
@@ -58,28 +58,20 @@ func (l *link) register(ctx context.Context) {
 
 // requestLease requests the public address of a service.
 func (l *link) requestLease(ctx context.Context, service *exposed, sick bool) error {
-	if service.hasUDP() && l.Flows == nil {
-		return errors.New("the server has no services over UDP; an older version")
-	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	request := &framing.ProxyRequest{
 		OriginAddress: service.origin, Service: service.name, WantedPort: uint32(service.wantedPort),
 		Services: l.serviceNames(service.name),
 		Movable:  l.association != nil, Transport: service.transport(),
-		Group: service.group, Unhealthy: sick,
+		Group: service.group, Unhealthy: sick, Visitors: visitors.Message(service.visitors),
 	}
-	if service.group != "" && !l.features.Has(framing.FeatureGroups) {
-		return reason.NoGroups()
-	}
-	if err := service.naming.Ask(l.names, request); err != nil {
-		return err
-	}
+	service.naming.Ask(l.names, request)
 	if service.guard != nil {
-		if !l.features.Has(framing.FeaturePrivate) {
-			return reason.NoPrivateServices()
-		}
 		request.WantedPort, request.Private, request.AllowNodes = 0, true, service.guard.Allowed()
+	}
+	if err := reason.TooOld(request, l.features); err != nil {
+		return err
 	}
 	var response framing.ProxyResponse
 	if err := l.Control.Request(ctx, framing.OpProxyRequest, request, framing.OpProxyResponse, &response); err != nil {
@@ -92,7 +84,8 @@ func (l *link) requestLease(ctx context.Context, service *exposed, sick bool) er
 	return nil
 }
 
-// serviceNames returns asked and the names of all other services of the node.
+// serviceNames returns asked and the names of all other services of the node, by which the server recognizes
+// a renamed service; nil if they are too many to send.
 func (l *link) serviceNames(asked string) []string {
 	l.node.mu.Lock()
 	defer l.node.mu.Unlock()
@@ -100,7 +93,7 @@ func (l *link) serviceNames(asked string) []string {
 	for i, service := range l.node.services {
 		names[i] = service.name
 	}
-	return naming.All(asked, names)
+	return framing.ServiceNames(asked, names)
 }
 
 // releaseWithdrawn tells the server which services the node no longer has; the server holds their leases.

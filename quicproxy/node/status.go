@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"apquic/certs"
+	"apquic/framing"
+	"apquic/quicproxy"
+	"apquic/quicproxy/internal/visitors"
 )
 
 // Status is a copied snapshot of a node.
@@ -33,9 +36,10 @@ type ServiceStatus struct {
 	PublicAddress   string // tcp://host:port or https://name; empty: none, and Refusal says why, if known
 	Name            string // where clients come by name beside a port; empty: nowhere
 	Refusal         error
-	Relays          int   // and flows, running now
-	Upstream        error // why the service cannot be reached now, or is unhealthy; nil: it answers, or it is this program
-	Unhealthy       bool  // it gets no new clients, since its health check fails
+	Relays          int               // and flows, running now
+	Refused         quicproxy.Refused // visitors, by the server; zero: none, or the server does not say
+	Upstream        error             // why the service cannot be reached now, or is unhealthy; nil: it answers, or it is this program
+	Unhealthy       bool              // it gets no new clients, since its health check fails
 }
 
 // Status returns a snapshot. It connects to each upstream to see whether it answers, until ctx ends.
@@ -57,7 +61,14 @@ func (n *Node) Status(ctx context.Context) Status {
 	for i, service := range services {
 		asking.Go(func() { status.Services[i] = service.status(ctx, n, l != nil) })
 	}
+	var counts map[string]quicproxy.Refused // without an answer nobody is known to be
+	if l != nil && l.features.Has(framing.FeatureVisitors) {
+		asking.Go(func() { counts = visitors.Ask(ctx, l.Control) })
+	}
 	asking.Wait()
+	for i := range status.Services {
+		status.Services[i].Refused = counts[status.Services[i].Service]
+	}
 	return status
 }
 

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -11,7 +10,6 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
-	"apquic/internal/hint"
 	"apquic/quicproxy/internal/bytestream"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/clients"
@@ -117,7 +115,7 @@ func (l *link) dial(s bytestream.Stream, service *exposed, header *framing.Strea
 		}
 	})
 	c, err := service.upstream.Dial(ctx, upstream.Client{Address: header.ClientAddress, Public: header.PublicAddress, Stream: s})
-	service.reached(l.node, err)
+	service.upstream.Dialled(l.node.log, service.name, err)
 	if err != nil {
 		upstream.Refuse(s, err)
 		return nil
@@ -165,7 +163,7 @@ func (l *link) relay(s bytestream.Stream, service *exposed, header *framing.Stre
 // serve has the upstream answer a client itself.
 func (l *link) serve(c *streamconn.Conn, service *exposed) {
 	err := service.upstream.Check(context.Background())
-	service.reached(l.node, err)
+	service.upstream.Dialled(l.node.log, service.name, err)
 	if err != nil {
 		upstream.Refuse(c, err)
 		return
@@ -177,21 +175,4 @@ func (l *link) serve(c *streamconn.Conn, service *exposed) {
 	c.AwaitEnd(l.node.over)
 	c.Close()
 	serving.Wait()
-}
-
-// reached logs the first of several failures to reach an upstream, and their end.
-func (e *exposed) reached(n *Node, err error) {
-	switch {
-	case !e.upstream.IsNews(err):
-	case err != nil:
-		n.log.Warn("the service cannot be reached", "service", e.name, "upstream", e.origin, "err", upstream.Reason(err),
-			"hint", cmp.Or(hint.Of(err), "check that it runs and listens there; its clients get a reset until then"))
-	default:
-		n.log.Info("the service can be reached again", "service", e.name)
-	}
-}
-
-// slowDown returns how long to stop reading after a message of the server.
-func (l *link) slowDown(envelope framing.Envelope) time.Duration {
-	return l.node.costs.Messages.Came(time.Now(), len(envelope.Payload), envelope.Opcode == framing.OpProgress)
 }

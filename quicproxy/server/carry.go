@@ -113,6 +113,7 @@ func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier
 		return nil, public.ErrConnectionEnded
 	}
 	r := &publicRelay{port: p, Relay: relay.New(client.Conn, c.account.Memory, client.Place, c.server.memory.Wait)}
+	p.Pace(r.Relay)
 	header := &framing.StreamHeader{
 		Service: name.Service, ClientAddress: name.Client, PublicAddress: client.LocalAddr().String(), Tls: client.TLS, NodeName: client.NodeName,
 	}

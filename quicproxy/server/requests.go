@@ -46,6 +46,8 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 			return c.Control.Reply(envelope, framing.OpFailure, failure.Message(failure.Busy()))
 		}
 		return nil
+	case framing.OpVisitorsRequest:
+		return c.Control.Reply(envelope, framing.OpVisitorsResponse, c.server.public.RefusedOf(c.node))
 	case framing.OpDrain:
 		return c.drain(envelope)
 	case framing.OpHello:
@@ -109,7 +111,7 @@ func answer[R proto.Message](c *nodeConn, envelope framing.Envelope, request pro
 
 // grant leases a public address to a service, or renews it, and directs its clients to this connection.
 func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error) {
-	wanted, err := request.Read(r, c.node, c.Flows != nil)
+	wanted, rules, err := request.Read(r, c.node, c.Flows != nil, c.server.config.Country != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -119,13 +121,8 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 	}
 	c.session.leases.Lock()
 	defer c.session.leases.Unlock()
-	switch {
-	case c.Lane, c.connects:
-		return nil, failure.BadRequest(errors.New("a lane, or a process that only connects, has no services"))
-	case c.successor != nil:
-		return nil, &quicproxy.FailureError{Code: framing.ErrorReplaced, Text: "a newer connection of this node is in use"}
-	case c.last() == retiring:
-		return nil, &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "this connection is being closed"}
+	if err := c.mayHaveServices(); err != nil {
+		return nil, err
 	}
 	c.endForgotten(r.Services)
 	if r.Private {
@@ -151,6 +148,7 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 	if p == nil {
 		return nil, &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
 	}
+	p.Restrict(rules)
 	name := p.Offer(mode)
 	c.services[r.Service] = p
 	address := c.server.addresses.Of(granted.Transport, granted.Endpoint())
@@ -167,6 +165,19 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 	}
 	c.reportMove(granted, response)
 	return response, nil
+}
+
+// mayHaveServices returns the failure of a connection that has none. It needs session.leases.
+func (c *nodeConn) mayHaveServices() error {
+	switch {
+	case c.Lane, c.connects:
+		return failure.BadRequest(errors.New("a lane, or a process that only connects, has no services"))
+	case c.successor != nil:
+		return &quicproxy.FailureError{Code: framing.ErrorReplaced, Text: "a newer connection of this node is in use"}
+	case c.last() == retiring:
+		return &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "this connection is being closed"}
+	}
+	return nil
 }
 
 // release gives up a lease, or only ends this connection's part in it.

@@ -11,6 +11,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/quicproxy/internal/carrier"
+	"apquic/quicproxy/server/internal/identity"
 	"apquic/quicproxy/server/internal/strangers"
 )
 
@@ -77,7 +78,7 @@ func (s *Server) listen() (*quic.Transport, *quic.EarlyListener, error) {
 	}
 	return s.strange.Listen(strangers.ListenConfig{
 		Socket: s.config.PacketConn, TLS: tlsConfig, IdleTimeout: s.config.IdleTimeout, ResetKey: s.config.ResetKey, TokenKey: s.config.TokenKey,
-		Received: s.memory.Receive, KnownBy: s.config.knownBy(),
+		Received: s.memory.Receive, KnownBy: identity.KnownBy(s.config.AnswerStrangers, s.config.Key.ID(), s.config.Former),
 	})
 }
 

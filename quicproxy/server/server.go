@@ -20,12 +20,15 @@ import (
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/flow"
+	"apquic/quicproxy/internal/flowlimit"
 	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/internal/loglimit"
 	"apquic/quicproxy/internal/memory"
+	"apquic/quicproxy/internal/visitors"
 	"apquic/quicproxy/server/internal/account"
 	"apquic/quicproxy/server/internal/address"
 	"apquic/quicproxy/server/internal/groups"
+	"apquic/quicproxy/server/internal/identity"
 	"apquic/quicproxy/server/internal/naming"
 	"apquic/quicproxy/server/internal/private"
 	"apquic/quicproxy/server/internal/probes"
@@ -87,6 +90,9 @@ type Config struct {
 	// Groups are services that several nodes may offer at one address: the ids of those nodes, or the names that the
 	// Admitter gives them, by the group's name.
 	Groups map[string][]string
+	// Visitors are who may visit any service. Country is the country of an address (ISO 3166-1 alpha-2); nil: not known.
+	Visitors quicproxy.Visitors
+	Country  func(netip.Addr) string
 	// LeaseEnded is called with a port whose public listener was closed because its lease ended; nil: not
 	// called. It must return soon.
 	LeaseEnded func(port uint16)
@@ -180,6 +186,9 @@ func New(config Config) (*Server, error) {
 	if config.PacketConn == nil {
 		return nil, errors.New("server: a packet connection is required")
 	}
+	if err := visitors.Check(config.Visitors); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
 	config.setDefaults()
 	limited := loglimit.New(config.Log.Handler()) // others can cause most log lines
 	config.Log = slog.New(limited)
@@ -197,8 +206,8 @@ func New(config Config) (*Server, error) {
 	}
 	s.accounts = account.New(config.MaxServices, func(node certs.NodeID) *memory.Account { return s.memory.Account(config.MemoryWeight(node)) })
 	s.public = public.New(public.Config{
-		Listen: config.ListenPublic, Ended: config.LeaseEnded, Park: config.Park, Clients: s.clients, Balancers: config.Balancers, Memory: s.memory.From, Domain: config.Domain, Terminator: config.Terminator, Log: config.Log,
-		ListenPacket: config.ListenPublicPacket, Budget: s.memory.Size(), FlowIdle: config.FlowIdle, Datagrams: &s.datagrams,
+		Listen: config.ListenPublic, Ended: config.LeaseEnded, Park: config.Park, Clients: s.clients, Balancers: config.Balancers, Visitors: config.Visitors, Country: config.Country, Memory: s.memory.From, Domain: config.Domain, Terminator: config.Terminator, Log: config.Log,
+		ListenPacket: config.ListenPublicPacket, Flows: flowlimit.OfServer(s.memory.Size()), FlowIdle: config.FlowIdle, Datagrams: &s.datagrams,
 	})
 	s.exchange = &private.Exchange{Services: s.public, Admit: config.Admit, Memory: s.memory}
 	s.writes = account.NewGuestRequests(config.MaxLeasesPerAddress, maxAddresses)
@@ -207,7 +216,7 @@ func New(config Config) (*Server, error) {
 	if s.groups, err = groups.New(config.Groups); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
-	if s.successor, err = successor(config); err != nil {
+	if s.successor, err = identity.Successor(config.Key, config.Next); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	s.addresses = address.Public{Host: config.PublicHost, Find: config.FindPublicHost, HTTP: config.HTTP, HTTPS: config.HTTPS}
@@ -251,14 +260,3 @@ func (config *Config) setDefaults() {
 // MemoryPeak returns the most bytes that the server held for nodes and clients since the last call;
 // Config.Memory is the limit.
 func (s *Server) MemoryPeak() int64 { return s.memory.Peak() }
-
-// knownBy returns the ids of which a client must know one to be answered; none: anybody is answered.
-func (c *Config) knownBy() []certs.NodeID {
-	if c.AnswerStrangers {
-		return nil
-	}
-	if c.Former.IsZero() {
-		return []certs.NodeID{c.Key.ID()}
-	}
-	return []certs.NodeID{c.Key.ID(), c.Former} // the handshake tells clients that missed a change of the key
-}

@@ -38,9 +38,10 @@ func everything(exposure) bool { return true }
 
 // exposure is how a service is made public; the zero value is a TCP port.
 type exposure struct {
-	udp   bool
-	host  string // by this name, on a port for web sites
-	proxy bool   // with a header of the PROXY protocol, version 2, for each connection
+	udp     bool
+	host    string // by this name, on a port for web sites
+	limited bool   // with a limit of bytes per second that it does not reach
+	proxy   bool   // with a header of the PROXY protocol, version 2, for each connection
 }
 
 // site is where a contender is started.

@@ -76,6 +76,8 @@ func apquicNode(e exposure, service string) string {
 		service = "udp://" + service
 	case e.host != "":
 		keys = fmt.Sprintf(`, "domain": %q, "tls": "pass", "http": "serve"`, e.host)
+	case e.limited:
+		keys = `, "maxRateIn": "100GB", "maxRateOut": "100GB"`
 	case e.proxy:
 		keys = `, "proxyProtocol": 2`
 	}

@@ -81,6 +81,8 @@ func frpClient(e exposure, host string, port int, protocol string, service, publ
 		kind = "udp"
 	case e.host != "":
 		kind, keys = "http", fmt.Sprintf("customDomains = [%q]", e.host)
+	case e.limited:
+		keys += "\ntransport.bandwidthLimit = \"100000MB\""
 	case e.proxy:
 		keys += "\ntransport.proxyProtocolVersion = \"v2\""
 	}

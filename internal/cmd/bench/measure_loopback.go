@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"apquic/internal/cmd/bench/load"
@@ -12,7 +13,7 @@ import (
 // onLoopback are the measurements of what a tunnel costs when the network costs nothing.
 func onLoopback() []measurement {
 	all := []measurement{
-		bulk(load.Down, 1), bulk(load.Down, 10), bulk(load.Up, 1), bulk(load.Up, 10),
+		bulk(load.Down, 1), bulk(load.Down, 10), bulk(load.Up, 1), bulk(load.Up, 10), limited(bulk(load.Down, 1)),
 		echo(1, 0), echo(50, 20*time.Millisecond),
 		connecting(), idle(), halfClose(),
 	}
@@ -42,6 +43,27 @@ func bulk(kind load.Kind, conns int) measurement {
 			return found, nil
 		},
 	}
+}
+
+// limited is a measurement of a service whose bytes per second are limited, to more than it can have.
+func limited(m measurement) measurement {
+	m.name += "-limited"
+	m.exposes = exposure{limited: true}
+	rows, run := slices.Clone(m.rows), m.run
+	for i := range rows {
+		rows[i].key += "-limited"
+	}
+	rows[0].title += ", below a limit"
+	m.rows = rows
+	m.run = func(ctx context.Context, t *trial) (values, error) {
+		found, err := run(ctx, t)
+		renamed := make(values, len(found))
+		for key, value := range found {
+			renamed[key+"-limited"] = value
+		}
+		return renamed, err
+	}
+	return m
 }
 
 // echo sends small messages back and forth.

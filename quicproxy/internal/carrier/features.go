@@ -10,7 +10,8 @@ import (
 // can resume if they may outlive a connection.
 func Features(resumeTime time.Duration) framing.Features {
 	features := framing.FeatureSet(
-		framing.FeatureLanes, framing.FeatureProbes, framing.FeatureFlows, framing.FeatureDomains, framing.FeaturePrivate, framing.FeatureGroups)
+		framing.FeatureLanes, framing.FeatureProbes, framing.FeatureFlows, framing.FeatureDomains,
+		framing.FeaturePrivate, framing.FeatureGroups, framing.FeatureVisitors)
 	if resumeTime > 0 {
 		features |= framing.FeatureSet(framing.FeatureMovingRelays)
 	}

@@ -24,7 +24,7 @@ func TestClientsModel(t *testing.T) {
 					if random.IntN(2) == 0 {
 						from = netip.AddrFrom4([4]byte{2: byte(random.IntN(2)), 3: byte(random.IntN(4))})
 					}
-					service := Service{fmt.Sprint(random.IntN(3)), fmt.Sprint(random.IntN(2))}
+					service := Service{Node: fmt.Sprint(random.IntN(3)), Name: fmt.Sprint(random.IntN(2))}
 					evicted := 0
 					c, err := clients.Admit(service, from, func() { evicted++ })
 					if err == nil {

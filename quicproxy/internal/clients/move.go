@@ -24,11 +24,11 @@ func (p *Places) moveLocked(c *Place, to Service) (evicted []*Place, err error) 
 	if c.index < 0 {
 		return nil, errEvicted
 	}
-	from := c.service
+	from, perAddress := c.service, c.perAddress
 	p.leaveLocked(c)
-	c.service = to
+	c.service, c.perAddress = to.split(p.perAddress)
 	if evicted, err = p.makeRoomLocked(c, time.Now()); err != nil {
-		c.service = from
+		c.service, c.perAddress = from, perAddress
 		p.enterLocked(c)
 	}
 	return evicted, err

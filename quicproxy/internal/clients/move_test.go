@@ -10,7 +10,7 @@ import (
 func TestMove(t *testing.T) {
 	t.Parallel()
 	p := New(20, 3, 3)
-	shared, web := Service{Name: "https"}, Service{"node", "web"}
+	shared, web := Service{Name: "https"}, Service{Node: "node", Name: "web"}
 	address := func(i byte) netip.Addr { return netip.AddrFrom4([4]byte{198, 51, i, 7}) }
 	admit := func(service Service, from netip.Addr) *Place {
 		t.Helper()
@@ -42,7 +42,7 @@ func TestMove(t *testing.T) {
 func TestMoveMakesRoom(t *testing.T) {
 	t.Parallel()
 	p := New(20, 3, 3)
-	shared, web := Service{Name: "https"}, Service{"node", "web"}
+	shared, web := Service{Name: "https"}, Service{Node: "node", Name: "web"}
 	greedy, modest := netip.MustParseAddr("198.51.100.7"), netip.MustParseAddr("203.0.113.9")
 	evicted := 0
 	for range 3 {

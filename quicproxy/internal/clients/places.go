@@ -29,7 +29,20 @@ var (
 )
 
 // Service is a service of a node.
-type Service struct{ Node, Name string }
+type Service struct {
+	Node, Name string
+	// PerAddress is how many clients it wants of one address, if that is less than others may have; 0: it is not.
+	PerAddress int
+}
+
+// split returns the service alone, and how many clients of one address it may have.
+func (s Service) split(most int) (Service, int) {
+	if s.PerAddress > 0 {
+		most = min(most, s.PerAddress)
+	}
+	s.PerAddress = 0
+	return s, most
+}
 
 // Places limit the public connections of a program: per service, per node, per client address and network
 // (at one service and over all), and in total. At a limit a new connection is refused, unless another one
@@ -59,12 +72,13 @@ type pair struct {
 
 // Place is that of a public connection.
 type Place struct {
-	places  *Places
-	service Service
-	from    *origin // the smallest
-	evict   func()
-	index   int          // in Places.open; -1: none; guarded by Places.mu
-	active  atomic.Int64 // when bytes moved last, since Places.begin
+	places     *Places
+	service    Service
+	perAddress int     // at the service
+	from       *origin // the smallest
+	evict      func()
+	index      int          // in Places.open; -1: none; guarded by Places.mu
+	active     atomic.Int64 // when bytes moved last, since Places.begin
 }
 
 // New takes the number of places in total, per service, and per address at a service.
@@ -115,7 +129,8 @@ func (p *Places) Open() int {
 // limits of their own. evict is called when the place is taken away, at most once and from any goroutine: it
 // must end the connection without waiting.
 func (p *Places) Admit(service Service, from netip.Addr, evict func()) (*Place, error) {
-	c := &Place{places: p, service: service, evict: evict, index: -1}
+	c := &Place{places: p, evict: evict, index: -1}
+	c.service, c.perAddress = service.split(p.perAddress)
 	c.Active()
 	p.mu.Lock()
 	evicted, err := p.admitLocked(c, from, time.Now())
@@ -163,7 +178,7 @@ func (p *Places) fullLocked(c *Place) (rivals func(*Place) bool, err error) {
 		if !o.limited() {
 			break
 		}
-		if p.pairs[pair{o, c.service}] >= p.mostAtService(o) {
+		if p.pairs[pair{o, c.service}] >= o.weight*c.perAddress {
 			return func(other *Place) bool { return other.service == c.service && other.from.in(o) }, o.full()
 		}
 		if o.open >= p.mostInAll(o) {
@@ -180,8 +195,6 @@ func (p *Places) fullLocked(c *Place) (rivals func(*Place) bool, err error) {
 	}
 	return nil, nil
 }
-
-func (p *Places) mostAtService(o *origin) int { return o.weight * p.perAddress }
 
 // mostInAll leaves half of all places to others, whatever the network.
 func (p *Places) mostInAll(o *origin) int {

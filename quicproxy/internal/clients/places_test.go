@@ -46,12 +46,12 @@ func TestClientShares(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t, New(1000, 300, 100))
-		c.want(Service{"A", "web"}, "10.0.0.1", 200, 100, ErrAddressFull)
-		c.want(Service{"A", "ssh"}, "10.0.0.1", 200, 100, ErrAddressFull)
-		c.want(Service{"B", "web"}, "10.0.0.1", 200, 50, ErrAddressFull) // a quarter of all
-		c.want(Service{"A", "web"}, "10.0.2.2", 200, 100, ErrAddressFull)
-		c.want(Service{"A", "web"}, "10.0.3.3", 200, 100, ErrAddressFull)
-		c.want(Service{"A", "ssh"}, "10.0.3.3", 200, 100, ErrAddressFull)
+		c.want(Service{Node: "A", Name: "web"}, "10.0.0.1", 200, 100, ErrAddressFull)
+		c.want(Service{Node: "A", Name: "ssh"}, "10.0.0.1", 200, 100, ErrAddressFull)
+		c.want(Service{Node: "B", Name: "web"}, "10.0.0.1", 200, 50, ErrAddressFull) // a quarter of all
+		c.want(Service{Node: "A", Name: "web"}, "10.0.2.2", 200, 100, ErrAddressFull)
+		c.want(Service{Node: "A", Name: "web"}, "10.0.3.3", 200, 100, ErrAddressFull)
+		c.want(Service{Node: "A", Name: "ssh"}, "10.0.3.3", 200, 100, ErrAddressFull)
 		if c.clients.PerNode() != 500 {
 			t.Errorf("a node may have %d of 1000", c.clients.PerNode())
 		}
@@ -73,7 +73,7 @@ func TestClientMakesRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t, New(100_000, 4096, 1024))
-		web := Service{"A", "web"}
+		web := Service{Node: "A", Name: "web"}
 		for i := range 4 {
 			c.want(web, fmt.Sprintf("10.0.0.%d", i), 1024, 1024, nil)
 			time.Sleep(time.Second)
@@ -106,7 +106,7 @@ func TestClientIdle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t, New(1000, 10, 10))
-		web := Service{"A", "web"}
+		web := Service{Node: "A", Name: "web"}
 		for i := range 10 {
 			c.want(web, fmt.Sprintf("10.0.%d.0", i), 1, 1, nil)
 		}

@@ -27,7 +27,7 @@ func TestNetworkMakesRoom(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				c := newCrowd(t, New(10_000, 200, 100))
-				web := Service{"A", "web"}
+				web := Service{Node: "A", Name: "web"}
 				c.want(web, test.browser, 6, 6, nil)
 				greedy := make(map[netip.Addr]bool)
 				attack := func() {
@@ -63,7 +63,7 @@ func TestLargestOfNetwork(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t, New(10_000, 100, 100))
-		web := Service{"A", "web"}
+		web := Service{Node: "A", Name: "web"}
 		for i := range 20 {
 			c.want(web, fmt.Sprintf("2001:db8:7:%x::1", i), 2, 2, nil)
 		}
@@ -98,7 +98,7 @@ func TestNetworksOfClients(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				c := newCrowd(t, New(1000, 400, test.perAddress))
-				a, b := Service{"A", "web"}, Service{"B", "web"}
+				a, b := Service{Node: "A", Name: "web"}, Service{Node: "B", Name: "web"}
 				c.fromAll(a, test.address)
 				if got := c.clients.services[a]; got != test.atService {
 					t.Errorf("%d places at the first service, want %d", got, test.atService)
@@ -125,10 +125,10 @@ func TestNobodyGoesInVain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t, New(40, 8, 8))
-		c.want(Service{"B", "web"}, "10.0.0.1", 5, 5, nil)
-		c.want(Service{"C", "web"}, "10.0.0.1", 5, 5, nil) // a quarter of all
+		c.want(Service{Node: "B", Name: "web"}, "10.0.0.1", 5, 5, nil)
+		c.want(Service{Node: "C", Name: "web"}, "10.0.0.1", 5, 5, nil) // a quarter of all
 		time.Sleep(idleLong)
-		web := Service{"A", "web"}
+		web := Service{Node: "A", Name: "web"}
 		for i := range 8 {
 			c.want(web, fmt.Sprintf("10.1.%d.1", i), 1, 1, nil)
 		}
@@ -152,7 +152,7 @@ func TestSearchShare(t *testing.T) {
 		const all = 512
 		clients := New(2*all, all, 128)
 		clients.search.SetBurst(64 * all)
-		web := Service{"A", "web"}
+		web := Service{Node: "A", Name: "web"}
 		attack := func(n int) {
 			for i := range n {
 				clients.Admit(web, netip.MustParseAddr(fmt.Sprintf("2001:db8:7:%x::1", i)), func() {})
@@ -171,7 +171,7 @@ func TestSearchShare(t *testing.T) {
 func BenchmarkSearch(b *testing.B) {
 	for _, from := range []string{"10.0.%d.7", "2001:db8:%x:1::1"} {
 		clients := New(1<<20, 4096, 1024)
-		web := Service{"A", "web"}
+		web := Service{Node: "A", Name: "web"}
 		for i := range 4096 {
 			if _, err := clients.Admit(web, netip.MustParseAddr(fmt.Sprintf(from, i%256)), func() {}); err != nil {
 				b.Fatal(err)

@@ -1,5 +1,7 @@
 package flow
 
+import "apquic/framing"
+
 const (
 	// maxQueued bounds what waits to be sent on a connection, in bytes: 80 ms at 100 Mbit/s.
 	maxQueued = 1 << 20
@@ -14,6 +16,9 @@ type item struct {
 }
 
 func (i item) cost() int { return len(i.data) + itemCost }
+
+// hasPayload looks at the kind, which is the low bits of the varint that a datagram begins with.
+func (i item) hasPayload() bool { return framing.DatagramKind(i.data[0]&3) <= framing.DatagramFirst }
 
 // queue has the datagrams of a connection, first come first served within each service, while services get
 // equal shares of bytes (start-time fair queueing, Goyal et al. 1996). Its zero value is empty.

@@ -181,5 +181,7 @@ func (s *Sender) send(i item, pace *pace) {
 		s.counters.Away.Add(1)
 		return
 	}
-	s.counters.Sent.Add(1)
+	if i.hasPayload() {
+		s.counters.Sent.Add(1)
+	}
 }

@@ -227,6 +227,25 @@ func TestLargeOnStream(t *testing.T) {
 	})
 }
 
+// TestSent: only datagrams with a payload count, whatever their flow.
+func TestSent(t *testing.T) {
+	t.Parallel()
+	sendTo(t, false, func(s *Sender, l *link, counters *Counters) {
+		for _, number := range []uint64{1, 1000, framing.MaxFlow} {
+			s.Send("a", framing.Datagram{Flow: number, Payload: []byte("x")})
+			s.Send("a", framing.Datagram{Flow: number, Kind: framing.DatagramFirst, Header: &framing.FlowHeader{Service: "a"}})
+			s.Send("a", framing.Datagram{Flow: number, Kind: framing.DatagramKnown})
+			s.Send("a", framing.Datagram{Flow: number, Kind: framing.DatagramUnknown})
+		}
+		time.Sleep(time.Second)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if n := counters.Sent.Load(); n != 6 || len(l.order) != 12 {
+			t.Errorf("%d of %d datagrams count, want 6 of 12", n, len(l.order))
+		}
+	})
+}
+
 // TestNoMemory: nothing waits beyond the memory budget, and what is dropped is counted.
 func TestNoMemory(t *testing.T) {
 	t.Parallel()

@@ -14,6 +14,7 @@ import (
 	"apquic/quicproxy/internal/bytestream"
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/memory"
+	"apquic/quicproxy/internal/pace"
 )
 
 // Relay joins a Stream and a TCP (or unix) connection: bytes untouched, FIN for FIN in each direction on its
@@ -30,6 +31,10 @@ type Relay struct {
 	begun  time.Time
 	stream bytestream.Stream // set before anything else happens
 	came   int               // bytes at once from the stream lately; copyToTCP is its only user
+
+	// The parts of the service's bytes per second, each way; nil: no limit. What was read by First is due.
+	in, out *pace.Share
+	due     int
 
 	toStream, toTCP atomic.Uint64
 	aborted         atomic.Bool  // we reset it
@@ -48,13 +53,18 @@ func New(tcp net.Conn, account *memory.Account, place *clients.Place, wait func(
 	return r
 }
 
+// Pace limits the bytes per second that come from the TCP connection, and that go there. It comes before anything
+// else, and either may be nil.
+func (r *Relay) Pace(in, out *pace.Share) { r.in, r.out = in, out }
+
 // readGate lets a relay read from its TCP connection while there is memory for it.
 type readGate struct{ *Relay }
 
 // take returns memory to read into, which counts as kept from now on; nil: the relay has to wait. While there
 // is little, many may read a little.
 func (g readGate) take() []byte {
-	n := g.Keeps.Take(buffer.Size, buffer.MaxChunk)
+	chunk := g.in.Chunk()
+	n := g.Keeps.Take(min(buffer.Size, chunk), min(buffer.MaxChunk, chunk))
 	if n == 0 {
 		return nil
 	}
@@ -74,6 +84,7 @@ func (r *Relay) First(read []byte) []byte {
 		readGate{r}.giveBack(p)
 	}
 	r.toStream.Add(uint64(len(read)))
+	r.due = len(read)
 	return read
 }
 
@@ -114,17 +125,21 @@ func (r *Relay) sendingEnded(reset bool) {
 		// take it in time does not get it.
 		r.reset.Store(true)
 		r.tcp.SetWriteDeadline(time.Now().Add(bytestream.ResetLinger))
+		r.out.Release()
 	}
 	r.tcp.SetReadDeadline(time.Unix(1, 0))
+	r.in.Release()
 }
 
 func (r *Relay) copyToStream() {
+	r.in.Moved(r.due)
 	for {
 		p, err := r.reader.next()
 		if n := len(p); n > 0 {
 			err = r.stream.WriteBuffer(p)
 			r.toStream.Add(uint64(n))
 			r.place.Active()
+			r.in.Moved(n)
 		}
 		switch {
 		case err == nil:
@@ -154,7 +169,14 @@ func (r *Relay) end() {
 	if !r.aborted.Swap(true) {
 		r.stream.Reset(framing.ErrorRelayReset)
 		ResetTCP(r.tcp)
+		r.goOn()
 	}
+}
+
+// goOn ends the waits of both directions for their turn.
+func (r *Relay) goOn() {
+	r.in.Release()
+	r.out.Release()
 }
 
 // Abort resets both sides at once.
@@ -162,6 +184,7 @@ func (r *Relay) Abort(code framing.ErrorCode) {
 	if r.aborted.Swap(true) {
 		return
 	}
+	r.goOn()
 	r.stream.Discard(code)
 	if _, again := r.stream.TakenBack(); !again {
 		ResetTCP(r.tcp)
@@ -170,9 +193,10 @@ func (r *Relay) Abort(code framing.ErrorCode) {
 
 func (r *Relay) copyToTCP() {
 	for {
-		err := r.copyOnceToTCP()
+		n, err := r.copyOnceToTCP()
 		switch {
 		case err == nil:
+			r.out.Moved(n)
 			continue
 		case err == io.EOF:
 			r.reader.finSent.Store(true)
@@ -183,6 +207,7 @@ func (r *Relay) copyToTCP() {
 			r.writeFailed.Store(true)
 			r.stream.CancelRead()
 			r.tcp.SetReadDeadline(time.Now().Add(bytestream.ResetLinger))
+			r.in.Release()
 		default:
 			_, reset := errors.AsType[*bytestream.ResetError](err)
 			r.refused.Store(reset && !r.aborted.Load() && r.toTCP.Load() == 0)
@@ -193,8 +218,8 @@ func (r *Relay) copyToTCP() {
 }
 
 // copyOnceToTCP waits for data without holding a buffer, then moves as much as fits into one: a small one,
-// unless more came lately.
-func (r *Relay) copyOnceToTCP() error {
+// unless more came lately. It returns how much that is.
+func (r *Relay) copyOnceToTCP() (n int, err error) {
 	r.stream.Wait()
 	size := buffer.Small
 	if r.came >= buffer.Small {
@@ -202,20 +227,20 @@ func (r *Relay) copyOnceToTCP() error {
 	}
 	p := buffer.New(size)
 	defer buffer.Free(p)
-	n, err := r.stream.Read(p)
+	n, err = r.stream.Read(p[:min(size, r.out.Chunk())])
 	if err != nil {
-		return err
+		return 0, err
 	}
 	r.came = max(n, r.came/2)
 	r.writing.Store(int64(time.Since(r.begun)) + 1)
 	_, err = r.tcp.Write(p[:n])
 	r.writing.Store(0)
 	if err != nil {
-		return &tcpWriteError{err}
+		return 0, &tcpWriteError{err}
 	}
 	r.toTCP.Add(uint64(n))
 	r.place.Active()
-	return nil
+	return n, nil
 }
 
 // tcpWriteError tells a failed write to the TCP connection from a failed read of the stream.

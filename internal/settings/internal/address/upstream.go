@@ -1,6 +1,7 @@
 package address
 
 import (
+	"encoding/hex"
 	"fmt"
 	"net"
 	"net/netip"
@@ -117,4 +118,13 @@ func ParseUpstreamHost(s string) (string, error) {
 	}
 	host, _, err = net.SplitHostPort(host)
 	return network + "://" + host, err
+}
+
+// ParsePin reads the SHA-256 of a certificate, also as openssl prints it, and returns it in one spelling.
+func ParsePin(s string) (string, error) {
+	pin := strings.ToLower(strings.ReplaceAll(s, ":", ""))
+	if raw, err := hex.DecodeString(pin); err != nil || len(raw) != 32 {
+		return "", fmt.Errorf("%s is not the SHA-256 of a certificate, which has 64 hexadecimal digits", hint.Readable(s))
+	}
+	return pin, nil
 }

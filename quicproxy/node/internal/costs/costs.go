@@ -6,6 +6,7 @@ package costs
 import (
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/bytestream"
@@ -33,6 +34,11 @@ type Costs struct {
 // New returns the Costs of a node that may have so many clients.
 func New(most int) Costs {
 	return Costs{Messages: limit.NewMessages(), Clients: clients.New(most, most, most).OfOneNode()}
+}
+
+// SlowDown returns how long to stop reading after a message of the server.
+func (c *Costs) SlowDown(envelope framing.Envelope) time.Duration {
+	return c.Messages.Came(time.Now(), len(envelope.Payload), envelope.Opcode == framing.OpProgress)
 }
 
 // Address returns the address of a client as the server claims it; invalid if it claims none.

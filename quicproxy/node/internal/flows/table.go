@@ -2,7 +2,6 @@ package flows
 
 import (
 	"context"
-	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -13,6 +12,8 @@ import (
 	"apquic/framing"
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/flow"
+	"apquic/quicproxy/internal/flowlimit"
+	"apquic/quicproxy/internal/limit"
 )
 
 const (
@@ -21,6 +22,9 @@ const (
 	defaultIdle, maxIdle, leastLater = time.Minute, time.Hour, 10 * time.Second
 	// unknownRate is how often a second the server is told that it names a flow that is not here.
 	unknownRate = 10
+	// addressShare: one client address can have one in addressShare of the flows with a service. One more socket
+	// in endingShare may belong to flows that have made room, until it is closed.
+	addressShare, endingShare = 4, 8
 )
 
 // Config says what Table consists of; every field is required.
@@ -29,15 +33,17 @@ type Config struct {
 	// another one; each datagram to it begins with prefix. Has reports whether there is an upstream over UDP.
 	Dial     func(ctx context.Context, service, client, public string) (socket net.Conn, prefix []byte, err error)
 	Has      func(service string) bool
-	Places   *clients.Places
+	Most     int // flows
 	Counters *flow.Counters
-	Log      *slog.Logger
 }
 
 // Table has the flows of a node.
 type Table struct {
 	config   Config
 	unknowns *rate.Limiter
+	places   *flowlimit.Places
+	sockets  limit.Count // with the flows that wait for one
+	large    limit.Count // flows that hold a large datagram until there is a socket
 	running  sync.WaitGroup
 
 	mu       sync.Mutex
@@ -55,6 +61,9 @@ type client struct{ service, address string }
 func New(config Config) *Table {
 	return &Table{
 		config: config, unknowns: rate.NewLimiter(unknownRate, unknownRate),
+		places: flowlimit.New(flowlimit.Limits{
+			All: config.Most, Node: config.Most, Service: config.Most, Address: config.Most / addressShare,
+		}),
 		byNumber: make(map[uint64]*upstream), byClient: make(map[client]*upstream),
 	}
 }
@@ -188,24 +197,25 @@ func (t *Table) begin(via *flow.Sender, process uint64, d framing.Datagram) *ups
 	return u
 }
 
-// open makes a flow; nil: there is no such service, or there are too many flows.
+// open makes a flow, for which another one may have to make room; nil: there is no such service, or too many
+// flows have not ended yet that had to.
 func (t *Table) open(who client, public string) *upstream {
 	if !t.config.Has(who.service) {
 		t.config.Counters.NoFlow.Add(1)
 		return nil
 	}
-	from, _ := netip.ParseAddrPort(who.address)
-	u := newUpstream(t, who, public)
-	place, err := t.config.Places.Admit(clients.Service{Name: who.service}, from.Addr(), u.end)
-	if err != nil {
+	if !t.sockets.Take(t.config.Most + t.config.Most/endingShare + 1) {
 		t.config.Counters.NoPlace.Add(1)
-		t.config.Log.Warn("a public UDP client was refused", "service", who.service, "client", who.address, "err", err)
 		return nil
 	}
+	from, _ := netip.ParseAddrPort(who.address)
+	u := newUpstream(t, who, public)
+	place := t.places.Enter(clients.Service{Name: who.service}, from.Addr(), u.end)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if other := t.byClient[who]; other != nil || t.closed || u.ended {
 		place.Leave()
+		t.sockets.Give()
 		return other
 	}
 	u.place, t.byClient[who] = place, u

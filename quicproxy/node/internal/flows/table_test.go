@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"apquic/framing"
-	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/flow"
 	"apquic/quicproxy/internal/memory"
 	"apquic/quicproxy/internal/quicstream"
@@ -90,7 +88,6 @@ func (s *service) Close() error                      { s.once.Do(func() { close(
 type bench struct {
 	*Table
 	counters flow.Counters
-	places   *clients.Places
 
 	prefix func(client, public string) []byte
 
@@ -99,7 +96,7 @@ type bench struct {
 }
 
 func newBench(most int) *bench {
-	b := &bench{places: clients.New(most, most, most).OfOneNode(), prefix: func(string, string) []byte { return nil }}
+	b := &bench{prefix: func(string, string) []byte { return nil }}
 	b.Table = New(Config{
 		Dial: func(_ context.Context, _, client, public string) (net.Conn, []byte, error) {
 			s := &service{answers: make(chan string), deadline: make(chan time.Time, 100), gone: make(chan struct{})}
@@ -108,7 +105,7 @@ func newBench(most int) *bench {
 			b.dialled = append(b.dialled, s)
 			return s, b.prefix(client, public), nil
 		},
-		Has: func(name string) bool { return name == "game" }, Places: b.places, Counters: &b.counters, Log: slog.New(slog.DiscardHandler),
+		Has: func(name string) bool { return name == "game" || name == "dns" }, Most: most, Counters: &b.counters,
 	})
 	return b
 }

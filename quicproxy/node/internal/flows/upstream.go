@@ -13,12 +13,13 @@ import (
 
 	"apquic/framing"
 	"apquic/internal/datagram"
-	"apquic/quicproxy/internal/clients"
+	"apquic/quicproxy/internal/flowlimit"
 )
 
 const (
-	// dialTimeout bounds the lookup of an upstream's name, and maxEarly how many datagrams wait for it.
-	dialTimeout, maxEarly = 10 * time.Second, 16
+	// dialTimeout bounds the lookup of an upstream's name; maxEarly and maxEarlyBytes bound what waits for it of a
+	// flow. A larger datagram waits alone, in maxLarge flows.
+	dialTimeout, maxEarly, maxEarlyBytes, maxLarge = 10 * time.Second, 16, 8 << 10, 16
 	// errorPause follows an error of the socket, which may come again at once.
 	errorPause = 10 * time.Millisecond
 )
@@ -30,23 +31,22 @@ type upstream struct {
 	public string          // where the client reaches the service
 	ctx    context.Context // ends with the flow
 	cancel context.CancelFunc
-	active atomic.Int64 // when something last passed, in nanoseconds since the flow began
-	idle   atomic.Int64 // how long the flow may then stay, in nanoseconds
-	begin  time.Time
+	idle   atomic.Int64 // how long the flow may stay over which nothing passes, in nanoseconds
 
 	// Guarded by Table.mu.
-	number uint64 // what the server calls it; 0: it has not said yet
-	told   bool   // the server has been sent something under this number
-	place  *clients.Place
+	number uint64           // what the server calls it; 0: it has not said yet
+	told   bool             // the server has been sent something under this number
+	place  *flowlimit.Place // does not change once the flow is in the table
 	ended  bool
 
 	mu    sync.Mutex
 	out   *datagram.Writer // nil: there is no socket yet
 	early [][]byte         // what came before that
+	bytes int              // in early
 }
 
 func newUpstream(t *Table, who client, public string) *upstream {
-	u := &upstream{table: t, client: who, public: public, begin: time.Now()}
+	u := &upstream{table: t, client: who, public: public}
 	u.ctx, u.cancel = context.WithCancel(context.Background())
 	u.setIdle(0)
 	return u
@@ -68,22 +68,13 @@ func (u *upstream) end() {
 	}
 }
 
-func (u *upstream) passed() {
-	u.active.Store(int64(time.Since(u.begin)))
-	u.place.Active()
-}
-
 // deliver sends a payload to the service.
 func (u *upstream) deliver(payload []byte) {
-	u.passed()
+	u.place.Active()
 	u.mu.Lock()
 	out := u.out
-	if out == nil {
-		if len(u.early) >= maxEarly {
-			u.early = u.early[1:]
-			u.table.config.Counters.Overflow.Add(1)
-		}
-		u.early = append(u.early, slices.Clone(payload))
+	if out == nil && u.ctx.Err() == nil {
+		u.keepLocked(payload)
 	}
 	u.mu.Unlock()
 	if out != nil {
@@ -97,8 +88,32 @@ func (u *upstream) write(out *datagram.Writer, payload []byte) {
 	}
 }
 
+// keepLocked keeps a payload until there is a socket, instead of older ones.
+func (u *upstream) keepLocked(payload []byte) {
+	for len(u.early) > 0 && (len(u.early) >= maxEarly || u.bytes+len(payload) > maxEarlyBytes) {
+		u.forgetLocked(1)
+		u.table.config.Counters.Overflow.Add(1)
+	}
+	if len(payload) > maxEarlyBytes && !u.table.large.Take(maxLarge) {
+		u.table.config.Counters.Overflow.Add(1)
+		return
+	}
+	u.early, u.bytes = append(u.early, slices.Clone(payload)), u.bytes+len(payload)
+}
+
+// forgetLocked forgets the oldest payloads.
+func (u *upstream) forgetLocked(n int) {
+	for _, payload := range u.early[:n] {
+		if u.bytes -= len(payload); len(payload) > maxEarlyBytes {
+			u.table.large.Give()
+		}
+	}
+	u.early = slices.Delete(u.early, 0, n)
+}
+
 // run connects to the service and takes what that sends, until the flow ends.
 func (u *upstream) run() {
+	defer u.table.sockets.Give()
 	defer u.end()
 	ctx, cancel := context.WithTimeout(u.ctx, dialTimeout)
 	conn, prefix, err := u.table.config.Dial(ctx, u.client.service, u.client.address, u.public)
@@ -137,7 +152,7 @@ func (u *upstream) run() {
 
 // stays reports whether the flow is not idle for too long, and has that checked again when it may be.
 func (u *upstream) stays(conn net.Conn) bool {
-	left := time.Duration(u.active.Load()+u.idle.Load()) - time.Since(u.begin)
+	left := u.place.Left(time.Duration(u.idle.Load()))
 	if left <= 0 || u.ctx.Err() != nil {
 		return false
 	}
@@ -152,20 +167,23 @@ func (u *upstream) connected(out *datagram.Writer) {
 	for _, payload := range u.early {
 		u.write(out, payload)
 	}
+	u.forgetLocked(len(u.early))
 	u.out, u.early = out, nil
 }
 
-// lose counts what came for a service that cannot be reached.
+// lose ends the flow, and counts what came for a service that cannot be reached.
 func (u *upstream) lose() {
+	u.end() // nothing more is kept
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.table.config.Counters.Socket.Add(uint64(len(u.early)))
-	u.early = nil
+	u.forgetLocked(len(u.early))
 }
 
 // take sends what the service sent to the client.
 func (u *upstream) take(payload []byte, _ netip.AddrPort, _ netip.Addr) {
-	u.passed()
+	u.place.Active()
+	u.place.Answered()
 	via, number := u.table.route(u)
 	if via == nil {
 		u.table.config.Counters.Away.Add(1)

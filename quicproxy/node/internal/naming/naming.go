@@ -3,10 +3,7 @@
 // It must not send anything.
 package naming
 
-import (
-	"apquic/framing"
-	"apquic/quicproxy/node/internal/reason"
-)
+import "apquic/framing"
 
 // Who ends the TLS of clients that come for a name: values of ProxyRequest.tls.
 const (
@@ -26,46 +23,21 @@ type Naming struct {
 
 // Server is what a server says about names.
 type Server struct {
-	Features framing.Features
-	Domain   string // below which it gives names to services with a port; empty: to none
-	EndsTLS  bool   // for these
+	Domain  string // below which it gives names to services with a port; empty: to none
+	EndsTLS bool   // for these
 }
 
-// Ask completes a request, or says why it cannot be sent: a server that does not know names would lease a port.
-func (n Naming) Ask(s Server, request *framing.ProxyRequest) error {
+// Ask completes a request.
+func (n Naming) Ask(s Server, request *framing.ProxyRequest) {
 	tls := n.TLS
 	switch {
 	case n.Domain != "":
 		tls = max(tls, Passed)
 		request.WantedPort = 0
 	case n.IfAny && (s.Domain == "" || !s.EndsTLS):
-		return nil
+		return
 	}
-	if tls == None {
-		return nil
+	if tls != None {
+		request.Domain, request.Tls, request.PlainHttp = n.Domain, tls, n.PlainHTTP
 	}
-	if !s.Features.Has(framing.FeatureDomains) {
-		return reason.NoDomains()
-	}
-	request.Domain, request.Tls, request.PlainHttp = n.Domain, tls, n.PlainHTTP
-	return nil
-}
-
-// maxNameBytes is how many bytes of a ProxyRequest, which has 64 KiB, the names of all services may take.
-const maxNameBytes = 32 << 10
-
-// All returns the names of all services, that of the one which is asked for first, by which the server recognizes a
-// renamed service; nil if they are too many to send.
-func All(asked string, names []string) []string {
-	all, size := []string{asked}, len(asked)
-	for _, name := range names {
-		if name != asked {
-			all = append(all, name)
-			size += len(name)
-		}
-	}
-	if len(all) > framing.MaxServiceNames || size > maxNameBytes {
-		return nil
-	}
-	return all
 }

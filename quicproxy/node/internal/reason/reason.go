@@ -76,23 +76,26 @@ func HadNoPlace(err error) bool {
 	return ok && end.Remote && framing.ErrorCode(end.ErrorCode) == framing.ErrorBusy
 }
 
-// NoPrivateServices is why a private service is not asked for: a server that does not know them would lease a port.
-func NoPrivateServices() error {
-	return &quicproxy.FailureError{
-		Code: framing.ErrorNoPrivateService, Text: "this version of the server has no private services", Advice: "ask its operator for a newer one",
+// TooOld returns why a service is not asked for: a server that does not know what the request asks for would lease a
+// port to everybody. Nil: the server has all of it.
+func TooOld(request *framing.ProxyRequest, has framing.Features) error {
+	for _, need := range []struct {
+		needed  bool
+		feature framing.Feature
+		code    framing.ErrorCode
+		text    string
+	}{
+		{request.Transport > 1, framing.FeatureFlows, framing.ErrorBadRequest, "has no services over UDP"},
+		{request.Domain != "" || request.Tls != 0, framing.FeatureDomains, framing.ErrorNoDomains, "leases no domains"},
+		{request.Private, framing.FeaturePrivate, framing.ErrorNoPrivateService, "has no private services"},
+		{request.Group != "", framing.FeatureGroups, framing.ErrorNotInGroup, "has no groups"},
+		{request.Visitors != nil, framing.FeatureVisitors, framing.ErrorBadRequest, "lets everybody visit"},
+	} {
+		if need.needed && !has.Has(need.feature) {
+			return &quicproxy.FailureError{
+				Code: need.code, Text: "this version of the server " + need.text, Advice: "ask its operator for a newer one, or remove this from the service",
+			}
+		}
 	}
-}
-
-// NoGroups is why a service of a group is not asked for: a server that does not know them would lease a port.
-func NoGroups() error {
-	return &quicproxy.FailureError{
-		Code: framing.ErrorNotInGroup, Text: "this version of the server has no groups", Advice: "ask its operator for a newer one",
-	}
-}
-
-// NoDomains is why a service with a domain is not asked for: a server that does not know them would lease a port.
-func NoDomains() error {
-	return &quicproxy.FailureError{
-		Code: framing.ErrorNoDomains, Text: "this version of the server leases no domains", Advice: "ask its operator for a newer one",
-	}
+	return nil
 }

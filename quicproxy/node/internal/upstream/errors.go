@@ -1,13 +1,16 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"syscall"
 
 	"apquic/framing"
+	"apquic/internal/hint"
 )
 
 // Refuse ends a client's stream because of the error of a dial. A client that a proxy has told already, in its
@@ -42,4 +45,16 @@ func Reason(err error) error {
 		return e.Err
 	}
 	return err
+}
+
+// Dialled logs the first of several failures to reach a service, and their end.
+func (u *Upstream) Dialled(log *slog.Logger, service string, err error) {
+	switch {
+	case !u.IsNews(err):
+	case err != nil:
+		log.Warn("the service cannot be reached", "service", service, "upstream", u.Origin, "err", Reason(err),
+			"hint", cmp.Or(hint.Of(err), "check that it runs and listens there; its clients get a reset until then"))
+	default:
+		log.Info("the service can be reached again", "service", service)
+	}
 }

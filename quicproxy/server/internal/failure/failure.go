@@ -105,6 +105,14 @@ func AnotherProcess(at net.Addr) error {
 	}
 }
 
+// NoCountries is the failure of a service with rules about countries, which the server does not know.
+func NoCountries() error {
+	return &quicproxy.FailureError{
+		Code: framing.ErrorNoCountries, Text: "this server does not know the countries of addresses",
+		Advice: "ask the operator of the server to start it with --countries FILE, or remove allowCountries and denyCountries from the service",
+	}
+}
+
 // BadRequest is the failure of a request that breaks the protocol.
 func BadRequest(err error) error {
 	return &quicproxy.FailureError{Code: framing.ErrorBadRequest, Text: err.Error()}

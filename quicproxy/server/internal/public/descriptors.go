@@ -50,10 +50,11 @@ func (s *Listeners) acceptFailed(err error, pause time.Duration, where slog.Attr
 	s.log.Warn("accepting a public connection failed", where, "err", err, "again_in", pause)
 }
 
-// CheckDescriptors tells the operator at the start that descriptors will not suffice for that many ports.
+// CheckDescriptors tells the operator at the start that descriptors will not suffice for that many ports. It counts
+// one for each, since nobody knows yet how many will be for tcp+udp.
 func (s *Listeners) CheckDescriptors(ports int) {
 	if leasable := s.config.Clients.MayReserve(); ports > leasable {
-		s.log.Warn(fmt.Sprintf("only %d of the %d public ports can be leased: the server may have %d files open (ulimit -n)",
+		s.log.Warn(fmt.Sprintf("only %d of the %d public ports can be leased, or half as many for tcp+udp: the server may have %d files open (ulimit -n)",
 			leasable, ports, machine.Descriptors()), "hint", descriptorHint)
 	}
 }

@@ -8,21 +8,9 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
-	"apquic/quicproxy/internal/clients"
+	"apquic/quicproxy/internal/flowlimit"
+	"apquic/quicproxy/internal/pace"
 )
-
-const (
-	// maxFlows bounds the flows of all clients, maxFlowsOfService those of a service, and maxFlowsOfAddress
-	// those of a client address with it. A flow costs flowCost bytes, of which all may have one in flowShare
-	// parts of the memory budget.
-	maxFlows, maxFlowsOfService, maxFlowsOfAddress = 1 << 16, 1 << 12, 1 << 10
-	flowCost, flowShare                            = 1 << 10, 4
-)
-
-// newFlowPlaces returns places for as many flows as a memory budget, in bytes, allows.
-func newFlowPlaces(budget int64) *clients.Places {
-	return clients.New(int(min(budget/flowShare/flowCost, maxFlows)), maxFlowsOfService, maxFlowsOfAddress)
-}
 
 // flows are those of all ports, by their numbers. Each also stands in its port.
 type flows struct {
@@ -33,25 +21,24 @@ type flows struct {
 
 // clientFlow is what one client address and a service send each other. It ends when its port says so.
 type clientFlow struct {
-	number   uint64
-	port     *udpPort
-	client   netip.AddrPort
-	local    string                 // the address that the client sends to, for the node; empty: not known
-	from     []byte                 // the same, as a control message
-	known    atomic.Uint64          // the node's process that has the flow, inverted; 0: none is known to
-	member   atomic.Pointer[member] // that has the flow; nil: none has yet
-	active   atomic.Int64           // when something last passed, since flows began
-	answered atomic.Bool            // the service has sent something
+	number  uint64
+	port    *udpPort
+	client  netip.AddrPort
+	local   string                 // the address that the client sends to, for the node; empty: not known
+	from    []byte                 // the same, as a control message
+	known   atomic.Uint64          // the node's process that has the flow, inverted; 0: none is known to
+	member  atomic.Pointer[member] // that has the flow; nil: none has yet
+	in, out pace.Share             // of the bytes per second of the service
+	rules   uint64                 // version of those that its client was found to be welcome by; the port's reader owns it
 
 	over bool // no member gets it; guarded by Listener.mu
 
 	// Guarded by udpPort.mu.
-	place *clients.Place // does not change once the flow is in its port
-	order orderEntry
+	place *flowlimit.Place // does not change once the flow has a number
 	ended bool
 }
 
-// add gives a flow its number.
+// add gives a flow its number: from now on its node may answer.
 func (s *flows) add(f *clientFlow) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,8 +68,8 @@ func (s *flows) len() int {
 	return len(s.byNumber)
 }
 
-// Receive takes a datagram that a process of a node sent. It reports false if the node has no such flow here,
-// and is to be told.
+// Receive takes a datagram that a process of a node sent. It reports false if that is a payload of a flow which
+// the node does not have here, and it is to be told. A flow of another node's is none.
 func (s *Listeners) Receive(node certs.NodeID, process uint64, d framing.Datagram) (known bool) {
 	f := s.flows.find(d.Flow)
 	switch {
@@ -93,10 +80,10 @@ func (s *Listeners) Receive(node certs.NodeID, process uint64, d framing.Datagra
 		if d.Kind == framing.DatagramPayload {
 			s.config.Datagrams.NoFlow.Add(1)
 		}
-		return d.Kind == framing.DatagramUnknown
+		return d.Kind != framing.DatagramPayload
 	case !f.isOf(node):
 		s.config.Datagrams.Foreign.Add(1)
-		return false
+		return d.Kind != framing.DatagramPayload
 	}
 	switch d.Kind {
 	case framing.DatagramPayload:

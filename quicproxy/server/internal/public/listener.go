@@ -15,6 +15,7 @@ import (
 	"apquic/quicproxy/internal/flow"
 	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/internal/visitors"
 	"apquic/quicproxy/server/internal/balancer"
 	"apquic/quicproxy/server/internal/members"
 	"apquic/quicproxy/server/internal/termination"
@@ -53,6 +54,7 @@ type Listener struct {
 
 	all      *Listeners
 	service  clients.Service // whose clients it has
+	gate     *visitors.Gate  // whom of them it lets in
 	listener net.Listener    // nil: clients do not use TCP, or it has a domain, whose clients come from shared sockets, or is private
 	udp      *udpPort        // nil: clients do not use UDP
 	private  bool            // without an endpoint; its clients are other nodes
@@ -97,7 +99,11 @@ func (s *Listeners) accept(socket net.Listener, admit func(*Client), where slog.
 
 // admit serves a client, or resets it if there are too many.
 func (p *Listener) admit(c *Client) {
-	if p.all.place(c, p.service, p.Attr()) {
+	if err := p.welcome(c); err != nil {
+		p.refuse(c, err)
+		return
+	}
+	if p.all.place(c, p.clientsOf(), p.Attr(), p.refuse) {
 		p.all.serving.Go(func() {
 			defer c.Place.Leave()
 			p.clientCame(1)
@@ -108,7 +114,7 @@ func (p *Listener) admit(c *Client) {
 }
 
 // place gives a client a place, or resets it if there are too many.
-func (s *Listeners) place(c *Client, service clients.Service, where slog.Attr) (ok bool) {
+func (s *Listeners) place(c *Client, service clients.Service, where slog.Attr, refuse func(*Client, error)) (ok bool) {
 	place, err := s.config.Clients.Admit(service, netaddr.Endpoint(c.RemoteAddr()).Addr(), func() {
 		s.log.Warn("a public connection was reset to make room for another one", where, "client", c.RemoteAddr())
 		c.evict()
@@ -117,15 +123,18 @@ func (s *Listeners) place(c *Client, service clients.Service, where slog.Attr) (
 		err = &descriptorError{err.Error(), machine.Descriptors()}
 	}
 	if err != nil {
-		s.refuse(c, where, err)
+		refuse(c, err)
 		return false
 	}
 	c.Place = place
 	return true
 }
 
-// refuse resets a client and logs why.
-func (p *Listener) refuse(client *Client, err error) { p.all.refuse(client, p.Attr(), err) }
+// refuse resets a client, and counts and logs why.
+func (p *Listener) refuse(client *Client, err error) {
+	p.gate.Count(err)
+	p.all.refuse(client, p.Attr(), err)
+}
 
 // refuse resets a client and logs why.
 func (s *Listeners) refuse(client *Client, where slog.Attr, err error) {
@@ -170,8 +179,12 @@ func (p *Listener) serve(client *Client) {
 // relay has the client's connection carry it until both sides have ended.
 func (p *Listener) relay(client *Client, to *assigned) error {
 	client.Offer, client.Refused = to.offer, false
-	err := errOtherMode // since the client came
-	if !client.TLS || p.Mode() == termination.Passed {
+	err := p.gate.Allows(client.from()) // it may have come before the rules were known
+	switch {
+	case err != nil:
+	case client.TLS && p.Mode() != termination.Passed:
+		err = errOtherMode // since the client came
+	default:
 		err = to.Relay(p, client)
 	}
 	p.left(to.member, client.Refused)

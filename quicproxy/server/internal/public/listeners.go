@@ -13,9 +13,12 @@ import (
 
 	"apquic/certs"
 	"apquic/lease"
+	"apquic/quicproxy"
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/flow"
+	"apquic/quicproxy/internal/flowlimit"
 	"apquic/quicproxy/internal/memory"
+	"apquic/quicproxy/internal/visitors"
 	"apquic/quicproxy/server/internal/balancer"
 	"apquic/quicproxy/server/internal/termination"
 )
@@ -33,12 +36,13 @@ type Config struct {
 	// Balancers are the networks of load balancers, which must say whom they connect for; none by default.
 	Balancers []netip.Prefix
 	Clients   *clients.Places
+	// Visitors are who may visit any service, and Country tells the country of an address; nil: nothing does.
+	Visitors quicproxy.Visitors
+	Country  func(netip.Addr) string
 	// Memory has an account for each address of a client whose domain is not known yet.
 	Memory *memory.NetworkAccounts
-	// Budget is the memory budget in bytes, of which flows may have a part; Flows are their places instead, if not nil.
-	Budget int64
-	Flows  *clients.Places
-	// FlowIdle is how long a flow over which nothing passes is kept.
+	// Flows are the places of flows, and FlowIdle is how long one over which nothing passes is kept.
+	Flows     *flowlimit.Places
 	FlowIdle  time.Duration
 	Datagrams *flow.Counters
 	// Domain is the one below which services with a port have names; empty: they have none.
@@ -92,6 +96,7 @@ func (s *Listeners) Bind(l lease.Lease) error {
 	if l.IsGroup() {
 		p.service.Node = "group " + l.Service // each has the places of a node
 	}
+	p.gate = visitors.NewGate(s.config.Visitors, s.config.Country)
 	if l.Port != 0 {
 		if err := p.open(l.Transport); err != nil {
 			return err
@@ -217,6 +222,7 @@ func (s *Listeners) Close() {
 		socket.Close()
 	}
 	for _, p := range s.all() {
+		p.endLimits()
 		p.closeSockets()
 	}
 	s.mu.Lock()

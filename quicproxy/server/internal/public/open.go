@@ -3,7 +3,6 @@ package public
 import (
 	"net"
 	"net/netip"
-	"time"
 
 	"apquic/internal/datagram"
 	"apquic/lease"
@@ -18,9 +17,6 @@ func (config *Config) setDefaults() {
 	}
 	if config.Ended == nil {
 		config.Ended = func(uint16) {}
-	}
-	if config.Flows == nil {
-		config.Flows = newFlowPlaces(config.Budget)
 	}
 }
 
@@ -60,7 +56,7 @@ func (p *Listener) listen(transport lease.Transport) (err error) {
 			return err
 		}
 		datagram.TellLocal(socket)
-		p.udp = &udpPort{listener: p, socket: socket, begin: time.Now(), flows: make(map[netip.AddrPort]*clientFlow)}
+		p.udp = &udpPort{listener: p, socket: socket, sender: datagram.NewSender(socket), flows: make(map[netip.AddrPort]*clientFlow)}
 	}
 	return nil
 }

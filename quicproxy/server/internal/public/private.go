@@ -7,7 +7,9 @@ import (
 
 	"apquic/certs"
 	"apquic/lease"
+	"apquic/quicproxy"
 	"apquic/quicproxy/internal/clients"
+	"apquic/quicproxy/internal/visitors"
 )
 
 // BindPrivate returns the listener of a service that has neither port nor domain, and whose clients are other nodes:
@@ -22,6 +24,7 @@ func (s *Listeners) BindPrivate(key lease.Key, allowed []string, most int) *List
 			return nil
 		}
 		p = &Listener{all: s, Key: key, private: true, service: clients.Service{Node: key.Node.String(), Name: key.Service}}
+		p.gate = visitors.NewGate(quicproxy.Visitors{}, nil) // the node that has the service decides
 		if s.private[key.Node] == nil {
 			s.private[key.Node] = make(map[string]*Listener)
 		}
@@ -76,7 +79,7 @@ func (p *Listener) Attr() slog.Attr {
 // calls the node; may be empty.
 func (p *Listener) Serve(conn net.Conn, from net.Addr, nodeName string) {
 	c := &Client{Conn: conn, NodeName: nodeName, address: from}
-	if p.all.place(c, p.service, p.Attr()) {
+	if p.all.place(c, p.service, p.Attr(), p.refuse) {
 		defer c.Place.Leave()
 		p.clientCame(1)
 		defer p.clientCame(-1)

@@ -92,13 +92,16 @@ func (f *sharedSocket) attr() slog.Attr { return slog.String("port", f.service.N
 // admit serves a client, or resets it if there are too many.
 func (f *sharedSocket) admit(c *Client) {
 	c.TLS = f.tls
-	if f.all.place(c, f.service, f.attr()) {
+	if f.all.place(c, f.service, f.attr(), f.refuse) {
 		f.all.serving.Go(func() {
 			defer c.Place.Leave()
 			f.serve(c)
 		})
 	}
 }
+
+// refuse resets a client and logs why.
+func (f *sharedSocket) refuse(client *Client, err error) { f.all.refuse(client, f.attr(), err) }
 
 // serve finds out which domain a client is for, and has its listener serve it.
 func (f *sharedSocket) serve(client *Client) {
@@ -108,10 +111,14 @@ func (f *sharedSocket) serve(client *Client) {
 	case errors.Is(err, errRedirected):
 		return
 	default:
-		f.all.refuse(client, f.attr(), err)
+		f.refuse(client, err)
 		return
 	}
-	if err := client.Place.Move(p.service); err != nil {
+	err = p.welcome(client)
+	if err == nil {
+		err = client.Place.Move(p.clientsOf())
+	}
+	if err != nil {
 		p.refuse(client, err)
 		return
 	}
@@ -134,6 +141,10 @@ func (p *Listener) serveNamed(client *Client) {
 			return
 		}
 		p.left(to.member, false) // serve chooses again
+	}
+	if err := p.gate.Allows(client.from()); err != nil {
+		p.refuse(client, err) // it came before the rules were known
+		return
 	}
 	switch mode := p.Mode(); {
 	case mode == termination.EndsHTTP, mode == termination.EndsTLS && client.TLS:
@@ -204,14 +215,16 @@ func (f *sharedSocket) findHTTP(client *Client) (*Listener, error) {
 		vhost.Finish(client.Conn, unknownName(request, name))
 	case errors.Is(err, vhost.ErrForeign):
 		vhost.Finish(client.Conn, vhost.BadRequest(read, false))
-	case err != nil:
-		return nil, err
+	}
+	if err == nil && f.all.answersChallenge(client, name, request) { // wherever the authority is
+		return nil, errRedirected
+	}
+	if err == nil {
+		err = p.gate.Allows(client.from())
+		p.gate.Count(err)
 	}
 	if err != nil {
 		return nil, err
-	}
-	if f.all.answersChallenge(client, name, request) {
-		return nil, errRedirected
 	}
 	if port := f.all.httpsPort(); port > 0 && !p.servesPlainHTTP() {
 		vhost.Finish(client.Conn, vhost.Redirect(request, name, port))

@@ -175,7 +175,8 @@ func (v *visitor) Begin(body bool) (end func(), ok bool) {
 }
 
 // Dial connects to the service for this client alone. Like a connection of the client itself it has a place, and
-// waits for the node; the first one has that of the client.
+// waits for the node; the first one has that of the client. The limit per address that the service's rules have is for
+// connections of clients, and was applied to the client's own.
 func (v *visitor) Dial(context.Context) (net.Conn, error) {
 	near, far := termination.Pipe(v.client.LocalAddr(), v.client.RemoteAddr())
 	inner := &Client{Conn: far, address: v.client.RemoteAddr(), public: v.client.LocalAddr()}
@@ -186,7 +187,7 @@ func (v *visitor) Dial(context.Context) (net.Conn, error) {
 	switch {
 	case v.over: // net/http may dial for a request that has ended
 		return nil, net.ErrClosed
-	case !own && !p.all.place(inner, p.service, p.Attr()):
+	case !own && !p.all.place(inner, p.service, p.Attr(), p.refuse):
 		near.Close()
 		return nil, errors.New("there is no place for another connection of the client to the service")
 	}

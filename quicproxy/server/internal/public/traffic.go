@@ -1,6 +1,7 @@
 package public
 
 import (
+	"apquic/quicproxy"
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/server/internal/members"
 )
@@ -10,6 +11,7 @@ type Traffic struct {
 	Clients          int // public connections now, including those that wait
 	Flows            int // over UDP now
 	ToNode, FromNode uint64
+	Refused          quicproxy.Refused
 	Members          []members.Status // the nodes that offer the service now, or still have clients
 }
 
@@ -18,7 +20,7 @@ func (p *Listener) Traffic() Traffic {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := p.ended
-	t.Clients, t.Flows, t.Members = p.clients, p.udp.len(), p.members.Status()
+	t.Clients, t.Flows, t.Refused, t.Members = p.clients, p.udp.len(), p.gate.Refused(), p.members.Status()
 	if p.udp != nil {
 		t.ToNode, t.FromNode = t.ToNode+p.udp.toNode.Load(), t.FromNode+p.udp.fromNode.Load()
 	}

@@ -1,7 +1,6 @@
 package public
 
 import (
-	"container/list"
 	"errors"
 	"net"
 	"net/netip"
@@ -11,39 +10,33 @@ import (
 	"time"
 
 	"apquic/internal/datagram"
-	"apquic/quicproxy/internal/clients"
 )
 
-const (
-	// sweeps is how often within its idle time the flows of a port are looked at.
-	sweeps = 4
-	// unansweredShare: a flow that its service never answered ends after one in unansweredShare of the idle
-	// time. Its client may be forged.
-	unansweredShare = 3
-)
+// sweeps is how often within its idle time the flows of a port are looked at. One that its service never answered
+// ends after a part of that time.
+const sweeps = 12
 
-// orderEntry is a flow's place among those of its port that were not answered; nil: it was.
-type orderEntry = *list.Element
+// errNoRoom says that a flow had to make room as soon as it had begun.
+var errNoRoom = errors.New("there are as many flows as there may be")
 
 // udpPort is the UDP socket of a lease, with its flows.
 type udpPort struct {
 	listener *Listener
 	socket   net.PacketConn
-	begin    time.Time
+	sender   *datagram.Sender
 
 	toNode, fromNode atomic.Uint64 // bytes
 
-	mu         sync.Mutex
-	flows      map[netip.AddrPort]*clientFlow
-	unanswered list.List // of *clientFlow; the oldest comes first
-	closed     bool
+	mu     sync.Mutex
+	flows  map[netip.AddrPort]*clientFlow
+	closed bool
 }
 
 // receive runs until the socket is closed.
 func (u *udpPort) receive() {
 	defer u.endAll()
 	reader, armed, pause := datagram.NewReader(u.socket), false, minAcceptPause
-	every := u.listener.all.config.FlowIdle / sweeps / unansweredShare
+	every := u.listener.all.config.FlowIdle / sweeps
 	for {
 		err := reader.Read(u.take)
 		switch {
@@ -78,13 +71,16 @@ func (u *udpPort) setDeadline(look bool, every time.Duration) {
 // take sends what a client sent to the node.
 func (u *udpPort) take(payload []byte, client netip.AddrPort, local netip.Addr) {
 	p, config := u.listener, &u.listener.all.config
-	f := u.flow(client, local)
-	if f == nil {
+	f, err := u.flow(client, local)
+	if err != nil {
+		p.gate.Count(err)
 		config.Datagrams.NoPlace.Add(1)
 		return
 	}
+	if !u.mayPass(f, len(payload)) {
+		return
+	}
 	f.place.Active()
-	f.active.Store(int64(time.Since(u.begin)))
 	u.toNode.Add(uint64(len(payload)))
 	if target, service := p.carries(f); target != nil {
 		if via, process := target.FlowSender(); via != nil {
@@ -95,89 +91,69 @@ func (u *udpPort) take(payload []byte, client netip.AddrPort, local netip.Addr) 
 	config.Datagrams.Away.Add(1)
 }
 
-// flow returns the flow of a client, perhaps a new one; nil: there are too many.
-func (u *udpPort) flow(client netip.AddrPort, local netip.Addr) *clientFlow {
+// mayPass reports whether so many bytes of a client may go to the node, by rules that may have changed since its flow
+// began, and counts it if not.
+func (u *udpPort) mayPass(f *clientFlow, bytes int) bool {
+	gate := u.listener.gate
+	if version := gate.Version(); version != f.rules {
+		if err := gate.Allows(f.client.Addr()); err != nil {
+			gate.Count(err)
+			u.end(f)
+			return false
+		}
+		f.rules = version
+	}
+	if !f.in.Take(bytes) {
+		gate.Dropped()
+		return false
+	}
+	return true
+}
+
+// flow returns the flow of a client, perhaps a new one, or says why it may have none.
+func (u *udpPort) flow(client netip.AddrPort, local netip.Addr) (*clientFlow, error) {
 	u.mu.Lock()
 	f, closed := u.flows[client], u.closed
 	u.mu.Unlock()
-	if f != nil || closed {
-		return f
+	switch {
+	case f != nil:
+		return f, nil
+	case closed:
+		return nil, errPortClosed
 	}
-	f = &clientFlow{port: u, client: client, from: datagram.From(local)}
+	gate := u.listener.gate
+	version := gate.Version() // before the question, so that a change meanwhile is noticed
+	if err := gate.Admit(client.Addr()); err != nil {
+		return nil, err
+	}
+	f = &clientFlow{port: u, client: client, from: datagram.From(local), in: gate.In.Datagrams(), out: gate.Out.Datagrams(), rules: version}
 	if local.IsValid() {
 		f.local = netip.AddrPortFrom(local, u.listener.Port).String()
 	}
-	place, err := u.admit(f)
-	if err != nil {
-		return nil
-	}
-	u.listener.all.flows.add(f)
+	place := u.listener.all.config.Flows.Enter(u.listener.service, client.Addr(), func() { u.end(f) })
 	u.mu.Lock()
-	if f.ended { // it had to make room at once
-		u.mu.Unlock()
-		u.listener.all.flows.remove(f)
-		place.Leave()
-		return nil
-	}
 	defer u.mu.Unlock()
+	if f.ended {
+		place.Leave()
+		return nil, errNoRoom
+	}
 	f.place, u.flows[client] = place, f
-	f.order = u.unanswered.PushBack(f)
-	return f
-}
-
-// admit gives a flow a place. One that its service never answered makes room, the oldest first, so that
-// forged clients take places from nobody but each other.
-func (u *udpPort) admit(f *clientFlow) (*clients.Place, error) {
-	places := u.listener.all.config.Flows
-	ask := func() (*clients.Place, error) {
-		return places.Admit(u.listener.service, f.client.Addr(), func() { u.end(f) })
-	}
-	place, err := ask()
-	for _, limit := range []error{clients.ErrServiceFull, clients.ErrNodeFull, clients.ErrAllFull} {
-		if errors.Is(err, limit) && u.endUnanswered() {
-			return ask()
-		}
-	}
-	return place, err
-}
-
-// endUnanswered ends the oldest flow that was not answered.
-func (u *udpPort) endUnanswered() bool {
-	u.mu.Lock()
-	oldest := u.unanswered.Front()
-	u.mu.Unlock()
-	if oldest == nil {
-		return false
-	}
-	u.end(oldest.Value.(*clientFlow))
-	return true
+	u.listener.all.flows.add(f)
+	return f, nil
 }
 
 // answer sends a payload to the client of a flow.
 func (u *udpPort) answer(f *clientFlow, payload []byte) {
 	f.place.Active()
-	f.active.Store(int64(time.Since(u.begin)))
-	if !f.answered.Swap(true) {
-		u.mu.Lock()
-		if f.order != nil {
-			u.unanswered.Remove(f.order)
-			f.order = nil
-		}
-		u.mu.Unlock()
+	f.place.Answered()
+	if !f.out.Take(len(payload)) {
+		u.listener.gate.Dropped()
+		return
 	}
 	u.fromNode.Add(uint64(len(payload)))
-	if err := u.write(f, payload); err != nil {
+	if err := u.sender.Send(payload, f.from, f.client); err != nil {
 		u.listener.all.config.Datagrams.Socket.Add(1)
 	}
-}
-
-func (u *udpPort) write(f *clientFlow, payload []byte) (err error) {
-	if udp, ok := u.socket.(*net.UDPConn); ok {
-		_, _, err = udp.WriteMsgUDPAddrPort(payload, f.from, f.client)
-	} else {
-		_, err = u.socket.WriteTo(payload, net.UDPAddrFromAddrPort(f.client))
-	}
-	return err
 }
 
 // end forgets a flow.
@@ -186,10 +162,6 @@ func (u *udpPort) end(f *clientFlow) {
 	f.ended = true
 	if u.flows[f.client] == f {
 		delete(u.flows, f.client)
-	}
-	if f.order != nil {
-		u.unanswered.Remove(f.order)
-		f.order = nil
 	}
 	place := f.place
 	u.mu.Unlock()
@@ -200,15 +172,10 @@ func (u *udpPort) end(f *clientFlow) {
 
 // sweep ends the flows that were idle for too long, and returns how many are left.
 func (u *udpPort) sweep() (left int) {
-	idle, now := u.listener.all.config.FlowIdle, time.Since(u.begin)
 	var over []*clientFlow
 	u.mu.Lock()
 	for _, f := range u.flows {
-		limit := idle
-		if !f.answered.Load() {
-			limit /= unansweredShare
-		}
-		if now-time.Duration(f.active.Load()) >= limit {
+		if f.place.Left(u.listener.all.config.FlowIdle) <= 0 {
 			over = append(over, f)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"apquic/lease"
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/flow"
+	"apquic/quicproxy/internal/flowlimit"
 	"apquic/quicproxy/server/internal/members"
 )
 
@@ -70,13 +71,13 @@ func (s *forgedSocket) LocalAddr() net.Addr               { return &net.UDPAddr{
 func (s *forgedSocket) Close() error                      { s.close(); return nil }
 
 // TestForgedClients: a flood from forged addresses costs no more than the flows of a service, takes no place
-// from those that the service has answered, or from other services, and leaves nothing.
+// from the few that the service has answered, or from other services, and leaves nothing.
 func TestForgedClients(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const most = 100
 		sockets := map[uint16]*forgedSocket{20000: newForgedSocket(), 20001: newForgedSocket()}
-		counters, places := new(flow.Counters), clients.New(4*most, most, most)
+		counters, places := new(flow.Counters), flowlimit.New(flowlimit.Limits{All: 4 * most, Node: 2 * most, Service: most, Address: most})
 		listeners := New(Config{
 			ListenPacket: func(port uint16) (net.PacketConn, error) { return sockets[port], nil },
 			Ended:        func(uint16) {}, Clients: clients.New(100, 100, 100), Log: slog.New(slog.DiscardHandler),
@@ -141,7 +142,7 @@ func TestFlowsOfOthers(t *testing.T) {
 		listeners := New(Config{
 			ListenPacket: func(uint16) (net.PacketConn, error) { return socket, nil },
 			Ended:        func(uint16) {}, Clients: clients.New(100, 100, 100), Log: slog.New(slog.DiscardHandler),
-			Flows: clients.New(100, 100, 100), FlowIdle: time.Minute, Datagrams: counters,
+			Flows: flowlimit.New(flowlimit.Limits{All: 100, Node: 100, Service: 100, Address: 100}), FlowIdle: time.Minute, Datagrams: counters,
 		})
 		owner, thief := certs.NodeID{1}, certs.NodeID{2}
 		if err := listeners.Bind(lease.Lease{Key: lease.Key{Node: owner, Service: "game"}, Port: 20000, Transport: lease.UDP}); err != nil {
@@ -151,14 +152,14 @@ func TestFlowsOfOthers(t *testing.T) {
 		socket.come <- netip.MustParseAddrPort("192.0.2.1:7")
 		synctest.Wait()
 		f := listeners.flows.find(1)
-		for _, kind := range []framing.DatagramKind{framing.DatagramPayload, framing.DatagramKnown} {
+		for _, kind := range []framing.DatagramKind{framing.DatagramPayload, framing.DatagramKnown, framing.DatagramUnknown} {
 			for _, number := range []uint64{1, 2} {
-				if listeners.Receive(thief, 7, framing.Datagram{Flow: number, Kind: kind}) {
-					t.Errorf("kind %d of flow %d is taken from a stranger", kind, number)
+				if told := !listeners.Receive(thief, 7, framing.Datagram{Flow: number, Kind: kind}); told != (kind == framing.DatagramPayload) {
+					t.Errorf("a stranger is told about kind %d of flow %d: %v", kind, number, told)
 				}
 			}
 		}
-		if len(socket.answers) != 0 || f.known.Load() != 0 || counters.Foreign.Load() != 2 || counters.NoFlow.Load() != 1 {
+		if len(socket.answers) != 0 || f.known.Load() != 0 || counters.Foreign.Load() != 3 || counters.NoFlow.Load() != 1 {
 			t.Errorf("answers %v, known %x, dropped %v", socket.answers, f.known.Load(), counters.Dropped())
 		}
 		if d := f.toNode("game", 7, time.Minute, nil); d.Kind != framing.DatagramFirst || d.Header.ClientAddress != "192.0.2.1:7" || d.Header.IdleSeconds != 60 {
@@ -198,7 +199,7 @@ func TestFlowsOfMembers(t *testing.T) {
 		listeners := New(Config{
 			ListenPacket: func(uint16) (net.PacketConn, error) { return socket, nil },
 			Ended:        func(uint16) {}, Clients: clients.New(100, 100, 100), Log: slog.New(slog.DiscardHandler),
-			Flows: clients.New(100, 100, 100), FlowIdle: time.Minute, Datagrams: counters,
+			Flows: flowlimit.New(flowlimit.Limits{All: 100, Node: 100, Service: 100, Address: 100}), FlowIdle: time.Minute, Datagrams: counters,
 		})
 		group := lease.Lease{Key: lease.Key{Service: "game"}, Port: 20000, Transport: lease.UDP}
 		if err := listeners.Bind(group); err != nil {

@@ -22,26 +22,29 @@ const maxTLS = 3
 // transports are the values of ProxyRequest.transport.
 var transports = [...]lease.Transport{lease.TCP, lease.TCP, lease.UDP, lease.TCPAndUDP}
 
-// Read returns the lease that a request of a node is for, or the failure that answers it. flows says that the
-// node's connection carries UDP.
-func Read(r *framing.ProxyRequest, node certs.NodeID, flows bool) (lease.Request, error) {
+// Read returns the lease that a request of a node is for, and who may visit, or the failure that answers it. flows says
+// that the node's connection carries UDP, and countries that those of addresses are known.
+func Read(r *framing.ProxyRequest, node certs.NodeID, flows, countries bool) (wanted lease.Request, rules quicproxy.Visitors, err error) {
 	if r.WantedPort > math.MaxUint16 {
-		return lease.Request{}, &quicproxy.FailureError{Code: framing.ErrorPortOutOfRange, Text: fmt.Sprintf("there is no port %d", r.WantedPort)}
+		return wanted, rules, &quicproxy.FailureError{Code: framing.ErrorPortOutOfRange, Text: fmt.Sprintf("there is no port %d", r.WantedPort)}
 	}
 	// One after the other: each relies on those before it.
 	for _, check := range []func(*framing.ProxyRequest) error{checkNames, checkTransport(flows), checkDomain, checkPrivate} {
 		if err := check(r); err != nil {
-			return lease.Request{}, failure.BadRequest(err)
+			return wanted, rules, failure.BadRequest(err)
 		}
 	}
-	wanted := lease.Request{
+	if rules, err = readVisitors(r, countries); err != nil {
+		return wanted, rules, err
+	}
+	wanted = lease.Request{
 		Key: lease.Key{Node: node, Service: r.Service}, Origin: r.OriginAddress, WantedPort: uint16(r.WantedPort),
 		Transport: transports[r.Transport], Domain: r.Domain, Services: r.Services,
 	}
 	if r.Group != "" { // it has no service of one node's, and is written no more often than that of one node
 		wanted.Key, wanted.Origin, wanted.Services = lease.Key{Service: r.Group}, "", nil
 	}
-	return wanted, nil
+	return wanted, rules, nil
 }
 
 // Offer returns what a request of a node says of the service.
@@ -110,6 +113,8 @@ func checkPrivate(r *framing.ProxyRequest) error {
 		return errors.New("a private service has neither port nor domain, no name, and no UDP")
 	case r.Private && r.Group != "":
 		return errors.New("a private service is one node's, and not of a group")
+	case r.Visitors != nil && (r.Private || r.Group != ""):
+		return errors.New("who may visit a group is for the server to say, and who may connect to a private service for allow_nodes")
 	case len(r.AllowNodes) > framing.MaxAllowNodes:
 		return fmt.Errorf("%d nodes are more than the %d that may connect to a private service", len(r.AllowNodes), framing.MaxAllowNodes)
 	}

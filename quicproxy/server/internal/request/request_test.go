@@ -22,15 +22,15 @@ func TestRead(t *testing.T) {
 		transport uint32
 		want      lease.Transport
 	}{{0, lease.TCP}, {1, lease.TCP}, {2, lease.UDP}, {3, lease.TCPAndUDP}} {
-		r, err := Read(&framing.ProxyRequest{
+		r, _, err := Read(&framing.ProxyRequest{
 			Service: "web", OriginAddress: "tcp://127.0.0.1:80", WantedPort: 20000, Transport: test.transport, Services: []string{"ssh", "web"},
-		}, certs.NodeID{1}, true)
+		}, certs.NodeID{1}, true, false)
 		if err != nil || r.Service != "web" || r.Origin != "tcp://127.0.0.1:80" || r.WantedPort != 20000 || r.Transport != test.want ||
 			r.Domain != "" || !slices.Equal(r.Services, []string{"ssh", "web"}) {
 			t.Errorf("transport %d: %+v, %v", test.transport, r, err)
 		}
 	}
-	r, err := Read(&framing.ProxyRequest{Service: "web", Domain: "www.example.org", Tls: 1, PlainHttp: true}, certs.NodeID{1}, false)
+	r, _, err := Read(&framing.ProxyRequest{Service: "web", Domain: "www.example.org", Tls: 1, PlainHttp: true}, certs.NodeID{1}, false, false)
 	if err != nil || r.Domain != "www.example.org" || r.Transport != lease.TCP || r.WantedPort != 0 {
 		t.Errorf("domain: %+v, %v", r, err)
 	}
@@ -63,19 +63,21 @@ func TestReadRefuses(t *testing.T) {
 		{&framing.ProxyRequest{Service: "web", Tls: 4}, framing.ErrorBadRequest, "no way 4"},
 		{&framing.ProxyRequest{Service: "web", PlainHttp: true}, framing.ErrorBadRequest, "only a service with a name"},
 		{&framing.ProxyRequest{Service: "web", Domain: "www.example.org", Tls: 9}, framing.ErrorBadRequest, "no way 9"},
+		{&framing.ProxyRequest{Service: "web", Visitors: &framing.VisitorRules{Deny: []string{"lan"}}}, framing.ErrorBadRequest, `"lan" is not a network`},
+		{&framing.ProxyRequest{Service: "web", Visitors: &framing.VisitorRules{DenyCountries: []string{"FR"}}}, framing.ErrorNoCountries, "countries"},
 	} {
-		_, err := Read(test.request, certs.NodeID{1}, false)
+		_, _, err := Read(test.request, certs.NodeID{1}, false, false)
 		failure, ok := errors.AsType[*quicproxy.FailureError](err)
 		if !ok || failure.Code != test.code || !strings.Contains(failure.Text, test.text) {
 			t.Errorf("%v: %v, want %v with %q", test.request, err, test.code, test.text)
 		}
 	}
 	named := &framing.ProxyRequest{Service: "web", Tls: 2, Transport: 2}
-	if _, err := Read(named, certs.NodeID{1}, true); err == nil || !strings.Contains(err.Error(), "over TCP only") {
+	if _, _, err := Read(named, certs.NodeID{1}, true, false); err == nil || !strings.Contains(err.Error(), "over TCP only") {
 		t.Errorf("a name over UDP: %v", err)
 	}
 	udp := &framing.ProxyRequest{Service: "web", Domain: "www.example.org", Transport: 2}
-	if _, err := Read(udp, certs.NodeID{1}, true); err == nil || !strings.Contains(err.Error(), "over TCP only") {
+	if _, _, err := Read(udp, certs.NodeID{1}, true, false); err == nil || !strings.Contains(err.Error(), "over TCP only") {
 		t.Errorf("a domain over UDP: %v", err)
 	}
 }
@@ -96,7 +98,7 @@ func TestServiceNamesAreBounded(t *testing.T) {
 		"others":    {[]string{"s1"}, false},
 		"long name": {[]string{"s0", strings.Repeat("x", 65)}, false},
 	} {
-		if _, err := Read(&framing.ProxyRequest{Service: "s0", Services: test.services}, certs.NodeID{1}, false); (err == nil) != test.ok {
+		if _, _, err := Read(&framing.ProxyRequest{Service: "s0", Services: test.services}, certs.NodeID{1}, false, false); (err == nil) != test.ok {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -118,7 +120,7 @@ func FuzzRead(f *testing.F) {
 		r := &framing.ProxyRequest{
 			Service: service, OriginAddress: origin, WantedPort: port, Transport: transport, Domain: domain, Tls: tls, PlainHttp: plain, Services: []string{other}, Group: group,
 		}
-		got, err := Read(r, certs.NodeID{1}, flows)
+		got, _, err := Read(r, certs.NodeID{1}, flows, false)
 		if _, failed := errors.AsType[*quicproxy.FailureError](err); failed {
 			return
 		}
@@ -137,7 +139,7 @@ func TestReadGroup(t *testing.T) {
 		Service: "web", Group: "photos", OriginAddress: "tcp://127.0.0.1:80", WantedPort: 20000, Services: []string{"ssh", "web"},
 		Unhealthy: true, PlainHttp: true, Movable: true, Domain: "www.example.org",
 	}
-	r, err := Read(asked, node, true)
+	r, _, err := Read(asked, node, true, false)
 	if err != nil || r.Key != (lease.Key{Service: "photos"}) || r.Origin != "" || r.Services != nil || r.WantedPort != 20000 {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -148,7 +150,7 @@ func TestReadGroup(t *testing.T) {
 		t.Error(text)
 	}
 	for _, name := range []string{"Photos", "a b", strings.Repeat("x", 65)} {
-		if _, err := Read(&framing.ProxyRequest{Service: "web", Group: name}, node, true); err == nil {
+		if _, _, err := Read(&framing.ProxyRequest{Service: "web", Group: name}, node, true, false); err == nil {
 			t.Errorf("group %q: no error", name)
 		}
 	}

@@ -15,10 +15,10 @@ func TestNetworks(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(s.ProxyProtocolFrom, want) {
 		t.Errorf("%v %v, want %v", s.ProxyProtocolFrom, err, want)
 	}
-	if got, err := parseNetworks("192.0.2.0/24, 2001:db8::1"); err != nil || !reflect.DeepEqual(got, want) {
+	if got, err := networks().parseAll("192.0.2.0/24, 2001:db8::1"); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v %v, want %v", got, err, want)
 	}
-	if got := formatNetworks(want); got != "192.0.2.0/24,2001:db8::1/128" {
+	if got := networks().format(want); got != "192.0.2.0/24,2001:db8::1/128" {
 		t.Error(got)
 	}
 	if err := ParseServer("s", []byte(`{"proxyProtocolFrom": "10.0.0.1"}`), &s); err != nil || s.ProxyProtocolFrom[0].String() != "10.0.0.1/32" {

@@ -1,0 +1,145 @@
+// Package countries tells the country of an address, by a file of the user's in the MaxMind DB format
+// (https://maxmind.github.io/MaxMind-DB/), such as GeoLite2-Country or DB-IP Country Lite. The file is read again when
+// it changes.
+//
+// It must not decide what a country means, or get a file from anywhere.
+package countries
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/oschwald/maxminddb-golang/v2"
+
+	"apquic/internal/hint"
+)
+
+const (
+	// maxFile is how large the file may be. It is kept in memory: one that is mapped there would end the program when
+	// somebody overwrites it.
+	maxFile = 256 << 20 // bytes
+	// every is how often it is looked whether it has changed.
+	every = 10 * time.Second
+)
+
+// File is a database of countries. Its methods may be called from any goroutine, except that Run is called once.
+type File struct {
+	path     string
+	log      *slog.Logger
+	database atomic.Pointer[maxminddb.Reader]
+	again    chan struct{} // asks Run to look at once
+	last     state         // of the file when it was read; Run owns it
+}
+
+// Open reads a file as a whole, and checks it.
+func Open(path string, log *slog.Logger) (*File, error) {
+	last := stateOf(path)
+	database, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{path: path, log: log, again: make(chan struct{}, 1), last: last}
+	f.database.Store(database)
+	return f, nil
+}
+
+// Country returns the country of an address, an ISO 3166-1 alpha-2 code; empty: the file has none.
+func (f *File) Country(address netip.Addr) (code string) {
+	record := f.database.Load().Lookup(address.Unmap().WithZone(""))
+	if record.DecodePath(&code, "country", "iso_code") == nil && code != "" {
+		return code
+	}
+	if record.DecodePath(&code, "country_code") != nil { // as IPinfo writes it
+		return ""
+	}
+	return code
+}
+
+// Reload has Run look at once whether the file has changed.
+func (f *File) Reload() {
+	select {
+	case f.again <- struct{}{}:
+	default:
+	}
+}
+
+// Run reads the file again when it has changed, until ctx ends. While there is no valid one, the last one stays in use.
+func (f *File) Run(ctx context.Context) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-f.again:
+		}
+		if now := stateOf(f.path); now != f.last {
+			f.last = now
+			f.replace()
+		}
+	}
+}
+
+func (f *File) replace() {
+	database, err := read(f.path)
+	if err != nil {
+		f.log.Warn("the file of countries has changed and cannot be used, so the last one is", "err", err, "hint", hint.Of(err))
+		return
+	}
+	f.database.Store(database) // the last one is collected when nobody uses it any longer
+	f.log.Info("the file of countries was read again", "path", f.path, "type", database.Metadata.DatabaseType)
+}
+
+// state tells one content of a file from another.
+type state struct {
+	size     int64
+	modified time.Time
+}
+
+func stateOf(path string) (s state) {
+	if info, err := os.Stat(path); err == nil {
+		s = state{info.Size(), info.ModTime()}
+	}
+	return s
+}
+
+func read(path string) (*maxminddb.Reader, error) {
+	data, err := readBounded(path)
+	if err != nil {
+		if pathError, ok := errors.AsType[*fs.PathError](err); ok {
+			err = pathError.Err // the text has the path already
+		}
+		return nil, hint.Add(fmt.Errorf("the file of countries %s cannot be read: %w", path, err), "check the path after --countries")
+	}
+	database, err := maxminddb.OpenBytes(data)
+	if err == nil {
+		err = database.Verify()
+	}
+	if err != nil {
+		return nil, hint.Add(fmt.Errorf("%s is not a database of countries: %w", path, err),
+			"get a new copy in the MaxMind DB format (.mmdb, not compressed), such as GeoLite2-Country or DB-IP Country Lite")
+	}
+	return database, nil
+}
+
+func readBounded(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("it has more than %d bytes", maxFile)
+	}
+	return data, err
+}

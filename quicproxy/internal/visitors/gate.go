@@ -1,0 +1,160 @@
+package visitors
+
+import (
+	"cmp"
+	"errors"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"apquic/quicproxy"
+	"apquic/quicproxy/internal/clients"
+	"apquic/quicproxy/internal/limit"
+	"apquic/quicproxy/internal/pace"
+)
+
+// Why a visitor is refused.
+var (
+	ErrNetwork = errors.New("visitors from this network are not allowed")
+	ErrCountry = errors.New("visitors from this country are not allowed")
+	ErrFast    = errors.New("the address connects more often than it may to this service")
+)
+
+// burstSeconds is for how many seconds an address may connect at once, as a browser does.
+const burstSeconds = 2
+
+// Gate lets visitors of a service in, or not.
+type Gate struct {
+	// In and Out are the bytes per second from visitors and to them.
+	In, Out pace.Rate
+
+	server  quicproxy.Visitors
+	country func(netip.Addr) string // nil: countries are not known
+
+	mu       sync.Mutex
+	node     quicproxy.Visitors
+	rate     int           // new connections per address and second; 0: no limit
+	arrivals *limit.Sketch // nil without
+
+	version atomic.Uint64 // of the rules, for those who asked before
+
+	networks, countries, connections, fast, datagrams atomic.Uint64
+}
+
+// NewGate takes the rules of the server, and what tells the country of an address; nil: nothing does.
+func NewGate(server quicproxy.Visitors, country func(netip.Addr) string) *Gate {
+	g := &Gate{server: server, country: country}
+	g.Set(quicproxy.Visitors{})
+	return g
+}
+
+// Set sets the rules of the node, for visitors from now on; the bytes per second are those of all from now on.
+func (g *Gate) Set(node quicproxy.Visitors) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.node = node
+	g.version.Add(1)
+	if g.rate = smaller(g.server.Rate, node.Rate); g.rate == 0 {
+		g.arrivals = nil
+	} else if g.arrivals == nil {
+		g.arrivals = limit.NewSketch(time.Now())
+	}
+	g.In.Set(smaller(g.server.BytesIn, node.BytesIn))
+	g.Out.Set(smaller(g.server.BytesOut, node.BytesOut))
+}
+
+// Version is another one whenever the rules may be others.
+func (g *Gate) Version() uint64 { return g.version.Load() }
+
+// smaller is the smaller of two limits, of which 0 is none.
+func smaller[T int | int64](a, b T) T {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
+}
+
+// PerAddress is how many connections an address may have at once; 0: no limit of the service.
+func (g *Gate) PerAddress() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return smaller(g.server.PerAddress, g.node.PerAddress)
+}
+
+// Allows says why visitors from an address are not allowed; nil: they are.
+func (g *Gate) Allows(from netip.Addr) error {
+	g.mu.Lock()
+	node := g.node
+	g.mu.Unlock()
+	from = from.Unmap().WithZone("")
+	err := cmp.Or(checkNetwork(g.server, from), checkNetwork(node, from))
+	if err == nil && (NeedsCountries(g.server) || NeedsCountries(node)) {
+		country := ""
+		if g.country != nil {
+			country = g.country(from)
+		}
+		err = cmp.Or(checkCountry(g.server, country), checkCountry(node, country))
+	}
+	return err
+}
+
+// Admit says why a visitor who connects from an address is refused; nil: it is welcome.
+func (g *Gate) Admit(from netip.Addr) error {
+	if err := g.Allows(from); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	rate, arrivals := g.rate, g.arrivals
+	g.mu.Unlock()
+	if arrivals != nil && !arrivals.Allow(from, time.Second/time.Duration(rate), burstSeconds*rate, time.Now()) {
+		return ErrFast
+	}
+	return nil
+}
+
+func checkNetwork(v quicproxy.Visitors, from netip.Addr) error {
+	contains := func(network netip.Prefix) bool { return network.Contains(from) }
+	switch {
+	case len(v.Allow)+len(v.Deny) > 0 && !from.IsValid(),
+		slices.ContainsFunc(v.Deny, contains),
+		len(v.Allow) > 0 && !slices.ContainsFunc(v.Allow, contains):
+		return ErrNetwork
+	}
+	return nil
+}
+
+// checkCountry refuses an address of no country where some are allowed.
+func checkCountry(v quicproxy.Visitors, country string) error {
+	if slices.Contains(v.DenyCountries, country) || len(v.AllowCountries) > 0 && !slices.Contains(v.AllowCountries, country) {
+		return ErrCountry
+	}
+	return nil
+}
+
+// Count counts why a visitor was refused, also by package clients. Other errors do not count.
+func (g *Gate) Count(err error) {
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrNetwork):
+		g.networks.Add(1)
+	case errors.Is(err, ErrCountry):
+		g.countries.Add(1)
+	case errors.Is(err, clients.ErrAddressFull), errors.Is(err, clients.ErrNetworkFull):
+		g.connections.Add(1)
+	case errors.Is(err, ErrFast), errors.Is(err, clients.ErrAddressFast):
+		g.fast.Add(1)
+	}
+}
+
+// Dropped counts a datagram for which there were too many bytes.
+func (g *Gate) Dropped() { g.datagrams.Add(1) }
+
+// Refused returns the counts.
+func (g *Gate) Refused() quicproxy.Refused {
+	return quicproxy.Refused{
+		Networks: g.networks.Load(), Countries: g.countries.Load(), Connections: g.connections.Load(),
+		Rate: g.fast.Load(), Datagrams: g.datagrams.Load(),
+	}
+}

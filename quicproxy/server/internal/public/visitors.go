@@ -1,0 +1,53 @@
+package public
+
+import (
+	"net/netip"
+
+	"apquic/certs"
+	"apquic/framing"
+	"apquic/quicproxy"
+	"apquic/quicproxy/internal/clients"
+	"apquic/quicproxy/internal/netaddr"
+	"apquic/quicproxy/internal/relay"
+)
+
+// Restrict says who may visit, from now on, in addition to what the server says.
+func (p *Listener) Restrict(v quicproxy.Visitors) { p.gate.Set(v) }
+
+// Pace limits the bytes per second of a relay that begins.
+func (p *Listener) Pace(r *relay.Relay) { r.Pace(p.gate.In.Share(), p.gate.Out.Share()) }
+
+// maxRefused bounds the services in an answer, so that a message has room for them.
+const maxRefused = 512
+
+// RefusedOf is how many visitors of each service of a node were refused, as the node is told.
+func (s *Listeners) RefusedOf(node certs.NodeID) *framing.VisitorsResponse {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	response := new(framing.VisitorsResponse)
+	for _, p := range s.byNode[node] {
+		if counts := p.gate.Counts(p.Key.Service); counts != nil && len(response.Services) < maxRefused {
+			response.Services = append(response.Services, counts)
+		}
+	}
+	return response
+}
+
+// welcome says why a client may not visit; nil: it may.
+func (p *Listener) welcome(c *Client) error { return p.gate.Admit(c.from()) }
+
+// clientsOf is the service whose clients come, with the limit that it has now.
+func (p *Listener) clientsOf() clients.Service {
+	service := p.service
+	service.PerAddress = p.gate.PerAddress()
+	return service
+}
+
+// endLimits lets those go on who wait because of the bytes per second.
+func (p *Listener) endLimits() {
+	p.gate.In.Set(0)
+	p.gate.Out.Set(0)
+}
+
+// from is the address that a client comes from.
+func (c *Client) from() netip.Addr { return netaddr.Endpoint(c.RemoteAddr()).Addr() }
