@@ -3,6 +3,7 @@ package quicproxy_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/base32"
@@ -16,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -229,6 +231,72 @@ func TestTermination(t *testing.T) {
 		if len(ending.wanted) != 2 {
 			t.Errorf("wanted were %v", ending.wanted)
 		}
+	})
+}
+
+// TestVisitorsOfTermination: rules for visitors hold where the server ends TLS: for a domain and a name of the server's
+// own, also for who came before the rules were known. An authority gets its answer from wherever it comes. The limit of
+// connections is about those of visitors, not about their requests.
+func TestVisitorsOfTermination(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		_, termination := w.withTermination(t)
+		server := w.startServer(termination)
+		arrived := make(chan struct{}, 8)
+		w.serveHTTP(plainWeb, func(rw http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/slow" {
+				arrived <- struct{}{}
+				<-r.Context().Done()
+			}
+		})
+		rules := quicproxy.Visitors{Deny: prefixes("192.0.2.66/32"), PerAddress: 2}
+		services := func(c *NodeConfig) {
+			for _, domain := range []string{"", "www.example.org"} {
+				c.Services = append(c.Services, Service{Name: "web" + strings.TrimSuffix(domain, ".example.org"), Upstream: plainWeb, Domain: domain, TLS: 2, Visitors: rules})
+			}
+		}
+		node := w.startNode(services)
+		var names []string
+		for _, l := range node.leases.wait(t, 2) {
+			names = append(names, strings.TrimPrefix(cmp.Or(l.Name, l.PublicAddress), "https://"))
+		}
+		denied := w.net.Host("192.0.2.66")
+		refused := func(name string) {
+			t.Helper()
+			c := tls.Client(dialFrom(t, denied, "443"), &tls.Config{ServerName: name, InsecureSkipVerify: true})
+			if err := c.Handshake(); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("a visitor of %s who is not welcome: %v", name, err)
+			}
+		}
+		browser := w.browser(true) // with one connection to each name
+		for _, name := range names {
+			refused(name)
+			if status, _ := fetch(t, browser, "https://"+name+"/"); status != 200 {
+				t.Errorf("one who is gets %d", status)
+			}
+		}
+		authority := dialFrom(t, denied, "80")
+		writeErr(authority, "GET /.well-known/acme-challenge/token HTTP/1.1\r\nHost: www.example.org\r\n\r\n")
+		if err := wantPrefix(authority, "HTTP/1.1 200"); err != nil {
+			t.Errorf("an authority: %v", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var asking sync.WaitGroup
+		for range 5 {
+			asking.Go(func() {
+				request, _ := http.NewRequestWithContext(ctx, "GET", "https://www.example.org/slow", nil)
+				if response, err := browser.Do(request); err == nil {
+					response.Body.Close()
+					t.Errorf("a slow request: %s", response.Status)
+				}
+			})
+		}
+		eventually(t, "five requests at once", func() bool { return len(arrived) == 5 })
+		cancel()
+		asking.Wait()
+		w.crash(server)
+		_, termination = w.withTermination(t)
+		w.startServer(termination)
+		refused(names[0]) // it waits for the node, which says so
 	})
 }
 
