@@ -124,22 +124,29 @@ func TestBandwidthOfDownload(t *testing.T) {
 		}
 		return bytes
 	}
-	about := func(what string, got, want float64) {
-		t.Helper()
-		if got < 0.9*want || got > 1.1*want {
-			t.Errorf("%s: %.0f bytes in %d s, want %.0f", what, got, seconds, want)
-		}
-		t.Logf("%s: %.3f of the limit", what, got/want)
-	}
-	about("one", download(), rate*seconds)
+	atLimit(t, rate*seconds, download())
 	var parts [2]float64
 	var all sync.WaitGroup
 	for i := range parts {
 		all.Go(func() { parts[i] = download() })
 	}
 	all.Wait()
-	about("the first of two", parts[0], rate*seconds/2)
-	about("the second of two", parts[1], rate*seconds/2)
+	atLimit(t, rate*seconds, parts[:]...)
+}
+
+// atLimit wants some visitors to have moved as many bytes as the limit lets in that time, in equal parts. On a busy
+// machine, where a program may not run for longer than the limit remembers, it is less, but never more: the exact
+// figures are those of TestBandwidth, in virtual time.
+func atLimit(t *testing.T, limit float64, parts ...float64) {
+	t.Helper()
+	sum := 0.0
+	for _, part := range parts {
+		sum += part
+	}
+	t.Logf("%.3f of the limit, parts of %.0f bytes", sum/limit, parts)
+	if sum > 1.1*limit || sum < 0.6*limit || slices.Max(parts) > 1.25*slices.Min(parts) {
+		t.Errorf("%.0f bytes, where the limit is %.0f", parts, limit)
+	}
 }
 
 // TestBandwidthOfUpload: what visitors send reaches the service no faster than the limit, and two get equal parts.
@@ -199,12 +206,6 @@ func TestBandwidthOfUpload(t *testing.T) {
 	}
 	begin, before := time.Now(), [2]int64{parts[0].Load(), parts[1].Load()}
 	time.Sleep(measured)
-	for i := range parts {
-		want := rate / 2 * time.Since(begin).Seconds()
-		if got := float64(parts[i].Load() - before[i]); got < 0.9*want || got > 1.1*want {
-			t.Errorf("%d: %.0f bytes, want %.0f", i, got, want)
-		} else {
-			t.Logf("%d: %.3f of its part", i, got/want)
-		}
-	}
+	limit := rate * time.Since(begin).Seconds()
+	atLimit(t, limit, float64(parts[0].Load()-before[0]), float64(parts[1].Load()-before[1]))
 }

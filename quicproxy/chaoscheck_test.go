@@ -31,7 +31,10 @@ func (h *history) check() {
 			unserved++
 		}
 	}
-	for _, s := range h.served {
+	h.mu.Lock()
+	served := slices.Clone(h.served) // a node may still dial for a client that left
+	h.mu.Unlock()
+	for _, s := range served {
 		if s.peer == 0 && s.by == h.node() && !slices.ContainsFunc(h.clients, func(c *client) bool { return c.peer == s.id }) {
 			unknown++
 		}

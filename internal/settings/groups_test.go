@@ -82,6 +82,16 @@ func TestGroupFaults(t *testing.T) {
 	if err := node(web, other); err == nil || !strings.Contains(err.Error(), "photos is also the group of web") {
 		t.Errorf("a group twice: %v", err)
 	}
+	other.Group, other.PerAddress = "mail", 3
+	if err := node(other); err == nil || !strings.Contains(err.Error(), "is for the server to say") {
+		t.Errorf("rules for visitors of a group: %v", err)
+	}
+	other.Group, other.Health, other.Private = "", "", true
+	if err := node(other); err == nil || !strings.Contains(err.Error(), "allowNodes says who") {
+		t.Errorf("rules for visitors of a private service: %v", err)
+	}
+	other = web
+	other.Name = "other"
 	for upstream, ok := range map[string]bool{"tcp+udp://127.0.0.1:53": true, "file:/srv/www": true, "unix:/run/app": true, "udp://127.0.0.1:53": false} {
 		other.Group, other.Upstream = "", upstream
 		if err := node(other); (err == nil) != ok {

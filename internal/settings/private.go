@@ -66,6 +66,8 @@ func (s Service) accessFault() error {
 		return hint.Add(errors.New("allowNodes is for a service that is not public"), `add "public": false, or remove allowNodes`)
 	case s.Private && s.PublicPort != 0:
 		return errors.New(`a service with "public": false has neither publicPort nor ports`)
+	case s.Private && describeVisitors(s.Visitors) != "":
+		return errors.New(`a service with "public": false has no visitors: allowNodes says who may connect`)
 	case s.Private && s.Domain != "":
 		return errors.New(`a service with "public": false has no domain`)
 	case s.Private && s.TLS != "":
