@@ -45,8 +45,7 @@ func (s Service) groupFault() error {
 	case s.Group != "" && describeVisitors(s.Visitors) != "":
 		return hint.Add(errors.New("who may visit a group is for the server to say"), "remove the rules for visitors from the service; the server's settings have the same")
 	case s.Group != "" && s.EndsTLS() && s.Certificate == "":
-		return hint.Add(errors.New("the nodes of a group cannot each get a certificate by ACME: the authority may reach another one of them"),
-			"give each the same certificate in certificate and key; or leave TLS to the upstream with tls \"pass\", or to the server with tls \"terminate\"")
+		return hint.Add(errors.New("the nodes of a group cannot each get a certificate by ACME: the authority may reach another one of them"), "give each the same certificate in certificate and key; or leave TLS to the upstream with tls \"pass\", or to the server with tls \"terminate\"")
 	}
 	return nil
 }
