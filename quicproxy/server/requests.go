@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"apquic/framing"
+	"apquic/lease"
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/server/internal/failure"
@@ -161,6 +162,15 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 	}
 	c.reportMove(granted, response)
 	return response, nil
+}
+
+// reportMove logs that the address of a service changed, and adds that to the answer.
+func (c *nodeConn) reportMove(granted lease.Grant, response *framing.ProxyResponse) {
+	if granted.Previous.IsZero() {
+		return
+	}
+	response.PreviousAddress, response.PreviousReason = c.server.addresses.Of(granted.Transport, granted.Previous), granted.Why
+	c.log.Warn("address changed", "change", response.PreviousAddress+" -> "+response.ProxyAddress, "service", granted.Service, "reason", granted.Why)
 }
 
 // release gives up a lease, or only ends this connection's part in it.
