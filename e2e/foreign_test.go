@@ -5,10 +5,23 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
+
+// installForeign builds the program of another module, and returns its path in bin, or what go said.
+func installForeign(module string) (program string, err error) {
+	name, _, _ := strings.Cut(path.Base(module), "@")
+	install := exec.Command("go", "install", module)
+	install.Env = append(os.Environ(), "GOBIN="+filepath.Join(bin, name), "GOFLAGS=-buildvcs=false")
+	if out, err := install.CombinedOutput(); err != nil {
+		return string(out), err
+	}
+	return filepath.Join(name, name), nil
+}
 
 // buildForeign builds programs of other modules into a folder of bin, with what the module proxy has. It is
 // for modules that go install refuses; those that are listed first decide about versions.

@@ -22,15 +22,7 @@ import (
 const pebbleModule = "github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1"
 
 // installPebble builds Pebble once for all tests.
-var installPebble = sync.OnceValues(func() (string, error) {
-	dir := filepath.Join(bin, "pebble")
-	install := exec.Command("go", "install", pebbleModule)
-	install.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=-buildvcs=false")
-	if out, err := install.CombinedOutput(); err != nil {
-		return string(out), err
-	}
-	return filepath.Join("pebble", "pebble"), nil // in bin
-})
+var installPebble = sync.OnceValues(func() (string, error) { return installForeign(pebbleModule) })
 
 // pebble is an authority that runs.
 type pebble struct {

@@ -142,8 +142,8 @@ func TestIperf(t *testing.T) {
 	n := newTunnel(t)
 	node := launch(t, detached, "apquic-node", "--server", n.invitation, "--upstream", fmt.Sprint("iperf=tcp+udp://127.0.0.1:", port), "--data-dir", t.TempDir())
 	waitFor(t, node.stdout, `^(iperf  tcp\+udp://\S+)`)
-	for _, arguments := range [][]string{{"-l", "1200"}, {"-l", "1200", "-R"}, {"-l", "1452"}, {"-l", "64", "-b", "1M"}} {
-		arguments = append([]string{"-c", "127.0.0.1", "-p", strconv.Itoa(n.public), "-u", "-J", "-t", "1", "-b", "8M"}, arguments...)
+	for _, arguments := range [][]string{{"-l", "1200"}, {"-l", "1200", "-R"}, {"-l", "1452"}, {"-l", "64", "-b", "200K"}} {
+		arguments = append([]string{"-c", "127.0.0.1", "-p", strconv.Itoa(n.public), "-u", "-J", "-t", "1", "-b", "2M"}, arguments...)
 		out, err := exec.Command("iperf3", arguments...).Output()
 		if err != nil {
 			t.Fatalf("%v: %v\n%s", arguments, err, out)
@@ -160,7 +160,8 @@ func TestIperf(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Logf("%v: %d datagrams, %.1f %% lost", arguments[9:], result.End.Sum.Packets, result.End.Sum.Lost)
-		if result.End.Sum.Packets < 500 || result.End.Sum.Lost > 20 { // a busy machine loses some
+		// The system's buffers hold what comes in half a second in which a busy machine does not run the tunnel.
+		if result.End.Sum.Packets < 150 || result.End.Sum.Lost > 20 {
 			t.Errorf("%v: %d datagrams, %.1f %% lost", arguments[9:], result.End.Sum.Packets, result.End.Sum.Lost)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,15 +16,7 @@ import (
 const wireguardModule = "golang.zx2c4.com/wireguard@v0.0.0-20250521234502-f333402bd9cb"
 
 // installWireguard builds WireGuard once.
-var installWireguard = sync.OnceValues(func() (string, error) {
-	dir := filepath.Join(bin, "wireguard-go")
-	install := exec.Command("go", "install", wireguardModule)
-	install.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=-buildvcs=false")
-	if out, err := install.CombinedOutput(); err != nil {
-		return string(out), err
-	}
-	return filepath.Join("wireguard-go", "wireguard"), nil // in bin
-})
+var installWireguard = sync.OnceValues(func() (string, error) { return installForeign(wireguardModule) })
 
 // wireguard is an interface of WireGuard that runs, with its keys.
 type wireguard struct{ name, private, public string }

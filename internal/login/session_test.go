@@ -321,7 +321,7 @@ func FuzzCookies(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line string) {
 		r := httptest.NewRequest("GET", "https://www.example.org/", nil)
 		r.Header.Set("Cookie", line)
-		if s, err := p.sessionOf(r); err == nil && (s.Subject != "1" || !strings.Contains(line, good.Value)) {
+		if s, err := p.sessionOf(r); err == nil && s.Subject != "1" { // of the only session that was ever sealed
 			t.Errorf("%q is a session: %v", line, s)
 		}
 		dropCookies(r.Header)

@@ -59,12 +59,13 @@ func (n *Node) connected(ctx context.Context) (*link, error) {
 		n.mu.Lock()
 		l, trouble := n.link, n.trouble
 		n.mu.Unlock()
-		switch {
-		case l != nil && !l.features.Has(framing.FeaturePrivate):
-			return nil, reason.TooOld(&framing.ProxyRequest{Private: true}, 0)
-		case l != nil && l.QUIC.Context().Err() == nil:
-			return l, nil
-		case reason.IsNotAuthorized(trouble):
+		if l != nil {
+			err := reason.TooOld(&framing.ProxyRequest{Private: true}, l.features)
+			if err != nil || l.QUIC.Context().Err() == nil {
+				return l, err
+			}
+		}
+		if reason.IsNotAuthorized(trouble) {
 			return nil, trouble
 		}
 		select {

@@ -5,7 +5,6 @@ import (
 
 	"apquic/lease"
 	"apquic/quicproxy/server/internal/failure"
-	"apquic/quicproxy/server/internal/public"
 	"apquic/quicproxy/server/internal/termination"
 )
 
@@ -25,20 +24,4 @@ func (c *nodeConn) checkGroup(r *lease.Request, service string, mode termination
 		return failure.EndsElsewhere(r.Service)
 	}
 	return nil
-}
-
-// quit ends the part of c in a lease, which is held from now on if no other node has one.
-func (s *Server) quit(c *nodeConn, p *public.Listener) {
-	defer s.groups.Hold(p.Key)()
-	if p.Leave(c) {
-		s.detach(c, p)
-	}
-}
-
-// quitFormer ends the part of c in the lease that a service had before it asked for another one.
-func (c *nodeConn) quitFormer(service string, now lease.Key) {
-	if p := c.services[service]; p != nil && p.Key != now {
-		delete(c.services, service)
-		c.server.quit(c, p)
-	}
 }

@@ -180,6 +180,15 @@ func (c *nodeConn) mayHaveServices() error {
 	return nil
 }
 
+// reportMove logs that the address of a service changed, and adds that to the answer.
+func (c *nodeConn) reportMove(granted lease.Grant, response *framing.ProxyResponse) {
+	if granted.Previous.IsZero() {
+		return
+	}
+	response.PreviousAddress, response.PreviousReason = c.server.addresses.Of(granted.Transport, granted.Previous), granted.Why
+	c.log.Warn("address changed", "change", response.PreviousAddress+" -> "+response.ProxyAddress, "service", granted.Service, "reason", granted.Why)
+}
+
 // release gives up a lease, or only ends this connection's part in it.
 func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) {
 	c.session.leases.Lock()

@@ -2,8 +2,10 @@ package flows
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -116,10 +118,7 @@ func (t *Table) Of(service string) (n int) {
 func (t *Table) Close() {
 	t.mu.Lock()
 	t.closed = true
-	var all []*upstream
-	for _, u := range t.byClient {
-		all = append(all, u)
-	}
+	all := slices.Collect(maps.Values(t.byClient))
 	t.mu.Unlock()
 	for _, u := range all {
 		u.end()

@@ -92,7 +92,7 @@ func (p *Listener) canServe(tried []Target) bool {
 	return p.members.Choose(tried...) != nil
 }
 
-// stillThere leaves out the connections that no client goes to any more.
+// stillThere leaves out the connections that are no longer those of a member.
 func (p *Listener) stillThere(tried []Target) []Target {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -2,9 +2,11 @@ package public
 
 import (
 	"errors"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -191,10 +193,7 @@ func (u *udpPort) sweep() (left int) {
 func (u *udpPort) endAll() {
 	u.mu.Lock()
 	u.closed = true
-	var all []*clientFlow
-	for _, f := range u.flows {
-		all = append(all, f)
-	}
+	all := slices.Collect(maps.Values(u.flows))
 	u.mu.Unlock()
 	for _, f := range all {
 		u.end(f)

@@ -70,6 +70,19 @@ func (s *forgedSocket) SetReadDeadline(t time.Time) error { s.deadline <- t; ret
 func (s *forgedSocket) LocalAddr() net.Addr               { return &net.UDPAddr{Port: 20000} }
 func (s *forgedSocket) Close() error                      { s.close(); return nil }
 
+// overUDP are Listeners of services over UDP alone.
+func overUDP(listen func(port uint16) (net.PacketConn, error), places *flowlimit.Places, counters *flow.Counters) *Listeners {
+	return New(Config{
+		ListenPacket: listen, Ended: func(uint16) {}, Clients: clients.New(100, 100, 100), Log: slog.New(slog.DiscardHandler),
+		Flows: places, FlowIdle: time.Minute, Datagrams: counters,
+	})
+}
+
+// hundred are places for 100 flows, whoever has them.
+func hundred() *flowlimit.Places {
+	return flowlimit.New(flowlimit.Limits{All: 100, Node: 100, Service: 100, Address: 100})
+}
+
 // TestForgedClients: a flood from forged addresses costs no more than the flows of a service, takes no place
 // from the few that the service has answered, or from other services, and leaves nothing.
 func TestForgedClients(t *testing.T) {
@@ -78,11 +91,7 @@ func TestForgedClients(t *testing.T) {
 		const most = 100
 		sockets := map[uint16]*forgedSocket{20000: newForgedSocket(), 20001: newForgedSocket()}
 		counters, places := new(flow.Counters), flowlimit.New(flowlimit.Limits{All: 4 * most, Node: 2 * most, Service: most, Address: most})
-		listeners := New(Config{
-			ListenPacket: func(port uint16) (net.PacketConn, error) { return sockets[port], nil },
-			Ended:        func(uint16) {}, Clients: clients.New(100, 100, 100), Log: slog.New(slog.DiscardHandler),
-			Flows: places, FlowIdle: time.Minute, Datagrams: counters,
-		})
+		listeners := overUDP(func(port uint16) (net.PacketConn, error) { return sockets[port], nil }, places, counters)
 		node := certs.NodeID{1}
 		for port, name := range map[uint16]string{20000: "game", 20001: "dns"} {
 			if err := listeners.Bind(lease.Lease{Key: lease.Key{Node: node, Service: name}, Port: port, Transport: lease.UDP}); err != nil {
@@ -139,11 +148,7 @@ func TestFlowsOfOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		socket, counters := newForgedSocket(), new(flow.Counters)
-		listeners := New(Config{
-			ListenPacket: func(uint16) (net.PacketConn, error) { return socket, nil },
-			Ended:        func(uint16) {}, Clients: clients.New(100, 100, 100), Log: slog.New(slog.DiscardHandler),
-			Flows: flowlimit.New(flowlimit.Limits{All: 100, Node: 100, Service: 100, Address: 100}), FlowIdle: time.Minute, Datagrams: counters,
-		})
+		listeners := overUDP(func(uint16) (net.PacketConn, error) { return socket, nil }, hundred(), counters)
 		owner, thief := certs.NodeID{1}, certs.NodeID{2}
 		if err := listeners.Bind(lease.Lease{Key: lease.Key{Node: owner, Service: "game"}, Port: 20000, Transport: lease.UDP}); err != nil {
 			t.Fatal(err)
@@ -196,11 +201,7 @@ func TestFlowsOfMembers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		socket, counters := newForgedSocket(), new(flow.Counters)
-		listeners := New(Config{
-			ListenPacket: func(uint16) (net.PacketConn, error) { return socket, nil },
-			Ended:        func(uint16) {}, Clients: clients.New(100, 100, 100), Log: slog.New(slog.DiscardHandler),
-			Flows: flowlimit.New(flowlimit.Limits{All: 100, Node: 100, Service: 100, Address: 100}), FlowIdle: time.Minute, Datagrams: counters,
-		})
+		listeners := overUDP(func(uint16) (net.PacketConn, error) { return socket, nil }, hundred(), counters)
 		group := lease.Lease{Key: lease.Key{Service: "game"}, Port: 20000, Transport: lease.UDP}
 		if err := listeners.Bind(group); err != nil {
 			t.Fatal(err)

@@ -3,7 +3,6 @@ package public
 import (
 	"encoding/binary"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -14,7 +13,6 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/lease"
-	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/flow"
 	"apquic/quicproxy/internal/flowlimit"
 	"apquic/quicproxy/server/internal/members"
@@ -33,11 +31,8 @@ func flood(t *testing.T, services, all, perService, perAddress int) *flooded {
 	for range services {
 		f.sockets = append(f.sockets, newForgedSocket())
 	}
-	f.Listeners = New(Config{
-		ListenPacket: func(port uint16) (net.PacketConn, error) { return f.sockets[port-20000], nil },
-		Ended:        func(uint16) {}, Clients: clients.New(100, 100, 100), Log: slog.New(slog.DiscardHandler),
-		Flows: flowlimit.New(flowlimit.Limits{All: all, Node: 2 * perService, Service: perService, Address: perAddress}), FlowIdle: time.Minute, Datagrams: f.counters,
-	})
+	limits := flowlimit.Limits{All: all, Node: 2 * perService, Service: perService, Address: perAddress}
+	f.Listeners = overUDP(func(port uint16) (net.PacketConn, error) { return f.sockets[port-20000], nil }, flowlimit.New(limits), f.counters)
 	for i := range services {
 		l := lease.Lease{Key: lease.Key{Node: certs.NodeID{byte(1 + i)}, Service: fmt.Sprint("s", i)}, Port: uint16(20000 + i), Transport: lease.UDP}
 		if err := f.Bind(l); err != nil {

@@ -4,9 +4,25 @@ import (
 	"maps"
 	"slices"
 
-	"apquic/framing"
 	"apquic/lease"
+	"apquic/quicproxy/server/internal/public"
 )
+
+// quit ends the part of c in a lease, which is held from now on if no other node has one.
+func (s *Server) quit(c *nodeConn, p *public.Listener) {
+	defer s.groups.Hold(p.Key)()
+	if p.Leave(c) {
+		s.detach(c, p)
+	}
+}
+
+// quitFormer ends the part of c in the lease that a service had before it asked for another one.
+func (c *nodeConn) quitFormer(service string, now lease.Key) {
+	if p := c.services[service]; p != nil && p.Key != now {
+		delete(c.services, service)
+		c.server.quit(c, p)
+	}
+}
 
 // endForgotten ends services that older connections of the node still have but the node does not: they were
 // renamed or removed, and the connection, perhaps that of a killed process, has not ended yet. It needs
@@ -30,13 +46,4 @@ func (c *nodeConn) endForgotten(services []string) {
 			c.server.quit(old, p)
 		}
 	}
-}
-
-// reportMove logs that the address of a service changed, and adds that to the answer.
-func (c *nodeConn) reportMove(granted lease.Grant, response *framing.ProxyResponse) {
-	if granted.Previous.IsZero() {
-		return
-	}
-	response.PreviousAddress, response.PreviousReason = c.server.addresses.Of(granted.Transport, granted.Previous), granted.Why
-	c.log.Warn("address changed", "change", response.PreviousAddress+" -> "+response.ProxyAddress, "service", granted.Service, "reason", granted.Why)
 }
