@@ -38,10 +38,10 @@ func everything(exposure) bool { return true }
 
 // exposure is how a service is made public; the zero value is a TCP port.
 type exposure struct {
-	udp     bool
-	host    string // by this name, on a port for web sites
-	limited bool   // with a limit of bytes per second that it does not reach
-	proxy   bool   // with a header of the PROXY protocol, version 2, for each connection
+	udp   bool
+	host  string // by this name, on a port for web sites
+	limit int64  // bytes per second in each direction; 0: without a limit
+	proxy bool   // with a header of the PROXY protocol, version 2, for each connection
 }
 
 // site is where a contender is started.
@@ -52,7 +52,7 @@ type site struct {
 	folder   string // for files
 	ports    *ports
 	programs proc.Group // the contender's programs; stopped by the trial
-	pids     []int
+	pids     []int      // theirs: the server's, then the node's
 }
 
 // finders return the contenders whose programs are in a folder.
@@ -89,7 +89,7 @@ func contenders(bin, before, peers string) ([]contender, error) {
 }
 
 // direct has no tunnel: what the machine and the network allow.
-var direct = contender{name: directName, offers: func(e exposure) bool { return !e.proxy }, start: func(_ context.Context, s *site) (string, error) {
+var direct = contender{name: directName, offers: func(e exposure) bool { return !e.proxy && e.limit == 0 }, start: func(_ context.Context, s *site) (string, error) {
 	if s.forward != nil {
 		return s.forward(s.service)
 	}

@@ -76,8 +76,8 @@ func apquicNode(e exposure, service string) string {
 		service = "udp://" + service
 	case e.host != "":
 		keys = fmt.Sprintf(`, "domain": %q, "tls": "pass", "http": "serve"`, e.host)
-	case e.limited:
-		keys = `, "maxRateIn": "100GB", "maxRateOut": "100GB"`
+	case e.limit > 0:
+		keys = fmt.Sprintf(`, "maxRateIn": "%[1]dB", "maxRateOut": "%[1]dB"`, e.limit)
 	case e.proxy:
 		keys = `, "proxyProtocol": 2`
 	}

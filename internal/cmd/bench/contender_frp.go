@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -81,8 +82,8 @@ func frpClient(e exposure, host string, port int, protocol string, service, publ
 		kind = "udp"
 	case e.host != "":
 		kind, keys = "http", fmt.Sprintf("customDomains = [%q]", e.host)
-	case e.limited:
-		keys += "\ntransport.bandwidthLimit = \"100000MB\""
+	case e.limit > 0: // its KB is 1024 bytes, and it has no smaller unit
+		keys += fmt.Sprintf("\ntransport.bandwidthLimit = \"%sKB\"", strconv.FormatFloat(float64(e.limit)/1024, 'f', -1, 64))
 	case e.proxy:
 		keys += "\ntransport.proxyProtocolVersion = \"v2\""
 	}

@@ -37,7 +37,7 @@ func TestFrpFiles(t *testing.T) {
 	hasLine(t, site, `type = "http"`)
 	hasLine(t, site, `customDomains = ["www.example.org"]`)
 	hasLine(t, frpClient(exposure{proxy: true}, "203.0.113.1", 7000, "tcp", 80, 20000), `transport.proxyProtocolVersion = "v2"`)
-	hasLine(t, frpClient(exposure{limited: true}, "203.0.113.1", 7000, "tcp", 80, 20000), `transport.bandwidthLimit = "100000MB"`)
+	hasLine(t, frpClient(exposure{limit: 20e6}, "203.0.113.1", 7000, "tcp", 80, 20000), `transport.bandwidthLimit = "19531.25KB"`)
 	if strings.Contains(frpServer("127.0.0.1", 7000, 0, "tcp"), "quic") {
 		t.Error("QUIC is on where it is not measured")
 	}

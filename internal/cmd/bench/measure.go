@@ -38,6 +38,7 @@ type direction string
 const (
 	higher direction = "more is better"
 	lower  direction = "less is better"
+	exact  direction = "the nearer to 0 the better"
 )
 
 // values are what a measurement found, by the keys of its rows. A missing key was not found, either because

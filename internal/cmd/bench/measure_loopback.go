@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"apquic/internal/cmd/bench/load"
@@ -12,23 +11,31 @@ import (
 
 // onLoopback are the measurements of what a tunnel costs when the network costs nothing.
 func onLoopback() []measurement {
-	all := []measurement{
-		bulk(load.Down, 1), bulk(load.Down, 10), bulk(load.Up, 1), bulk(load.Up, 10), limited(bulk(load.Down, 1)),
+	return []measurement{
+		bulk(load.Down, 1, 0), bulk(load.Down, 1, outOfReach), bulk(load.Down, 10, 0),
+		bulk(load.Up, 1, 0), bulk(load.Up, 1, outOfReach), bulk(load.Up, 10, 0),
+		atLimit(load.Down, 1), atLimit(load.Down, 8), atLimit(load.Up, 1), atLimit(load.Up, 8),
 		echo(1, 0), echo(50, 20*time.Millisecond),
-		connecting(), idle(), halfClose(),
+		connecting(), idle(), halfClose(), stalled(20), stalled(1000),
 	}
-	return append(all, stalled(20), stalled(1000))
 }
 
-// bulk moves bytes as fast as possible.
-func bulk(kind load.Kind, conns int) measurement {
-	name := fmt.Sprintf("bulk-%s-%d", kind, conns)
+// bulk moves bytes as fast as possible, through a service with a limit of bytes per second or, with 0, without one.
+// With a limit that is out of reach it measures what the accounting costs.
+func bulk(kind load.Kind, conns int, limit int64) measurement {
+	name, title := fmt.Sprintf("bulk-%s-%d", kind, conns), fmt.Sprintf("bulk %s, %s", kind, plural(conns, "connection"))
+	if limit > 0 {
+		name, title = name+"-limited", title+", below a limit"
+	}
 	return measurement{
 		name: name,
 		rows: []row{
-			{name + "-rate", fmt.Sprintf("bulk %s, %s", kind, plural(conns, "connection")), megabytesPerSecond, higher},
+			{name + "-rate", title, megabytesPerSecond, higher},
 			{name + "-cpu", "CPU of the tunnel for it", secondsPerGigabyte, lower},
+			{name + "-cpu-server", "that of the server", secondsPerGigabyte, lower},
+			{name + "-cpu-node", "that of the node", secondsPerGigabyte, lower},
 		},
+		exposes: exposure{limit: limit},
 		run: func(ctx context.Context, t *trial) (values, error) {
 			result, used, err := t.measured(ctx, load.Job{
 				Kind: kind, Conns: conns, Warmup: t.lasting(300 * time.Millisecond), Time: t.lasting(3 * time.Second / 2),
@@ -38,32 +45,14 @@ func bulk(kind load.Kind, conns int) measurement {
 			}
 			found := values{name + "-rate": result.Rate / 1e6}
 			if t.hasPrograms() {
-				found[name+"-cpu"] = seconds(used.CPU) / (float64(result.Bytes) / 1e9)
+				gigabytes := float64(result.Bytes) / 1e9
+				found[name+"-cpu"] = seconds(used.CPU) / gigabytes
+				found[name+"-cpu-server"] = seconds(used.each[0].CPU) / gigabytes
+				found[name+"-cpu-node"] = seconds(used.each[1].CPU) / gigabytes
 			}
 			return found, nil
 		},
 	}
-}
-
-// limited is a measurement of a service whose bytes per second are limited, to more than it can have.
-func limited(m measurement) measurement {
-	m.name += "-limited"
-	m.exposes = exposure{limited: true}
-	rows, run := slices.Clone(m.rows), m.run
-	for i := range rows {
-		rows[i].key += "-limited"
-	}
-	rows[0].title += ", below a limit"
-	m.rows = rows
-	m.run = func(ctx context.Context, t *trial) (values, error) {
-		found, err := run(ctx, t)
-		renamed := make(values, len(found))
-		for key, value := range found {
-			renamed[key+"-limited"] = value
-		}
-		return renamed, err
-	}
-	return m
 }
 
 // echo sends small messages back and forth.

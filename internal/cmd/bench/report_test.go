@@ -43,13 +43,16 @@ func TestTable(t *testing.T) {
 	}}
 	never := measurement{name: "never", rows: []row{{"never", "not measured", secs, lower}}}
 	other := measurement{name: "keeps", rows: []row{{"keeps", "keeps its promise", yesNo, higher}}}
-	b := &bench{contenders: []contender{{name: ownName}, {name: "peer"}, {name: directName}}, measurements: []measurement{m, never, other}}
+	near := measurement{name: "near", rows: []row{{"near", "off by", percent, exact}}}
+	b := &bench{contenders: []contender{{name: ownName}, {name: "peer"}, {name: directName}}, measurements: []measurement{m, never, other, near}}
 	found := newResults()
 	for _, rate := range []float64{100, 200, 300} {
 		found.add(m, ownName, values{"rate": rate, "cpu": 4}, nil)
 		found.add(m, directName, values{"rate": 2 * rate}, nil)
 		found.add(other, ownName, values{"keeps": 1}, nil)
+		found.add(near, ownName, values{"near": (rate - 150) / 1000}, nil)
 	}
+	found.add(near, "peer", values{"near": 3}, nil)
 	found.add(m, "peer", values{"rate": 50}, errors.New("no | CPU"))
 	found.add(m, "peer", nil, errors.New("stopped"))
 	const want = `
@@ -58,6 +61,7 @@ func TestTable(t *testing.T) {
 | speed, MB/s           | ↑      | **200** (100–300) ×1.00 | **50** ×0.25, 1 of 2 runs failed   | **400** (200–600) ×2.00 |
 | – CPU for it, s/GB    | ↓      | **4** ×1.00             | failed: stopped                    | –                       |
 | keeps its promise     | ↑      | **yes**                 | –                                  | –                       |
+| off by, %             | → 0    | **0.05** (-0.05–0.15)   | **3**                              | –                       |
 `
 	found.add(never, ownName, nil, nil)
 	got := b.table(found)

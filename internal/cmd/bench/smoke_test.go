@@ -21,12 +21,12 @@ func TestSmoke(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	const only = "^(bulk-up-1|bulk-down-1-limited|echo-1|half-close|stalled-20|udp-1200|udp-paced-64|http-name|http-proxy-once)$"
+	const only = "^(bulk-up-1|bulk-down-1-limited|limit-up-8|echo-1|half-close|stalled-20|udp-1200|udp-paced-64|http-name|http-proxy-once)$"
 	out, err := exec.CommandContext(ctx, bin+"/bench", "--bin", bin, "--quick", "--runs", "1", "--who", "^apquic$", "--only", only).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"bulk up, 1 connection, MB/s", "beside 20 stalled readers", "**yes**", "UDP, 1200 bytes", "below a limit", "HTTP through a name", "with PROXY protocol"} {
+	for _, want := range []string{"bulk up, 1 connection, MB/s", "beside 20 stalled readers", "**yes**", "UDP, 1200 bytes", "below a limit", "limit of 20 MB/s", "the slowest connection", "that of the node", "HTTP through a name", "with PROXY protocol"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("there is no %q in the table", want)
 		}

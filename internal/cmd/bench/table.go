@@ -36,8 +36,11 @@ func (b *bench) table(found *results) string {
 }
 
 func arrow(r row) string {
-	if r.better == higher {
+	switch r.better {
+	case higher:
 		return "↑"
+	case exact:
+		return "→ 0"
 	}
 	return "↓"
 }
@@ -55,7 +58,7 @@ func cellText(r row, c, own cell) string {
 	if s.min != s.max && r.unit != yesNo {
 		text += fmt.Sprintf(" (%s–%s)", r.unit.format(s.min), r.unit.format(s.max))
 	}
-	if len(own.samples) > 0 && r.unit != yesNo {
+	if len(own.samples) > 0 && r.unit != yesNo && r.better != exact {
 		if base := spreadOf(own.samples).median; base > 0 && s.median > 0 {
 			text += fmt.Sprintf(" ×%.2f", s.median/base)
 		}

@@ -122,18 +122,41 @@ func (t *trial) keep(ctx context.Context, job load.Job) (result load.Result, p *
 	return result, p, nil
 }
 
+// usage is what a contender's programs used, all together and each, in the order of their start.
+type usage struct {
+	proc.Usage
+	each []proc.Usage
+}
+
 // measured does a job and returns what the contender's programs used meanwhile.
-func (t *trial) measured(ctx context.Context, job load.Job) (load.Result, proc.Usage, error) {
-	before, err := proc.UsageOf(t.pids...)
+func (t *trial) measured(ctx context.Context, job load.Job) (load.Result, usage, error) {
+	before, err := t.used()
 	if err != nil {
-		return load.Result{}, proc.Usage{}, err
+		return load.Result{}, usage{}, err
 	}
 	result, err := t.load(ctx, job)
 	if err != nil {
-		return result, proc.Usage{}, err
+		return result, usage{}, err
 	}
-	after, err := proc.UsageOf(t.pids...)
-	return result, after.Minus(before), err
+	after, err := t.used()
+	for i := range after.each {
+		after.each[i] = after.each[i].Minus(before.each[i])
+	}
+	after.Usage = after.Minus(before.Usage)
+	return result, after, err
+}
+
+// used is what the contender's programs have used since their start.
+func (t *trial) used() (total usage, err error) {
+	total.each = make([]proc.Usage, len(t.pids))
+	for i, pid := range t.pids {
+		if total.each[i], err = proc.UsageOf(pid); err != nil {
+			return total, err
+		}
+		total.CPU += total.each[i].CPU
+		total.Memory += total.each[i].Memory
+	}
+	return total, nil
 }
 
 // calm waits, up to a limit, until the tunnel and the service are nearly idle: data for readers that do not

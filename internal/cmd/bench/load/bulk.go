@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -27,24 +28,32 @@ func (j Job) bulk(ctx context.Context) (Result, error) {
 	for i, conn := range all {
 		movers.Go(func() { move(conn, &arrived[i]) })
 	}
-	sum := func() (total int64) {
-		for i := range arrived {
-			total += arrived[i].Load()
-		}
-		return total
-	}
 	time.Sleep(j.Warmup)
-	begin, before := time.Now(), sum()
+	begin, before := time.Now(), counted(arrived)
 	time.Sleep(j.Time)
-	after := sum()
+	after := counted(arrived)
 	took := time.Since(begin)
 	all.close()
 	movers.Wait()
-	result := Result{Rate: float64(after-before) / took.Seconds(), Bytes: sum(), Count: len(all)}
-	if after == before {
+	result := Result{Count: len(all), Least: math.MaxFloat64}
+	for i, n := range counted(arrived) {
+		rate := float64(after[i]-before[i]) / took.Seconds()
+		result.Bytes += n
+		result.Rate += rate
+		result.Least = min(result.Least, rate)
+	}
+	if result.Rate == 0 {
 		return result, errors.New("not a byte arrived")
 	}
 	return result, nil
+}
+
+func counted(arrived []atomic.Int64) []int64 {
+	counts := make([]int64, len(arrived))
+	for i := range arrived {
+		counts[i] = arrived[i].Load()
+	}
+	return counts
 }
 
 func down(conn *net.TCPConn, arrived *atomic.Int64) {

@@ -53,6 +53,7 @@ type Result struct {
 	Error string `json:",omitempty"`
 
 	Rate  float64 // bytes or connections per second
+	Least float64 // bytes per second of the slowest connection
 	Bytes int64   // in total, including the warm-up
 	Count int     // total connections made, datagrams or requests
 
