@@ -34,46 +34,47 @@ func (j Job) dialUDP(ctx context.Context) (net.Conn, error) {
 func (j Job) datagrams(ctx context.Context) (Result, error) {
 	begin := time.Now().Add(j.Warmup)
 	end := begin.Add(j.Time)
-	back, lost := make([]int, j.Conns), make([]int, j.Conns)
+	each := make([]Result, j.Conns)
 	faults := make([]error, j.Conns)
 	var clients sync.WaitGroup
 	for i := range j.Conns {
-		clients.Go(func() { back[i], lost[i], faults[i] = j.pingPong(ctx, begin, end) })
+		clients.Go(func() { each[i], faults[i] = j.pingPong(ctx, begin, end) })
 	}
 	clients.Wait()
 	var result Result
-	for i := range j.Conns {
-		result.Count += back[i]
-		result.Lost += lost[i]
+	for _, one := range each {
+		result.Rate += one.Rate
+		result.Count += one.Count
+		result.Lost += one.Lost
 	}
-	result.Rate = float64(result.Count) / j.Time.Seconds()
 	return result, errors.Join(faults...)
 }
 
-// pingPong returns how many datagrams came back between begin and end, and how many did not.
-func (j Job) pingPong(ctx context.Context, begin, end time.Time) (back, lost int, err error) {
+// pingPong counts from now on until end, with a rate that begins at begin.
+func (j Job) pingPong(ctx context.Context, begin, end time.Time) (result Result, err error) {
 	conn, err := j.dialUDP(ctx)
 	if err != nil {
-		return 0, 0, err
+		return result, err
 	}
 	defer conn.Close()
 	message, answer := make([]byte, j.Size), make([]byte, 1<<16)
 	for n := uint64(1); ; n++ {
 		now := time.Now()
 		if now.After(end) || ctx.Err() != nil {
-			return back, lost, ctx.Err()
+			return result, ctx.Err()
 		}
 		binary.BigEndian.PutUint64(message, n)
 		conn.Write(message) // an error is that of an earlier one
 		ok, err := awaitDatagram(conn, answer, n, now.Add(datagramTimeout))
 		switch {
 		case err != nil:
-			return back, lost, err
-		case now.Before(begin):
-		case ok:
-			back++
-		default:
-			lost++
+			return result, err
+		case !ok:
+			result.Lost++
+			continue
+		}
+		if result.Count++; !now.Before(begin) {
+			result.Rate += 1 / end.Sub(begin).Seconds()
 		}
 	}
 }

@@ -143,8 +143,8 @@ func (j Job) probeOnce(ctx context.Context) error {
 		return j.browse(ctx, time.Now().Add(onceTimeout), func(time.Time) {})
 	case j.Size > 0:
 		now := time.Now()
-		back, _, err := j.pingPong(ctx, now, now.Add(datagramTimeout))
-		if err == nil && back == 0 {
+		result, err := j.pingPong(ctx, now, now.Add(datagramTimeout))
+		if err == nil && result.Count == 0 {
 			err = errors.New("no datagram came back")
 		}
 		return err

@@ -65,6 +65,10 @@ func TestLoads(t *testing.T) {
 		{Job{Kind: Connect, Conns: 3, Time: short}, func(r Result) bool { return r.Rate > 0 && r.Lost == 0 }},
 		{Job{Kind: Hold, Conns: 100}, func(r Result) bool { return r.Count == 100 }},
 		{Job{Kind: Stall, Conns: 10}, func(r Result) bool { return r.Count == 10 }},
+		{Job{Kind: Datagrams, Size: 64, Conns: 2, Warmup: 3 * short, Time: short}, countsWarmup},
+		{Job{Kind: Paced, Size: 64, PerSecond: 1000, Warmup: short, Time: short}, func(r Result) bool { return r.Count >= 100 && r.Lost == 0 }},
+		{Job{Kind: Requests, Host: "www.example.org", Conns: 2, Warmup: 3 * short, Time: short}, countsWarmup},
+		{Job{Kind: Requests, Host: "www.example.org", Conns: 2, Once: true, Warmup: 3 * short, Time: short}, countsWarmup},
 		{Job{Kind: HalfClose}, func(r Result) bool { return r.Whole }},
 		{Job{Kind: Watch, Conns: 2, Time: 3 * short, Pause: short}, func(r Result) bool {
 			return r.Worst > 0 && r.Lost == 0 && r.Outage < 5*time.Second
@@ -75,6 +79,11 @@ func TestLoads(t *testing.T) {
 			t.Errorf("%s: %+v", test.job.Kind, result)
 		}
 	}
+}
+
+// countsWarmup: the rate is that after the warm-up, and the count that of everything for which the programs used CPU.
+func countsWarmup(r Result) bool {
+	return r.Lost == 0 && r.Rate > 0 && float64(r.Count) > 1.5*r.Rate*short.Seconds()
 }
 
 func TestFailuresAreTold(t *testing.T) {
