@@ -65,10 +65,10 @@ cover: ## test coverage of each package
 	    for (p in all) printf "%-44s %5.1f %%\n", p, 100*run[p]/all[p]}' cover.out | sort
 
 .PHONY: bench
-bench: build ## measure the programs into docs/benchmarks.md: RUNS=6 times, with other tunnels in PEERS=dir and another version in BEFORE=dir; with ONLY= or WHO=regexp only print
+bench: build ## measure the programs into docs/benchmarks.md: RUNS=6 times, with other tunnels in PEERS=dir and another version in BEFORE=dir; with ONLY= or WHO=regexp only print, or write into the part PART=name
 	$(GO) build -buildvcs=false -o bin/ ./internal/cmd/bench ./internal/cmd/testlink
 	bin/bench --runs $(or $(RUNS),6) $(if $(PEERS),--peers '$(PEERS)') $(if $(BEFORE),--before '$(BEFORE)') $(if $(ONLY),--only '$(ONLY)') \
-	  $(if $(WHO),--who '$(WHO)') $(if $(ONLY)$(WHO),,--write docs/benchmarks.md)
+	  $(if $(WHO),--who '$(WHO)') $(if $(PART),--part '$(PART)') $(if $(or $(PART),$(if $(ONLY)$(WHO),,all)),--write docs/benchmarks.md)
 
 .PHONY: bench-scale
 bench-scale: build ## one server with NODES=1000 nodes

@@ -52,10 +52,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // options are the flags of bench.
 type options struct {
-	bin, before, peers, write string
-	only, who                 string
-	runs                      int
-	quick, list               bool
+	bin, before, peers string
+	only, who          string
+	write, part        string
+	runs               int
+	quick, list        bool
 }
 
 func parse(args []string, stderr io.Writer) (o options, err error) {
@@ -70,6 +71,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	flags.BoolVar(&o.quick, "quick", false, "measure for fractions of a second: only whether it works")
 	flags.BoolVar(&o.list, "list", false, "list the measurements")
 	flags.StringVar(&o.write, "write", "", "document whose measured part is replaced")
+	flags.StringVar(&o.part, "part", "", "the name of that part; the others stay as they are")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -94,6 +96,11 @@ func measureAll(ctx context.Context, args []string, stdout, stderr io.Writer) er
 		}
 		return nil
 	}
+	if o.write != "" {
+		if _, err := updated(o.write, o.part, ""); err != nil { // before the time is spent
+			return err
+		}
+	}
 	began := time.Now()
 	report := b.report(b.run(ctx), command(o), began, time.Now())
 	fmt.Fprintf(stdout, "\n%s", report)
@@ -103,7 +110,7 @@ func measureAll(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if ctx.Err() != nil {
 		return fmt.Errorf("stopped; %s stays as it was", o.write)
 	}
-	return updateDocument(o.write, report)
+	return updateDocument(o.write, o.part, report)
 }
 
 // defaultRuns is even, so that of any two contenders each is measured as often before the other as after it.
@@ -134,6 +141,9 @@ func newBench(o options, progress io.Writer) (*bench, error) {
 	b := &bench{self: self, linkProgram: linkProgram, runs: o.runs, quick: o.quick, progress: progress}
 	b.contenders = slices.DeleteFunc(all, func(c contender) bool { return !who.MatchString(c.name) })
 	b.measurements = slices.DeleteFunc(measurements(), func(m measurement) bool { return !only.MatchString(m.name) })
+	if len(b.contenders) == 0 || len(b.measurements) == 0 {
+		return nil, errors.New("nothing matches --only and --who; --list has the measurements")
+	}
 	return b, nil
 }
 
@@ -151,6 +161,12 @@ func command(o options) string {
 	}
 	if o.only != "" {
 		text += fmt.Sprintf(" ONLY='%s'", o.only)
+	}
+	if o.who != "" {
+		text += fmt.Sprintf(" WHO='%s'", o.who)
+	}
+	if o.part != "" {
+		text += " PART=" + o.part
 	}
 	return text
 }

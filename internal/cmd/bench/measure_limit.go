@@ -11,8 +11,8 @@ import (
 // Limits of a service, in bytes per second: one that nobody comes near, and one that holds back everybody.
 const outOfReach, tight = 100e9, 20e6
 
-// atLimit measures how exactly a limit is kept, and how fairly it is shared. The warm-up is for what may pass at once
-// after a pause.
+// atLimit measures how exactly a limit is kept, and how fairly it is shared. The warm-up is for what may pass at
+// once after a pause.
 func atLimit(kind load.Kind, conns int) measurement {
 	name := fmt.Sprintf("limit-%s-%d", kind, conns)
 	rows := []row{{

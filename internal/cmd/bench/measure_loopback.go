@@ -20,8 +20,8 @@ func onLoopback() []measurement {
 	}
 }
 
-// bulk moves bytes as fast as possible, through a service with a limit of bytes per second or, with 0, without one.
-// With a limit that is out of reach it measures what the accounting costs.
+// bulk moves bytes as fast as possible, through a service with a limit of bytes per second or, with 0, without
+// one. With a limit that is out of reach it measures what the accounting costs.
 func bulk(kind load.Kind, conns int, limit int64) measurement {
 	name, title := fmt.Sprintf("bulk-%s-%d", kind, conns), fmt.Sprintf("bulk %s, %s", kind, plural(conns, "connection"))
 	if limit > 0 {

@@ -28,7 +28,7 @@ func TestFormat(t *testing.T) {
 		value float64
 		want  string
 	}{
-		{micros, 0, "0"}, {micros, 1234.5, "1234"}, {micros, 56.78, "56.8"}, {times, 0.987, "0.99"}, {secs, 20, "20"},
+		{micros, 0, "0"}, {micros, 1234.5, "1234"}, {micros, 56.78, "56.8"}, {times, 0.987, "0.99"}, {secs, 20, "20"}, {percent, -0.126, "-0.13"}, {percent, -0.001, "0.00"},
 		{yesNo, 1, "yes"}, {yesNo, 0, "no"}, {yesNo, 0.5, "at times"},
 	} {
 		if got := test.unit.format(test.value); got != test.want {
@@ -113,19 +113,28 @@ func TestBrief(t *testing.T) {
 }
 
 func TestReplaceMeasured(t *testing.T) {
-	const old = "# Title\n\nby hand\n\n<!-- measured: begin -->\nold\n<!-- measured: end -->\n\nmore by hand\n"
-	const want = "# Title\n\nby hand\n\n<!-- measured: begin -->\n\nnew\n\n<!-- measured: end -->\n\nmore by hand\n"
-	got, err := replaceMeasured(old, "new\n")
-	if err != nil || got != want {
-		t.Errorf("%v: %q", err, got)
-	}
-	if again, err := replaceMeasured(got, "new\n"); err != nil || again != want {
-		t.Errorf("the second time: %v: %q", err, again)
+	const old = "# Title\n\nby hand\n\n<!-- measured: begin -->\nold\n<!-- measured: end -->\n\nmore by hand\n\n" +
+		"<!-- measured udp: begin -->\nold\n<!-- measured udp: end -->\n"
+	const first = "# Title\n\nby hand\n\n<!-- measured: begin -->\n\nnew\n\n<!-- measured: end -->\n\nmore by hand\n\n" +
+		"<!-- measured udp: begin -->\nold\n<!-- measured udp: end -->\n"
+	const second = "# Title\n\nby hand\n\n<!-- measured: begin -->\nold\n<!-- measured: end -->\n\nmore by hand\n\n" +
+		"<!-- measured udp: begin -->\n\nnew\n\n<!-- measured udp: end -->\n"
+	for part, want := range map[string]string{"": first, "udp": second} {
+		got, err := replaceMeasured(old, part, "new\n")
+		if err != nil || got != want {
+			t.Errorf("%q: %v: %q", part, err, got)
+		}
+		if again, err := replaceMeasured(got, part, "new\n"); err != nil || again != want {
+			t.Errorf("%q, the second time: %v: %q", part, err, again)
+		}
 	}
 	for _, bad := range []string{"", "<!-- measured: begin -->\n", "<!-- measured: end -->\n<!-- measured: begin -->\n"} {
-		if got, err := replaceMeasured(bad, "new"); err == nil {
+		if got, err := replaceMeasured(bad, "", "new"); err == nil {
 			t.Errorf("%q became %q", bad, got)
 		}
+	}
+	if got, err := replaceMeasured(old, "http", "new"); err == nil {
+		t.Errorf("a part that is not there: %q", got)
 	}
 }
 
@@ -147,8 +156,8 @@ func TestOptions(t *testing.T) {
 			t.Errorf("%q was taken", bad)
 		}
 	}
-	o, err := parse([]string{"--peers", "dir", "--runs", "3", "--only", "echo"}, io.Discard)
-	if err != nil || command(o) != "make bench PEERS=dir RUNS=3 ONLY='echo'" {
+	o, err := parse([]string{"--peers", "dir", "--runs", "3", "--only", "echo", "--who", "frp", "--part", "udp"}, io.Discard)
+	if err != nil || command(o) != "make bench PEERS=dir RUNS=3 ONLY='echo' WHO='frp' PART=udp" {
 		t.Errorf("%v: %s", err, command(o))
 	}
 }

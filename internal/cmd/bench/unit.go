@@ -37,7 +37,7 @@ func (u unit) format(value float64) string {
 	case math.Abs(value) >= 10:
 		return strconv.FormatFloat(value, 'f', 1, 64)
 	}
-	return strconv.FormatFloat(value, 'f', 2, 64)
+	return strconv.FormatFloat(math.Round(value*100)/100+0, 'f', 2, 64) // + 0: not -0.00
 }
 
 func plural(n int, word string) string {

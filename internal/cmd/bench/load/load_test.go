@@ -81,7 +81,8 @@ func TestLoads(t *testing.T) {
 	}
 }
 
-// countsWarmup: the rate is that after the warm-up, and the count that of everything for which the programs used CPU.
+// countsWarmup: the rate is that after the warm-up, and the count that of everything for which the programs used
+// CPU.
 func countsWarmup(r Result) bool {
 	return r.Lost == 0 && r.Rate > 0 && float64(r.Count) > 1.5*r.Rate*short.Seconds()
 }
