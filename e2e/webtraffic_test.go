@@ -72,6 +72,45 @@ func TestDomainOfTLSUpstream(t *testing.T) {
 	}
 }
 
+// TestHostOfUpstream: nginx that answers to one name alone is reached by curl at another one, and at a port, and its
+// health is asked for by that name, too; visitors are led back to the name that they used.
+func TestHostOfUpstream(t *testing.T) {
+	needCurl(t)
+	t.Parallel()
+	id := newIdentity(t, "cloud.example.org", "chat.example.org")
+	upstream := nginx(t, `listen LISTEN; 
+		if ($http_host != nas.local) { return 403 "who is $http_host?"; }
+		location = /login { return 302 http://nas.local/in; }
+		location / { return 200 "$http_host $http_x_forwarded_host $http_x_forwarded_proto"; }`)
+	chat := httptest.NewServer(site)
+	defer chat.Close()
+	n := newNamedServer(t)
+	n.startNode(t, fmt.Sprintf(`
+		"cloud": {"upstream": "http://%[1]s", "host": "nas.local", "health": "/", "domain": "cloud.example.org", "certificate": %[2]q, "key": %[3]q},
+		"chat": {"upstream": "http://%[4]s", "host": "nas.local", "domain": "chat.example.org", "certificate": %[2]q, "key": %[3]q},
+		"web": {"upstream": "http://%[1]s", "host": "nas.local"}`, upstream, id.certFile, id.keyFile, chat.Listener.Addr()), "--log-level", "debug")
+	waitFor(t, n.node.stdout, `^cloud +https://cloud.example.org:`+n.https+` -> http://`)
+	waitFor(t, n.node.stdout, `^chat +https://`)
+	waitFor(t, n.node.stdout, `^web +tcp://`)
+	for _, version := range []string{"--http1.1", "--http2"} {
+		if got, want := n.curl(t, "https://cloud.example.org/", id.certFile, version), "nas.local cloud.example.org:"+n.https+" https"; got != want {
+			t.Errorf("%s: %q, want %q", version, got, want)
+		}
+		if got, want := n.curl(t, "https://cloud.example.org/login", id.certFile, version, "--write-out", "%{redirect_url}", "--output", os.DevNull), "https://cloud.example.org:"+n.https+"/in"; got != want {
+			t.Errorf("%s is led to %q, want %q", version, got, want)
+		}
+	}
+	n.webSocket(t, "chat.example.org", id.roots)
+	for _, version := range []string{"--http1.1", "--http2-prior-knowledge"} {
+		if got, want := curl(t, "--noproxy", "*", version, "http://"+n.webAddress(t)+"/"), "nas.local "+n.webAddress(t)+" http"; got != want {
+			t.Errorf("the port, %s: %q, want %q", version, got, want)
+		}
+	}
+	if strings.Contains(n.node.stderr.text(), "unhealthy") {
+		t.Errorf("the health check asks for another name:\n%s", n.node.stderr.text())
+	}
+}
+
 // TestEventsThroughDomain: each event reaches curl before the next one is sent.
 func TestEventsThroughDomain(t *testing.T) {
 	needCurl(t)

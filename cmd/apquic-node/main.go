@@ -211,11 +211,11 @@ func services(configured []settings.Service) (services []node.Service) {
 		service := node.Service{
 			Name: s.Name, Upstream: s.Upstream, PublicPort: s.PublicPort, Private: s.Private, AllowNodes: s.AllowNodes, Domain: s.Domain, PlainHTTP: s.PlainHTTP,
 			Visitors: s.Visitors, CA: s.CA, Pin: s.Pin, Listing: s.Listing, Networks: s.Networks, ProxyProtocol: s.ProxyProtocol,
-			Group: s.Group, Health: s.Health,
+			Group: s.Group, Health: s.Health, Host: s.Host,
 		}
 		service.TLS, service.NameIfAny = s.ServerTLS()
-		if s.EndsTLS() {
-			service.Accept, service.AcceptCost = true, web.Cost
+		if s.EndsHTTP() {
+			service.Accept, service.AcceptAll, service.AcceptCost = true, s.Host != "", web.Cost
 		}
 		services = append(services, service)
 	}

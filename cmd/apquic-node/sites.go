@@ -20,18 +20,18 @@ import (
 // acmeFolder is the folder in the data directory that keeps certificates.
 const acmeFolder = "acme"
 
-// sites end the TLS of the clients of domains.
+// sites end the HTTP of clients, and mostly their TLS.
 type sites struct {
 	byService map[string]*web.Site
 	guards    map[string]*login.Guard // by service: those whose visitors must show something
-	domains   map[string]string       // by service; empty: it has a port
+	domains   map[string]string       // by service for which TLS is ended; empty: it has a port
 	byACME    map[string]bool         // by service: those that need a certificate from an authority
 	acme      *acme.Certificates
 	node      *node.Node // set by serve
 	log       *slog.Logger
 }
 
-// newSites makes the sites of the services for which the node ends TLS, and reads the certificates in files.
+// newSites makes the sites of the services for which the node ends HTTP, and reads the certificates in files.
 func newSites(config settings.Node, log *slog.Logger) (*sites, error) {
 	s := &sites{
 		byService: make(map[string]*web.Site), guards: make(map[string]*login.Guard), domains: make(map[string]string), byACME: make(map[string]bool), log: log,
@@ -41,14 +41,18 @@ func newSites(config settings.Node, log *slog.Logger) (*sites, error) {
 	}
 	work := login.NewWork()
 	for _, service := range config.Services {
+		if !service.EndsHTTP() {
+			continue
+		}
+		site := web.Config{
+			Domain: service.Domain, Except: namesWithin(service.Domain, config.Services), Plain: service.Domain == "" && service.Host != "", Host: service.Host, Log: log,
+			Dial: func(ctx context.Context) (net.Conn, error) { return s.node.Dial(ctx, service.Name) },
+		}
 		if !service.EndsTLS() {
+			s.byService[service.Name] = web.New(site)
 			continue
 		}
 		s.domains[service.Name] = service.Domain
-		site := web.Config{
-			Domain: service.Domain, Except: namesWithin(service.Domain, config.Services), Log: log,
-			Dial: func(ctx context.Context) (net.Conn, error) { return s.node.Dial(ctx, service.Name) },
-		}
 		var err error
 		if site.GetCertificate, err = s.certificates(service); err != nil {
 			return nil, err
@@ -101,10 +105,10 @@ func (s *sites) certificates(service settings.Service) (func(*tls.ClientHelloInf
 // leased has the certificate of a service ordered: from now on the authority can connect to its name.
 func (s *sites) leased(l node.Lease) {
 	site := s.byService[l.Service]
-	if site == nil {
+	domain, ends := s.domains[l.Service]
+	if !ends {
 		return
 	}
-	domain := s.domains[l.Service]
 	if domain == "" { // it has one below the server's, if any
 		name, err := url.Parse(l.Name)
 		if err != nil || name.Hostname() == "" {

@@ -14,11 +14,10 @@ import (
 
 // Site is what a service that is reached by name has in addition to others.
 type Site struct {
-	Domain    string // in its one form; empty: the service has a port, and perhaps a name below the server's own domain
-	TLS       string // who ends TLS: TLSPass, TLSNode or TLSTerminate; empty: as EndsTLS and ServerTLS say
-	PlainHTTP bool   // clients may come without TLS
-	// Certificate and Key are files with which the node ends TLS; empty: it gets a certificate by ACME.
-	Certificate, Key string
+	Domain           string // in its one form; empty: the service has a port, and perhaps a name below the server's own domain
+	TLS              string // who ends TLS: TLSPass, TLSNode or TLSTerminate; empty: as EndsTLS and ServerTLS say
+	PlainHTTP        bool   // clients may come without TLS
+	Certificate, Key string // files with which the node ends TLS; empty: it gets a certificate by ACME
 }
 
 // TLSPass, TLSNode and TLSTerminate say that the upstream ends TLS, the node, or the server.
@@ -39,11 +38,14 @@ func (s Service) EndsTLS() bool {
 	return s.TLS == TLSNode || s.Domain != "" && s.TLS == "" && (s.SpeaksHTTP() || s.Certificate != "" || s.AsksVisitors())
 }
 
+// EndsHTTP reports whether the node reads the requests of the clients, so that it can tell the upstream another Host.
+func (s Service) EndsHTTP() bool { return s.EndsTLS() || s.Host != "" }
+
 // ServerTLS is what the server is asked to do with TLS, as in ProxyRequest; ifAny: only if it gives names to services
 // with a port, and ends their TLS. Then a web server has one without being asked.
 func (s Service) ServerTLS() (tls uint32, ifAny bool) {
 	switch {
-	case s.Private, s.Group != "" && s.Domain == "", s.Domain == "" && s.TLS == "" && !s.SpeaksHTTP():
+	case s.Private, s.Group != "" && s.Domain == "", s.Domain == "" && s.TLS == "" && (!s.SpeaksHTTP() || s.Host != ""):
 		return 0, false
 	case s.Domain == "" && s.TLS == "":
 		return 2, true
@@ -61,27 +63,15 @@ const wantDomain = `a name such as "www.example.org" or "*.example.org"`
 func (s *Site) keys() jsonc.Form {
 	return jsonc.Form{
 		"domain": {Want: wantDomain, Set: jsonc.Into(&s.Domain, jsonc.Parsed(domain.Parse))},
-		"tls":    {Want: `"pass", "node" or "terminate"`, Set: jsonc.Into(&s.TLS, oneOf(TLSPass, TLSNode, TLSTerminate))},
+		"tls":    {Want: `"pass", "node" or "terminate"`, Set: jsonc.Into(&s.TLS, jsonc.OneOf(TLSPass, TLSNode, TLSTerminate))},
 		"http": {Want: `"redirect" or "serve"`, Set: func(v jsonc.Value) error {
-			choice, err := oneOf("redirect", "serve")(v)
+			choice, err := jsonc.OneOf("redirect", "serve")(v)
 			s.PlainHTTP = choice == "serve"
 			return err
 		}},
 		"certificate": {Want: "a file in PEM, such as \"/etc/ssl/www.pem\"", Set: jsonc.Into(&s.Certificate, jsonc.Value.Text)},
 		"key":         {Want: "a file in PEM, such as \"/etc/ssl/www.key\"", Set: jsonc.Into(&s.Key, jsonc.Value.Text)},
 	}
-}
-
-// oneOf reads one of several words.
-func oneOf(words ...string) func(jsonc.Value) (string, error) {
-	return jsonc.Parsed(func(s string) (string, error) {
-		for _, word := range words {
-			if s == word {
-				return s, nil
-			}
-		}
-		return "", fmt.Errorf("%s is none of %q", hint.Readable(s), words)
-	})
 }
 
 // describeSite says where the service is, for a person; empty: it has no name.
@@ -131,8 +121,8 @@ func (s Service) siteFault() error {
 		return errors.New("a name is reached over TCP only: leave out tls")
 	case s.EndsTLS() && scheme == "socks5":
 		return errors.New("a proxy is no web site: leave out tls \"node\"")
-	case s.EndsTLS() && s.ProxyProtocol != 0:
-		return errors.New("where the node ends TLS it tells the service of each client in X-Forwarded-For: leave out proxyProtocol")
+	case s.EndsHTTP() && s.ProxyProtocol != 0:
+		return errors.New("where the node ends HTTP it tells the service of each client in X-Forwarded-For: leave out proxyProtocol")
 	case (s.Certificate == "") != (s.Key == ""):
 		return errors.New("certificate and key belong together")
 	case s.Certificate != "" && !s.EndsTLS():

@@ -104,12 +104,14 @@ func TestServicesWithDomainsTogether(t *testing.T) {
 		{Service{Upstream: "http://127.0.0.1:80", Site: Site{Domain: "a.example.org", TLS: TLSTerminate}}, false, 2, false},
 		{Service{Upstream: "tcp://127.0.0.1:22", Site: Site{Domain: "a.example.org", TLS: TLSTerminate}}, false, 3, false},
 		{Service{Upstream: "http://127.0.0.1:80"}, false, 2, true},
+		{Service{Upstream: "http://127.0.0.1:80", Host: "nas"}, false, 0, false},
+		{Service{Upstream: "http://127.0.0.1:80", Host: "nas", Site: Site{TLS: TLSNode}}, true, 1, false},
 		{Service{Upstream: "file:/srv/www", Site: Site{TLS: TLSTerminate}}, false, 2, false},
 		{Service{Upstream: "tcp://127.0.0.1:80"}, false, 0, false},
 		{Service{Upstream: "tcp://127.0.0.1:80", Site: Site{TLS: TLSNode}}, true, 1, false},
 	} {
 		tls, ifAny := test.site.ServerTLS()
-		if test.site.EndsTLS() != test.ends || tls != test.tls || ifAny != test.ifAny {
+		if test.site.EndsTLS() != test.ends || test.site.EndsHTTP() != (test.ends || test.site.Host != "") || tls != test.tls || ifAny != test.ifAny {
 			t.Errorf("%+v: %v, %d, %v", test.site, test.site.EndsTLS(), tls, ifAny)
 		}
 	}

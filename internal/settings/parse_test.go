@@ -171,27 +171,33 @@ func TestUpstreamOptions(t *testing.T) {
 		t.Error(text)
 	}
 	pin := strings.Repeat("ab", 32)
-	err = ParseNode("n", []byte(`{"services": {"nas": {"upstream": "https://192.168.1.5", "pin": "`+strings.Repeat("AB:", 31)+`AB"}, "old": {"upstream": "https://old", "ca": "/ca.pem"}}}`), &n)
-	if want := []Service{{Name: "nas", Upstream: "https://192.168.1.5:443", Pin: pin}, {Name: "old", Upstream: "https://old:443", CA: "/ca.pem"}}; err != nil || !reflect.DeepEqual(n.Services, want) {
+	err = ParseNode("n", []byte(`{"services": {"nas": {"upstream": "https://192.168.1.5", "pin": "`+strings.Repeat("AB:", 31)+`AB"}, "old": {"upstream": "https://old", "ca": "/ca.pem", "host": "old.local"}}}`), &n)
+	if want := []Service{{Name: "nas", Upstream: "https://192.168.1.5:443", Pin: pin}, {Name: "old", Upstream: "https://old:443", CA: "/ca.pem", Host: "old.local"}}; err != nil || !reflect.DeepEqual(n.Services, want) {
 		t.Errorf("%+v %v, want %+v", n.Services, err, want)
 	}
-	if text := n.Describe(); !strings.Contains(text, ", with the certificate abababab…\n") || !strings.Contains(text, ", with a certificate by /ca.pem\n") {
+	if text := n.Describe(); !strings.Contains(text, ", with the certificate abababab…\n") || !strings.Contains(text, ", with a certificate by /ca.pem, with the Host old.local in each request\n") {
 		t.Error(text)
 	}
 	for text, want := range map[string]string{
-		`{"upstream": "https://nas", "pin": "abc"}`:                     "n:1: services.web.pin: abc is not the SHA-256 of a certificate",
-		`{"upstream": "nas:443", "pin": "` + pin + `"}`:                 "n:1: services.web: ca and pin are for an upstream that begins with https://, and tcp://nas:443 does not",
-		`{"upstream": "https://nas", "ca": "/a", "pin": "` + pin + `"}`: "n:1: services.web: the certificate is checked by ca or by pin",
-		`{"upstream": "80", "listing": true}`:                           "n:1: services.web: listing is for a folder, file:/path, and tcp://127.0.0.1:80 is none",
-		`{"upstream": "file:/srv", "proxyProtocol": 1}`:                 "n:1: services.web: proxyProtocol is for services of other programs",
-		`{"upstream": "socks5:"}`:                                       "n:1: services.web: a socks5: upstream needs \"networks\"",
-		`{"upstream": "socks5:", "networks": []}`:                       "n:1: services.web: a socks5: upstream needs \"networks\"",
-		`{"upstream": "socks5:", "networks": ["lan"]}`:                  "n:1: services.web.networks[0]: lan is not a network",
-		`{"upstream": "80", "networks": ["10.0.0.0/8"]}`:                "n:1: services.web: networks is for a proxy",
-		`{"upstream": "file:/srv", "ca": "/ca.pem"}`:                    "n:1: services.web: ca and pin are for an upstream that begins with https://",
-		`{"upstream": "udp://127.0.0.1:53", "proxyProtocol": 1}`:        "n:1: services.web: over UDP the PROXY protocol has version 2 only",
-		`{"upstream": "80", "proxyProtocol": 3}`:                        "n:1: services.web.proxyProtocol: 3 is not from 0 to 2; want 1 or 2",
-		`{"upstream": "80", "proxyProtocol": true}`:                     "n:1: services.web.proxyProtocol: this is true; want 1 or 2",
+		`{"upstream": "https://nas", "pin": "abc"}`:                                            "n:1: services.web.pin: abc is not the SHA-256 of a certificate",
+		`{"upstream": "nas:443", "pin": "` + pin + `"}`:                                        "n:1: services.web: ca and pin are for an upstream that begins with https://, and tcp://nas:443 does not",
+		`{"upstream": "https://nas", "ca": "/a", "pin": "` + pin + `"}`:                        "n:1: services.web: the certificate is checked by ca or by pin",
+		`{"upstream": "80", "host": "nas.local"}`:                                              "n:1: services.web: host is for an upstream that begins with http:// or https://, and tcp://127.0.0.1:80 does not",
+		`{"upstream": "http://nas", "host": "http://nas"}`:                                     "n:1: services.web.host: http://nas is neither a host name nor an IP address",
+		`{"upstream": "http://nas", "host": "nas", "public": false}`:                           "n:1: services.web: host is for a public service",
+		`{"upstream": "http://nas", "host": "nas", "tls": "terminate"}`:                        `n:1: services.web: host needs the node to read HTTP, and with tls "terminate" it does not`,
+		`{"upstream": "https://nas", "host": "nas", "domain": "a.example.org", "tls": "pass"}`: `n:1: services.web: host needs the node to read HTTP, and with tls "pass"`,
+		`{"upstream": "http://nas", "host": "nas", "proxyProtocol": 1}`:                        "n:1: services.web: where the node ends HTTP it tells the service of each client in X-Forwarded-For: leave out proxyProtocol",
+		`{"upstream": "80", "listing": true}`:                                                  "n:1: services.web: listing is for a folder, file:/path, and tcp://127.0.0.1:80 is none",
+		`{"upstream": "file:/srv", "proxyProtocol": 1}`:                                        "n:1: services.web: proxyProtocol is for services of other programs",
+		`{"upstream": "socks5:"}`:                                                              "n:1: services.web: a socks5: upstream needs \"networks\"",
+		`{"upstream": "socks5:", "networks": []}`:                                              "n:1: services.web: a socks5: upstream needs \"networks\"",
+		`{"upstream": "socks5:", "networks": ["lan"]}`:                                         "n:1: services.web.networks[0]: lan is not a network",
+		`{"upstream": "80", "networks": ["10.0.0.0/8"]}`:                                       "n:1: services.web: networks is for a proxy",
+		`{"upstream": "file:/srv", "ca": "/ca.pem"}`:                                           "n:1: services.web: ca and pin are for an upstream that begins with https://",
+		`{"upstream": "udp://127.0.0.1:53", "proxyProtocol": 1}`:                               "n:1: services.web: over UDP the PROXY protocol has version 2 only",
+		`{"upstream": "80", "proxyProtocol": 3}`:                                               "n:1: services.web.proxyProtocol: 3 is not from 0 to 2; want 1 or 2",
+		`{"upstream": "80", "proxyProtocol": true}`:                                            "n:1: services.web.proxyProtocol: this is true; want 1 or 2",
 	} {
 		err := ParseNode("n", []byte(`{"services": {"web": `+text+`}}`), &n)
 		if err == nil || !strings.HasPrefix(err.Error(), want) {

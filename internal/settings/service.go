@@ -26,6 +26,7 @@ type Service struct {
 	Private            bool     // neither port nor domain: only other nodes connect
 	AllowNodes         []string // which ones, by name or id
 
+	Host          string         // that an http:// or https:// upstream is asked for; empty: what the visitor asks for
 	CA, Pin       string         // how an https:// upstream proves that it is the right one; empty: by the system's authorities
 	Listing       bool           // a file: upstream without index.html shows what is in it
 	Networks      []netip.Prefix // where a socks5: upstream leads

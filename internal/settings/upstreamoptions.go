@@ -14,6 +14,7 @@ import (
 // upstreamOptions are the keys of a service that say how to deal with its upstream.
 func upstreamOptions(s *Service) jsonc.Form {
 	return jsonc.Form{
+		"host":          {Want: `the name that the service knows, such as "nas.local"`, Set: jsonc.Into(&s.Host, jsonc.Parsed(address.ParseHostHeader))},
 		"ca":            {Want: `the path of a PEM file, such as "/etc/ssl/home-ca.pem"`, Set: jsonc.Into(&s.CA, jsonc.Value.Text)},
 		"pin":           {Want: "the SHA-256 of the service's certificate, 64 hexadecimal digits with or without colons", Set: jsonc.Into(&s.Pin, jsonc.Parsed(address.ParsePin))},
 		"listing":       {Want: "true to show what is in a folder without index.html, or false", Set: jsonc.Into(&s.Listing, jsonc.Value.Bool)},
@@ -41,10 +42,15 @@ func checkOptions(s Service) error {
 		return fmt.Errorf("listing is for a folder, file:/path, and %s is none", hint.Readable(s.Upstream))
 	case network != "https" && s.CA+s.Pin != "":
 		return fmt.Errorf("ca and pin are for an upstream that begins with https://, and %s does not", hint.Readable(s.Upstream))
+	case s.Host != "" && network != "http" && network != "https":
+		return fmt.Errorf("host is for an upstream that begins with http:// or https://, and %s does not", hint.Readable(s.Upstream))
+	case s.Host != "" && s.Private:
+		return errors.New("host is for a public service: of a private one the node reads no HTTP")
+	case s.Host != "" && s.TLS != "" && s.TLS != TLSNode:
+		return hint.Add(fmt.Errorf("host needs the node to read HTTP, and with tls %q it does not", s.TLS), `use tls "node", or leave host out and have the service accept the public name`)
 	case s.CA != "" && s.Pin != "":
 		return errors.New("the certificate is checked by ca or by pin, not by both: remove one of them")
-	}
-	if s.ProxyProtocol < 0 || s.ProxyProtocol > 2 {
+	case s.ProxyProtocol < 0 || s.ProxyProtocol > 2:
 		return fmt.Errorf("the version of the PROXY protocol is 1 or 2, or 0 for none, not %d", s.ProxyProtocol)
 	}
 	return nil
@@ -67,6 +73,9 @@ func describeOptions(s Service) string {
 		fmt.Fprintf(&b, ", with the certificate %s…", s.Pin[:min(len(s.Pin), 8)])
 	case network == "https":
 		b.WriteString(", with a certificate that this machine trusts")
+	}
+	if s.Host != "" {
+		fmt.Fprintf(&b, ", with the Host %s in each request", s.Host)
 	}
 	if s.ProxyProtocol != 0 {
 		fmt.Fprintf(&b, ", told of each client by PROXY protocol version %d", s.ProxyProtocol)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -21,7 +22,7 @@ const (
 
 // rewrite makes the request for the upstream. What it is told of the client comes from here alone: headers of
 // that kind which came from outside are removed.
-func rewrite(p *httputil.ProxyRequest) {
+func (s *Site) rewrite(p *httputil.ProxyRequest) {
 	for name := range p.Out.Header {
 		if n := login.CanonicalHeader(name); n == "X-Real-Ip" || n == "Forwarded" || strings.HasPrefix(n, "X-Forwarded-") {
 			delete(p.Out.Header, name)
@@ -29,9 +30,21 @@ func rewrite(p *httputil.ProxyRequest) {
 	}
 	login.Tell(p.In.Context(), p.Out.Header)
 	p.Out.URL.Scheme, p.Out.URL.Host = "http", "upstream" // which Dial knows
-	p.Out.Host = p.In.Host
+	p.Out.Host = cmp.Or(s.config.Host, p.In.Host)         // X-Forwarded-Host is the visitor's
 	p.SetXForwarded()
 	p.Out.Header.Set("Forwarded", forwarded(p.In))
+}
+
+// leadBack has redirects to the Host that the upstream was asked for lead to the one that the visitor asks for.
+func (s *Site) leadBack(r *http.Response) error {
+	to, err := r.Location()
+	if err != nil || s.config.Host == "" || !strings.EqualFold(to.Host, s.config.Host) {
+		return nil
+	}
+	asked := r.Request.Header // as rewrite has set it
+	to.Scheme, to.Host = asked.Get("X-Forwarded-Proto"), asked.Get("X-Forwarded-Host")
+	r.Header.Set("Location", to.String())
+	return nil
 }
 
 // forwarded is the value of the header Forwarded (RFC 7239).

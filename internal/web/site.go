@@ -31,7 +31,7 @@ const (
 )
 
 // Config says what a Site consists of; fields are required unless it says otherwise. A Site of visitors alone needs
-// neither Domain nor Dial nor GetCertificate.
+// neither Domain nor Dial nor GetCertificate, one that is Plain needs neither Domain nor GetCertificate.
 type Config struct {
 	// Domain is the name of the site, or *.rest; requests for others are refused.
 	Domain string
@@ -39,6 +39,10 @@ type Config struct {
 	Except []string
 	// Visitors decides who may visit the site; nil: everybody.
 	Visitors *login.Guard
+	// Plain says that clients without TLS may ask for any name.
+	Plain bool
+	// Host is what the upstream is asked for; empty: what the client asks for.
+	Host string
 	// Dial connects to the upstream.
 	Dial func(ctx context.Context) (net.Conn, error)
 	// GetCertificate chooses a certificate; see tls.Config.
@@ -64,7 +68,7 @@ func New(config Config) *Site {
 	s.SetDomain(config.Domain)
 	quiet := slog.NewLogLogger(config.Log.Handler(), slog.LevelDebug) // strangers can cause these lines
 	s.handler = &httputil.ReverseProxy{
-		Rewrite: rewrite, Transport: s, FlushInterval: -1, ErrorLog: quiet, ErrorHandler: s.failed, BufferPool: newBuffers(),
+		Rewrite: s.rewrite, ModifyResponse: s.leadBack, Transport: s, FlushInterval: -1, ErrorLog: quiet, ErrorHandler: s.failed, BufferPool: newBuffers(),
 	}
 	if config.Visitors != nil {
 		s.handler = config.Visitors.Handler(s.handler)
@@ -78,6 +82,10 @@ func New(config Config) *Site {
 			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: maxStreamBuffer, MaxReceiveBufferPerConnection: maxConnBuffer,
 		},
 	}
+	s.server.Protocols = new(http.Protocols)
+	s.server.Protocols.SetHTTP1(true)
+	s.server.Protocols.SetHTTP2(true)
+	s.server.Protocols.SetUnencryptedHTTP2(config.Plain)
 	if config.Visitors != nil {
 		config.Visitors.Demand(s.server.TLSConfig)
 	}
@@ -127,6 +135,9 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // isFor reports whether a request is for this site. Over TLS it must be for the name of the handshake: clients
 // use a connection for all names that a certificate has, and each may demand something else of its visitors.
 func (s *Site) isFor(r *http.Request) bool {
+	if s.config.Plain && r.TLS == nil {
+		return true
+	}
 	name := nameOf(r.Host)
 	sameName := r.TLS == nil || r.TLS.ServerName == "" || strings.EqualFold(r.TLS.ServerName, name)
 	return sameName && domain.Covers(s.domainOf(r), name) && !slices.Contains(s.config.Except, name)

@@ -143,13 +143,13 @@ type Service struct {
 	// Group is the group, named in the server's settings, that the service is one of: other nodes may offer the same
 	// at the same address. Empty: it is this node's alone.
 	Group string
-	// Health is how the upstream is checked every 10 s: "tcp" connects, a path such as /healthz is asked for over HTTP.
-	// While it fails the service gets no new clients. Empty: it is not checked.
-	Health string
+	// Health is how the upstream is checked every 10 s: "tcp" connects, a path such as /healthz is asked for over HTTP, of
+	// Host unless that is empty. While it fails the service gets no new clients. Empty: it is not checked.
+	Health, Host string
 	// Accept has this program accept the connections that come for a name, of a service with a port those with TLS
-	// (Node.Listener). They cost it AcceptCost bytes each.
-	Accept     bool
-	AcceptCost int
+	// (Node.Listener), with AcceptAll the others, too. They cost it AcceptCost bytes each.
+	Accept, AcceptAll bool
+	AcceptCost        int
 }
 
 // behind is what stands behind the service.
@@ -220,6 +220,7 @@ type exposed struct {
 	visitors     quicproxy.Visitors
 	guard        *private.Guard     // lets nodes in; nil: the service is not private
 	cost         int                // of a connection that the listener takes
+	all          bool               // it takes every connection
 	upstream     *upstream.Upstream // nil: there is only the listener
 	listener     *serviceListener   // takes the relays, if not nil
 	relays       atomic.Int64       // to the upstream, running now
@@ -296,10 +297,10 @@ func (n *Node) add(service Service) error {
 	}
 	e := &exposed{
 		name: service.Name, upstream: behind, origin: behind.Origin, wantedPort: service.PublicPort,
-		visitors: service.Visitors, cost: service.AcceptCost, group: service.Group,
+		visitors: service.Visitors, cost: service.AcceptCost, all: service.AcceptAll || service.Domain != "", group: service.Group,
 		naming: naming.Naming{Domain: service.Domain, PlainHTTP: service.PlainHTTP, TLS: service.TLS, IfAny: service.NameIfAny},
 	}
-	e.health, err = health.New(service.Health, behind.Origin, behind.Check, func(ctx context.Context) (net.Conn, error) { return n.Dial(ctx, e.name) })
+	e.health, err = health.New(service.Health, behind.Origin, service.Host, behind.Check, func(ctx context.Context) (net.Conn, error) { return n.Dial(ctx, e.name) })
 	if err == nil && service.Private {
 		err = n.guard(e, service)
 	}

@@ -74,7 +74,7 @@ func (l *link) serveStream(stream *quic.Stream) {
 	switch {
 	case service == nil, service.listener == nil && !service.upstream.HasStreams():
 		s.Discard(framing.ErrorUnknownService)
-	case service.listener != nil && (header.Tls || service.guard != nil || service.upstream == nil || service.naming.Domain != ""):
+	case service.listener != nil && (header.Tls || service.guard != nil || service.upstream == nil || service.all):
 		service.listener.serve(l, s, header)
 	default:
 		l.relay(s, service, header)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"apquic/certs"
 	"apquic/internal/hint"
@@ -22,6 +23,19 @@ func ParseHost(s string) (string, error) {
 		return "", fmt.Errorf("%s is neither a host name nor an IP address", hint.Readable(s))
 	}
 	return invitation.Host, nil
+}
+
+// ParseHostHeader checks that s can be the Host of a request, a name or an IP address, perhaps with a port, and returns
+// its one spelling.
+func ParseHostHeader(s string) (string, error) {
+	if host, port, err := net.SplitHostPort(s); err == nil && CheckSocket(s, "") == nil && host != "" {
+		return net.JoinHostPort(host, port), nil
+	}
+	host, err := ParseHost(strings.Trim(s, "[]"))
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return host, err
 }
 
 // CheckSocket checks an address to listen on, with a port; its host may be missing. want says what belongs

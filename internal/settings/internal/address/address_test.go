@@ -19,6 +19,22 @@ func TestParseHost(t *testing.T) {
 	}
 }
 
+func TestParseHostHeader(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]string{
+		"nas": "nas", "nas.local": "nas.local", "localhost:5173": "localhost:5173", "192.0.2.1": "192.0.2.1", "[2001:db8::1]:80": "[2001:db8::1]:80", "[::1]": "[::1]", "::1": "[::1]",
+	} {
+		if got, err := ParseHostHeader(given); err != nil || got != want {
+			t.Errorf("%s: %s %v, want %s", given, got, err, want)
+		}
+	}
+	for _, given := range []string{"", "a b", "https://a/", "a:http", "a:65536", ":80", "a/b", "a\r\nX: y", "a,b", "a@b", "a%20b"} {
+		if got, err := ParseHostHeader(given); err == nil {
+			t.Errorf("%q: %q, want an error", given, got)
+		}
+	}
+}
+
 func TestCheckSocket(t *testing.T) {
 	t.Parallel()
 	for _, given := range []string{":8090", "0.0.0.0:0", "[::1]:65535", "example.com:1", "[fe80::1%eth0]:1"} {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -67,6 +68,16 @@ func (v Value) Text() (string, error) {
 		return "", errors.New("there are control characters in the text")
 	}
 	return s, nil
+}
+
+// OneOf reads one of several words.
+func OneOf(words ...string) func(Value) (string, error) {
+	return Parsed(func(s string) (string, error) {
+		if slices.Contains(words, s) {
+			return s, nil
+		}
+		return "", fmt.Errorf("%s is none of %q", hint.Readable(s), words)
+	})
 }
 
 // Bool reads true or false.

@@ -4,6 +4,7 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,9 +44,9 @@ type Monitor struct {
 }
 
 // New returns what a setting means: TCP, or the path of an HTTP request that is to be answered with 2xx or
-// 3xx; empty: nil. origin is where the service is (docs/protocol.md section 5.3), connects checks whether it
-// can be reached, and dial connects to it.
-func New(setting, origin string, connects Check, dial func(context.Context) (net.Conn, error)) (*Monitor, error) {
+// 3xx; empty: nil. origin is where the service is (docs/protocol.md section 5.3), host what it is asked for; empty: its
+// address. connects checks whether it can be reached, and dial connects to it.
+func New(setting, origin, host string, connects Check, dial func(context.Context) (net.Conn, error)) (*Monitor, error) {
 	switch setting {
 	case "":
 		return nil, nil
@@ -60,6 +61,7 @@ func New(setting, origin string, connects Check, dial func(context.Context) (net
 	if network, address, _ := framing.ParseOrigin(origin); network != "unix" && network != "file" {
 		target.Host = address
 	}
+	target.Host = cmp.Or(host, target.Host)
 	transport := &http.Transport{
 		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
 		DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: maxHeader,

@@ -125,7 +125,7 @@ func TestHTTP(t *testing.T) {
 		"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n":                     "", // its content does not matter
 	} {
 		dial, asked := answering(answer)
-		m, err := New("/healthz?full=1", "tcp://192.168.1.5:8080", nil, dial)
+		m, err := New("/healthz?full=1", "tcp://192.168.1.5:8080", "", nil, dial)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,25 +142,29 @@ func TestHTTP(t *testing.T) {
 func TestNew(t *testing.T) {
 	t.Parallel()
 	for _, setting := range []string{"udp", "http://192.0.2.1/", "healthz", "/a b\n", "TCP"} {
-		if _, err := New(setting, "tcp://127.0.0.1:80", nil, nil); err == nil {
+		if _, err := New(setting, "tcp://127.0.0.1:80", "", nil, nil); err == nil {
 			t.Errorf("%q: no error", setting)
 		}
 	}
-	if m, err := New("", "", nil, nil); m != nil || err != nil {
+	if m, err := New("", "", "", nil, nil); m != nil || err != nil {
 		t.Errorf("no check: %v, %v", m, err)
 	}
-	m, err := New(TCP, "", func(context.Context) error { return errDown }, nil)
+	m, err := New(TCP, "", "", func(context.Context) error { return errDown }, nil)
 	if err != nil || !errors.Is(m.check(t.Context()), errDown) {
 		t.Errorf("tcp: %v", err)
 	}
 	for origin, host := range map[string]string{"unix:/run/app.sock": "localhost", "file:/srv/www": "localhost", "tcp://[fe80::1%25eth0]:80": ""} {
 		dial, asked := answering("HTTP/1.1 200 OK\r\n\r\n")
-		m, err := New("/", origin, nil, dial)
+		m, err := New("/", origin, "", nil, dial)
 		if err == nil {
 			err = m.check(t.Context())
 		}
 		if err != nil || host != "" && asked() != "GET "+host+" /\n" {
 			t.Errorf("%s: %v, asked %q", origin, err, asked())
 		}
+	}
+	dial, asked := answering("HTTP/1.1 200 OK\r\n\r\n")
+	if m, err = New("/", "https://192.168.1.5:443", "nas.local", nil, dial); err != nil || m.check(t.Context()) != nil || asked() != "GET nas.local /\n" {
+		t.Errorf("a host of its own: %v", err)
 	}
 }
