@@ -23,11 +23,7 @@ const (
 // rewrite makes the request for the upstream. What it is told of the client comes from here alone: headers of
 // that kind which came from outside are removed.
 func (s *Site) rewrite(p *httputil.ProxyRequest) {
-	for name := range p.Out.Header {
-		if n := login.CanonicalHeader(name); n == "X-Real-Ip" || n == "Forwarded" || strings.HasPrefix(n, "X-Forwarded-") {
-			delete(p.Out.Header, name)
-		}
-	}
+	dropClientHeaders(p.Out.Header)
 	login.Tell(p.In.Context(), p.Out.Header)
 	p.Out.URL.Scheme, p.Out.URL.Host = "http", "upstream" // which Dial knows
 	p.Out.Host = cmp.Or(s.config.Host, p.In.Host)         // X-Forwarded-Host is the visitor's

@@ -153,6 +153,24 @@ func TestClientHeaders(t *testing.T) {
 			t.Errorf("HTTP/2 %v: %d\n%s\nwant\n%s", http2, status, body, want)
 		}
 	}
+	unknown := startSite(t, "www.example.org", func(w http.ResponseWriter, r *http.Request) {
+		for name, values := range r.Header {
+			if strings.Contains(strings.Join(values, " "), "192.0.2.1") {
+				fmt.Fprintln(w, name)
+			}
+		}
+	})
+	var sent []string
+	for _, name := range []string{
+		"X-Forwarded", "X-Original-Forwarded-For", "Forwarded-For", "X-Real-IP", "X_REAL_IP", "X-Client-IP", "Client-IP", "True-Client-IP", "True_Client_Ip", "X-Cluster-Client-IP",
+		"CF-Connecting-IP", "CF-Connecting-IPv6", "CF-Pseudo-IPv4", "Fastly-Client-IP", "Fly-Client-IP", "X-Azure-ClientIP", "X-Azure-SocketIP", "X-Appengine-User-IP", "X-Envoy-External-Address",
+		"X-Remote-IP", "X-Remote-Addr", "Remote-Addr", "X-Originating-IP", "X-ProxyUser-IP", "Proxy-Client-IP", "WL-Proxy-Client-IP", "Ali-CDN-Real-IP", "CDN-Src-IP", "DO-Connecting-IP", "X-NF-Client-Connection-IP", "X-Forward-For", "X-Original-For", "CloudFront-Viewer-Address",
+	} {
+		sent = append(sent, name, "192.0.2.1")
+	}
+	if status, body := get(t, unknown.client(true), "https://www.example.org/", sent...); status != 200 || body != "" {
+		t.Errorf("%d, the upstream is told of another client by\n%s", status, body)
+	}
 	if got := forwarded(&http.Request{RemoteAddr: "[2001:db8::1]:80", Host: "a.example.org:8080"}); got != `for="[2001:db8::1]";host="a.example.org:8080";proto=http` {
 		t.Error(got)
 	}
