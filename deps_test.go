@@ -35,7 +35,8 @@ var allowed = map[string][]string{
 	"internal/testrace":     nil,
 	"internal/udp":          nil,
 	"internal/domain":       nil,
-	"internal/countries":    {"internal/hint"},
+	"internal/watchfile":    {"internal/hint"},
+	"internal/countries":    {"internal/hint", "internal/watchfile"},
 	"internal/publicsuffix": nil,
 	"lease":                 {"certs", "internal/domain"},
 	"lease/leasetest":       {"certs", "lease"},
@@ -128,8 +129,8 @@ var allowed = map[string][]string{
 
 	"cmd/apquic-server": {"admin", "certs", "certs/acme", "internal/cli", "internal/control", "internal/countries", "internal/debug", "internal/domain", "internal/files", "internal/heap", "internal/hint", "internal/publicsuffix", "internal/settings", "internal/systemd", "internal/web", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/server"},
 	"certs/acme":        nil,
-	"internal/login":    {"internal/password"},
-	"internal/web":      {"internal/domain", "internal/login"},
+	"internal/login":    {"internal/password", "internal/watchfile"},
+	"internal/web":      {"internal/domain", "internal/login", "internal/watchfile"},
 	"cmd/apquic-node":   {"certs", "certs/acme", "internal/cli", "internal/control", "internal/debug", "internal/domain", "internal/files", "internal/heap", "internal/hint", "internal/joint", "internal/login", "internal/password", "internal/settings", "internal/web", "quicproxy", "quicproxy/node"},
 	"internal/cmd/demo": nil,
 

@@ -22,7 +22,7 @@ func newGuard(service settings.Service, work *login.Work, dataDir string, log *s
 	config := login.Config{Realm: service.Domain, Passwords: service.Passwords, Work: work, Log: log}
 	var err error
 	if service.ClientCA != "" {
-		if config.Authorities, err = login.LoadAuthorities(service.ClientCA); err != nil {
+		if config.Authorities, err = login.LoadAuthorities(service.ClientCA, log); err != nil {
 			return nil, err
 		}
 	}

@@ -95,7 +95,7 @@ func (s *sites) certificates(service settings.Service) (func(*tls.ClientHelloInf
 		s.byACME[service.Name] = true
 		return s.acme.GetCertificate, nil
 	}
-	pair, err := web.LoadKeyPair(service.Certificate, service.Key)
+	pair, err := web.LoadKeyPair(service.Certificate, service.Key, s.log)
 	if err != nil {
 		return nil, err
 	}

@@ -14,46 +14,39 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"github.com/oschwald/maxminddb-golang/v2"
 
 	"apquic/internal/hint"
+	"apquic/internal/watchfile"
 )
 
-const (
-	// maxFile is how large the file may be. It is kept in memory: one that is mapped there would end the program when
-	// somebody overwrites it.
-	maxFile = 256 << 20 // bytes
-	// every is how often it is looked whether it has changed.
-	every = 10 * time.Second
-)
+// maxFile is how large the file may be. It is kept in memory: one that is mapped there would end the program when
+// somebody overwrites it.
+const maxFile = 256 << 20 // bytes
 
-// File is a database of countries. Its methods may be called from any goroutine, except that Run is called once.
+// File is a database of countries. Its methods may be called from any goroutine.
 type File struct {
-	path     string
-	log      *slog.Logger
-	database atomic.Pointer[maxminddb.Reader]
+	database *watchfile.Content[maxminddb.Reader]
 	again    chan struct{} // asks Run to look at once
-	last     state         // of the file when it was read; Run owns it
 }
 
 // Open reads a file as a whole, and checks it.
 func Open(path string, log *slog.Logger) (*File, error) {
-	last := stateOf(path)
-	database, err := read(path)
+	database, err := watchfile.Open(watchfile.Source[maxminddb.Reader]{
+		Name: "the file of countries", Files: watchfile.These(path), Log: log,
+		Read: func(*maxminddb.Reader) (*maxminddb.Reader, error) { return read(path) },
+	})
 	if err != nil {
 		return nil, err
 	}
-	f := &File{path: path, log: log, again: make(chan struct{}, 1), last: last}
-	f.database.Store(database)
-	return f, nil
+	return &File{database, make(chan struct{}, 1)}, nil
 }
 
 // Country returns the country of an address, an ISO 3166-1 alpha-2 code; empty: the file has none.
 func (f *File) Country(address netip.Addr) (code string) {
-	record := f.database.Load().Lookup(address.Unmap().WithZone(""))
+	record := f.database.Last().Lookup(address.Unmap().WithZone(""))
 	if record.DecodePath(&code, "country", "iso_code") == nil && code != "" {
 		return code
 	}
@@ -71,9 +64,9 @@ func (f *File) Reload() {
 	}
 }
 
-// Run reads the file again when it has changed, until ctx ends. While there is no valid one, the last one stays in use.
+// Run reads the file again when it has changed, until ctx ends. Nobody who wants to know a country waits for that.
 func (f *File) Run(ctx context.Context) {
-	ticker := time.NewTicker(every)
+	ticker := time.NewTicker(watchfile.Every)
 	defer ticker.Stop()
 	for {
 		select {
@@ -82,34 +75,8 @@ func (f *File) Run(ctx context.Context) {
 		case <-ticker.C:
 		case <-f.again:
 		}
-		if now := stateOf(f.path); now != f.last {
-			f.last = now
-			f.replace()
-		}
+		f.database.Look()
 	}
-}
-
-func (f *File) replace() {
-	database, err := read(f.path)
-	if err != nil {
-		f.log.Warn("the file of countries has changed and cannot be used, so the last one is", "err", err, "hint", hint.Of(err))
-		return
-	}
-	f.database.Store(database) // the last one is collected when nobody uses it any longer
-	f.log.Info("the file of countries was read again", "path", f.path, "type", database.Metadata.DatabaseType)
-}
-
-// state tells one content of a file from another.
-type state struct {
-	size     int64
-	modified time.Time
-}
-
-func stateOf(path string) (s state) {
-	if info, err := os.Stat(path); err == nil {
-		s = state{info.Size(), info.ModTime()}
-	}
-	return s
 }
 
 func read(path string) (*maxminddb.Reader, error) {

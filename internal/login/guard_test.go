@@ -310,23 +310,19 @@ func TestCertificates(t *testing.T) {
 	t.Parallel()
 	ours, next, foreign := newAuthority(t, "ours"), newAuthority(t, "next"), newAuthority(t, "foreign")
 	file := filepath.Join(t.TempDir(), "ca.pem")
-	if _, err := LoadAuthorities(file); err == nil {
+	if _, err := LoadAuthorities(file, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("the file is missing")
 	}
 	write(t, file, 0)
-	if _, err := LoadAuthorities(file); err == nil || !strings.Contains(err.Error(), file) {
+	if _, err := LoadAuthorities(file, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("the file is empty: %v", err)
 	}
 	write(t, file, time.Second, ours)
-	authorities, err := LoadAuthorities(file)
+	authorities, err := LoadAuthorities(file, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	reread := func() {
-		authorities.mu.Lock()
-		authorities.looked = time.Time{} // lookEvery is over
-		authorities.mu.Unlock()
-	}
+	reread := authorities.content.Look
 	g := newGuard(t, Config{Authorities: authorities})
 	server := &http.Server{Handler: g.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		Tell(r.Context(), r.Header)
@@ -413,7 +409,7 @@ func TestVerifiedCertificates(t *testing.T) {
 	ours := newAuthority(t, "ours")
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	write(t, file, 0, ours)
-	a, err := LoadAuthorities(file)
+	a, err := LoadAuthorities(file, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -423,16 +419,17 @@ func TestVerifiedCertificates(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, until := range a.verified {
+	known := a.content.Last()
+	for _, until := range known.verified {
 		if !until.Equal(c.Leaf.NotAfter) {
 			t.Errorf("until %v", until)
 		}
 	}
 	for i := range 2 * maxVerified {
-		a.remember([32]byte{byte(i), byte(i >> 8)}, a.pool, []*x509.Certificate{c.Leaf})
+		known.remember([32]byte{byte(i), byte(i >> 8)}, []*x509.Certificate{c.Leaf})
 	}
-	if len(a.verified) > maxVerified {
-		t.Errorf("%d are remembered", len(a.verified))
+	if len(known.verified) > maxVerified {
+		t.Errorf("%d are remembered", len(known.verified))
 	}
 }
 

@@ -2,16 +2,15 @@ package web
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"apquic/internal/domain"
+	"apquic/internal/watchfile"
 )
 
 // maxPairs bounds the certificates of a Folder.
@@ -20,88 +19,71 @@ const maxPairs = 4096
 // Folder is a folder of certificates with their keys, which is looked at again when it may have changed: NAME.crt or
 // NAME.pem beside NAME.key, and folders with fullchain.pem beside privkey.pem, as certbot keeps them.
 type Folder struct {
-	path string
-	log  *slog.Logger
-
-	mu     sync.Mutex
-	pairs  map[string]*KeyPair         // by the file of the certificate
-	byName map[string]*tls.Certificate // by the names in certificates, among them wildcards
-	bad    map[string]bool             // files that were complained about
-	looked time.Time
+	pairs *watchfile.Content[pairs]
 }
+
+// pairs are the certificates of a Folder, by their files, and by the names in them, among them wildcards.
+type pairs struct{ byFile, byName map[string]*tls.Certificate }
 
 // OpenFolder reads a folder. What cannot be read is an error now, and later a warning.
 func OpenFolder(path string, log *slog.Logger) (*Folder, error) {
-	f := &Folder{path: path, log: log, pairs: make(map[string]*KeyPair), bad: make(map[string]bool)}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f, f.lookLocked()
+	content, err := watchfile.Open(watchfile.Source[pairs]{
+		Name: "the folder of certificates " + path, Log: log,
+		Files: func() ([]string, error) { return list(path) },
+		Read:  func(last *pairs) (*pairs, error) { return readFolder(path, last) },
+	})
+	return &Folder{content}, err
 }
 
 // Certificate returns the certificate for a domain, which may be a wildcard; nil: there is none. If several are for it,
 // it is the one that ends last.
 func (f *Folder) Certificate(name string) *tls.Certificate {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if time.Since(f.looked) >= lookEvery {
-		if err := f.lookLocked(); err != nil {
-			f.log.Warn("certificates cannot be read", "err", err)
-		}
-	}
-	if c := f.byName[name]; c != nil {
+	byName := f.pairs.Get().byName
+	if c := byName[name]; c != nil {
 		return c
 	}
 	if wildcard, ok := domain.Wildcard(name); ok && !domain.IsWildcard(name) {
-		return f.byName[wildcard]
+		return byName[wildcard]
 	}
 	return nil
 }
 
-// lookLocked reads what has changed. It returns the first error, and goes on with the others.
-func (f *Folder) lookLocked() (first error) {
-	f.looked = time.Now()
-	files, err := f.list()
-	if err != nil {
-		return fmt.Errorf("the certificates: %w", err)
-	}
-	pairs, byName := make(map[string]*KeyPair), make(map[string]*tls.Certificate)
-	for _, file := range files {
-		pair, err := f.pairs[file[0]], error(nil)
-		if pair == nil {
-			pair, err = LoadKeyPair(file[0], file[1])
-		}
-		if err != nil {
-			if !f.bad[file[0]] && first == nil {
-				first = err
-			}
-			f.bad[file[0]] = true
-			continue
-		}
-		delete(f.bad, file[0])
-		pairs[file[0]] = pair
-		c, err := pair.GetCertificate(nil)
-		if err != nil || c.Leaf == nil {
-			continue
-		}
-		for _, name := range c.Leaf.DNSNames {
-			name = strings.ToLower(name)
-			if other := byName[name]; other == nil || c.Leaf.NotAfter.After(other.Leaf.NotAfter) {
-				byName[name] = c
-			}
-		}
-	}
-	f.pairs, f.byName = pairs, byName
-	return first
-}
-
-// list returns the files of certificates and keys.
-func (f *Folder) list() (pairs [][2]string, err error) {
-	entries, err := os.ReadDir(f.path)
+// readFolder reads all pairs. Of one that cannot be read the last one stays in use.
+func readFolder(path string, last *pairs) (*pairs, error) {
+	files, err := list(path)
 	if err != nil {
 		return nil, err
 	}
+	p := &pairs{make(map[string]*tls.Certificate), make(map[string]*tls.Certificate)}
+	var failed []error
+	for i := 0; i < len(files); i += 2 {
+		c, err := readKeyPair(files[i], files[i+1])
+		if err != nil {
+			failed = append(failed, err)
+			if last == nil || last.byFile[files[i]] == nil {
+				continue
+			}
+			c = last.byFile[files[i]]
+		}
+		p.byFile[files[i]] = c
+		for _, name := range c.Leaf.DNSNames {
+			name = strings.ToLower(name)
+			if other := p.byName[name]; other == nil || c.Leaf.NotAfter.After(other.Leaf.NotAfter) {
+				p.byName[name] = c
+			}
+		}
+	}
+	return p, errors.Join(failed...)
+}
+
+// list returns the files of a folder's certificates, each with its key behind it.
+func list(folder string) (files []string, err error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, fmt.Errorf("the certificates: %w", err)
+	}
 	for _, entry := range entries {
-		path := filepath.Join(f.path, entry.Name())
+		path := filepath.Join(folder, entry.Name())
 		stem, key := strings.TrimSuffix(path, filepath.Ext(path)), ""
 		switch filepath.Ext(path) {
 		case ".crt", ".pem":
@@ -110,13 +92,13 @@ func (f *Folder) list() (pairs [][2]string, err error) {
 			path, key = filepath.Join(path, "fullchain.pem"), filepath.Join(path, "privkey.pem")
 		}
 		if exists(path) && exists(key) {
-			pairs = append(pairs, [2]string{path, key})
+			files = append(files, path, key)
 		}
 	}
-	if len(pairs) > maxPairs {
-		return nil, fmt.Errorf("%s has %d certificates, more than %d", f.path, len(pairs), maxPairs)
+	if n := len(files) / 2; n > maxPairs {
+		return nil, fmt.Errorf("the certificates: %s has %d, more than %d", folder, n, maxPairs)
 	}
-	return slices.Clip(pairs), nil
+	return files, nil
 }
 
 func exists(path string) bool {

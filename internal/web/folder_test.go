@@ -44,10 +44,7 @@ func TestFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	look := func(name string) string {
-		f.looked = time.Time{} // lookEvery is over
-		for _, pair := range f.pairs {
-			pair.looked = time.Time{}
-		}
+		f.pairs.Look()
 		c := f.Certificate(name)
 		if c == nil {
 			return ""
@@ -74,13 +71,33 @@ func TestFolder(t *testing.T) {
 	if look("new.example.org") != "" || look("www.example.org") == "" || strings.Count(log.String(), "bad.crt") == 0 {
 		t.Errorf("after a removal: %s", &log)
 	}
-	lines := strings.Count(log.String(), "\n")
+	lines, now := strings.Count(log.String(), "\n"), look("www.example.org")
 	look("www.example.org")
 	if n := strings.Count(log.String(), "\n"); n != lines {
 		t.Errorf("it complains again: %s", &log)
 	}
+	os.Remove(filepath.Join(dir, "new.crt"))
+	os.WriteFile(filepath.Join(dir, "www.key"), []byte("?"), 0o600)
+	if look("www.example.org") != now || strings.Count(log.String(), "www.key") == 0 {
+		t.Errorf("a pair that was damaged: %q, %s", look("www.example.org"), &log)
+	}
+	lines = strings.Count(log.String(), "\n")
+	write("bad.crt", "bad.key", "bad.example.org")
+	write("www.crt", "www.key", "www.example.org")
+	if look("bad.example.org") == "" || look("www.example.org") == now || strings.Count(log.String(), "\n") != lines+1 || !strings.HasSuffix(log.String(), "was read again\"\n") {
+		t.Errorf("all is well again: %s", &log)
+	}
+	os.Rename(dir, dir+"-away")
+	if look("cloud.example.org") == "" || strings.Count(log.String(), "no such file") != 1 {
+		t.Errorf("the folder is away: %s", &log)
+	}
+	os.Rename(dir+"-away", dir)
+	os.WriteFile(filepath.Join(dir, "bad.crt"), []byte("?"), 0o600)
 	if _, err := OpenFolder(dir, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "bad.crt") {
 		t.Errorf("a damaged file at the start: %v", err)
+	}
+	if f, err := OpenFolder(t.TempDir(), slog.New(slog.DiscardHandler)); err != nil || f.Certificate("www.example.org") != nil {
+		t.Errorf("an empty folder: %v", err)
 	}
 	if _, err := OpenFolder(filepath.Join(dir, "missing"), slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a missing folder is opened")

@@ -3,62 +3,34 @@ package web
 import (
 	"crypto/tls"
 	"fmt"
-	"os"
-	"sync"
-	"time"
-)
+	"log/slog"
 
-// lookEvery is how often the files of a KeyPair are looked at, at most.
-const lookEvery = 10 * time.Second
+	"apquic/internal/watchfile"
+)
 
 // KeyPair is a certificate and its key in files, which are read again when they have changed.
 type KeyPair struct {
-	certificate, key string
-
-	mu      sync.Mutex
-	pair    *tls.Certificate
-	changed [2]time.Time // when the files in use were
-	looked  time.Time
+	pair *watchfile.Content[tls.Certificate]
 }
 
 // LoadKeyPair reads both files, in PEM.
-func LoadKeyPair(certificate, key string) (*KeyPair, error) {
-	k := &KeyPair{certificate: certificate, key: key}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k, k.readLocked()
+func LoadKeyPair(certificate, key string, log *slog.Logger) (*KeyPair, error) {
+	pair, err := watchfile.Open(watchfile.Source[tls.Certificate]{
+		Name: "the certificate " + certificate, Files: watchfile.These(certificate, key), Log: log,
+		Read: func(*tls.Certificate) (*tls.Certificate, error) { return readKeyPair(certificate, key) },
+	})
+	return &KeyPair{pair}, err
 }
 
-// GetCertificate is for tls.Config. While changed files cannot be read, for instance because only one has been
-// replaced, the former pair stays in use.
+// GetCertificate is for tls.Config.
 func (k *KeyPair) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if now := time.Now(); now.Sub(k.looked) >= lookEvery {
-		k.looked = now
-		if err := k.readLocked(); err != nil && k.pair == nil {
-			return nil, err
-		}
-	}
-	return k.pair, nil
+	return k.pair.Get(), nil
 }
 
-func (k *KeyPair) readLocked() error {
-	var changed [2]time.Time
-	for i, file := range []string{k.certificate, k.key} {
-		info, err := os.Stat(file)
-		if err != nil {
-			return fmt.Errorf("the certificate of a domain: %w", err)
-		}
-		changed[i] = info.ModTime()
-	}
-	if changed == k.changed {
-		return nil
-	}
-	pair, err := tls.LoadX509KeyPair(k.certificate, k.key)
+func readKeyPair(certificate, key string) (*tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(certificate, key)
 	if err != nil {
-		return fmt.Errorf("the certificate of a domain: %s and %s: %w", k.certificate, k.key, err)
+		return nil, fmt.Errorf("the certificate of a domain: %s and %s: %w", certificate, key, err)
 	}
-	k.pair, k.changed, k.looked = &pair, changed, time.Now()
-	return nil
+	return &pair, nil
 }

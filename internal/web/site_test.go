@@ -464,7 +464,7 @@ func TestKeyPair(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	certificate, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	if _, err := LoadKeyPair(certificate, key); err == nil || !strings.Contains(err.Error(), certificate) {
+	if _, err := LoadKeyPair(certificate, key, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), certificate) {
 		t.Errorf("missing files: %v", err)
 	}
 	age := 0
@@ -483,15 +483,13 @@ func TestKeyPair(t *testing.T) {
 	_, firstCert, firstKey := newCertificate(t, "first.example.org")
 	_, secondCert, secondKey := newCertificate(t, "second.example.org")
 	write("first", firstCert, firstKey)
-	pair, err := LoadKeyPair(certificate, key)
+	pair, err := LoadKeyPair(certificate, key, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := func(name string) {
 		t.Helper()
-		pair.mu.Lock()
-		pair.looked = time.Time{} // lookEvery is over
-		pair.mu.Unlock()
+		pair.pair.Look()
 		got, err := pair.GetCertificate(nil)
 		if err != nil {
 			t.Fatal(err)
