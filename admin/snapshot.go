@@ -109,7 +109,7 @@ func (a *Authority) Status(ctx context.Context) (Status, error) {
 	}
 	if running {
 		status.Counters = &Counters{
-			Connections: core.Counters.Relays, Refused: core.Counters.Refused, Stalled: core.Counters.Stalled,
+			Connections: core.Counters.Relays, Refused: core.Counters.Refused, Answered: core.Counters.Answered, Stalled: core.Counters.Stalled,
 			DatagramsToNodes: core.Counters.DatagramsToNodes, DatagramsFromNodes: core.Counters.DatagramsFromNodes, DatagramsDropped: core.Counters.DatagramsDropped,
 		}
 	}

@@ -122,7 +122,8 @@ type Status struct {
 type Counters struct {
 	Connections uint64 `json:"connections"`
 	Refused     uint64 `json:"refused"`
-	Stalled     uint64 `json:"stalled"` // reset for lack of memory
+	Answered    uint64 `json:"answered"` // by the server itself, mostly sent to https
+	Stalled     uint64 `json:"stalled"`  // reset for lack of memory
 
 	DatagramsToNodes   uint64            `json:"datagramsToNodes,omitzero"`
 	DatagramsFromNodes uint64            `json:"datagramsFromNodes,omitzero"`

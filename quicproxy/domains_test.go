@@ -174,8 +174,8 @@ func TestDomains(t *testing.T) {
 
 		eventually(t, "nothing left of the clients", func() bool { return serverLeftovers(server.server, true) == "" })
 		counters := server.server.Status().Counters
-		if counters.Relays != 4 || counters.Refused != 9 {
-			t.Errorf("%d relays and %d refused, want 4 and 9", counters.Relays, counters.Refused)
+		if counters.Relays != 4 || counters.Refused != 9 || counters.Answered != 1 {
+			t.Errorf("%d relays, %d refused, %d answered, want 4, 9 and 1", counters.Relays, counters.Refused, counters.Answered)
 		}
 	})
 }

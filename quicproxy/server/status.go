@@ -15,7 +15,8 @@ import (
 // Counters never decrease.
 type Counters struct {
 	Relays   uint64 // relays begun
-	Refused  uint64 // public connections reset without a relay
+	Refused  uint64 // public connections reset without a relay, or told that nobody has the name
+	Answered uint64 // requests that the server answered itself: sent to https, or those of an authority
 	Stalled  uint64 // relays reset for lack of memory
 	ToNode   uint64 // bytes of ended relays
 	FromNode uint64
@@ -58,7 +59,8 @@ func (s *Server) Status() Status {
 	status.Counters = s.counters
 	s.mu.Unlock()
 	status.Counters.DatagramsToNodes, status.Counters.DatagramsFromNodes, status.Counters.DatagramsDropped = s.datagrams.Sent.Load(), s.datagrams.Received.Load(), s.datagrams.Dropped()
-	status.Counters.Stalled, status.Counters.Refused = s.memory.Resets(), s.public.Refused()
+	status.Counters.Stalled = s.memory.Resets()
+	status.Counters.Refused, status.Counters.Answered = s.public.Refused()
 	s.registry.mu.Lock()
 	defer s.registry.mu.Unlock()
 	for _, session := range s.registry.sessions {

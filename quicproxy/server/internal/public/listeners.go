@@ -58,6 +58,7 @@ type Listeners struct {
 	log       *slog.Logger
 	balancers *balancer.Balancers
 	refused   atomic.Uint64
+	answered  atomic.Uint64 // here, so that they need no relay
 
 	accepting, serving, receiving sync.WaitGroup  // accept loops, clients, and UDP sockets
 	stopping                      context.Context // ended by stop, when Stop is called
@@ -184,8 +185,9 @@ func (s *Listeners) Traffic() map[lease.Endpoint]Traffic {
 	return traffic
 }
 
-// Refused returns how many clients were reset without a relay.
-func (s *Listeners) Refused() uint64 { return s.refused.Load() }
+// Refused returns how many clients were reset without a relay, or told that nobody has the name, and how many were
+// answered here otherwise.
+func (s *Listeners) Refused() (refused, answered uint64) { return s.refused.Load(), s.answered.Load() }
 
 // Stop accepts no more clients and resets those that wait. New clients wait in the queues of the sockets,
 // until Close.

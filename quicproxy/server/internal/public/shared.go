@@ -109,6 +109,7 @@ func (f *sharedSocket) serve(client *Client) {
 	switch {
 	case err == nil:
 	case errors.Is(err, errRedirected):
+		f.all.answered.Add(1)
 		return
 	default:
 		f.refuse(client, err)
