@@ -641,7 +641,7 @@ func TestWaitingBodies(t *testing.T) {
 			}
 		}
 		time.Sleep(10 * time.Second)
-		const least = clients * (128 + 2*256 + each*64) << 10
+		const least = clients * (128 + 2*512 + each*64) << 10
 		if used := server.server.Inspect().Memory.Used(); used < least || used > 70<<20 {
 			t.Errorf("%d bytes are in use, at least %d are needed", used, least)
 		}

@@ -68,6 +68,7 @@ func newUpstream(dial func(context.Context) (net.Conn, error)) *upstream {
 		return &http.Transport{
 			DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
 			DisableCompression: true, MaxIdleConns: idleUpstreams, MaxIdleConnsPerHost: idleUpstreams, IdleConnTimeout: idleUpstreamTime,
+			MaxResponseHeaderBytes: maxHeader, HTTP2: windows(),
 		}
 	}
 	u := &upstream{transport(), transport()}
@@ -78,10 +79,15 @@ func newUpstream(dial func(context.Context) (net.Conn, error)) *upstream {
 
 // RoundTrip implements http.RoundTripper.
 func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
-	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+	if isGRPC(r) {
 		return u.http2.RoundTrip(r)
 	}
 	return u.http1.RoundTrip(r)
+}
+
+// isGRPC reports whether a request is of gRPC.
+func isGRPC(r *http.Request) bool {
+	return strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
 }
 
 func (u *upstream) close() {

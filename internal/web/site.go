@@ -26,8 +26,9 @@ const (
 	// between requests.
 	headerTimeout, idleTimeout = 10 * time.Second, 90 * time.Second
 	maxHeader                  = 64 << 10
-	// Of HTTP/2: how many requests of a connection, and how much of their bodies may wait for the upstream.
-	maxStreams, maxStreamBuffer, maxConnBuffer = 100, 256 << 10, 512 << 10
+	// Of HTTP/2: how many requests of a connection, how much of their bodies, and of the answers to them, may wait for
+	// the other side, and the largest frame, which needs a buffer even if it does not come.
+	maxStreams, maxStreamBuffer, maxConnBuffer, maxFrame = 100, 256 << 10, 512 << 10, 16 << 10
 )
 
 // Config says what a Site consists of; fields are required unless it says otherwise. A Site of visitors alone needs
@@ -78,9 +79,7 @@ func New(config Config) *Site {
 		TLSConfig: &tls.Config{
 			GetCertificate: config.GetCertificate, MinVersion: tls.VersionTLS12, NextProtos: append([]string{"h2", "http/1.1"}, config.Protocols...),
 		},
-		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: maxStreamBuffer, MaxReceiveBufferPerConnection: maxConnBuffer,
-		},
+		HTTP2: windows(),
 	}
 	s.server.Protocols = new(http.Protocols)
 	s.server.Protocols.SetHTTP1(true)
@@ -90,6 +89,13 @@ func New(config Config) *Site {
 		config.Visitors.Demand(s.server.TLSConfig)
 	}
 	return s
+}
+
+// windows bound what clients and upstreams send over HTTP/2.
+func windows() *http.HTTP2Config {
+	return &http.HTTP2Config{
+		MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: maxStreamBuffer, MaxReceiveBufferPerConnection: maxConnBuffer, MaxReadFrameSize: maxFrame,
+	}
 }
 
 // SetDomain gives the site another name.

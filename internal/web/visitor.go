@@ -20,7 +20,7 @@ type Visitor interface {
 	// Dial connects to the upstream.
 	Dial(ctx context.Context) (net.Conn, error)
 	// Begin counts a request until end; ok: there is room for it. Of its body, if it has one, 256 KiB may have to wait
-	// here for the upstream, and 512 KiB of all bodies together.
+	// here for the upstream, and as much of the answer for the client; 512 KiB each of all requests together.
 	Begin(body bool) (end func(), ok bool)
 	// Closed is closed when the connection is.
 	Closed() <-chan struct{}
@@ -90,7 +90,7 @@ func visitOf(r *http.Request) *visit {
 // take counts a request until end; ok: there is room for it.
 func (s *Site) take(r *http.Request) (end func(), ok bool) {
 	if v := visitOf(r); v != nil {
-		return v.Begin(r.ProtoMajor == 2 && r.Body != http.NoBody) // HTTP/1 has the client keep it
+		return v.Begin(r.ProtoMajor == 2 && r.Body != http.NoBody || isGRPC(r)) // HTTP/1 has both sides keep it
 	}
 	return func() { s.requests.give(r.RemoteAddr) }, s.requests.take(r.RemoteAddr)
 }

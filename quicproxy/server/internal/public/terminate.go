@@ -25,9 +25,9 @@ const (
 	// handshakeTimeout bounds a TLS handshake, and goodbye the end of connections to the node when the client has left.
 	handshakeTimeout, goodbye = 10 * time.Second, 2 * time.Second
 	// terminationCost is how much memory a client whose TLS ends here costs, about, and requestCost each of its
-	// requests that is on its way; bodyCost is what may wait of a request's body, of maxBodies at most.
+	// requests that is on its way; bodyCost is what may wait of a request's body and its answer, of maxBodies at most.
 	terminationCost, requestCost = 128 << 10, 64 << 10
-	bodyCost, maxBodies          = 256 << 10, 2
+	bodyCost, maxBodies          = 512 << 10, 2
 )
 
 var (
