@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/net/http/httpguts"
+
 	"apquic/internal/login"
 )
 
@@ -24,6 +26,10 @@ const (
 // that kind which came from outside are removed.
 func (s *Site) rewrite(p *httputil.ProxyRequest) {
 	dropClientHeaders(p.Out.Header)
+	if httpguts.HeaderValuesContainsToken(p.Out.Header["Upgrade"], "h2c") {
+		delete(p.Out.Header, "Upgrade") // otherwise the client could send further requests that nobody sees here
+		delete(p.Out.Header, "Connection")
+	}
 	login.Tell(p.In.Context(), p.Out.Header)
 	p.Out.URL.Scheme, p.Out.URL.Host = "http", "upstream" // which Dial knows
 	p.Out.Host = cmp.Or(s.config.Host, p.In.Host)         // X-Forwarded-Host is the visitor's
@@ -85,9 +91,10 @@ func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	return u.http1.RoundTrip(r)
 }
 
-// isGRPC reports whether a request is of gRPC.
+// isGRPC reports whether a request is of gRPC, of which gRPC-Web is none: that is made for HTTP/1.1.
 func isGRPC(r *http.Request) bool {
-	return strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
+	kind, found := strings.CutPrefix(r.Header.Get("Content-Type"), "application/grpc")
+	return found && !strings.HasPrefix(kind, "-")
 }
 
 func (u *upstream) close() {

@@ -298,6 +298,33 @@ func TestGRPC(t *testing.T) {
 	}
 }
 
+// TestGRPCWeb: gRPC-Web comes over the version of HTTP that every service speaks.
+func TestGRPCWeb(t *testing.T) {
+	t.Parallel()
+	site := startSite(t, "www.example.org", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) })
+	for kind, want := range map[string]string{"application/grpc-web+proto": "HTTP/1.1", "application/grpc-web-text": "HTTP/1.1", "application/grpc": "HTTP/2.0", "application/grpc+json": "HTTP/2.0"} {
+		if _, got := get(t, site.client(true), "https://www.example.org/", "Content-Type", kind); got != want {
+			t.Errorf("%s comes over %s", kind, got)
+		}
+	}
+}
+
+// TestUpgradeToHTTP2: a client cannot have the upstream change to HTTP/2, and then send requests that nobody looks at.
+func TestUpgradeToHTTP2(t *testing.T) {
+	t.Parallel()
+	site := startSite(t, "www.example.org", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "upgrade %q, connection %q", r.Header.Get("Upgrade"), r.Header.Get("Connection"))
+	})
+	for upgrade, want := range map[string]string{
+		"h2c": `upgrade "", connection ""`, "H2C": `upgrade "", connection ""`, "websocket, h2c": `upgrade "", connection ""`, "other": `upgrade "other", connection "Upgrade"`,
+	} {
+		_, got := get(t, site.client(false), "https://www.example.org/", "Connection", "Upgrade, HTTP2-Settings", "HTTP2-Settings", "AAMAAABkAAQAAP__", "Upgrade", upgrade)
+		if got != want {
+			t.Errorf("%s: %s, want %s", upgrade, got, want)
+		}
+	}
+}
+
 // TestWebSocket: after an upgrade bytes pass in both directions.
 func TestWebSocket(t *testing.T) {
 	t.Parallel()
