@@ -70,6 +70,7 @@ type Certificates struct {
 
 	mu      sync.Mutex
 	domains map[string]*state
+	unread  []string        // domains that are wanted anew
 	busy    map[string]bool // owners with an order
 }
 
@@ -77,6 +78,7 @@ type Certificates struct {
 type state struct {
 	owner       string
 	wanted      bool
+	read        bool             // what the folder has for it
 	looking     bool             // its turn is now
 	certificate *tls.Certificate // which clients get; nil: none yet
 	next        time.Time        // when to look again
@@ -104,6 +106,9 @@ func (c *Certificates) Want(domain, owner string) {
 		s = new(state)
 		c.domains[domain] = s
 	}
+	if !s.wanted {
+		c.unread = append(c.unread, domain)
+	}
 	s.owner, s.wanted = owner, true
 	c.mu.Unlock()
 	c.signal()
@@ -114,7 +119,7 @@ func (c *Certificates) Forget(domain, owner string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s := c.domains[domain]; s != nil && s.owner == owner {
-		s.wanted, s.certificate = false, nil
+		s.wanted, s.read, s.certificate = false, false, nil
 	}
 	if len(c.domains) <= maxForgotten {
 		return
@@ -160,6 +165,7 @@ func (c *Certificates) Challenge(domain, path string) (answer []byte, ok bool) {
 func (c *Certificates) Run(ctx context.Context) {
 	defer c.running.Wait()
 	for ctx.Err() == nil {
+		c.readAll(ctx)
 		domain, owner, next := c.due(time.Now())
 		if domain != "" {
 			c.running.Go(func() {
@@ -178,13 +184,24 @@ func (c *Certificates) Run(ctx context.Context) {
 	}
 }
 
+// readAll has clients get the certificates of former orders, whatever other orders are on their way.
+func (c *Certificates) readAll(ctx context.Context) {
+	c.mu.Lock()
+	unread := c.unread
+	c.unread = nil
+	c.mu.Unlock()
+	for _, domain := range unread {
+		c.use(domain, c.stored(ctx, domain), false)
+	}
+}
+
 // due returns a domain to look at now, whose turn begins, or when to look again.
 func (c *Certificates) due(now time.Time) (domain, owner string, next time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	next = now.Add(lookEvery)
 	for name, s := range c.domains {
-		if !s.wanted || s.looking || c.busy[s.owner] {
+		if !s.wanted || !s.read || s.looking || c.busy[s.owner] {
 			continue
 		}
 		if !s.next.After(now) && len(c.busy) < maxOrders {
@@ -209,9 +226,11 @@ func (c *Certificates) done(domain, owner string) {
 
 // tend gets the certificate of a domain if there is none or it is old, and notes when to look again.
 func (c *Certificates) tend(ctx context.Context, domain, owner string) {
-	has := c.stored(ctx, domain)
+	c.mu.Lock()
+	has := c.domains[domain].certificate
+	c.mu.Unlock()
 	if has != nil && !isDue(has, time.Now(), renewShare) {
-		c.got(domain, has)
+		c.got(domain)
 		return
 	}
 	if wait := c.limits.ask(owner, time.Now()); wait > 0 {
@@ -229,7 +248,8 @@ func (c *Certificates) tend(ctx context.Context, domain, owner string) {
 		return
 	}
 	if err == nil {
-		c.got(domain, certificate)
+		c.use(domain, certificate, true)
+		c.got(domain)
 		return
 	}
 	pause := c.failed(domain)
@@ -237,36 +257,36 @@ func (c *Certificates) tend(ctx context.Context, domain, owner string) {
 	case has == nil:
 		c.log.Warn("no certificate yet, trying again", "domain", domain, "in", pause, "err", err,
 			"hint", "the name must point to the server, whose port 443 must be open: the authority connects to it")
-		return
 	case isDue(has, time.Now(), tooOld):
 		c.log.Warn("the certificate was not renewed and ends soon", "domain", domain, "until", has.Leaf.NotAfter.UTC().Format(time.DateTime), "err", err,
 			"hint", "the name must still point to the server, whose port 443 must be open: the authority connects to it")
 	}
-	c.use(domain, has)
 }
 
-// got notes a certificate that clients get from now on.
-func (c *Certificates) got(domain string, certificate *tls.Certificate) {
-	if first := c.use(domain, certificate); first {
+// use has clients get a certificate from now on, if there is one that is newer, or none in use.
+func (c *Certificates) use(domain string, certificate *tls.Certificate, newer bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.domains[domain]
+	if s == nil || !s.wanted {
+		return
+	}
+	s.read = true
+	switch {
+	case certificate == nil || !newer && s.certificate != nil:
+		return
+	case s.certificate == nil:
 		c.log.Info("the domain has a certificate", "domain", domain, "until", certificate.Leaf.NotAfter.UTC().Format(time.DateOnly))
 	}
+	s.certificate = certificate
+}
+
+// got notes that a domain has a certificate that is not due.
+func (c *Certificates) got(domain string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.domains[domain]
 	s.pause, s.next = 0, time.Now().Add(lookEvery)
-}
-
-// use has clients get a certificate, and reports whether there was none before.
-func (c *Certificates) use(domain string, certificate *tls.Certificate) (first bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := c.domains[domain]
-	if !s.wanted {
-		return false
-	}
-	first = s.certificate == nil
-	s.certificate = certificate
-	return first
 }
 
 // failed notes that an order failed, and returns for how long there is none.

@@ -257,6 +257,61 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
+func helloFor(domain string) *tls.ClientHelloInfo { return &tls.ClientHelloInfo{ServerName: domain} }
+
+// TestStoredBeforeOrders: clients get what is in the folder at once, also if it is due, or while orders of the same owner
+// and of as many others as may have one last; a domain that is leased again gets it at once, too; and one that could not
+// be kept in the folder is not ordered again.
+func TestStoredBeforeOrders(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := new(atomic.Int64)
+		authority := roundTripper(func(r *http.Request) (*http.Response, error) {
+			asked.Add(1)
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})
+		folder := t.TempDir()
+		c := New(Config{Directory: "https://authority.example", Folder: folder, Client: &http.Client{Transport: authority}, Log: slog.New(slog.DiscardHandler)})
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { c.Run(ctx) })
+		defer running.Wait()
+		defer cancel()
+		for i := range 2 * maxOrders {
+			c.Want(fmt.Sprint("new", i, ".example.org"), fmt.Sprint("owner", i))
+		}
+		time.Sleep(time.Second)
+		const day = 24 * time.Hour
+		store(t, folder, "fresh.example.org", time.Now().Add(-time.Hour), time.Now().Add(90*day))
+		store(t, folder, "due.example.org", time.Now().Add(-80*day), time.Now().Add(10*day))
+		for range 2 {
+			for _, domain := range []string{"fresh.example.org", "due.example.org"} {
+				c.Want(domain, "owner0")
+				time.Sleep(time.Second)
+				if _, err := c.GetCertificate(helloFor(domain)); err != nil {
+					t.Errorf("%s: %v", domain, err)
+				}
+			}
+			time.Sleep(10 * time.Minute)
+			c.Forget("fresh.example.org", "owner0")
+			c.Forget("due.example.org", "owner0")
+		}
+		for i := range 2 * maxOrders {
+			c.Forget(fmt.Sprint("new", i, ".example.org"), fmt.Sprint("owner", i))
+		}
+		time.Sleep(10 * time.Minute)
+		c.Want("fresh.example.org", "owner0")
+		time.Sleep(time.Second)
+		before := asked.Load()
+		os.Remove(filepath.Join(folder, "fresh.example.org"))
+		time.Sleep(3 * lookEvery)
+		if n := asked.Load(); n != before || before == 0 {
+			t.Errorf("the authority was asked %d times, and then %d times", before, n-before)
+		}
+	})
+}
+
 // TestForgotten: a domain that nobody has any longer gets no client, and keeps its pause; another owner's Forget changes
 // nothing.
 func TestForgotten(t *testing.T) {
@@ -265,9 +320,9 @@ func TestForgotten(t *testing.T) {
 	folder := t.TempDir()
 	store(t, folder, "www.example.org", time.Now().Add(-time.Hour), time.Now().Add(90*24*time.Hour))
 	c := New(Config{Directory: url, Folder: folder, Client: client, Log: slog.New(slog.DiscardHandler)})
-	hello := &tls.ClientHelloInfo{ServerName: "www.example.org"}
+	hello := helloFor("www.example.org")
 	c.Want("www.example.org", "one")
-	c.tend(t.Context(), "www.example.org", "one")
+	c.readAll(t.Context())
 	c.Forget("www.example.org", "other")
 	if _, err := c.GetCertificate(hello); err != nil {
 		t.Error(err)
@@ -278,6 +333,7 @@ func TestForgotten(t *testing.T) {
 	}
 	c.failed("www.example.org")
 	c.Want("www.example.org", "one")
+	c.readAll(t.Context())
 	if domain, _, _ := c.due(time.Now()); domain != "" || asked.Load() > 0 {
 		t.Errorf("%q is looked at; the authority was asked %d times", domain, asked.Load())
 	}

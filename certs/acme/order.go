@@ -24,7 +24,7 @@ type account struct {
 	client *acme.Client
 	http   bool // http-01 is possible
 
-	registering sync.Mutex
+	registering chan struct{} // has room for one: whoever may register, and use registered
 	registered  bool
 
 	mu        sync.Mutex
@@ -33,7 +33,7 @@ type account struct {
 }
 
 func newAccount(client *acme.Client, http bool) *account {
-	return &account{client: client, http: http, proofs: make(map[string]*tls.Certificate), responses: make(map[string]string)}
+	return &account{client: client, http: http, registering: make(chan struct{}, 1), proofs: make(map[string]*tls.Certificate), responses: make(map[string]string)}
 }
 
 // proof is the certificate that the authority wants to see for a domain.
@@ -59,8 +59,12 @@ func (a *account) response(domain, path string) (answer []byte, ok bool) {
 
 // register gives the client its key, and makes the account known.
 func (a *account) register(ctx context.Context, key func(context.Context) (crypto.Signer, error)) error {
-	a.registering.Lock()
-	defer a.registering.Unlock()
+	select {
+	case a.registering <- struct{}{}:
+		defer func() { <-a.registering }()
+	case <-ctx.Done(): // the authority does not answer another order
+		return ctx.Err()
+	}
 	if a.registered {
 		return nil
 	}
