@@ -154,6 +154,9 @@ func (s *Site) failed(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() == nil { // the client is still there
 		s.config.Log.Debug("a request could not be passed on", "domain", *s.domain.Load(), "client", r.RemoteAddr, "err", err)
 	}
+	if visitOf(r) != nil {
+		w.Header().Set("Connection", "close") // over the next one the visitor comes to whoever has the name then
+	}
 	http.Error(w, "The service behind this site does not answer.", http.StatusBadGateway)
 }
 

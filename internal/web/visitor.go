@@ -15,7 +15,7 @@ const idleVisitorTime = 5 * time.Second
 // Site. Its connections to the upstream are its own, so that the upstream can be told of the client for each of them.
 type Visitor interface {
 	net.Conn
-	// Domain is the name of the site, or *.rest; requests for others are refused.
+	// Domain is the name of the site; requests for others are refused.
 	Domain() string
 	// Dial connects to the upstream.
 	Dial(ctx context.Context) (net.Conn, error)

@@ -15,6 +15,7 @@ type Client struct {
 	net.Conn
 	Place   *clients.Place // given back when the connection is closed
 	Read    []byte         // what was read from it, and is to be sent first
+	Name    string         // that it came for; empty: for a port, or as a node
 	TLS     bool           // it came for a domain and speaks TLS
 	Refused bool           // its last relay was reset by the node before anything came back
 	Begun   bool           // it had a relay that the node never saw
@@ -27,6 +28,7 @@ type Client struct {
 	evicted atomic.Bool                 // it had to make room
 	relay   atomic.Pointer[relay.Relay] // its last one
 	wait    atomic.Pointer[parked]      // set while it waits for its node
+	inner   atomic.Pointer[Client]      // the same, after its TLS was ended
 }
 
 // RemoteAddr is the client's address, which the load balancer has said if there is one.
@@ -54,6 +56,17 @@ func (c *Client) evict() {
 	}
 	if r := c.relay.Load(); r != nil {
 		r.Abort(framing.ErrorRelayReset)
+	}
+	if inner := c.inner.Load(); inner != nil {
+		inner.evict()
+	}
+}
+
+// goesOnAs notes who is to be evicted with the client.
+func (c *Client) goesOnAs(inner *Client) {
+	c.inner.Store(inner)
+	if c.evicted.Load() {
+		inner.evict()
 	}
 }
 

@@ -100,6 +100,9 @@ func (p *Listener) Offer(mode termination.Mode) (name string) {
 	switch t := p.all.config.Terminator; {
 	case mode.Ends():
 		t.Want(name, p.service.Node)
+		if p.isClosed() { // meanwhile
+			t.Forget(name, p.service.Node)
+		}
 	case before != "":
 		t.Forget(before, p.service.Node)
 	}
@@ -143,10 +146,10 @@ func (p *Listener) Mode() termination.Mode {
 	return p.mode
 }
 
-func (p *Listener) nameNow() string {
+func (p *Listener) isClosed() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.name
+	return p.closed
 }
 
 // hasTLS reports whether clients can come with TLS.

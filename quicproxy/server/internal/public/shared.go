@@ -149,7 +149,7 @@ func (p *Listener) serveNamed(client *Client) {
 	}
 	switch mode := p.Mode(); {
 	case mode == termination.EndsHTTP, mode == termination.EndsTLS && client.TLS:
-		p.end(client, p.nameNow(), mode)
+		p.end(client, mode)
 	case mode == termination.Nameless:
 		p.refuse(client, errUnknownName)
 	default:
@@ -186,7 +186,7 @@ func (f *sharedSocket) find(client *Client) (*Listener, error) {
 
 func (f *sharedSocket) findTLS(client *Client) (*Listener, error) {
 	name, read, err := vhost.TLS(client.Conn)
-	client.Read = read
+	client.Name, client.Read = name, read
 	if err == nil {
 		if p := f.all.named(name); p != nil {
 			return p, nil
@@ -204,7 +204,7 @@ func (f *sharedSocket) findTLS(client *Client) (*Listener, error) {
 
 func (f *sharedSocket) findHTTP(client *Client) (*Listener, error) {
 	name, request, read, err := vhost.HTTP(client.Conn)
-	client.Read = read
+	client.Name, client.Read = name, read
 	var p *Listener
 	if err == nil {
 		if p = f.all.named(name); p == nil {

@@ -41,7 +41,7 @@ type visitor struct {
 	net.Conn
 	client   *Client
 	listener *Listener
-	name     string // that it came for
+	mode     termination.Mode // that it came with
 	cost     *memory.Holding
 	first    []byte // what comes first of the connection; used by its reader
 	closing  sync.Once
@@ -56,10 +56,10 @@ type visitor struct {
 }
 
 // end ends the TLS of a client that came for a name, and serves it.
-func (p *Listener) end(client *Client, name string, mode termination.Mode) {
+func (p *Listener) end(client *Client, mode termination.Mode) {
 	account, leave := p.all.config.Memory.Open(netaddr.Endpoint(client.RemoteAddr()).Addr())
 	defer leave()
-	v := &visitor{Conn: client.Conn, client: client, listener: p, name: name, first: client.Read, closed: make(chan struct{}), relays: make(map[*Client]struct{}), ended: make(chan struct{}, 1)}
+	v := &visitor{Conn: client.Conn, client: client, listener: p, mode: mode, first: client.Read, closed: make(chan struct{}), relays: make(map[*Client]struct{}), ended: make(chan struct{}, 1)}
 	v.cost = account.Open(v)
 	defer v.cost.Close()
 	if v.cost.Take(terminationCost, 0) == 0 {
@@ -83,7 +83,9 @@ func (p *Listener) end(client *Client, name string, mode termination.Mode) {
 	case secure.ConnectionState().NegotiatedProtocol != "":
 		secure.Close() // an authority, which has seen what it wanted
 	default:
-		p.serve(&Client{Conn: &termination.Decrypted{Conn: secure}, Place: client.Place, address: client.RemoteAddr(), public: client.LocalAddr()})
+		inner := &Client{Conn: &termination.Decrypted{Conn: secure}, Place: client.Place, address: client.RemoteAddr(), public: client.LocalAddr()}
+		client.goesOnAs(inner)
+		p.serve(inner)
 	}
 }
 
@@ -99,8 +101,8 @@ func (v *visitor) handshake(config *tls.Config) (*tls.Conn, error) {
 	return c, nil
 }
 
-// Domain is the domain that the client came for, or the wildcard that stands for it.
-func (v *visitor) Domain() string { return v.name }
+// Domain is the name that the client came for. Other names of the same wildcard may be those of other nodes.
+func (v *visitor) Domain() string { return v.client.Name }
 
 // RemoteAddr is the client's address.
 func (v *visitor) RemoteAddr() net.Addr { return v.client.RemoteAddr() }
@@ -187,6 +189,9 @@ func (v *visitor) Dial(context.Context) (net.Conn, error) {
 	switch {
 	case v.over: // net/http may dial for a request that has ended
 		return nil, net.ErrClosed
+	case p.Mode() != v.mode:
+		near.Close()
+		return nil, errOtherMode
 	case !own && !p.all.place(inner, p.service, p.Attr(), p.refuse):
 		near.Close()
 		return nil, errors.New("there is no place for another connection of the client to the service")
