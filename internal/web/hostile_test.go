@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -130,4 +131,54 @@ func TestWindows(t *testing.T) {
 	framer := http2.NewFramer(secure, secure)
 	framer.WriteSettings()
 	check("a client", framer)
+}
+
+// TestShutdown: visitors without a request end at once, those with one when it has ended, and new ones have none.
+func TestShutdown(t *testing.T) {
+	t.Parallel()
+	site := New(Config{Log: slog.New(slog.DiscardHandler)})
+	asked, answer := make(chan struct{}), make(chan struct{})
+	upstream := func(c net.Conn) {
+		if request, err := http.ReadRequest(bufio.NewReader(c)); err == nil && request.URL.Path == "/slow" {
+			close(asked)
+			<-answer
+		}
+		io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
+	}
+	ask := func(c net.Conn, path string) error {
+		io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: www.example.org\r\n\r\n")
+		response, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err == nil && response.StatusCode != http.StatusNoContent {
+			err = fmt.Errorf("%s", response.Status)
+		}
+		return err
+	}
+	idle, _ := visitOverPipe(t, site, upstream)
+	if err := ask(idle, "/"); err != nil {
+		t.Fatal(err)
+	}
+	slow, _ := visitOverPipe(t, site, upstream)
+	outcome, ended := make(chan error, 1), make(chan error, 1)
+	go func() { outcome <- ask(slow, "/slow") }()
+	<-asked
+	go func() { ended <- site.Shutdown(t.Context()) }()
+	if _, err := idle.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("an idle visitor: %v", err)
+	}
+	late, _ := visitOverPipe(t, site, upstream)
+	if err := ask(late, "/"); err == nil {
+		t.Error("a new visitor is served")
+	}
+	close(answer)
+	if err := <-outcome; err != nil {
+		t.Errorf("a request that was on its way: %v", err)
+	}
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it does not end")
+	}
 }

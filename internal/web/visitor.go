@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -28,12 +29,12 @@ type Visitor interface {
 
 // ServeVisitor serves one client, a Visitor or a *tls.Conn around one, until its connection ends.
 func (s *Site) ServeVisitor(c net.Conn) {
-	defer c.Close()
 	v, ok := c.(Visitor)
 	if secure, isTLS := c.(*tls.Conn); isTLS {
 		v, ok = secure.NetConn().(Visitor)
 	}
 	if !ok {
+		c.Close()
 		return
 	}
 	u := newUpstream(v.Dial)
@@ -41,7 +42,13 @@ func (s *Site) ServeVisitor(c net.Conn) {
 	defer u.close()
 	accept := make(chan net.Conn, 1)
 	accept <- c
-	s.server.Serve(&visit{Visitor: v, upstream: u, accept: accept})
+	s.server.Serve(&visit{Visitor: v, upstream: u, accept: accept, stopped: make(chan struct{})})
+	select {
+	case <-accept: // the server had stopped
+		c.Close()
+	default:
+		<-v.Closed()
+	}
 }
 
 // Shutdown ends the connections of visitors without a request at once, and those with one when it has ended. It
@@ -53,20 +60,26 @@ type visit struct {
 	Visitor
 	upstream *upstream
 	accept   chan net.Conn // has one
+	stopping sync.Once
+	stopped  chan struct{}
 }
 
-// Accept returns the connection, and then an error when that is closed.
+// Accept returns the connection, and then an error when that is closed, or the server stops.
 func (v *visit) Accept() (net.Conn, error) {
 	select {
 	case c := <-v.accept:
 		return c, nil
 	case <-v.Closed():
-		return nil, net.ErrClosed
+	case <-v.stopped:
 	}
+	return nil, net.ErrClosed
 }
 
 // Close does not close the connection.
-func (v *visit) Close() error { return nil }
+func (v *visit) Close() error {
+	v.stopping.Do(func() { close(v.stopped) })
+	return nil
+}
 
 // Addr implements net.Listener.
 func (v *visit) Addr() net.Addr { return v.LocalAddr() }
