@@ -54,6 +54,9 @@ type Config struct {
 	Client *http.Client
 	// HTTP says that the authority reaches Challenge, too.
 	HTTP bool
+	// Elsewhere reports whether clients get the certificate of a domain from elsewhere at present, so that none is
+	// ordered; nil: they do not.
+	Elsewhere func(domain string) bool
 	// Limits bound the orders that owners of domains cause; none if zero.
 	Limits Limits
 	Log    *slog.Logger
@@ -64,6 +67,7 @@ type Certificates struct {
 	cache   autocert.DirCache
 	account *account
 	limits  *limiter
+	other   func(domain string) bool // see Config.Elsewhere
 	log     *slog.Logger
 	wake    chan struct{} // has room for one: something is due
 	running sync.WaitGroup
@@ -88,8 +92,11 @@ type state struct {
 // New makes Certificates without any domain. Nothing is read or asked before Run.
 func New(config Config) *Certificates {
 	cache := autocert.DirCache(filepath.Clean(config.Folder))
+	if config.Elsewhere == nil {
+		config.Elsewhere = func(string) bool { return false }
+	}
 	return &Certificates{
-		cache: cache, log: config.Log, limits: newLimiter(config.Limits), wake: make(chan struct{}, 1),
+		cache: cache, log: config.Log, other: config.Elsewhere, limits: newLimiter(config.Limits), wake: make(chan struct{}, 1),
 		domains: make(map[string]*state), busy: make(map[string]bool),
 		account: newAccount(&acme.Client{
 			DirectoryURL: cmp.Or(config.Directory, autocert.DefaultACMEDirectory), HTTPClient: config.Client, UserAgent: "apquic",
@@ -231,6 +238,10 @@ func (c *Certificates) tend(ctx context.Context, domain, owner string) {
 	c.mu.Unlock()
 	if has != nil && !isDue(has, time.Now(), renewShare) {
 		c.got(domain)
+		return
+	}
+	if c.other(domain) {
+		c.later(domain, minPause)
 		return
 	}
 	if wait := c.limits.ask(owner, time.Now()); wait > 0 {

@@ -312,6 +312,36 @@ func TestStoredBeforeOrders(t *testing.T) {
 	})
 }
 
+// TestElsewhere: nothing is ordered while clients get a certificate from elsewhere, and soon after that ends.
+func TestElsewhere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := new(atomic.Int64)
+		authority := roundTripper(func(*http.Request) (*http.Response, error) {
+			asked.Add(1)
+			return nil, errors.New("away")
+		})
+		var gone atomic.Bool
+		c := New(Config{
+			Directory: "https://authority.example", Folder: t.TempDir(), Client: &http.Client{Transport: authority}, Log: slog.New(slog.DiscardHandler),
+			Elsewhere: func(domain string) bool { return domain == "www.example.org" && !gone.Load() },
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { c.Run(ctx) })
+		c.Want("www.example.org", "")
+		time.Sleep(24 * time.Hour)
+		before := asked.Load()
+		gone.Store(true)
+		time.Sleep(2 * minPause)
+		if n := asked.Load(); before > 0 || n == 0 {
+			t.Errorf("the authority was asked %d times before and %d times after", before, n)
+		}
+		cancel()
+		running.Wait()
+	})
+}
+
 // TestForgotten: a domain that nobody has any longer gets no client, and keeps its pause; another owner's Forget changes
 // nothing.
 func TestForgotten(t *testing.T) {

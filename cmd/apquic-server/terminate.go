@@ -47,7 +47,7 @@ func newTerminator(config settings.Server, log *slog.Logger) (t *terminator, err
 	}
 	if config.ACME {
 		t.acme = acme.New(acme.Config{
-			Directory: config.ACMEDirectory, Folder: filepath.Join(config.DataDir, acmeFolder), HTTP: config.HTTP != "", Limits: acmeLimits, Log: log,
+			Directory: config.ACMEDirectory, Folder: filepath.Join(config.DataDir, acmeFolder), HTTP: config.HTTP != "", Limits: acmeLimits, Elsewhere: t.fromFile, Log: log,
 		})
 	}
 	t.forTheAuth = &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{acme.Protocol}, GetCertificate: t.certificate}
@@ -99,9 +99,9 @@ func (t *terminator) fromFile(name string) bool {
 	return t.folder != nil && t.folder.Certificate(name) != nil
 }
 
-// Want has a domain get a certificate if there is none in a file.
+// Want has a domain get a certificate while there is none in a file.
 func (t *terminator) Want(name, node string) {
-	if t.acme != nil && !t.fromFile(name) && !domain.IsWildcard(name) {
+	if t.acme != nil && !domain.IsWildcard(name) {
 		t.acme.Want(name, node)
 	}
 }
