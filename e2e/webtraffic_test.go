@@ -204,7 +204,7 @@ var installRouteGuide = sync.OnceValues(func() (string, error) {
 })
 
 // TestGRPCThroughDomain: client and server of grpc-go, with single calls and streams in one and both
-// directions.
+// directions, where the node ends TLS, and where the server does.
 func TestGRPCThroughDomain(t *testing.T) {
 	t.Parallel()
 	if out, err := installRouteGuide(); err != nil {
@@ -214,13 +214,24 @@ func TestGRPCThroughDomain(t *testing.T) {
 	port := strconv.Itoa(freePort(t))
 	launch(t, detached, filepath.Join("routeguide", "server"), "-port", port)
 	waitForPort(t, port)
-	n := newNamed(t, fmt.Sprintf(`"grpc": {"upstream": "http://localhost:%s", "domain": "grpc.example.org", "certificate": %q, "key": %q}`, port, id.certFile, id.keyFile))
-	waitFor(t, n.node.stdout, `^grpc +https://`)
-	client := launch(t, detached, filepath.Join("routeguide", "client"), "-addr", "127.0.0.1:"+n.https, "-tls", "-ca_file", id.certFile, "-server_host_override", "grpc.example.org")
-	if status := client.status(t); status != 0 {
-		t.Errorf("the client ended with %d", status)
-	}
-	for _, answer := range []string{"Berkshire Valley Management Area", "Route summary: point_count:", "Got message Third message"} {
-		waitFor(t, client.stderr, answer)
+	for name, ends := range map[string]string{
+		"node":   fmt.Sprintf(`"certificate": %q, "key": %q`, id.certFile, id.keyFile),
+		"server": `"tls": "terminate"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			copyIdentity(t, id, folder, "grpc")
+			n := &named{http: strconv.Itoa(freePort(t)), https: strconv.Itoa(freePort(t))}
+			newEnding(t, n, "", "--certificates", folder)
+			n.startNode(t, fmt.Sprintf(`"grpc": {"upstream": "http://localhost:%s", "domain": "grpc.example.org", %s}`, port, ends))
+			waitFor(t, n.node.stdout, `^grpc +https://`)
+			client := launch(t, detached, filepath.Join("routeguide", "client"), "-addr", "127.0.0.1:"+n.https, "-tls", "-ca_file", id.certFile, "-server_host_override", "grpc.example.org")
+			if status := client.status(t); status != 0 {
+				t.Errorf("the client ended with %d", status)
+			}
+			for _, answer := range []string{"Berkshire Valley Management Area", "Route summary: point_count:", "Got message Third message"} {
+				waitFor(t, client.stderr, answer)
+			}
+		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -107,5 +108,73 @@ func TestOneNameOfConnection(t *testing.T) {
 				t.Errorf("%s: %s", request.host, response.Status)
 			}
 		}
+	})
+}
+
+// TestTerminatedEvents: where the server ends TLS, each event reaches the client before the next one is sent, the service
+// learns that the client has left, and a WebSocket carries bytes both ways for as long as both want it.
+func TestTerminatedEvents(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		_, termination := w.withTermination(t)
+		server := w.startServer(termination)
+		next, ended := make(chan string), make(chan struct{})
+		w.serveHTTP(plainWeb, func(rw http.ResponseWriter, r *http.Request) {
+			control := http.NewResponseController(rw)
+			if r.Header.Get("Upgrade") == "websocket" {
+				c, buffered, err := control.Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer c.Close()
+				io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+				io.Copy(c, buffered)
+				return
+			}
+			rw.Header().Set("Content-Type", "text/event-stream")
+			control.Flush()
+			for {
+				select {
+				case event := <-next:
+					io.WriteString(rw, event+"\n\n")
+					control.Flush()
+				case <-r.Context().Done():
+					ended <- struct{}{}
+					return
+				}
+			}
+		})
+		w.startNode(exposeEnded("web", plainWeb, "www.example.org", 2)).leases.wait(t, 1)
+		for _, http2 := range []bool{false, true} {
+			response, err := w.browser(http2).Get("https://www.example.org/events")
+			if err != nil {
+				t.Fatal(err)
+			}
+			events := bufio.NewReader(response.Body)
+			for i := range 3 {
+				want := fmt.Sprintln("data:", i)
+				next <- strings.TrimSpace(want)
+				if got, err := events.ReadString('\n'); got != want || err != nil {
+					t.Errorf("HTTP/2 %v: %q, %v, want %q", http2, got, err, want)
+				}
+				events.ReadString('\n')
+			}
+			response.Body.Close()
+			<-ended
+		}
+		c, _, err := w.visitTLS("www.example.org")
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: www.example.org\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		if response, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || response.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatalf("%v, %v", response, err)
+		}
+		exchange(t, c, "through a socket")
+		time.Sleep(time.Hour)
+		c.SetDeadline(time.Now().Add(time.Minute))
+		exchange(t, c, "also after an hour")
+		c.Close()
+		eventually(t, "nothing left", func() bool { return serverLeftovers(server.server, true) == "" })
 	})
 }
