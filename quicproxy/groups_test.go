@@ -520,7 +520,7 @@ func TestGroupOfDomain(t *testing.T) {
 // on it; alone a node may change it. A restart of the server changes nothing.
 func TestGroupEndsTLS(t *testing.T) {
 	groupWorld(t, 2, func(t *testing.T, w *world, homes []*outpost) {
-		_, termination := w.withTermination(t)
+		ending, termination := w.withTermination(t)
 		server := w.startServer(allow(homes...), termination)
 		for _, h := range homes {
 			w.home = h.home
@@ -552,6 +552,11 @@ func TestGroupEndsTLS(t *testing.T) {
 			}
 		}
 		check()
+		ending.mu.Lock()
+		if len(ending.wanted) != 1 || ending.wanted["www.example.org group ph"] == 0 {
+			t.Errorf("wanted is %v, not for the group", ending.wanted)
+		}
+		ending.mu.Unlock()
 		w.crash(server)
 		_, termination = w.withTermination(t)
 		w.startServer(allow(homes...), termination)

@@ -76,6 +76,29 @@ func TestHeadOfUpstream(t *testing.T) {
 	}
 }
 
+// TestManyFields: heads of very many fields, which cost far more than their bytes, pass in neither direction.
+func TestManyFields(t *testing.T) {
+	t.Parallel()
+	site := startSite(t, "www.example.org", func(w http.ResponseWriter, r *http.Request) {
+		n := 0
+		fmt.Sscanf(r.URL.Path, "/%d", &n)
+		for i := range n {
+			w.Header().Set(fmt.Sprint("X-", i), "")
+		}
+	})
+	for _, http2 := range []bool{false, true} {
+		for _, test := range []struct{ asked, answered, want int }{{200, 200, 200}, {300, 0, http.StatusRequestHeaderFieldsTooLarge}, {0, 300, http.StatusBadGateway}} {
+			var fields []string
+			for i := range test.asked {
+				fields = append(fields, fmt.Sprint("X-", i), "")
+			}
+			if status, _ := get(t, site.client(http2), fmt.Sprint("https://www.example.org/", test.answered), fields...); status != test.want {
+				t.Errorf("HTTP/2 %v: %d fields, and %d in the answer: %d, want %d", http2, test.asked, test.answered, status, test.want)
+			}
+		}
+	}
+}
+
 // allowed is how much a peer of HTTP/2 says it takes before somebody reads it: of a frame, a stream, and a connection.
 func allowed(framer *http2.Framer) (frame, stream, conn uint32) {
 	conn, stream, frame = 65535, 65535, 16384 // as in RFC 9113

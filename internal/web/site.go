@@ -25,7 +25,8 @@ const (
 	// headerTimeout bounds the TLS handshake, and the time for the head of a request; idleTimeout the pause
 	// between requests.
 	headerTimeout, idleTimeout = 10 * time.Second, 90 * time.Second
-	maxHeader                  = 64 << 10
+	// maxFields bounds the fields of a head beside its bytes: each costs 200 bytes here, even if it has four.
+	maxHeader, maxFields = 64 << 10, 256
 	// Of HTTP/2: how many requests of a connection, how much of their bodies, and of the answers to them, may wait for
 	// the other side, and the largest frame, which needs a buffer even if it does not come.
 	maxStreams, maxStreamBuffer, maxConnBuffer, maxFrame = 100, 256 << 10, 512 << 10, 16 << 10
@@ -69,7 +70,7 @@ func New(config Config) *Site {
 	s.SetDomain(config.Domain)
 	quiet := slog.NewLogLogger(config.Log.Handler(), slog.LevelDebug) // strangers can cause these lines
 	s.handler = &httputil.ReverseProxy{
-		Rewrite: s.rewrite, ModifyResponse: s.leadBack, Transport: s, FlushInterval: -1, ErrorLog: quiet, ErrorHandler: s.failed, BufferPool: newBuffers(),
+		Rewrite: s.rewrite, ModifyResponse: s.answered, Transport: s, FlushInterval: -1, ErrorLog: quiet, ErrorHandler: s.failed, BufferPool: newBuffers(),
 	}
 	if config.Visitors != nil {
 		s.handler = config.Visitors.Handler(s.handler)
@@ -124,6 +125,11 @@ func (s *Site) Serve(ctx, patience context.Context, listener net.Listener) error
 
 // ServeHTTP implements http.Handler.
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if tooMany(r.Header) {
+		r.Header = nil // the request stays for as long as the client sends its body
+		http.Error(w, "The request has too many header fields.", http.StatusRequestHeaderFieldsTooLarge)
+		return
+	}
 	end, ok := s.take(r)
 	if !ok {
 		w.Header().Set("Retry-After", "5")
@@ -136,6 +142,22 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.handler.ServeHTTP(w, r)
+}
+
+// answered refuses answers that cost too much, and has others lead back here.
+func (s *Site) answered(r *http.Response) error {
+	if tooMany(r.Header) {
+		return fmt.Errorf("the answer has more than %d header fields", maxFields)
+	}
+	return s.leadBack(r)
+}
+
+func tooMany(header http.Header) bool {
+	n := 0
+	for _, values := range header {
+		n += len(values)
+	}
+	return n > maxFields
 }
 
 // isFor reports whether a request is for this site. Over TLS it must be for the name of the handshake: clients
