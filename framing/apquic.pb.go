@@ -2023,7 +2023,9 @@ type StreamHeader struct {
 	// The number of the Connect of this node that the stream is for; 0: it is for a service of this node.
 	Connect uint64 `protobuf:"varint,8,opt,name=connect,proto3" json:"connect,omitempty"`
 	// What the server calls the node that connects to a private service; may be empty.
-	NodeName      string `protobuf:"bytes,9,opt,name=node_name,json=nodeName,proto3" json:"node_name,omitempty"`
+	NodeName string `protobuf:"bytes,9,opt,name=node_name,json=nodeName,proto3" json:"node_name,omitempty"`
+	// The client came for a name and spoke TLS, which the server ended; tls is unset.
+	TlsEnded      bool `protobuf:"varint,10,opt,name=tls_ended,json=tlsEnded,proto3" json:"tls_ended,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2119,6 +2121,13 @@ func (x *StreamHeader) GetNodeName() string {
 		return x.NodeName
 	}
 	return ""
+}
+
+func (x *StreamHeader) GetTlsEnded() bool {
+	if x != nil {
+		return x.TlsEnded
+	}
+	return false
 }
 
 // StreamAnswer precedes the bytes that the node sends on a stream with an attempt above 1.
@@ -2501,7 +2510,7 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\tcountries\x18\x03 \x01(\x04R\tcountries\x12 \n" +
 	"\vconnections\x18\x04 \x01(\x04R\vconnections\x12\x12\n" +
 	"\x04rate\x18\x05 \x01(\x04R\x04rate\x12\x1c\n" +
-	"\tdatagrams\x18\x06 \x01(\x04R\tdatagrams\"\x8b\x02\n" +
+	"\tdatagrams\x18\x06 \x01(\x04R\tdatagrams\"\xa8\x02\n" +
 	"\fStreamHeader\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12%\n" +
 	"\x0eclient_address\x18\x02 \x01(\tR\rclientAddress\x12%\n" +
@@ -2511,7 +2520,9 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\breceived\x18\x06 \x01(\x04R\breceived\x12\x10\n" +
 	"\x03tls\x18\a \x01(\bR\x03tls\x12\x18\n" +
 	"\aconnect\x18\b \x01(\x04R\aconnect\x12\x1b\n" +
-	"\tnode_name\x18\t \x01(\tR\bnodeName\"*\n" +
+	"\tnode_name\x18\t \x01(\tR\bnodeName\x12\x1b\n" +
+	"\ttls_ended\x18\n" +
+	" \x01(\bR\btlsEnded\"*\n" +
 	"\fStreamAnswer\x12\x1a\n" +
 	"\breceived\x18\x01 \x01(\x04R\breceived\">\n" +
 	"\fStripeHeader\x12\x14\n" +

@@ -25,6 +25,9 @@ func TestStreamHeaderVectors(t *testing.T) {
 		if h.Tls != (v["tls"] == "1") {
 			t.Errorf("%s: tls is %v", name, h.Tls)
 		}
+		if h.TlsEnded != (v["tls_ended"] == "1") {
+			t.Errorf("%s: tls_ended is %v", name, h.TlsEnded)
+		}
 		if v["node_name"] != "" && h.NodeName != v.text(t, "node_name") || v["connect"] != "" && h.Connect != v.number(t, "connect") {
 			t.Errorf("%s: connect %d by %q", name, h.Connect, h.NodeName)
 		}

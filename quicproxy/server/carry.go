@@ -115,7 +115,7 @@ func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier
 	r := &publicRelay{port: p, Relay: relay.New(client.Conn, c.account.Memory, client.Place, c.server.memory.Wait)}
 	p.Pace(r.Relay)
 	header := &framing.StreamHeader{
-		Service: name.Service, ClientAddress: name.Client, PublicAddress: client.LocalAddr().String(), Tls: client.TLS, NodeName: client.NodeName,
+		Service: name.Service, ClientAddress: name.Client, PublicAddress: client.LocalAddr().String(), Tls: client.TLS, TlsEnded: client.Ended, NodeName: client.NodeName,
 	}
 	first := r.First(client.Read)
 	within := c.association

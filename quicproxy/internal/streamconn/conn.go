@@ -20,7 +20,7 @@ type Conn struct {
 	bytestream.Stream // for its deadlines
 	local             Address
 	remote            Address
-	tls               bool
+	tls, tlsEnded     bool
 	nodeName          string
 	active            func()      // called when bytes move
 	abrupt            atomic.Bool // Close resets
@@ -34,8 +34,8 @@ type Conn struct {
 // New returns the connection over s, with the addresses in its header. active is called whenever bytes move.
 func New(s bytestream.Stream, header *framing.StreamHeader, active func()) *Conn {
 	c := &Conn{
-		Stream: s, local: Address(header.PublicAddress), remote: Address(header.ClientAddress), active: active, tls: header.Tls, nodeName: header.NodeName,
-		closed: make(chan struct{}), reset: make(chan struct{}),
+		Stream: s, local: Address(header.PublicAddress), remote: Address(header.ClientAddress), active: active, tls: header.Tls, tlsEnded: header.TlsEnded,
+		nodeName: header.NodeName, closed: make(chan struct{}), reset: make(chan struct{}),
 	}
 	s.Watch(func(reset bool) {
 		if reset {
@@ -75,6 +75,9 @@ func (c *Conn) LocalAddr() net.Addr { return c.local }
 
 // TLS reports whether the client came for a domain and speaks TLS.
 func (c *Conn) TLS() bool { return c.tls }
+
+// TLSEnded reports whether the client came for a name and spoke TLS, which the server ended.
+func (c *Conn) TLSEnded() bool { return c.tlsEnded }
 
 // NodeName is what the server calls the node that connects to a private service; may be empty.
 func (c *Conn) NodeName() string { return c.nodeName }

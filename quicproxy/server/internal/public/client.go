@@ -17,6 +17,7 @@ type Client struct {
 	Read    []byte         // what was read from it, and is to be sent first
 	Name    string         // that it came for; empty: for a port, or as a node
 	TLS     bool           // it came for a domain and speaks TLS
+	Ended   bool           // it came for a name and spoke TLS, which ended here
 	Refused bool           // its last relay was reset by the node before anything came back
 	Begun   bool           // it had a relay that the node never saw
 	Offer   members.Offer  // of the node that it goes to

@@ -83,7 +83,7 @@ func (p *Listener) end(client *Client, mode termination.Mode) {
 	case secure.ConnectionState().NegotiatedProtocol != "":
 		secure.Close() // an authority, which has seen what it wanted
 	default:
-		inner := &Client{Conn: &termination.Decrypted{Conn: secure}, Place: client.Place, address: client.RemoteAddr(), public: client.LocalAddr()}
+		inner := &Client{Conn: &termination.Decrypted{Conn: secure}, Ended: true, Place: client.Place, address: client.RemoteAddr(), public: client.LocalAddr()}
 		client.goesOnAs(inner)
 		p.serve(inner)
 	}
@@ -181,7 +181,7 @@ func (v *visitor) Begin(body bool) (end func(), ok bool) {
 // connections of clients, and was applied to the client's own.
 func (v *visitor) Dial(context.Context) (net.Conn, error) {
 	near, far := termination.Pipe(v.client.LocalAddr(), v.client.RemoteAddr())
-	inner := &Client{Conn: far, address: v.client.RemoteAddr(), public: v.client.LocalAddr()}
+	inner := &Client{Conn: far, Ended: v.client.TLS, address: v.client.RemoteAddr(), public: v.client.LocalAddr()}
 	p := v.listener
 	v.mu.Lock()
 	defer v.mu.Unlock()
