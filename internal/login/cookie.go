@@ -49,6 +49,7 @@ func (p *Provider) purpose(name, host string) []byte {
 
 // setCookie gives a browser a value that only this program can read or make.
 func (p *Provider) setCookie(w http.ResponseWriter, r *http.Request, name string, content any, life time.Duration) error {
+	name = p.config.Place.own(name)
 	text, err := json.Marshal(content)
 	if err != nil {
 		return fmt.Errorf("login: %w", err)
@@ -65,12 +66,13 @@ func (p *Provider) setCookie(w http.ResponseWriter, r *http.Request, name string
 	return nil
 }
 
-func dropCookie(w http.ResponseWriter, name string) {
-	http.SetCookie(w, &http.Cookie{Name: name, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+func (p *Provider) dropCookie(w http.ResponseWriter, name string) {
+	http.SetCookie(w, &http.Cookie{Name: p.config.Place.own(name), Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 }
 
 // readCookie reads what setCookie wrote.
 func (p *Provider) readCookie(r *http.Request, name string, content any) error {
+	name = p.config.Place.own(name)
 	cookie, err := r.Cookie(name)
 	if err != nil || len(cookie.Value) > maxCookie {
 		return errCookie
@@ -109,14 +111,14 @@ func (p *Provider) attemptOf(r *http.Request) (a attempt, err error) {
 	return a, nil
 }
 
-// dropCookies removes the guard's cookies from a request for the site.
-func dropCookies(header http.Header) {
+// dropCookies removes the guard's cookies, whose names begin with prefix, from a request for the site.
+func dropCookies(header http.Header, prefix string) {
 	lines := header["Cookie"]
 	for i := 0; i < len(lines); i++ {
 		var others []string
 		for cookie := range strings.SplitSeq(lines[i], ";") {
 			cookie = strings.TrimSpace(cookie)
-			if len(cookie) < len(cookiePrefix) || !strings.EqualFold(cookie[:len(cookiePrefix)], cookiePrefix) {
+			if len(cookie) < len(prefix) || !strings.EqualFold(cookie[:len(prefix)], prefix) {
 				others = append(others, cookie)
 			}
 		}

@@ -41,7 +41,7 @@ func hashOf(t *testing.T, password string) string {
 
 // told answers with what a site is told.
 var told = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-	Tell(r.Context(), r.Header)
+	Tell(r.Context(), AtNode, r.Header)
 	fmt.Fprintf(w, "user %s, authorization %q", r.Header.Get(headerUser), r.Header.Get("Authorization"))
 })
 
@@ -325,7 +325,7 @@ func TestCertificates(t *testing.T) {
 	reread := authorities.content.Look
 	g := newGuard(t, Config{Authorities: authorities})
 	server := &http.Server{Handler: g.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		Tell(r.Context(), r.Header)
+		Tell(r.Context(), AtNode, r.Header)
 		fmt.Fprint(w, r.Header.Get(headerSubject), len(r.Header.Values(headerCert)))
 	}))}
 	server.TLSConfig = &tls.Config{NextProtos: []string{"h2", "http/1.1"}, Certificates: []tls.Certificate{ours.certify(t, "site", time.Hour, x509.ExtKeyUsageServerAuth)}}
@@ -437,9 +437,15 @@ func TestVerifiedCertificates(t *testing.T) {
 func TestTell(t *testing.T) {
 	t.Parallel()
 	header := http.Header{"X-Forwarded-User": {"evil"}, "X_forwarded_user": {"evil"}, "X-Forwarded_Email": {"evil"}, "Client-Cert": {"evil"}, "Client-Cert-Chain": {"evil"}, "X-Client-Cert-Subject": {"evil"}, "Client_cert": {"evil"}, "X-Mine": {"stays"}, "Authorization": {"stays"}}
-	Tell(t.Context(), header)
+	Tell(t.Context(), AtNode, header)
 	if len(header) != 2 {
 		t.Errorf("%v", header)
+	}
+	for place, want := range map[Place]string{AtNode: "theme=dark", AtServer: "__Host-apquic-session=1; theme=dark"} {
+		header := http.Header{"Cookie": {"__Host-apquic-session=1; theme=dark; __Host-Apquic-Server-Session=2"}}
+		if Tell(t.Context(), place, header); header.Get("Cookie") != want {
+			t.Errorf("%q passes on %q, want %q", place, header.Get("Cookie"), want)
+		}
 	}
 	for value, want := range map[string]string{"anna": "anna", "Anna B": "Anna B", "ä\n": `\C3\A4\0A`} {
 		if got := printable(value); got != want {

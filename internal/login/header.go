@@ -30,13 +30,13 @@ const (
 // Tell makes the headers of a request for the site say who sends it, and nobody else: headers of that kind
 // from outside are removed, and so is what is meant for the guard alone. The context is that of the request
 // that Handler passed on.
-func Tell(ctx context.Context, header http.Header) {
+func Tell(ctx context.Context, place Place, header http.Header) {
 	for name := range header {
 		if n := CanonicalHeader(name); strings.HasPrefix(n, headerCert) || strings.HasPrefix(n, "X-"+headerCert) || n == headerUser || n == headerEmail {
 			delete(header, name)
 		}
 	}
-	dropCookies(header)
+	dropCookies(header, place.own(cookiePrefix))
 	v, _ := ctx.Value(visitorKey{}).(*visitor)
 	if v == nil {
 		return

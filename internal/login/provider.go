@@ -38,7 +38,8 @@ type ProviderConfig struct {
 	// or * for whoever the provider lets log in.
 	Allow []string
 	// Key encrypts cookies; KeySize random bytes that survive restarts.
-	Key []byte
+	Key   []byte
+	Place Place
 }
 
 // Provider is an OpenID Connect provider. It may be away when the program starts.

@@ -28,12 +28,13 @@ func (g *Guard) loggedIn(w http.ResponseWriter, r *http.Request, v *visitor) boo
 		return true
 	}
 	s, err := p.sessionOf(r)
+	own := p.config.Place.own
 	switch {
-	case r.URL.Path == callbackPath:
+	case r.URL.Path == own(callbackPath):
 		g.callback(w, r, err == nil)
-	case r.URL.Path == logoutPath:
-		logout(w, r)
-	case strings.HasPrefix(r.URL.Path, ownPaths):
+	case r.URL.Path == own(logoutPath):
+		p.logout(w, r)
+	case strings.HasPrefix(r.URL.Path, own(ownPaths)):
 		http.NotFound(w, r)
 	case err != nil:
 		g.begin(w, r)
@@ -66,7 +67,7 @@ func (g *Guard) begin(w http.ResponseWriter, r *http.Request) {
 	}
 	g.refuse(r.RemoteAddr, reasonNotLoggedIn)
 	config := found.Config
-	config.RedirectURL = callbackOf(r)
+	config.RedirectURL = p.callbackOf(r)
 	redirect(w, http.StatusFound, config.AuthCodeURL(a.State, oidc.Nonce(a.Nonce), oauth2.S256ChallengeOption(a.Verifier)))
 }
 
@@ -88,7 +89,7 @@ func (g *Guard) callback(w http.ResponseWriter, r *http.Request, already bool) {
 		g.failed(w, r)
 		return
 	}
-	dropCookie(w, attemptCookie) // it is good for one try
+	p.dropCookie(w, attemptCookie) // it is good for one try
 	if query.Get("error") != "" {
 		g.failed(w, r)
 		return
@@ -126,18 +127,18 @@ func (g *Guard) exchange(r *http.Request, found *endpoints, code string, a attem
 	if err != nil {
 		return session{}, err
 	}
-	s, err = p.exchange(r.Context(), found, callbackOf(r), code, a)
+	s, err = p.exchange(r.Context(), found, p.callbackOf(r), code, a)
 	end(errors.Is(err, errRefused))
 	return s, err
 }
 
 // logout forgets a visitor who asks for it on a page of this site.
-func logout(w http.ResponseWriter, r *http.Request) {
+func (p *Provider) logout(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost || http.NewCrossOriginProtection().Check(r) != nil {
 		page(w, http.StatusOK, "Log out?", "You will need to log in again to visit this site.", `<form method="post"><button>Log out</button></form>`)
 		return
 	}
-	dropCookie(w, sessionCookie)
+	p.dropCookie(w, sessionCookie)
 	page(w, http.StatusOK, "You are logged out", "The provider may still know you, and let you in again without a password.", `<a href="/">Log in again</a>`)
 }
 
@@ -158,7 +159,7 @@ func (g *Guard) notAllowed(w http.ResponseWriter, r *http.Request, s session) {
 	if s.Email != "" {
 		who = "You are logged in as " + s.Email + ","
 	}
-	page(w, http.StatusForbidden, "You may not visit this site", who+" and are not among those who may visit.", `<form method="post" action="`+logoutPath+`"><button>Log out</button></form>`)
+	page(w, http.StatusForbidden, "You may not visit this site", who+" and are not among those who may visit.", `<form method="post" action="`+g.config.Provider.config.Place.own(logoutPath)+`"><button>Log out</button></form>`)
 }
 
 // isNavigation reports whether a browser shows the answer to a person. What scripts fetch, and other
@@ -174,8 +175,8 @@ func isNavigation(r *http.Request) bool {
 }
 
 // callbackOf is where the provider sends browsers back to.
-func callbackOf(r *http.Request) string {
-	return (&url.URL{Scheme: "https", Host: r.Host, Path: callbackPath}).String()
+func (p *Provider) callbackOf(r *http.Request) string {
+	return (&url.URL{Scheme: "https", Host: r.Host, Path: p.config.Place.own(callbackPath)}).String()
 }
 
 // returnPath is where a browser goes after the login: where it wanted to go, on this site, whatever the path

@@ -306,7 +306,7 @@ func TestCookiesOfSite(t *testing.T) {
 		"": "", "a=b": "a=b", "a=b; __Host-apquic-session=x; c=d": "a=b; c=d", "__Host-apquic-session=x;__host-APQUIC-login=y": "", "__Host-apquic=x": "__Host-apquic=x",
 	} {
 		header := http.Header{"Cookie": {cookies}}
-		dropCookies(header)
+		dropCookies(header, cookiePrefix)
 		if got := header.Get("Cookie"); got != want || want == "" && header["Cookie"] != nil {
 			t.Errorf("%q: %q", cookies, got)
 		}
@@ -324,7 +324,7 @@ func FuzzCookies(f *testing.F) {
 		if s, err := p.sessionOf(r); err == nil && s.Subject != "1" { // of the only session that was ever sealed
 			t.Errorf("%q is a session: %v", line, s)
 		}
-		dropCookies(r.Header)
+		dropCookies(r.Header, cookiePrefix)
 		if got := strings.ToLower(strings.Join(r.Header["Cookie"], "")); strings.HasPrefix(got, strings.ToLower(cookiePrefix)) {
 			t.Errorf("%q leaves %q", line, got)
 		}

@@ -30,7 +30,7 @@ func (s *Site) rewrite(p *httputil.ProxyRequest) {
 		delete(p.Out.Header, "Upgrade") // otherwise the client could send further requests that nobody sees here
 		delete(p.Out.Header, "Connection")
 	}
-	login.Tell(p.In.Context(), p.Out.Header)
+	login.Tell(p.In.Context(), placeOf(p.In), p.Out.Header)
 	p.Out.URL.Scheme, p.Out.URL.Host = "http", "upstream" // which Dial knows
 	p.Out.Host = cmp.Or(s.config.Host, p.In.Host)         // X-Forwarded-Host is the visitor's
 	p.SetXForwarded()

@@ -47,7 +47,7 @@ type Config struct {
 	Host string
 	// Dial connects to the upstream.
 	Dial func(ctx context.Context) (net.Conn, error)
-	// GetCertificate chooses a certificate; see tls.Config.
+	// GetCertificate chooses a certificate; see tls.Config. nil: TLS has ended before.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	// Protocols are those of ALPN that GetCertificate wants beside HTTP; may be empty.
 	Protocols []string
@@ -76,7 +76,7 @@ func New(config Config) *Site {
 		s.handler = config.Visitors.Handler(s.handler)
 	}
 	s.server = &http.Server{
-		Handler: s, BaseContext: withVisit, ErrorLog: quiet, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		Handler: s, BaseContext: withVisit, ConnContext: withEnded, ErrorLog: quiet, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		TLSConfig: &tls.Config{
 			GetCertificate: config.GetCertificate, MinVersion: tls.VersionTLS12, NextProtos: append([]string{"h2", "http/1.1"}, config.Protocols...),
 		},
@@ -85,7 +85,7 @@ func New(config Config) *Site {
 	s.server.Protocols = new(http.Protocols)
 	s.server.Protocols.SetHTTP1(true)
 	s.server.Protocols.SetHTTP2(true)
-	s.server.Protocols.SetUnencryptedHTTP2(config.Plain)
+	s.server.Protocols.SetUnencryptedHTTP2(config.Plain || config.GetCertificate == nil) // gRPC of clients whose TLS ended before
 	if config.Visitors != nil {
 		config.Visitors.Demand(s.server.TLSConfig)
 	}
@@ -137,6 +137,9 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer end()
+	if r.TLS == nil && endedBefore(r) {
+		r.TLS = new(tls.ConnectionState) // of which nothing but that is known
+	}
 	if !s.isFor(r) {
 		http.Error(w, "This is another site.", http.StatusMisdirectedRequest)
 		return

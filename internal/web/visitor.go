@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"apquic/internal/login"
 )
 
 // idleVisitorTime is how long a visitor's idle connections to the upstream are kept: opening one costs little.
@@ -98,6 +100,14 @@ func withVisit(l net.Listener) context.Context {
 func visitOf(r *http.Request) *visit {
 	v, _ := r.Context().Value(visitKey{}).(*visit)
 	return v
+}
+
+// placeOf says where a request is passed on: those of visitors at a server.
+func placeOf(r *http.Request) login.Place {
+	if visitOf(r) != nil {
+		return login.AtServer
+	}
+	return login.AtNode
 }
 
 // take counts a request until end; ok: there is room for it.
