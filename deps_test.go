@@ -73,7 +73,8 @@ var allowed = map[string][]string{
 
 	"internal/settings/internal/address": {"certs", "framing", "internal/hint"},
 	"internal/settings/internal/jsonc":   {"internal/hint", "internal/suggest"},
-	"internal/settings":                  {"certs", "framing", "internal/debug", "internal/domain", "internal/hint", "internal/password", "internal/publicsuffix", "internal/settings/internal/address", "internal/settings/internal/jsonc", "internal/size", "internal/suggest", "lease", "quicproxy"},
+	"internal/settings/internal/logins":  {"internal/password", "internal/settings/internal/address", "internal/settings/internal/jsonc"},
+	"internal/settings":                  {"certs", "framing", "internal/debug", "internal/domain", "internal/hint", "internal/publicsuffix", "internal/settings/internal/address", "internal/settings/internal/jsonc", "internal/settings/internal/logins", "internal/size", "internal/suggest", "lease", "quicproxy"},
 
 	"quicproxy/admission":                   {"certs", "internal/files", "quicproxy/internal/limit"},
 	"quicproxy/server/internal/account":     {"certs", "quicproxy/internal/limit", "quicproxy/internal/memory"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -19,7 +20,7 @@ const loginKey = "login.key"
 
 // newGuard makes what asks the visitors of a service.
 func newGuard(service settings.Service, work *login.Work, dataDir string, log *slog.Logger) (*login.Guard, error) {
-	config := login.Config{Realm: service.Domain, Passwords: service.Passwords, Work: work, Log: log}
+	config := login.Config{Realm: cmp.Or(service.Domain, service.Name), Passwords: service.Passwords, Work: work, Log: log}
 	var err error
 	if service.ClientCA != "" {
 		if config.Authorities, err = login.LoadAuthorities(service.ClientCA, log); err != nil {

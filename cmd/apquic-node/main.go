@@ -215,7 +215,7 @@ func services(configured []settings.Service) (services []node.Service) {
 		}
 		service.TLS, service.NameIfAny = s.ServerTLS()
 		if s.EndsHTTP() {
-			service.Accept, service.AcceptAll, service.AcceptCost = true, s.Host != "", web.Cost
+			service.Accept, service.AcceptAll, service.AcceptCost = true, s.Host != "" || s.AsksVisitors(), web.Cost
 		}
 		services = append(services, service)
 	}

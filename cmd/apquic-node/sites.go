@@ -48,13 +48,14 @@ func newSites(config settings.Node, log *slog.Logger) (*sites, error) {
 			Domain: service.Domain, Except: namesWithin(service.Domain, config.Services), Plain: service.Domain == "" && service.Host != "", Host: service.Host, Log: log,
 			Dial: func(ctx context.Context) (net.Conn, error) { return s.node.Dial(ctx, service.Name) },
 		}
-		if !service.EndsTLS() {
-			s.byService[service.Name] = web.New(site)
-			continue
+		if service.EndsTLS() || service.AsksVisitors() {
+			s.domains[service.Name] = service.Domain
 		}
-		s.domains[service.Name] = service.Domain
 		var err error
-		if site.GetCertificate, err = s.certificates(service); err != nil {
+		if service.EndsTLS() {
+			site.GetCertificate, err = s.certificates(service)
+		}
+		if err != nil {
 			return nil, err
 		}
 		if s.byACME[service.Name] {

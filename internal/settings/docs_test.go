@@ -147,7 +147,7 @@ func TestDocKeys(t *testing.T) {
 		"plainServer":      s.rows().form(),
 		"plainNode":        n.rows().form(),
 		"plainService":     plainService(new(portService)),
-		"plainOIDC":        new(OIDC).keys(),
+		"plainOIDC":        new(OIDC).Keys(),
 		"carrierServer":    top,
 		"carrierNode":      top,
 		"carrierBootstrap": carrierBootstrap(&Bootstrap{}),

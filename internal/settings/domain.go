@@ -38,8 +38,11 @@ func (s Service) EndsTLS() bool {
 	return s.TLS == TLSNode || s.Domain != "" && s.TLS == "" && (s.SpeaksHTTP() || s.Certificate != "" || s.AsksVisitors())
 }
 
-// EndsHTTP reports whether the node reads the requests of the clients, so that it can tell the upstream another Host.
-func (s Service) EndsHTTP() bool { return s.EndsTLS() || s.Host != "" }
+// EndsHTTP reports whether the node reads the requests of the clients, so that it can ask who they are, and tell the upstream
+// another Host.
+func (s Service) EndsHTTP() bool {
+	return s.EndsTLS() || s.Host != "" || s.TLS == TLSTerminate && s.AsksVisitors()
+}
 
 // ServerTLS is what the server is asked to do with TLS, as in ProxyRequest; ifAny: only if it gives names to services
 // with a port, and ends their TLS. Then a web server has one without being asked.
@@ -49,7 +52,7 @@ func (s Service) ServerTLS() (tls uint32, ifAny bool) {
 		return 0, false
 	case s.Domain == "" && s.TLS == "":
 		return 2, true
-	case s.TLS == TLSTerminate && s.SpeaksHTTP():
+	case s.TLS == TLSTerminate && (s.SpeaksHTTP() || s.AsksVisitors()):
 		return 2, false
 	case s.TLS == TLSTerminate:
 		return 3, false

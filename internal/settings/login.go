@@ -6,104 +6,37 @@ import (
 	"strings"
 
 	"apquic/internal/hint"
-	"apquic/internal/password"
-	"apquic/internal/settings/internal/address"
-	"apquic/internal/settings/internal/jsonc"
+	"apquic/internal/settings/internal/logins"
 )
 
-// Login is what visitors of a service must show; where several are given, all of them.
-type Login struct {
-	Passwords map[string]string // hashes by user, see password.Check
-	ClientCA  string            // file of the authorities that certify visitors
-	OIDC      OIDC
-}
-
-// OIDC is the OpenID Connect provider at which visitors log in; its zero value: none.
-type OIDC struct {
-	Issuer, ClientID, SecretFile string
-	Allow                        []string // who may visit; see address.WantAllow
-}
-
-// AsksVisitors reports whether visitors must show anything.
-func (l Login) AsksVisitors() bool {
-	return len(l.Passwords) > 0 || l.ClientCA != "" || l.OIDC.Issuer != ""
-}
-
-// keys are those of a service whose visitors must show something.
-func (l *Login) keys() jsonc.Form {
-	return jsonc.Form{
-		"password": {Want: `users and hashes, such as {"anna": "$2a$12$..."}`, Set: func(v jsonc.Value) error {
-			l.Passwords = make(map[string]string)
-			return v.Members(func(name string, at, member jsonc.Value) {
-				if err := password.CheckUser(name); err != nil {
-					at.Report(err)
-					return
-				}
-				member.Apply(jsonc.Field{Want: "a hash by bcrypt", Set: func(v jsonc.Value) error {
-					hash, err := jsonc.Parsed(func(s string) (string, error) { return s, password.Check(s) })(v)
-					l.Passwords[name] = hash
-					return err
-				}})
-			})
-		}},
-		"clientCA": {Want: `the path of a PEM file, such as "/etc/apquic/family.pem"`, Set: jsonc.Into(&l.ClientCA, jsonc.Value.Text)},
-		"oidc":     {Want: `an object such as {"issuer": "https://login.example.org", "clientId": "apquic", "clientSecretFile": "/etc/apquic/oidc", "allow": ["anna@example.org"]}`, Set: func(v jsonc.Value) error { return v.Decode(l.OIDC.keys()) }},
-	}
-}
-
-func (o *OIDC) keys() jsonc.Form {
-	return jsonc.Form{
-		"issuer":           {Want: `the provider's URL, such as "https://login.example.org"`, Set: jsonc.Into(&o.Issuer, jsonc.Parsed(address.ParseIssuer)), Required: true},
-		"clientId":         {Want: "the name under which the provider knows this site", Set: jsonc.Into(&o.ClientID, jsonc.Value.Text), Required: true},
-		"clientSecretFile": {Want: "the path of a file with the secret for clientId", Set: jsonc.Into(&o.SecretFile, jsonc.Value.Text), Required: true},
-		"allow": {Want: address.WantAllow, Required: true, Set: func(v jsonc.Value) error {
-			return v.Elements(func(v jsonc.Value) {
-				v.Apply(jsonc.Field{Want: address.WantAllow, Set: func(v jsonc.Value) error {
-					one, err := jsonc.Parsed(address.ParseAllowed)(v)
-					o.Allow = append(o.Allow, one)
-					return err
-				}})
-			})
-		}},
-	}
-}
+// Login is what visitors of a service must show, and OIDC the provider at which they log in.
+type (
+	Login = logins.Login
+	OIDC  = logins.OIDC
+)
 
 // loginFault returns what is wrong with what visitors must show.
 func (s Service) loginFault() error {
+	scheme, _, _ := strings.Cut(s.Upstream, ":")
 	switch {
 	case !s.AsksVisitors():
 		return nil
-	case s.Domain == "":
-		return hint.Add(errors.New("password, clientCA and oidc are for a service with a domain"), "give it a domain, where the node can end HTTPS")
-	case !s.EndsTLS():
+	case s.Domain == "" && s.TLS == "":
+		return hint.Add(errors.New("password, clientCA and oidc are for a service with a domain, or with tls"),
+			`give it a domain, where the node can end HTTPS; or tls "terminate" for a name below the server's domain`)
+	case s.TLS == TLSTerminate && s.ClientCA != "":
+		return hint.Add(errors.New(`with tls "terminate" visitors show their certificates to the server, and clientCA is for the node`),
+			`use tls "node", or password or oidc`)
+	case s.TLS == TLSPass:
 		return hint.Add(fmt.Errorf("password, clientCA and oidc need the node to read HTTP, and with tls %q it cannot", s.TLS), `use tls "node", or let the upstream ask its visitors`)
 	case s.PlainHTTP:
 		return hint.Add(errors.New(`with http "serve" the credentials of visitors would travel without encryption`), `remove http, so that visitors are sent to https`)
-	case len(s.Passwords) > 0 && s.OIDC.Issuer != "":
-		return errors.New("visitors log in by password or by oidc, not by both: remove one of them")
-	case s.OIDC.Issuer != "" && len(s.OIDC.Allow) == 0:
-		return errors.New("allow in oidc names nobody; want " + address.WantAllow)
+	case strings.Contains(scheme, "udp"):
+		return errors.New("over UDP nobody can be asked for a password or a login: give the service over UDP a name of its own")
+	case scheme == "socks5":
+		return errors.New("a proxy is no web site, whose visitors could be asked for a password or a login")
+	case s.ProxyProtocol != 0:
+		return errors.New("where the node asks visitors it tells the service of each client in X-Forwarded-For: leave out proxyProtocol")
 	}
-	return nil
-}
-
-// describeLogin says what visitors must show, without secrets.
-func (s Service) describeLogin() string {
-	var needs []string
-	switch n := len(s.Passwords); {
-	case n == 1:
-		needs = append(needs, "the password of one user")
-	case n > 1:
-		needs = append(needs, fmt.Sprintf("the password of one of %d users", n))
-	}
-	if s.ClientCA != "" {
-		needs = append(needs, "a certificate by "+s.ClientCA)
-	}
-	if s.OIDC.Issuer != "" {
-		needs = append(needs, fmt.Sprintf("a login at %s as one of %s", s.OIDC.Issuer, strings.Join(s.OIDC.Allow, ", ")))
-	}
-	if len(needs) == 0 {
-		return ""
-	}
-	return ", for visitors with " + strings.Join(needs, " and ")
+	return s.Login.Fault()
 }

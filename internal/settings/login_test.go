@@ -30,8 +30,8 @@ func TestServiceWithLogin(t *testing.T) {
 		`"oidc": {"issuer": "http://127.0.0.1:5556/dex", "clientId": "apquic", "clientSecretFile": "secret", "allow": ["*"]}`: "a login at http://127.0.0.1:5556/dex as one of *",
 	} {
 		n, err := parseLogin(text)
-		if err != nil || !n.Services[0].EndsTLS() {
-			t.Errorf("%s: %v", text, err)
+		if err != nil || !n.Services[0].EndsHTTP() {
+			t.Fatalf("%s: %v", text, err)
 		}
 		if got := n.Describe(); !strings.Contains(got, want) || strings.Contains(got, someHash) {
 			t.Errorf("%s: described as\n%s", text, got)
@@ -42,21 +42,47 @@ func TestServiceWithLogin(t *testing.T) {
 	}
 }
 
+// TestLoginWhereTheServerEndsTLS: the node asks visitors of a domain, or of a name below the server's own, and whatever
+// the upstream's address says, the server sends it their requests.
+func TestLoginWhereTheServerEndsTLS(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`"domain": "a.example.org", "tls": "terminate", "upstream": "http://127.0.0.1:80", "password": {"anna": "` + someHash + `"}`: "where the server ends TLS and HTTP, for visitors with the password",
+		`"tls": "terminate", "upstream": "127.0.0.1:80", ` + someOIDC:                                                                "where the server ends TLS and HTTP, for visitors with a login",
+	} {
+		n := DefaultNode()
+		err := ParseNode("s", []byte(`{"server": "apquic://`+serverID+`@t.example.org:8090", "services": {"web": {`+text+`}}}`), &n)
+		if err != nil || n.Validate() != nil {
+			t.Fatalf("%s: %v, %v", text, err, n.Validate())
+		}
+		s := n.Services[0]
+		if tls, ifAny := s.ServerTLS(); s.EndsTLS() || !s.EndsHTTP() || tls != 2 || ifAny || !strings.Contains(n.Describe(), want) {
+			t.Errorf("%s: %v %v, described as\n%s", text, tls, ifAny, n.Describe())
+		}
+	}
+	if s := (Service{Upstream: "http://127.0.0.1:80", Site: Site{TLS: TLSTerminate}}); s.EndsHTTP() {
+		t.Error("nobody is asked, and the node reads requests")
+	}
+}
+
 func TestWrongLogins(t *testing.T) {
 	t.Parallel()
 	password := `"password": {"anna": "` + someHash + `"}`
 	oidc := func(old, replacement string) string { return strings.Replace(someOIDC, old, replacement, 1) }
 	for text, want := range map[string][2]string{
-		`"password": {"anna": "geheim"}`:          {"services.web.password.anna: this is not a hash by bcrypt", "hash-password NAME"},
-		`"password": {"a:b": "` + someHash + `"}`: {"no colon", ""},
-		password + `, "http": "serve"`:            {"without encryption", "remove http"},
-		`"clientCA": "ca.pem", "http": "serve"`:   {"without encryption", "remove http"},
-		someOIDC + `, "http": "serve"`:            {"without encryption", "remove http"},
-		password + `, "tls": "pass"`:              {`with tls "pass" it cannot`, `use tls "node"`},
-		someOIDC + `, "tls": "pass"`:              {`with tls "pass" it cannot`, `use tls "node"`},
-		`"tls": "pass", "clientCA": "ca.pem"`:     {`with tls "pass" it cannot`, `use tls "node"`},
-		password + `, ` + someOIDC:                {"not by both", ""},
-		oidc(`"allow"`, `"alow"`):                 {"did you mean allow", ""},
+		`"password": {"anna": "geheim"}`:                      {"services.web.password.anna: this is not a hash by bcrypt", "hash-password NAME"},
+		`"password": {"a:b": "` + someHash + `"}`:             {"no colon", ""},
+		password + `, "http": "serve"`:                        {"without encryption", "remove http"},
+		`"clientCA": "ca.pem", "http": "serve"`:               {"without encryption", "remove http"},
+		someOIDC + `, "http": "serve"`:                        {"without encryption", "remove http"},
+		password + `, "tls": "pass"`:                          {`with tls "pass" it cannot`, `use tls "node"`},
+		someOIDC + `, "tls": "pass"`:                          {`with tls "pass" it cannot`, `use tls "node"`},
+		`"tls": "pass", "clientCA": "ca.pem"`:                 {`with tls "pass" it cannot`, `use tls "node"`},
+		password + `, ` + someOIDC:                            {"not by both", ""},
+		password + `, "tls": "terminate", "http": "serve"`:    {"without encryption", "remove http"},
+		`"tls": "terminate", "clientCA": "ca.pem"`:            {"show their certificates to the server", `use tls "node"`},
+		password + `, "tls": "terminate", "proxyProtocol": 2`: {"X-Forwarded-For", ""},
+		oidc(`"allow"`, `"alow"`):                             {"did you mean allow", ""},
 		oidc(`, "allow": ["anna@example.org", "@example.com", "group:family", "subject:1"]`, ""): {"allow is missing", ""},
 		oidc(`["anna@example.org", "@example.com", "group:family", "subject:1"]`, "[]"):          {"allow in oidc names nobody", ""},
 		oidc(`@example.com"`, `example.com"`):                                                    {"did you mean @example.com", ""},
@@ -72,8 +98,16 @@ func TestWrongLogins(t *testing.T) {
 			t.Errorf("%s: the hint is %q", text, hint.Of(err))
 		}
 	}
-	n := DefaultNode()
-	if err := ParseNode("s", []byte(`{"services": {"web": {"upstream": "http://127.0.0.1:80", `+password+`}}}`), &n); err == nil || !strings.Contains(err.Error(), "for a service with a domain") {
-		t.Errorf("without a domain: %v", err)
+	for text, want := range map[string]string{
+		`"upstream": "http://127.0.0.1:80"`:                                         "for a service with a domain",
+		`"upstream": "http://127.0.0.1:80", "public": false`:                        "for a service with a domain",
+		`"upstream": "tcp+udp://127.0.0.1:80", "tls": "terminate"`:                  "over UDP nobody can be asked",
+		`"upstream": "socks5:", "networks": ["192.168.1.0/24"], "tls": "terminate"`: "no web site",
+		`"upstream": "http://127.0.0.1:80", "tls": "terminate", "public": false`:    "leave out tls",
+	} {
+		n := DefaultNode()
+		if err := ParseNode("s", []byte(`{"services": {"web": {`+text+`, `+password+`}}}`), &n); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
 	}
 }

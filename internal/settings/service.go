@@ -67,7 +67,7 @@ func describeServices(services []Service) (all []line) {
 		if s.Private {
 			where = s.Upstream + s.describeAccess()
 		}
-		all = append(all, line{"." + hint.Readable(s.Name), where + s.describeSite() + s.describeGroup() + describeOptions(s) + describeVisitors(s.Visitors) + s.describeLogin()})
+		all = append(all, line{"." + hint.Readable(s.Name), where + s.describeSite() + s.describeGroup() + describeOptions(s) + describeVisitors(s.Visitors) + s.Login.Describe()})
 	}
 	return all
 }
@@ -113,7 +113,7 @@ func plainService(s *portService) jsonc.Form {
 	}
 	maps.Copy(f, upstreamOptions(&s.Service))
 	maps.Copy(f, s.Site.keys())
-	maps.Copy(f, s.Login.keys())
+	maps.Copy(f, s.Login.Keys())
 	maps.Copy(f, nodeKeys(&s.Service))
 	maps.Copy(f, groupKeys(&s.Service))
 	maps.Copy(f, visitorKeys(&s.Visitors))
