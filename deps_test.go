@@ -73,7 +73,7 @@ var allowed = map[string][]string{
 
 	"internal/settings/internal/address": {"certs", "framing", "internal/hint"},
 	"internal/settings/internal/jsonc":   {"internal/hint", "internal/suggest"},
-	"internal/settings/internal/logins":  {"internal/password", "internal/settings/internal/address", "internal/settings/internal/jsonc"},
+	"internal/settings/internal/logins":  {"internal/domain", "internal/password", "internal/settings/internal/address", "internal/settings/internal/jsonc"},
 	"internal/settings":                  {"certs", "framing", "internal/debug", "internal/domain", "internal/hint", "internal/publicsuffix", "internal/settings/internal/address", "internal/settings/internal/jsonc", "internal/settings/internal/logins", "internal/size", "internal/suggest", "lease", "quicproxy"},
 
 	"quicproxy/admission":                   {"certs", "internal/files", "quicproxy/internal/limit"},
@@ -128,11 +128,12 @@ var allowed = map[string][]string{
 
 	"admin": {"certs", "internal/cli", "internal/control", "internal/hint", "lease", "quicproxy", "quicproxy/server"},
 
-	"cmd/apquic-server": {"admin", "certs", "certs/acme", "internal/cli", "internal/control", "internal/countries", "internal/debug", "internal/domain", "internal/files", "internal/heap", "internal/hint", "internal/publicsuffix", "internal/settings", "internal/systemd", "internal/web", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/server"},
+	"cmd/apquic-server": {"admin", "certs", "certs/acme", "internal/cli", "internal/control", "internal/countries", "internal/debug", "internal/domain", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/login", "internal/publicsuffix", "internal/settings", "internal/systemd", "internal/web", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/server"},
 	"certs/acme":        nil,
 	"internal/login":    {"internal/password", "internal/watchfile"},
 	"internal/web":      {"internal/domain", "internal/login", "internal/watchfile"},
-	"cmd/apquic-node":   {"certs", "certs/acme", "internal/cli", "internal/control", "internal/debug", "internal/domain", "internal/files", "internal/heap", "internal/hint", "internal/joint", "internal/login", "internal/password", "internal/settings", "internal/web", "quicproxy", "quicproxy/node"},
+	"internal/guards":   {"certs", "internal/login", "internal/settings"},
+	"cmd/apquic-node":   {"certs", "certs/acme", "internal/cli", "internal/control", "internal/debug", "internal/domain", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/joint", "internal/login", "internal/password", "internal/settings", "internal/web", "quicproxy", "quicproxy/node"},
 	"internal/cmd/demo": nil,
 
 	"internal/cmd/minimalnode": nil, // nothing: it is written from docs/protocol.md alone

@@ -318,6 +318,8 @@ type ProxyRequest struct {
 	PlainHttp bool `protobuf:"varint,23,opt,name=plain_http,json=plainHttp,proto3" json:"plain_http,omitempty"`
 	// Who may visit; missing: everybody whom the server lets.
 	Visitors *VisitorRules `protobuf:"bytes,24,opt,name=visitors,proto3" json:"visitors,omitempty"`
+	// The node asks visitors for a password over HTTP Basic, of which a request has one.
+	AsksPassword bool `protobuf:"varint,25,opt,name=asks_password,json=asksPassword,proto3" json:"asks_password,omitempty"`
 	// Lease nothing: only other nodes may connect, with Connect.
 	Private bool `protobuf:"varint,30,opt,name=private,proto3" json:"private,omitempty"`
 	// Which ones beside the node itself: their ids in base58, or the names that the server knows them by.
@@ -429,6 +431,13 @@ func (x *ProxyRequest) GetVisitors() *VisitorRules {
 		return x.Visitors
 	}
 	return nil
+}
+
+func (x *ProxyRequest) GetAsksPassword() bool {
+	if x != nil {
+		return x.AsksPassword
+	}
+	return false
 }
 
 func (x *ProxyRequest) GetPrivate() bool {
@@ -2388,7 +2397,7 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\tKeepalive\x12\x18\n" +
 	"\aobserve\x18\x01 \x01(\bR\aobserve\">\n" +
 	"\x11KeepaliveResponse\x12)\n" +
-	"\x10observed_address\x18\x01 \x01(\tR\x0fobservedAddress\"\xb1\x03\n" +
+	"\x10observed_address\x18\x01 \x01(\tR\x0fobservedAddress\"\xd6\x03\n" +
 	"\fProxyRequest\x12%\n" +
 	"\x0eorigin_address\x18\x01 \x01(\tR\roriginAddress\x12\x18\n" +
 	"\aservice\x18\x10 \x01(\tR\aservice\x12\x1f\n" +
@@ -2401,7 +2410,8 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\x03tls\x18\x16 \x01(\rR\x03tls\x12\x1d\n" +
 	"\n" +
 	"plain_http\x18\x17 \x01(\bR\tplainHttp\x123\n" +
-	"\bvisitors\x18\x18 \x01(\v2\x17.apquic.v1.VisitorRulesR\bvisitors\x12\x18\n" +
+	"\bvisitors\x18\x18 \x01(\v2\x17.apquic.v1.VisitorRulesR\bvisitors\x12#\n" +
+	"\rasks_password\x18\x19 \x01(\bR\fasksPassword\x12\x18\n" +
 	"\aprivate\x18\x1e \x01(\bR\aprivate\x12\x1f\n" +
 	"\vallow_nodes\x18\x1f \x03(\tR\n" +
 	"allowNodes\x12\x14\n" +

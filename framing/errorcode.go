@@ -37,6 +37,7 @@ const (
 	ErrorNotInGroup          ErrorCode = 44
 	ErrorGroupElsewhere      ErrorCode = 45
 	ErrorNoCountries         ErrorCode = 46
+	ErrorLoginDemanded       ErrorCode = 47
 	ErrorNoPrivateService    ErrorCode = 48
 	ErrorRelayReset          ErrorCode = 64
 	ErrorUpstreamRefused     ErrorCode = 65
@@ -61,7 +62,7 @@ var errorNames = map[ErrorCode]string{
 	ErrorPortBusy: "port busy", ErrorPortOutOfRange: "port out of range", ErrorTooManyServices: "too many services",
 	ErrorBadRequest: "bad request", ErrorStoreFailed: "store failed",
 	ErrorDomainTaken: "domain taken", ErrorBadDomain: "bad domain", ErrorNoDomains: "no domains", ErrorNoTermination: "no termination of TLS",
-	ErrorNotInGroup: "not in the group", ErrorGroupElsewhere: "group elsewhere", ErrorNoCountries: "no countries", ErrorNoPrivateService: "no private service", ErrorRelayReset: "relay reset",
+	ErrorNotInGroup: "not in the group", ErrorGroupElsewhere: "group elsewhere", ErrorNoCountries: "no countries", ErrorLoginDemanded: "login demanded", ErrorNoPrivateService: "no private service", ErrorRelayReset: "relay reset",
 	ErrorUpstreamRefused: "upstream refused", ErrorUpstreamUnreachable: "upstream unreachable",
 	ErrorUpstreamTimeout: "upstream timeout", ErrorUnknownService: "unknown service", ErrorBadHeader: "bad stream header",
 	ErrorNodeBusy: "node busy", ErrorRelayShutdown: "relay shut down",

@@ -36,6 +36,8 @@ type terminator struct {
 	site   *site.Site
 	config *tls.Config
 
+	demands, password bool // of those who come for secret.example.org, or names of the server's own
+
 	mu     sync.Mutex
 	wanted map[string]int // by domain and node
 }
@@ -50,6 +52,13 @@ func (e *terminator) Check(domain string) error {
 		return errors.New("there is no certificate for " + domain)
 	}
 	return nil
+}
+
+func (e *terminator) Login(domain string) (demanded, password bool) {
+	if domain != "secret.example.org" && !strings.HasSuffix(domain, ".tunnel.example.org") {
+		return false, false
+	}
+	return e.demands, e.password
 }
 
 func (e *terminator) Want(domain, node string)   { e.count(domain, node, 1) }

@@ -214,6 +214,7 @@ func services(configured []settings.Service) (services []node.Service) {
 			Group: s.Group, Health: s.Health, Host: s.Host,
 		}
 		service.TLS, service.NameIfAny = s.ServerTLS()
+		service.AsksPassword = len(s.Passwords) > 0
 		if s.EndsHTTP() {
 			service.Accept, service.AcceptAll, service.AcceptCost = true, s.Host != "" || s.AsksVisitors(), web.Cost
 		}

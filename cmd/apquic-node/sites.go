@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 
 	"apquic/certs/acme"
 	"apquic/internal/domain"
+	"apquic/internal/guards"
 	"apquic/internal/login"
 	"apquic/internal/settings"
 	"apquic/internal/web"
@@ -39,7 +41,7 @@ func newSites(config settings.Node, log *slog.Logger) (*sites, error) {
 			Directory: config.ACMEDirectory, Folder: filepath.Join(config.DataDir, acmeFolder), Log: log,
 		}),
 	}
-	work := login.NewWork()
+	asking := guards.Maker{Place: login.AtNode, DataDir: config.DataDir, Work: login.NewWork(), Log: log}
 	for _, service := range config.Services {
 		if !service.EndsHTTP() {
 			continue
@@ -62,7 +64,7 @@ func newSites(config settings.Node, log *slog.Logger) (*sites, error) {
 			site.Protocols = []string{acme.Protocol}
 		}
 		if service.AsksVisitors() {
-			if site.Visitors, err = newGuard(service, work, config.DataDir, log); err != nil {
+			if site.Visitors, err = asking.Make(cmp.Or(service.Domain, service.Name), service.Login); err != nil {
 				return nil, err
 			}
 			s.guards[service.Name] = site.Visitors

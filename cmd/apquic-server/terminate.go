@@ -15,6 +15,7 @@ import (
 	"apquic/certs/acme"
 	"apquic/internal/domain"
 	"apquic/internal/hint"
+	"apquic/internal/login"
 	"apquic/internal/settings"
 	"apquic/internal/web"
 )
@@ -32,6 +33,7 @@ type terminator struct {
 	site       *web.Site
 	http, tcp  *tls.Config // for handshakes of services that speak HTTP, or others
 	forTheAuth *tls.Config // for those of an authority
+	logins     logins
 }
 
 // newTerminator reads the certificates in files; nil: the server ends no TLS.
@@ -39,7 +41,8 @@ func newTerminator(config settings.Server, log *slog.Logger) (t *terminator, err
 	if config.Certificates == "" && !config.ACME {
 		return nil, nil
 	}
-	t = &terminator{site: web.New(web.Config{Log: log})}
+	t = new(terminator)
+	t.site = web.New(web.Config{Log: log, VisitorsOf: func(name string) *login.Guard { return t.logins.guard(name) }})
 	if config.Certificates != "" {
 		if t.folder, err = web.OpenFolder(config.Certificates, log); err != nil {
 			return nil, hint.Add(err, "--certificates takes a folder with NAME.crt beside NAME.key, which this user can read")
@@ -54,7 +57,9 @@ func newTerminator(config settings.Server, log *slog.Logger) (t *terminator, err
 	t.tcp = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: t.certificate, GetConfigForClient: t.authority}
 	t.http = t.tcp.Clone()
 	t.http.NextProtos = []string{"h2", "http/1.1"}
-	return t, nil
+	t.logins, err = newLogins(config, t.http, log)
+	t.http.GetConfigForClient = t.configFor
+	return t, err
 }
 
 // authority has one that checks a domain get its own configuration: whoever offers its protocol, and no other, is not
@@ -65,6 +70,20 @@ func (t *terminator) authority(hello *tls.ClientHelloInfo) (*tls.Config, error) 
 	}
 	return nil, nil
 }
+
+// configFor is the configuration for a handshake before HTTP: visitors of some names must show a certificate.
+func (t *terminator) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if config, err := t.authority(hello); config != nil || err != nil {
+		return config, err
+	}
+	if d := t.logins.at(strings.ToLower(hello.ServerName)); d != nil && d.tls != nil {
+		return d.tls.GetConfigForClient(hello)
+	}
+	return nil, nil
+}
+
+// Login says whether visitors have to log in here.
+func (t *terminator) Login(name string) (demanded, password bool) { return t.logins.demanded(name) }
 
 // certificate chooses the one of a client: from files, which an authority's check is not about, or by ACME.
 func (t *terminator) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
@@ -143,6 +162,7 @@ func (t *terminator) run(ctx, now context.Context) (wait func()) {
 	if t.acme != nil {
 		running.Go(func() { t.acme.Run(ctx) })
 	}
+	t.logins.run(ctx, &running)
 	running.Go(func() {
 		<-ctx.Done()
 		t.site.Shutdown(patience)

@@ -40,3 +40,17 @@ func (s Service) loginFault() error {
 	}
 	return s.Login.Fault()
 }
+
+// loginsVar is what visitors must show at names of which a server ends HTTP.
+func loginsVar(field *logins.ByName) setting {
+	return kind[logins.ByName]{
+		name: "object", flag: "json", want: logins.Want,
+		read: logins.Read, parse: logins.Parse, check: logins.ByName.Check, show: func(logins.ByName) string { return "" },
+		lines: func(all logins.ByName) (lines []line) {
+			for _, name := range all.Names() {
+				lines = append(lines, line{"." + name, strings.TrimPrefix(all[name].Describe(), ", ")})
+			}
+			return lines
+		},
+	}.bind(field, nil)
+}

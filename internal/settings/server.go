@@ -10,6 +10,7 @@ import (
 
 	"apquic/internal/settings/internal/address"
 	"apquic/internal/settings/internal/jsonc"
+	"apquic/internal/settings/internal/logins"
 	"apquic/lease"
 	"apquic/quicproxy"
 )
@@ -25,6 +26,7 @@ type Server struct {
 	ProxyProtocolFrom    []netip.Prefix
 	Groups               map[string][]string // by name, the names or ids of the nodes that may offer them
 	Countries            string              // a file; empty: countries are not known
+	Logins               logins.ByName       // what visitors must show, where the server ends HTTP
 	DataDir              string
 	Open                 bool
 	Silent               bool

@@ -54,6 +54,10 @@ func (s *Server) visitorRows() rows {
 		}, {
 			key: "maxRateOut", setting: rateVar(&s.Visitors.BytesOut), unset: "no limit",
 			help: "bytes per second to all clients of a service together: a `SIZE` such as 1MB",
+		}, {
+			key: "logins", setting: loginsVar(&s.Logins), unset: "none",
+			help: "what visitors must show, by the name that they come for, where the server ends HTTP: `JSON` as in a file",
+			docs: "For a name, for one level of names such as `*.home.example.org`, or for all (`*`), an object with `password`, `clientCA` or `oidc`, as [services have](#login); the closest name counts. What the service itself demands must hold, too. Services at such names must leave HTTP to the server (`\"tls\": \"terminate\"`); others are refused, and the ports beside [names of the server's own](#names-of-the-servers-own) are closed to visitors. Needs `certificates` or `acme`. See [howto/login.md](howto/login.md#at-the-server).",
 		},
 	}
 }
@@ -70,6 +74,9 @@ func (s *Server) visitorFaults() (found faults) {
 			found.add(hint.Add(errors.New("the countries of addresses are not known"),
 				"name a database of them with countries, such as GeoLite2-Country.mmdb"), key, "countries")
 		}
+	}
+	if len(s.Logins) > 0 && s.Certificates == "" && !s.ACME {
+		found.add(hint.Add(errors.New("the server ends no HTTP, so it cannot ask visitors"), "give it certificates, by certificates or acme"), "logins")
 	}
 	networks("allowClients", s.Visitors.Allow)
 	networks("denyClients", s.Visitors.Deny)

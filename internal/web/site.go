@@ -41,6 +41,8 @@ type Config struct {
 	Except []string
 	// Visitors decides who may visit the site; nil: everybody.
 	Visitors *login.Guard
+	// VisitorsOf does so by the name that they come for; nil, or returning nil: as Visitors says.
+	VisitorsOf func(name string) *login.Guard
 	// Plain says that clients without TLS may ask for any name.
 	Plain bool
 	// Host is what the upstream is asked for; empty: what the client asks for.
@@ -144,7 +146,22 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "This is another site.", http.StatusMisdirectedRequest)
 		return
 	}
-	s.handler.ServeHTTP(w, r)
+	handler := s.handler
+	if guard := s.guardOf(r); guard != nil {
+		handler = guard.Handler(handler)
+	}
+	handler.ServeHTTP(w, r)
+}
+
+// guardOf is what VisitorsOf says: for the name of the handshake, if there is one, since that has demanded something, too.
+func (s *Site) guardOf(r *http.Request) *login.Guard {
+	switch {
+	case s.config.VisitorsOf == nil:
+		return nil
+	case r.TLS != nil && r.TLS.ServerName != "":
+		return s.config.VisitorsOf(strings.ToLower(r.TLS.ServerName))
+	}
+	return s.config.VisitorsOf(nameOf(r.Host))
 }
 
 // answered refuses answers that cost too much, and has others lead back here.

@@ -150,6 +150,7 @@ type Service struct {
 	// (Node.Listener), with AcceptAll the others, too. They cost it AcceptCost bytes each.
 	Accept, AcceptAll bool
 	AcceptCost        int
+	AsksPassword      bool // whoever accepts them asks for one over HTTP Basic
 }
 
 // behind is what stands behind the service.
@@ -298,7 +299,7 @@ func (n *Node) add(service Service) error {
 	e := &exposed{
 		name: service.Name, upstream: behind, origin: behind.Origin, wantedPort: service.PublicPort,
 		visitors: service.Visitors, cost: service.AcceptCost, all: service.AcceptAll || service.Domain != "", group: service.Group,
-		naming: naming.Naming{Domain: service.Domain, PlainHTTP: service.PlainHTTP, TLS: service.TLS, IfAny: service.NameIfAny},
+		naming: naming.Naming{Domain: service.Domain, PlainHTTP: service.PlainHTTP, TLS: service.TLS, IfAny: service.NameIfAny, AsksPassword: service.AsksPassword},
 	}
 	e.health, err = health.New(service.Health, behind.Origin, service.Host, behind.Check, func(ctx context.Context) (net.Conn, error) { return n.Dial(ctx, e.name) })
 	if err == nil && service.Private {

@@ -19,6 +19,8 @@ type Naming struct {
 	// ends their TLS.
 	TLS   uint32
 	IfAny bool
+	// AsksPassword says that visitors are asked for one.
+	AsksPassword bool
 }
 
 // Server is what a server says about names.
@@ -38,6 +40,6 @@ func (n Naming) Ask(s Server, request *framing.ProxyRequest) {
 		return
 	}
 	if tls != None {
-		request.Domain, request.Tls, request.PlainHttp = n.Domain, tls, n.PlainHTTP
+		request.Domain, request.Tls, request.PlainHttp, request.AsksPassword = n.Domain, tls, n.PlainHTTP, n.AsksPassword
 	}
 }

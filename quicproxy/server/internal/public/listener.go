@@ -1,6 +1,7 @@
 package public
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -99,7 +100,7 @@ func (s *Listeners) accept(socket net.Listener, admit func(*Client), where slog.
 
 // admit serves a client, or resets it if there are too many.
 func (p *Listener) admit(c *Client) {
-	if err := p.welcome(c); err != nil {
+	if err := cmp.Or(p.welcome(c), p.checkEntrance()); err != nil {
 		p.refuse(c, err)
 		return
 	}

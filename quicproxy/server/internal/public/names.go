@@ -42,6 +42,14 @@ func (s *Listeners) isOwn(name string) bool {
 // ModeOf returns what a request asks to be done with clients that come for the name of its service, or why that cannot
 // be.
 func (s *Listeners) ModeOf(node certs.NodeID, request *framing.ProxyRequest) (termination.Mode, error) {
+	mode, err := s.modeOf(node, request)
+	if err == nil {
+		err = s.checkLogin(node, request, mode)
+	}
+	return mode, err
+}
+
+func (s *Listeners) modeOf(node certs.NodeID, request *framing.ProxyRequest) (termination.Mode, error) {
 	mode, name := termination.Mode(request.Tls), request.Domain
 	switch {
 	case name == "" && mode == 0:

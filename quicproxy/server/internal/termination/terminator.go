@@ -18,6 +18,9 @@ type Terminator interface {
 	TLS(http bool) *tls.Config
 	// Challenge answers an authority's request for a path of a domain without TLS; ok: that is one.
 	Challenge(domain, path string) (answer []byte, ok bool)
+	// Login says whether visitors of a domain, or of a name that it stands for, have to log in here, which needs that
+	// HTTP ends here; password: by HTTP Basic.
+	Login(domain string) (demanded, password bool)
 	// Serve serves HTTP to one client, a Visitor or a *tls.Conn around one, until its connection ends.
 	Serve(client net.Conn)
 }
