@@ -49,7 +49,9 @@ type Authority struct {
 	Core    Core
 	Ports   lease.PortRange // zero: not known
 	Version string          // of the running server; may be empty
-	Log     *slog.Logger
+	// Logins returns how many visitors were refused at names where they must log in, by name and reason; may be nil.
+	Logins func() map[string]map[string]uint64
+	Log    *slog.Logger
 }
 
 var _ Operations = (*Authority)(nil)

@@ -113,6 +113,9 @@ func (a *Authority) Status(ctx context.Context) (Status, error) {
 			DatagramsToNodes: core.Counters.DatagramsToNodes, DatagramsFromNodes: core.Counters.DatagramsFromNodes, DatagramsDropped: core.Counters.DatagramsDropped,
 		}
 	}
+	if a.Logins != nil {
+		status.Logins = a.Logins()
+	}
 	for i, l := range core.Leases {
 		status.Services[i] = serviceOf(l, known[l.Node], sessions[l.Node], core.Traffic[l.Endpoint()])
 		status.Services[i].addMembers(core.Traffic[l.Endpoint()], known)

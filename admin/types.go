@@ -116,6 +116,8 @@ type Status struct {
 	Domains  int        `json:"domains,omitempty"` // with a service
 	Services []Service  `json:"services"`
 	Counters *Counters  `json:"counters,omitempty"`
+	// Logins are visitors who were refused at names where the operator has them log in, by name and reason.
+	Logins map[string]map[string]uint64 `json:"logins,omitempty"`
 }
 
 // Counters never decrease while a server runs.

@@ -36,7 +36,7 @@ func newDex(t *testing.T, sites ...string) *dex {
 	d := &dex{issuer: "http://" + address + "/dex", config: filepath.Join(dir, "dex.json"), secretFile: filepath.Join(dir, "secret")}
 	var callbacks []string
 	for _, site := range sites {
-		callbacks = append(callbacks, site+"/.apquic/callback")
+		callbacks = append(callbacks, site+"/.apquic/callback", site+"/.apquic-server/callback")
 	}
 	users := []map[string]string{}
 	for id, name := range []string{"anna", "bob"} {

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -66,11 +63,11 @@ func writeStatus(w io.Writer, s status, now time.Time) {
 	table.Flush() // its error is that of w, a terminal or a pipe
 	for _, service := range s.Services {
 		if len(service.Refused) > 0 {
-			fmt.Fprintf(w, "%s: visitors refused since the start: %s\n", service.Service, byReason(service.Refused))
+			fmt.Fprintf(w, "%s: visitors refused since the start: %s\n", service.Service, cli.ByReason(service.Refused))
 		}
 	}
 	if len(s.DatagramsDropped) > 0 {
-		fmt.Fprintln(w, "datagrams dropped since the start:", byReason(s.DatagramsDropped))
+		fmt.Fprintln(w, "datagrams dropped since the start:", cli.ByReason(s.DatagramsDropped))
 	}
 }
 
@@ -86,17 +83,6 @@ func (s serviceStatus) public() string {
 		return "no public address (" + s.Refusal + ")"
 	}
 	return "no public address"
-}
-
-// byReason lists counts, the largest first.
-func byReason(counts map[string]uint64) string {
-	reasons := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
-		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
-	})
-	for i, reason := range reasons {
-		reasons[i] = fmt.Sprintf("%d %s", counts[reason], reason)
-	}
-	return strings.Join(reasons, ", ")
 }
 
 func (s serviceStatus) upstream() string {

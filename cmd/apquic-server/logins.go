@@ -71,6 +71,17 @@ func (all logins) demanded(name string) (demanded, password bool) {
 	return demanded, password
 }
 
+// refused is how many visitors were refused since the start, by name and reason.
+func (all logins) refused() map[string]map[string]uint64 {
+	refused := make(map[string]map[string]uint64)
+	for name, d := range all {
+		if counts := d.guard.Refused(); len(counts) > 0 {
+			refused[name] = counts
+		}
+	}
+	return refused
+}
+
 // run works for visitors in the background until ctx ends.
 func (all logins) run(ctx context.Context, running *sync.WaitGroup) {
 	for _, d := range all {

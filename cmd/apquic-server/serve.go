@@ -136,6 +136,9 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 		return err
 	}
 	authority.Core = admin.Running{Server: server}
+	if ending, ok := parts.Terminator.(*terminator); ok {
+		authority.Logins = ending.logins.refused
+	}
 	socket, err := control.Listen(config.DataDir)
 	if err != nil {
 		return err

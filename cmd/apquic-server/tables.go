@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"apquic/admin"
 	"apquic/certs"
+	"apquic/internal/cli"
 	"apquic/internal/hint"
 )
 
@@ -87,9 +89,15 @@ func printStatus(w io.Writer, s admin.Status, now time.Time) {
 		line = append(line, fmt.Sprintf("%d with a domain", s.Domains))
 	}
 	fmt.Fprintln(w, strings.Join(line, "   "))
-	if len(s.Services) == 0 {
-		return
+	if len(s.Services) > 0 {
+		printServices(w, s, now)
 	}
+	for _, name := range slices.Sorted(maps.Keys(s.Logins)) {
+		fmt.Fprintf(w, "%s: visitors refused since the start: %s\n", name, cli.ByReason(s.Logins[name]))
+	}
+}
+
+func printServices(w io.Writer, s admin.Status, now time.Time) {
 	rows := [][]string{{"NODE", "SERVICE", "PORT", "STATE", "CONNS", "IN", "OUT", "FROM"}}
 	if slices.ContainsFunc(s.Services, func(v admin.Service) bool { return v.Refused.String() != "" }) {
 		rows[0] = append(rows[0], "REFUSED")

@@ -59,7 +59,10 @@ func TestWrongServerLogins(t *testing.T) {
 		}
 	}
 	s := DefaultServer()
-	if err := ParseServer("s", []byte(`{"https": ":443", "logins": {"a.example.org": `+password+`}}`), &s); err == nil || !strings.Contains(err.Error(), "cannot ask visitors") {
+	if err := ParseServer("s", []byte(`{"https": ":443", "logins": {"a.example.org": `+password+`}}`), &s); err != nil {
+		t.Errorf("flags may say how the server ends TLS: %v", err)
+	}
+	if err := s.Validate(); err == nil || !strings.Contains(err.Error(), "cannot ask visitors") {
 		t.Errorf("a server that ends no TLS: %v", err)
 	}
 }

@@ -76,7 +76,7 @@ func (s *Server) visitorFaults() (found faults) {
 		}
 	}
 	if len(s.Logins) > 0 && s.Certificates == "" && !s.ACME {
-		found.add(hint.Add(errors.New("the server ends no HTTP, so it cannot ask visitors"), "give it certificates, by certificates or acme"), "logins")
+		found.add(hint.Add(errors.New("the server ends no HTTP, so it cannot ask visitors"), "give it certificates, by certificates or acme"), "logins", "certificates", "acme")
 	}
 	networks("allowClients", s.Visitors.Allow)
 	networks("denyClients", s.Visitors.Deny)
