@@ -111,6 +111,35 @@ func TestHostOfUpstream(t *testing.T) {
 	}
 }
 
+// TestHostWhereServerEndsTLS: the node asks for another name also where it gets the requests from the server, at a domain
+// and at a name below the server's.
+func TestHostWhereServerEndsTLS(t *testing.T) {
+	needCurl(t)
+	t.Parallel()
+	folder := t.TempDir()
+	id := newIdentity(t, "cloud.example.org", "*.tunnel.example.org")
+	copyIdentity(t, id, folder, "all")
+	upstream := nginx(t, `listen LISTEN; location / { return 200 "$http_host $http_x_forwarded_host $http_x_forwarded_proto $http_x_forwarded_for"; }`)
+	n := &named{http: strconv.Itoa(freePort(t)), https: strconv.Itoa(freePort(t))}
+	newEnding(t, n, "", "--certificates", folder, "--domain", "tunnel.example.org")
+	n.startNode(t, fmt.Sprintf(`
+		"cloud": {"upstream": "http://%[1]s", "host": "nas.local", "domain": "cloud.example.org", "tls": "terminate"},
+		"web": {"upstream": "http://%[1]s", "host": "nas.local"}`, upstream))
+	waitFor(t, n.node.stdout, `^cloud +https://cloud.example.org:`+n.https+` -> http://`)
+	waitFor(t, n.node.stdout, `^web +tcp://`)
+	own := waitFor(t, n.node.stdout, `^web +https://(web-[a-z2-7]{16}\.tunnel\.example\.org):`+n.https+` -> http://`)
+	for _, version := range []string{"--http1.1", "--http2"} {
+		for _, name := range []string{"cloud.example.org", own} {
+			if got, want := n.curl(t, "https://"+name+"/", id.certFile, version), "nas.local "+name+":"+n.https+" https 127.0.0.1"; got != want {
+				t.Errorf("%s, %s: %q, want %q", name, version, got, want)
+			}
+		}
+	}
+	if got, want := curl(t, "--noproxy", "*", "http://"+n.webAddress(t)+"/"), "nas.local "+n.webAddress(t)+" http 127.0.0.1"; got != want {
+		t.Errorf("the port: %q, want %q", got, want)
+	}
+}
+
 // TestEventsThroughDomain: each event reaches curl before the next one is sent.
 func TestEventsThroughDomain(t *testing.T) {
 	needCurl(t)

@@ -26,7 +26,7 @@ const acmeFolder = "acme"
 type sites struct {
 	byService map[string]*web.Site
 	guards    map[string]*login.Guard // by service: those whose visitors must show something
-	domains   map[string]string       // by service for which TLS is ended; empty: it has a port
+	domains   map[string]string       // by service; empty: it has a port
 	byACME    map[string]bool         // by service: those that need a certificate from an authority
 	acme      *acme.Certificates
 	node      *node.Node // set by serve
@@ -47,12 +47,10 @@ func newSites(config settings.Node, log *slog.Logger) (*sites, error) {
 			continue
 		}
 		site := web.Config{
-			Domain: service.Domain, Except: namesWithin(service.Domain, config.Services), Plain: service.Domain == "" && service.Host != "", Host: service.Host, Log: log,
+			Domain: service.Domain, Except: namesWithin(service.Domain, config.Services), Plain: service.Domain == "" && service.Host != "" && !service.AsksVisitors(), Host: service.Host, Log: log,
 			Dial: func(ctx context.Context) (net.Conn, error) { return s.node.Dial(ctx, service.Name) },
 		}
-		if service.EndsTLS() || service.AsksVisitors() {
-			s.domains[service.Name] = service.Domain
-		}
+		s.domains[service.Name] = service.Domain
 		var err error
 		if service.EndsTLS() {
 			site.GetCertificate, err = s.certificates(service)
@@ -108,10 +106,10 @@ func (s *sites) certificates(service settings.Service) (func(*tls.ClientHelloInf
 // leased has the certificate of a service ordered: from now on the authority can connect to its name.
 func (s *sites) leased(l node.Lease) {
 	site := s.byService[l.Service]
-	domain, ends := s.domains[l.Service]
-	if !ends {
+	if site == nil {
 		return
 	}
+	domain := s.domains[l.Service]
 	if domain == "" { // it has one below the server's, if any
 		name, err := url.Parse(l.Name)
 		if err != nil || name.Hostname() == "" {

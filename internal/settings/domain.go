@@ -48,7 +48,7 @@ func (s Service) EndsHTTP() bool {
 // with a port, and ends their TLS. Then a web server has one without being asked.
 func (s Service) ServerTLS() (tls uint32, ifAny bool) {
 	switch {
-	case s.Private, s.Group != "" && s.Domain == "", s.Domain == "" && s.TLS == "" && (!s.SpeaksHTTP() || s.Host != ""):
+	case s.Private, s.Group != "" && s.Domain == "", s.Domain == "" && s.TLS == "" && !s.SpeaksHTTP():
 		return 0, false
 	case s.Domain == "" && s.TLS == "":
 		return 2, true

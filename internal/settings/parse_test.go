@@ -185,7 +185,6 @@ func TestUpstreamOptions(t *testing.T) {
 		`{"upstream": "80", "host": "nas.local"}`:                                              "n:1: services.web: host is for an upstream that begins with http:// or https://, and tcp://127.0.0.1:80 does not",
 		`{"upstream": "http://nas", "host": "http://nas"}`:                                     "n:1: services.web.host: http://nas is neither a host name nor an IP address",
 		`{"upstream": "http://nas", "host": "nas", "public": false}`:                           "n:1: services.web: host is for a public service",
-		`{"upstream": "http://nas", "host": "nas", "tls": "terminate"}`:                        `n:1: services.web: host needs the node to read HTTP, and with tls "terminate" it does not`,
 		`{"upstream": "https://nas", "host": "nas", "domain": "a.example.org", "tls": "pass"}`: `n:1: services.web: host needs the node to read HTTP, and with tls "pass"`,
 		`{"upstream": "http://nas", "host": "nas", "proxyProtocol": 1}`:                        "n:1: services.web: where the node ends HTTP it tells the service of each client in X-Forwarded-For: leave out proxyProtocol",
 		`{"upstream": "80", "listing": true}`:                                                  "n:1: services.web: listing is for a folder, file:/path, and tcp://127.0.0.1:80 is none",

@@ -46,8 +46,8 @@ func checkOptions(s Service) error {
 		return fmt.Errorf("host is for an upstream that begins with http:// or https://, and %s does not", hint.Readable(s.Upstream))
 	case s.Host != "" && s.Private:
 		return errors.New("host is for a public service: of a private one the node reads no HTTP")
-	case s.Host != "" && s.TLS != "" && s.TLS != TLSNode:
-		return hint.Add(fmt.Errorf("host needs the node to read HTTP, and with tls %q it does not", s.TLS), `use tls "node", or leave host out and have the service accept the public name`)
+	case s.Host != "" && s.TLS == TLSPass:
+		return hint.Add(fmt.Errorf("host needs the node to read HTTP, and with tls %q it does not", s.TLS), `use tls "node" or "terminate", or leave host out and have the service accept the public name`)
 	case s.CA != "" && s.Pin != "":
 		return errors.New("the certificate is checked by ca or by pin, not by both: remove one of them")
 	case s.ProxyProtocol < 0 || s.ProxyProtocol > 2:
