@@ -23,34 +23,34 @@ const (
 	batch     = 1000 // lines per transaction
 )
 
-// Export writes a copy of what is in a store.
-func Export(ctx context.Context, from lease.Store, w io.Writer) error {
+// Export writes a copy of what is in a store, and returns how many leases that are.
+func Export(ctx context.Context, from lease.Store, w io.Writer) (int, error) {
 	// What ends in between is in neither.
 	history, err := from.History(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	leases, err := from.List(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, "%s%s\n", header, format)
 	for _, l := range leases {
 		data, err := encode(l)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		fmt.Fprintf(out, "%s%s\n", leaseLine, data)
 	}
 	for _, e := range history {
 		data, err := encodeEnded(e)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		fmt.Fprintf(out, "%s%s\n", endedLine, data)
 	}
-	return out.Flush()
+	return len(leases), out.Flush()
 }
 
 // Import makes the new file name, which open opens, of a copy. An error leaves a part of it.

@@ -46,8 +46,8 @@ func exported(t testing.TB, path string) (leases []lease.Lease, history []lease.
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	if err := Export(t.Context(), s, &b); err != nil {
-		t.Fatal(err)
+	if n, err := Export(t.Context(), s, &b); err != nil || n != len(leases) {
+		t.Fatalf("%d leases of %d: %v", n, len(leases), err)
 	}
 	return leases, history, b.Bytes()
 }
