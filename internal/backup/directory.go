@@ -36,7 +36,7 @@ type Directory struct {
 }
 
 // inFolder matches the names of files in folders: those of domains, and what acme adds to them.
-var inFolder = regexp.MustCompile(`^[a-z0-9_*][a-z0-9_*.+-]{0,254}$`)
+var inFolder = regexp.MustCompile(`^[a-z0-9_][a-z0-9_.+-]{0,254}$`)
 
 // find returns what an archive may have under a name, and the name of that in the data directory.
 func (d Directory) find(entry string) (f File, name string, ok bool) {
