@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -252,4 +254,58 @@ func namesIn(t *testing.T, path string) string {
 		names = append(names, entry.Name())
 	}
 	return strings.Join(names, " ")
+}
+
+// TestRestoreForServiceUser: what root restores into another user's directory is that user's.
+func TestRestoreForServiceUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can act for another user")
+	}
+	t.Parallel()
+	old := newTunnel(t)
+	certificates := filepath.Join(old.data, "acme")
+	if err := os.Mkdir(certificates, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(certificates, "photos.example.org"), []byte("certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	passphrase, saved, data := writePassphrase(t, folder), filepath.Join(folder, "saved"), filepath.Join(folder, "server")
+	for _, path := range []string{bin, folder, filepath.Dir(folder)} { // the user finds the program and its directory
+		if err := os.Chmod(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Mkdir(data, 0o700), os.Chown(data, nobody, nobody)); err != nil {
+		t.Fatal(err)
+	}
+	command(t, "backup", saved, "--passphrase-file", passphrase, "--data-dir", old.data)
+	command(t, "restore", saved, "--passphrase-file", passphrase, "--data-dir", data)
+	err := filepath.WalkDir(data, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		want := fs.FileMode(0o600)
+		if info.IsDir() {
+			want = 0o700
+		}
+		if owner := info.Sys().(*syscall.Stat_t); owner.Uid != nobody || owner.Gid != nobody || info.Mode().Perm() != want {
+			t.Errorf("%s belongs to %d:%d and has mode %o", path, owner.Uid, owner.Gid, info.Mode().Perm())
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if content, err := os.ReadFile(filepath.Join(data, "acme", "photos.example.org")); err != nil || string(content) != "certificate" {
+		t.Errorf("the certificate is %q, %v", content, err)
+	}
+	n := &tunnel{udp: freePort(t), public: freePort(t), data: data}
+	server := launch(t, asNobody, "apquic-server", n.serverArguments()...)
+	waitFor(t, server.stdout, `^(apquic-server invite)`)
 }

@@ -48,6 +48,7 @@ func (d Directory) Restore(ctx context.Context, from io.Reader, passphrase strin
 	}
 	defer func() {
 		err = errors.Join(err, root.RemoveAll(unfinished))
+		syncFolder(d.Path)
 		if err != nil && missing != nil {
 			os.Remove(d.Path) // fails if somebody else has put something there
 		}
