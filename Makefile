@@ -30,8 +30,8 @@ demo: build ## a server, a node and a web site on this machine, until Ctrl-C; ON
 
 # The race detector needs a C compiler (not on macOS); a machine without one runs the same tests without it.
 # It need not watch the arithmetic of the standard library's cryptography, which shares nothing between goroutines and
-# would take half of the time of all handshakes, nor that of bcrypt, a hash of which would take seconds.
-RACE ?= $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race -gcflags=golang.org/x/crypto/blowfish=-race=false -gcflags=crypto/internal/fips140/...=-race=false)
+# would take half of the time of all handshakes, nor that of bcrypt and scrypt, a hash of which would take seconds.
+RACE ?= $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race -gcflags=golang.org/x/crypto/blowfish=-race=false -gcflags=golang.org/x/crypto/scrypt=-race=false -gcflags=crypto/internal/fips140/...=-race=false)
 
 # Tests that the race detector distorts, or that do less under it because it makes them slow (internal/testrace).
 WHOLE = (TestChaos|TestIdleRelaysHoldNoBuffers|TestIdleTraffic|TestIsolation|TestLanes|TestLanesWhileRebinding|TestLossyThroughput|TestLossyTransfers|TestLostLanesOfStripes|TestManyRelaysAfterLoss|TestMemoryOfReadersThatSlowDown|TestOutagesInARow|TestPausedReadersAfterLoss|TestRelayWhileMoving|TestResetAtFullWindow|TestStorm|TestStripes|TestUploadsAtLoss)

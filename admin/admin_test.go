@@ -78,6 +78,7 @@ func newAuthority(t *testing.T, core Core, log io.Writer) *Authority {
 		Invitations: certs.NewInvitations(filepath.Join(directory, "invitations")),
 		Server:      newID(t), Core: core, Ports: ports, Log: slog.New(slog.NewTextHandler(log, nil)),
 		Address: func() (string, uint16, error) { return "tunnel.example.com", 8090, nil },
+		Copy:    func(context.Context) (LeaseCopy, error) { return LeaseCopy{File: "copy", Leases: 3}, nil },
 	}
 }
 
@@ -200,10 +201,13 @@ func TestOperations(t *testing.T) {
 		if _, err := o.Revoke(ctx, RevokeRequest{Node: "nobody"}); err == nil || hint.Of(err) == "" {
 			t.Errorf("nobody: %v", err)
 		}
+		if copied, err := o.CopyLeases(ctx); err != nil || copied != (LeaseCopy{File: "copy", Leases: 3}) {
+			t.Errorf("%+v, %v", copied, err)
+		}
 		if nodes, err := o.ListNodes(ctx); err != nil || len(nodes) != 2 || nodes[1].Known == nodes[0].Known {
 			t.Errorf("%+v, %v", nodes, err)
 		}
-		for _, event := range []string{"invite", "withdraw", "allow", "lease-released", "revoke"} {
+		for _, event := range []string{"invite", "withdraw", "allow", "lease-released", "revoke", "backup"} {
 			want := 1
 			switch event {
 			case "allow":

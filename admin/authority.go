@@ -51,7 +51,9 @@ type Authority struct {
 	Version string          // of the running server; may be empty
 	// Logins returns how many visitors were refused at names where they must log in, by name and reason; may be nil.
 	Logins func() map[string]map[string]uint64
-	Log    *slog.Logger
+	// Copy writes a copy of the leases to a new file in the data directory.
+	Copy func(ctx context.Context) (LeaseCopy, error)
+	Log  *slog.Logger
 }
 
 var _ Operations = (*Authority)(nil)
@@ -203,6 +205,15 @@ func (a *Authority) find(ctx context.Context, r ReleaseRequest) (Service, error)
 		}
 	}
 	return Service{}, hint.Add(errors.New("there is no such service with a port or domain"), "apquic-server status lists them")
+}
+
+// CopyLeases implements Operations.
+func (a *Authority) CopyLeases(ctx context.Context) (LeaseCopy, error) {
+	copied, err := a.Copy(ctx)
+	if err == nil {
+		a.audit("backup", "leases", copied.Leases)
+	}
+	return copied, err
 }
 
 func (a *Authority) audit(event string, attributes ...any) {

@@ -69,6 +69,11 @@ func (c *Client) Release(ctx context.Context, r ReleaseRequest) (Service, error)
 	return call[Service](ctx, c, "release", r)
 }
 
+// CopyLeases implements Operations.
+func (c *Client) CopyLeases(ctx context.Context) (LeaseCopy, error) {
+	return call[LeaseCopy](ctx, c, "copy-leases", struct{}{})
+}
+
 // call sends a request (nil: none) and reads the answer. Changes may have to wait for the disk.
 func call[A any](ctx context.Context, c *Client, name string, request any) (answer A, err error) {
 	method, body, within := http.MethodGet, []byte(nil), control.Timeout

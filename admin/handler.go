@@ -16,7 +16,7 @@ const (
 	requestTimeout = 30 * time.Second
 )
 
-// Handler offers operations as JSON over HTTP: POST /v1/invite, allow, revoke, release and withdraw, GET
+// Handler offers operations as JSON over HTTP: POST /v1/invite, allow, revoke, release, withdraw and copy-leases, GET
 // /v1/invitation, nodes and status.
 func Handler(operations Operations) http.Handler {
 	mux := http.NewServeMux()
@@ -27,6 +27,7 @@ func Handler(operations Operations) http.Handler {
 	post(mux, "withdraw", func(ctx context.Context, r WithdrawRequest) (struct{}, error) {
 		return struct{}{}, operations.Withdraw(ctx, r)
 	})
+	post(mux, "copy-leases", func(ctx context.Context, _ struct{}) (LeaseCopy, error) { return operations.CopyLeases(ctx) })
 	get(mux, "invitation", operations.ListInvitations)
 	get(mux, "nodes", operations.ListNodes)
 	get(mux, "status", operations.Status)

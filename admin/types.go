@@ -27,6 +27,8 @@ type Operations interface {
 	Status(ctx context.Context) (Status, error)
 	// Release gives up the port or domain of a service whose node is away.
 	Release(ctx context.Context, request ReleaseRequest) (Service, error)
+	// CopyLeases writes a copy of the leases to a new file in the data directory, for a backup. The caller removes it.
+	CopyLeases(ctx context.Context) (LeaseCopy, error)
 }
 
 // InviteRequest asks for an invitation.
@@ -72,6 +74,12 @@ type ReleaseRequest struct {
 	Service string `json:"service,omitempty"`
 	Port    uint16 `json:"port,omitempty"`
 	Domain  string `json:"domain,omitempty"`
+}
+
+// LeaseCopy is a copy of the leases.
+type LeaseCopy struct {
+	File   string `json:"file"` // its name in the data directory
+	Leases int    `json:"leases"`
 }
 
 // Node is a node that the server knows.

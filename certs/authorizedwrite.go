@@ -199,7 +199,7 @@ func appendLine(path, line string) (info fs.FileInfo, written int, err error) {
 		if !ended {
 			line = "\n" + line
 		}
-	} else if err := giveTo(file, directory); err != nil { // it may have just been created
+	} else if err := GiveTo(file, directory); err != nil { // it may have just been created
 		return nil, 0, err
 	}
 	if _, err := file.WriteString(line); err != nil {

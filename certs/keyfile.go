@@ -154,7 +154,7 @@ func writePrivateFile(path, line string, place func(temporary, path string) erro
 	}
 	defer os.Remove(file.Name()) // already gone if place renamed it
 	_, err = file.WriteString(line + "\n")
-	if err = errors.Join(err, giveTo(file, directory), file.Sync(), file.Close()); err != nil {
+	if err = errors.Join(err, GiveTo(file, directory), file.Sync(), file.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", file.Name(), err)
 	}
 	if err := place(file.Name(), path); err != nil {

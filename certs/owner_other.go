@@ -4,8 +4,8 @@ package certs
 
 import "os"
 
-// giveTo does nothing: files belong to whoever creates them.
-func giveTo(*os.File, string) error { return nil }
+// GiveTo does nothing: files belong to whoever creates them.
+func GiveTo(*os.File, string) error { return nil }
 
 // openToAppend opens the file path, and creates it if it is missing.
 func openToAppend(path string) (*os.File, error) {

@@ -12,9 +12,9 @@ import (
 	"apquic/internal/hint"
 )
 
-// giveTo makes the owner of the file or directory path the owner of file: a command run by root must leave
+// GiveTo makes the owner of the file or directory path the owner of file: a command run by root must leave
 // files that the server, which runs as another user, can use. Only root can give files away, or needs to.
-func giveTo(file *os.File, path string) error {
+func GiveTo(file *os.File, path string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}

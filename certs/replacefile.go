@@ -42,9 +42,9 @@ func writeAll(file *os.File, content []byte) error {
 func takeAfter(file *os.File, path string) error {
 	info, err := os.Lstat(path)
 	if err != nil || !info.Mode().IsRegular() {
-		return giveTo(file, filepath.Dir(path))
+		return GiveTo(file, filepath.Dir(path))
 	}
-	return errors.Join(file.Chmod(info.Mode().Perm()), giveTo(file, path))
+	return errors.Join(file.Chmod(info.Mode().Perm()), GiveTo(file, path))
 }
 
 // checkWriters returns why a file or directory cannot be trusted: others than its owner can write it. Whoever

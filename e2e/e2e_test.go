@@ -46,7 +46,7 @@ func ownFlags() (flags []string) {
 			flags = append(flags, setting.Key+"="+setting.Value)
 		}
 		if setting.Key == "-race" {
-			flags = append(flags, "-gcflags=golang.org/x/crypto/blowfish=-race=false") // as in the Makefile
+			flags = append(flags, "-gcflags=golang.org/x/crypto/blowfish=-race=false", "-gcflags=golang.org/x/crypto/scrypt=-race=false") // as in the Makefile
 		}
 	}
 	return flags

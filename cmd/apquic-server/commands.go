@@ -103,11 +103,7 @@ func revoke(c *call, _ *options) error {
 		if err != nil {
 			return err
 		}
-		plural := "s"
-		if revoked.Connections == 1 {
-			plural = ""
-		}
-		fmt.Fprintf(c.Stdout, "%s is shut out (%d connection%s ended); nobody else gets its ports for 30 days.\n", nameOf(revoked.Node), revoked.Connections, plural)
+		fmt.Fprintf(c.Stdout, "%s is shut out (%s ended); nobody else gets its ports for 30 days.\n", nameOf(revoked.Node), count(revoked.Connections, "connection"))
 		if revoked.Invitation != "" {
 			fmt.Fprintf(c.Stdout, "Its invitation still admits other nodes, so its owner can return with a new key; apquic-server invitation --withdraw %s ends that.\n", revoked.Invitation)
 		}

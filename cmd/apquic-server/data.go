@@ -11,6 +11,7 @@ import (
 
 	"apquic/admin"
 	"apquic/certs"
+	"apquic/internal/backup"
 	"apquic/internal/cli"
 	"apquic/internal/hint"
 	"apquic/internal/settings"
@@ -31,6 +32,9 @@ const (
 
 // makeDataDir makes the data directory, for its owner alone, and checks that it can be written.
 func makeDataDir(path string) error {
+	if err := backup.CheckFinished(path); err != nil {
+		return err
+	}
 	err := os.MkdirAll(path, 0o700)
 	if err == nil {
 		var probe *os.File
@@ -59,9 +63,11 @@ func serverKey(config settings.Server) (certs.PrivateKey, error) {
 	return certs.LoadOrCreateKey(filepath.Join(config.DataDir, keyFile))
 }
 
+const secretSize = 32 // bytes
+
 // quicKeys are the secrets that must survive a restart so that nodes notice it at once.
-func quicKeys(dataDir string) (reset, token [32]byte, err error) {
-	for file, key := range map[string]*[32]byte{resetKeyFile: &reset, tokenKeyFile: &token} {
+func quicKeys(dataDir string) (reset, token [secretSize]byte, err error) {
+	for file, key := range map[string]*[secretSize]byte{resetKeyFile: &reset, tokenKeyFile: &token} {
 		secret, err := certs.LoadOrCreateSecret(filepath.Join(dataDir, file), len(key))
 		if err != nil {
 			return reset, token, err

@@ -17,8 +17,11 @@ Usage:
   apquic-server status                   list the services with their ports and traffic
   apquic-server release ID|NAME SERVICE  give up the port or domain of a service whose node is away
   apquic-server release PORT|DOMAIN      the same
+  apquic-server backup FILE              save the server's keys, leases and nodes, encrypted with a passphrase
 
-The commands from invite on work whether the server is running or not; --data-dir says which server.
+  apquic-server restore FILE             make an empty data directory that of a backup
+
+The commands from invite to backup work whether the server is running or not; --data-dir says which server.
 
 Examples:
   # Lease the ports 20000 to 22000, and invite a node.
@@ -32,6 +35,10 @@ Examples:
   # An invitation for a class, and one for a machine that wants a particular port.
   apquic-server invite school --uses 30 --expires 24h
   apquic-server invite shed-pi --port 20022
+
+  # Move to another machine: on the old one, and then on the new one.
+  apquic-server backup server.age
+  apquic-server restore server.age
 
 Flags:
 %s

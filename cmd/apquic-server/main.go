@@ -41,8 +41,10 @@ func program() *cli.Program[settings.Server] {
 			"status":     o.command(0, "json", status),
 			"release":    o.command(1, "", release),
 			"rotate-key": o.command(0, "", func(c *call, _ *options) error { return rotateKey(c) }),
+			"backup":     o.command(1, "passphrase-file", save),
+			"restore":    o.command(1, "passphrase-file", restore),
 		},
-		Operands: map[string]int{"invite": 1, "allow": 2, "revoke": 1, "release": 2, "rotate-key": 1},
+		Operands: map[string]int{"invite": 1, "allow": 2, "revoke": 1, "release": 2, "rotate-key": 1, "backup": 1, "restore": 1},
 	}
 }
 

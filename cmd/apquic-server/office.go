@@ -45,7 +45,7 @@ func operations(ctx context.Context, config settings.Server) (admin.Operations, 
 		return nil, nil, err
 	}
 	authority := authorityOf(config, key)
-	authority.Core = leases
+	authority.Core, authority.Copy = leases, copyLeases(config.DataDir, leases.store)
 	authority.Address = func() (string, uint16, error) { return readPublicAddress(config.DataDir) }
 	return authority, leases.close, nil
 }

@@ -21,6 +21,7 @@ type options struct {
 	qr       bool
 	withdraw string
 	json     bool
+	secret   string
 
 	flags *pflag.FlagSet // says which were given
 }
@@ -33,6 +34,7 @@ func (o *options) bind(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.qr, "qr", false, "invite: also show it as a QR code, on stderr")
 	flags.StringVar(&o.withdraw, "withdraw", "", "invitation: withdraw the one with this `NAME`")
 	flags.BoolVar(&o.json, "json", false, "nodes, status, invitation: print JSON")
+	flags.StringVar(&o.secret, "passphrase-file", "", "backup, restore: read the passphrase from the first line of `FILE`")
 }
 
 // command returns run, preceded by a check that at least so many operands and none but these flags were
@@ -46,7 +48,7 @@ func (o *options) command(least int, flags string, run func(*call, *options) err
 			}
 		})
 		if len(c.Operands) < least {
-			wrong = append(wrong, errors.New("the command needs to know which node, service or port"))
+			wrong = append(wrong, errors.New("the command needs to know which node, service, port or file"))
 		}
 		if err := errors.Join(wrong...); err != nil {
 			return cli.UsageError("apquic-server", err)

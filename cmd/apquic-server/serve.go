@@ -120,6 +120,7 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	authority := authorityOf(config, parts.Key)
 	authority.Ports, authority.Version, authority.Log = config.Range, parts.Version, log
 	authority.Address = func() (string, uint16, error) { return publicHost(config), port, nil }
+	authority.Copy = copyLeases(config.DataDir, parts.Store)
 	parts.Admit = admits(config, authority, log)
 	parts.Ready = func() {
 		log.Info("listening for nodes", "udp", parts.PacketConn.LocalAddr().String(), "range", config.Range.String(),

@@ -201,3 +201,11 @@ func shorten(s string, most int) string {
 }
 
 func nameOf(n admin.Node) string { return cmp.Or(n.Name, n.ID.String()) }
+
+// count says how many of something there are.
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}

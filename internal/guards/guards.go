@@ -17,8 +17,8 @@ import (
 	"apquic/internal/settings"
 )
 
-// loginKey is the file in the data directory with the key of visitors' cookies.
-const loginKey = "login.key"
+// KeyFile is the file in the data directory with the key of visitors' cookies.
+const KeyFile = "login.key"
 
 // Maker makes the guards of a program.
 type Maker struct {
@@ -51,7 +51,7 @@ func (m Maker) newProvider(o settings.OIDC) (*login.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := certs.LoadOrCreateSecret(filepath.Join(m.DataDir, loginKey), login.KeySize)
+	key, err := certs.LoadOrCreateSecret(filepath.Join(m.DataDir, KeyFile), login.KeySize)
 	if err != nil {
 		return nil, fmt.Errorf("the key of logins: %w", err)
 	}

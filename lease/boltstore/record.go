@@ -74,6 +74,14 @@ func encodeEnded(e lease.Ended) ([]byte, error) {
 
 // decodeEnded decodes the result of encodeEnded stored under key.
 func decodeEnded(key, data []byte) (lease.Ended, error) {
+	e, err := parseEnded(data)
+	if err == nil && !bytes.Equal(encodePort(e.Port), key) {
+		return lease.Ended{}, fmt.Errorf("%w: the history of port %d is under another key", errDamaged, e.Port)
+	}
+	return e, err
+}
+
+func parseEnded(data []byte) (lease.Ended, error) {
 	var r ended
 	if err := decodeJSON(data, &r); err != nil {
 		return lease.Ended{}, err
@@ -81,9 +89,6 @@ func decodeEnded(key, data []byte) (lease.Ended, error) {
 	e := lease.Ended{Key: lease.Key{Node: r.Node, Service: r.Service}, Port: r.Port, At: r.At, Reason: r.Reason}
 	if err := e.Validate(); err != nil {
 		return lease.Ended{}, fmt.Errorf("%w: %w", errDamaged, err)
-	}
-	if !bytes.Equal(encodePort(e.Port), key) {
-		return lease.Ended{}, fmt.Errorf("%w: the history of port %d is under another key", errDamaged, e.Port)
 	}
 	return e, nil
 }
@@ -106,6 +111,14 @@ func decodeJSON(data []byte, record any) error {
 
 // decode reads the record under key.
 func decode(key, data []byte) (lease.Lease, error) {
+	l, err := parse(data)
+	if err == nil && !bytes.Equal(encodeKey(l.Key), key) {
+		return lease.Lease{}, fmt.Errorf("%w: the record of %v is under another key", errDamaged, l.Endpoint())
+	}
+	return l, err
+}
+
+func parse(data []byte) (lease.Lease, error) {
 	var r record
 	if err := decodeJSON(data, &r); err != nil {
 		return lease.Lease{}, err
@@ -117,8 +130,6 @@ func decode(key, data []byte) (lease.Lease, error) {
 	switch err := l.Validate(); {
 	case err != nil:
 		return lease.Lease{}, fmt.Errorf("%w: %w", errDamaged, err)
-	case !bytes.Equal(encodeKey(l.Key), key):
-		return lease.Lease{}, fmt.Errorf("%w: the record of %v is under another key", errDamaged, l.Endpoint())
 	case l.Revision == 0:
 		return lease.Lease{}, fmt.Errorf("%w: the record of %v has no revision", errDamaged, l.Endpoint())
 	}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"apquic/admin"
+	"apquic/certs"
+	"apquic/internal/backup"
+	"apquic/internal/cli"
+	"apquic/internal/guards"
+	"apquic/lease"
+	"apquic/lease/boltstore"
+)
+
+// saved are the files of a data directory that a backup has. A node that the leases name was in authorized_nodes before,
+// and its invitation used up before that, so they are saved in this order. The rest is made again: peers and
+// public_address say where a machine was, and sockets belong to a process.
+func saved(dataDir, leases string) backup.Directory {
+	const line, list, all = 4 << 10, 4 << 20, 1 << 30 // bytes
+	return backup.Directory{Path: dataDir, Files: []backup.File{
+		{Name: leasesFile, Entry: "leases", Source: leases, Max: all, Put: importLeases},
+		{Name: authorizedFile, Max: list},
+		{Name: invitationsFile, Max: list, Check: checkInvitations},
+		{Name: keyFile, Max: line, Together: true, Check: checkKey},
+		{Name: nextKeyFile, Max: line, Together: true, Check: checkKey},
+		{Name: previousKeyFile, Max: line, Together: true, Check: checkKey},
+		{Name: resetKeyFile, Max: line, Together: true, Check: checkSecret},
+		{Name: tokenKeyFile, Max: line, Together: true, Check: checkSecret},
+		{Name: guards.KeyFile, Max: line, Check: checkSecret},
+		{Name: acmeFolder, Max: 1 << 20, Folder: true},
+	}}
+}
+
+func importLeases(root *os.Root, name string, from io.Reader) error {
+	open := func(name string, flags int, mode os.FileMode) (*os.File, error) {
+		return root.OpenFile(name, flags, mode)
+	}
+	return boltstore.Import(open, name, from)
+}
+
+func checkInvitations(path string, _ backup.About) error {
+	_, err := certs.NewInvitations(path).Open()
+	return err
+}
+
+func checkKey(path string, _ backup.About) error {
+	_, err := certs.LoadKey(path)
+	return err
+}
+
+func checkSecret(path string, _ backup.About) error {
+	_, err := certs.LoadOrCreateSecret(path, secretSize)
+	return err
+}
+
+// copyLeases returns what admin.Authority needs.
+func copyLeases(dataDir string, store lease.Store) func(context.Context) (admin.LeaseCopy, error) {
+	return func(ctx context.Context) (copied admin.LeaseCopy, err error) {
+		file, err := os.CreateTemp(dataDir, "."+leasesFile+".tmp-*") // removed at the next start if nobody else does
+		if err != nil {
+			return copied, err
+		}
+		leases, err := boltstore.Export(ctx, store, file)
+		if err = errors.Join(err, file.Close()); err != nil {
+			return copied, errors.Join(err, os.Remove(file.Name()))
+		}
+		return admin.LeaseCopy{File: filepath.Base(file.Name()), Leases: leases}, nil
+	}
+}
+
+// save makes a backup; "-" writes it to stdout.
+func save(c *call, o *options) error {
+	path, config := c.Operands[0], c.Settings
+	if path == "-" && isTerminal(c.Stdout) {
+		return cli.UsageError("apquic-server", errors.New("backup -: stdout is a terminal; name a file"))
+	}
+	key, err := existingKey(config)
+	if err != nil {
+		return err
+	}
+	passphrase, err := o.passphrase(c, true)
+	if err != nil {
+		return err
+	}
+	return with(c, func(ctx context.Context, operations admin.Operations) error {
+		ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt, syscall.SIGTERM) // a large one takes its time
+		defer stop()
+		copied, err := operations.CopyLeases(ctx)
+		if err != nil {
+			return err
+		}
+		copied.File = filepath.Base(copied.File)
+		defer os.Remove(filepath.Join(config.DataDir, copied.File))
+		about := backup.About{Program: "apquic-server " + cli.Version(), Made: time.Now().UTC().Truncate(time.Second), Server: key.ID().String()}
+		if host, port, err := readPublicAddress(config.DataDir); err == nil {
+			about.Address = net.JoinHostPort(host, strconv.Itoa(int(port)))
+		}
+		write := func(w io.Writer) error { return saved(config.DataDir, copied.File).Save(ctx, w, passphrase, about) }
+		if path == "-" {
+			return write(c.Stdout)
+		}
+		if err := backup.Create(path, write); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.Stdout, "%s has the keys, %s, the nodes and invitations, and the certificates of this server.\n"+
+			"Whoever has it and the passphrase can be this server. Without the passphrase it is worth nothing.\n", path, count(copied.Leases, "lease"))
+		if !config.Key.IsZero() {
+			fmt.Fprintln(c.Stdout, "The server's own key is not in it but in the configuration: save that, too.")
+		}
+		return nil
+	})
+}
