@@ -74,7 +74,10 @@ var allowed = map[string][]string{
 	"internal/settings/internal/address": {"certs", "framing", "internal/hint"},
 	"internal/settings/internal/jsonc":   {"internal/hint", "internal/suggest"},
 	"internal/settings/internal/logins":  {"internal/domain", "internal/password", "internal/settings/internal/address", "internal/settings/internal/jsonc"},
-	"internal/settings":                  {"certs", "framing", "internal/debug", "internal/domain", "internal/hint", "internal/publicsuffix", "internal/settings/internal/address", "internal/settings/internal/jsonc", "internal/settings/internal/logins", "internal/size", "internal/suggest", "lease", "quicproxy"},
+	"internal/settings/internal/file":    {"internal/hint", "internal/settings/internal/jsonc"},
+	"internal/settings/internal/foreign": {"internal/hint", "internal/settings/internal/jsonc"},
+	"internal/settings/internal/changes": nil,
+	"internal/settings":                  {"certs", "framing", "internal/debug", "internal/domain", "internal/hint", "internal/publicsuffix", "internal/settings/internal/address", "internal/settings/internal/changes", "internal/settings/internal/file", "internal/settings/internal/foreign", "internal/settings/internal/jsonc", "internal/settings/internal/logins", "internal/size", "internal/suggest", "lease", "quicproxy"},
 
 	"quicproxy/admission":                   {"certs", "internal/files", "quicproxy/internal/limit"},
 	"quicproxy/server/internal/account":     {"certs", "quicproxy/internal/limit", "quicproxy/internal/memory"},

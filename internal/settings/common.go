@@ -49,7 +49,7 @@ func drainRow(field *time.Duration) row {
 
 func logLevelRow(field *string) row {
 	return row{
-		key: "logLevel", setting: wordVar(field, "info", "debug", "info", "warn", "error"),
+		key: "logLevel", live: true, setting: wordVar(field, "info", "debug", "info", "warn", "error"),
 		help: "`LEVEL` of the log: debug, info, warn or error",
 		docs: "Messages of this level and above go to stderr.",
 	}

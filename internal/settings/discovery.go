@@ -25,15 +25,15 @@ type Bootstrap struct {
 
 // lines describes c.
 func (c Carrier) lines() []line {
-	all := []line{{"key", "in the data directory"}}
+	all := []line{{Key: "key", Value: "in the data directory"}}
 	if !c.Key.IsZero() {
-		all[0].value = "from the file, of " + c.Key.ID().String()
+		all[0].Value = "from the file, of " + c.Key.ID().String()
 	}
 	for i, b := range c.Bootstraps {
-		all = append(all, line{fmt.Sprintf("bootstraps[%d]", i), fmt.Sprintf("%v at %s (not used yet)", b.ID, joinPort(b.Address, b.Port))})
+		all = append(all, line{Key: fmt.Sprintf("bootstraps[%d]", i), Value: fmt.Sprintf("%v at %s (not used yet)", b.ID, joinPort(b.Address, b.Port))})
 	}
 	if c.DiscoveryPort != 0 {
-		all = append(all, line{"port", fmt.Sprintf("%d (for discovery, not used yet)", c.DiscoveryPort)})
+		all = append(all, line{Key: "port", Value: fmt.Sprintf("%d (for discovery, not used yet)", c.DiscoveryPort)})
 	}
 	return all
 }

@@ -45,9 +45,9 @@ func TestDocTables(t *testing.T) {
 // markdown is the table of the settings, which have their defaults.
 func (all rows) markdown() string {
 	var b strings.Builder
-	b.WriteString("| Key | Flag | Type | Default | Meaning |\n|---|---|---|---|---|\n")
+	b.WriteString("| Key | Flag | Type | Live | Default | Meaning |\n|---|---|---|---|---|---|\n")
 	for _, r := range all {
-		fmt.Fprintf(&b, "| `%s` | `--%s` | %s | %s | %s |\n", r.key, r.flagName(), r.typeName(), r.defaultText(), r.meaning())
+		fmt.Fprintf(&b, "| `%s` | `--%s` | %s | %s | %s | %s |\n", r.key, r.flagName(), r.typeName(), map[bool]string{true: "yes"}[r.live], r.defaultText(), r.meaning())
 	}
 	return b.String()
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"apquic/internal/settings/internal/file"
 	"apquic/internal/settings/internal/jsonc"
 )
 
@@ -53,8 +54,8 @@ func TestLoadFileErrors(t *testing.T) {
 		text string
 	}{
 		{filepath.Join(dir, "none.json"), fs.ErrNotExist, "none.json cannot be read: "},
-		{dir, errDirectory, "it is a directory"},
-		{big, errTooBig, "it has more than 1048576 bytes"},
+		{dir, file.ErrDirectory, "it is a directory"},
+		{big, file.ErrTooBig, "it has more than 1048576 bytes"},
 	} {
 		s, n := DefaultServer(), DefaultNode()
 		for _, err := range []error{LoadServer(test.path, &s), LoadNode(test.path, &n)} {

@@ -36,7 +36,7 @@ func groupsVar(field *map[string][]string) setting {
 
 func describeGroups(groups map[string][]string) (all []line) {
 	for _, name := range slices.Sorted(maps.Keys(groups)) {
-		all = append(all, line{"." + hint.Readable(name), "offered by " + strings.Join(groups[name], ", ")})
+		all = append(all, line{Key: "." + hint.Readable(name), Value: "offered by " + strings.Join(groups[name], ", ")})
 	}
 	return all
 }

@@ -48,7 +48,7 @@ func loginsVar(field *logins.ByName) setting {
 		read: logins.Read, parse: logins.Parse, check: logins.ByName.Check, show: func(logins.ByName) string { return "" },
 		lines: func(all logins.ByName) (lines []line) {
 			for _, name := range all.Names() {
-				lines = append(lines, line{"." + name, strings.TrimPrefix(all[name].Describe(), ", ")})
+				lines = append(lines, line{Unseen: fmt.Sprintf("%+v", all[name]), Key: "." + name, Value: strings.TrimPrefix(all[name].Describe(), ", ")})
 			}
 			return lines
 		},

@@ -40,7 +40,7 @@ func (n *Node) rows() rows {
 			help: "the server's `INVITATION`, apquic://SERVERID@HOST:PORT#SECRET",
 			docs: "SERVERID is the key that the server must prove. `#SECRET` is not sent to a server that knows the node and may then be left out. An IPv6 address needs brackets. See [Joining](#joining).",
 		}, {
-			key: "services", flag: "upstream", setting: servicesVar(&n.Services), unset: "none",
+			key: "services", flag: "upstream", live: true, setting: servicesVar(&n.Services), unset: "none",
 			want: `names and addresses such as {"web": "127.0.0.1:80"}`,
 			help: "`SERVICE` to make reachable: a port of this machine, host:port, https://host, unix:/path or file:/folder, with name= before it; may be repeated",
 			docs: "At least one is needed. In a file: a name for each, and its address or an object ([below](#services)). A name has 1 to 64 of `a-z 0-9 . _ -` and begins with a letter or digit. The server knows a service by its name; a renamed service with the same address keeps its port.",

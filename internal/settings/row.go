@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"apquic/internal/settings/internal/changes"
 	"apquic/internal/settings/internal/jsonc"
 )
 
@@ -19,6 +20,7 @@ import (
 type row struct {
 	key     string // in a file; maxClients implies --max-clients and APQUIC_MAX_CLIENTS
 	flag    string // the flag, if it has another name
+	live    bool   // it can change while the program runs
 	setting        // its field, type, bounds and default
 	want    string // what belongs there, with an example, for messages; empty: as its type says
 	unset   string // what applies when nothing is given; empty: there is a default
@@ -35,10 +37,12 @@ type setting interface {
 	describe() []line       // without secrets
 	typeName() string       // with the bounds
 	wanted() string         // what belongs there
+	equals(setting) bool    // whether another one of the same row has the same value
+	take(setting)           // that value
 }
 
 // line is one line of a description.
-type line struct{ key, value string }
+type line = changes.Line
 
 // rows are the settings of a program, in the order in which they are shown.
 type rows []row
@@ -98,7 +102,7 @@ func (r row) flagName() string {
 func (all rows) lines() (described []line) {
 	for _, r := range all {
 		for _, l := range r.describe() {
-			described = append(described, line{r.key + l.key, cmp.Or(l.value, r.unset)})
+			described = append(described, line{Key: r.key + l.Key, Value: cmp.Or(l.Value, r.unset)})
 		}
 	}
 	return described
@@ -117,7 +121,7 @@ func table(lines, defaults []line) string {
 		if isDefault[l] {
 			mark = "  (default)"
 		}
-		fmt.Fprintf(w, "%s\t%s%s\n", l.key, l.value, mark)
+		fmt.Fprintf(w, "%s\t%s%s\n", l.Key, l.Value, mark)
 	}
 	w.Flush() // into memory, so it cannot fail
 	return b.String()

@@ -85,7 +85,7 @@ func TestOneRow(t *testing.T) {
 	}
 	k := kettle{}
 	k.rows().reset()
-	want := "| `maxCups` | `--max-cups` | number, 1 to 12 | `4` | How many cups it fills. A cup has 0.2 l. |\n"
+	want := "| `maxCups` | `--max-cups` | number, 1 to 12 |  | `4` | How many cups it fills. A cup has 0.2 l. |\n"
 	if got := k.rows().markdown(); !strings.HasSuffix(got, "|\n"+want) {
 		t.Errorf("documented as\n%s", got)
 	}

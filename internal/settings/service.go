@@ -67,7 +67,7 @@ func describeServices(services []Service) (all []line) {
 		if s.Private {
 			where = s.Upstream + s.describeAccess()
 		}
-		all = append(all, line{"." + hint.Readable(s.Name), where + s.describeSite() + s.describeGroup() + describeOptions(s) + describeVisitors(s.Visitors) + s.Login.Describe()})
+		all = append(all, line{Unseen: fmt.Sprintf("%+v", s), Key: "." + hint.Readable(s.Name), Value: where + s.describeSite() + s.describeGroup() + describeOptions(s) + describeVisitors(s.Visitors) + s.Login.Describe()})
 	}
 	return all
 }

@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"apquic/internal/settings/internal/file"
+	"apquic/internal/settings/internal/foreign"
 	"apquic/internal/settings/internal/jsonc"
 )
 
@@ -40,7 +42,7 @@ func DefaultDataDir(program string) string {
 
 // load reads the file at path and parses it.
 func load[T any](path string, into *T, parse func(name string, data []byte, into *T) error) error {
-	data, err := readFile(path)
+	data, err := file.Read(path)
 	if err != nil {
 		return err
 	}
@@ -49,12 +51,12 @@ func load[T any](path string, into *T, parse func(name string, data []byte, into
 
 // parse decodes a file in one of two forms.
 func parse[T interface{ faults() faults }](name string, data []byte, into *T, plain, carrier func(*T) jsonc.Form) error {
-	root, err := jsonc.Parse(name, data, foreign)
+	root, err := jsonc.Parse(name, data, foreign.Text)
 	if err != nil {
 		return err
 	}
-	if isForeign(root) {
-		root.Report(errForeign)
+	if foreign.JSON(root) {
+		root.Report(foreign.Err)
 		return root.Err()
 	}
 	settings := *into

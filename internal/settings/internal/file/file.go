@@ -1,4 +1,7 @@
-package settings
+// Package file reads configuration files.
+//
+// It must not know what is in them.
+package file
 
 import (
 	"errors"
@@ -11,13 +14,14 @@ import (
 	"apquic/internal/settings/internal/jsonc"
 )
 
+// ErrDirectory and ErrTooBig are why a path is not that of a configuration file.
 var (
-	errDirectory = errors.New("it is a directory")
-	errTooBig    = fmt.Errorf("it has more than %d bytes", jsonc.MaxSize)
+	ErrDirectory = errors.New("it is a directory")
+	ErrTooBig    = fmt.Errorf("it has more than %d bytes", jsonc.MaxSize)
 )
 
-// readFile reads a whole configuration file.
-func readFile(path string) ([]byte, error) {
+// Read reads a whole configuration file.
+func Read(path string) ([]byte, error) {
 	data, err := readBounded(path)
 	if err == nil {
 		return data, nil
@@ -32,9 +36,9 @@ func readFile(path string) ([]byte, error) {
 		return nil, hint.Add(what, "check the path after -c: a relative one starts at the current directory")
 	case errors.Is(err, fs.ErrPermission):
 		return nil, hint.Add(what, "let this user read the file, or start the program as its owner")
-	case errors.Is(err, errDirectory):
+	case errors.Is(err, ErrDirectory):
 		return nil, hint.Add(what, "name the file in it, such as %s%capquic.json", path, os.PathSeparator)
-	case errors.Is(err, errTooBig):
+	case errors.Is(err, ErrTooBig):
 		return nil, hint.Add(what, "check the path after -c: a configuration has only a few lines")
 	}
 	return nil, what
@@ -47,11 +51,11 @@ func readBounded(path string) ([]byte, error) {
 	}
 	defer file.Close()
 	if info, err := file.Stat(); err == nil && info.IsDir() {
-		return nil, errDirectory
+		return nil, ErrDirectory
 	}
 	data, err := io.ReadAll(io.LimitReader(file, jsonc.MaxSize+1))
 	if err == nil && len(data) > jsonc.MaxSize {
-		err = errTooBig
+		err = ErrTooBig
 	}
 	return data, err
 }
