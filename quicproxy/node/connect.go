@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/conn"
@@ -29,8 +30,7 @@ func (n *Node) connectOnce(ctx context.Context, node, service string) (net.Conn,
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	asked := &exposed{name: service, cost: private.Cost}
-	asked.listener = newServiceListener(n, asked)
+	asked := &exposed{name: service, cost: private.Cost, listener: newServiceListener(n, service), relays: new(atomic.Int64)}
 	defer asked.listener.Close()
 	number, forget := n.asked.Add(asked)
 	defer forget()
@@ -81,7 +81,12 @@ func (n *Node) serviceFor(header *framing.StreamHeader) *exposed {
 	if header.Connect > 0 {
 		return n.asked.Take(header.Connect)
 	}
-	return n.service(header.Service)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if e := find(n.services, header.Service); e != nil || n.link == nil {
+		return e
+	}
+	return n.link.registered[header.Service] // the server sent a client before it heard that the service is gone
 }
 
 // guard has only some nodes connect to a service.

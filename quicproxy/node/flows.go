@@ -16,16 +16,20 @@ import (
 // bytes, of which all may have one in flowsShare parts of the memory budget.
 const flowsShare, flowCost = 4, 16 << 10
 
-// newFlows returns the flows of a node, which may have so many sockets for clients. Relays keep all of them if no
-// service is over UDP.
-func (n *Node) newFlows(sockets int) *flows.Table {
-	most := max(min(sockets/flowsShare, int(n.memory.Size()/flowsShare/flowCost)), 1)
-	if slices.ContainsFunc(n.services, (*exposed).hasUDP) {
-		n.costs.Clients.Reserve(most)
-	}
-	return flows.New(flows.Config{
-		Dial: n.dialFlow, Has: func(service string) bool { return n.service(service).hasUDP() }, Most: most, Counters: &n.datagrams,
+// newFlows makes the flows of a node, which may have so many sockets for clients.
+func (n *Node) newFlows(sockets int) {
+	n.flows = flows.New(flows.Config{
+		Dial: n.dialFlow, Has: func(service string) bool { return n.service(service).hasUDP() }, Counters: &n.datagrams,
+		Most: max(min(sockets/flowsShare, int(n.memory.Size()/flowsShare/flowCost)), 1),
 	})
+}
+
+// reserveLocked takes the sockets of flows from relays, which keep all of them until a service is over UDP.
+func (n *Node) reserveLocked() {
+	if !n.reserved && slices.ContainsFunc(n.services, (*exposed).hasUDP) {
+		n.reserved = true
+		n.costs.Clients.Reserve(n.flows.Most())
+	}
 }
 
 // dialFlow returns a socket that is connected to the upstream of a service.

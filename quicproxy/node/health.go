@@ -3,18 +3,17 @@ package node
 import (
 	"cmp"
 	"context"
-	"slices"
 
 	"apquic/quicproxy/node/internal/upstream"
 )
 
-// watchHealth checks the services, as their settings say, until ctx ends; start starts a goroutine.
-func (n *Node) watchHealth(ctx context.Context, start func(func())) {
+// watchHealth has the services checked until ctx ends, also those that come later.
+func (n *Node) watchHealth(ctx context.Context) {
 	n.mu.Lock()
-	services := slices.Clone(n.services)
-	n.mu.Unlock()
-	for _, e := range services {
-		start(func() { e.health.Run(ctx, func(sick error) { n.healthChanged(e, sick) }) })
+	defer n.mu.Unlock()
+	n.running = ctx
+	for _, e := range n.services {
+		n.watchHealthLocked(e)
 	}
 }
 

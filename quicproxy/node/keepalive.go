@@ -2,14 +2,13 @@ package node
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"apquic/framing"
-	"apquic/quicproxy"
 	"apquic/quicproxy/internal/keepalive"
 	"apquic/quicproxy/internal/wait"
 	"apquic/quicproxy/node/internal/natprobe"
+	"apquic/quicproxy/node/internal/reason"
 )
 
 // NATBinding is what a node has learned about the NAT of a network (Config.Keepalive).
@@ -58,7 +57,7 @@ func (l *link) learn(ctx context.Context) {
 		}
 		try, pause := l.keepalives.Begin(time.Now())
 		if pause > 0 {
-			rest(ctx, pause, l.keepalives.Changed())
+			wait.SleepOr(ctx, pause, l.keepalives.Changed())
 			continue
 		}
 		before := l.keepalives.Interval()
@@ -66,12 +65,12 @@ func (l *link) learn(ctx context.Context) {
 		if err == nil {
 			l.keepalives.Result(time.Now(), try, kept)
 			if l.keepalives.Interval() < before {
-				wait.Signal(l.path.woken) // the running timer is too long
+				wait.Signal(l.path.Woken) // the running timer is too long
 			}
 			continue
 		}
 		l.keepalives.Abandon(time.Now(), try)
-		if isUnknownOpcode(err) {
+		if reason.IsUnknownOpcode(err) {
 			l.node.log.Debug("the server does not help to learn the keepalive interval")
 			return
 		}
@@ -88,25 +87,9 @@ func (l *link) try(ctx context.Context, try keepalive.Try) (kept bool, err error
 	return server.Keeps(ctx, try.Idle)
 }
 
-// rest sleeps, but returns early when changed is signalled.
-func rest(ctx context.Context, pause time.Duration, changed <-chan struct{}) {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-changed:
-	case <-ctx.Done():
-	}
-}
-
 // inUse reports whether l is the connection in use.
 func (l *link) inUse() bool {
 	l.node.mu.Lock()
 	defer l.node.mu.Unlock()
 	return l.node.link == l
-}
-
-func isUnknownOpcode(err error) bool {
-	failure, ok := errors.AsType[*quicproxy.FailureError](err)
-	return ok && failure.Code == framing.ErrorUnknownOpcode
 }

@@ -14,7 +14,6 @@ import (
 	"apquic/framing"
 	"apquic/internal/hint"
 	"apquic/internal/udp"
-	"apquic/quicproxy"
 	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/conn"
@@ -45,12 +44,15 @@ type link struct {
 	association *association.Association // nil: relays end with their connection
 	keepalives  *keepalive.Schedule
 
-	path     *pathWatch
-	swaps    atomic.Uint64 // how often the socket was swapped
-	wake     chan struct{} // has room for one: the node's services changed
-	replaced chan error    // has room for one: the server has a newer connection of this node
-	draining bool          // the server stops; only handle uses it
-	restarts atomic.Bool   // and is back at once
+	path  *watch.Path
+	swaps atomic.Uint64 // how often the socket was swapped
+	wake  chan struct{} // has room for one: the node's services changed
+	// registered are the services that the server has a lease for, by name. Only register changes it, with Node.mu.
+	registered map[string]*exposed
+	requests   *framing.Limits // of the server
+	replaced   chan error      // has room for one: the server has a newer connection of this node
+	draining   bool            // the server stops; only handle uses it
+	restarts   atomic.Bool     // and is back at once
 
 	ended chan struct{} // closed at the end of run
 	err   error         // why it ended; set before ended is closed
@@ -69,10 +71,10 @@ func (n *Node) connect(ctx, attempt context.Context, handshakeTimeout time.Durat
 		node: n, socket: socket, since: time.Now(), welcomed: make(chan struct{}),
 		transport: &quic.Transport{Conn: n.knocker().Around(socket.PacketConn()), ConnectionIDLength: quicconfig.NodeConnectionIDLength},
 		wake:      make(chan struct{}, 1),
-		path:      newPathWatch(),
-		ended:     make(chan struct{}),
-		replaced:  make(chan error, 1),
-		retired:   make(chan struct{}, 1),
+		path:      watch.NewPath(),
+		ended:     make(chan struct{}), registered: make(map[string]*exposed),
+		replaced: make(chan error, 1),
+		retired:  make(chan struct{}, 1),
 	}
 	tlsConfig, err := certs.NodeTLS(n.config.Key, n.servers()...)
 	if err == nil {
@@ -136,13 +138,14 @@ func (l *link) hello(ctx context.Context) error {
 		welcome.Instance = 0
 	}
 	l.association = n.associate(welcome.Instance)
-	l.OnLeft = func() { wait.Signal(l.path.woken) } // the path may be gone
+	l.OnLeft = func() { wait.Signal(l.path.Woken) } // the path may be gone
 	l.Begin(l.association, n.memory, n.memory.Peer)
 	l.association.Join(&l.Carrier)
 	close(l.welcomed)
 	l.keepalives = l.scheduleKeepalives(welcome)
 	n.log.Debug("welcome", "server_version", hint.Printable(welcome.Version, conn.MaxText), "observed_address", hint.Printable(welcome.ObservedAddress, conn.MaxText),
 		"joined", welcome.Joined, "features", l.features, "limits", welcome.Limits)
+	l.requests = welcome.Limits
 	n.heedLimits(welcome.Limits)
 	return nil
 }
@@ -183,7 +186,7 @@ func (l *link) run(ctx context.Context) {
 		l.work.Go(func() { l.register(alive) })
 	}
 	l.work.Go(func() { l.watchPath(alive) })
-	l.work.Go(func() { watch.Wakes(alive, l.transport.ReadNonQUICPacket, l.path.woken) })
+	l.work.Go(func() { watch.Wakes(alive, l.transport.ReadNonQUICPacket, l.path.Woken) })
 	if l.keepalives.Learns() && !l.Lane && l.features.Has(framing.FeatureProbes) {
 		l.work.Go(func() { l.learn(alive) })
 	}
@@ -224,7 +227,7 @@ func (l *link) watch(ctx context.Context) error {
 			return nil
 		}
 		return l.err
-	case <-l.path.suspected:
+	case <-l.path.Suspected:
 		return errSuspect
 	case err := <-l.replaced:
 		return err
@@ -297,19 +300,11 @@ func (l *link) handleReplaced(envelope framing.Envelope) error {
 	if err := envelope.Decode(&message); err != nil {
 		return err
 	}
-	failure := &quicproxy.FailureError{ // only matters if this is still the connection in use
-		Code: framing.ErrorSuperseded, Text: "the server has a newer connection of this node, whose answer was lost",
-	}
 	if message.Instance != l.node.instance {
 		l.node.setStandby(true)
-		failure = &quicproxy.FailureError{
-			Code:   framing.ErrorReplaced,
-			Text:   "another process with the key of this node took over, from " + hint.Printable(message.Address, conn.MaxText),
-			Advice: "stop one of the two, or give one a data directory and so a key of its own",
-		}
 	}
-	select {
-	case l.replaced <- failure:
+	select { // only matters if this is still the connection in use
+	case l.replaced <- reason.Replaced(message.Instance == l.node.instance, message.Address):
 	default:
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/bytestream"
@@ -20,8 +21,7 @@ import (
 // service has a public address, which is the listener's; that requires Run to be running. Closing the
 // listener withdraws the service; the server holds the address for the node.
 func (n *Node) Listen(ctx context.Context, service string) (net.Listener, error) {
-	e := &exposed{name: service}
-	e.listener = newServiceListener(n, e)
+	e := &exposed{name: service, listener: newServiceListener(n, service), relays: new(atomic.Int64)}
 	if err := n.expose(e); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
@@ -36,9 +36,10 @@ func (n *Node) Listen(ctx context.Context, service string) (net.Listener, error)
 	}
 }
 
-// Listener returns the listener of a service with Service.Accept, or nil. It must not be used before Run.
+// Listener returns the listener of a service with Service.Accept, or nil; the same one until the service is gone. It must
+// not be used before Run.
 func (n *Node) Listener(service string) net.Listener {
-	if e := n.service(service); e != nil && e.listener != nil && e.guard == nil {
+	if e := n.service(service); e != nil && e.accepts() {
 		return e.listener
 	}
 	return nil
@@ -66,24 +67,23 @@ func (n *Node) Dial(ctx context.Context, service string) (net.Conn, error) {
 // serviceListener takes the relays of a service for who accepts them.
 type serviceListener struct {
 	*streamconn.Queue
-	service *exposed
 	granted chan struct{} // closed at the first lease
 	leased  sync.Once
 }
 
-func newServiceListener(n *Node, e *exposed) *serviceListener {
-	return &serviceListener{
-		Queue: streamconn.NewQueue(e.publicAddress, func() { n.withdraw(e) }), service: e, granted: make(chan struct{}),
-	}
+func newServiceListener(n *Node, service string) *serviceListener {
+	s := &serviceListener{granted: make(chan struct{})}
+	s.Queue = streamconn.NewQueue(func() streamconn.Address { return n.service(service).publicAddress() }, func() { n.withdraw(s) })
+	return s
 }
 
-// serve queues a relay for Accept, and returns when it was closed, or it was reset and whoever accepted it had
-// time to see that.
-func (s *serviceListener) serve(l *link, stream bytestream.Stream, header *framing.StreamHeader) {
+// accept queues a relay for the listener's Accept, and returns when it was closed, or it was reset and whoever accepted
+// it had time to see that.
+func (e *exposed) accept(l *link, stream bytestream.Stream, header *framing.StreamHeader) {
 	from := costs.Address(header.ClientAddress)
 	var place *clients.Place
 	c := streamconn.New(stream, header, func() { place.Active() })
-	place, err := l.node.costs.Clients.Admit(clients.Service{Name: s.service.name}, from, func() { c.Abort(framing.ErrorNodeBusy) })
+	place, err := l.node.costs.Clients.Admit(clients.Service{Name: e.name}, from, func() { c.Abort(framing.ErrorNodeBusy) })
 	if err != nil {
 		stream.Discard(framing.ErrorNodeBusy)
 		return
@@ -96,24 +96,27 @@ func (s *serviceListener) serve(l *link, stream bytestream.Stream, header *frami
 	defer held.Close()
 	code := framing.ErrorNodeBusy
 	switch {
-	case s.service.cost > 0 && held.Take(s.service.cost, 0) == 0:
-	case s.service.guard != nil:
+	case e.cost > 0 && held.Take(e.cost, 0) == 0:
+	case e.guard != nil:
 		code = framing.NoError
-		defer s.service.guard.Handle(c)()
+		defer e.guard.Handle(c)()
 	default:
-		code = s.Offer(c)
+		code = e.listener.Offer(c)
 	}
 	if code != framing.NoError {
 		stream.Discard(code)
 		return
 	}
-	s.service.relays.Add(1)
-	defer s.service.relays.Add(-1)
+	e.relays.Add(1)
+	defer e.relays.Add(-1)
 	c.AwaitEnd(l.node.over)
 }
 
-// publicAddress is the public address of the service.
+// publicAddress is the public address of the service; empty: it is gone.
 func (e *exposed) publicAddress() streamconn.Address {
+	if e == nil {
+		return ""
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	_, address, _ := strings.Cut(e.public, "://")

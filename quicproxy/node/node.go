@@ -195,6 +195,8 @@ type Node struct {
 	relaying sync.WaitGroup // streams of the server, and their relays
 	over     chan struct{}  // closed when relays have ended
 
+	setting sync.Mutex // serialises SetServices
+
 	mu          sync.Mutex
 	services    []*exposed               // in the order of their addition
 	link        *link                    // the connection in use, nil while there is none
@@ -207,8 +209,11 @@ type Node struct {
 	known       bool                     // the server has admitted this node
 	secret      []byte                   // admits this node; nil: there is none, or it is no longer needed
 
-	stopped         bool // relaying is waited for
-	allowedServices int  // how many services the server allows
+	running         context.Context // of Run; nil: it has not begun
+	stopped         bool            // relaying is waited for
+	allowedServices int             // how many services the server allows
+	excess          int             // how many more the node had when that was logged
+	reserved        bool            // flows have their share of the sockets
 }
 
 // exposed is a service with its state.
@@ -224,12 +229,15 @@ type exposed struct {
 	all          bool               // it takes every connection
 	upstream     *upstream.Upstream // nil: there is only the listener
 	listener     *serviceListener   // takes the relays, if not nil
-	relays       atomic.Int64       // to the upstream, running now
+	relays       *atomic.Int64      // to the upstream, running now
+	settings     Service            // as it was given; not that of Listen
+	unwatch      context.CancelFunc // ends health; nil: that does not run. Guarded by Node.mu
 
 	mu      sync.Mutex
 	public  string // the address announced last
 	named   string // the one beside it; empty: none
 	refusal error  // why there is none
+	told    bool   // the program was told the address
 }
 
 // New validates config and makes a node from it.
@@ -278,27 +286,26 @@ func New(config Config) (*Node, error) {
 		n.secret = nil
 	}
 	n.lanes = newLanes(n)
-	for _, service := range config.Services {
-		if err := n.add(service); err != nil {
-			return nil, fmt.Errorf("node: service %q: %w", service.Name, err)
-		}
+	n.newFlows(machine.Sockets())
+	if err := n.SetServices(config.Services); err != nil {
+		return nil, fmt.Errorf("node: %w", err)
 	}
-	n.flows = n.newFlows(machine.Sockets())
 	return n, nil
 }
 
-// add exposes a service of the settings.
-func (n *Node) add(service Service) error {
+// newExposed makes a service of the settings, which follows the one with its name that there is now; nil: there is none.
+func (n *Node) newExposed(service Service, former *exposed) (*exposed, error) {
 	behind, err := upstream.New(service.behind(), n.config.DialUpstream)
 	if err == nil && service.Domain != "" && behind.HasUDP() {
 		err = errors.New("a domain is reached over TCP only")
 	}
+	err = cmp.Or(err, framing.CheckServiceName(service.Name), visitors.Check(service.Visitors))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	e := &exposed{
-		name: service.Name, upstream: behind, origin: behind.Origin, wantedPort: service.PublicPort,
-		visitors: service.Visitors, cost: service.AcceptCost, all: service.AcceptAll || service.Domain != "", group: service.Group,
+		name: service.Name, upstream: behind, origin: behind.Origin, wantedPort: service.PublicPort, settings: service,
+		visitors: service.Visitors, cost: service.AcceptCost, all: service.AcceptAll || service.Domain != "", group: service.Group, relays: new(atomic.Int64),
 		naming: naming.Naming{Domain: service.Domain, PlainHTTP: service.PlainHTTP, TLS: service.TLS, IfAny: service.NameIfAny, AsksPassword: service.AsksPassword},
 	}
 	e.health, err = health.New(service.Health, behind.Origin, service.Host, behind.Check, func(ctx context.Context) (net.Conn, error) { return n.Dial(ctx, e.name) })
@@ -306,12 +313,15 @@ func (n *Node) add(service Service) error {
 		err = n.guard(e, service)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if service.Accept || service.Private {
-		e.listener = newServiceListener(n, e)
+		e.listener = newServiceListener(n, e.name)
 	}
-	return n.expose(e)
+	if former != nil {
+		e.follows(former)
+	}
+	return e, nil
 }
 
 func setSystemNetwork(config *Config) {
@@ -335,17 +345,14 @@ func setSystemNetwork(config *Config) {
 	}
 }
 
-// expose adds a service and has it leased.
+// expose adds a service of Listen and has it leased.
 func (n *Node) expose(service *exposed) error {
 	if err := framing.CheckServiceName(service.name); err != nil {
 		return err
 	}
-	if err := visitors.Check(service.visitors); err != nil {
-		return fmt.Errorf("service %q: %w", service.name, err)
-	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.serviceLocked(service.name) != nil {
+	if find(n.services, service.name) != nil {
 		return fmt.Errorf("there are two services with the name %q", service.name)
 	}
 	n.services = append(n.services, service)
@@ -353,11 +360,11 @@ func (n *Node) expose(service *exposed) error {
 	return nil
 }
 
-// withdraw removes a service; its lease is held.
-func (n *Node) withdraw(service *exposed) {
+// withdraw removes the service of a listener; its lease is held.
+func (n *Node) withdraw(l *serviceListener) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.services = slices.DeleteFunc(n.services, func(other *exposed) bool { return other == service })
+	n.services = slices.DeleteFunc(n.services, func(e *exposed) bool { return e.listener == l })
 	n.wakeLocked()
 }
 
@@ -372,15 +379,7 @@ func (n *Node) wakeLocked() {
 func (n *Node) service(name string) *exposed {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.serviceLocked(name)
-}
-
-func (n *Node) serviceLocked(name string) *exposed {
-	i := slices.IndexFunc(n.services, func(s *exposed) bool { return s.name == name })
-	if i < 0 {
-		return nil
-	}
-	return n.services[i]
+	return find(n.services, name)
 }
 
 // MemoryPeak returns the most bytes that the node held for its server and clients since the last call;

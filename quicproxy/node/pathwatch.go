@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"sync"
 	"time"
 
 	"apquic/framing"
@@ -29,65 +28,10 @@ const (
 	answersAfterRestore = 4
 )
 
-// pathWatch says whether the server still answers on a connection.
-type pathWatch struct {
-	suspected chan struct{} // has room for one: the server stopped answering
-	busy      chan struct{} // has room for one: a relay began
-	woken     chan struct{} // has room for one: the server wants a message
-
-	mu      sync.Mutex
-	suspect context.Context // ends when the server answers again; nil while it does
-	clear   context.CancelFunc
-}
-
-func newPathWatch() *pathWatch {
-	return &pathWatch{suspected: make(chan struct{}, 1), busy: make(chan struct{}, 1), woken: make(chan struct{}, 1)}
-}
-
-func (p *pathWatch) unanswered() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.suspect != nil {
-		return
-	}
-	p.suspect, p.clear = context.WithCancel(context.Background())
-	p.suspected <- struct{}{}
-}
-
-func (p *pathWatch) answered() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.suspect == nil {
-		return
-	}
-	p.clear()
-	p.suspect, p.clear = nil, nil
-	select {
-	case <-p.suspected: // not read yet
-	default:
-	}
-}
-
 // relayBegan makes the node watch the connection more closely.
 func (l *link) relayBegan() {
-	wait.Signal(l.path.busy)
+	wait.Signal(l.path.Busy)
 	wait.Signal(l.node.lanes.busy)
-}
-
-// whileSuspect returns a context that ends with ctx, as soon as the server answers, or when the connection
-// ends.
-func (l *link) whileSuspect(ctx context.Context) (context.Context, context.CancelFunc) {
-	attempt, cancel := context.WithCancel(ctx)
-	l.path.mu.Lock()
-	suspect := l.path.suspect
-	l.path.mu.Unlock()
-	if suspect == nil {
-		cancel()
-		return attempt, cancel
-	}
-	answered := context.AfterFunc(suspect, cancel)
-	ended := context.AfterFunc(l.QUIC.Context(), cancel)
-	return attempt, func() { answered(); ended(); cancel() }
 }
 
 // watchPath keeps the NAT's mapping and the connection alive, and asks the server for an answer when a
@@ -101,7 +45,7 @@ func (l *link) watchPath(ctx context.Context) {
 	trouble := l.socket.Trouble()
 	var look <-chan time.Time // while there are relays, or late
 	for {
-		busy, stopped := l.path.busy, false
+		busy, stopped := l.path.Busy, false
 		if look == nil && (l.Relays.Len() > 0 || late) {
 			look = time.After(traffic.Pause())
 		}
@@ -119,7 +63,7 @@ func (l *link) watchPath(ctx context.Context) {
 				continue
 			}
 		case <-keepalive.C:
-		case <-l.path.woken:
+		case <-l.path.Woken:
 		case <-changed.Done():
 			changed = l.node.network.Changed()
 		}
@@ -185,7 +129,7 @@ func (l *link) ping(ctx context.Context, limit time.Duration) (answered bool) {
 			l.observe(answer, now.BytesReceived-before.BytesReceived)
 		}
 		if seen || err == nil {
-			l.path.answered()
+			l.path.Answered()
 		}
 		if seen && !first && !renewed {
 			renewed = true

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -23,20 +24,24 @@ const requestTimeout = 30 * time.Second
 // register keeps the leases of this connection equal to the services of the node. It requests them one after
 // the other, so that the first service gets the lowest port.
 func (l *link) register(ctx context.Context) {
-	asks := retry.NewSchedule()
-	registered, told := make(map[string]*exposed), make(map[string]bool) // told: that it is unhealthy
+	asks := retry.NewSchedule(l.requests.GetRequestBurst(), l.requests.GetRequestsPerMinute())
+	asked, told := make(map[string]*exposed), make(map[string]bool) // told: that it is unhealthy
 	for {
 		l.node.mu.Lock()
 		services := slices.Clone(l.node.services)
 		l.node.mu.Unlock()
 
 		asks.Begin(func(name string) bool {
-			return registered[name] != nil || slices.ContainsFunc(services, func(e *exposed) bool { return e.name == name })
+			return l.registered[name] != nil || find(services, name) != nil
 		})
-		l.releaseWithdrawn(ctx, asks, registered, services)
+		l.releaseWithdrawn(ctx, asks, services)
 		for _, service := range services {
+			if asked[service.name] != service {
+				asks.Changed(service.name)
+				asked[service.name] = service
+			}
 			sick := service.health.Sick() != nil && l.features.Has(framing.FeatureGroups) // it gets no new clients
-			if registered[service.name] != nil && told[service.name] == sick || ctx.Err() != nil || !asks.Due(service.name) {
+			if l.registered[service.name] == service && told[service.name] == sick || ctx.Err() != nil || !asks.Due(service.name) {
 				continue
 			}
 			err := l.requestLease(ctx, service, sick)
@@ -45,7 +50,8 @@ func (l *link) register(ctx context.Context) {
 				service.refused(l, err)
 				continue
 			}
-			registered[service.name], told[service.name] = service, sick
+			l.setRegistered(service.name, service)
+			told[service.name] = sick
 		}
 		select {
 		case <-l.wake:
@@ -96,10 +102,21 @@ func (l *link) serviceNames(asked string) []string {
 	return framing.ServiceNames(asked, names)
 }
 
+// setRegistered notes which service the server has a lease for under a name; nil: it has none.
+func (l *link) setRegistered(name string, service *exposed) {
+	l.node.mu.Lock()
+	defer l.node.mu.Unlock()
+	if service == nil {
+		delete(l.registered, name)
+	} else {
+		l.registered[name] = service
+	}
+}
+
 // releaseWithdrawn tells the server which services the node no longer has; the server holds their leases.
-func (l *link) releaseWithdrawn(ctx context.Context, asks *retry.Schedule, registered map[string]*exposed, services []*exposed) {
-	for name, service := range registered {
-		if slices.Contains(services, service) || !asks.Due(name) {
+func (l *link) releaseWithdrawn(ctx context.Context, asks *retry.Schedule, services []*exposed) {
+	for _, name := range slices.Collect(maps.Keys(l.registered)) {
+		if find(services, name) != nil || !asks.Due(name) {
 			continue
 		}
 		limit, cancel := context.WithTimeout(ctx, requestTimeout)
@@ -113,7 +130,7 @@ func (l *link) releaseWithdrawn(ctx context.Context, asks *retry.Schedule, regis
 			l.node.log.Debug("a service could not be withdrawn", "service", name, "err", err)
 			continue
 		}
-		delete(registered, name)
+		l.setRegistered(name, nil)
 	}
 }
 
@@ -123,13 +140,13 @@ func (e *exposed) leased(l *link, response *framing.ProxyResponse) {
 	e.mu.Lock()
 	before := e.public
 	named := hint.Printable(response.NameAddress, conn.MaxText)
-	changed := before != public || named != e.named
-	e.public, e.named, e.refusal = public, named, nil
+	changed, told := before != public || named != e.named, e.told
+	e.public, e.named, e.refusal, e.told = public, named, nil, true
 	e.mu.Unlock()
 	if e.listener != nil {
 		e.listener.leased.Do(func() { close(e.listener.granted) })
 	}
-	if !changed {
+	if !changed && told {
 		return
 	}
 	if before = cmp.Or(before, hint.Printable(response.PreviousAddress, conn.MaxText)); before != "" && before != public {

@@ -43,7 +43,7 @@ func (l *link) restore(ctx context.Context) (something context.Context, stop fun
 				nextSwap, pause = time.Now().Add(pause), 2*pause
 			}
 			if silent && time.Since(begin) >= suspectAfter {
-				l.path.unanswered()
+				l.path.Unanswered()
 			}
 			wait.Sleep(ctx, kickEvery)
 			last := sent

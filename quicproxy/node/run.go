@@ -23,7 +23,7 @@ func (n *Node) Run(ctx context.Context) error {
 	services.Go(func() { n.memory.Run(background) })
 	services.Go(func() { n.limited.Run(background) })
 	links.Go(func() { n.lanes.run(ctx) })
-	n.watchHealth(ctx, links.Go)
+	n.watchHealth(ctx)
 	defer func() {
 		links.Wait()
 		n.associate(0)
@@ -43,7 +43,7 @@ func (n *Node) Run(ctx context.Context) error {
 		case err == nil:
 			return nil
 		case errors.Is(err, errSuspect):
-			attempt, cancel := current.whileSuspect(ctx)
+			attempt, cancel := current.path.WhileSuspect(ctx, current.QUIC.Context())
 			if next := r.connect(ctx, attempt, 0); next != nil {
 				current = next // the old one goes on with its relays, or dies
 			} else if current.QUIC.Context().Err() == nil {
@@ -55,7 +55,7 @@ func (n *Node) Run(ctx context.Context) error {
 			if reason.IsReplaced(err) {
 				n.setStandby(true)
 			}
-			pause := r.ended(current, err)
+			pause := r.retry.Ended(current.since, err, current.restarts.Load())
 			r.missed(err, pause)
 			current = r.connect(ctx, ctx, pause)
 		}

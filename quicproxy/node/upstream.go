@@ -75,7 +75,7 @@ func (l *link) serveStream(stream *quic.Stream) {
 	case service == nil, service.listener == nil && !service.upstream.HasStreams():
 		s.Discard(framing.ErrorUnknownService)
 	case service.listener != nil && (header.Tls || service.guard != nil || service.upstream == nil || service.all):
-		service.listener.serve(l, s, header)
+		service.accept(l, s, header)
 	default:
 		l.relay(s, service, header)
 	}

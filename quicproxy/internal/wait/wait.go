@@ -16,7 +16,10 @@ func Signal(c chan<- struct{}) {
 }
 
 // Sleep returns after d, or as soon as ctx ends.
-func Sleep(ctx context.Context, d time.Duration) {
+func Sleep(ctx context.Context, d time.Duration) { SleepOr(ctx, d, nil) }
+
+// SleepOr is Sleep, but returns early when changed is signalled.
+func SleepOr(ctx context.Context, d time.Duration, changed <-chan struct{}) {
 	if d <= 0 {
 		return
 	}
@@ -24,6 +27,7 @@ func Sleep(ctx context.Context, d time.Duration) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+	case <-changed:
 	case <-ctx.Done():
 	}
 }

@@ -114,6 +114,21 @@ func (t *Table) Of(service string) (n int) {
 	return n
 }
 
+// Most is how many flows there can be.
+func (t *Table) Most() int { return t.config.Most }
+
+// Moved says that new flows of a service go to another upstream. Those that there are stay with the one that they
+// have for as long as that answers.
+func (t *Table) Moved(service string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for who, u := range t.byClient {
+		if who.service == service {
+			u.moved.CompareAndSwap(0, time.Now().UnixNano())
+		}
+	}
+}
+
 // Close ends all flows, and returns when nothing of them is left.
 func (t *Table) Close() {
 	t.mu.Lock()

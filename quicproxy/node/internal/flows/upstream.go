@@ -22,6 +22,8 @@ const (
 	dialTimeout, maxEarly, maxEarlyBytes, maxLarge = 10 * time.Second, 16, 8 << 10, 16
 	// errorPause follows an error of the socket, which may come again at once.
 	errorPause = 10 * time.Millisecond
+	// movedPatience is how long the former upstream of a service may be silent while a client of it is not.
+	movedPatience = 5 * time.Second
 )
 
 // upstream is a flow: the socket over which a client and a service exchange datagrams.
@@ -31,6 +33,7 @@ type upstream struct {
 	public string          // where the client reaches the service
 	ctx    context.Context // ends with the flow
 	cancel context.CancelFunc
+	moved  atomic.Int64 // when the service moved, or answered last since then, in nanoseconds since 1970; 0: it has not moved
 	idle   atomic.Int64 // how long the flow may stay over which nothing passes, in nanoseconds
 
 	// Guarded by Table.mu.
@@ -68,8 +71,14 @@ func (u *upstream) end() {
 	}
 }
 
-// deliver sends a payload to the service.
+// deliver sends a payload to the service, or ends the flow, if the service has moved and nothing answers here. The
+// client's next datagram then begins another one.
 func (u *upstream) deliver(payload []byte) {
+	if moved := u.moved.Load(); moved != 0 && time.Now().UnixNano()-moved > int64(movedPatience) {
+		u.table.config.Counters.NoFlow.Add(1)
+		u.end()
+		return
+	}
 	u.place.Active()
 	u.mu.Lock()
 	out := u.out
@@ -184,6 +193,9 @@ func (u *upstream) lose() {
 func (u *upstream) take(payload []byte, _ netip.AddrPort, _ netip.Addr) {
 	u.place.Active()
 	u.place.Answered()
+	if u.moved.Load() != 0 {
+		u.moved.Store(time.Now().UnixNano())
+	}
 	via, number := u.table.route(u)
 	if via == nil {
 		u.table.config.Counters.Away.Add(1)

@@ -8,6 +8,7 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
+	"apquic/internal/hint"
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/conn"
 )
@@ -65,6 +66,26 @@ func IsReplaced(err error) bool {
 	}
 	end, ok := errors.AsType[*quic.ApplicationError](err)
 	return ok && end.Remote && framing.ErrorCode(end.ErrorCode) == framing.ErrorReplaced
+}
+
+// Replaced says that the server has a newer connection, of this process or of another one at an address.
+func Replaced(ours bool, address string) error {
+	if ours {
+		return &quicproxy.FailureError{
+			Code: framing.ErrorSuperseded, Text: "the server has a newer connection of this node, whose answer was lost",
+		}
+	}
+	return &quicproxy.FailureError{
+		Code:   framing.ErrorReplaced,
+		Text:   "another process with the key of this node took over, from " + hint.Printable(address, conn.MaxText),
+		Advice: "stop one of the two, or give one a data directory and so a key of its own",
+	}
+}
+
+// IsUnknownOpcode reports whether the other side does not know a message.
+func IsUnknownOpcode(err error) bool {
+	failure, ok := errors.AsType[*quicproxy.FailureError](err)
+	return ok && failure.Code == framing.ErrorUnknownOpcode
 }
 
 // HadNoPlace reports whether a dialed server accepts no connection of a stranger at the moment.
