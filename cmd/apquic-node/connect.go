@@ -80,10 +80,11 @@ func connectingNode(c *call, stopping cli.Stopping) (*node.Node, *slog.Logger, e
 	if config.LogLevel == settings.DefaultNode().LogLevel {
 		config.LogLevel = "warn"
 	}
-	log, err := cli.Logger(c.Stderr, config.LogLevel, config.LogFormat)
+	logger, err := cli.NewLog(c.Stderr, config.LogLevel, config.LogFormat)
 	if err != nil {
 		return nil, nil, cli.UsageError("apquic-node", err)
 	}
+	log := logger.Logger
 	key, err := nodeKey(config)
 	if err != nil {
 		return nil, nil, err

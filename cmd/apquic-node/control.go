@@ -10,6 +10,7 @@ import (
 
 	"apquic/certs"
 	"apquic/internal/control"
+	"apquic/internal/reload"
 	"apquic/quicproxy"
 	"apquic/quicproxy/node"
 )
@@ -96,17 +97,18 @@ func errorText(err error) string {
 
 // answer serves the node's status to the owner of the data directory until stop is called. The node also
 // works without the socket, so a failure to open it is only logged.
-func answer(node *node.Node, refused func(service string) map[string]uint64, dataDir, version string, log *slog.Logger) (stop func()) {
+func answer(node *node.Node, refused func(service string) map[string]uint64, reloader http.Handler, dataDir, version string, log *slog.Logger) (stop func()) {
 	if err := os.MkdirAll(dataDir, 0o700); err != nil { // not made yet if the configuration has the key
-		log.Warn("apquic-node status will not work", "err", err)
+		log.Warn("apquic-node status and reload will not work", "err", err)
 		return func() {}
 	}
 	listener, err := control.Listen(dataDir)
 	if err != nil {
-		log.Warn("apquic-node status will not work", "err", err)
+		log.Warn("apquic-node status and reload will not work", "err", err)
 		return func() {}
 	}
 	mux := http.NewServeMux()
+	mux.Handle("POST "+reload.Path, reloader)
 	mux.HandleFunc("GET "+statusPath, func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), upstreamTimeout)
 		defer cancel()
@@ -120,7 +122,7 @@ func answer(node *node.Node, refused func(service string) map[string]uint64, dat
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		if err := control.Serve(ctx, listener, mux); err != nil {
-			log.Warn("apquic-node status no longer works", "err", err)
+			log.Warn("apquic-node status and reload no longer work", "err", err)
 		}
 	})
 	return func() { cancel(); serving.Wait() }

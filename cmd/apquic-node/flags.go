@@ -23,6 +23,8 @@ Usage:
                                --stdio instead carries stdin and stdout, for the ProxyCommand of ssh
   apquic-node status [--json]  show the running node's connection and services, and whether these answer;
                                --dial also connects to the public addresses, as a visitor would
+  apquic-node reload           have the running node read its file again, and print what has changed and what needs a
+                               restart; SIGHUP does the same, and so does a change of the file
   apquic-node check -c FILE    print what a configuration file means, or every mistake in it
   apquic-node hash-password NAME
                                ask for a password (or read it from stdin) and print the line for it in a file
@@ -66,7 +68,7 @@ type commandFlags struct {
 }
 
 func (f *commandFlags) bind(flags *pflag.FlagSet) {
-	flags.BoolVar(&f.json, "json", false, "with the command status: print JSON")
+	flags.BoolVar(&f.json, "json", false, "with the commands status and reload: print JSON")
 	flags.BoolVar(&f.dial, "dial", false, "with the command status: connect to each public address from here")
 	flags.StringVar(&f.listen, "listen", "", "with the command connect: carry the connections to this `ADDRESS`")
 	flags.BoolVar(&f.stdio, "stdio", false, "with the command connect: carry stdin and stdout")
@@ -79,7 +81,7 @@ func (f *commandFlags) only(command string, do func(*call) error) func(*call) er
 		for _, flag := range []struct {
 			given      bool
 			name, with string
-		}{{f.json, "--json", "status"}, {f.dial, "--dial", "status"}, {f.replace, "--replace", "join"}, {f.listen != "", "--listen", "connect"}, {f.stdio, "--stdio", "connect"}} {
+		}{{f.json && command != "reload", "--json", "status"}, {f.dial, "--dial", "status"}, {f.replace, "--replace", "join"}, {f.listen != "", "--listen", "connect"}, {f.stdio, "--stdio", "connect"}} {
 			if flag.given && flag.with != command {
 				return cli.UsageError("apquic-node", fmt.Errorf("%s belongs to the command %s", flag.name, flag.with))
 			}

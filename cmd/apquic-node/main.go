@@ -3,12 +3,16 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"fmt"
+	"io"
 	stdlog "log"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -18,6 +22,7 @@ import (
 	"apquic/internal/cli"
 	"apquic/internal/debug"
 	"apquic/internal/heap"
+	"apquic/internal/reload"
 	"apquic/internal/settings"
 	"apquic/internal/web"
 	"apquic/quicproxy/node"
@@ -45,7 +50,10 @@ func program() *cli.Program[settings.Node] {
 			"hash-password": values.only("hash-password", hashPassword),
 			"join":          values.only("join", func(c *call) error { return join(c, values.replace) }),
 			"connect":       values.only("connect", func(c *call) error { return connect(c, values.listen, values.stdio) }),
-			"status":        values.only("status", func(c *call) error { return printStatus(c, values.dial, values.json) }),
+			"reload": values.only("reload", func(c *call) error {
+				return reload.Command(context.Background(), c.Settings.DataDir, values.json, c.Stdout)
+			}),
+			"status": values.only("status", func(c *call) error { return printStatus(c, values.dial, values.json) }),
 		},
 		Operands: map[string]int{"hash-password": 1, "join": 1, "connect": 1},
 	}
@@ -84,6 +92,7 @@ func nodeKey(config settings.Node) (certs.PrivateKey, error) {
 // serve runs the node until a signal to stop.
 func serve(c *call) error {
 	begun := time.Now()
+	given := c.Settings
 	server, err := findServer(&c.Settings)
 	if err != nil {
 		return err
@@ -92,11 +101,14 @@ func serve(c *call) error {
 		return err
 	}
 	config := c.Settings
-	log, err := cli.Logger(c.Stderr, config.LogLevel, config.LogFormat)
+	logger, err := cli.NewLog(c.Stderr, config.LogLevel, config.LogFormat)
 	if err != nil {
 		return cli.UsageError("apquic-node", err)
 	}
-	stopping, cancel := cli.NewStopping(func() { log.Info("SIGHUP: there is nothing to reload") })
+	log := logger.Logger
+	follows := &follower{call: c, running: given, log: logger}
+	reloader := reload.New(reload.Config{Path: c.Path(), Apply: follows.apply, Log: log})
+	stopping, cancel := cli.NewStopping(reloader.Signal)
 	defer cancel()
 
 	cli.RemoveLeftovers(config.DataDir, begun, log)
@@ -113,16 +125,13 @@ func serve(c *call) error {
 	if err != nil {
 		return err
 	}
-	results := stdlog.New(c.Stdout, "", 0) // writes whole lines, from any goroutine
+	lines := newLeaseLines(c.Stdout, config.Services)
 	node, err := newNode(config, key, server, func(c *node.Config) {
 		c.StopNow = stopping.Now
-		lines := leaseLines(results, config.Services)
 		c.Services, c.Log = services(config.Services), log
-		c.KnownNode = knownNode(config.DataDir, func(name, id, file string) {
-			log.Info("a name in allowNodes means this node from now on", "name", name, "id", id, "file", file)
-		})
+		c.KnownNode = knownNode(config.DataDir, tellKnown(log))
 		c.OnLease = func(l node.Lease) {
-			lines(l)
+			lines.print(l)
 			sites.leased(l)
 		}
 		c.OnWelcome = welcomes(server, config.Name, log)
@@ -131,12 +140,21 @@ func serve(c *call) error {
 		return err
 	}
 	server.advise(log)
-	defer answer(node, sites.refused, config.DataDir, "apquic-node "+cli.Version(), log)()
+	follows.node, follows.sites, follows.lines = node, sites, lines
+	defer sites.serve(stopping.Soon, stopping.Now, node)()
+	defer answer(node, sites.refused, reloader, config.DataDir, "apquic-node "+cli.Version(), log)()
 	defer heap.Follow(node.MemoryPeak)()
 	defer warnOfSilentUpstreams(node, log)()
-	defer sites.serve(stopping.Soon, stopping.Now, node)()
+	defer reloader.Start(stopping.Soon)()
 	warnOfProxies(config.Services, log)
 	return node.Run(stopping.Soon)
+}
+
+// tellKnown returns what says what a name means.
+func tellKnown(log *slog.Logger) func(name, id, file string) {
+	return func(name, id, file string) {
+		log.Info("a name in allowNodes means this node from now on", "name", name, "id", id, "file", file)
+	}
 }
 
 // welcomes returns what to do when the server has admitted the node, which would like to have a name.
@@ -185,24 +203,48 @@ const (
 // privateScheme begins the address of a private service.
 const privateScheme = "private:"
 
-// leaseLines returns a function that prints a line per lease, with the addresses in one column.
-func leaseLines(to *stdlog.Logger, services []settings.Service) func(node.Lease) {
-	width, limits := 0, make(map[string]*rate.Limiter)
+// leaseLines prints a line per lease, with the addresses in one column.
+type leaseLines struct {
+	to *stdlog.Logger // writes whole lines, from any goroutine
+
+	mu     sync.Mutex
+	width  int
+	limits map[string]*rate.Limiter // by service
+}
+
+func newLeaseLines(to io.Writer, services []settings.Service) *leaseLines {
+	l := &leaseLines{to: stdlog.New(to, "", 0), limits: make(map[string]*rate.Limiter)}
+	l.follow(services)
+	return l
+}
+
+// follow makes these the services that have leases from now on.
+func (l *leaseLines) follow(services []settings.Service) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before := l.limits
+	l.width, l.limits = 0, make(map[string]*rate.Limiter)
 	for _, s := range services {
-		width = max(width, len(s.Name))
-		limits[s.Name] = rate.NewLimiter(rate.Every(lineEvery), lineBurst)
+		l.width = max(l.width, len(s.Name))
+		l.limits[s.Name] = cmp.Or(before[s.Name], rate.NewLimiter(rate.Every(lineEvery), lineBurst))
 	}
-	return func(l node.Lease) {
-		if limits[l.Service].Allow() {
-			if target, private := strings.CutPrefix(l.PublicAddress, privateScheme); private {
-				to.Printf("private %s -> %s (apquic-node connect %s)", l.Service, l.Origin, target)
-				return
-			}
-			to.Printf("%-*s  %s -> %s", width, l.Service, l.PublicAddress, l.Origin)
-			if l.Name != "" {
-				to.Printf("%-*s  %s -> %s", width, l.Service, l.Name, l.Origin)
-			}
-		}
+}
+
+// print prints the line of a lease.
+func (l *leaseLines) print(lease node.Lease) {
+	l.mu.Lock()
+	width, limit := l.width, l.limits[lease.Service]
+	l.mu.Unlock()
+	if limit == nil || !limit.Allow() { // or it is gone
+		return
+	}
+	if target, private := strings.CutPrefix(lease.PublicAddress, privateScheme); private {
+		l.to.Printf("private %s -> %s (apquic-node connect %s)", lease.Service, lease.Origin, target)
+		return
+	}
+	l.to.Printf("%-*s  %s -> %s", width, lease.Service, lease.PublicAddress, lease.Origin)
+	if lease.Name != "" {
+		l.to.Printf("%-*s  %s -> %s", width, lease.Service, lease.Name, lease.Origin)
 	}
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	stdlog "log"
 	"strings"
 	"testing"
 
@@ -16,7 +15,8 @@ func TestLeaseLines(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	services := []settings.Service{{Name: "a"}, {Name: "web"}}
-	say := leaseLines(stdlog.New(&out, "", 0), services)
+	lines := newLeaseLines(&out, services)
+	say := lines.print
 	say(node.Lease{Service: "a", PublicAddress: "tcp://h:1", Origin: "tcp://o:1"})
 	say(node.Lease{Service: "web", PublicAddress: "tcp://h:2", Origin: "tcp://o:2"})
 	if want := "a    tcp://h:1 -> tcp://o:1\nweb  tcp://h:2 -> tcp://o:2\n"; out.String() != want {

@@ -3,11 +3,13 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"log/slog"
+	"maps"
 	"net"
 	"net/url"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"sync"
 
 	"apquic/certs/acme"
@@ -24,52 +26,99 @@ const acmeFolder = "acme"
 
 // sites end the HTTP of clients, and mostly their TLS.
 type sites struct {
-	byService map[string]*web.Site
-	guards    map[string]*login.Guard // by service: those whose visitors must show something
-	domains   map[string]string       // by service; empty: it has a port
-	byACME    map[string]bool         // by service: those that need a certificate from an authority
-	acme      *acme.Certificates
-	node      *node.Node // set by serve
-	log       *slog.Logger
+	acme   *acme.Certificates
+	asking guards.Maker
+	log    *slog.Logger
+
+	// Set by serve.
+	node          *node.Node
+	ctx, patience context.Context
+	serving       sync.WaitGroup
+
+	mu       sync.Mutex
+	all      map[string]*site             // by service
+	names    map[string]string            // by service, the name that clients come for
+	accepted map[string]net.Listener      // by service, those that are accepted from
+	before   map[string]map[string]uint64 // by service, visitors that former sites refused
+	tended   bool                         // certificates are
+}
+
+// site ends the HTTP, and mostly the TLS, of the clients of one service.
+type site struct {
+	*web.Site
+	service settings.Service
+	except  []string
+	guard   *login.Guard // nil: visitors need not show anything
+	byACME  bool         // it needs a certificate from an authority
+	door    *door
+	stop    context.CancelFunc // set when it is served
 }
 
 // newSites makes the sites of the services for which the node ends HTTP, and reads the certificates in files.
-func newSites(config settings.Node, log *slog.Logger) (*sites, error) {
-	s := &sites{
-		byService: make(map[string]*web.Site), guards: make(map[string]*login.Guard), domains: make(map[string]string), byACME: make(map[string]bool), log: log,
+func newSites(config settings.Node, log *slog.Logger) (s *sites, err error) {
+	s = &sites{
+		asking: guards.Maker{Place: login.AtNode, DataDir: config.DataDir, Work: login.NewWork(), Log: log}, log: log, names: make(map[string]string), accepted: make(map[string]net.Listener), before: make(map[string]map[string]uint64),
 		acme: acme.New(acme.Config{
 			Directory: config.ACMEDirectory, Folder: filepath.Join(config.DataDir, acmeFolder), Log: log,
 		}),
 	}
-	asking := guards.Maker{Place: login.AtNode, DataDir: config.DataDir, Work: login.NewWork(), Log: log}
-	for _, service := range config.Services {
+	s.all, err = s.plan(config.Services)
+	return s, err
+}
+
+// plan returns the sites of services, of which those that are the same stay.
+func (s *sites) plan(services []settings.Service) (map[string]*site, error) {
+	all := make(map[string]*site)
+	for _, service := range services {
 		if !service.EndsHTTP() {
 			continue
 		}
-		site := web.Config{
-			Domain: service.Domain, Except: namesWithin(service.Domain, config.Services), Plain: service.Domain == "" && service.Host != "" && !service.AsksVisitors(), Host: service.Host, Log: log,
-			Dial: func(ctx context.Context) (net.Conn, error) { return s.node.Dial(ctx, service.Name) },
+		except := namesWithin(service.Domain, services)
+		if now := s.of(service.Name); now != nil && reflect.DeepEqual(now.service, service) && slices.Equal(now.except, except) {
+			all[service.Name] = now
+			continue
 		}
-		s.domains[service.Name] = service.Domain
-		var err error
-		if service.EndsTLS() {
-			site.GetCertificate, err = s.certificates(service)
-		}
+		one, err := s.newSite(service, except)
 		if err != nil {
 			return nil, err
 		}
-		if s.byACME[service.Name] {
-			site.Protocols = []string{acme.Protocol}
-		}
-		if service.AsksVisitors() {
-			if site.Visitors, err = asking.Make(cmp.Or(service.Domain, service.Name), service.Login); err != nil {
-				return nil, err
-			}
-			s.guards[service.Name] = site.Visitors
-		}
-		s.byService[service.Name] = web.New(site)
+		all[service.Name] = one
 	}
-	return s, nil
+	return all, nil
+}
+
+func (s *sites) newSite(service settings.Service, except []string) (one *site, err error) {
+	one = &site{service: service, except: except, door: newDoor()}
+	config := web.Config{
+		Domain: service.Domain, Except: except, Plain: service.Domain == "" && service.Host != "" && !service.AsksVisitors(), Host: service.Host, Log: s.log,
+		Dial: func(ctx context.Context) (net.Conn, error) { return s.node.Dial(ctx, service.Name) },
+	}
+	switch {
+	case !service.EndsTLS():
+	case service.Certificate == "":
+		one.byACME, config.GetCertificate, config.Protocols = true, s.acme.GetCertificate, []string{acme.Protocol}
+	default:
+		pair, err := web.LoadKeyPair(service.Certificate, service.Key, s.log)
+		if err != nil {
+			return nil, err
+		}
+		config.GetCertificate = pair.GetCertificate
+	}
+	if service.AsksVisitors() {
+		if one.guard, err = s.asking.Make(cmp.Or(service.Domain, service.Name), service.Login); err != nil {
+			return nil, err
+		}
+		config.Visitors = one.guard
+	}
+	one.Site = web.New(config)
+	return one, nil
+}
+
+// of returns the site of a service; nil: there is none.
+func (s *sites) of(service string) *site {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all[service]
 }
 
 // namesWithin returns the names that a wildcard stands for, but that are domains of other services.
@@ -84,68 +133,48 @@ func namesWithin(wildcard string, services []settings.Service) (names []string) 
 
 // refused says how many visitors of a service were refused, by reason.
 func (s *sites) refused(service string) map[string]uint64 {
-	if guard := s.guards[service]; guard != nil {
-		return guard.Refused()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	counts := maps.Clone(s.before[service])
+	if one := s.all[service]; one != nil && one.guard != nil {
+		counts = added(counts, one.guard.Refused())
 	}
-	return nil
+	return counts
 }
 
-// certificates returns where a service has its certificate from.
-func (s *sites) certificates(service settings.Service) (func(*tls.ClientHelloInfo) (*tls.Certificate, error), error) {
-	if service.Certificate == "" {
-		s.byACME[service.Name] = true
-		return s.acme.GetCertificate, nil
+func added(a, b map[string]uint64) map[string]uint64 {
+	if a == nil {
+		a = make(map[string]uint64)
 	}
-	pair, err := web.LoadKeyPair(service.Certificate, service.Key, s.log)
-	if err != nil {
-		return nil, err
+	for reason, n := range b {
+		a[reason] += n
 	}
-	return pair.GetCertificate, nil
+	return a
 }
 
 // leased has the certificate of a service ordered: from now on the authority can connect to its name.
 func (s *sites) leased(l node.Lease) {
-	site := s.byService[l.Service]
-	if site == nil {
-		return
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.names[l.Service] = ""
+	if name, err := url.Parse(l.Name); err == nil {
+		s.names[l.Service] = name.Hostname()
 	}
-	domain := s.domains[l.Service]
-	if domain == "" { // it has one below the server's, if any
-		name, err := url.Parse(l.Name)
-		if err != nil || name.Hostname() == "" {
-			return
-		}
-		domain = name.Hostname()
-		site.SetDomain(domain)
-	}
-	if s.byACME[l.Service] {
-		s.acme.Want(domain, "")
-	}
+	s.nameLocked(l.Service)
 }
 
-// serve serves the sites of a node until ctx ends, and requests that run then until now does. wait returns when
-// all have ended; it ends what is left.
-func (s *sites) serve(ctx, now context.Context, n *node.Node) (wait func()) {
-	s.node = n
-	ctx, cancel := context.WithCancel(ctx)
-	patience, giveUp := context.WithCancel(now)
-	var serving sync.WaitGroup
-	for name, site := range s.byService {
-		serving.Go(func() {
-			if err := site.Serve(ctx, patience, n.Listener(name)); err != nil {
-				s.log.Error("a site stopped", "service", name, "err", err)
-			}
-		})
+// nameLocked tells the site of a service its name, if it has one below the server's, and has its certificate ordered.
+func (s *sites) nameLocked(service string) {
+	one, name := s.all[service], s.names[service]
+	if one == nil {
+		return
 	}
-	for _, guard := range s.guards {
-		serving.Go(func() { guard.Run(ctx) })
+	if one.service.Domain != "" {
+		name = one.service.Domain
+	} else if name != "" {
+		one.SetDomain(name)
 	}
-	if len(s.byACME) > 0 {
-		serving.Go(func() { s.acme.Run(ctx) })
-	}
-	return func() {
-		cancel()
-		giveUp()
-		serving.Wait()
+	if name != "" && one.byACME {
+		s.acme.Want(name, "")
 	}
 }

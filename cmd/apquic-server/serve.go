@@ -35,10 +35,11 @@ func serve(c *call) error {
 		return err
 	}
 	config := c.Settings
-	log, err := cli.Logger(c.Stderr, config.LogLevel, config.LogFormat)
+	logger, err := cli.NewLog(c.Stderr, config.LogLevel, config.LogFormat)
 	if err != nil {
 		return cli.UsageError("apquic-server", err)
 	}
+	log := logger.Logger
 	known, err := openCountries(config.Countries, log)
 	if err != nil {
 		return err

@@ -83,7 +83,7 @@ func TestLogger(t *testing.T) {
 		{"error", "json", `"level":"ERROR"`},
 	} {
 		var b bytes.Buffer
-		log, err := Logger(&b, test.level, test.format)
+		log, err := NewLog(&b, test.level, test.format)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +102,7 @@ func TestLogger(t *testing.T) {
 		}
 	}
 	for _, wrong := range [][2]string{{"INFO", "text"}, {"", "text"}, {"info", "xml"}, {"info", ""}} {
-		if log, err := Logger(&bytes.Buffer{}, wrong[0], wrong[1]); err == nil || log != nil {
+		if log, err := NewLog(&bytes.Buffer{}, wrong[0], wrong[1]); err == nil || log != nil {
 			t.Errorf("%q: no error", wrong)
 		}
 	}

@@ -39,6 +39,7 @@ type Call[S any] struct {
 	Stdout, Stderr io.Writer // for results, and for everything else
 
 	program       *Program[S]
+	args, environ []string
 	command       string
 	path          string // of the file; empty: none
 	help, version bool
@@ -80,7 +81,7 @@ func (p *Program[S]) parse(args, environ []string) (*Call[S], error) {
 }
 
 func (p *Program[S]) parseOver(settings S, args, environ []string) (*Call[S], error) {
-	c := &Call[S]{Settings: settings, program: p}
+	c := &Call[S]{Settings: settings, program: p, args: args, environ: environ}
 	environment, all := p.flags(c)
 	if err := parseFlags(all, args); err != nil {
 		return nil, UsageError(p.Name, err)
@@ -141,6 +142,19 @@ func (c *Call[S]) setCommand(words []string) error {
 		return fmt.Errorf("%q is not a command, did you mean %s?", c.command, meant)
 	}
 	return fmt.Errorf("%q is not a command; the commands are %s", strings.Join(words, " "), strings.Join(names, ", "))
+}
+
+// Path is the file with the settings; empty: there is none.
+func (c *Call[S]) Path() string { return c.path }
+
+// Again is the same call with the file as it is now.
+func (c *Call[S]) Again() (*Call[S], error) {
+	again, err := c.program.parse(c.args, c.environ)
+	if err != nil {
+		return nil, err
+	}
+	again.Stdout, again.Stderr = c.Stdout, c.Stderr
+	return again, nil
 }
 
 // Validate checks the settings as a whole.

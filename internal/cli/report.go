@@ -21,13 +21,21 @@ func Report(w io.Writer, err error) {
 		return
 	}
 	var b strings.Builder
-	for _, single := range split(err) {
-		writeLine(&b, "error: ", single.Error())
+	for _, text := range Errors(err) {
+		writeLine(&b, "error: ", text)
 	}
 	for _, hint := range Hints(err) {
 		writeLine(&b, "hint: ", hint)
 	}
 	io.WriteString(w, b.String()) // if stderr fails, there is nowhere to report it
+}
+
+// Errors returns the texts of those joined in err.
+func Errors(err error) (texts []string) {
+	for _, single := range split(err) {
+		texts = append(texts, single.Error())
+	}
+	return texts
 }
 
 // Hints returns the things to do about err, each once.

@@ -125,6 +125,14 @@ func (s *Site) Serve(ctx, patience context.Context, listener net.Listener) error
 	return fmt.Errorf("web: %w", err)
 }
 
+// LeaveTime is how long after Leave a new client may be about to make its first request.
+const LeaveTime = headerTimeout
+
+// Leave has clients go to the site that follows this one: their connections end when they are idle, or with the request
+// that runs, or their first one. When the context of Serve ends instead, a client whose first request is on its way
+// gets no answer.
+func (s *Site) Leave() { s.server.SetKeepAlivesEnabled(false) }
+
 // ServeHTTP implements http.Handler.
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if tooMany(r.Header) {

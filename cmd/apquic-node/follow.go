@@ -1,0 +1,57 @@
+package main
+
+import (
+	"apquic/internal/cli"
+	"apquic/internal/reload"
+	"apquic/internal/settings"
+	"apquic/quicproxy/node"
+)
+
+// follower has a running node follow its settings.
+type follower struct {
+	call *call
+	log  *cli.Log
+
+	// Set before the first reload.
+	node  *node.Node
+	sites *sites
+	lines *leaseLines
+
+	running settings.Node // in use; a reload at a time uses it
+}
+
+// apply reads the settings as they are now, and makes those hold that can.
+func (f *follower) apply() (report reload.Report, err error) {
+	again, err := f.call.Again()
+	if err != nil {
+		return report, err
+	}
+	now, changes := f.running.Follow(again.Settings)
+	again.Settings.DataDir = f.running.DataDir
+	if _, err := findServer(&again.Settings); err != nil { // without a server they may be wrong
+		return report, err
+	}
+	if err := again.Validate(); err != nil {
+		return report, err
+	}
+	sites, err := f.sites.plan(now.Services)
+	if err != nil {
+		return report, err
+	}
+	f.lines.follow(now.Services)
+	if err := f.node.SetServices(services(now.Services)); err != nil {
+		f.lines.follow(f.running.Services)
+		return report, err
+	}
+	f.sites.follow(sites)
+	f.log.SetLevel(now.LogLevel)
+	f.running = now
+	for _, change := range changes {
+		if change.Live {
+			report.Changed = append(report.Changed, change.What)
+		} else {
+			report.Restart = append(report.Restart, change.What)
+		}
+	}
+	return report, nil
+}
