@@ -97,6 +97,8 @@ var allowed = map[string][]string{
 	"quicproxy/server/internal/identity":    {"certs", "framing"},
 	"quicproxy/server/internal/changes":     {"quicproxy/internal/wait"},
 	"quicproxy/server/internal/naming":      {"certs"},
+	"quicproxy/server/internal/audit":       {"lease", "quicproxy/admission", "quicproxy/internal/loglimit"},
+	"quicproxy/server/internal/presence":    {"certs", "lease"},
 	"quicproxy/server/internal/private": {
 		"certs", "framing", "lease", "quicproxy", "quicproxy/admission", "quicproxy/internal/association", "quicproxy/internal/bytestream", "quicproxy/internal/carrier", "quicproxy/internal/quicstream", "quicproxy/internal/streamconn",
 		"quicproxy/server/internal/account", "quicproxy/server/internal/failure", "quicproxy/server/internal/public",
@@ -105,7 +107,7 @@ var allowed = map[string][]string{
 		"certs", "framing", "internal/hint", "internal/machine", "internal/udp", "lease", "quicproxy", "quicproxy/admission",
 		"quicproxy/internal/association", "quicproxy/internal/bytestream", "quicproxy/internal/carrier", "quicproxy/internal/clients", "quicproxy/internal/conn", "quicproxy/internal/flow", "quicproxy/internal/inspect", "quicproxy/internal/limit", "quicproxy/internal/loglimit",
 		"quicproxy/internal/memory", "quicproxy/internal/netaddr", "quicproxy/internal/path", "quicproxy/internal/quicconfig", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait",
-		"quicproxy/server/internal/account", "quicproxy/server/internal/changes", "quicproxy/server/internal/failure", "quicproxy/server/internal/naming", "quicproxy/server/internal/peers", "quicproxy/server/internal/private", "quicproxy/server/internal/probes", "quicproxy/server/internal/public", "quicproxy/server/internal/request", "quicproxy/server/internal/strangers", "quicproxy/server/internal/groups", "quicproxy/server/internal/identity", "quicproxy/server/internal/termination", "quicproxy/server/internal/address", "quicproxy/internal/visitors", "quicproxy/internal/flowlimit",
+		"quicproxy/server/internal/account", "quicproxy/server/internal/audit", "quicproxy/server/internal/presence", "quicproxy/server/internal/changes", "quicproxy/server/internal/failure", "quicproxy/server/internal/naming", "quicproxy/server/internal/peers", "quicproxy/server/internal/private", "quicproxy/server/internal/probes", "quicproxy/server/internal/public", "quicproxy/server/internal/request", "quicproxy/server/internal/strangers", "quicproxy/server/internal/groups", "quicproxy/server/internal/identity", "quicproxy/server/internal/termination", "quicproxy/server/internal/address", "quicproxy/internal/visitors", "quicproxy/internal/flowlimit",
 	},
 	"quicproxy/node/internal/flows":      {"framing", "internal/datagram", "quicproxy/internal/clients", "quicproxy/internal/flow", "quicproxy/internal/flowlimit", "quicproxy/internal/limit"},
 	"quicproxy/node/internal/natprobe":   {"framing", "quicproxy/internal/conn", "quicproxy/internal/netaddr", "quicproxy/internal/path", "quicproxy/internal/wait"},
@@ -133,7 +135,7 @@ var allowed = map[string][]string{
 
 	"internal/backup": {"certs", "internal/hint"},
 
-	"cmd/apquic-server": {"admin", "certs", "certs/acme", "internal/backup", "internal/cli", "internal/control", "internal/countries", "internal/debug", "internal/domain", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/login", "internal/publicsuffix", "internal/settings", "internal/systemd", "internal/web", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/server"},
+	"cmd/apquic-server": {"admin", "certs", "certs/acme", "internal/backup", "internal/cli", "internal/control", "internal/countries", "internal/debug", "internal/domain", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/login", "internal/publicsuffix", "internal/reload", "internal/settings", "internal/systemd", "internal/web", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/server"},
 	"certs/acme":        nil,
 	"internal/login":    {"internal/password", "internal/watchfile"},
 	"internal/web":      {"internal/domain", "internal/login", "internal/watchfile"},

@@ -254,10 +254,10 @@ func (l *Lessor) makeRoom(ctx context.Context, r Request, takenOver Key) error {
 		}
 	}
 	l.mu.Unlock()
-	if attached >= l.maxPerNode {
-		return fmt.Errorf("%w: this node has %d in use, and no node may have more than %d", ErrTooManyServices, attached, l.maxPerNode)
+	if attached >= l.MaxPerNode() {
+		return fmt.Errorf("%w: this node has %d in use, and no node may have more than %d", ErrTooManyServices, attached, l.MaxPerNode())
 	}
-	excess := attached + len(held) + 1 - l.maxPerNode
+	excess := attached + len(held) + 1 - l.MaxPerNode()
 	if known || excess <= 0 {
 		return nil
 	}
@@ -315,7 +315,7 @@ func (l *Lessor) renew(ctx context.Context, r Request, e entry) (Lease, error) {
 // changeTransport closes the port of a lease, which must be opened for another transport. The owner no longer
 // has a port, so that the lease is held, as if it had gone, until Grant attaches it. It needs the turn.
 func (l *Lessor) changeTransport(e entry, transport Transport) entry {
-	until := time.Now().Add(l.holdTime)
+	until := time.Now().Add(l.HoldTime())
 	l.update(e.Key, func(e *entry) {
 		if e.Attached() {
 			e.HeldUntil = until
@@ -333,8 +333,8 @@ func (l *Lessor) changeTransport(e entry, transport Transport) entry {
 // prolong keeps a lease from expiring while its owner asks for it in vain. It waits for half of the hold time
 // because each time is a write.
 func (l *Lessor) prolong(e entry) {
-	if now := time.Now(); e.HeldUntil.Sub(now) < l.holdTime/2 {
-		l.update(e.Key, func(e *entry) { e.HeldUntil, e.Reserved, e.lapsed = now.Add(l.holdTime), false, false })
+	if now := time.Now(); e.HeldUntil.Sub(now) < l.HoldTime()/2 {
+		l.update(e.Key, func(e *entry) { e.HeldUntil, e.Reserved, e.lapsed = now.Add(l.HoldTime()), false, false })
 		l.wakeRun()
 	}
 }

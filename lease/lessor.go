@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"apquic/certs"
@@ -69,8 +70,8 @@ type Lessor struct {
 	store      Store
 	ports      PortRange
 	binder     Binder
-	holdTime   time.Duration
-	maxPerNode int
+	holdTime   atomic.Int64 // a time.Duration
+	maxPerNode atomic.Int64
 	domains    bool
 	maxDomains int
 	check      func(domain string) error
@@ -144,8 +145,6 @@ func NewLessor(config Config) (*Lessor, error) {
 	}
 	l := &Lessor{
 		store: config.Store, ports: config.Ports, binder: config.Binder, log: config.Log,
-		holdTime:   cmp.Or(config.HoldTime, DefaultHoldTime),
-		maxPerNode: cmp.Or(config.MaxPerNode, DefaultMaxPerNode),
 		domains:    config.Domains,
 		maxDomains: cmp.Or(config.MaxDomains, DefaultMaxDomains),
 		check:      config.CheckDomain,
@@ -160,6 +159,7 @@ func NewLessor(config Config) (*Lessor, error) {
 		stray:      make(map[Key]Endpoint),
 		avoid:      make(map[Endpoint]obstacle),
 	}
+	l.SetLimits(config.HoldTime, config.MaxPerNode)
 	for port := range l.ports.All() {
 		l.unused.add(port)
 	}
@@ -178,8 +178,17 @@ func NewLessor(config Config) (*Lessor, error) {
 	return l, nil
 }
 
+// SetLimits sets Config.HoldTime, for nodes that go from now on, and Config.MaxPerNode, which ends no lease.
+func (l *Lessor) SetLimits(holdTime time.Duration, maxPerNode int) {
+	l.holdTime.Store(int64(cmp.Or(holdTime, DefaultHoldTime)))
+	l.maxPerNode.Store(int64(cmp.Or(maxPerNode, DefaultMaxPerNode)))
+}
+
 // HoldTime is how long an endpoint is kept after its node has gone.
-func (l *Lessor) HoldTime() time.Duration { return l.holdTime }
+func (l *Lessor) HoldTime() time.Duration { return time.Duration(l.holdTime.Load()) }
+
+// MaxPerNode is how many leases a node may have.
+func (l *Lessor) MaxPerNode() int { return int(l.maxPerNode.Load()) }
 
 // Has reports whether a key has a lease.
 func (l *Lessor) Has(key Key) bool {

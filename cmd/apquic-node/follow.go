@@ -47,11 +47,7 @@ func (f *follower) apply() (report reload.Report, err error) {
 	f.log.SetLevel(now.LogLevel)
 	f.running = now
 	for _, change := range changes {
-		if change.Live {
-			report.Changed = append(report.Changed, change.What)
-		} else {
-			report.Restart = append(report.Restart, change.What)
-		}
+		report.Add(change.What, change.Live)
 	}
 	return report, nil
 }

@@ -13,6 +13,7 @@ import (
 	"apquic/admin"
 	"apquic/internal/cli"
 	"apquic/internal/domain"
+	"apquic/internal/reload"
 )
 
 // commandTime is how long a command may take.
@@ -137,6 +138,11 @@ func status(c *call, o *options) error {
 		printStatus(c.Stdout, status, time.Now())
 		return nil
 	})
+}
+
+// reloads has the running server read its file again.
+func reloads(c *call, o *options) error {
+	return reload.Command(context.Background(), c.Settings.DataDir, o.json, c.Stdout)
 }
 
 func release(c *call, _ *options) error {

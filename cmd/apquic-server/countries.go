@@ -3,46 +3,60 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"sync"
 
 	"apquic/internal/countries"
-	"apquic/quicproxy/server"
 )
 
 // knownCountries tells the countries of addresses, if the operator has a file of them.
 type knownCountries struct {
-	file *countries.File // nil: there is none
 	log  *slog.Logger
+	path string
+	file *countries.File // nil: there is none
+
+	running sync.WaitGroup
+	stop    context.CancelFunc // ends what follows file
 }
 
-func openCountries(path string, log *slog.Logger) (*knownCountries, error) {
-	known := &knownCountries{log: log}
-	if path == "" {
-		return known, nil
+// open opens a file, which is not used yet; empty: none. The one in use is not opened again.
+func (k *knownCountries) open(path string) (*countries.File, error) {
+	if path == "" || path == k.path {
+		return k.file, nil
 	}
-	var err error
-	known.file, err = countries.Open(path, log)
-	return known, err
+	return countries.Open(path, k.log)
 }
 
-// follow tells a server the countries, and reads the file again when it changes until stop is called.
-func (k *knownCountries) follow(c *server.Config) (stop func()) {
-	if k.file == nil {
-		return func() {}
-	}
-	c.Country = k.file.Country
-	ctx, cancel := context.WithCancel(context.Background())
-	var following sync.WaitGroup
-	following.Go(func() { k.file.Run(ctx) })
-	return func() { cancel(); following.Wait() }
-}
-
-// reload is for SIGHUP.
-func (k *knownCountries) reload() {
-	if k.file == nil {
-		k.log.Info("SIGHUP: there is nothing to reload; authorized_nodes is read whenever it changes")
+// use makes file the one in use, which is read again when it changes.
+func (k *knownCountries) use(path string, file *countries.File) {
+	if path == k.path {
+		if file != nil {
+			file.Reload()
+		}
 		return
 	}
-	k.log.Info("SIGHUP: the file of countries is read again if it has changed; authorized_nodes is read whenever it changes")
-	k.file.Reload()
+	k.end()
+	if k.path, k.file = path, file; path == "" {
+		k.file = nil
+		return
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	k.stop = stop
+	k.running.Go(func() { file.Run(ctx) })
+}
+
+// end ends what use began.
+func (k *knownCountries) end() {
+	if k.stop != nil {
+		k.stop()
+	}
+	k.running.Wait()
+}
+
+// countryIn returns what tells the country of an address; nil: nothing does.
+func countryIn(path string, file *countries.File) func(netip.Addr) string {
+	if path == "" {
+		return nil
+	}
+	return file.Country
 }

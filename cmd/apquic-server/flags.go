@@ -6,6 +6,8 @@ travels through the node's QUIC connection to a service in the node's network.
 Usage:
   apquic-server [flags]                  run until SIGINT or SIGTERM
   apquic-server check -c FILE            print what a configuration file means, or every mistake in it
+  apquic-server reload                   have the running server read its file again, and print what has changed and
+                                         what needs a restart; SIGHUP does the same, and so does a change of the file
   apquic-server id                       print this server's id
   apquic-server rotate-key [STEP]        change the server's key in two steps, announce and switch; or cancel
 

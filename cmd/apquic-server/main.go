@@ -37,6 +37,7 @@ func program() *cli.Program[settings.Server] {
 			"invitation": o.command(0, "withdraw json", invitations),
 			"allow":      o.command(1, "", allow),
 			"revoke":     o.command(1, "", revoke),
+			"reload":     o.command(0, "json", reloads),
 			"nodes":      o.command(0, "json", nodes),
 			"status":     o.command(0, "json", status),
 			"release":    o.command(1, "", release),

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +23,7 @@ import (
 	"apquic/internal/debug"
 	"apquic/internal/heap"
 	"apquic/internal/publicsuffix"
+	"apquic/internal/reload"
 	"apquic/internal/settings"
 	"apquic/internal/systemd"
 	"apquic/lease/boltstore"
@@ -40,14 +42,17 @@ func serve(c *call) error {
 		return cli.UsageError("apquic-server", err)
 	}
 	log := logger.Logger
-	known, err := openCountries(config.Countries, log)
+	known := &knownCountries{log: log}
+	file, err := known.open(config.Countries)
 	if err != nil {
 		return err
 	}
-	stopping, cancel := cli.NewStopping(known.reload)
+	kept := &sockets{config: config, manager: systemd.FromEnvironment(), log: log, lately: make(map[string]time.Time)}
+	follows := &follower{call: c, log: logger, known: known, running: config}
+	reloader := reload.New(reload.Config{Path: c.Path(), Apply: follows.apply, Around: kept.reloading, Log: log})
+	stopping, cancel := cli.NewStopping(reloader.Signal)
 	defer cancel()
 	ctx := stopping.Soon
-	kept := &sockets{config: config, manager: systemd.FromEnvironment(), log: log, lately: make(map[string]time.Time)}
 
 	if err := makeDataDir(config.DataDir); err != nil {
 		return err
@@ -86,8 +91,10 @@ func serve(c *call) error {
 	parts.ListenPublic, parts.ListenPublicPacket = kept.listenPublic(), kept.listenPublicPacket()
 	parts.LeaseEnded, parts.Restarting = kept.leaseEnded, kept.stops
 	parts.PacketConn, parts.Store, parts.StopNow = conn, store, stopping.Now
-	defer known.follow(&parts)()
-	return serveNodes(ctx, c, parts, kept)
+	known.use(config.Countries, file)
+	defer known.end()
+	parts.Country = countryIn(config.Countries, file)
+	return serveNodes(ctx, c, parts, kept, follows, reloader)
 }
 
 // openNames opens the ports for clients that come by name, and reads certificates. ending is nil if the server ends no
@@ -106,7 +113,7 @@ func openNames(config settings.Server, kept *sockets, parts *server.Config) (end
 }
 
 // serveNodes runs the server made from parts, and the socket on which commands reach it.
-func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets) error {
+func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets, follows *follower, reloader *reload.Reloader) error {
 	config, log := c.Settings, parts.Log
 	// A signal to stop is not an error of the store.
 	leases, err := parts.Store.List(context.WithoutCancel(ctx))
@@ -137,10 +144,13 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	if err != nil {
 		return err
 	}
-	authority.Core = admin.Running{Server: server}
+	authority.Core, follows.server = admin.Running{Server: server}, server
 	if ending, ok := parts.Terminator.(*terminator); ok {
 		authority.Logins = ending.logins.refused
 	}
+	mux := http.NewServeMux()
+	mux.Handle("POST "+reload.Path, reloader)
+	mux.Handle("/", admin.Handler(authority))
 	socket, err := control.Listen(config.DataDir)
 	if err != nil {
 		return err
@@ -150,11 +160,12 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	asking, stopAsking := context.WithCancel(context.WithoutCancel(ctx)) // until the last relay has ended
 	defer stopAsking()
 	serving.Go(func() {
-		if err := control.Serve(asking, socket, admin.Handler(authority)); err != nil {
+		if err := control.Serve(asking, socket, mux); err != nil {
 			log.Error("commands can no longer reach this server", "err", err)
 		}
 	})
 	defer heap.Follow(server.MemoryPeak)()
+	defer reloader.Start(ctx)()
 	return server.Run(ctx)
 }
 
@@ -222,37 +233,28 @@ func serverConfig(config settings.Server, log *slog.Logger) (server.Config, erro
 	if err != nil {
 		return server.Config{}, err
 	}
-	return server.Config{
-		Key:                  key,
-		Next:                 next,
-		Former:               former,
-		Ports:                config.Range,
-		CheckDomain:          publicsuffix.Check,
-		LeaseTime:            config.LeaseTime,
-		MaxServices:          config.MaxServices,
-		MaxLeasesPerAddress:  config.MaxLeasesPerAddress,
-		MaxClients:           config.MaxClients,
-		MaxClientsPerAddress: config.MaxClientsPerAddress,
-		Memory:               int64(config.Memory),
-		PublicHost:           config.PublicHost,
-		FindPublicHost:       func() string { return publicHost(config) },
-		ListenPublic:         publicListener(config),
-		ListenPublicPacket:   publicPacketListener(config),
-		FlowIdle:             config.FlowIdle,
-		Domain:               config.Domain,
-		Balancers:            config.ProxyProtocolFrom,
-		Groups:               config.Groups,
-		Visitors:             config.Visitors,
-		ResetKey:             reset,
-		TokenKey:             token,
-		Peers:                peerFile(filepath.Join(config.DataDir, peersFile)),
-		NetID:                config.NetID,
-		AnswerStrangers:      !config.Silent,
-		IdleTimeout:          config.IdleTimeout,
-		ResumeTime:           settings.OrNotAtAll(config.ResumeTime),
-		Drain:                settings.OrNotAtAll(config.Drain),
-		Park:                 settings.OrNotAtAll(config.Park),
-		Version:              "apquic-server " + cli.Version(),
-		Log:                  log,
-	}, nil
+	c := liveConfig(config)
+	c.Key = key
+	c.Next = next
+	c.Former = former
+	c.Ports = config.Range
+	c.CheckDomain = publicsuffix.Check
+	c.Memory = int64(config.Memory)
+	c.PublicHost = config.PublicHost
+	c.FindPublicHost = func() string { return publicHost(config) }
+	c.ListenPublic = publicListener(config)
+	c.ListenPublicPacket = publicPacketListener(config)
+	c.Domain = config.Domain
+	c.Balancers = config.ProxyProtocolFrom
+	c.ResetKey = reset
+	c.TokenKey = token
+	c.Peers = peerFile(filepath.Join(config.DataDir, peersFile))
+	c.NetID = config.NetID
+	c.AnswerStrangers = !config.Silent
+	c.IdleTimeout = config.IdleTimeout
+	c.ResumeTime = settings.OrNotAtAll(config.ResumeTime)
+	c.Drain = settings.OrNotAtAll(config.Drain)
+	c.Version = "apquic-server " + cli.Version()
+	c.Log = log
+	return c, nil
 }

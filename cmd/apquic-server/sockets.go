@@ -230,6 +230,13 @@ func (s *sockets) stops() (restarting bool) {
 	return s.manager != nil
 }
 
+// reloading tells systemd of a reload.
+func (s *sockets) reloading(reload func()) {
+	s.notify(systemd.Reloading())
+	reload()
+	s.notify(systemd.Ready)
+}
+
 func (s *sockets) notify(state string) {
 	if err := s.manager.Notify(state); err != nil {
 		s.log.Warn("systemd cannot be told the state of the service", "state", state, "err", err)

@@ -25,6 +25,15 @@ type Report struct {
 	Hints   []string `json:"hints,omitempty"`        // what to do about that
 }
 
+// Add notes that a setting has changed, if it holds now, or needs a restart.
+func (r *Report) Add(what string, live bool) {
+	if live {
+		r.Changed = append(r.Changed, what)
+	} else {
+		r.Restart = append(r.Restart, what)
+	}
+}
+
 // Config says what a Reloader does.
 type Config struct {
 	// Path is the file; empty: there is none.

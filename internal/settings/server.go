@@ -93,7 +93,7 @@ func (s *Server) reachRows() rows {
 			docs: "Each connection from there must begin with a header of the PROXY protocol, version 1 or 2, within 3 s, and the client is whoever that names; otherwise it is reset. From everywhere else such a header is a client's own bytes. A balancer that only checks whether a port is open is welcome.",
 		},
 		{
-			key: "groups", flag: "group", setting: groupsVar(&s.Groups), unset: "none",
+			key: "groups", flag: "group", live: true, setting: groupsVar(&s.Groups), unset: "none",
 			help: "`GROUP` of nodes that may offer one service together, such as photos=garage,attic; may be repeated",
 			docs: "In a file: for each group a list of names or ids of nodes, such as `{\"photos\": [\"garage\", \"attic\"]}`. A name counts only if you gave it: it is in `authorized_nodes`. New clients go to the node with the fewest among those that are connected and healthy. See [howto/groups.md](howto/groups.md).",
 		},
@@ -114,23 +114,23 @@ func (s *Server) reachRows() rows {
 func (s *Server) limitRows() rows {
 	return rows{
 		{
-			key: "leaseTime", setting: durationVar(&s.LeaseTime, 180*time.Minute, time.Second, longest),
+			key: "leaseTime", live: true, setting: durationVar(&s.LeaseTime, 180*time.Minute, time.Second, longest),
 			help: "how long to keep a port for a node that is away",
 			docs: "The port stays open meanwhile. After that, a port of a node in `authorized_nodes` is closed but stays the node's until a new service finds no other port. With `--open` it is free.",
 		}, {
-			key: "maxServices", setting: numberVar(&s.MaxServices, 16, 1, 65535),
+			key: "maxServices", live: true, setting: numberVar(&s.MaxServices, 16, 1, 65535),
 			help: "how many ports a node may have",
 		}, {
-			key: "maxLeasesPerAddress", setting: numberVar(&s.MaxLeasesPerAddress, 64, 1, million),
+			key: "maxLeasesPerAddress", live: true, setting: numberVar(&s.MaxLeasesPerAddress, 64, 1, million),
 			help: "with --open: how many ports the nodes of one address may have together",
 			docs: ", or those of one /48 in IPv6. Nodes in `authorized_nodes` do not count.",
 		}, {
-			key: "maxClients", setting: numberVar(&s.MaxClients, 4096, 1, million),
+			key: "maxClients", live: true, setting: numberVar(&s.MaxClients, 4096, 1, million),
 			help: "how many public connections a service may have at once",
 			docs: "A node may have twice as many over all its services; neither ever has more than half of the files that the server may open. " +
 				"At the limit, the longest idle connection of the address with the most connections is reset to make room for a client from another address; if none can make room, the new one is reset.",
 		}, {
-			key: "maxClientsPerAddress", setting: numberVar(&s.MaxClientsPerAddress, 1024, 1, million),
+			key: "maxClientsPerAddress", live: true, setting: numberVar(&s.MaxClientsPerAddress, 1024, 1, million),
 			help: "how many of these may come from one client address",
 			docs: ", or one /64 in IPv6; twice as many from a /56, four times as many from a /48 or an IPv4 /24. " + "Over all services, an address may use a quarter of the files that the server may open, and a network half. An address may connect 512 times a second after a burst of 16384; a network in proportion.",
 		}, {
@@ -146,11 +146,11 @@ func (s *Server) limitRows() rows {
 func (s *Server) runRows() rows {
 	return rows{
 		{
-			key: "park", setting: durationVar(&s.Park, 10*time.Second, 0, time.Hour),
+			key: "park", live: true, setting: durationVar(&s.Park, 10*time.Second, 0, time.Hour),
 			help: "how long public connections wait for a node that is away",
 			docs: ", or that has left data unacknowledged for 3 s. After that they are reset. 0: at once.",
 		}, {
-			key: "flowIdle", setting: durationVar(&s.FlowIdle, time.Minute, 5*time.Second, time.Hour),
+			key: "flowIdle", live: true, setting: durationVar(&s.FlowIdle, time.Minute, 5*time.Second, time.Hour),
 			help: "how long a client of a UDP service may be silent before it counts as gone",
 			docs: "If it comes back, the service sees it come from another port of its machine.",
 		}, {

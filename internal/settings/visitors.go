@@ -24,35 +24,35 @@ const (
 func (s *Server) visitorRows() rows {
 	return rows{
 		{
-			key: "allowClients", setting: networks().bind(&s.Visitors.Allow), unset: "all",
+			key: "allowClients", live: true, setting: networks().bind(&s.Visitors.Allow), unset: "all",
 			help: "`NETWORKS` whose clients may connect to any service, with commas",
 			docs: "What a service says of its own (`allow`) must hold, too. Clients from elsewhere are reset, and counted in `status`.",
 		}, {
-			key: "denyClients", setting: networks().bind(&s.Visitors.Deny), unset: "none",
+			key: "denyClients", live: true, setting: networks().bind(&s.Visitors.Deny), unset: "none",
 			help: "`NETWORKS` whose clients may not",
 			docs: "It goes before `allowClients`.",
 		}, {
-			key: "countries", setting: textVar(&s.Countries, "", nil), unset: "none: countries are not known",
+			key: "countries", live: true, setting: textVar(&s.Countries, "", nil), unset: "none: countries are not known",
 			want: `the path of a database of countries, such as "/var/lib/GeoIP/GeoLite2-Country.mmdb"`,
 			help: "`FILE` that tells the countries of addresses, in the MaxMind DB format",
 			docs: ", such as GeoLite2-Country or DB-IP Country Lite, which you get and renew yourself. It is kept in memory, and read again within 10 s when it has changed, or at SIGHUP. Services may then have rules about countries.",
 		}, {
-			key: "allowCountries", setting: countries().bind(&s.Visitors.AllowCountries), unset: "all",
+			key: "allowCountries", live: true, setting: countries().bind(&s.Visitors.AllowCountries), unset: "all",
 			help: "`COUNTRIES` whose clients may connect to any service, with commas",
 			docs: "ISO 3166-1 alpha-2 codes, such as `[\"DE\", \"AT\"]`; needs `countries`. An address of no country, such as a private one, may then not connect.",
 		}, {
-			key: "denyCountries", setting: countries().bind(&s.Visitors.DenyCountries), unset: "none",
+			key: "denyCountries", live: true, setting: countries().bind(&s.Visitors.DenyCountries), unset: "none",
 			help: "`COUNTRIES` whose clients may not", docs: "It needs `countries`.",
 		}, {
-			key: "maxClientRate", setting: numberVar(&s.Visitors.Rate, 0, 0, million),
+			key: "maxClientRate", live: true, setting: numberVar(&s.Visitors.Rate, 0, 0, million),
 			help: "how many new connections per second an address may make to a service; 0: no limit",
 			docs: ", or one /64 in IPv6; twice as many at once. A /56 may make twice as many, a /48 or an IPv4 /24 four times as many.",
 		}, {
-			key: "maxRateIn", setting: rateVar(&s.Visitors.BytesIn), unset: "no limit",
+			key: "maxRateIn", live: true, setting: rateVar(&s.Visitors.BytesIn), unset: "no limit",
 			help: "bytes per second from all clients of a service together: a `SIZE` such as 1MB",
 			docs: "Its connections share them equally; those that have less to say do not wait for the others.",
 		}, {
-			key: "maxRateOut", setting: rateVar(&s.Visitors.BytesOut), unset: "no limit",
+			key: "maxRateOut", live: true, setting: rateVar(&s.Visitors.BytesOut), unset: "no limit",
 			help: "bytes per second to all clients of a service together: a `SIZE` such as 1MB",
 		}, {
 			key: "logins", setting: loginsVar(&s.Logins), unset: "none",

@@ -1,15 +1,14 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 
 	"apquic/certs"
 	"apquic/lease"
 	"apquic/quicproxy/admission"
-	"apquic/quicproxy/internal/loglimit"
 	"apquic/quicproxy/internal/netaddr"
+	"apquic/quicproxy/server/internal/audit"
 )
 
 // AuditMessage marks the log lines about who may do what: one for each join, dismissal and change of a lease
@@ -25,22 +24,7 @@ func (c *nodeConn) audit(event string, attributes ...any) {
 // auditLease logs who has which port or domain from now on.
 func (s *Server) auditLease(e lease.Event) {
 	admitted, from := s.whoIs(e.Node)
-	attributes := []any{"event", "lease-given", "node", e.Node, "name", admitted.Name, "service", e.Service, e.Endpoint().Attr()}
-	if e.IsGroup() {
-		attributes, admitted.Known = []any{"event", "lease-given", "group", e.Service, e.Endpoint().Attr()}, true
-	}
-	switch {
-	case e.Ended != "":
-		attributes = append(attributes, "reason", string(e.Ended))
-		attributes[1] = "lease-lost"
-	case !e.Previous.IsZero():
-		attributes = append(attributes, "previous", e.Previous.String())
-		attributes[1] = "lease-moved"
-	}
-	if !admitted.Known && !e.Kept {
-		attributes = append(attributes, loglimit.GuestKey, cmp.Or(from, "away"))
-	}
-	s.log.Info(AuditMessage, attributes...)
+	s.log.Info(AuditMessage, audit.Lease(e, admitted, from)...)
 }
 
 // whoIs returns what the operator says about a node, and its network if it is here.

@@ -2,8 +2,7 @@ package server
 
 const (
 	// Defaults of Config.
-	defaultMaxClients           = 4096
-	defaultMaxClientsPerAddress = 1024
+	defaultMaxClients, defaultMaxClientsPerAddress = 4096, 1024
 
 	// relayShare is how many relays a node may have for each client it may have: some wait for an ack after
 	// their client left.

@@ -15,6 +15,7 @@ import (
 	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/server/internal/changes"
+	"apquic/quicproxy/server/internal/presence"
 )
 
 // watchAdmission ends the sessions of nodes that may no longer use the server, until ctx ends.
@@ -31,9 +32,9 @@ func (s *Server) heedAdmission(ctx context.Context) (done bool) {
 	for node, present := range s.presentNodes() {
 		admitted, err := s.config.Admit.Admit(ctx, admission.Applicant{Node: node})
 		switch {
-		case err == nil && admitted.Known && present.guest:
+		case err == nil && admitted.Known && present.Guest:
 			err = s.lessor.KeepNode(ctx, node)
-		case errors.Is(err, admission.ErrDenied), errors.Is(err, admission.ErrNotAuthorized) && !present.onlyGuest():
+		case errors.Is(err, admission.ErrDenied), errors.Is(err, admission.ErrNotAuthorized) && !present.OnlyGuest():
 			err = s.Disconnect(ctx, node)
 		default:
 			err = nil // an Admitter that cannot answer has not refused: a failing disk ends no session
@@ -45,30 +46,14 @@ func (s *Server) heedAdmission(ctx context.Context) (done bool) {
 	return done && ctx.Err() == nil
 }
 
-// presence is what a node has here.
-type presence struct {
-	session bool
-	kept    bool // leases that others could get if it were dismissed
-	guest   bool // leases from before it was known, if it is known
-}
-
-// onlyGuest reports that nobody ever let the node in, and that it is not here.
-func (p presence) onlyGuest() bool { return !p.session && !p.kept }
-
 // presentNodes returns the nodes with a session, and those with leases that are not reserved.
-func (s *Server) presentNodes() map[certs.NodeID]presence {
-	nodes := make(map[certs.NodeID]presence)
-	for _, l := range s.lessor.Leases() {
-		if !l.Reserved && !l.IsGroup() {
-			was := nodes[l.Node]
-			nodes[l.Node] = presence{kept: was.kept || l.Kept, guest: was.guest || !l.Kept}
-		}
-	}
+func (s *Server) presentNodes() map[certs.NodeID]presence.Presence {
+	nodes := presence.OfLeases(s.lessor.Leases())
 	s.registry.mu.Lock()
 	defer s.registry.mu.Unlock()
 	for key := range s.registry.sessions {
 		was := nodes[key.node]
-		was.session = true
+		was.Session = true
 		nodes[key.node] = was
 	}
 	return nodes

@@ -1,16 +1,13 @@
 package server
 
 import (
-	"cmp"
-
 	"apquic/framing"
-	"apquic/lease"
 	"apquic/quicproxy/server/internal/account"
 )
 
 // limits is what the server allows the node, as Welcome states it.
 func (c *nodeConn) limits() *framing.Limits {
-	services := cmp.Or(c.server.config.MaxServices, lease.DefaultMaxPerNode)
+	services := c.server.lessor.MaxPerNode()
 	if own := c.admission.ServicesNow(); own > 0 {
 		services = min(services, own)
 	}

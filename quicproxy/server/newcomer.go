@@ -37,16 +37,15 @@ func (c *nodeConn) checkShare(r *lease.Request, service string, mode termination
 
 // countsAsGuest reports whether the leases of the node count against its address.
 func (c *nodeConn) countsAsGuest() bool {
-	return !c.admission.Known && c.server.config.MaxLeasesPerAddress > 0
+	return !c.admission.Known && c.server.guests.Max() > 0
 }
 
 // checkGuest counts a lease of an unknown node against its address, since new keys cost nothing. A new name
 // for a service is not another lease.
 func (c *nodeConn) checkGuest(r lease.Request) error {
-	limit := c.server.config.MaxLeasesPerAddress
 	former, _ := c.server.lessor.TakesOver(r)
 	if c.server.guests.Take(netaddr.Customer(netaddr.Endpoint(c.QUIC.RemoteAddr()).Addr()), r.Key, former) {
 		return nil
 	}
-	return fmt.Errorf("%w: the nodes of this address have %d, the limit per address", lease.ErrTooManyServices, limit)
+	return fmt.Errorf("%w: the nodes of this address have %d, the limit per address", lease.ErrTooManyServices, c.server.guests.Max())
 }

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"errors"
 
@@ -67,7 +66,7 @@ func (c *nodeConn) grantPrivate(r *framing.ProxyRequest) (*framing.ProxyResponse
 			return nil, failure.OfLease(err)
 		}
 	}
-	p, response, err := c.server.exchange.Offer(ctx, c.caller(), r, cmp.Or(c.server.config.MaxServices, lease.DefaultMaxPerNode))
+	p, response, err := c.server.exchange.Offer(ctx, c.caller(), r, c.server.lessor.MaxPerNode())
 	if err == nil {
 		p.Attach(c, request.Offer(r, c.node))
 		c.services[r.Service] = p

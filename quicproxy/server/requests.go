@@ -111,7 +111,7 @@ func answer[R proto.Message](c *nodeConn, envelope framing.Envelope, request pro
 
 // grant leases a public address to a service, or renews it, and directs its clients to this connection.
 func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error) {
-	wanted, rules, err := request.Read(r, c.node, c.Flows != nil, c.server.config.Country != nil)
+	wanted, rules, err := request.Read(r, c.node, c.Flows != nil, c.server.public.KnowsCountries())
 	if err != nil {
 		return nil, err
 	}

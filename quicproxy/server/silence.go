@@ -64,7 +64,7 @@ func isExpectant(session *session, c *nodeConn) bool {
 // silenceChanged makes the clients of c wait, or stop waiting.
 func (s *Server) silenceChanged(c *nodeConn, silent bool) {
 	if silent {
-		c.log.Warn("the node does not answer; new connections wait for it", "park", s.config.Park)
+		c.log.Warn("the node does not answer; new connections wait for it", "park", s.public.Park())
 	}
 	s.public.OwnerChanged(c.node, c)
 }
@@ -105,7 +105,7 @@ func (c *nodeConn) giveUpUnheard() {
 	c.begun.mu.Lock()
 	defer c.begun.mu.Unlock()
 	for r := range c.begun.relays {
-		if !r.Stream().Seen() && (time.Since(r.Begun()) >= silentAfter+max(c.server.config.Park, 0) || r.port.TakenElsewhere(c.node)) {
+		if !r.Stream().Seen() && (time.Since(r.Begun()) >= silentAfter+c.server.public.Park() || r.port.TakenElsewhere(c.node)) {
 			r.away.Store(true)
 			r.Abort(framing.ErrorRelayReset)
 		}

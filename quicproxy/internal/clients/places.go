@@ -83,15 +83,23 @@ type Place struct {
 
 // New takes the number of places in total, per service, and per address at a service.
 func New(all, perService, perAddress int) *Places {
-	half := max(all/2, 1) // neither a service nor a node gets all
-	perService = min(perService, half)
-	return &Places{
-		all: all, perService: perService, perNode: min(nodeServices*perService, half),
-		perAddress: perAddress, perAddressInAll: max(all/addressShare, 1),
+	p := &Places{
+		all: all, perAddressInAll: max(all/addressShare, 1),
 		begin: time.Now(), search: rate.NewLimiter(searchRate, searchBurst), sweepAt: maxOrigins,
 		services: make(map[Service]int), nodes: make(map[string]int),
 		pairs: make(map[pair]int), origins: make(map[netip.Prefix]*origin),
 	}
+	p.SetLimits(perService, perAddress)
+	return p
+}
+
+// SetLimits sets how many places there are per service, and per address at a service, for those that come from now on.
+func (p *Places) SetLimits(perService, perAddress int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	half := max(p.all/2, 1) // neither a service nor a node gets all
+	p.perService = min(perService, half)
+	p.perNode, p.perAddress = min(nodeServices*p.perService, half), perAddress
 }
 
 // OfOneNode allows a single service to have all places.
@@ -101,7 +109,11 @@ func (p *Places) OfOneNode() *Places {
 }
 
 // PerNode is how many clients a node may have.
-func (p *Places) PerNode() int { return p.perNode }
+func (p *Places) PerNode() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.perNode
+}
 
 // MayReserve is how many places Reserve takes at most.
 func (p *Places) MayReserve() int { return max(p.all/reserveShare*(reserveShare-1), 1) }
@@ -130,9 +142,9 @@ func (p *Places) Open() int {
 // must end the connection without waiting.
 func (p *Places) Admit(service Service, from netip.Addr, evict func()) (*Place, error) {
 	c := &Place{places: p, evict: evict, index: -1}
-	c.service, c.perAddress = service.split(p.perAddress)
 	c.Active()
 	p.mu.Lock()
+	c.service, c.perAddress = service.split(p.perAddress)
 	evicted, err := p.admitLocked(c, from, time.Now())
 	p.mu.Unlock()
 	for _, victim := range evicted {

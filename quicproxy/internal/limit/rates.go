@@ -13,10 +13,10 @@ import (
 // Rates is a token bucket per key, such as an address, for a bounded number of keys.
 type Rates[K comparable] struct {
 	every time.Duration
-	burst int
 	max   int // keys
 
 	mu      sync.Mutex
+	burst   int
 	buckets map[K]*rate.Limiter
 	swept   time.Time // when full buckets were last looked for
 }
@@ -24,6 +24,17 @@ type Rates[K comparable] struct {
 // NewRates allows each key burst events at once and one more per every, for max keys at a time.
 func NewRates[K comparable](every time.Duration, burst, max int) *Rates[K] {
 	return &Rates[K]{every: every, burst: burst, max: max, buckets: make(map[K]*rate.Limiter)}
+}
+
+// SetBurst allows each key that many events at once.
+func (r *Rates[K]) SetBurst(burst int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.burst = burst
+	for _, bucket := range r.buckets {
+		times := float64(bucket.Limit()) / float64(rate.Every(r.every))
+		bucket.SetBurst(int(times * float64(burst)))
+	}
 }
 
 // Allow reports whether key may do it once more now. While max keys are in use, no other key may.
@@ -67,6 +78,9 @@ func (r *Rates[K]) forgetFullLocked(now time.Time) {
 
 // NetworkRates are rates of addresses and of their networks: whoever has one address has others.
 type NetworkRates struct{ rates *Rates[netip.Prefix] }
+
+// SetBurst allows each that many events at once.
+func (n *NetworkRates) SetBurst(burst int) { n.rates.SetBurst(burst) }
 
 // NewNetworkRates allows each address, or /64, burst events at once and one more per every; a /56 half as
 // many again, a /48 twice as many, and an IPv4 /24 a quarter more. It knows max networks at a time.

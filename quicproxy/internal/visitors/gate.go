@@ -30,10 +30,9 @@ type Gate struct {
 	// In and Out are the bytes per second from visitors and to them.
 	In, Out pace.Rate
 
-	server  quicproxy.Visitors
-	country func(netip.Addr) string // nil: countries are not known
-
 	mu       sync.Mutex
+	server   quicproxy.Visitors
+	country  func(netip.Addr) string // nil: countries are not known
 	node     quicproxy.Visitors
 	rate     int           // new connections per address and second; 0: no limit
 	arrivals *limit.Sketch // nil without
@@ -45,15 +44,27 @@ type Gate struct {
 
 // NewGate takes the rules of the server, and what tells the country of an address; nil: nothing does.
 func NewGate(server quicproxy.Visitors, country func(netip.Addr) string) *Gate {
-	g := &Gate{server: server, country: country}
-	g.Set(quicproxy.Visitors{})
+	g := new(Gate)
+	g.SetServer(server, country)
 	return g
+}
+
+// SetServer sets the rules of the server, as Set does those of the node.
+func (g *Gate) SetServer(server quicproxy.Visitors, country func(netip.Addr) string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.server, g.country = server, country
+	g.setLocked(g.node)
 }
 
 // Set sets the rules of the node, for visitors from now on; the bytes per second are those of all from now on.
 func (g *Gate) Set(node quicproxy.Visitors) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.setLocked(node)
+}
+
+func (g *Gate) setLocked(node quicproxy.Visitors) {
 	g.node = node
 	g.version.Add(1)
 	if g.rate = smaller(g.server.Rate, node.Rate); g.rate == 0 {
@@ -86,16 +97,16 @@ func (g *Gate) PerAddress() int {
 // Allows says why visitors from an address are not allowed; nil: they are.
 func (g *Gate) Allows(from netip.Addr) error {
 	g.mu.Lock()
-	node := g.node
+	server, node, countryOf := g.server, g.node, g.country
 	g.mu.Unlock()
 	from = from.Unmap().WithZone("")
-	err := cmp.Or(checkNetwork(g.server, from), checkNetwork(node, from))
-	if err == nil && (NeedsCountries(g.server) || NeedsCountries(node)) {
+	err := cmp.Or(checkNetwork(server, from), checkNetwork(node, from))
+	if err == nil && (NeedsCountries(server) || NeedsCountries(node)) {
 		country := ""
-		if g.country != nil {
-			country = g.country(from)
+		if countryOf != nil {
+			country = countryOf(from)
 		}
-		err = cmp.Or(checkCountry(g.server, country), checkCountry(node, country))
+		err = cmp.Or(checkCountry(server, country), checkCountry(node, country))
 	}
 	return err
 }

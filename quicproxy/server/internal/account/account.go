@@ -44,17 +44,27 @@ type Account struct {
 
 // Accounts are those of all nodes that are here, or were recently.
 type Accounts struct {
-	memory      func(certs.NodeID) *memory.Account
-	maxServices int
+	memory func(certs.NodeID) *memory.Account
 
-	mu   sync.Mutex
-	of   map[certs.NodeID]*Account
-	away list.List // of *Account; the first to leave comes first
+	mu          sync.Mutex
+	maxServices int
+	of          map[certs.NodeID]*Account
+	away        list.List // of *Account; the first to leave comes first
 }
 
 // New makes accounts for nodes that may have maxServices each; memory opens the memory account of a node.
 func New(maxServices int, memory func(certs.NodeID) *memory.Account) *Accounts {
 	return &Accounts{memory: memory, maxServices: maxServices, of: make(map[certs.NodeID]*Account)}
+}
+
+// SetMaxServices lets nodes have that many services each, and ask for them.
+func (all *Accounts) SetMaxServices(services int) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	all.maxServices = services
+	for _, a := range all.of {
+		a.Requests.bucket.SetBurst(RequestBurst(services))
+	}
 }
 
 // Open returns the account of a node for one more connection, which must return it with Close.

@@ -9,10 +9,10 @@ const sweepFrom = 1024
 // counts until it no longer exists, which is checked when its place is needed, so that no order of events
 // frees it earlier.
 type Shares[O, T comparable] struct {
-	max    int
 	exists func(T) bool // called with mu held
 
 	mu      sync.Mutex
+	max     int
 	things  map[T]*owned[O]
 	owners  map[O]map[T]struct{}
 	sweepAt int // at this number of things all are checked
@@ -29,6 +29,20 @@ func NewShares[O, T comparable](max int, exists func(T) bool) *Shares[O, T] {
 	return &Shares[O, T]{
 		max: max, exists: exists, things: make(map[T]*owned[O]), owners: make(map[O]map[T]struct{}), sweepAt: sweepFrom,
 	}
+}
+
+// SetMax lets each owner have max things; nobody loses any.
+func (s *Shares[O, T]) SetMax(max int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.max = max
+}
+
+// Max is how many things an owner may have.
+func (s *Shares[O, T]) Max() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.max
 }
 
 // Take makes thing, which is about to be made, the owner's, and reports false if the owner already has its

@@ -18,6 +18,7 @@ import (
 
 // Groups are those of a server.
 type Groups struct {
+	mu      sync.Mutex
 	members map[string][]member
 
 	// leases serialises what nodes do to the leases of groups, of which each is that of several nodes.
@@ -33,12 +34,29 @@ type member struct {
 // New returns the groups with these names, and who may offer each: the ids of nodes, or the names that the
 // server's operator gave them.
 func New(rules map[string][]string) (*Groups, error) {
-	g := &Groups{members: make(map[string][]member, len(rules))}
+	g := new(Groups)
+	return g, g.Set(rules)
+}
+
+// Set makes these all the groups, or says why they cannot be.
+func (g *Groups) Set(rules map[string][]string) error {
+	members, err := read(rules)
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.members = members
+	return nil
+}
+
+func read(rules map[string][]string) (map[string][]member, error) {
+	members := make(map[string][]member, len(rules))
 	for group, allowed := range rules {
 		if err := framing.CheckServiceName(group); err != nil {
 			return nil, fmt.Errorf("group %q: %w", group, err)
 		}
-		g.members[group] = nil
+		members[group] = nil
 		for _, who := range allowed {
 			m := member{name: who}
 			if id, err := certs.ParseNodeID(who); err == nil {
@@ -46,14 +64,16 @@ func New(rules map[string][]string) (*Groups, error) {
 			} else if err := certs.CheckName(who); err != nil {
 				return nil, fmt.Errorf("group %q: %q is neither the name of a node nor an id: %w", group, who, err)
 			}
-			g.members[group] = append(g.members[group], m)
+			members[group] = append(members[group], m)
 		}
 	}
-	return g, nil
+	return members, nil
 }
 
 // Has reports whether there is a group with that name.
 func (g *Groups) Has(group string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	_, has := g.members[group]
 	return has
 }
@@ -61,7 +81,10 @@ func (g *Groups) Has(group string) bool {
 // Check returns the failure for a node that may not offer a group. It is the same if there is no such group,
 // and tells nothing of other nodes. name is what the operator calls the node; it may be empty.
 func (g *Groups) Check(group string, node certs.NodeID, name string) error {
-	if slices.ContainsFunc(g.members[group], func(m member) bool {
+	g.mu.Lock()
+	members := g.members[group]
+	g.mu.Unlock()
+	if slices.ContainsFunc(members, func(m member) bool {
 		return m.id == node && !node.IsZero() || m.name != "" && m.name == name
 	}) {
 		return nil

@@ -150,7 +150,7 @@ func (s *Listeners) refuse(client *Client, where slog.Attr, err error) {
 
 // serve relays one public connection, or resets it.
 func (p *Listener) serve(client *Client) {
-	deadline := time.Now().Add(max(p.all.config.Park, 0))
+	deadline := time.Now().Add(p.all.Park())
 	var tried []Target
 	for {
 		to, err := p.route(client, deadline, tried)
@@ -160,7 +160,7 @@ func (p *Listener) serve(client *Client) {
 		}
 		if errors.Is(err, ErrConnectionEnded) {
 			if client.Begun {
-				deadline = time.Now().Add(max(p.all.config.Park, 0)) // it had a relay until now
+				deadline = time.Now().Add(p.all.Park()) // it had a relay until now
 			}
 			continue // the node's next connection may come at any moment
 		}

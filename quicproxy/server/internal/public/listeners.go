@@ -66,9 +66,13 @@ type Listeners struct {
 
 	flows flows
 
-	mu     sync.Mutex
-	at     map[lease.Endpoint]*Listener
-	byNode map[certs.NodeID]map[lease.Endpoint]*Listener // the same, by node
+	park, flowIdle atomic.Int64 // time.Durations
+
+	mu      sync.Mutex
+	rules   quicproxy.Visitors // of the server
+	country func(netip.Addr) string
+	at      map[lease.Endpoint]*Listener
+	byNode  map[certs.NodeID]map[lease.Endpoint]*Listener // the same, by node
 	// private are the services without an endpoint, by node and name.
 	private map[certs.NodeID]map[string]*Listener
 	shared  []*sharedSocket
@@ -83,11 +87,14 @@ type Listeners struct {
 func New(config Config) *Listeners {
 	stopping, stop := context.WithCancel(context.Background())
 	config.setDefaults()
-	return &Listeners{
+	s := &Listeners{
+		rules: config.Visitors, country: config.Country,
 		config: config, log: config.Log, balancers: balancer.New(config.Balancers), stopping: stopping, stop: stop,
 		at: make(map[lease.Endpoint]*Listener), byNode: make(map[certs.NodeID]map[lease.Endpoint]*Listener), private: make(map[certs.NodeID]map[string]*Listener),
 		names: make(map[string]*Listener), visitors: make(map[*visitor]struct{}),
 	}
+	s.SetTimes(config.Park, config.FlowIdle)
+	return s
 }
 
 // Bind opens the listener of a lease; it implements lease.Binder. That of a domain needs no socket.
@@ -97,7 +104,7 @@ func (s *Listeners) Bind(l lease.Lease) error {
 	if l.IsGroup() {
 		p.service.Node = "group " + l.Service // each has the places of a node
 	}
-	p.gate = visitors.NewGate(s.config.Visitors, s.config.Country)
+	p.gate = visitors.NewGate(quicproxy.Visitors{}, nil) // until it stands with the others
 	if l.Port != 0 {
 		if err := p.open(l.Transport); err != nil {
 			return err
@@ -110,6 +117,7 @@ func (s *Listeners) Bind(l lease.Lease) error {
 		return errPortClosed
 	}
 	s.at[p.Endpoint] = p
+	p.gate.SetServer(s.rules, s.country)
 	s.takeNameLocked(p)
 	if s.byNode[l.Node] == nil {
 		s.byNode[l.Node] = make(map[lease.Endpoint]*Listener)

@@ -132,7 +132,7 @@ func (f *sharedSocket) serve(client *Client) {
 // the server only when the node is back.
 func (p *Listener) serveNamed(client *Client) {
 	if p.Mode() == termination.Unknown {
-		to, err := p.route(client, time.Now().Add(max(p.all.config.Park, 0)), nil)
+		to, err := p.route(client, time.Now().Add(p.all.Park()), nil)
 		switch {
 		case errors.Is(err, errClientLeft):
 			client.Close()

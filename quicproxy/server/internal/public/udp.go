@@ -38,7 +38,6 @@ type udpPort struct {
 func (u *udpPort) receive() {
 	defer u.endAll()
 	reader, armed, pause := datagram.NewReader(u.socket), false, minAcceptPause
-	every := u.listener.all.config.FlowIdle / sweeps
 	for {
 		err := reader.Read(u.take)
 		switch {
@@ -46,7 +45,7 @@ func (u *udpPort) receive() {
 			return
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			armed = u.sweep() > 0
-			u.setDeadline(armed, every)
+			u.setDeadline(armed, u.listener.all.FlowIdle()/sweeps)
 		case err != nil:
 			u.listener.all.acceptFailed(err, pause, u.listener.Attr())
 			time.Sleep(pause)
@@ -55,7 +54,7 @@ func (u *udpPort) receive() {
 			pause = minAcceptPause
 			if !armed {
 				armed = true
-				u.setDeadline(armed, every)
+				u.setDeadline(armed, u.listener.all.FlowIdle()/sweeps)
 			}
 		}
 	}
@@ -86,7 +85,7 @@ func (u *udpPort) take(payload []byte, client netip.AddrPort, local netip.Addr) 
 	u.toNode.Add(uint64(len(payload)))
 	if target, service := p.carries(f); target != nil {
 		if via, process := target.FlowSender(); via != nil {
-			via.Send(service, f.toNode(service, process, config.FlowIdle, payload))
+			via.Send(service, f.toNode(service, process, u.listener.all.FlowIdle(), payload))
 			return
 		}
 	}
@@ -177,7 +176,7 @@ func (u *udpPort) sweep() (left int) {
 	var over []*clientFlow
 	u.mu.Lock()
 	for _, f := range u.flows {
-		if f.place.Left(u.listener.all.config.FlowIdle) <= 0 {
+		if f.place.Left(u.listener.all.FlowIdle()) <= 0 {
 			over = append(over, f)
 		}
 	}

@@ -11,6 +11,23 @@ import (
 	"apquic/quicproxy/internal/relay"
 )
 
+// SetRules sets Config.Visitors and Config.Country, for clients from now on.
+func (s *Listeners) SetRules(rules quicproxy.Visitors, country func(netip.Addr) string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rules, s.country = rules, country
+	for _, p := range s.at {
+		p.gate.SetServer(rules, country)
+	}
+}
+
+// KnowsCountries reports whether there is a Config.Country.
+func (s *Listeners) KnowsCountries() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.country != nil
+}
+
 // Restrict says who may visit, from now on, in addition to what the server says.
 func (p *Listener) Restrict(v quicproxy.Visitors) { p.gate.Set(v) }
 

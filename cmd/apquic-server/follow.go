@@ -1,0 +1,61 @@
+package main
+
+import (
+	"apquic/internal/cli"
+	"apquic/internal/reload"
+	"apquic/internal/settings"
+	"apquic/quicproxy/server"
+)
+
+// follower has a running server follow its settings.
+type follower struct {
+	call   *call
+	log    *cli.Log
+	known  *knownCountries
+	server *server.Server // set before the first reload
+
+	running settings.Server // in use; a reload at a time uses it
+}
+
+// apply reads the settings as they are now, and makes those hold that can.
+func (f *follower) apply() (report reload.Report, err error) {
+	again, err := f.call.Again()
+	if err != nil {
+		return report, err
+	}
+	if err := again.Validate(); err != nil {
+		return report, err
+	}
+	now, changes := f.running.Follow(again.Settings)
+	file, err := f.known.open(now.Countries)
+	if err != nil {
+		return report, cli.ConfigError(err)
+	}
+	config := liveConfig(now)
+	config.Country = countryIn(now.Countries, file)
+	if err := f.server.Follow(config); err != nil {
+		return report, err
+	}
+	f.known.use(now.Countries, file)
+	f.log.SetLevel(now.LogLevel)
+	f.running = now
+	for _, change := range changes {
+		report.Add(change.What, change.Live)
+	}
+	return report, nil
+}
+
+// liveConfig is what can change while a server runs.
+func liveConfig(config settings.Server) server.Config {
+	return server.Config{
+		LeaseTime:            config.LeaseTime,
+		MaxServices:          config.MaxServices,
+		MaxLeasesPerAddress:  config.MaxLeasesPerAddress,
+		MaxClients:           config.MaxClients,
+		MaxClientsPerAddress: config.MaxClientsPerAddress,
+		Groups:               config.Groups,
+		Visitors:             config.Visitors,
+		Park:                 settings.OrNotAtAll(config.Park),
+		FlowIdle:             config.FlowIdle,
+	}
+}
