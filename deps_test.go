@@ -141,7 +141,7 @@ var allowed = map[string][]string{
 	"internal/web":      {"internal/domain", "internal/login", "internal/watchfile"},
 	"internal/guards":   {"certs", "internal/login", "internal/settings"},
 	"internal/reload":   {"internal/cli", "internal/control", "internal/hint"},
-	"cmd/apquic-node":   {"certs", "certs/acme", "internal/cli", "internal/control", "internal/debug", "internal/domain", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/joint", "internal/login", "internal/password", "internal/reload", "internal/settings", "internal/web", "quicproxy", "quicproxy/node"},
+	"cmd/apquic-node":   {"certs", "certs/acme", "internal/cli", "internal/control", "internal/debug", "internal/domain", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/joint", "internal/login", "internal/password", "internal/reload", "internal/settings", "internal/systemd", "internal/web", "quicproxy", "quicproxy/node"},
 	"internal/cmd/demo": nil,
 
 	"internal/cmd/minimalnode": nil, // nothing: it is written from docs/protocol.md alone

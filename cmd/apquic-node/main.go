@@ -24,6 +24,7 @@ import (
 	"apquic/internal/heap"
 	"apquic/internal/reload"
 	"apquic/internal/settings"
+	"apquic/internal/systemd"
 	"apquic/internal/web"
 	"apquic/quicproxy/node"
 )
@@ -106,8 +107,9 @@ func serve(c *call) error {
 		return cli.UsageError("apquic-node", err)
 	}
 	log := logger.Logger
+	manager := systemd.FromEnvironment()
 	follows := &follower{call: c, running: given, log: logger}
-	reloader := reload.New(reload.Config{Path: c.Path(), Apply: follows.apply, Log: log})
+	reloader := reload.New(reload.Config{Path: c.Path(), Apply: follows.apply, Around: manager.Reload, Log: log})
 	stopping, cancel := cli.NewStopping(reloader.Signal)
 	defer cancel()
 
@@ -141,13 +143,22 @@ func serve(c *call) error {
 	}
 	server.advise(log)
 	follows.node, follows.sites, follows.lines = node, sites, lines
-	defer sites.serve(stopping.Soon, stopping.Now, node)()
-	defer answer(node, sites.refused, reloader, config.DataDir, "apquic-node "+cli.Version(), log)()
-	defer heap.Follow(node.MemoryPeak)()
-	defer warnOfSilentUpstreams(node, log)()
+	return follows.run(stopping, reloader, manager)
+}
+
+// run runs the node until a signal to stop.
+func (f *follower) run(stopping cli.Stopping, reloader *reload.Reloader, manager *systemd.Manager) error {
+	config, log := f.running, f.log.Logger
+	defer f.sites.serve(stopping.Soon, stopping.Now, f.node)()
+	defer answer(f.node, f.sites.refused, reloader, config.DataDir, "apquic-node "+cli.Version(), log)()
+	defer heap.Follow(f.node.MemoryPeak)()
+	defer warnOfSilentUpstreams(f.node, log)()
 	defer reloader.Start(stopping.Soon)()
+	defer manager.Watchdog(f.node.Answers)()
 	warnOfProxies(config.Services, log)
-	return node.Run(stopping.Soon)
+	manager.Notify(systemd.Ready) // a failure is systemd's to notice
+	defer context.AfterFunc(stopping.Soon, func() { manager.Notify(systemd.Stopping) })()
+	return f.node.Run(stopping.Soon)
 }
 
 // tellKnown returns what says what a name means.

@@ -27,22 +27,22 @@ func (k *knownCountries) open(path string) (*countries.File, error) {
 	return countries.Open(path, k.log)
 }
 
-// use makes file the one in use, which is read again when it changes.
-func (k *knownCountries) use(path string, file *countries.File) {
-	if path == k.path {
-		if file != nil {
-			file.Reload()
+// use makes file the one in use, which is read again when it changes, and returns what tells the country of an
+// address; nil: nothing does.
+func (k *knownCountries) use(path string, file *countries.File) func(netip.Addr) string {
+	switch {
+	case path != k.path:
+		k.end()
+		k.path, k.file = path, file
+		if path != "" {
+			ctx, stop := context.WithCancel(context.Background())
+			k.stop = stop
+			k.running.Go(func() { file.Run(ctx) })
 		}
-		return
+	case path != "":
+		file.Reload()
 	}
-	k.end()
-	if k.path, k.file = path, file; path == "" {
-		k.file = nil
-		return
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	k.stop = stop
-	k.running.Go(func() { file.Run(ctx) })
+	return countryIn(path, file)
 }
 
 // end ends what use began.

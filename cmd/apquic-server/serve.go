@@ -47,13 +47,13 @@ func serve(c *call) error {
 	if err != nil {
 		return err
 	}
-	kept := &sockets{config: config, manager: systemd.FromEnvironment(), log: log, lately: make(map[string]time.Time)}
+	defer known.end()
+	kept := newSockets(config, log)
 	follows := &follower{call: c, log: logger, known: known, running: config}
-	reloader := reload.New(reload.Config{Path: c.Path(), Apply: follows.apply, Around: kept.reloading, Log: log})
+	reloader := reload.New(reload.Config{Path: c.Path(), Apply: follows.apply, Around: kept.manager.Reload, Log: log})
 	stopping, cancel := cli.NewStopping(reloader.Signal)
 	defer cancel()
 	ctx := stopping.Soon
-
 	if err := makeDataDir(config.DataDir); err != nil {
 		return err
 	}
@@ -83,17 +83,11 @@ func serve(c *call) error {
 		return err
 	}
 	defer ending.run(ctx, stopping.Now)()
-	if kept.manager.Inherited() == 0 { // otherwise it has some already
-		if err := tryRange(config.Range, parts.ListenPublic); err != nil {
-			return err
-		}
+	if err := kept.open(&parts); err != nil {
+		return err
 	}
-	parts.ListenPublic, parts.ListenPublicPacket = kept.listenPublic(), kept.listenPublicPacket()
-	parts.LeaseEnded, parts.Restarting = kept.leaseEnded, kept.stops
 	parts.PacketConn, parts.Store, parts.StopNow = conn, store, stopping.Now
-	known.use(config.Countries, file)
-	defer known.end()
-	parts.Country = countryIn(config.Countries, file)
+	parts.Country = known.use(config.Countries, file)
 	return serveNodes(ctx, c, parts, kept, follows, reloader)
 }
 
@@ -166,6 +160,7 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	})
 	defer heap.Follow(server.MemoryPeak)()
 	defer reloader.Start(ctx)()
+	defer kept.manager.Watchdog(func() { server.Status() })()
 	return server.Run(ctx)
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"apquic/internal/settings"
 	"apquic/internal/systemd"
+	"apquic/quicproxy/server"
 )
 
 const (
@@ -33,6 +34,22 @@ type sockets struct {
 
 	mu     sync.Mutex
 	lately map[string]time.Time // when each socket was closed
+}
+
+func newSockets(config settings.Server, log *slog.Logger) *sockets {
+	return &sockets{config: config, manager: systemd.FromEnvironment(), log: log, lately: make(map[string]time.Time)}
+}
+
+// open has the server open its public ports here, if it can open one.
+func (s *sockets) open(parts *server.Config) error {
+	if s.manager.Inherited() == 0 { // otherwise it has some already
+		if err := tryRange(s.config.Range, parts.ListenPublic); err != nil {
+			return err
+		}
+	}
+	parts.ListenPublic, parts.ListenPublicPacket = s.listenPublic(), s.listenPublicPacket()
+	parts.LeaseEnded, parts.Restarting = s.leaseEnded, s.stops
+	return nil
 }
 
 // tidy closes sockets opened with other settings, which may have the very ports that are about to be opened.
@@ -228,13 +245,6 @@ func (s *sockets) closeRest() {
 func (s *sockets) stops() (restarting bool) {
 	s.notify(systemd.Stopping)
 	return s.manager != nil
-}
-
-// reloading tells systemd of a reload.
-func (s *sockets) reloading(reload func()) {
-	s.notify(systemd.Reloading())
-	reload()
-	s.notify(systemd.Ready)
 }
 
 func (s *sockets) notify(state string) {

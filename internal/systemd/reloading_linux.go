@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Reloading returns the state of a service that reloads its settings from now on, until it is Ready again.
-func Reloading() string {
+// reloading returns the state of a service that reloads its settings from now on, until it is Ready again.
+func reloading() string {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
 		return "RELOADING=1"

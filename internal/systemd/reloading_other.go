@@ -2,5 +2,5 @@
 
 package systemd
 
-// Reloading returns the state of a service that reloads its settings, where there is no systemd.
-func Reloading() string { return "RELOADING=1" }
+// reloading returns the state of a service that reloads its settings, where there is no systemd.
+func reloading() string { return "RELOADING=1" }

@@ -36,7 +36,8 @@ const (
 // Manager is the systemd that started the process. Its methods may be called concurrently, and do nothing on
 // nil.
 type Manager struct {
-	socket string
+	socket   string
+	watchdog time.Duration // within which it wants to hear that the process works; 0: never
 
 	mu        sync.Mutex
 	inherited map[string]*os.File
@@ -48,10 +49,11 @@ type Manager struct {
 func FromEnvironment() *Manager {
 	socket := os.Getenv("NOTIFY_SOCKET")
 	pid, count, names := os.Getenv("LISTEN_PID"), os.Getenv("LISTEN_FDS"), os.Getenv("LISTEN_FDNAMES")
-	for _, name := range []string{"NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
+	watchdog := watchdogTime(os.Getenv("WATCHDOG_USEC"), os.Getenv("WATCHDOG_PID"))
+	for _, name := range []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
 		os.Unsetenv(name)
 	}
-	m := &Manager{socket: socket, inherited: make(map[string]*os.File)}
+	m := &Manager{socket: socket, watchdog: watchdog, inherited: make(map[string]*os.File)}
 	if pid == strconv.Itoa(os.Getpid()) {
 		for i, name := range inheritedNames(count, names) {
 			fd := uintptr(firstInherited + i)
@@ -86,6 +88,15 @@ func (m *Manager) Notify(state string) error {
 		return nil
 	}
 	return m.send(state, nil)
+}
+
+// Reload reports that the service reloads its settings until reload returns. A failure is systemd's to notice.
+func (m *Manager) Reload(reload func()) {
+	if m != nil {
+		m.Notify(reloading())
+		defer m.Notify(Ready)
+	}
+	reload()
 }
 
 // Store makes a socket outlive the process under a name: the next process of the service finds it with Take.
