@@ -320,3 +320,37 @@ func TestAcceptedServiceChanges(t *testing.T) {
 		}
 	})
 }
+
+// TestHealthOfChangedService: a service is checked as its new settings say, and no longer as the former ones; one that
+// becomes sick or well by its change gets clients accordingly.
+func TestHealthOfChangedService(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.serveTagged(tagA, "A")
+		w.startServer()
+		node := w.startNode(expose("web", tagA))
+		node.leases.wait(t, 1)
+		node.set(t, Service{Name: "web", Upstream: tagB, Health: "tcp"}) // nothing listens there
+		time.Sleep(30 * time.Second)
+		if !w.refusedVisit("20000") || !node.node.Status(t.Context()).Services[0].Unhealthy {
+			t.Error("a service that was never well has clients")
+		}
+		if err := node.node.SetServices([]Service{{Name: "web", Upstream: tagA}, {Name: "web", Upstream: tagA}}); err == nil {
+			t.Error("two of one name")
+		}
+		w.serveTagged(tagB, "B")
+		time.Sleep(30 * time.Second) // it is still checked
+		if got := w.upstreamOf("20000"); got != "B" {
+			t.Errorf("the upstream is %s", got)
+		}
+		node.set(t, Service{Name: "web", Upstream: tagA})
+		time.Sleep(30 * time.Second)
+		if got := w.upstreamOf("20000"); got != "A" || node.node.Status(t.Context()).Services[0].Unhealthy {
+			t.Errorf("the upstream is %s", got)
+		}
+		node.set(t)
+		time.Sleep(30 * time.Second)
+		if n := w.logged.count("the service is unhealthy"); n != 1 || !w.refusedVisit("20000") {
+			t.Errorf("it was unhealthy %d times, or a removed service has clients", n)
+		}
+	})
+}
