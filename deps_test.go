@@ -26,6 +26,7 @@ var allowed = map[string][]string{
 	"internal/cli":          {"internal/files", "internal/hint", "internal/suggest"},
 	"internal/datagram":     nil,
 	"internal/debug":        {"internal/cli"},
+	"internal/events":       nil,
 	"internal/control":      {"internal/hint"},
 	"internal/heap":         nil,
 	"internal/machine":      nil,

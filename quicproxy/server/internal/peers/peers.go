@@ -89,7 +89,10 @@ func (l *Log) Run(ctx context.Context, timeout time.Duration, here func() map[ce
 // look notes where the nodes are.
 func (l *Log) look(here map[certs.NodeID]netip.AddrPort) {
 	for node, address := range here {
-		if l.addresses[node] != address {
+		if before := l.addresses[node]; before != address {
+			if before.IsValid() && !l.expected[node] {
+				l.log.Info("node roamed", "node", node, "from", before.String(), "to", address.String())
+			}
 			l.addresses[node], l.changed = address, true
 		}
 		delete(l.expected, node)
