@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	statusPath = "/v1/status"
+	statusPath = "/api/v1/status"
 	// upstreamTimeout is how long a service may take to show that it answers.
 	upstreamTimeout = 2 * time.Second
 )

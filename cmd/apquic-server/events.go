@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"apquic/admin"
+	"apquic/internal/cli"
+	"apquic/internal/control"
+	"apquic/internal/events"
+	"apquic/internal/hint"
+)
+
+// lastEvents is how many events are printed that happened before.
+const lastEvents = 50
+
+// printEvents prints what happened last and, with --watch, goes on until a signal or the end of the server.
+func printEvents(c *call, o *options) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	ctx, cancel := cli.UntilStopped()
+	defer cancel()
+	client, err := admin.Connect(ctx, c.Settings.DataDir)
+	if err != nil {
+		return err
+	}
+	print := func(e events.Event) error { return printEvent(c.Stdout, e, time.Local) }
+	if o.json {
+		print = func(e events.Event) error {
+			line, err := json.Marshal(e)
+			if err == nil {
+				_, err = fmt.Fprintln(c.Stdout, string(line))
+			}
+			return err
+		}
+	}
+	err = client.Events(ctx, lastEvents, o.watch, print, func(n uint64) error {
+		fmt.Fprintln(c.Stderr, n, "events were missed")
+		return nil
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// printEvent prints an event in a line, for people.
+func printEvent(w io.Writer, e events.Event, zone *time.Location) error {
+	line := fmt.Sprintf("%s  %-17s", e.Time.In(zone).Format("2006-01-02 15:04:05"), e.Name)
+	if e.Name == "log" {
+		line += "  " + hint.Printable(e.Message, 0)
+	}
+	for key, value := range members(e.Attributes) {
+		line += "  " + hint.Printable(key, 0) + "=" + hint.Printable(value, 0)
+	}
+	_, err := fmt.Fprintln(w, strings.TrimRight(line, " "))
+	return err
+}
+
+// members yields those of a JSON object, in their order.
+func members(object json.RawMessage) func(yield func(key, value string) bool) {
+	return func(yield func(key, value string) bool) {
+		decoder := json.NewDecoder(bytes.NewReader(object))
+		decoder.Token() // {
+		for decoder.More() {
+			var value json.RawMessage
+			key, err := decoder.Token()
+			if err != nil || decoder.Decode(&value) != nil {
+				return
+			}
+			var text string
+			if json.Unmarshal(value, &text) != nil {
+				text = string(value)
+			}
+			if !yield(fmt.Sprint(key), text) {
+				return
+			}
+		}
+	}
+}
+
+// drainPause is how often a server that stops is asked whether it is still there.
+const drainPause = 200 * time.Millisecond
+
+// drain stops the running server and waits for its end.
+func drain(c *call, _ *options) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	ctx, cancel := cli.UntilStopped()
+	defer cancel()
+	client, err := admin.Connect(ctx, c.Settings.DataDir)
+	if err != nil {
+		return err
+	}
+	draining, err := client.Drain(ctx)
+	if err != nil {
+		return err
+	}
+	if draining.Connections > 0 {
+		fmt.Fprintf(c.Stdout, "The server stops once its %s, or have run out of time.\n", number(draining.Connections, "connection has ended", "connections have ended"))
+	}
+	for ticks := time.Tick(drainPause); ; {
+		if _, err := admin.Connect(ctx, c.Settings.DataDir); err != nil {
+			if _, gone := errors.AsType[*control.NotRunningError](err); gone {
+				fmt.Fprintln(c.Stdout, "The server has stopped.")
+				return nil
+			}
+		}
+		select {
+		case <-ticks:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func number(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprint(n, " ", many)
+}
