@@ -27,7 +27,7 @@ var allowed = map[string][]string{
 	"internal/datagram":     nil,
 	"internal/debug":        {"internal/cli"},
 	"internal/events":       nil,
-	"internal/control":      {"internal/hint"},
+	"internal/control":      {"certs", "internal/hint"},
 	"internal/heap":         nil,
 	"internal/machine":      nil,
 	"internal/netmon":       nil,
@@ -72,10 +72,10 @@ var allowed = map[string][]string{
 	"quicproxy/internal/carrier":     {"framing", "quicproxy/internal/association", "quicproxy/internal/buffer", "quicproxy/internal/bytestream", "quicproxy/internal/conn", "quicproxy/internal/flow", "quicproxy/internal/limit", "quicproxy/internal/memory", "quicproxy/internal/quicconfig", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait"},
 	"quicproxy/internal/inspect":     {"quicproxy/internal/association", "quicproxy/internal/carrier", "quicproxy/internal/clients", "quicproxy/internal/flow", "quicproxy/internal/keepalive", "quicproxy/internal/limit"},
 
-	"internal/settings/internal/address": {"certs", "framing", "internal/hint"},
+	"internal/settings/internal/address": {"certs", "framing", "internal/domain", "internal/hint"},
 	"internal/settings/internal/jsonc":   {"internal/hint", "internal/suggest"},
 	"internal/settings/internal/logins":  {"internal/domain", "internal/password", "internal/settings/internal/address", "internal/settings/internal/jsonc"},
-	"internal/settings":                  {"certs", "framing", "internal/debug", "internal/domain", "internal/hint", "internal/publicsuffix", "internal/settings/internal/address", "internal/settings/internal/jsonc", "internal/settings/internal/logins", "internal/size", "internal/suggest", "lease", "quicproxy"},
+	"internal/settings":                  {"certs", "framing", "internal/control", "internal/debug", "internal/domain", "internal/hint", "internal/publicsuffix", "internal/settings/internal/address", "internal/settings/internal/jsonc", "internal/settings/internal/logins", "internal/size", "internal/suggest", "lease", "quicproxy"},
 
 	"quicproxy/admission":                   {"certs", "internal/files", "quicproxy/internal/limit"},
 	"quicproxy/server/internal/account":     {"certs", "quicproxy/internal/limit", "quicproxy/internal/memory"},
@@ -137,7 +137,7 @@ var allowed = map[string][]string{
 	"internal/login":    {"internal/password", "internal/watchfile"},
 	"internal/web":      {"internal/domain", "internal/login", "internal/watchfile"},
 	"internal/guards":   {"certs", "internal/login", "internal/settings"},
-	"cmd/apquic-node":   {"certs", "certs/acme", "internal/cli", "internal/control", "internal/debug", "internal/domain", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/joint", "internal/login", "internal/password", "internal/settings", "internal/web", "quicproxy", "quicproxy/node"},
+	"cmd/apquic-node":   {"certs", "certs/acme", "internal/cli", "internal/control", "internal/debug", "internal/domain", "internal/events", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/joint", "internal/login", "internal/password", "internal/settings", "internal/web", "quicproxy", "quicproxy/node"},
 	"internal/cmd/demo": nil,
 
 	"internal/cmd/minimalnode": nil, // nothing: it is written from docs/protocol.md alone

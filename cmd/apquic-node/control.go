@@ -3,19 +3,24 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"sync"
 	"time"
 
 	"apquic/certs"
+	"apquic/internal/cli"
 	"apquic/internal/control"
+	"apquic/internal/events"
+	"apquic/internal/settings"
 	"apquic/quicproxy"
 	"apquic/quicproxy/node"
 )
 
 const (
 	statusPath = "/api/v1/status"
+	eventsPath = "/api/v1/events"
 	// upstreamTimeout is how long a service may take to show that it answers.
 	upstreamTimeout = 2 * time.Second
 )
@@ -94,34 +99,46 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// answer serves the node's status to the owner of the data directory until stop is called. The node also
-// works without the socket, so a failure to open it is only logged.
-func answer(node *node.Node, refused func(service string) map[string]uint64, dataDir, version string, log *slog.Logger) (stop func()) {
-	if err := os.MkdirAll(dataDir, 0o700); err != nil { // not made yet if the configuration has the key
-		log.Warn("apquic-node status will not work", "err", err)
-		return func() {}
-	}
-	listener, err := control.Listen(dataDir)
-	if err != nil {
-		log.Warn("apquic-node status will not work", "err", err)
-		return func() {}
-	}
+// handler answers the owner of the node: its status, and what happens.
+func handler(node *node.Node, refused func(service string) map[string]uint64, hub *events.Hub) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+statusPath, func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), upstreamTimeout)
 		defer cancel()
-		told := statusOf(node.Status(ctx), version)
+		told := statusOf(node.Status(ctx), "apquic-node "+cli.Version())
 		for i := range told.Services {
 			told.Services[i].Refused = refused(told.Services[i].Service)
 		}
 		control.Answer(w, told)
 	})
+	mux.Handle("GET "+eventsPath, events.Stream(hub))
+	return mux
+}
+
+// answer answers the owner of the data directory, on its socket and at the address in the settings, until stop is
+// called. The node also works without the socket, so a failure to open it is only logged.
+func answer(handler http.Handler, config settings.Node, key certs.PrivateKey, log *slog.Logger) (stop func(), err error) {
+	atAddress, err := control.ServeAddress(control.Address{
+		Listen: config.AdminAddress, TokenFile: config.AdminTokenFile, DataDir: config.DataDir, Hosts: config.AdminHosts, Admins: config.Admins, Key: key, Log: log,
+	}, handler)
+	if err != nil {
+		return nil, err
+	}
+	err = os.MkdirAll(config.DataDir, 0o700) // not made yet if the configuration has the key
+	var socket net.Listener
+	if err == nil {
+		socket, err = control.Listen(config.DataDir)
+	}
+	if err != nil {
+		log.Warn("apquic-node status will not work", "err", err)
+		return atAddress, nil
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
 	serving.Go(func() {
-		if err := control.Serve(ctx, listener, mux); err != nil {
+		if err := control.Serve(ctx, socket, handler); err != nil {
 			log.Warn("apquic-node status no longer works", "err", err)
 		}
 	})
-	return func() { cancel(); serving.Wait() }
+	return func() { cancel(); serving.Wait(); atAddress() }, nil
 }

@@ -151,7 +151,7 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	if ending, ok := parts.Terminator.(*terminator); ok {
 		authority.Logins = ending.logins.refused
 	}
-	stopAPI, err := serveAPI(config, authority, office.hub, log)
+	stopAPI, err := serveAPI(config, parts.Key, authority, office.hub, log)
 	if err != nil {
 		return err
 	}

@@ -53,6 +53,8 @@ var named = map[string]string{
 	"no certificate yet":                            "certificate-failed",
 	"the certificate was not renewed and ends soon": "certificate-failed",
 
+	"somebody came with a wrong token to the admin address": "admin-refused",
+
 	"connecting":             "connecting",
 	"connected":              "connected",
 	"not connected":          "not-connected",
