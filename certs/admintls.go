@@ -1,7 +1,10 @@
 package certs
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
 	"fmt"
 )
 
@@ -22,3 +25,14 @@ func AdminTLS(key PrivateKey) (*tls.Config, error) {
 
 // AdminPeer is [PeerID] for a client of the admin address that has shown a certificate.
 func AdminPeer(state tls.ConnectionState) (NodeID, error) { return peerID(state, adminALPN) }
+
+// AdminPin is the public key of a program as curl --pinnedpubkey takes it: the hash of its SubjectPublicKeyInfo
+// (RFC 7469 section 2.4).
+func AdminPin(key PrivateKey) (string, error) {
+	public, err := x509.MarshalPKIXPublicKey(key.key().Public())
+	if err != nil {
+		return "", fmt.Errorf("pin of the admin address: %w", err)
+	}
+	sum := sha256.Sum256(public)
+	return "sha256//" + base64.StdEncoding.EncodeToString(sum[:]), nil
+}

@@ -71,33 +71,53 @@ func (a Address) open() (net.Listener, *Guard, error) {
 	if err := a.Check(); err != nil {
 		return nil, nil, err
 	}
-	token := ""
-	if a.TokenFile == "" && len(a.Admins) == 0 {
-		a.TokenFile = filepath.Join(a.DataDir, TokenName)
+	token, err := a.token()
+	if err != nil {
+		return nil, nil, err
 	}
-	if a.TokenFile != "" {
-		var err error
-		if token, err = certs.LoadOrCreateToken(a.TokenFile); err != nil {
-			return nil, nil, err
-		}
+	encrypt, attributes, err := a.encryption()
+	if err != nil {
+		return nil, nil, err
 	}
 	listener, err := net.Listen("tcp", a.Listen)
 	if err != nil {
 		return nil, nil, hint.Add(fmt.Errorf("cannot listen for the owner at %s: %w", a.Listen, err), "choose another address with --admin")
 	}
 	scheme := "http"
-	if len(a.Admins) > 0 {
-		config, err := certs.AdminTLS(a.Key)
-		if err != nil {
-			listener.Close()
-			return nil, nil, err
-		}
-		listener, scheme = tls.NewListener(listener, config), "https"
+	if encrypt != nil {
+		listener, scheme = tls.NewListener(listener, encrypt), "https"
 	}
-	attributes := []any{"url", scheme + "://" + listener.Addr().String() + "/"}
 	if token != "" {
-		attributes = append(attributes, "token_file", a.TokenFile)
+		attributes = append(attributes, "token_file", a.tokenFile())
 	}
-	a.Log.Info("answering the owner", attributes...)
+	a.Log.Info("answering the owner", append([]any{"url", scheme + "://" + listener.Addr().String() + "/"}, attributes...)...)
 	return listener, NewGuard(token, a.Admins, a.Hosts, a.Log), nil
+}
+
+// tokenFile is where the token is; empty: none is accepted.
+func (a Address) tokenFile() string {
+	if a.TokenFile == "" && len(a.Admins) == 0 {
+		return filepath.Join(a.DataDir, TokenName)
+	}
+	return a.TokenFile
+}
+
+func (a Address) token() (string, error) {
+	if path := a.tokenFile(); path != "" {
+		return certs.LoadOrCreateToken(path)
+	}
+	return "", nil
+}
+
+// encryption returns the TLS to speak, if any, and what a client must know of it.
+func (a Address) encryption() (config *tls.Config, attributes []any, err error) {
+	if len(a.Admins) == 0 {
+		return nil, nil, nil
+	}
+	pin, err := certs.AdminPin(a.Key)
+	if err != nil {
+		return nil, nil, err
+	}
+	config, err = certs.AdminTLS(a.Key)
+	return config, []any{"pin", pin}, err
 }
