@@ -74,7 +74,7 @@ func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // wanted is what a request asks for: the events after one, and whether also those to come.
 func (s *stream) wanted(r *http.Request) (after uint64, follow bool, err error) {
 	query := r.URL.Query()
-	follow = true
+	follow = r.Method != http.MethodHead
 	if text := query.Get("follow"); text != "" {
 		if follow, err = strconv.ParseBool(text); err != nil {
 			return 0, false, fmt.Errorf("follow=%.20q: want true or false", text)
