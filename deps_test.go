@@ -26,7 +26,7 @@ var allowed = map[string][]string{
 	"internal/cli":          {"internal/files", "internal/hint", "internal/suggest"},
 	"internal/datagram":     nil,
 	"internal/debug":        {"internal/cli"},
-	"internal/events":       nil,
+	"internal/events":       {"internal/hint"},
 	"internal/control":      {"certs", "internal/hint"},
 	"internal/heap":         nil,
 	"internal/machine":      nil,

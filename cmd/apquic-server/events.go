@@ -1,20 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
 	"time"
 
 	"apquic/admin"
 	"apquic/internal/cli"
 	"apquic/internal/control"
 	"apquic/internal/events"
-	"apquic/internal/hint"
 )
 
 // lastEvents is how many events are printed that happened before.
@@ -31,7 +27,7 @@ func printEvents(c *call, o *options) error {
 	if err != nil {
 		return err
 	}
-	print := func(e events.Event) error { return printEvent(c.Stdout, e, time.Local) }
+	print := func(e events.Event) error { return e.Print(c.Stdout, time.Local) }
 	if o.json {
 		print = func(e events.Event) error {
 			line, err := json.Marshal(e)
@@ -49,41 +45,6 @@ func printEvents(c *call, o *options) error {
 		return nil
 	}
 	return err
-}
-
-// printEvent prints an event in a line, for people.
-func printEvent(w io.Writer, e events.Event, zone *time.Location) error {
-	line := fmt.Sprintf("%s  %-17s", e.Time.In(zone).Format("2006-01-02 15:04:05"), e.Name)
-	if e.Name == "log" {
-		line += "  " + hint.Printable(e.Message, 0)
-	}
-	for key, value := range members(e.Attributes) {
-		line += "  " + hint.Printable(key, 0) + "=" + hint.Printable(value, 0)
-	}
-	_, err := fmt.Fprintln(w, strings.TrimRight(line, " "))
-	return err
-}
-
-// members yields those of a JSON object, in their order.
-func members(object json.RawMessage) func(yield func(key, value string) bool) {
-	return func(yield func(key, value string) bool) {
-		decoder := json.NewDecoder(bytes.NewReader(object))
-		decoder.Token() // {
-		for decoder.More() {
-			var value json.RawMessage
-			key, err := decoder.Token()
-			if err != nil || decoder.Decode(&value) != nil {
-				return
-			}
-			var text string
-			if json.Unmarshal(value, &text) != nil {
-				text = string(value)
-			}
-			if !yield(fmt.Sprint(key), text) {
-				return
-			}
-		}
-	}
 }
 
 // drainPause is how often a server that stops is asked whether it is still there.

@@ -69,6 +69,27 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// TestPrint: an event is one line without control characters, whatever others put into it.
+func TestPrint(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 26, 22, 0, 0, 5, time.UTC)
+	for _, test := range []struct {
+		event Event
+		want  string
+	}{
+		{Event{Name: "node-connected", Message: "node connected", Attributes: json.RawMessage(`{"node":"A","after":3,"g":{"a":1}}`)}, `2026-11-26 22:00:00  node-connected     node=A  after=3  g={"a":1}`},
+		{Event{Name: "log", Message: "the disk\nis full", Attributes: json.RawMessage(`{}`)}, `2026-11-26 22:00:00  log                the disk is full`},
+		{Event{Name: "a\x1b[2J", Attributes: json.RawMessage(`{"k\u001b":"v\n2026"`)}, `2026-11-26 22:00:00  a [2J              k =v 2026`},
+		{Event{Name: "join", Attributes: json.RawMessage(`nonsense`)}, `2026-11-26 22:00:00  join`},
+	} {
+		test.event.Time = at
+		var line strings.Builder
+		if err := test.event.Print(&line, time.UTC); err != nil || line.String() != test.want+"\n" {
+			t.Errorf("%q, want %q; %v", line.String(), test.want, err)
+		}
+	}
+}
+
 // TestEventsAreBounded: in number and in bytes, whatever others write into the log.
 func TestEventsAreBounded(t *testing.T) {
 	t.Parallel()
