@@ -66,7 +66,7 @@ func drain(c *call, _ *options) error {
 		return err
 	}
 	if draining.Connections > 0 {
-		fmt.Fprintf(c.Stdout, "The server stops once its %s, or have run out of time.\n", number(draining.Connections, "connection has ended", "connections have ended"))
+		fmt.Fprintf(c.Stdout, "The server stops once %s ended, or ran out of time.\n", count(draining.Connections, "connection"))
 	}
 	for ticks := time.Tick(drainPause); ; {
 		if _, err := admin.Connect(ctx, c.Settings.DataDir); err != nil {
@@ -81,11 +81,4 @@ func drain(c *call, _ *options) error {
 			return context.Cause(ctx)
 		}
 	}
-}
-
-func number(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprint(n, " ", many)
 }
