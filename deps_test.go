@@ -79,7 +79,7 @@ var allowed = map[string][]string{
 
 	"quicproxy/admission":                   {"certs", "internal/files", "quicproxy/internal/limit"},
 	"quicproxy/server/internal/account":     {"certs", "quicproxy/internal/limit", "quicproxy/internal/memory"},
-	"quicproxy/server/internal/peers":       {"certs", "quicproxy/internal/wait"},
+	"quicproxy/server/internal/peers":       {"certs", "quicproxy/internal/wait", "quicproxy/server/internal/naming"},
 	"quicproxy/server/internal/probes":      {"quicproxy/internal/netaddr", "quicproxy/internal/path"},
 	"quicproxy/server/internal/handshakes":  {"quicproxy/internal/limit", "quicproxy/internal/netaddr"},
 	"quicproxy/server/internal/strangers":   {"certs", "framing", "internal/udp", "quicproxy", "quicproxy/internal/conn", "quicproxy/internal/initial", "quicproxy/internal/knock", "quicproxy/internal/netaddr", "quicproxy/internal/quicconfig", "quicproxy/internal/wait", "quicproxy/server/internal/handshakes"},

@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/http"
-	"os"
-	"sync"
 	"time"
 
 	"apquic/certs"
@@ -115,30 +112,9 @@ func handler(node *node.Node, refused func(service string) map[string]uint64, hu
 	return mux
 }
 
-// answer answers the owner of the data directory, on its socket and at the address in the settings, until stop is
-// called. The node also works without the socket, so a failure to open it is only logged.
+// answer answers the owner of the data directory until stop is called. The node also works without the socket.
 func answer(handler http.Handler, config settings.Node, key certs.PrivateKey, log *slog.Logger) (stop func(), err error) {
-	atAddress, err := control.ServeAddress(control.Address{
-		Listen: config.AdminAddress, TokenFile: config.AdminTokenFile, DataDir: config.DataDir, Hosts: config.AdminHosts, Admins: config.Admins, Key: key, Log: log,
-	}, handler)
-	if err != nil {
-		return nil, err
-	}
-	err = os.MkdirAll(config.DataDir, 0o700) // not made yet if the configuration has the key
-	var socket net.Listener
-	if err == nil {
-		socket, err = control.Listen(config.DataDir)
-	}
-	if err != nil {
-		log.Warn("apquic-node status will not work", "err", err)
-		return atAddress, nil
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		if err := control.Serve(ctx, socket, handler); err != nil {
-			log.Warn("apquic-node status no longer works", "err", err)
-		}
-	})
-	return func() { cancel(); serving.Wait(); atAddress() }, nil
+	at := config.Control(config.DataDir, key, log)
+	at.Optional = true
+	return at.Answer(handler)
 }

@@ -89,6 +89,12 @@ func serve(c *call) error {
 	return serveNodes(ctx, c, parts, kept, &office{hub: hub, stop: stop})
 }
 
+// office is what the owner of a running server sees and does beside its operations.
+type office struct {
+	hub  *events.Hub
+	stop func() // the server, as a signal does
+}
+
 // newLog returns the log of the server, and what keeps its events.
 func newLog(c *call) (*slog.Logger, *events.Hub, error) {
 	log, err := cli.Logger(c.Stderr, c.Settings.LogLevel, c.Settings.LogFormat)
@@ -151,7 +157,7 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	if ending, ok := parts.Terminator.(*terminator); ok {
 		authority.Logins = ending.logins.refused
 	}
-	stopAPI, err := serveAPI(config, parts.Key, authority, office.hub, log)
+	stopAPI, err := config.Control(config.DataDir, parts.Key, log).Answer(admin.Handler(authority, office.hub))
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"sync"
 
@@ -19,11 +20,12 @@ import (
 // TokenName is the name of the file with the token in the data directory, unless another file is named.
 const TokenName = "admin_token"
 
-// Address is a TCP address at which a program answers its owner.
+// Address is where a program answers its owner: on the socket in the data directory, and at a TCP address.
 type Address struct {
-	Listen    string // such as 127.0.0.1:8090; empty: none
-	TokenFile string // made if it does not exist; empty: one in DataDir, or with Admins none
 	DataDir   string
+	Optional  bool           // the program also works without the socket
+	Listen    string         // the TCP address, such as 127.0.0.1:8090; empty: none
+	TokenFile string         // made if it does not exist; empty: one in DataDir, or with Admins none
 	Hosts     []string       // names under which the program is asked, beside localhost and its addresses
 	Admins    []certs.NodeID // whose keys are accepted; with any, TLS is spoken
 	Key       certs.PrivateKey
@@ -47,9 +49,32 @@ func (a Address) Check() error {
 		"choose 127.0.0.1, which ssh -L also reaches from elsewhere; or name the nodes whose keys may with --admins, for TLS")
 }
 
-// ServeAddress answers at an address with handler whom a [Guard] admits, until stop is called; at none if there is
-// nothing to listen at.
-func ServeAddress(a Address, handler http.Handler) (stop func(), err error) {
+// Answer answers the owner of the data directory with handler, on its socket and at the address, if there is one, until
+// stop is called. It closes neither before all pending answers were given.
+func (a Address) Answer(handler http.Handler) (stop func(), err error) {
+	stopAddress, err := a.answerThere(handler)
+	if err != nil {
+		return nil, err
+	}
+	err = os.MkdirAll(a.DataDir, 0o700) // a program whose key is elsewhere may not have made it yet
+	var socket net.Listener
+	if err == nil {
+		socket, err = Listen(a.DataDir)
+	}
+	switch {
+	case err != nil && a.Optional:
+		a.Log.Warn("commands such as status will not work", "err", err)
+		return stopAddress, nil
+	case err != nil:
+		stopAddress()
+		return nil, err
+	}
+	stopSocket := a.serve(socket, SocketName, handler)
+	return func() { stopSocket(); stopAddress() }, nil
+}
+
+// answerThere answers at the address alone.
+func (a Address) answerThere(handler http.Handler) (stop func(), err error) {
 	if a.Listen == "" {
 		return func() {}, nil
 	}
@@ -57,14 +82,19 @@ func ServeAddress(a Address, handler http.Handler) (stop func(), err error) {
 	if err != nil {
 		return nil, err
 	}
+	return a.serve(listener, a.Listen, guard.Protect(handler)), nil
+}
+
+// serve serves in the background.
+func (a Address) serve(listener net.Listener, where string, handler http.Handler) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
 	serving.Go(func() {
-		if err := Serve(ctx, listener, guard.Protect(handler)); err != nil {
-			a.Log.Error("the owner is no longer answered at the address", "address", a.Listen, "err", err)
+		if err := Serve(ctx, listener, handler); err != nil {
+			a.Log.Error("the owner is no longer answered", "at", where, "err", err)
 		}
 	})
-	return func() { cancel(); serving.Wait() }, nil
+	return func() { cancel(); serving.Wait() }
 }
 
 func (a Address) open() (net.Listener, *Guard, error) {

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"errors"
+	"log/slog"
 
 	"apquic/certs"
 	"apquic/internal/control"
@@ -38,6 +39,13 @@ func (a *Admin) rows() rows {
 			help: "`IDS` of nodes whose keys admit to --admin, with commas",
 			docs: "Then HTTPS is spoken there, with this program's own key, at any address; no token is made, but one in `adminTokenFile` counts, too.",
 		},
+	}
+}
+
+// Control is where the program with a data directory and a key answers its owner.
+func (a Admin) Control(dataDir string, key certs.PrivateKey, log *slog.Logger) control.Address {
+	return control.Address{
+		DataDir: dataDir, Listen: a.AdminAddress, TokenFile: a.AdminTokenFile, Hosts: a.AdminHosts, Admins: a.Admins, Key: key, Log: log,
 	}
 }
 

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -12,7 +11,6 @@ import (
 	"apquic/certs"
 	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/path"
-	"apquic/quicproxy/server/internal/naming"
 	"apquic/quicproxy/server/internal/peers"
 )
 
@@ -25,7 +23,7 @@ type Peers = peers.Store
 // rememberPeers wakes the nodes that were here before a restart, and saves where they are for the next one,
 // until ctx ends. A stopping server keeps what it knew last, since its nodes are told of the end.
 func (s *Server) rememberPeers(ctx context.Context, wake func([]Peer)) {
-	known, before := peers.Load(s.config.Peers, slog.New(naming.Handler{Handler: s.log.Handler(), NameOf: s.nameOf}))
+	known, before := peers.Load(s.config.Peers, s.log, s.nameOf)
 	var waking sync.WaitGroup
 	defer waking.Wait()
 	waking.Go(func() { wake(before) })
