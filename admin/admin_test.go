@@ -19,7 +19,9 @@ import (
 
 	"apquic/certs"
 	"apquic/internal/control"
+	"apquic/internal/events"
 	"apquic/internal/hint"
+	"apquic/internal/reload"
 	"apquic/lease"
 	"apquic/quicproxy/server"
 )
@@ -82,6 +84,13 @@ func newAuthority(t *testing.T, core Core, log io.Writer) *Authority {
 	}
 }
 
+// newReloader reloads what has changed in part.
+func newReloader() *reload.Reloader {
+	return reload.New(reload.Config{Log: slog.New(slog.DiscardHandler), Apply: func() (reload.Report, error) {
+		return reload.Report{Changed: []string{"logLevel"}, Restart: []string{"listen"}, Errors: []string{"no"}, Hints: []string{"do"}}, nil
+	}})
+}
+
 // both runs a test on an Authority, and on one behind a socket.
 func both(t *testing.T, test func(t *testing.T, operations Operations, core *fakeCore, log *strings.Builder)) {
 	t.Run("here", func(t *testing.T) {
@@ -99,7 +108,9 @@ func both(t *testing.T, test func(t *testing.T, operations Operations, core *fak
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		var serving sync.WaitGroup
-		serving.Go(func() { control.Serve(ctx, listener, Handler(newAuthority(t, core, log))) })
+		serving.Go(func() {
+			control.Serve(ctx, listener, Handler(newAuthority(t, core, log), events.New(slog.DiscardHandler), newReloader()))
+		})
 		t.Cleanup(func() { cancel(); serving.Wait() })
 		client, err := Connect(t.Context(), directory)
 		if err != nil {
@@ -262,7 +273,7 @@ func TestHintsOfCauses(t *testing.T) {
 		return "", 0, &os.PathError{Op: "write", Path: "invitations", Err: syscall.ENOSPC}
 	}
 	w := httptest.NewRecorder()
-	Handler(a).ServeHTTP(w, httptest.NewRequest("POST", "/v1/invite", strings.NewReader("{}")))
+	Handler(a, events.New(slog.DiscardHandler), newReloader()).ServeHTTP(w, httptest.NewRequest("POST", "/api/v1/invite", strings.NewReader("{}")))
 	var f failure
 	if err := json.Unmarshal(w.Body.Bytes(), &f); err != nil || !strings.Contains(f.Hint, "the disk is full") {
 		t.Errorf("%s, %v", w.Body, err)
@@ -272,20 +283,20 @@ func TestHintsOfCauses(t *testing.T) {
 // TestBadRequests: each answer says what is wrong, and costs little.
 func TestBadRequests(t *testing.T) {
 	t.Parallel()
-	handler := Handler(newAuthority(t, new(fakeCore), io.Discard))
+	handler := Handler(newAuthority(t, new(fakeCore), io.Discard), events.New(slog.DiscardHandler), newReloader())
 	for _, test := range []struct {
 		method, path, body string
 		status             int
 	}{
-		{"POST", "/v1/invite", "", http.StatusBadRequest},
-		{"POST", "/v1/invite", "{", http.StatusBadRequest},
-		{"POST", "/v1/invite", `{"nmae": "pi"}`, http.StatusBadRequest},
-		{"POST", "/v1/invite", `{"port": 70000}`, http.StatusBadRequest},
-		{"POST", "/v1/invite", `{"name": "` + strings.Repeat("x", 2*maxBody) + `"}`, http.StatusBadRequest},
-		{"POST", "/v1/allow", `{"id": "x"}`, http.StatusUnprocessableEntity},
-		{"GET", "/v1/invite", "", http.StatusMethodNotAllowed},
-		{"GET", "/v1/nothing", "", http.StatusNotFound},
-		{"GET", "/v1/nodes", "", http.StatusOK},
+		{"POST", "/api/v1/invite", "", http.StatusBadRequest},
+		{"POST", "/api/v1/invite", "{", http.StatusBadRequest},
+		{"POST", "/api/v1/invite", `{"nmae": "pi"}`, http.StatusBadRequest},
+		{"POST", "/api/v1/invite", `{"port": 70000}`, http.StatusBadRequest},
+		{"POST", "/api/v1/invite", `{"name": "` + strings.Repeat("x", 2*maxBody) + `"}`, http.StatusBadRequest},
+		{"POST", "/api/v1/allow", `{"id": "x"}`, http.StatusUnprocessableEntity},
+		{"GET", "/api/v1/invite", "", http.StatusMethodNotAllowed},
+		{"GET", "/api/v1/nothing", "", http.StatusNotFound},
+		{"GET", "/api/v1/nodes", "", http.StatusOK},
 	} {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, httptest.NewRequest(test.method, test.path, strings.NewReader(test.body)))

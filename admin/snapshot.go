@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -53,9 +54,7 @@ func (a *Authority) ListNodes(ctx context.Context) ([]Node, error) {
 	for _, node := range nodes {
 		list = append(list, *node)
 	}
-	slices.SortFunc(list, func(a, b Node) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID.String(), b.ID.String()))
-	})
+	slices.SortFunc(list, func(a, b Node) int { return cmp.Or(cmp.Compare(a.Name, b.Name), bytes.Compare(a.ID[:], b.ID[:])) })
 	return list, nil
 }
 

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"apquic/certs"
 	"apquic/internal/cli"
+	"apquic/internal/events"
 	"apquic/internal/reload"
 	"apquic/internal/settings"
 	"apquic/quicproxy/node"
@@ -9,6 +11,8 @@ import (
 
 // follower has a running node follow its settings.
 type follower struct {
+	hub  *events.Hub
+	key  certs.PrivateKey
 	call *call
 	log  *cli.Log
 

@@ -21,6 +21,7 @@ import (
 	"apquic/certs"
 	"apquic/internal/cli"
 	"apquic/internal/debug"
+	"apquic/internal/events"
 	"apquic/internal/heap"
 	"apquic/internal/reload"
 	"apquic/internal/settings"
@@ -102,13 +103,13 @@ func serve(c *call) error {
 		return err
 	}
 	config := c.Settings
-	logger, err := cli.NewLog(c.Stderr, config.LogLevel, config.LogFormat)
+	logger, hub, err := newLog(c)
 	if err != nil {
-		return cli.UsageError("apquic-node", err)
+		return err
 	}
 	log := logger.Logger
 	manager := systemd.FromEnvironment()
-	follows := &follower{call: c, running: given, log: logger}
+	follows := &follower{call: c, running: given, log: logger, hub: hub}
 	reloader := reload.New(reload.Config{Path: c.Path(), Apply: follows.apply, Around: manager.Reload, Log: log})
 	stopping, cancel := cli.NewStopping(reloader.Signal)
 	defer cancel()
@@ -142,7 +143,7 @@ func serve(c *call) error {
 		return err
 	}
 	server.advise(log)
-	follows.node, follows.sites, follows.lines = node, sites, lines
+	follows.node, follows.sites, follows.lines, follows.key = node, sites, lines, key
 	return follows.run(stopping, reloader, manager)
 }
 
@@ -150,7 +151,11 @@ func serve(c *call) error {
 func (f *follower) run(stopping cli.Stopping, reloader *reload.Reloader, manager *systemd.Manager) error {
 	config, log := f.running, f.log.Logger
 	defer f.sites.serve(stopping.Soon, stopping.Now, f.node)()
-	defer answer(f.node, f.sites.refused, reloader, config.DataDir, "apquic-node "+cli.Version(), log)()
+	stopAnswering, err := answer(handler(f.node, f.sites.refused, f.hub, reloader), config, f.key, log)
+	if err != nil {
+		return err
+	}
+	defer stopAnswering()
 	defer heap.Follow(f.node.MemoryPeak)()
 	defer warnOfSilentUpstreams(f.node, log)()
 	defer reloader.Start(stopping.Soon)()
@@ -166,6 +171,17 @@ func tellKnown(log *slog.Logger) func(name, id, file string) {
 	return func(name, id, file string) {
 		log.Info("a name in allowNodes means this node from now on", "name", name, "id", id, "file", file)
 	}
+}
+
+// newLog returns the log of the node, and what keeps its events.
+func newLog(c *call) (*cli.Log, *events.Hub, error) {
+	log, err := cli.NewLog(c.Stderr, c.Settings.LogLevel, c.Settings.LogFormat)
+	if err != nil {
+		return nil, nil, cli.UsageError("apquic-node", err)
+	}
+	hub := events.New(log.Handler())
+	log.Logger = slog.New(hub)
+	return log, hub, nil
 }
 
 // welcomes returns what to do when the server has admitted the node, which would like to have a name.

@@ -22,6 +22,7 @@ type options struct {
 	withdraw string
 	json     bool
 	secret   string
+	watch    bool
 
 	flags *pflag.FlagSet // says which were given
 }
@@ -33,7 +34,8 @@ func (o *options) bind(flags *pflag.FlagSet) {
 	flags.Uint16Var(&o.port, "port", 0, "invite: the public `PORT` for the node's first service (default: any)")
 	flags.BoolVar(&o.qr, "qr", false, "invite: also show it as a QR code, on stderr")
 	flags.StringVar(&o.withdraw, "withdraw", "", "invitation: withdraw the one with this `NAME`")
-	flags.BoolVar(&o.json, "json", false, "nodes, status, invitation, reload: print JSON")
+	flags.BoolVar(&o.json, "json", false, "nodes, status, invitation, events, reload: print JSON")
+	flags.BoolVar(&o.watch, "watch", false, "events: go on with those to come")
 	flags.StringVar(&o.secret, "passphrase-file", "", "backup, restore: read the passphrase from the first line of `FILE`")
 }
 

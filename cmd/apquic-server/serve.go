@@ -6,11 +6,9 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 
@@ -19,8 +17,8 @@ import (
 	"apquic/admin"
 	"apquic/certs"
 	"apquic/internal/cli"
-	"apquic/internal/control"
 	"apquic/internal/debug"
+	"apquic/internal/events"
 	"apquic/internal/heap"
 	"apquic/internal/publicsuffix"
 	"apquic/internal/reload"
@@ -37,9 +35,9 @@ func serve(c *call) error {
 		return err
 	}
 	config := c.Settings
-	logger, err := cli.NewLog(c.Stderr, config.LogLevel, config.LogFormat)
+	logger, hub, err := newLog(c)
 	if err != nil {
-		return cli.UsageError("apquic-server", err)
+		return err
 	}
 	log := logger.Logger
 	known := &knownCountries{log: log}
@@ -53,7 +51,8 @@ func serve(c *call) error {
 	reloader := reload.New(reload.Config{Path: c.Path(), Apply: follows.apply, Around: kept.manager.Reload, Log: log})
 	stopping, cancel := cli.NewStopping(reloader.Signal)
 	defer cancel()
-	ctx := stopping.Soon
+	ctx, stop := context.WithCancel(stopping.Soon)
+	defer stop()
 	if err := makeDataDir(config.DataDir); err != nil {
 		return err
 	}
@@ -88,7 +87,25 @@ func serve(c *call) error {
 	}
 	parts.PacketConn, parts.Store, parts.StopNow = conn, store, stopping.Now
 	parts.Country = known.use(config.Countries, file)
-	return serveNodes(ctx, c, parts, kept, follows, reloader)
+	return serveNodes(ctx, c, parts, kept, follows, &office{hub: hub, reloader: reloader, stop: stop})
+}
+
+// office is what the owner of a running server sees and does beside its operations.
+type office struct {
+	hub      *events.Hub
+	reloader *reload.Reloader
+	stop     func() // the server, as a signal does
+}
+
+// newLog returns the log of the server, and what keeps its events.
+func newLog(c *call) (*cli.Log, *events.Hub, error) {
+	log, err := cli.NewLog(c.Stderr, c.Settings.LogLevel, c.Settings.LogFormat)
+	if err != nil {
+		return nil, nil, cli.UsageError("apquic-server", err)
+	}
+	hub := events.New(log.Handler())
+	log.Logger = slog.New(hub)
+	return log, hub, nil
 }
 
 // openNames opens the ports for clients that come by name, and reads certificates. ending is nil if the server ends no
@@ -107,7 +124,7 @@ func openNames(config settings.Server, kept *sockets, parts *server.Config) (end
 }
 
 // serveNodes runs the server made from parts, and the socket on which commands reach it.
-func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets, follows *follower, reloader *reload.Reloader) error {
+func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets, follows *follower, office *office) error {
 	config, log := c.Settings, parts.Log
 	// A signal to stop is not an error of the store.
 	leases, err := parts.Store.List(context.WithoutCancel(ctx))
@@ -123,6 +140,7 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	authority.Ports, authority.Version, authority.Log = config.Range, parts.Version, log
 	authority.Address = func() (string, uint16, error) { return publicHost(config), port, nil }
 	authority.Copy = copyLeases(config.DataDir, parts.Store)
+	authority.Stop = office.stop
 	parts.Admit = admits(config, authority, log)
 	parts.Ready = func() {
 		log.Info("listening for nodes", "udp", parts.PacketConn.LocalAddr().String(), "range", config.Range.String(),
@@ -142,24 +160,13 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	if ending, ok := parts.Terminator.(*terminator); ok {
 		authority.Logins = ending.logins.refused
 	}
-	mux := http.NewServeMux()
-	mux.Handle("POST "+reload.Path, reloader)
-	mux.Handle("/", admin.Handler(authority))
-	socket, err := control.Listen(config.DataDir)
+	stopAPI, err := config.Control(config.DataDir, parts.Key, log).Answer(admin.Handler(authority, office.hub, office.reloader))
 	if err != nil {
 		return err
 	}
-	var serving sync.WaitGroup
-	defer serving.Wait()
-	asking, stopAsking := context.WithCancel(context.WithoutCancel(ctx)) // until the last relay has ended
-	defer stopAsking()
-	serving.Go(func() {
-		if err := control.Serve(asking, socket, mux); err != nil {
-			log.Error("commands can no longer reach this server", "err", err)
-		}
-	})
+	defer stopAPI() // once the last relay has ended
 	defer heap.Follow(server.MemoryPeak)()
-	defer reloader.Start(ctx)()
+	defer office.reloader.Start(ctx)()
 	defer kept.manager.Watchdog(func() { server.Status() })()
 	return server.Run(ctx)
 }

@@ -16,7 +16,7 @@ import (
 
 const (
 	// Path is where a program answers the command on its control socket.
-	Path = "/v1/reload"
+	Path = "/api/v1/reload"
 	// patience is how long a reload may take.
 	patience = 30 * time.Second
 )
