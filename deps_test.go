@@ -43,7 +43,8 @@ var allowed = map[string][]string{
 	"internal/password":     {"internal/hint"},
 	"internal/joint":        nil,
 
-	"quicproxy": {"framing"},
+	"quicproxy":      {"framing"},
+	"quicproxy/live": {"certs"},
 
 	"quicproxy/internal/buffer":      nil,
 	"quicproxy/internal/initial":     nil,
@@ -53,8 +54,8 @@ var allowed = map[string][]string{
 	"quicproxy/internal/path":        nil,
 	"quicproxy/internal/quicconfig":  nil,
 	"quicproxy/internal/wait":        nil,
-	"quicproxy/internal/clients":     {"quicproxy/internal/netaddr"},
-	"quicproxy/internal/flowlimit":   {"quicproxy/internal/clients", "quicproxy/internal/netaddr"},
+	"quicproxy/internal/clients":     {"quicproxy/internal/netaddr", "quicproxy/live"},
+	"quicproxy/internal/flowlimit":   {"quicproxy/internal/clients", "quicproxy/internal/netaddr", "quicproxy/live"},
 	"quicproxy/internal/knock":       {"certs", "framing", "internal/udp", "quicproxy/internal/initial", "quicproxy/internal/netaddr"},
 	"quicproxy/internal/limit":       {"quicproxy/internal/netaddr"},
 	"quicproxy/internal/memory":      {"quicproxy/internal/netaddr"},
@@ -68,7 +69,7 @@ var allowed = map[string][]string{
 	"quicproxy/internal/streamconn":  {"framing", "quicproxy/internal/bytestream", "quicproxy/internal/memory"},
 	"quicproxy/internal/relay":       {"framing", "quicproxy/internal/buffer", "quicproxy/internal/bytestream", "quicproxy/internal/clients", "quicproxy/internal/memory", "quicproxy/internal/pace"},
 	"quicproxy/internal/flow":        {"framing", "quicproxy/internal/memory", "quicproxy/internal/quicstream"},
-	"quicproxy/internal/carrier":     {"framing", "quicproxy/internal/association", "quicproxy/internal/buffer", "quicproxy/internal/bytestream", "quicproxy/internal/conn", "quicproxy/internal/flow", "quicproxy/internal/limit", "quicproxy/internal/memory", "quicproxy/internal/quicconfig", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait"},
+	"quicproxy/internal/carrier":     {"framing", "quicproxy/internal/association", "quicproxy/internal/buffer", "quicproxy/internal/bytestream", "quicproxy/internal/conn", "quicproxy/internal/flow", "quicproxy/internal/limit", "quicproxy/internal/memory", "quicproxy/internal/quicconfig", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait", "quicproxy/live"},
 	"quicproxy/internal/inspect":     {"quicproxy/internal/association", "quicproxy/internal/carrier", "quicproxy/internal/clients", "quicproxy/internal/flow", "quicproxy/internal/keepalive", "quicproxy/internal/limit"},
 
 	"internal/settings/internal/address": {"certs", "framing", "internal/hint"},
@@ -86,7 +87,10 @@ var allowed = map[string][]string{
 	"quicproxy/server/internal/termination": nil,
 	"quicproxy/server/internal/balancer":    {"quicproxy/internal/netaddr"},
 	"quicproxy/server/internal/members":     {"certs"},
-	"quicproxy/server/internal/public":      {"certs", "framing", "internal/datagram", "internal/domain", "internal/hint", "internal/machine", "lease", "quicproxy", "quicproxy/internal/clients", "quicproxy/internal/flow", "quicproxy/internal/flowlimit", "quicproxy/internal/memory", "quicproxy/internal/netaddr", "quicproxy/internal/pace", "quicproxy/internal/relay", "quicproxy/internal/visitors", "quicproxy/internal/wait", "quicproxy/server/internal/balancer", "quicproxy/server/internal/members", "quicproxy/server/internal/termination", "quicproxy/server/internal/vhost"},
+	"quicproxy/server/internal/public":      {"certs", "framing", "internal/datagram", "internal/domain", "internal/hint", "internal/machine", "lease", "quicproxy", "quicproxy/internal/clients", "quicproxy/internal/flow", "quicproxy/internal/flowlimit", "quicproxy/internal/memory", "quicproxy/internal/netaddr", "quicproxy/internal/pace", "quicproxy/internal/relay", "quicproxy/internal/visitors", "quicproxy/internal/wait", "quicproxy/server/internal/balancer", "quicproxy/server/internal/members", "quicproxy/server/internal/termination", "quicproxy/server/internal/vhost", "quicproxy/live", "quicproxy/server/internal/address", "quicproxy/server/internal/refusals"},
+	"quicproxy/server/internal/refusals":    nil,
+	"quicproxy/server/internal/whereabouts": {"quicproxy/live"},
+	"quicproxy/server/internal/begun":       {"quicproxy/internal/relay", "quicproxy/server/internal/public"},
 	"quicproxy/server/internal/address":     {"lease"},
 	"quicproxy/server/internal/failure":     {"certs", "framing", "internal/hint", "lease", "quicproxy", "quicproxy/admission", "quicproxy/internal/conn"},
 	"quicproxy/server/internal/request":     {"certs", "framing", "lease", "quicproxy", "quicproxy/internal/visitors", "quicproxy/server/internal/failure", "quicproxy/server/internal/members"},
@@ -102,7 +106,7 @@ var allowed = map[string][]string{
 		"certs", "framing", "internal/hint", "internal/machine", "internal/udp", "lease", "quicproxy", "quicproxy/admission",
 		"quicproxy/internal/association", "quicproxy/internal/bytestream", "quicproxy/internal/carrier", "quicproxy/internal/clients", "quicproxy/internal/conn", "quicproxy/internal/flow", "quicproxy/internal/inspect", "quicproxy/internal/limit", "quicproxy/internal/loglimit",
 		"quicproxy/internal/memory", "quicproxy/internal/netaddr", "quicproxy/internal/path", "quicproxy/internal/quicconfig", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait",
-		"quicproxy/server/internal/account", "quicproxy/server/internal/changes", "quicproxy/server/internal/failure", "quicproxy/server/internal/naming", "quicproxy/server/internal/peers", "quicproxy/server/internal/private", "quicproxy/server/internal/probes", "quicproxy/server/internal/public", "quicproxy/server/internal/request", "quicproxy/server/internal/strangers", "quicproxy/server/internal/groups", "quicproxy/server/internal/identity", "quicproxy/server/internal/termination", "quicproxy/server/internal/address", "quicproxy/internal/visitors", "quicproxy/internal/flowlimit",
+		"quicproxy/server/internal/account", "quicproxy/server/internal/changes", "quicproxy/server/internal/failure", "quicproxy/server/internal/naming", "quicproxy/server/internal/peers", "quicproxy/server/internal/private", "quicproxy/server/internal/probes", "quicproxy/server/internal/public", "quicproxy/server/internal/request", "quicproxy/server/internal/strangers", "quicproxy/server/internal/groups", "quicproxy/server/internal/identity", "quicproxy/server/internal/termination", "quicproxy/server/internal/address", "quicproxy/internal/visitors", "quicproxy/internal/flowlimit", "quicproxy/live", "quicproxy/server/internal/begun", "quicproxy/server/internal/whereabouts",
 	},
 	"quicproxy/node/internal/flows":      {"framing", "internal/datagram", "quicproxy/internal/clients", "quicproxy/internal/flow", "quicproxy/internal/flowlimit", "quicproxy/internal/limit"},
 	"quicproxy/node/internal/natprobe":   {"framing", "quicproxy/internal/conn", "quicproxy/internal/netaddr", "quicproxy/internal/path", "quicproxy/internal/wait"},
@@ -126,7 +130,7 @@ var allowed = map[string][]string{
 	},
 	"lease/boltstore": {"certs", "internal/hint", "lease"},
 
-	"admin": {"certs", "internal/cli", "internal/control", "internal/hint", "lease", "quicproxy", "quicproxy/server"},
+	"admin": {"certs", "internal/cli", "internal/control", "internal/hint", "lease", "quicproxy", "quicproxy/server", "quicproxy/live"},
 
 	"internal/backup": {"certs", "internal/hint"},
 
@@ -157,7 +161,7 @@ var allowedInTests = map[string][]string{
 	"quicproxy": { // the whole tunnel
 		"certs", "internal/settings", "internal/testnet", "internal/testrace", "lease",
 		"quicproxy/admission", "quicproxy/internal/carrier", "quicproxy/internal/conn", "quicproxy/internal/keepalive",
-		"quicproxy/internal/association", "quicproxy/internal/buffer", "quicproxy/internal/bytestream", "quicproxy/internal/knock", "quicproxy/internal/quicconfig", "quicproxy/internal/path", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait", "quicproxy/node", "quicproxy/server", "certs/acme", "internal/web",
+		"quicproxy/internal/association", "quicproxy/internal/buffer", "quicproxy/internal/bytestream", "quicproxy/internal/knock", "quicproxy/internal/quicconfig", "quicproxy/internal/path", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait", "quicproxy/live", "quicproxy/node", "quicproxy/server", "certs/acme", "internal/web",
 	},
 	"quicproxy/node":   {"internal/settings", "quicproxy/server"}, // its example has one
 	"quicproxy/server": {"internal/settings"},

@@ -67,12 +67,12 @@ type Listener struct {
 	members members.Members[Target] // the nodes that offer the service
 	name    string                  // that clients may come for
 	mode    termination.Mode
-	allowed []string // who may connect to a private service
-	closed  bool     // the lease ended
-	parking parking  // of clients, woken when one of the above changes
-	clients int      // now
-	relays  map[*relay.Relay]struct{}
-	ended   Traffic // of the relays that have ended
+	allowed []string             // who may connect to a private service
+	closed  bool                 // the lease ended
+	parking parking              // of clients, woken when one of the above changes
+	clients int                  // now
+	relays  map[*Client]struct{} // those that have one
+	ended   Traffic              // of the relays that have ended
 }
 
 // accept takes clients from a socket until that is closed.
@@ -140,7 +140,7 @@ func (p *Listener) refuse(client *Client, err error) {
 // refuse resets a client and logs why.
 func (s *Listeners) refuse(client *Client, where slog.Attr, err error) {
 	relay.ResetTCP(client.Conn)
-	s.refused.Add(1)
+	s.refused.Add(err)
 	level := slog.LevelDebug
 	if isLimit(err) {
 		level = slog.LevelWarn

@@ -20,6 +20,7 @@ import (
 	"apquic/quicproxy/internal/memory"
 	"apquic/quicproxy/internal/visitors"
 	"apquic/quicproxy/server/internal/balancer"
+	"apquic/quicproxy/server/internal/refusals"
 	"apquic/quicproxy/server/internal/termination"
 )
 
@@ -57,7 +58,7 @@ type Listeners struct {
 	config    Config
 	log       *slog.Logger
 	balancers *balancer.Balancers
-	refused   atomic.Uint64
+	refused   *refusals.Counts
 	answered  atomic.Uint64 // here, so that they need no relay
 
 	accepting, serving, receiving sync.WaitGroup  // accept loops, clients, and UDP sockets
@@ -65,6 +66,7 @@ type Listeners struct {
 	stop                          context.CancelFunc
 
 	flows flows
+	gone  [2]atomic.Uint64 // bytes of flows to nodes and from them, at ports that were closed
 
 	mu     sync.Mutex
 	at     map[lease.Endpoint]*Listener
@@ -84,7 +86,7 @@ func New(config Config) *Listeners {
 	stopping, stop := context.WithCancel(context.Background())
 	config.setDefaults()
 	return &Listeners{
-		config: config, log: config.Log, balancers: balancer.New(config.Balancers), stopping: stopping, stop: stop,
+		config: config, log: config.Log, refused: newRefused(), balancers: balancer.New(config.Balancers), stopping: stopping, stop: stop,
 		at: make(map[lease.Endpoint]*Listener), byNode: make(map[certs.NodeID]map[lease.Endpoint]*Listener), private: make(map[certs.NodeID]map[string]*Listener),
 		names: make(map[string]*Listener), visitors: make(map[*visitor]struct{}),
 	}
@@ -137,6 +139,7 @@ func (s *Listeners) Unbind(l lease.Lease) {
 		return
 	}
 	p.close()
+	s.keepFlowBytes(p)
 	s.forgetName(p)
 	if l.Port != 0 {
 		s.config.Ended(l.Port)
@@ -184,10 +187,6 @@ func (s *Listeners) Traffic() map[lease.Endpoint]Traffic {
 	}
 	return traffic
 }
-
-// Refused returns how many clients were reset without a relay, or told that nobody has the name, and how many were
-// answered here otherwise.
-func (s *Listeners) Refused() (refused, answered uint64) { return s.refused.Load(), s.answered.Load() }
 
 // Stop accepts no more clients and resets those that wait. New clients wait in the queues of the sockets,
 // until Close.
