@@ -36,6 +36,8 @@ var allowed = map[string][]string{
 	"internal/udp":          nil,
 	"internal/domain":       nil,
 	"internal/watchfile":    {"internal/hint"},
+	"internal/table":        {"internal/hint"},
+	"internal/watch":        {"internal/table"},
 	"internal/countries":    {"internal/hint", "internal/watchfile"},
 	"internal/publicsuffix": nil,
 	"lease":                 {"certs", "internal/domain"},
@@ -134,7 +136,7 @@ var allowed = map[string][]string{
 
 	"internal/backup": {"certs", "internal/hint"},
 
-	"cmd/apquic-server": {"admin", "certs", "certs/acme", "internal/backup", "internal/cli", "internal/control", "internal/countries", "internal/debug", "internal/domain", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/login", "internal/publicsuffix", "internal/settings", "internal/systemd", "internal/web", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/server"},
+	"cmd/apquic-server": {"admin", "certs", "certs/acme", "internal/backup", "internal/cli", "internal/control", "internal/countries", "internal/debug", "internal/domain", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/login", "internal/publicsuffix", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/live", "quicproxy/server"},
 	"certs/acme":        nil,
 	"internal/login":    {"internal/password", "internal/watchfile"},
 	"internal/web":      {"internal/domain", "internal/login", "internal/watchfile"},
@@ -170,6 +172,7 @@ var allowedInTests = map[string][]string{
 	"e2e/hostile":      {"certs", "framing"},
 
 	"internal/settings": {"internal/cli"},
+	"cmd/apquic-server": {"quicproxy"},
 
 	"quicproxy/internal/bytestream": {"internal/testnet", "internal/testrace"},
 	"quicproxy/node/internal/flows": {"quicproxy/internal/memory", "quicproxy/internal/quicstream"},

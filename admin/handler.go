@@ -3,8 +3,11 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,8 +19,8 @@ const (
 	requestTimeout = 30 * time.Second
 )
 
-// Handler offers operations as JSON over HTTP: POST /v1/invite, allow, revoke, release, withdraw and copy-leases, GET
-// /v1/invitation, nodes and status.
+// Handler offers operations as JSON over HTTP: POST /v1/invite, allow, revoke, kick, release, withdraw and copy-leases, GET
+// /v1/invitation, nodes, status, relays and flows; the last two take the query node, service, skip and limit.
 func Handler(operations Operations) http.Handler {
 	mux := http.NewServeMux()
 	post(mux, "invite", operations.Invite)
@@ -31,6 +34,9 @@ func Handler(operations Operations) http.Handler {
 	get(mux, "invitation", operations.ListInvitations)
 	get(mux, "nodes", operations.ListNodes)
 	get(mux, "status", operations.Status)
+	list(mux, "relays", operations.ListRelays)
+	list(mux, "flows", operations.ListFlows)
+	post(mux, "kick", operations.Kick)
 	return mux
 }
 
@@ -49,6 +55,51 @@ func post[Q, A any](mux *http.ServeMux, name string, do func(context.Context, Q)
 
 func get[A any](mux *http.ServeMux, name string, do func(context.Context) (A, error)) {
 	mux.HandleFunc("GET /v1/"+name, func(w http.ResponseWriter, r *http.Request) { respond(w, r, do) })
+}
+
+func list[R any](mux *http.ServeMux, name string, do func(context.Context, Selection) (Page[R], error)) {
+	mux.HandleFunc("GET /v1/"+name, func(w http.ResponseWriter, r *http.Request) {
+		which, err := readSelection(r.URL.Query())
+		if err != nil {
+			answer(w, http.StatusBadRequest, failure{Error: err.Error()})
+			return
+		}
+		respond(w, r, func(ctx context.Context) (Page[R], error) { return do(ctx, which) })
+	})
+}
+
+// readSelection reads a query strictly: a misspelled key would select everything.
+func readSelection(query url.Values) (s Selection, err error) {
+	for key, values := range query {
+		value := values[len(values)-1]
+		switch key {
+		case "node":
+			s.Node = value
+		case "service":
+			s.Service = value
+		case "skip":
+			s.Skip, err = strconv.Atoi(value)
+		case "limit":
+			s.Limit, err = strconv.Atoi(value)
+		default:
+			err = errors.New("the keys are node, service, skip and limit")
+		}
+		if err != nil {
+			return s, fmt.Errorf("the query %s=%s: %w", key, value, err)
+		}
+	}
+	return s, nil
+}
+
+// query is the opposite.
+func (s Selection) query() string {
+	query := make(url.Values)
+	for key, value := range map[string]string{"node": s.Node, "service": s.Service, "skip": strconv.Itoa(s.Skip), "limit": strconv.Itoa(s.Limit)} {
+		if value != "" && value != "0" {
+			query.Set(key, value)
+		}
+	}
+	return query.Encode()
 }
 
 // failure is the answer when a request failed.

@@ -4,39 +4,13 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"apquic/admin"
 	"apquic/certs"
-	"apquic/internal/cli"
-	"apquic/internal/hint"
+	"apquic/internal/table"
 )
-
-// table prints rows in columns as wide as their widest cell.
-func table(w io.Writer, rows [][]string) {
-	var widths []int
-	for _, row := range rows {
-		for i, cell := range row {
-			row[i] = hint.Printable(cell, 0)
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
-		}
-	}
-	for _, row := range rows {
-		var line strings.Builder
-		for i, cell := range row {
-			fmt.Fprintf(&line, "%-*s", widths[i]+2, cell)
-		}
-		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
-	}
-}
 
 func printInvitations(w io.Writer, list []certs.OpenInvitation) {
 	if len(list) == 0 {
@@ -47,7 +21,7 @@ func printInvitations(w io.Writer, list []certs.OpenInvitation) {
 	for _, o := range list {
 		rows = append(rows, []string{o.Name, strconv.Itoa(o.Uses), strconv.Itoa(o.Joined), portOrAny(o.Port), o.Expires.Local().Format("2006-01-02 15:04")})
 	}
-	table(w, rows)
+	table.Write(w, rows)
 }
 
 func portOrAny(port uint16) string {
@@ -57,68 +31,105 @@ func portOrAny(port uint16) string {
 	return strconv.Itoa(int(port))
 }
 
-func printNodes(w io.Writer, list []admin.Node, now time.Time) {
+// nodeRows has the beginnings of the ids, as the log shows them; --json has all of them.
+func nodeRows(list []admin.Node, now time.Time) [][]string {
 	if len(list) == 0 {
-		fmt.Fprintln(w, "There are no nodes yet; apquic-server invite invites one.")
-		return
+		return [][]string{{"There are no nodes yet; apquic-server invite invites one."}}
 	}
-	rows := [][]string{{"NODE", "STATE", "PORTS", "ID"}}
+	rows := [][]string{{"NODE", "STATE", "FROM", "RTT", "LOST", "MOVES", "CONNS", "ID"}}
 	for _, n := range list {
-		rows = append(rows, []string{shorten(cmp.Or(n.Name, "-"), 16), stateOf(n.State, n.Since, now), strconv.Itoa(n.Services), n.ID.String()})
+		row := []string{shorten(cmp.Or(n.Name, "-"), 16), stateOf(n.State, n.Since, now), "", "", "", "", "", n.ID.String()[:8] + "…"}
+		if c := n.Connection; c != nil && n.State == admin.Online {
+			if c.Silent {
+				row[1] = "no answer"
+			}
+			lost := 100 * float64(c.Lost) / float64(max(c.Sent, 1))
+			row[2], row[3], row[4], row[5], row[6] = n.From, fmt.Sprintf("%.3g ms", c.RTT), fmt.Sprintf("%.2g %%", lost), strconv.Itoa(c.Moves), strconv.Itoa(c.Relays)
+		}
+		rows = append(rows, row)
 	}
-	table(w, rows)
+	return rows
 }
 
-func printStatus(w io.Writer, s admin.Status, now time.Time) {
-	line := []string{"not running"}
-	if s.Running {
-		line[0] = "up " + forPeople(now.Sub(*s.Since))
+// serviceRows has the names below the server's own domain, and what the nodes expose, if all is to be shown.
+func serviceRows(services []admin.Service, all bool, now time.Time) [][]string {
+	if len(services) == 0 {
+		return [][]string{{"There are no services yet."}}
 	}
-	if s.Address != "" {
-		line = append(line, s.Address)
-	}
-	switch {
-	case s.Ports > 0:
-		line = append(line, fmt.Sprintf("%d of %d ports in use", s.Used, s.Ports))
-	case s.Used == 1:
-		line = append(line, "1 port in use")
-	default:
-		line = append(line, fmt.Sprintf("%d ports in use", s.Used))
-	}
-	if s.Domains > 0 {
-		line = append(line, fmt.Sprintf("%d with a domain", s.Domains))
-	}
-	fmt.Fprintln(w, strings.Join(line, "   "))
-	if len(s.Services) > 0 {
-		printServices(w, s, now)
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.Logins)) {
-		fmt.Fprintf(w, "%s: visitors refused since the start: %s\n", name, cli.ByReason(s.Logins[name]))
-	}
-}
-
-func printServices(w io.Writer, s admin.Status, now time.Time) {
-	rows := [][]string{{"NODE", "SERVICE", "PORT", "STATE", "CONNS", "IN", "OUT", "FROM"}}
-	if slices.ContainsFunc(s.Services, func(v admin.Service) bool { return v.Refused.String() != "" }) {
-		rows[0] = append(rows[0], "REFUSED")
-	}
-	for _, v := range s.Services {
-		row := []string{nodeOf(v), shorten(v.Service, 10), portOrDomain(v), healthOf(v.State, v.Unhealthy, v.Since, now)}
+	rows := [][]string{{"NODE", "SERVICE", "PUBLIC", "STATE", "CONNS", "IN", "OUT"}}
+	for _, v := range services {
+		row := []string{ownerOf(v), shorten(v.Service, 20), publicOf(v), healthOf(v.State, v.Unhealthy, v.Since, now)}
 		if v.State == admin.Online {
-			row = append(row, strconv.Itoa(v.Connections+v.Flows), bytesForPeople(v.In), bytesForPeople(v.Out), v.From, v.Refused.String())
-		} else if refused := v.Refused.String(); refused != "" {
-			row = append(row, "", "", "", "", refused)
+			row = append(row, strconv.Itoa(v.Connections+v.Flows), table.Bytes(v.In), table.Bytes(v.Out))
 		}
 		rows = append(rows, row)
 		for _, m := range v.Members {
-			rows = append(rows, []string{"  " + shortName(m.Name, m.Node), shorten(m.Service, 10), "", healthOf(m.State, m.Unhealthy, nil, now), strconv.Itoa(m.Clients)})
+			rows = append(rows, []string{"  " + shortName(m.Name, m.Node), shorten(m.Service, 20), "", healthOf(m.State, m.Unhealthy, nil, now), strconv.Itoa(m.Clients)})
+		}
+		if refused := v.Refused.String(); refused != "" {
+			rows = append(rows, []string{"  refused: " + refused})
+		}
+		if all && v.Hostname != "" {
+			rows = append(rows, []string{"  also " + v.Hostname})
+		}
+		if all && v.Origin != "" {
+			rows = append(rows, []string{"  to " + v.Origin})
+		}
+		if all && v.HeldUntil != nil {
+			rows = append(rows, []string{"  kept for the node until " + v.HeldUntil.Local().Format("2006-01-02 15:04")})
 		}
 	}
-	table(w, rows)
+	return rows
 }
 
-// nodeOf is whose service it is.
-func nodeOf(v admin.Service) string {
+// relayRows are those of a page.
+func relayRows(page admin.Page[admin.Relay], now time.Time) [][]string {
+	if page.Total == 0 {
+		return [][]string{{"There are no connections."}}
+	}
+	rows := [][]string{{"NODE", "SERVICE", "CLIENT", "FOR", "IN", "OUT", "STATE"}}
+	for _, r := range page.Rows {
+		state := r.State
+		if r.Resumed > 0 && state == "running" {
+			state = fmt.Sprintf("resumed %d", r.Resumed)
+		}
+		owner := "(group)"
+		if !r.Node.IsZero() {
+			owner = shorten(shortName(r.Name, r.Node), 12)
+		}
+		rows = append(rows, []string{owner, shorten(r.Service, 10), r.Client, table.Age(now.Sub(r.Since)), table.Bytes(r.In), table.Bytes(r.Out), state})
+	}
+	return appendRest(rows, page.Total-len(page.Rows))
+}
+
+func flowRows(page admin.Page[admin.Flow]) [][]string {
+	if page.Total == 0 {
+		return nil
+	}
+	rows := [][]string{nil, {"NODE", "SERVICE OVER UDP", "CLIENT", "IDLE", "ANSWERED"}}
+	for _, f := range page.Rows {
+		owner, answered := "-", "no"
+		if !f.Node.IsZero() {
+			owner = shortName(f.Name, f.Node)
+		}
+		if f.Answered {
+			answered = "yes"
+		}
+		rows = append(rows, []string{owner, shorten(f.Service, 20), f.Client, table.Age(time.Duration(f.Idle * float64(time.Second))), answered})
+	}
+	return appendRest(rows, page.Total-len(page.Rows))
+}
+
+// appendRest says what is not shown.
+func appendRest(rows [][]string, more int) [][]string {
+	if more > 0 {
+		rows = append(rows, []string{fmt.Sprintf("and %d more; --node, --service and --limit say which are shown", more)})
+	}
+	return rows
+}
+
+// ownerOf is whose service it is.
+func ownerOf(v admin.Service) string {
 	if v.IsGroup() {
 		return "(group)"
 	}
@@ -126,7 +137,7 @@ func nodeOf(v admin.Service) string {
 }
 
 func shortName(name string, node certs.NodeID) string {
-	return shorten(cmp.Or(name, node.String()[:8]+"…"), 14)
+	return shorten(cmp.Or(name, node.String()[:8]+"…"), 16)
 }
 
 // healthOf is the state of a service whose health check may fail.
@@ -137,12 +148,14 @@ func healthOf(state string, unhealthy bool, since *time.Time, now time.Time) str
 	return stateOf(state, since, now)
 }
 
-// portOrDomain is where the service is reached, and over what if not over TCP.
-func portOrDomain(v admin.Service) string {
+// publicOf is where the service is reached, and over what if not over TCP.
+func publicOf(v admin.Service) string {
 	port := strconv.Itoa(int(v.Port))
 	switch {
+	case v.Private:
+		return "private"
 	case v.Domain != "":
-		return shorten(v.Domain, 30)
+		return v.Domain
 	case v.Transport.HasUDP():
 		return port + " " + v.Transport.String()
 	}
@@ -152,53 +165,13 @@ func portOrDomain(v admin.Service) string {
 func stateOf(state string, since *time.Time, now time.Time) string {
 	switch {
 	case state == admin.Online && since != nil:
-		return state + " " + largest(now.Sub(*since))
+		return state + " " + table.Age(now.Sub(*since))
 	}
 	return state
 }
 
-// largest is a duration in its largest unit.
-func largest(d time.Duration) string {
-	switch {
-	case d >= 24*time.Hour:
-		return fmt.Sprintf("%d d", int(d/(24*time.Hour)))
-	case d >= time.Hour:
-		return fmt.Sprintf("%d h", int(d/time.Hour))
-	case d >= time.Minute:
-		return fmt.Sprintf("%d min", int(d/time.Minute))
-	}
-	return fmt.Sprintf("%d s", int(d/time.Second))
-}
-
-// forPeople is a duration in its largest unit, with the hours while there are few days.
-func forPeople(d time.Duration) string {
-	if hours := int(d % (24 * time.Hour) / time.Hour); d >= 24*time.Hour && d < 10*24*time.Hour && hours > 0 {
-		return fmt.Sprintf("%s %d h", largest(d), hours)
-	}
-	return largest(d)
-}
-
-// bytesForPeople has at least two digits, in decimal units.
-func bytesForPeople(n uint64) string {
-	value, unit := float64(n), 0
-	units := []string{"B", "kB", "MB", "GB", "TB", "PB"}
-	for value >= 1000 && unit < len(units)-1 {
-		value /= 1000
-		unit++
-	}
-	if unit > 0 && value < 9.95 {
-		return fmt.Sprintf("%.1f %s", value, units[unit])
-	}
-	return fmt.Sprintf("%.0f %s", value, units[unit])
-}
-
 // shorten truncates what would break a table.
-func shorten(s string, most int) string {
-	if runes := []rune(s); len(runes) > most {
-		return string(runes[:most-1]) + "…"
-	}
-	return s
-}
+func shorten(s string, most int) string { return table.Cut(s, most) }
 
 func nameOf(n admin.Node) string { return cmp.Or(n.Name, n.ID.String()) }
 

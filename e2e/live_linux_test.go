@@ -1,0 +1,184 @@
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unicode/utf8"
+)
+
+// ask runs a command of the server on its data directory.
+func (n *tunnel) ask(t *testing.T, arguments ...string) string {
+	t.Helper()
+	out, err := exec.Command(filepath.Join(bin, "apquic-server"), append(arguments, "--data-dir", n.data)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%q: %v\n%s", arguments, err, out)
+	}
+	return string(out)
+}
+
+// fits checks that a text can be read in a terminal of 80 columns.
+func fits(t *testing.T, text string) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+}
+
+// liveRelays is the JSON of relays.
+type liveRelays struct {
+	Relays struct {
+		Total int
+		Rows  []struct {
+			Name, Service, Client, State string
+			BytesIn, BytesOut            uint64
+			Since                        time.Time
+		}
+	}
+	Flows struct{ Total int }
+}
+
+func (n *tunnel) relays(t *testing.T, arguments ...string) (r liveRelays) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(n.ask(t, append([]string{"relays", "--json"}, arguments...)...)), &r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestShow: each command that shows what runs says what is there, fits a terminal, and tells programs the same.
+func TestShow(t *testing.T) {
+	t.Parallel()
+	n := newTunnel(t)
+	for _, command := range []string{"status", "nodes", "services", "relays", "top"} {
+		fits(t, n.ask(t, command)) // nobody is here
+	}
+	n.node(t, nil)
+	c := n.echo(t, "hello")
+	defer c.Close()
+	client := c.LocalAddr().String()
+	for command, parts := range map[string][]string{
+		"status":   {"reachable    at 127.0.0.1:", "nodes        1 of 1 online", "1 of 1 ports in use", "now          1 connection,", "node-1  "},
+		"nodes":    {"NODE    STATE", "node-1  online ", " ms  ", "  127.0.0.1  "},
+		"services": {"node-1  ", "  to tcp://127.0.0.1:"},
+		"relays":   {"node-1  ", client, "  running\n", "  5 B  5 B  "},
+		"top":      {"IN/S", "FROM/S", "node-1"},
+	} {
+		text := n.ask(t, command)
+		fits(t, text)
+		for _, part := range parts {
+			if !strings.Contains(text, part) {
+				t.Errorf("%s: no %q in\n%s", command, part, text)
+			}
+		}
+		if text := n.ask(t, command, "--json"); !json.Valid([]byte(text)) || strings.Contains(text, "null") {
+			t.Errorf("%s --json: %s", command, text)
+		}
+	}
+	for sent := uint64(5); sent < 5e5; sent += 1e5 {
+		r := n.relays(t, "--node", "node-1").Relays
+		if r.Total != 1 || r.Rows[0].Client != client || r.Rows[0].BytesIn != sent || r.Rows[0].BytesOut != sent || r.Rows[0].Name != "node-1" || time.Since(r.Rows[0].Since) > time.Hour {
+			t.Errorf("after %d bytes: %+v", sent, r)
+		}
+		exchange(t, c, strings.Repeat("x", 1e5))
+	}
+	if r := n.relays(t, "--service", "other").Relays; r.Total != 0 || r.Rows == nil {
+		t.Errorf("%+v", r)
+	}
+	if out, err := exec.Command(filepath.Join(bin, "apquic-server"), "relays", "--node", "nobody", "--data-dir", n.data).CombinedOutput(); err == nil || !strings.Contains(string(out), "hint: ") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestWatch: --watch goes on until it is interrupted, which is no failure; for programs it prints a line each time, and
+// on a terminal it draws over what was there. It outlives the server.
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	n := newTunnel(t)
+	watch := launch(t, nil, "apquic-server", "status", "--watch", "--json", "--data-dir", n.data)
+	for range 2 {
+		line := waitFor(t, watch.stdout, `^(\{.*\})$`)
+		var status struct{ Running bool }
+		if err := json.Unmarshal([]byte(line), &status); err != nil || !status.Running {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	n.server.kill(t, syscall.SIGTERM)
+	n.server.status(t)
+	waitFor(t, watch.stdout, `^(\{"running":false.*\})$`)
+	watch.kill(t, syscall.SIGINT)
+	if status := watch.status(t); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+	onTerminal := exec.Command("script", "-qec", filepath.Join(bin, "apquic-server")+" nodes --watch --data-dir "+n.data, "/dev/null")
+	keyboard, err := onTerminal.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	screen, err := onTerminal.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := onTerminal.Start(); err != nil {
+		t.Skip("no script(1): ", err)
+	}
+	reader, drawn := bufio.NewReader(screen), ""
+	for strings.Count(drawn, "\x1b[H") < 2 {
+		part := make([]byte, 4096)
+		k, err := reader.Read(part)
+		if drawn += string(part[:k]); err != nil {
+			t.Fatalf("%v after %q", err, drawn)
+		}
+	}
+	if !strings.HasPrefix(drawn, "\x1b[2J\x1b[HThere are no nodes yet") {
+		t.Errorf("%q", drawn)
+	}
+	io.WriteString(keyboard, "\x03")
+	go io.Copy(io.Discard, reader)
+	if err := onTerminal.Wait(); err != nil {
+		t.Errorf("after ^C: %v", err)
+	}
+}
+
+// TestKickAndRevoke: kick ends a session, and the node comes back; revoke ends it within a second, and it does not.
+func TestKickAndRevoke(t *testing.T) {
+	t.Parallel()
+	n := newTunnel(t)
+	node := n.node(t, nil)
+	c := n.echo(t, "hello")
+	if text := n.ask(t, "kick", "node-1"); !strings.Contains(text, "The session of node-1 has ended (1 connection with it). The node may come back") {
+		t.Errorf("%s", text)
+	}
+	c.SetDeadline(time.Now().Add(maxWait))
+	if _, err := c.Read(make([]byte, 1)); err == nil {
+		t.Error("the connection goes on")
+	}
+	waitFor(t, node.stderr, "the operator of the server ended the session")
+	for end := time.Now().Add(maxWait); !strings.Contains(n.ask(t, "nodes"), "online"); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the node does not come back")
+		}
+	}
+	c = n.echo(t, "hello again")
+	c.SetDeadline(time.Now().Add(maxWait))
+	n.ask(t, "revoke", "node-1")
+	begun := time.Now()
+	if _, err := c.Read(make([]byte, 1)); err == nil || time.Since(begun) > time.Second {
+		t.Errorf("%v after %v", err, time.Since(begun))
+	}
+	if text := n.ask(t, "nodes"); !strings.Contains(text, "node-1  revoked") {
+		t.Errorf("%s", text)
+	}
+	out, err := exec.Command(filepath.Join(bin, "apquic-server"), "kick", "node-1", "--data-dir", n.data).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "node-1 has no session here") || !strings.Contains(string(out), "hint: ") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
