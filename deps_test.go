@@ -124,7 +124,7 @@ var allowed = map[string][]string{
 	"quicproxy/node/internal/private":    {"certs", "framing", "internal/hint", "internal/joint", "quicproxy", "quicproxy/internal/limit", "quicproxy/node/internal/upstream"},
 	"quicproxy/node/internal/watch":      {"quicproxy/internal/association", "quicproxy/internal/carrier", "quicproxy/internal/path", "quicproxy/internal/wait"},
 	"quicproxy/node": {
-		"certs", "framing", "internal/hint", "internal/machine", "internal/netmon", "internal/udp", "quicproxy",
+		"certs", "framing", "internal/hint", "internal/machine", "internal/netmon", "internal/udp", "quicproxy", "quicproxy/live",
 		"quicproxy/internal/association", "quicproxy/internal/bytestream", "quicproxy/internal/carrier", "quicproxy/internal/clients", "quicproxy/internal/conn", "quicproxy/internal/flow", "quicproxy/internal/inspect", "quicproxy/internal/keepalive", "quicproxy/internal/knock",
 		"quicproxy/internal/limit", "quicproxy/internal/loglimit", "quicproxy/internal/netaddr", "quicproxy/internal/path", "quicproxy/internal/quicconfig", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait",
 		"quicproxy/node/internal/connlog", "quicproxy/node/internal/dial", "quicproxy/node/internal/flows", "quicproxy/node/internal/natprobe", "quicproxy/node/internal/reason", "quicproxy/node/internal/retry", "quicproxy/internal/streamconn",
@@ -141,7 +141,7 @@ var allowed = map[string][]string{
 	"internal/login":    {"internal/password", "internal/watchfile"},
 	"internal/web":      {"internal/domain", "internal/login", "internal/watchfile"},
 	"internal/guards":   {"certs", "internal/login", "internal/settings"},
-	"cmd/apquic-node":   {"certs", "certs/acme", "internal/cli", "internal/control", "internal/debug", "internal/domain", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/joint", "internal/login", "internal/password", "internal/settings", "internal/web", "quicproxy", "quicproxy/node"},
+	"cmd/apquic-node":   {"certs", "certs/acme", "internal/cli", "internal/control", "internal/debug", "internal/domain", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/joint", "internal/login", "internal/password", "internal/settings", "internal/table", "internal/watch", "internal/web", "quicproxy", "quicproxy/live", "quicproxy/node"},
 	"internal/cmd/demo": nil,
 
 	"internal/cmd/minimalnode": nil, // nothing: it is written from docs/protocol.md alone

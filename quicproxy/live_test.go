@@ -50,6 +50,9 @@ func TestLiveRelays(t *testing.T) {
 			if len(relays) != 1 {
 				t.Fatalf("%d relays", len(relays))
 			}
+			if atNode, total := node.node.Relays(live.Selection{Service: "web"}); total != 1 || atNode[0].In != relays[0].In || atNode[0].Out != relays[0].Out || atNode[0].Client != relays[0].Client {
+				t.Errorf("at the node: %+v", atNode)
+			}
 			r, counters := relays[0], server.server.Status().Counters
 			if want := (i + 1) * uint64(len(part)); r.In != want || r.Out != want || counters.ToNode != want || counters.FromNode != want {
 				t.Errorf("%d bytes in and %d out, %+v in all, want %d", r.In, r.Out, counters, want)

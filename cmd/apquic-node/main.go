@@ -45,7 +45,7 @@ func program() *cli.Program[settings.Node] {
 			"hash-password": values.only("hash-password", hashPassword),
 			"join":          values.only("join", func(c *call) error { return join(c, values.replace) }),
 			"connect":       values.only("connect", func(c *call) error { return connect(c, values.listen, values.stdio) }),
-			"status":        values.only("status", func(c *call) error { return printStatus(c, values.dial, values.json) }),
+			"status":        values.only("status", func(c *call) error { return printStatus(c, values.dial, values.json, values.watch) }),
 		},
 		Operands: map[string]int{"hash-password": 1, "join": 1, "connect": 1},
 	}

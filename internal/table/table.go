@@ -13,12 +13,14 @@ import (
 	"apquic/internal/hint"
 )
 
-const (
-	width = 80 // of a line
-	gap   = 2  // between columns
-	least = 4  // columns that a cell keeps
+// Width is how many columns a line has at most.
+const Width = 80
 
-	maxCell = 4 * width // bytes that are looked at
+const (
+	gap   = 2 // between columns
+	least = 4 // columns that a cell keeps
+
+	maxCell = 4 * Width // bytes that are looked at
 )
 
 // Write writes rows in columns as wide as their widest cell; if that is more than fits, the widest columns are cut.
@@ -58,7 +60,7 @@ func write(text *strings.Builder, rows [][]string) {
 		var line strings.Builder
 		for i, cell := range row {
 			if len(row) == 1 {
-				line.WriteString(Cut(cell, width))
+				line.WriteString(Cut(cell, Width))
 				break
 			}
 			cell = Cut(cell, widths[i])
@@ -74,7 +76,7 @@ func fit(widths []int) {
 	for _, n := range widths {
 		total += n
 	}
-	for ; total > width; total-- {
+	for ; total > Width; total-- {
 		widest := 0
 		for i, n := range widths {
 			if n > widths[widest] {
