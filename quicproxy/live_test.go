@@ -340,3 +340,30 @@ func TestRefusedByReason(t *testing.T) {
 		}
 	})
 }
+
+// TestLiveIsBounded: however many clients there are, an answer has 1000 rows at most, and says how many there are.
+func TestLiveIsBounded(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		const clients = 1100
+		w.serveTCP(web, echo)
+		server := w.startServer(func(c *ServerConfig) { c.MaxClients, c.MaxClientsPerAddress = 2*clients, 2*clients })
+		node := w.startNode(expose("web", web))
+		node.leases.wait(t, 1)
+		for range clients {
+			w.visit("20000")
+		}
+		eventually(t, "all here", func() bool {
+			_, total := server.server.Relays(live.Selection{Limit: 1})
+			return total == clients
+		})
+		for skip, want := range map[int]int{0: 1000, 1000: 100, clients: 0} {
+			rows, total := server.server.Relays(live.Selection{Skip: skip, Limit: 1 << 30})
+			if len(rows) != want || total != clients {
+				t.Errorf("after %d: %d rows of %d, want %d", skip, len(rows), total, want)
+			}
+		}
+		if rows, total := node.node.Relays(live.Selection{}); len(rows) != 1000 || total != clients {
+			t.Errorf("at the node: %d rows of %d", len(rows), total)
+		}
+	})
+}
