@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -118,7 +119,7 @@ func TestWatch(t *testing.T) {
 	if status := watch.status(t); status != 0 {
 		t.Errorf("exit status %d", status)
 	}
-	onTerminal := exec.Command("script", "-qec", filepath.Join(bin, "apquic-server")+" nodes --watch --data-dir "+n.data, "/dev/null")
+	onTerminal := exec.Command(realProgram(t, "script"), "-qec", filepath.Join(bin, "apquic-server")+" nodes --watch --data-dir "+n.data, "/dev/null")
 	keyboard, err := onTerminal.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +129,7 @@ func TestWatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := onTerminal.Start(); err != nil {
-		t.Skip("no script(1): ", err)
+		t.Fatal(err)
 	}
 	reader, drawn := bufio.NewReader(screen), ""
 	for strings.Count(drawn, "\x1b[H") < 2 {
@@ -180,5 +181,42 @@ func TestKickAndRevoke(t *testing.T) {
 	out, err := exec.Command(filepath.Join(bin, "apquic-server"), "kick", "node-1", "--data-dir", n.data).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "node-1 has no session here") || !strings.Contains(string(out), "hint: ") {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestCompletion: the shells complete commands, flags, and the names that the running server knows.
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	n := newTunnel(t)
+	n.node(t, nil)
+	for shell, script := range map[string]string{
+		"bash": `set -u; source <(apquic-server completion bash)
+			complete_line() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _apquic_server; echo "${COMPREPLY[*]}"; }`,
+		"zsh": `compdef() { :; }; _files() { echo files; }; compadd() { shift; echo "$@"; }
+			source <(apquic-server completion zsh)
+			complete_line() { words=("$@"); CURRENT=$#; _apquic_server; }`,
+		"fish": `apquic-server completion fish | source
+			function complete_line; echo (complete -C (string join ' ' -- $argv) | string split -f1 \t); end`,
+	} {
+		t.Run(shell, func(t *testing.T) {
+			t.Parallel()
+			path := realProgram(t, shell)
+			options := map[string][]string{"bash": {"--norc"}, "zsh": {"-f"}, "fish": {"--no-config"}}[shell]
+			for line, want := range map[string]string{
+				"apquic-server ki":                               "kick",
+				"apquic-server revoke --data-dir DATA no":        "node-1",
+				"apquic-server relays --data-dir DATA --node no": "node-1",
+				"apquic-server release --data-dir DATA node-1 w": "web",
+				"apquic-server status --wat":                     "--watch",
+				"apquic-server completion f":                     "fish",
+			} {
+				command := exec.Command(path, append(options, "-c", script+"\ncomplete_line "+strings.ReplaceAll(line, "DATA", n.data))...)
+				command.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "HOME="+t.TempDir())
+				out, err := command.CombinedOutput()
+				if err != nil || strings.TrimSpace(string(out)) != want {
+					t.Errorf("%s: %q, want %q (%v)", line, out, want, err)
+				}
+			}
+		})
 	}
 }

@@ -27,6 +27,7 @@ Usage:
   apquic-node check -c FILE    print what a configuration file means, or every mistake in it
   apquic-node hash-password NAME
                                ask for a password (or read it from stdin) and print the line for it in a file
+  apquic-node completion SHELL print what bash, zsh or fish needs to complete these
   apquic-node id               print this node's id; makes its key if there is none
 
 Examples:

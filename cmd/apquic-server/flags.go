@@ -24,6 +24,7 @@ Usage:
   apquic-server backup FILE              save the server's keys, leases and nodes, encrypted with a passphrase
 
   apquic-server restore FILE             make an empty data directory that of a backup
+  apquic-server completion SHELL         print what bash, zsh or fish needs to complete these, with names of nodes
 
 The commands from invite to backup work whether the server is running or not; --data-dir says which server.
 
