@@ -200,7 +200,7 @@ func TestLiveFlows(t *testing.T) {
 		client.ask("hello")
 		time.Sleep(3 * time.Second)
 		flows, total := server.server.Flows(live.Selection{})
-		if total != 1 || flows[0].Service != "dns" || flows[0].Port != 20000 || flows[0].Node != w.nodeKey.ID() || !flows[0].Answered || flows[0].Idle < 2.9 || flows[0].Idle > 3.1 {
+		if total != 1 || flows[0].Service != "dns" || flows[0].Port != 20000 || flows[0].Node != w.nodeKey.ID() || !flows[0].Answered || flows[0].Idle < 2.9 || flows[0].Idle > 3.1 || flows[0].In != 5 || flows[0].Out < 5 || time.Since(flows[0].Since) < 3*time.Second || time.Since(flows[0].Since) > 4*time.Second {
 			t.Errorf("%+v", flows)
 		}
 		if budgets := server.server.Status().Budgets; budgets.Flows.Used != 1 || budgets.Clients.Used != 1 || budgets.Clients.Limit == 0 || budgets.Memory.Limit == 0 {

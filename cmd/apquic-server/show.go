@@ -100,7 +100,7 @@ func relays(c *call, o *options) error {
 			return nil, nil, err
 		}
 		r.Flows, err = operations.ListFlows(ctx, which)
-		return r, append(relayRows(r.Relays, time.Now()), flowRows(r.Flows)...), err
+		return r, append(relayRows(r.Relays, time.Now()), flowRows(r.Flows, time.Now())...), err
 	})
 }
 

@@ -102,20 +102,18 @@ func relayRows(page admin.Page[admin.Relay], now time.Time) [][]string {
 	return appendRest(rows, page.Total-len(page.Rows))
 }
 
-func flowRows(page admin.Page[admin.Flow]) [][]string {
+func flowRows(page admin.Page[admin.Flow], now time.Time) [][]string {
 	if page.Total == 0 {
 		return nil
 	}
-	rows := [][]string{nil, {"NODE", "SERVICE OVER UDP", "CLIENT", "IDLE", "ANSWERED"}}
+	rows := [][]string{nil, {"NODE", "OVER UDP", "CLIENT", "FOR", "IN", "OUT", "IDLE"}}
 	for _, f := range page.Rows {
-		owner, answered := "-", "no"
+		owner := "-"
 		if !f.Node.IsZero() {
-			owner = shortName(f.Name, f.Node)
+			owner = shorten(shortName(f.Name, f.Node), 12)
 		}
-		if f.Answered {
-			answered = "yes"
-		}
-		rows = append(rows, []string{owner, shorten(f.Service, 20), f.Client, table.Age(time.Duration(f.Idle * float64(time.Second))), answered})
+		idle := time.Duration(f.Idle * float64(time.Second))
+		rows = append(rows, []string{owner, shorten(f.Service, 10), f.Client, table.Age(now.Sub(f.Since)), table.Bytes(f.In), table.Bytes(f.Out), table.Age(idle)})
 	}
 	return appendRest(rows, page.Total-len(page.Rows))
 }

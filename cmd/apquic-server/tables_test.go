@@ -47,7 +47,7 @@ func TestTables(t *testing.T) {
 		{Name: "shed-pi", Relay: live.Relay{Node: id, Service: "web", Client: "198.51.100.7:4711", Since: *since(time.Minute), In: 5, Out: 1e6, State: "running", Resumed: 2}},
 		{Relay: live.Relay{Service: "\x1b]0;x\x07" + long, Client: "[2001:db8:1111:2222:3333:4444:5555:6666]:65535", Since: now, State: "waiting"}},
 	}}
-	flows := admin.Page[admin.Flow]{Total: 1, Rows: []admin.Flow{{Name: "shed-pi", Flow: live.Flow{Node: id, Service: "dns", Client: "198.51.100.7:53", Idle: 3.5, Answered: true}}}}
+	flows := admin.Page[admin.Flow]{Total: 1, Rows: []admin.Flow{{Name: "shed-pi", Flow: live.Flow{Node: id, Service: "dns", Client: "198.51.100.7:53", Since: *since(time.Minute), In: 5, Out: 53, Idle: 3.5, Answered: true}}}}
 	busy := compare(sample{at: now, services: status.Services, nodes: nodes}, sample{at: now.Add(2 * time.Second), services: grown(status.Services, 1000), nodes: nodes})
 	text := func(rows [][]string) string {
 		var b strings.Builder
@@ -76,7 +76,7 @@ func TestTables(t *testing.T) {
 		{serviceRows(nil, true, now), []string{"There are no services yet.\n"}},
 		{nodeRows(nodes, now), []string{"-        online 1 min  2001:db8:", "18 ms  0.2 %  3      7      " + id.String()[:8] + "…\n", "shed-pi  away ", "no answer  "}},
 		{nodeRows(nil, now), []string{"There are no nodes yet; apquic-server invite invites one.\n"}},
-		{append(relayRows(relays, now), flowRows(flows)...), []string{"198.51.100.7:4711             1 min  5 B  1.0 MB  resumed 2\n", "waiting\n", "and 4198 more", "\n\nNODE  ", "3 s   yes\n"}},
+		{append(relayRows(relays, now), flowRows(flows, now)...), []string{"198.51.100.7:4711             1 min  5 B  1.0 MB  resumed 2\n", "waiting\n", "and 4198 more", "\n\nNODE  ", "1 min  5 B  53 B  3 s\n"}},
 		{relayRows(admin.Page[admin.Relay]{}, now), []string{"There are no connections.\n"}},
 		{busy.rows(), []string{"500 B  ", "\n\nFROM/S  "}},
 		{summary(admin.Status{Address: "h:1"}, 0, 0, now), []string{"reachable  no, the server is not running\n"}},

@@ -79,6 +79,9 @@ type Flow struct {
 	Service  string       `json:"service"`
 	Port     uint16       `json:"port"`
 	Client   string       `json:"client"`
+	Since    time.Time    `json:"since"`
+	In       uint64       `json:"bytesIn"`     // from the client, so far
+	Out      uint64       `json:"bytesOut"`    // to the client
 	Idle     float64      `json:"idleSeconds"` // since something passed
 	Answered bool         `json:"answered"`    // the service has sent something
 }

@@ -90,7 +90,7 @@ func (u *udpPort) tell(flows []live.Flow, which live.Selection) []live.Flow {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, f := range u.flows {
-		told := live.Flow{Service: u.listener.Key.Service, Port: u.listener.Port, Client: f.client.String()}
+		told := live.Flow{Service: u.listener.Key.Service, Port: u.listener.Port, Client: f.client.String(), Since: time.Unix(0, f.begun).UTC(), In: f.bytes[0].Load(), Out: f.bytes[1].Load()}
 		if m := f.member.Load(); m != nil {
 			told.Node = m.Node
 		}
