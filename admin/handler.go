@@ -20,7 +20,8 @@ const (
 )
 
 // Handler offers operations as JSON over HTTP: POST /v1/invite, allow, revoke, kick, release, withdraw and copy-leases, GET
-// /v1/invitation, nodes, status, relays and flows; the last two take the query node, service, skip and limit.
+// /v1/invitation, nodes, status, relays and flows; the last two take the query node, service, skip and limit, and nodes
+// the last two of that.
 func Handler(operations Operations) http.Handler {
 	mux := http.NewServeMux()
 	post(mux, "invite", operations.Invite)
@@ -32,7 +33,7 @@ func Handler(operations Operations) http.Handler {
 	})
 	post(mux, "copy-leases", func(ctx context.Context, _ struct{}) (LeaseCopy, error) { return operations.CopyLeases(ctx) })
 	get(mux, "invitation", operations.ListInvitations)
-	get(mux, "nodes", operations.ListNodes)
+	some(mux, "nodes", operations.ListNodes)
 	get(mux, "status", operations.Status)
 	list(mux, "relays", operations.ListRelays)
 	list(mux, "flows", operations.ListFlows)
@@ -55,6 +56,25 @@ func post[Q, A any](mux *http.ServeMux, name string, do func(context.Context, Q)
 
 func get[A any](mux *http.ServeMux, name string, do func(context.Context) (A, error)) {
 	mux.HandleFunc("GET /v1/"+name, func(w http.ResponseWriter, r *http.Request) { respond(w, r, do) })
+}
+
+// some is get for a long list, of which the query may want a part: skip and limit.
+func some[R any](mux *http.ServeMux, name string, do func(context.Context) ([]R, error)) {
+	mux.HandleFunc("GET /v1/"+name, func(w http.ResponseWriter, r *http.Request) {
+		which, err := readSelection(r.URL.Query())
+		if err != nil {
+			answer(w, http.StatusBadRequest, failure{Error: err.Error()})
+			return
+		}
+		respond(w, r, func(ctx context.Context) ([]R, error) {
+			rows, err := do(ctx)
+			rows = rows[min(max(which.Skip, 0), len(rows)):]
+			if which.Limit > 0 {
+				rows = rows[:min(which.Limit, len(rows))]
+			}
+			return rows, err
+		})
+	})
 }
 
 func list[R any](mux *http.ServeMux, name string, do func(context.Context, Selection) (Page[R], error)) {

@@ -147,6 +147,13 @@ func TestManyNodes(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &nodes); err != nil || len(nodes) != 5000 || nodes[4999].Connection == nil {
 		t.Errorf("%d nodes, %v", len(nodes), err)
 	}
+	for query, want := range map[string]int{"?limit=10": 10, "?skip=4995": 5, "?skip=4998&limit=10": 2, "?skip=9999": 0, "?skip=-1": 5000} {
+		w := httptest.NewRecorder()
+		Handler(a).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v1/nodes"+query, nil))
+		if err := json.Unmarshal(w.Body.Bytes(), &nodes); err != nil || len(nodes) != want {
+			t.Errorf("%s: %d nodes, %v", query, len(nodes), err)
+		}
+	}
 	status, err := a.Status(t.Context())
 	if err != nil || len(status.Services) != 5000 || status.Online != 5000 {
 		t.Errorf("%d services, %d nodes, %v", len(status.Services), status.Online, err)
