@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -62,7 +63,8 @@ func TestShow(t *testing.T) {
 	for _, command := range []string{"status", "nodes", "services", "relays", "top"} {
 		fits(t, n.ask(t, command)) // nobody is here
 	}
-	n.node(t, nil)
+	data := t.TempDir()
+	n.node(t, nil, "--data-dir", data)
 	c := n.echo(t, "hello")
 	defer c.Close()
 	client := c.LocalAddr().String()
@@ -90,6 +92,29 @@ func TestShow(t *testing.T) {
 			t.Errorf("after %d bytes: %+v", sent, r)
 		}
 		exchange(t, c, strings.Repeat("x", 1e5))
+	}
+	text, err := exec.Command(filepath.Join(bin, "apquic-node"), "status", "--data-dir", data).CombinedOutput()
+	if err != nil || !strings.HasPrefix(string(text), "connected to 127.0.0.1:") || !strings.Contains(string(text), client) || !strings.Contains(string(text), "  500 kB  500 kB  running\n") {
+		t.Errorf("%v\n%s", err, text)
+	}
+	fits(t, string(text))
+	watch := launch(t, nil, "apquic-node", "status", "--watch", "--json", "--data-dir", data)
+	for range 2 {
+		var status struct {
+			MinRTTMilliseconds, KeepaliveSeconds float64
+			Remote                               string
+			RelaysTotal                          int
+			Relays                               []struct{ Client string }
+		}
+		line := waitFor(t, watch.stdout, `^(\{.*\})$`)
+		if err := json.Unmarshal([]byte(line), &status); err != nil || status.MinRTTMilliseconds <= 0 || status.KeepaliveSeconds <= 0 ||
+			!strings.HasPrefix(status.Remote, "127.0.0.1:") || status.RelaysTotal != 1 || status.Relays[0].Client != client {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	watch.kill(t, syscall.SIGINT)
+	if status := watch.status(t); status != 0 {
+		t.Errorf("exit status %d", status)
 	}
 	if r := n.relays(t, "--service", "other").Relays; r.Total != 0 || r.Rows == nil {
 		t.Errorf("%+v", r)
@@ -218,5 +243,32 @@ func TestCompletion(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestManual: groff finds nothing wrong with the manual pages, which have every command and flag that the help has.
+func TestManual(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{"apquic-server", "apquic-node"} {
+		page, err := exec.Command(filepath.Join(bin, program), "__man").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		help, err := exec.Command(filepath.Join(bin, program), "--help").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		groff := exec.Command(realProgram(t, "groff"), "-man", "-Tutf8", "-ww", "-P-c", "-P-b", "-P-u", "-rLL=200n")
+		var complaints strings.Builder
+		groff.Stdin, groff.Stderr = strings.NewReader(string(page)), &complaints
+		text, err := groff.Output()
+		if err != nil || complaints.Len() > 0 {
+			t.Errorf("%s: %v\n%s", program, err, &complaints)
+		}
+		for _, word := range regexp.MustCompile(`--[a-z-]+|apquic-(server|node) [a-z-]+`).FindAllString(string(help), -1) {
+			if !strings.Contains(strings.Join(strings.Fields(string(text)), " "), word) {
+				t.Errorf("%s: no %q in the page", program, word)
+			}
+		}
 	}
 }

@@ -54,6 +54,9 @@ func (p *Program[S]) Main(args, environ []string, stdout, stderr io.Writer) int 
 		p.complete(args[1:], environ, stdout)
 		return ExitOK
 	}
+	if len(args) == 1 && args[0] == manCommand {
+		return ExitStatus(p.man(stdout))
+	}
 	c, err := p.parse(args, environ)
 	switch {
 	case err != nil:
