@@ -66,7 +66,6 @@ type Listeners struct {
 	stop                          context.CancelFunc
 
 	flows flows
-	gone  [2]atomic.Uint64 // bytes of flows to nodes and from them, at ports that were closed
 
 	mu     sync.Mutex
 	at     map[lease.Endpoint]*Listener
@@ -76,6 +75,7 @@ type Listeners struct {
 	shared  []*sharedSocket
 	names   map[string]*Listener // of services with a port, below the server's own domain
 	ended   bool                 // leases no longer open ports
+	gone    [2]uint64            // bytes of flows to nodes and from them, at ports that were closed
 
 	visitors map[*visitor]struct{} // clients whose TLS ends here
 	closed   bool                  // none of them stays
@@ -130,6 +130,7 @@ func (s *Listeners) Bind(l lease.Lease) error {
 func (s *Listeners) Unbind(l lease.Lease) {
 	s.mu.Lock()
 	p := s.at[l.Endpoint()]
+	s.keepFlowBytesLocked(p)
 	delete(s.at, l.Endpoint())
 	if delete(s.byNode[l.Node], l.Endpoint()); len(s.byNode[l.Node]) == 0 {
 		delete(s.byNode, l.Node)
@@ -139,7 +140,6 @@ func (s *Listeners) Unbind(l lease.Lease) {
 		return
 	}
 	p.close()
-	s.keepFlowBytes(p)
 	s.forgetName(p)
 	if l.Port != 0 {
 		s.config.Ended(l.Port)

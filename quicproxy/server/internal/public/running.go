@@ -104,8 +104,10 @@ func (u *udpPort) tell(flows []live.Flow, which live.Selection) []live.Flow {
 
 // FlowBytes returns how many bytes of flows have gone to nodes and come from them since the start.
 func (s *Listeners) FlowBytes() (toNodes, fromNodes uint64) {
-	toNodes, fromNodes = s.gone[0].Load(), s.gone[1].Load()
-	for _, p := range s.all() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	toNodes, fromNodes = s.gone[0], s.gone[1]
+	for _, p := range s.at {
 		if p.udp != nil {
 			toNodes, fromNodes = toNodes+p.udp.toNode.Load(), fromNodes+p.udp.fromNode.Load()
 		}
@@ -113,11 +115,11 @@ func (s *Listeners) FlowBytes() (toNodes, fromNodes uint64) {
 	return toNodes, fromNodes
 }
 
-// keepFlowBytes keeps those of a port that was closed.
-func (s *Listeners) keepFlowBytes(p *Listener) {
-	if p.udp != nil {
-		s.gone[0].Add(p.udp.toNode.Load())
-		s.gone[1].Add(p.udp.fromNode.Load())
+// keepFlowBytesLocked keeps those of a port that is about to be closed.
+func (s *Listeners) keepFlowBytesLocked(p *Listener) {
+	if p != nil && p.udp != nil {
+		s.gone[0] += p.udp.toNode.Load()
+		s.gone[1] += p.udp.fromNode.Load()
 	}
 }
 
