@@ -89,8 +89,10 @@ var allowed = map[string][]string{
 	"quicproxy/server/internal/termination": nil,
 	"quicproxy/server/internal/balancer":    {"quicproxy/internal/netaddr"},
 	"quicproxy/server/internal/members":     {"certs"},
-	"quicproxy/server/internal/public":      {"certs", "framing", "internal/datagram", "internal/domain", "internal/hint", "internal/machine", "lease", "quicproxy", "quicproxy/internal/clients", "quicproxy/internal/flow", "quicproxy/internal/flowlimit", "quicproxy/internal/memory", "quicproxy/internal/netaddr", "quicproxy/internal/pace", "quicproxy/internal/relay", "quicproxy/internal/visitors", "quicproxy/internal/wait", "quicproxy/server/internal/balancer", "quicproxy/server/internal/members", "quicproxy/server/internal/termination", "quicproxy/server/internal/vhost", "quicproxy/live", "quicproxy/server/internal/address", "quicproxy/server/internal/refusals"},
+	"quicproxy/server/internal/public":      {"certs", "framing", "internal/datagram", "internal/domain", "internal/hint", "internal/machine", "lease", "quicproxy", "quicproxy/internal/clients", "quicproxy/internal/flow", "quicproxy/internal/flowlimit", "quicproxy/internal/memory", "quicproxy/internal/netaddr", "quicproxy/internal/pace", "quicproxy/internal/relay", "quicproxy/internal/visitors", "quicproxy/internal/wait", "quicproxy/server/internal/balancer", "quicproxy/server/internal/members", "quicproxy/server/internal/termination", "quicproxy/server/internal/vhost", "quicproxy/live", "quicproxy/server/internal/address", "quicproxy/server/internal/descriptors", "quicproxy/server/internal/doze", "quicproxy/server/internal/refusals"},
 	"quicproxy/server/internal/refusals":    nil,
+	"quicproxy/server/internal/doze":        {"quicproxy/internal/relay", "quicproxy/internal/wait"},
+	"quicproxy/server/internal/descriptors": {"internal/machine", "lease"},
 	"quicproxy/server/internal/whereabouts": {"quicproxy/live"},
 	"quicproxy/server/internal/begun":       {"quicproxy/internal/relay", "quicproxy/server/internal/public"},
 	"quicproxy/server/internal/address":     {"lease"},
@@ -134,9 +136,10 @@ var allowed = map[string][]string{
 
 	"admin": {"certs", "internal/cli", "internal/control", "internal/hint", "lease", "quicproxy", "quicproxy/server", "quicproxy/live"},
 
+	"admin/show":      {"admin", "certs", "internal/cli", "internal/table", "quicproxy/live"},
 	"internal/backup": {"certs", "internal/hint"},
 
-	"cmd/apquic-server": {"admin", "certs", "certs/acme", "internal/backup", "internal/cli", "internal/control", "internal/countries", "internal/debug", "internal/domain", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/login", "internal/publicsuffix", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/live", "quicproxy/server"},
+	"cmd/apquic-server": {"admin", "admin/show", "certs", "certs/acme", "internal/backup", "internal/cli", "internal/control", "internal/countries", "internal/debug", "internal/domain", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/login", "internal/publicsuffix", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/live", "quicproxy/server"},
 	"certs/acme":        nil,
 	"internal/login":    {"internal/password", "internal/watchfile"},
 	"internal/web":      {"internal/domain", "internal/login", "internal/watchfile"},
@@ -172,7 +175,7 @@ var allowedInTests = map[string][]string{
 	"e2e/hostile":      {"certs", "framing"},
 
 	"internal/settings": {"internal/cli"},
-	"cmd/apquic-server": {"quicproxy"},
+	"admin/show":        {"quicproxy"},
 
 	"quicproxy/internal/bytestream": {"internal/testnet", "internal/testrace"},
 	"quicproxy/node/internal/flows": {"quicproxy/internal/memory", "quicproxy/internal/quicstream"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,8 +13,10 @@ import (
 	"rsc.io/qr"
 
 	"apquic/admin"
+	"apquic/admin/show"
 	"apquic/internal/cli"
 	"apquic/internal/domain"
+	"apquic/internal/table"
 )
 
 // commandTime is how long a command may take.
@@ -78,8 +81,7 @@ func invitations(c *call, o *options) error {
 		if o.json {
 			return printJSON(c, list)
 		}
-		printInvitations(c.Stdout, list)
-		return nil
+		return table.Write(c.Stdout, show.Invitations(list))
 	})
 }
 
@@ -157,4 +159,14 @@ func writeJSON(w io.Writer, what any) error {
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(what)
+}
+
+func nameOf(n admin.Node) string { return cmp.Or(n.Name, n.ID.String()) }
+
+// count says how many of something there are.
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"apquic/internal/machine"
 	"apquic/lease"
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/flow"
@@ -18,6 +17,7 @@ import (
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/visitors"
 	"apquic/quicproxy/server/internal/balancer"
+	"apquic/quicproxy/server/internal/descriptors"
 	"apquic/quicproxy/server/internal/members"
 	"apquic/quicproxy/server/internal/termination"
 )
@@ -121,7 +121,7 @@ func (s *Listeners) place(c *Client, service clients.Service, where slog.Attr, r
 		c.evict()
 	})
 	if errors.Is(err, clients.ErrAllFull) {
-		err = &descriptorError{err.Error(), machine.Descriptors()}
+		err = &descriptors.Error{What: err.Error()}
 	}
 	if err != nil {
 		refuse(c, err)
@@ -206,7 +206,7 @@ func (p *Listener) route(client *Client, deadline time.Time, tried []Target) (*a
 	}
 	defer p.parking.leaveLocked(w)
 	for {
-		w.arm() // any later change wakes it
+		w.Arm() // any later change wakes it
 		if to, err := p.targetLocked(tried); to != nil || err != nil {
 			return to, err
 		}

@@ -45,7 +45,7 @@ func (p *Listener) rows(rows []row, which live.Selection) []row {
 	}
 	for w := range p.parking.clients {
 		if which.Has(p.Key.Node, p.Key.Service) {
-			rows = append(rows, row{p, w.client, w.until.Add(-max(p.all.config.Park, 0)), true})
+			rows = append(rows, row{p, w.client, w.Until.Add(-max(p.all.config.Park, 0)), true})
 		}
 	}
 	return rows

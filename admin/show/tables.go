@@ -1,9 +1,11 @@
-package main
+// Package show makes tables for people of what package admin says.
+//
+// It must not ask for anything, or know where the tables go.
+package show
 
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"strconv"
 	"time"
 
@@ -12,16 +14,16 @@ import (
 	"apquic/internal/table"
 )
 
-func printInvitations(w io.Writer, list []certs.OpenInvitation) {
+// Invitations are those that can still be used.
+func Invitations(list []certs.OpenInvitation) [][]string {
 	if len(list) == 0 {
-		fmt.Fprintln(w, "There are no open invitations.")
-		return
+		return [][]string{{"There are no open invitations."}}
 	}
 	rows := [][]string{{"NAME", "LETS IN", "JOINED", "PORT", "UNTIL"}}
 	for _, o := range list {
 		rows = append(rows, []string{o.Name, strconv.Itoa(o.Uses), strconv.Itoa(o.Joined), portOrAny(o.Port), o.Expires.Local().Format("2006-01-02 15:04")})
 	}
-	table.Write(w, rows)
+	return rows
 }
 
 func portOrAny(port uint16) string {
@@ -31,8 +33,8 @@ func portOrAny(port uint16) string {
 	return strconv.Itoa(int(port))
 }
 
-// nodeRows has the beginnings of the ids, as the log shows them; --json has all of them.
-func nodeRows(list []admin.Node, now time.Time) [][]string {
+// Nodes has the beginnings of the ids, as the log shows them; --json has all of them.
+func Nodes(list []admin.Node, now time.Time) [][]string {
 	if len(list) == 0 {
 		return [][]string{{"There are no nodes yet; apquic-server invite invites one."}}
 	}
@@ -51,8 +53,8 @@ func nodeRows(list []admin.Node, now time.Time) [][]string {
 	return rows
 }
 
-// serviceRows has the names below the server's own domain, and what the nodes expose, if all is to be shown.
-func serviceRows(services []admin.Service, all bool, now time.Time) [][]string {
+// Services has the names below the server's own domain, and what the nodes expose, if all is to be shown.
+func Services(services []admin.Service, all bool, now time.Time) [][]string {
 	if len(services) == 0 {
 		return [][]string{{"There are no services yet."}}
 	}
@@ -82,8 +84,8 @@ func serviceRows(services []admin.Service, all bool, now time.Time) [][]string {
 	return rows
 }
 
-// relayRows are those of a page.
-func relayRows(page admin.Page[admin.Relay], now time.Time) [][]string {
+// Relays are those of a page.
+func Relays(page admin.Page[admin.Relay], now time.Time) [][]string {
 	if page.Total == 0 {
 		return [][]string{{"There are no connections."}}
 	}
@@ -102,7 +104,8 @@ func relayRows(page admin.Page[admin.Relay], now time.Time) [][]string {
 	return appendRest(rows, page.Total-len(page.Rows))
 }
 
-func flowRows(page admin.Page[admin.Flow], now time.Time) [][]string {
+// Flows are those of a page.
+func Flows(page admin.Page[admin.Flow], now time.Time) [][]string {
 	if page.Total == 0 {
 		return nil
 	}
@@ -170,13 +173,3 @@ func stateOf(state string, since *time.Time, now time.Time) string {
 
 // shorten truncates what would break a table.
 func shorten(s string, most int) string { return table.Cut(s, most) }
-
-func nameOf(n admin.Node) string { return cmp.Or(n.Name, n.ID.String()) }
-
-// count says how many of something there are.
-func count(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return fmt.Sprintf("%d %s", n, what)
-}

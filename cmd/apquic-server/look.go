@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"apquic/admin"
+	"apquic/admin/show"
 	"apquic/internal/cli"
 	"apquic/internal/table"
 	"apquic/internal/watch"
@@ -18,8 +19,8 @@ const twice = 500 * time.Millisecond
 // view asks for what is shown, and returns it for programs and for people.
 type view func(ctx context.Context, operations admin.Operations) (forPrograms any, rows [][]string, err error)
 
-// show prints a view, with --watch again and again.
-func show(c *call, o *options, look view) error {
+// look prints a view, with --watch again and again.
+func look(c *call, o *options, ask view) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
@@ -31,7 +32,7 @@ func show(c *call, o *options, look view) error {
 			return err
 		}
 		defer done()
-		answer, rows, err := look(ctx, operations)
+		answer, rows, err := ask(ctx, operations)
 		switch {
 		case err != nil:
 			return err
@@ -51,20 +52,20 @@ func show(c *call, o *options, look view) error {
 }
 
 func nodes(c *call, o *options) error {
-	return show(c, o, func(ctx context.Context, operations admin.Operations) (any, [][]string, error) {
+	return look(c, o, func(ctx context.Context, operations admin.Operations) (any, [][]string, error) {
 		list, err := operations.ListNodes(ctx)
-		return list, nodeRows(list, time.Now()), err
+		return list, show.Nodes(list, time.Now()), err
 	})
 }
 
 func status(c *call, o *options) error {
 	var meter meter
-	return show(c, o, func(ctx context.Context, operations admin.Operations) (any, [][]string, error) {
+	return look(c, o, func(ctx context.Context, operations admin.Operations) (any, [][]string, error) {
 		status, err := operations.Status(ctx)
 		if err != nil || o.json {
 			return status, nil, err
 		}
-		connections, flows := visitorsOf(status)
+		connections, flows := show.Visitors(status)
 		if !meter.begun() && connections+flows > 0 {
 			meter.take(status, time.Now())
 			pause(ctx, twice)
@@ -73,15 +74,15 @@ func status(c *call, o *options) error {
 			}
 		}
 		in, out := meter.take(status, time.Now())
-		rows := append(summary(status, in, out, time.Now()), serviceRows(status.Services, false, time.Now())...)
-		return status, append(rows, loginRows(status)...), nil
+		rows := append(show.Summary(status, in, out, time.Now()), show.Services(status.Services, false, time.Now())...)
+		return status, append(rows, show.Logins(status)...), nil
 	})
 }
 
 func services(c *call, o *options) error {
-	return show(c, o, func(ctx context.Context, operations admin.Operations) (any, [][]string, error) {
+	return look(c, o, func(ctx context.Context, operations admin.Operations) (any, [][]string, error) {
 		status, err := operations.Status(ctx)
-		return status.Services, serviceRows(status.Services, true, time.Now()), err
+		return status.Services, show.Services(status.Services, true, time.Now()), err
 	})
 }
 
@@ -93,14 +94,14 @@ type running struct {
 
 func relays(c *call, o *options) error {
 	which := admin.Selection{Node: o.node, Service: o.service, Limit: o.limit}
-	return show(c, o, func(ctx context.Context, operations admin.Operations) (any, [][]string, error) {
+	return look(c, o, func(ctx context.Context, operations admin.Operations) (any, [][]string, error) {
 		var r running
 		var err error
 		if r.Relays, err = operations.ListRelays(ctx, which); err != nil {
 			return nil, nil, err
 		}
 		r.Flows, err = operations.ListFlows(ctx, which)
-		return r, append(relayRows(r.Relays, time.Now()), flowRows(r.Flows, time.Now())...), err
+		return r, append(show.Relays(r.Relays, time.Now()), show.Flows(r.Flows, time.Now())...), err
 	})
 }
 

@@ -1,4 +1,4 @@
-package main
+package show
 
 import (
 	"slices"
@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
-
-	"rsc.io/qr"
 
 	"apquic/admin"
 	"apquic/certs"
@@ -48,7 +46,7 @@ func TestTables(t *testing.T) {
 		{Relay: live.Relay{Service: "\x1b]0;x\x07" + long, Client: "[2001:db8:1111:2222:3333:4444:5555:6666]:65535", Since: now, State: "waiting"}},
 	}}
 	flows := admin.Page[admin.Flow]{Total: 1, Rows: []admin.Flow{{Name: "shed-pi", Flow: live.Flow{Node: id, Service: "dns", Client: "198.51.100.7:53", Since: *since(time.Minute), In: 5, Out: 53, Idle: 3.5, Answered: true}}}}
-	busy := compare(sample{at: now, services: status.Services, nodes: nodes}, sample{at: now.Add(2 * time.Second), services: grown(status.Services, 1000), nodes: nodes})
+	busy := Compare(Sample{At: now, Services: status.Services, Nodes: nodes}, Sample{At: now.Add(2 * time.Second), Services: grown(status.Services, 1000), Nodes: nodes})
 	text := func(rows [][]string) string {
 		var b strings.Builder
 		table.Write(&b, rows)
@@ -66,22 +64,22 @@ func TestTables(t *testing.T) {
 		rows  [][]string
 		parts []string
 	}{
-		{append(summary(status, 1.2e6, 34e3, now), serviceRows(status.Services, false, now)...), []string{
+		{append(Summary(status, 1.2e6, 34e3, now), Services(status.Services, false, now)...), []string{
 			"reachable    yes, at tunnel.example.com:8090; 1 from the internet, since 2 h\n", "nodes        2 of 3 online; the server is up 6 d 3 h\n",
 			"ports        3 of 2001 ports in use\n", "now          1206 connections, 0 flows over UDP; 1.2 MB/s in, 34 kB/s out\n",
 			"since start  12345 connections; 31 GB in, 1.1 GB out\n", "refused      12: 9 network, 3 away\n", "memory 12 %, connections <1 %",
 			"mums-nas  ", "ssh  ", "20022  ", "online 2 d  1      14 MB   2.0 MB\n", "1200   1.1 GB  31 GB\n", "(group)  ", "  shed-pi  ", "unhealthy", "revoked\n", "  refused: 9 by network\n", "private  ",
 		}},
-		{serviceRows(status.Services, true, now), []string{"  also longlong", "  to tcp://long", "  kept for the node until "}},
-		{serviceRows(nil, true, now), []string{"There are no services yet.\n"}},
-		{nodeRows(nodes, now), []string{"-        online 1 min  2001:db8:", "18 ms  0.2 %  3      7      " + id.String()[:8] + "…\n", "shed-pi  away ", "no answer  "}},
-		{nodeRows(nil, now), []string{"There are no nodes yet; apquic-server invite invites one.\n"}},
-		{append(relayRows(relays, now), flowRows(flows, now)...), []string{"198.51.100.7:4711             1 min  5 B  1.0 MB  resumed 2\n", "waiting\n", "and 4198 more", "\n\nNODE  ", "1 min  5 B  53 B  3 s\n"}},
-		{relayRows(admin.Page[admin.Relay]{}, now), []string{"There are no connections.\n"}},
-		{busy.rows(), []string{"500 B  ", "\n\nFROM/S  "}},
-		{summary(admin.Status{Address: "h:1"}, 0, 0, now), []string{"reachable  no, the server is not running\n"}},
-		{summary(admin.Status{Running: true, Since: since(0), Address: "h:1"}, 0, 0, now), []string{"reachable  not known: no node is here; the address for nodes is h:1\n"}},
-		{summary(admin.Status{Running: true, Since: since(0), Address: "h:1", Online: 1}, 0, 0, now), []string{"reachable  at h:1; so far only nodes of this network are here\n"}},
+		{Services(status.Services, true, now), []string{"  also longlong", "  to tcp://long", "  kept for the node until "}},
+		{Services(nil, true, now), []string{"There are no services yet.\n"}},
+		{Nodes(nodes, now), []string{"-        online 1 min  2001:db8:", "18 ms  0.2 %  3      7      " + id.String()[:8] + "…\n", "shed-pi  away ", "no answer  "}},
+		{Nodes(nil, now), []string{"There are no nodes yet; apquic-server invite invites one.\n"}},
+		{append(Relays(relays, now), Flows(flows, now)...), []string{"198.51.100.7:4711             1 min  5 B  1.0 MB  resumed 2\n", "waiting\n", "and 4198 more", "\n\nNODE  ", "1 min  5 B  53 B  3 s\n"}},
+		{Relays(admin.Page[admin.Relay]{}, now), []string{"There are no connections.\n"}},
+		{busy.Rows(), []string{"500 B  ", "\n\nFROM/S  "}},
+		{Summary(admin.Status{Address: "h:1"}, 0, 0, now), []string{"reachable  no, the server is not running\n"}},
+		{Summary(admin.Status{Running: true, Since: since(0), Address: "h:1"}, 0, 0, now), []string{"reachable  not known: no node is here; the address for nodes is h:1\n"}},
+		{Summary(admin.Status{Running: true, Since: since(0), Address: "h:1", Online: 1}, 0, 0, now), []string{"reachable  at h:1; so far only nodes of this network are here\n"}},
 	} {
 		got := text(test.rows)
 		for _, part := range test.parts {
@@ -108,60 +106,6 @@ func TestForPeople(t *testing.T) {
 	} {
 		if got := forPeople(d); got != want {
 			t.Errorf("%v: %s, want %s", d, got, want)
-		}
-	}
-}
-
-func TestExpiry(t *testing.T) {
-	t.Parallel()
-	for s, want := range map[string]time.Duration{"24h": 24 * time.Hour, "7d": 7 * 24 * time.Hour, "90s": 90 * time.Second, "1h30m": 90 * time.Minute} {
-		var e expiry
-		if err := e.Set(s); err != nil || time.Duration(e) != want {
-			t.Errorf("%s: %v, %v", s, time.Duration(e), err)
-		}
-	}
-	for _, s := range []string{"", "7", "d", "-1h", "-1d", "0s", "0d", "1.5d", "99999d", "never"} {
-		var e expiry
-		if err := e.Set(s); err == nil {
-			t.Errorf("%q: %v", s, time.Duration(e))
-		}
-	}
-	if e := expiry(7 * 24 * time.Hour); e.String() != "7d" {
-		t.Error(e.String())
-	}
-}
-
-// TestDrawQR: what is drawn has every module of the code.
-func TestDrawQR(t *testing.T) {
-	t.Parallel()
-	code, err := qr.Encode("apquic://example", qr.L)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(strings.TrimSuffix(drawQR(code), "\n"), "\n")
-	if len(lines) != (code.Size+2*quiet+1)/2 {
-		t.Fatalf("%d lines for %d modules", len(lines), code.Size)
-	}
-	for y := range code.Size {
-		line := []rune(lines[(y+quiet)/2])
-		for x := range code.Size {
-			lights := map[rune]string{' ': "", '▀': "u", '▄': "l", '█': "ul"}[line[x+quiet]]
-			half := "u"
-			if (y+quiet)%2 == 1 {
-				half = "l"
-			}
-			if code.Black(x, y) == strings.Contains(lights, half) {
-				t.Fatalf("module %d, %d is %q", x, y, line[x+quiet])
-			}
-		}
-	}
-}
-
-func TestQuoted(t *testing.T) {
-	t.Parallel()
-	for s, want := range map[string]string{"/var/lib/apquic-server": "/var/lib/apquic-server", "my data": "'my data'", "it's": `'it'\''s'`, "": ""} {
-		if got := quoted(s); got != want {
-			t.Errorf("%q: %s, want %s", s, got, want)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package show
 
 import (
 	"fmt"
@@ -12,12 +12,12 @@ import (
 	"apquic/quicproxy/live"
 )
 
-// summary answers what people ask first: is the server reached, who is here, how much goes through. in and out are
+// Summary answers what people ask first: is the server reached, who is here, how much goes through. in and out are
 // bytes per second.
-func summary(s admin.Status, in, out uint64, now time.Time) [][]string {
+func Summary(s admin.Status, in, out uint64, now time.Time) [][]string {
 	rows := append([][]string{{"reachable", reachable(s, now)}}, nodesLine(s, now), portsLine(s))
 	if c := s.Counters; c != nil {
-		connections, flows := visitorsOf(s)
+		connections, flows := Visitors(s)
 		rows = append(rows, []string{"now", fmt.Sprintf("%s, %s over UDP; %s/s in, %s/s out", count(connections, "connection"), count(flows, "flow"), table.Bytes(in), table.Bytes(out))},
 			[]string{"since start", fmt.Sprintf("%s; %s in, %s out", count(int(c.Connections), "connection"), table.Bytes(c.In), table.Bytes(c.Out))})
 		if c.Refused > 0 {
@@ -71,8 +71,8 @@ func used(u live.Usage) string {
 	return fmt.Sprintf("%.0f %%", percent)
 }
 
-// visitorsOf counts what runs now.
-func visitorsOf(s admin.Status) (connections, flows int) {
+// Visitors counts what runs now.
+func Visitors(s admin.Status) (connections, flows int) {
 	for _, v := range s.Services {
 		connections, flows = connections+v.Connections, flows+v.Flows
 	}
@@ -87,10 +87,18 @@ func forPeople(d time.Duration) string {
 	return table.Age(d)
 }
 
-// loginRows are the visitors who were refused at names where they must log in.
-func loginRows(s admin.Status) (rows [][]string) {
+// Logins are the visitors who were refused at names where they must log in.
+func Logins(s admin.Status) (rows [][]string) {
 	for _, name := range slices.Sorted(maps.Keys(s.Logins)) {
 		rows = append(rows, []string{fmt.Sprintf("%s: visitors refused since the start: %s", name, cli.ByReason(s.Logins[name]))})
 	}
 	return rows
+}
+
+// count says how many of something there are.
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
