@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -121,6 +122,51 @@ func TestShow(t *testing.T) {
 	}
 	if out, err := exec.Command(filepath.Join(bin, "apquic-server"), "relays", "--node", "nobody", "--data-dir", n.data).CombinedOutput(); err == nil || !strings.Contains(string(out), "hint: ") {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestTop: the rates of top are those at which bytes pass, for the service and for its node.
+func TestTop(t *testing.T) {
+	t.Parallel()
+	n := newTunnel(t)
+	n.node(t, nil)
+	c := n.echo(t, "hello")
+	c.SetDeadline(time.Now().Add(time.Hour))
+	const perSecond = 200_000
+	var sending sync.WaitGroup
+	over := make(chan struct{})
+	sending.Go(func() {
+		for ticks := time.NewTicker(time.Second / 20); ; {
+			select {
+			case <-ticks.C:
+				exchange(t, c, strings.Repeat("x", perSecond/20))
+			case <-over:
+				return
+			}
+		}
+	})
+	var top struct {
+		Seconds  float64
+		Services []struct {
+			Service                             string
+			BytesInPerSecond, BytesOutPerSecond float64
+		}
+		Nodes []struct {
+			Name                                       string
+			BytesReceivedPerSecond, BytesSentPerSecond float64
+		}
+	}
+	err := json.Unmarshal([]byte(n.ask(t, "top", "--json")), &top)
+	close(over)
+	sending.Wait()
+	if err != nil || len(top.Services) != 1 || len(top.Nodes) != 1 || top.Seconds < 0.9 {
+		t.Fatalf("%v, %+v", err, top)
+	}
+	for _, rate := range []float64{top.Services[0].BytesInPerSecond, top.Services[0].BytesOutPerSecond, top.Nodes[0].BytesReceivedPerSecond, top.Nodes[0].BytesSentPerSecond} {
+		if rate < perSecond/4 || rate > 2*perSecond { // a busy machine sends less
+			t.Errorf("%+v", top)
+			break
+		}
 	}
 }
 
