@@ -117,8 +117,9 @@ check-vulnerabilities:
 	@.ci/vulnerabilities
 
 .PHONY: generate
-generate: generate-proto ## framing/apquic.pb.go from framing/apquic.proto, which needs protoc; the tables of docs/config.md
+generate: generate-proto ## framing/apquic.pb.go from framing/apquic.proto, which needs protoc; the tables of docs/config.md; docs/openapi.json
 	$(GO) test -count=1 ./internal/settings -run '^TestDocTables$$' -update
+	$(GO) test -count=1 ./admin -run '^TestDocument$$' -update
 
 # The path of the Go package comes from go.mod, so that the .proto file need not repeat it.
 .PHONY: generate-proto

@@ -26,7 +26,8 @@ var allowed = map[string][]string{
 	"internal/cli":          {"internal/files", "internal/hint", "internal/suggest"},
 	"internal/datagram":     nil,
 	"internal/debug":        {"internal/cli"},
-	"internal/control":      {"internal/hint"},
+	"internal/events":       {"internal/hint"},
+	"internal/control":      {"certs", "internal/hint"},
 	"internal/heap":         nil,
 	"internal/machine":      nil,
 	"internal/netmon":       nil,
@@ -74,14 +75,14 @@ var allowed = map[string][]string{
 	"quicproxy/internal/carrier":     {"framing", "quicproxy/internal/association", "quicproxy/internal/buffer", "quicproxy/internal/bytestream", "quicproxy/internal/conn", "quicproxy/internal/flow", "quicproxy/internal/limit", "quicproxy/internal/memory", "quicproxy/internal/quicconfig", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait", "quicproxy/live"},
 	"quicproxy/internal/inspect":     {"quicproxy/internal/association", "quicproxy/internal/carrier", "quicproxy/internal/clients", "quicproxy/internal/flow", "quicproxy/internal/keepalive", "quicproxy/internal/limit"},
 
-	"internal/settings/internal/address": {"certs", "framing", "internal/hint"},
+	"internal/settings/internal/address": {"certs", "framing", "internal/domain", "internal/hint"},
 	"internal/settings/internal/jsonc":   {"internal/hint", "internal/suggest"},
 	"internal/settings/internal/logins":  {"internal/domain", "internal/password", "internal/settings/internal/address", "internal/settings/internal/jsonc"},
-	"internal/settings":                  {"certs", "framing", "internal/debug", "internal/domain", "internal/hint", "internal/publicsuffix", "internal/settings/internal/address", "internal/settings/internal/jsonc", "internal/settings/internal/logins", "internal/size", "internal/suggest", "lease", "quicproxy"},
+	"internal/settings":                  {"certs", "framing", "internal/control", "internal/debug", "internal/domain", "internal/hint", "internal/publicsuffix", "internal/settings/internal/address", "internal/settings/internal/jsonc", "internal/settings/internal/logins", "internal/size", "internal/suggest", "lease", "quicproxy"},
 
 	"quicproxy/admission":                   {"certs", "internal/files", "quicproxy/internal/limit"},
 	"quicproxy/server/internal/account":     {"certs", "quicproxy/internal/limit", "quicproxy/internal/memory"},
-	"quicproxy/server/internal/peers":       {"certs", "quicproxy/internal/wait"},
+	"quicproxy/server/internal/peers":       {"certs", "quicproxy/internal/wait", "quicproxy/server/internal/naming"},
 	"quicproxy/server/internal/probes":      {"quicproxy/internal/netaddr", "quicproxy/internal/path"},
 	"quicproxy/server/internal/handshakes":  {"quicproxy/internal/limit", "quicproxy/internal/netaddr"},
 	"quicproxy/server/internal/strangers":   {"certs", "framing", "internal/udp", "quicproxy", "quicproxy/internal/conn", "quicproxy/internal/initial", "quicproxy/internal/knock", "quicproxy/internal/netaddr", "quicproxy/internal/quicconfig", "quicproxy/internal/wait", "quicproxy/server/internal/handshakes"},
@@ -134,17 +135,18 @@ var allowed = map[string][]string{
 	},
 	"lease/boltstore": {"certs", "internal/hint", "lease"},
 
-	"admin": {"certs", "internal/cli", "internal/control", "internal/hint", "lease", "quicproxy", "quicproxy/server", "quicproxy/live"},
+	"docs":  nil,
+	"admin": {"certs", "docs", "internal/cli", "internal/control", "internal/events", "internal/hint", "lease", "quicproxy", "quicproxy/server", "quicproxy/live"},
 
 	"admin/show":      {"admin", "certs", "internal/cli", "internal/table", "quicproxy/live"},
 	"internal/backup": {"certs", "internal/hint"},
 
-	"cmd/apquic-server": {"admin", "admin/show", "certs", "certs/acme", "internal/backup", "internal/cli", "internal/control", "internal/countries", "internal/debug", "internal/domain", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/login", "internal/publicsuffix", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/live", "quicproxy/server"},
+	"cmd/apquic-server": {"admin", "admin/show", "certs", "certs/acme", "internal/backup", "internal/cli", "internal/control", "internal/countries", "internal/debug", "internal/domain", "internal/events", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/login", "internal/publicsuffix", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/live", "quicproxy/server"},
 	"certs/acme":        nil,
 	"internal/login":    {"internal/password", "internal/watchfile"},
 	"internal/web":      {"internal/domain", "internal/login", "internal/watchfile"},
 	"internal/guards":   {"certs", "internal/login", "internal/settings"},
-	"cmd/apquic-node":   {"certs", "certs/acme", "internal/cli", "internal/control", "internal/debug", "internal/domain", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/joint", "internal/login", "internal/password", "internal/settings", "internal/table", "internal/watch", "internal/web", "quicproxy", "quicproxy/live", "quicproxy/node"},
+	"cmd/apquic-node":   {"certs", "certs/acme", "internal/cli", "internal/control", "internal/debug", "internal/domain", "internal/events", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/joint", "internal/login", "internal/password", "internal/settings", "internal/table", "internal/watch", "internal/web", "quicproxy", "quicproxy/live", "quicproxy/node"},
 	"internal/cmd/demo": nil,
 
 	"internal/cmd/minimalnode": nil, // nothing: it is written from docs/protocol.md alone

@@ -19,6 +19,7 @@ import (
 
 	"apquic/certs"
 	"apquic/internal/control"
+	"apquic/internal/events"
 	"apquic/internal/hint"
 	"apquic/lease"
 	"apquic/quicproxy/live"
@@ -114,6 +115,8 @@ func newAuthority(t *testing.T, core Core, log io.Writer) *Authority {
 	}
 }
 
+func handlerOf(a *Authority) http.Handler { return Handler(a, events.New(slog.DiscardHandler)) }
+
 // both runs a test on an Authority, and on one behind a socket.
 func both(t *testing.T, test func(t *testing.T, operations Operations, core *fakeCore, log *strings.Builder)) {
 	t.Run("here", func(t *testing.T) {
@@ -131,7 +134,9 @@ func both(t *testing.T, test func(t *testing.T, operations Operations, core *fak
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		var serving sync.WaitGroup
-		serving.Go(func() { control.Serve(ctx, listener, Handler(newAuthority(t, core, log))) })
+		serving.Go(func() {
+			control.Serve(ctx, listener, handlerOf(newAuthority(t, core, log)))
+		})
 		t.Cleanup(func() { cancel(); serving.Wait() })
 		client, err := Connect(t.Context(), directory)
 		if err != nil {
@@ -294,7 +299,7 @@ func TestHintsOfCauses(t *testing.T) {
 		return "", 0, &os.PathError{Op: "write", Path: "invitations", Err: syscall.ENOSPC}
 	}
 	w := httptest.NewRecorder()
-	Handler(a).ServeHTTP(w, httptest.NewRequest("POST", "/v1/invite", strings.NewReader("{}")))
+	handlerOf(a).ServeHTTP(w, httptest.NewRequest("POST", "/api/v1/invite", strings.NewReader("{}")))
 	var f failure
 	if err := json.Unmarshal(w.Body.Bytes(), &f); err != nil || !strings.Contains(f.Hint, "the disk is full") {
 		t.Errorf("%s, %v", w.Body, err)
@@ -304,20 +309,20 @@ func TestHintsOfCauses(t *testing.T) {
 // TestBadRequests: each answer says what is wrong, and costs little.
 func TestBadRequests(t *testing.T) {
 	t.Parallel()
-	handler := Handler(newAuthority(t, new(fakeCore), io.Discard))
+	handler := handlerOf(newAuthority(t, new(fakeCore), io.Discard))
 	for _, test := range []struct {
 		method, path, body string
 		status             int
 	}{
-		{"POST", "/v1/invite", "", http.StatusBadRequest},
-		{"POST", "/v1/invite", "{", http.StatusBadRequest},
-		{"POST", "/v1/invite", `{"nmae": "pi"}`, http.StatusBadRequest},
-		{"POST", "/v1/invite", `{"port": 70000}`, http.StatusBadRequest},
-		{"POST", "/v1/invite", `{"name": "` + strings.Repeat("x", 2*maxBody) + `"}`, http.StatusBadRequest},
-		{"POST", "/v1/allow", `{"id": "x"}`, http.StatusUnprocessableEntity},
-		{"GET", "/v1/invite", "", http.StatusMethodNotAllowed},
-		{"GET", "/v1/nothing", "", http.StatusNotFound},
-		{"GET", "/v1/nodes", "", http.StatusOK},
+		{"POST", "/api/v1/invite", "", http.StatusBadRequest},
+		{"POST", "/api/v1/invite", "{", http.StatusBadRequest},
+		{"POST", "/api/v1/invite", `{"nmae": "pi"}`, http.StatusBadRequest},
+		{"POST", "/api/v1/invite", `{"port": 70000}`, http.StatusBadRequest},
+		{"POST", "/api/v1/invite", `{"name": "` + strings.Repeat("x", 2*maxBody) + `"}`, http.StatusBadRequest},
+		{"POST", "/api/v1/allow", `{"id": "x"}`, http.StatusUnprocessableEntity},
+		{"GET", "/api/v1/invite", "", http.StatusMethodNotAllowed},
+		{"GET", "/api/v1/nothing", "", http.StatusNotFound},
+		{"GET", "/api/v1/nodes", "", http.StatusOK},
 	} {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, httptest.NewRequest(test.method, test.path, strings.NewReader(test.body)))

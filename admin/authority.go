@@ -59,6 +59,8 @@ type Authority struct {
 	Logins func() map[string]map[string]uint64
 	// Copy writes a copy of the leases to a new file in the data directory.
 	Copy func(ctx context.Context) (LeaseCopy, error)
+	// Stop stops the running server; nil: none runs.
+	Stop func()
 	Log  *slog.Logger
 }
 

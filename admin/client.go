@@ -98,7 +98,7 @@ func call[A any](ctx context.Context, c *Client, name string, request any) (answ
 			return answer, err
 		}
 	}
-	status, content, err := c.control.Ask(ctx, method, "/v1/"+name, bytes.NewReader(body), within)
+	status, content, err := c.control.Ask(ctx, method, Prefix+name, bytes.NewReader(body), within)
 	if err != nil {
 		return answer, err
 	}

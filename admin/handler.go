@@ -11,38 +11,79 @@ import (
 	"strings"
 	"time"
 
+	"apquic/docs"
 	"apquic/internal/cli"
+	"apquic/internal/events"
 )
+
+// Prefix begins the paths of the API; docs/openapi.json describes them.
+const Prefix = "/api/v1/"
 
 const (
 	maxBody        = 64 << 10 // bytes of a request
 	requestTimeout = 30 * time.Second
 )
 
-// Handler offers operations as JSON over HTTP: POST /v1/invite, allow, revoke, kick, release, withdraw and copy-leases, GET
-// /v1/invitation, nodes, status, relays and flows; the last two take the query node, service, skip and limit, and nodes
-// the last two of that.
-func Handler(operations Operations) http.Handler {
+// route is what can be asked for at one path.
+type route struct {
+	method, name, summary string
+	request, answer       any // zero values of what is sent as JSON; nil: not JSON
+	serve                 http.Handler
+	parameters            []parameter
+}
+
+// parameter is one of a request without a body.
+type parameter struct{ name, in, kind, about string }
+
+// skip and limit are of each list that may be long.
+var skip, limit = parameter{"skip", "query", "integer", "rows before the first one"}, parameter{"limit", "query", "integer", "at most so many rows"}
+
+// routes are those of the API.
+func routes(operations Operations, stream http.Handler) []route {
+	return []route{
+		get("status", "the server, service by service", operations.Status),
+		some("nodes", "the nodes that are allowed, revoked, or here", operations.ListNodes),
+		get("invitation", "the invitations that can still be used", operations.ListInvitations),
+		list("relays", "the public connections that run, or wait for their node", operations.ListRelays),
+		list("flows", "the flows of UDP", operations.ListFlows),
+		{method: http.MethodGet, name: "events", summary: "what happens, as server-sent events", serve: stream, parameters: []parameter{
+			{"last", "query", "integer", "leave out all but so many of those that are kept"},
+			{"follow", "query", "boolean", "false: end after those that are kept"},
+			{"Last-Event-ID", "header", "integer", "the id of the last event that the client has"},
+		}},
+		{method: http.MethodGet, name: "openapi.json", summary: "this document", serve: http.HandlerFunc(document)},
+		post("invite", "make an invitation", operations.Invite),
+		post("withdraw", "end an invitation", func(ctx context.Context, r WithdrawRequest) (struct{}, error) {
+			return struct{}{}, operations.Withdraw(ctx, r)
+		}),
+		post("allow", "admit a node, even one that was revoked", operations.Allow),
+		post("revoke", "shut a node out; its session ends at once", operations.Revoke),
+		post("kick", "end the session of a node, which may come back", operations.Kick),
+		post("release", "give up the port or domain of a service whose node is away", operations.Release),
+		post("copy-leases", "write a copy of the leases to a new file in the data directory", func(ctx context.Context, _ struct{}) (LeaseCopy, error) {
+			return operations.CopyLeases(ctx)
+		}),
+		post("drain", "end the server as SIGTERM does: running connections may go on for a while", func(ctx context.Context, _ struct{}) (Draining, error) {
+			return operations.Drain(ctx)
+		}),
+	}
+}
+
+// Handler offers operations and events as JSON over HTTP.
+func Handler(operations Operations, hub *events.Hub) http.Handler {
 	mux := http.NewServeMux()
-	post(mux, "invite", operations.Invite)
-	post(mux, "allow", operations.Allow)
-	post(mux, "revoke", operations.Revoke)
-	post(mux, "release", operations.Release)
-	post(mux, "withdraw", func(ctx context.Context, r WithdrawRequest) (struct{}, error) {
-		return struct{}{}, operations.Withdraw(ctx, r)
-	})
-	post(mux, "copy-leases", func(ctx context.Context, _ struct{}) (LeaseCopy, error) { return operations.CopyLeases(ctx) })
-	get(mux, "invitation", operations.ListInvitations)
-	some(mux, "nodes", operations.ListNodes)
-	get(mux, "status", operations.Status)
-	list(mux, "relays", operations.ListRelays)
-	list(mux, "flows", operations.ListFlows)
-	post(mux, "kick", operations.Kick)
+	for _, r := range routes(operations, events.Stream(hub)) {
+		mux.Handle(r.method+" "+Prefix+r.name, r.serve)
+	}
 	return mux
 }
 
-func post[Q, A any](mux *http.ServeMux, name string, do func(context.Context, Q) (A, error)) {
-	mux.HandleFunc("POST /v1/"+name, func(w http.ResponseWriter, r *http.Request) {
+func get[A any](name, summary string, do func(context.Context) (A, error)) route {
+	return route{method: http.MethodGet, name: name, summary: summary, answer: *new(A), serve: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { respond(w, r, do) })}
+}
+
+func post[Q, A any](name, summary string, do func(context.Context, Q) (A, error)) route {
+	serve := func(w http.ResponseWriter, r *http.Request) {
 		var request Q
 		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 		decoder.DisallowUnknownFields()
@@ -51,41 +92,44 @@ func post[Q, A any](mux *http.ServeMux, name string, do func(context.Context, Q)
 			return
 		}
 		respond(w, r, func(ctx context.Context) (A, error) { return do(ctx, request) })
-	})
+	}
+	return route{method: http.MethodPost, name: name, summary: summary, request: *new(Q), answer: *new(A), serve: http.HandlerFunc(serve)}
 }
 
-func get[A any](mux *http.ServeMux, name string, do func(context.Context) (A, error)) {
-	mux.HandleFunc("GET /v1/"+name, func(w http.ResponseWriter, r *http.Request) { respond(w, r, do) })
+func document(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(docs.OpenAPI)
 }
 
 // some is get for a long list, of which the query may want a part: skip and limit.
-func some[R any](mux *http.ServeMux, name string, do func(context.Context) ([]R, error)) {
-	mux.HandleFunc("GET /v1/"+name, func(w http.ResponseWriter, r *http.Request) {
-		which, err := readSelection(r.URL.Query())
-		if err != nil {
-			answer(w, http.StatusBadRequest, failure{Error: err.Error()})
-			return
+func some[R any](name, summary string, do func(context.Context) ([]R, error)) route {
+	return selecting(name, summary, []parameter{skip, limit}, func(ctx context.Context, which Selection) ([]R, error) {
+		rows, err := do(ctx)
+		rows = rows[min(max(which.Skip, 0), len(rows)):]
+		if which.Limit > 0 {
+			rows = rows[:min(which.Limit, len(rows))]
 		}
-		respond(w, r, func(ctx context.Context) ([]R, error) {
-			rows, err := do(ctx)
-			rows = rows[min(max(which.Skip, 0), len(rows)):]
-			if which.Limit > 0 {
-				rows = rows[:min(which.Limit, len(rows))]
-			}
-			return rows, err
-		})
+		return rows, err
 	})
 }
 
-func list[R any](mux *http.ServeMux, name string, do func(context.Context, Selection) (Page[R], error)) {
-	mux.HandleFunc("GET /v1/"+name, func(w http.ResponseWriter, r *http.Request) {
+func list[R any](name, summary string, do func(context.Context, Selection) (Page[R], error)) route {
+	return selecting(name, summary, []parameter{
+		{"node", "query", "string", "only those of this node, by name or id"}, {"service", "query", "string", "only those of services with this name"}, skip, limit,
+	}, do)
+}
+
+// selecting is get with a query that says which rows.
+func selecting[A any](name, summary string, parameters []parameter, do func(context.Context, Selection) (A, error)) route {
+	serve := func(w http.ResponseWriter, r *http.Request) {
 		which, err := readSelection(r.URL.Query())
 		if err != nil {
 			answer(w, http.StatusBadRequest, failure{Error: err.Error()})
 			return
 		}
-		respond(w, r, func(ctx context.Context) (Page[R], error) { return do(ctx, which) })
-	})
+		respond(w, r, func(ctx context.Context) (A, error) { return do(ctx, which) })
+	}
+	return route{method: http.MethodGet, name: name, summary: summary, answer: *new(A), serve: http.HandlerFunc(serve), parameters: parameters}
 }
 
 // readSelection reads a query strictly: a misspelled key would select everything.

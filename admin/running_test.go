@@ -105,12 +105,12 @@ func TestRunning(t *testing.T) {
 // TestSelectionQuery: a query with a mistake selects nothing, rather than everything.
 func TestSelectionQuery(t *testing.T) {
 	t.Parallel()
-	handler := Handler(newAuthority(t, new(fakeCore), io.Discard))
+	handler := handlerOf(newAuthority(t, new(fakeCore), io.Discard))
 	for query, want := range map[string]int{
 		"": 200, "?skip=1&limit=2": 200, "?skip=x": 400, "?serivce=web": 400, "?node=": 200, "?limit=9999999999999999999": 400, "?node=%1b": 422,
 	} {
 		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v1/relays"+query, nil))
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, Prefix+"relays"+query, nil))
 		if w.Code != want {
 			t.Errorf("%q: %d %s", query, w.Code, w.Body)
 		}
@@ -142,14 +142,14 @@ func manyNodes(tb testing.TB, count int) *Authority {
 func TestManyNodes(t *testing.T) {
 	a := manyNodes(t, 5000)
 	w := httptest.NewRecorder()
-	Handler(a).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v1/nodes", nil))
+	handlerOf(a).ServeHTTP(w, httptest.NewRequest(http.MethodGet, Prefix+"nodes", nil))
 	var nodes []Node
 	if err := json.Unmarshal(w.Body.Bytes(), &nodes); err != nil || len(nodes) != 5000 || nodes[4999].Connection == nil {
 		t.Errorf("%d nodes, %v", len(nodes), err)
 	}
 	for query, want := range map[string]int{"?limit=10": 10, "?skip=4995": 5, "?skip=4998&limit=10": 2, "?skip=9999": 0, "?skip=-1": 5000} {
 		w := httptest.NewRecorder()
-		Handler(a).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v1/nodes"+query, nil))
+		handlerOf(a).ServeHTTP(w, httptest.NewRequest(http.MethodGet, Prefix+"nodes"+query, nil))
 		if err := json.Unmarshal(w.Body.Bytes(), &nodes); err != nil || len(nodes) != want {
 			t.Errorf("%s: %d nodes, %v", query, len(nodes), err)
 		}
@@ -162,7 +162,7 @@ func TestManyNodes(t *testing.T) {
 	allocations := func(a *Authority) float64 {
 		return testing.AllocsPerRun(1, func() {
 			w := httptest.NewRecorder()
-			Handler(a).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v1/nodes", nil))
+			handlerOf(a).ServeHTTP(w, httptest.NewRequest(http.MethodGet, Prefix+"nodes", nil))
 		})
 	}
 	if less, more := allocations(few), allocations(many); more > 12*less {
@@ -176,7 +176,7 @@ func BenchmarkNodes(b *testing.B) {
 	for _, path := range []string{"nodes", "status"} {
 		b.Run(path, func(b *testing.B) {
 			for b.Loop() {
-				Handler(a).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/v1/"+path, nil))
+				handlerOf(a).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, Prefix+""+path, nil))
 			}
 		})
 	}

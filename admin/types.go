@@ -18,6 +18,8 @@ type Operations interface {
 	ListInvitations(ctx context.Context) ([]certs.OpenInvitation, error)
 	// Withdraw ends the invitation with this name.
 	Withdraw(ctx context.Context, request WithdrawRequest) error
+	// Drain stops the running server as a signal to stop does.
+	Drain(ctx context.Context) (Draining, error)
 	// Allow admits a node, even one that was revoked.
 	Allow(ctx context.Context, request AllowRequest) (Node, error)
 	// Revoke shuts a node out: its session ends, and only Allow admits it again.

@@ -370,3 +370,32 @@ func TestClaimAndRename(t *testing.T) {
 	}
 	wantFiles(t, directory, "key")
 }
+
+// TestToken: a new one is random, one that somebody wrote is taken if nobody guesses it, and errors do not show it.
+func TestToken(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	path := filepath.Join(directory, "token")
+	first, err := LoadOrCreateToken(path)
+	if err != nil || len(first) != 64 {
+		t.Fatalf("%q, %v", first, err)
+	}
+	if again, err := LoadOrCreateToken(path); err != nil || again != first {
+		t.Errorf("again: %q, %v", again, err)
+	}
+	if other, err := LoadOrCreateToken(filepath.Join(directory, "other")); err != nil || other == first {
+		t.Errorf("another: %q, %v", other, err)
+	}
+	for text, ok := range map[string]bool{
+		"Kq8/vZ+4nq0S6dJ2x7yB5uWm1rT3cG9h": true, "Kq8/vZ+4nq0S6dJ2x7yB5uWm1rT3cG9h\n": true, "0123456789abcdef0123456789abcde": false,
+		"two words that are long enough for a token": false, "ümlaute are not in the header of a request.": false, "\n": false,
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		token, err := LoadOrCreateToken(path)
+		if (err == nil) != ok || ok && token != strings.TrimSpace(text) || err != nil && strings.TrimSpace(text) != "" && strings.Contains(err.Error(), strings.TrimSpace(text)) {
+			t.Errorf("%q: %q, %v", text, token, err)
+		}
+	}
+}

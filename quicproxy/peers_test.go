@@ -61,6 +61,9 @@ func TestPeersAfterRebinding(t *testing.T) {
 		if len(before) != 1 || len(after) != 1 || before[0].Node != w.nodeKey.ID() || after[0].Node != before[0].Node || after[0] == before[0] {
 			t.Errorf("saved were %v before and %v after the change", before, after)
 		}
+		if n := w.logged.count(`msg="node roamed"`); n != 1 || w.logged.count("from="+before[0].Address.String()+" to="+after[0].Address.String()) != 1 {
+			t.Errorf("%d lines tell of the change", n)
+		}
 	})
 }
 

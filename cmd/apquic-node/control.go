@@ -4,19 +4,21 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"os"
-	"sync"
 	"time"
 
 	"apquic/certs"
+	"apquic/internal/cli"
 	"apquic/internal/control"
+	"apquic/internal/events"
+	"apquic/internal/settings"
 	"apquic/quicproxy"
 	"apquic/quicproxy/live"
 	"apquic/quicproxy/node"
 )
 
 const (
-	statusPath = "/v1/status"
+	statusPath = "/api/v1/status"
+	eventsPath = "/api/v1/events"
 	// upstreamTimeout is how long a service may take to show that it answers.
 	upstreamTimeout = 2 * time.Second
 	// maxRelays is how many relays the status has.
@@ -104,35 +106,26 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// answer serves the node's status to the owner of the data directory until stop is called. The node also
-// works without the socket, so a failure to open it is only logged.
-func answer(node *node.Node, refused func(service string) map[string]uint64, dataDir, version string, log *slog.Logger) (stop func()) {
-	if err := os.MkdirAll(dataDir, 0o700); err != nil { // not made yet if the configuration has the key
-		log.Warn("apquic-node status will not work", "err", err)
-		return func() {}
-	}
-	listener, err := control.Listen(dataDir)
-	if err != nil {
-		log.Warn("apquic-node status will not work", "err", err)
-		return func() {}
-	}
+// handler answers the owner of the node: its status, and what happens.
+func handler(node *node.Node, refused func(service string) map[string]uint64, hub *events.Hub) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+statusPath, func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), upstreamTimeout)
 		defer cancel()
-		told := statusOf(node.Status(ctx), version)
+		told := statusOf(node.Status(ctx), "apquic-node "+cli.Version())
 		told.Relays, told.RelaysTotal = node.Relays(live.Selection{Limit: maxRelays})
 		for i := range told.Services {
 			told.Services[i].Refused = refused(told.Services[i].Service)
 		}
 		control.Answer(w, told)
 	})
-	ctx, cancel := context.WithCancel(context.Background())
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		if err := control.Serve(ctx, listener, mux); err != nil {
-			log.Warn("apquic-node status no longer works", "err", err)
-		}
-	})
-	return func() { cancel(); serving.Wait() }
+	mux.Handle("GET "+eventsPath, events.Stream(hub))
+	return mux
+}
+
+// answer answers the owner of the data directory until stop is called. The node also works without the socket.
+func answer(handler http.Handler, config settings.Node, key certs.PrivateKey, log *slog.Logger) (stop func(), err error) {
+	at := config.Control(config.DataDir, key, log)
+	at.Optional = true
+	return at.Answer(handler)
 }

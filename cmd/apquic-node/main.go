@@ -17,6 +17,7 @@ import (
 	"apquic/certs"
 	"apquic/internal/cli"
 	"apquic/internal/debug"
+	"apquic/internal/events"
 	"apquic/internal/heap"
 	"apquic/internal/settings"
 	"apquic/internal/web"
@@ -93,9 +94,9 @@ func serve(c *call) error {
 		return err
 	}
 	config := c.Settings
-	log, err := cli.Logger(c.Stderr, config.LogLevel, config.LogFormat)
+	log, hub, err := newLog(c)
 	if err != nil {
-		return cli.UsageError("apquic-node", err)
+		return err
 	}
 	stopping, cancel := cli.NewStopping(func() { log.Info("SIGHUP: there is nothing to reload") })
 	defer cancel()
@@ -132,12 +133,26 @@ func serve(c *call) error {
 		return err
 	}
 	server.advise(log)
-	defer answer(node, sites.refused, config.DataDir, "apquic-node "+cli.Version(), log)()
+	stopAnswering, err := answer(handler(node, sites.refused, hub), config, key, log)
+	if err != nil {
+		return err
+	}
+	defer stopAnswering()
 	defer heap.Follow(node.MemoryPeak)()
 	defer warnOfSilentUpstreams(node, log)()
 	defer sites.serve(stopping.Soon, stopping.Now, node)()
 	warnOfProxies(config.Services, log)
 	return node.Run(stopping.Soon)
+}
+
+// newLog returns the log of the node, and what keeps its events.
+func newLog(c *call) (*slog.Logger, *events.Hub, error) {
+	log, err := cli.Logger(c.Stderr, c.Settings.LogLevel, c.Settings.LogFormat)
+	if err != nil {
+		return nil, nil, cli.UsageError("apquic-node", err)
+	}
+	hub := events.New(log.Handler())
+	return slog.New(hub), hub, nil
 }
 
 // welcomes returns what to do when the server has admitted the node, which would like to have a name.

@@ -17,6 +17,7 @@ import (
 	"apquic/certs"
 	"apquic/internal/backup"
 	"apquic/internal/cli"
+	"apquic/internal/control"
 	"apquic/internal/guards"
 	"apquic/lease"
 	"apquic/lease/boltstore"
@@ -37,6 +38,7 @@ func saved(dataDir, leases string) backup.Directory {
 		{Name: resetKeyFile, Max: line, Together: true, Check: checkSecret},
 		{Name: tokenKeyFile, Max: line, Together: true, Check: checkSecret},
 		{Name: guards.KeyFile, Max: line, Check: checkSecret},
+		{Name: control.TokenName, Max: line, Check: checkToken},
 		{Name: acmeFolder, Max: 1 << 20, Folder: true},
 	}}
 }
@@ -60,6 +62,11 @@ func checkKey(path string, _ backup.About) error {
 
 func checkSecret(path string, _ backup.About) error {
 	_, err := certs.LoadOrCreateSecret(path, secretSize)
+	return err
+}
+
+func checkToken(path string, _ backup.About) error {
+	_, err := certs.LoadOrCreateToken(path)
 	return err
 }
 

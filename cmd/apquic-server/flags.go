@@ -26,6 +26,9 @@ Usage:
   apquic-server restore FILE             make an empty data directory that of a backup
   apquic-server completion SHELL         print what bash, zsh or fish needs to complete these, with names of nodes
 
+  apquic-server events                   print what happened last; --watch goes on
+  apquic-server drain                    stop the server as SIGTERM does, and wait for its end
+
 The commands from invite to backup work whether the server is running or not; --data-dir says which server.
 
 Examples:

@@ -45,6 +45,8 @@ func program() *cli.Program[settings.Server] {
 			"top":        o.command(0, "json watch", top),
 			"completion": o.command(0, "", func(c *call, _ *options) error { return c.Completion() }),
 			"release":    o.command(1, "", release),
+			"events":     o.command(0, "watch json", printEvents),
+			"drain":      o.command(0, "", drain),
 			"rotate-key": o.command(0, "", func(c *call, _ *options) error { return rotateKey(c) }),
 			"backup":     o.command(1, "passphrase-file", save),
 			"restore":    o.command(1, "passphrase-file", restore),

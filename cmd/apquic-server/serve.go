@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 
@@ -18,8 +17,8 @@ import (
 	"apquic/admin"
 	"apquic/certs"
 	"apquic/internal/cli"
-	"apquic/internal/control"
 	"apquic/internal/debug"
+	"apquic/internal/events"
 	"apquic/internal/heap"
 	"apquic/internal/publicsuffix"
 	"apquic/internal/settings"
@@ -35,9 +34,9 @@ func serve(c *call) error {
 		return err
 	}
 	config := c.Settings
-	log, err := cli.Logger(c.Stderr, config.LogLevel, config.LogFormat)
+	log, hub, err := newLog(c)
 	if err != nil {
-		return cli.UsageError("apquic-server", err)
+		return err
 	}
 	known, err := openCountries(config.Countries, log)
 	if err != nil {
@@ -45,7 +44,8 @@ func serve(c *call) error {
 	}
 	stopping, cancel := cli.NewStopping(known.reload)
 	defer cancel()
-	ctx := stopping.Soon
+	ctx, stop := context.WithCancel(stopping.Soon)
+	defer stop()
 	kept := &sockets{config: config, manager: systemd.FromEnvironment(), log: log, lately: make(map[string]time.Time)}
 
 	if err := makeDataDir(config.DataDir); err != nil {
@@ -86,7 +86,23 @@ func serve(c *call) error {
 	parts.LeaseEnded, parts.Restarting = kept.leaseEnded, kept.stops
 	parts.PacketConn, parts.Store, parts.StopNow = conn, store, stopping.Now
 	defer known.follow(&parts)()
-	return serveNodes(ctx, c, parts, kept)
+	return serveNodes(ctx, c, parts, kept, &office{hub: hub, stop: stop})
+}
+
+// office is what the owner of a running server sees and does beside its operations.
+type office struct {
+	hub  *events.Hub
+	stop func() // the server, as a signal does
+}
+
+// newLog returns the log of the server, and what keeps its events.
+func newLog(c *call) (*slog.Logger, *events.Hub, error) {
+	log, err := cli.Logger(c.Stderr, c.Settings.LogLevel, c.Settings.LogFormat)
+	if err != nil {
+		return nil, nil, cli.UsageError("apquic-server", err)
+	}
+	hub := events.New(log.Handler())
+	return slog.New(hub), hub, nil
 }
 
 // openNames opens the ports for clients that come by name, and reads certificates. ending is nil if the server ends no
@@ -105,7 +121,7 @@ func openNames(config settings.Server, kept *sockets, parts *server.Config) (end
 }
 
 // serveNodes runs the server made from parts, and the socket on which commands reach it.
-func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets) error {
+func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets, office *office) error {
 	config, log := c.Settings, parts.Log
 	// A signal to stop is not an error of the store.
 	leases, err := parts.Store.List(context.WithoutCancel(ctx))
@@ -121,6 +137,7 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	authority.Ports, authority.Version, authority.Log = config.Range, parts.Version, log
 	authority.Address = func() (string, uint16, error) { return publicHost(config), port, nil }
 	authority.Copy = copyLeases(config.DataDir, parts.Store)
+	authority.Stop = office.stop
 	parts.Admit = admits(config, authority, log)
 	parts.Ready = func() {
 		log.Info("listening for nodes", "udp", parts.PacketConn.LocalAddr().String(), "range", config.Range.String(),
@@ -140,19 +157,11 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	if ending, ok := parts.Terminator.(*terminator); ok {
 		authority.Logins = ending.logins.refused
 	}
-	socket, err := control.Listen(config.DataDir)
+	stopAPI, err := config.Control(config.DataDir, parts.Key, log).Answer(admin.Handler(authority, office.hub))
 	if err != nil {
 		return err
 	}
-	var serving sync.WaitGroup
-	defer serving.Wait()
-	asking, stopAsking := context.WithCancel(context.WithoutCancel(ctx)) // until the last relay has ended
-	defer stopAsking()
-	serving.Go(func() {
-		if err := control.Serve(asking, socket, admin.Handler(authority)); err != nil {
-			log.Error("commands can no longer reach this server", "err", err)
-		}
-	})
+	defer stopAPI() // once the last relay has ended
 	defer heap.Follow(server.MemoryPeak)()
 	return server.Run(ctx)
 }

@@ -80,7 +80,7 @@ func dial(ctx context.Context, directory string) (net.Conn, error) {
 	return nil, err
 }
 
-// Ask sends a request for target, such as /v1/status, and returns the status and the body of the answer. If
+// Ask sends a request for target, such as /api/v1/status, and returns the status and the body of the answer. If
 // the program does not answer in time the error has a hint.
 func (c *Client) Ask(ctx context.Context, method, target string, body io.Reader, within time.Duration) (status int, content []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, within)
@@ -106,6 +106,23 @@ func (c *Client) Ask(ctx context.Context, method, target string, body io.Reader,
 			"it hangs, or was stopped: kill -CONT continues a stopped one; otherwise see its log, and restart it")
 	}
 	return 0, nil, fmt.Errorf("asking %s: %w", c.path, err)
+}
+
+// Stream asks for target and returns the body of the answer, which ends with ctx or the program.
+func (c *Client) Stream(ctx context.Context, target string) (io.ReadCloser, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://socket"+target, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s: %w", c.path, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		response.Body.Close()
+		return nil, fmt.Errorf("asking %s for %s: %s", c.path, target, http.StatusText(response.StatusCode))
+	}
+	return response.Body, nil
 }
 
 // Get asks the program running on a data directory for target and decodes its JSON answer into answer.

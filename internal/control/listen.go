@@ -1,11 +1,9 @@
 package control
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -70,31 +68,4 @@ func (l *listener) Close() error {
 		os.Remove(l.path)
 	}
 	return l.UnixListener.Close()
-}
-
-const (
-	headerTimeout = 5 * time.Second
-	idleTimeout   = 30 * time.Second
-	maxHeader     = 8 << 10
-)
-
-// Serve answers until ctx ends, then closes the listener and waits for pending answers.
-func Serve(ctx context.Context, l net.Listener, handler http.Handler) error {
-	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		BaseContext: func(net.Listener) context.Context { return ctx },
-	}
-	ended := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(ended)
-		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), headerTimeout)
-		defer cancel()
-		server.Shutdown(limit)
-	})
-	err := server.Serve(l)
-	if stop() {
-		return err // the socket failed
-	}
-	<-ended
-	return nil
 }

@@ -166,7 +166,7 @@ func (c *carrierClient) form() jsonc.Form {
 		"serverId":       id,
 		"serverHost":     {Want: `the server's name or IP address, such as "203.0.113.5"`, Set: jsonc.Into(&c.server.Host, host), Required: true},
 		"serverPort":     {Want: "the server's UDP port, such as 8090", Set: jsonc.Into(&c.server.Port, port), Required: true},
-		"upstreamHost":   {Want: `the name or IP address of the service to make public, such as "192.168.1.101"`, Set: jsonc.Into(&c.upstreamHost, upstreamHost), Required: true},
+		"upstreamHost":   {Want: `the name or IP address of the service to make public, such as "192.168.1.101"`, Set: jsonc.Into(&c.upstreamHost, jsonc.Parsed(address.ParseHostWithZone)), Required: true},
 		"upstreamPort":   {Want: "the TCP port of the service to make public, such as 80", Set: jsonc.Into(&c.upstreamPort, port), Required: true},
 		"peerPrivateKey": {Want: wantPrivateKey, Set: jsonc.Into(&c.key, jsonc.Parsed(certs.ParsePrivateKey))},
 	}

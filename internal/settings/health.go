@@ -2,19 +2,12 @@ package settings
 
 import (
 	"errors"
-	"fmt"
-	"net/url"
 	"slices"
-	"strings"
 
 	"apquic/framing"
 	"apquic/internal/hint"
+	"apquic/internal/settings/internal/address"
 	"apquic/internal/settings/internal/jsonc"
-)
-
-const (
-	healthTCP  = "tcp"
-	wantHealth = `"tcp", or the path of an HTTP request such as "/healthz"`
 )
 
 // groupKeys are those of a service that others may offer, too.
@@ -23,15 +16,8 @@ func groupKeys(s *Service) jsonc.Form {
 		"group": {Want: "the name of a group in the server's settings", Set: jsonc.Into(&s.Group, jsonc.Parsed(func(name string) (string, error) {
 			return name, framing.CheckServiceName(name)
 		}))},
-		"health": {Want: wantHealth, Set: jsonc.Into(&s.Health, jsonc.Parsed(parseHealth))},
+		"health": {Want: address.WantHealth, Set: jsonc.Into(&s.Health, jsonc.Parsed(address.ParseHealth))},
 	}
-}
-
-func parseHealth(s string) (string, error) {
-	if target, err := url.ParseRequestURI(s); s == healthTCP || strings.HasPrefix(s, "/") && err == nil && target.Host == "" {
-		return s, nil
-	}
-	return "", fmt.Errorf("%s is not %s", hint.Readable(s), wantHealth)
 }
 
 // groupFault returns what is wrong with a service as one of a group, or as one that is checked.
@@ -57,7 +43,7 @@ func (s Service) describeGroup() (text string) {
 	}
 	switch s.Health {
 	case "":
-	case healthTCP:
+	case address.HealthTCP:
 		text += ", checked by a connection every 10 s"
 	default:
 		text += ", checked by a request for " + s.Health + " every 10 s"

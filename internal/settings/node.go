@@ -29,11 +29,12 @@ type Node struct {
 	LogLevel, LogFormat string
 	DebugAddress        string // empty: none
 
+	Admin
 	Carrier
 }
 
 func (n *Node) rows() rows {
-	return rows{
+	return append(rows{
 		{
 			key: "server", setting: invitationVar(&n.Server), unset: "the server that was joined",
 			want: `the line that apquic-server prints, "apquic://SERVERID@HOST:PORT#SECRET"`,
@@ -46,7 +47,7 @@ func (n *Node) rows() rows {
 			docs: "At least one is needed. In a file: a name for each, and its address or an object ([below](#services)). A name has 1 to 64 of `a-z 0-9 . _ -` and begins with a letter or digit. The server knows a service by its name; a renamed service with the same address keeps its port.",
 		},
 		{
-			key: "name", setting: textVar(&n.Name, "", checkNodeName), unset: "none",
+			key: "name", setting: textVar(&n.Name, "", address.CheckNodeName), unset: "none",
 			want: `a name such as "garage"`,
 			help: "what the server should call this node: a `NAME` such as garage",
 			docs: "1 to 64 letters, digits and `. _ -`. Other nodes connect to this one's private services by it ([below](#private-services)). A server that knows the node calls it so if nobody has chosen a name for it there, and no other node has this one; from then on it is this node's. The operator of the server can change it.",
@@ -85,7 +86,7 @@ func (n *Node) rows() rows {
 			docs: "Only for services with `\"tls\": \"node\"`, whose use accepts the authority's terms.",
 		},
 		logLevelRow(&n.LogLevel), logFormatRow(&n.LogFormat), debugAddressRow(&n.DebugAddress),
-	}
+	}, n.Admin.rows()...)
 }
 
 // DefaultNode returns the settings of a node without file and flags. They lack a server and services.
@@ -141,6 +142,7 @@ func (n Node) faults() faults {
 	all.add(address.CheckFamilies(n.IPv4, n.IPv6), "ipv4", "ipv6")
 	all.add(address.CheckReachable(n.Server.Host, n.IPv4, n.IPv6), "server", address.OffFamily(n.IPv4))
 	all.add(checkKeepalive(n.Keepalive, n.IdleTimeout), "keepalive", "idleTimeout")
+	all.add(n.Admin.fault(), "admin")
 	all.services(n.Services)
 	return all
 }

@@ -77,7 +77,7 @@ func TestServerMistakes(t *testing.T) {
 		`{"Listen": ":1"}`:                                   {{"s:1: Listen: unknown key, did you mean listen?"}},
 		`{"lisen": ":1"}`:                                    {{"s:1: lisen: unknown key, did you mean listen?"}},
 		`{"publichost": "a"}`:                                {{"s:1: publichost: unknown key, did you mean publicHost?"}},
-		`{"identity": "a"}`:                                  {{"s:1: identity: unknown key; known keys here: acme, acmeDirectory, allowClients, allowCountries, certificates,"}},
+		`{"identity": "a"}`:                                  {{"s:1: identity: unknown key; known keys here: acme, acmeDirectory, admin, adminHosts, adminTokenFile, admins, allowClients, allowCountries, certificates,"}},
 		`{"open": true, "open": true}`:                       {{"s:1: open: this key is a duplicate"}},
 		`{"open": "yes"}`:                                    {{"s:1: open: this is a text; want true or false"}},
 		`{"open": null}`:                                     {{"s:1: open: null is not a value: leave out the key"}},

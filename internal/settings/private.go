@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"apquic/certs"
 	"apquic/framing"
 	"apquic/internal/hint"
 	"apquic/internal/settings/internal/address"
@@ -49,14 +48,6 @@ func ParseTarget(s string) (node, service string, err error) {
 		return "", "", err
 	}
 	return node, service, framing.CheckServiceName(service)
-}
-
-// checkNodeName is for what the node would like to be called.
-func checkNodeName(name string) error {
-	if name == "" {
-		return nil
-	}
-	return certs.CheckName(name)
 }
 
 // accessFault returns what is wrong with who may reach the service.

@@ -46,12 +46,13 @@ type Server struct {
 	LogLevel, LogFormat  string
 	DebugAddress         string // empty: none
 
+	Admin
 	Carrier
 	quicproxy.Visitors
 }
 
 func (s *Server) rows() rows {
-	return slices.Concat(s.reachRows(), s.Termination.rows(), s.limitRows(), s.visitorRows(), s.runRows())
+	return slices.Concat(s.reachRows(), s.Termination.rows(), s.limitRows(), s.visitorRows(), s.runRows(), s.Admin.rows())
 }
 
 // reachRows are the settings that say where the server is, and who may use it.
@@ -210,6 +211,7 @@ func (s Server) faults() faults {
 	listenHost, _, _ := net.SplitHostPort(s.Listen)
 	all.add(address.CheckReachable(listenHost, s.IPv4, s.IPv6), "listen", address.OffFamily(s.IPv4))
 	all.add(address.CheckReachable(s.PublicListen, s.IPv4, s.IPv6), "publicListen", address.OffFamily(s.IPv4))
+	all.add(s.Admin.fault(), "admin")
 	if key, err := s.Termination.fault(s.HTTPS); err != nil {
 		all.add(err, key, "https")
 	}

@@ -41,6 +41,31 @@ func TestValidateServer(t *testing.T) {
 		[]string{"debugAddress: want an IP address and a port of this machine alone"}, []string{"listen: "})
 }
 
+// TestAdminAddress: no address is open to other machines where a token would be read on its way.
+func TestAdminAddress(t *testing.T) {
+	t.Parallel()
+	s, n := DefaultServer(), validNode(t)
+	s.DataDir, s.AdminAddress, n.AdminAddress = "/d", "127.0.0.1:8091", "[::1]:8091"
+	if err := s.Validate(); err != nil {
+		t.Error(err)
+	}
+	if err := n.Validate(); err != nil {
+		t.Error(err)
+	}
+	s.AdminAddress, n.AdminAddress = ":8091", "8091"
+	wantMistakes(t, s.Validate(), []string{"admin: :8091 can be reached from other machines"})
+	wantMistakes(t, n.Validate(), []string{"admin: want an IP address and a port"})
+	if hint := hintOf(s.Validate()); !strings.Contains(hint, "--admins") {
+		t.Errorf("the hint is %q", hint)
+	}
+	s.Admins = []certs.NodeID{mustID(t, serverID)}
+	if err := s.Validate(); err != nil {
+		t.Error(err)
+	}
+	s.AdminAddress = ""
+	wantMistakes(t, s.Validate(), []string{"admin: there is no address"})
+}
+
 func TestValidateNode(t *testing.T) {
 	t.Parallel()
 	n := validNode(t)
@@ -75,14 +100,14 @@ func TestDescribe(t *testing.T) {
 	n.Key = key
 	got := n.Describe()
 	for _, want := range []string{
-		"server         apquic://" + serverID + "@example.com:8090#…\n",
-		"services.web   tcp://127.0.0.1:80 at any public port\n",
-		"services.ssh   tcp://127.0.0.1:22 at public port 20022 if it is free\n",
-		"dataDir        /d\n",
-		"key            from the file, of " + key.ID().String() + "\n",
-		"keepalive      15s  (default)\n",
-		"bootstraps[0]  " + serverID + " at 192.0.2.7:39001 (not used yet)\n",
-		"port           39002 (for discovery, not used yet)\n",
+		"server          apquic://" + serverID + "@example.com:8090#…\n",
+		"services.web    tcp://127.0.0.1:80 at any public port\n",
+		"services.ssh    tcp://127.0.0.1:22 at public port 20022 if it is free\n",
+		"dataDir         /d\n",
+		"key             from the file, of " + key.ID().String() + "\n",
+		"keepalive       15s  (default)\n",
+		"bootstraps[0]   " + serverID + " at 192.0.2.7:39001 (not used yet)\n",
+		"port            39002 (for discovery, not used yet)\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no line %q in\n%s", want, got)
@@ -93,7 +118,7 @@ func TestDescribe(t *testing.T) {
 			t.Errorf("%q is shown in\n%s", secret, got)
 		}
 	}
-	if got := (Node{}).Describe(); !strings.HasPrefix(got, "server         the server that was joined") {
+	if got := (Node{}).Describe(); !strings.HasPrefix(got, "server          the server that was joined") {
 		t.Errorf("an empty node:\n%s", got)
 	}
 }

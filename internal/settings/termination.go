@@ -2,9 +2,7 @@ package settings
 
 import (
 	"errors"
-	"fmt"
 
-	"apquic/internal/domain"
 	"apquic/internal/hint"
 	"apquic/internal/settings/internal/address"
 )
@@ -20,7 +18,7 @@ type Termination struct {
 func (t *Termination) rows() rows {
 	return rows{
 		{
-			key: "domain", setting: textVar(&t.Domain, "", checkOwnDomain), unset: "none",
+			key: "domain", setting: textVar(&t.Domain, "", address.CheckOwnDomain), unset: "none",
 			want: `a name such as "tunnel.example.org", all names below which point to this machine`,
 			help: "`NAME` below which services with a port get names, such as tunnel.example.org",
 			docs: ": a service `web` has `https://web-SHORTID.tunnel.example.org` beside its port ([Names of the server's own](#names-of-the-servers-own)). `*.tunnel.example.org` must point to this machine. Needs `https`.",
@@ -39,19 +37,6 @@ func (t *Termination) rows() rows {
 			help: "`URL` of the authority that gives certificates for domains (ACME)",
 		},
 	}
-}
-
-// checkOwnDomain checks the name below which a server gives others.
-func checkOwnDomain(name string) error {
-	if name == "" {
-		return nil
-	}
-	if own, err := domain.Parse(name); err != nil {
-		return err
-	} else if own != name || domain.IsWildcard(name) {
-		return fmt.Errorf("%s is not a name in lower case without *, such as tunnel.example.org", hint.Readable(name))
-	}
-	return nil
 }
 
 // fault returns what is wrong with the settings together.

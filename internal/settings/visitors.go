@@ -12,13 +12,8 @@ import (
 	"apquic/quicproxy"
 )
 
-const (
-	wantRate = `bytes per second such as "1MB"`
-	// maxNetworks is how many networks a service may name in a list. A server may name more.
-	maxNetworks, maxServerNetworks = 64, 1024
-	// leastRate is the smallest limit of bytes per second, and mostRate the largest.
-	leastRate, mostRate = 1 << 10, 1 << 40
-)
+// maxNetworks is how many networks a service may name in a list. A server may name more.
+const maxNetworks, maxServerNetworks = 64, 1024
 
 // visitorRows are the settings that say who may visit all services of a server.
 func (s *Server) visitorRows() rows {
@@ -91,7 +86,7 @@ func visitorKeys(v *quicproxy.Visitors) jsonc.Form {
 		return jsonc.Field{Want: "a number from 0, which is no limit, to a million", Set: jsonc.Into(field, jsonc.Whole(0, million))}
 	}
 	rate := func(field *int64) jsonc.Field {
-		return jsonc.Field{Want: wantRate, Set: jsonc.Into(field, jsonc.Parsed(parseRate))}
+		return jsonc.Field{Want: size.WantRate, Set: jsonc.Into(field, jsonc.Parsed(size.ParseRate))}
 	}
 	return jsonc.Form{
 		"allow":                networks().into(&v.Allow),
@@ -153,15 +148,7 @@ func describeVisitors(v quicproxy.Visitors) string {
 // rateVar is a number of bytes per second; 0: no limit.
 func rateVar(field *int64) setting {
 	return kind[int64]{
-		name: fmt.Sprintf("size, at least %v", Size(leastRate)), flag: "size", want: wantRate,
-		read: jsonc.Parsed(parseRate), parse: parseRate, show: func(n int64) string { return Size(n).String() },
+		name: fmt.Sprintf("size, at least %v", Size(size.LeastRate)), flag: "size", want: size.WantRate,
+		read: jsonc.Parsed(size.ParseRate), parse: size.ParseRate, show: func(n int64) string { return Size(n).String() },
 	}.bind(field, 0)
-}
-
-func parseRate(s string) (int64, error) {
-	n, err := size.Parse(s)
-	if err == nil && n != 0 && (n < leastRate || n > mostRate) {
-		err = fmt.Errorf("%s per second is not from %v to %v", hint.Readable(s), Size(leastRate), Size(mostRate))
-	}
-	return int64(n), err
 }

@@ -1,6 +1,6 @@
 // Package size is about numbers of bytes as people write them.
 //
-// It must not decide what else a size is for than a memory budget.
+// It must not decide what else a size is for than a memory budget and a limit of bytes per second.
 package size
 
 import (

@@ -23,7 +23,7 @@ type Peers = peers.Store
 // rememberPeers wakes the nodes that were here before a restart, and saves where they are for the next one,
 // until ctx ends. A stopping server keeps what it knew last, since its nodes are told of the end.
 func (s *Server) rememberPeers(ctx context.Context, wake func([]Peer)) {
-	known, before := peers.Load(s.config.Peers, s.log)
+	known, before := peers.Load(s.config.Peers, s.log, s.nameOf)
 	var waking sync.WaitGroup
 	defer waking.Wait()
 	waking.Go(func() { wake(before) })

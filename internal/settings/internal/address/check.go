@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 
+	"apquic/certs"
 	"apquic/internal/hint"
 )
 
@@ -15,6 +16,14 @@ func CheckURL(text string) error {
 		return fmt.Errorf("%s is not a URL that begins with https://", hint.Readable(text))
 	}
 	return nil
+}
+
+// CheckNodeName is for what a node would like to be called; empty: nothing.
+func CheckNodeName(name string) error {
+	if name == "" {
+		return nil
+	}
+	return certs.CheckName(name)
 }
 
 // CheckPublicListen is for an address of this machine; empty: all of them.

@@ -128,3 +128,11 @@ func ParsePin(s string) (string, error) {
 	}
 	return pin, nil
 }
+
+// ParseHostWithZone reads the host of an upstream, which may also have a zone: fe80::1%eth0.
+func ParseHostWithZone(s string) (string, error) {
+	if _, err := ParseUpstream(net.JoinHostPort(s, "1")); err != nil {
+		return "", fmt.Errorf(`%s is neither a host name nor an IP address; want the name or IP address of the service to make public, such as "192.168.1.101"`, hint.Readable(s))
+	}
+	return s, nil
+}

@@ -13,6 +13,7 @@ import (
 
 	"apquic/certs"
 	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/server/internal/naming"
 )
 
 const (
@@ -46,8 +47,9 @@ type Log struct {
 	changed   bool
 }
 
-// Load returns a Log with what is in store, and that.
-func Load(store Store, log *slog.Logger) (*Log, []Peer) {
+// Load returns a Log with what is in store, and that. nameOf is what the operator calls a node, or empty.
+func Load(store Store, log *slog.Logger, nameOf func(certs.NodeID) string) (*Log, []Peer) {
+	log = slog.New(naming.Handler{Handler: log.Handler(), NameOf: nameOf})
 	before, err := store.Load()
 	if err != nil {
 		log.Warn("the nodes' addresses could not be loaded; they come back with their next keepalive", "err", err)
@@ -89,7 +91,10 @@ func (l *Log) Run(ctx context.Context, timeout time.Duration, here func() map[ce
 // look notes where the nodes are.
 func (l *Log) look(here map[certs.NodeID]netip.AddrPort) {
 	for node, address := range here {
-		if l.addresses[node] != address {
+		if before := l.addresses[node]; before != address {
+			if before.IsValid() && !l.expected[node] {
+				l.log.Info("node roamed", "node", node, "from", before.String(), "to", address.String())
+			}
 			l.addresses[node], l.changed = address, true
 		}
 		delete(l.expected, node)

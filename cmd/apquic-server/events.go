@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"apquic/admin"
+	"apquic/internal/cli"
+	"apquic/internal/control"
+	"apquic/internal/events"
+)
+
+// lastEvents is how many events are printed that happened before.
+const lastEvents = 50
+
+// printEvents prints what happened last and, with --watch, goes on until a signal or the end of the server.
+func printEvents(c *call, o *options) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	ctx, cancel := cli.UntilStopped()
+	defer cancel()
+	client, err := admin.Connect(ctx, c.Settings.DataDir)
+	if err != nil {
+		return err
+	}
+	print := func(e events.Event) error { return e.Print(c.Stdout, time.Local) }
+	if o.json {
+		print = func(e events.Event) error {
+			line, err := json.Marshal(e)
+			if err == nil {
+				_, err = fmt.Fprintln(c.Stdout, string(line))
+			}
+			return err
+		}
+	}
+	err = client.Events(ctx, lastEvents, o.watch, print, func(n uint64) error {
+		fmt.Fprintln(c.Stderr, n, "events were missed")
+		return nil
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// drainPause is how often a server that stops is asked whether it is still there.
+const drainPause = 200 * time.Millisecond
+
+// drain stops the running server and waits for its end.
+func drain(c *call, _ *options) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	ctx, cancel := cli.UntilStopped()
+	defer cancel()
+	client, err := admin.Connect(ctx, c.Settings.DataDir)
+	if err != nil {
+		return err
+	}
+	draining, err := client.Drain(ctx)
+	if err != nil {
+		return err
+	}
+	if draining.Connections > 0 {
+		fmt.Fprintf(c.Stdout, "The server stops once %s ended, or ran out of time.\n", count(draining.Connections, "connection"))
+	}
+	for ticks := time.Tick(drainPause); ; {
+		if _, err := admin.Connect(ctx, c.Settings.DataDir); err != nil {
+			if _, gone := errors.AsType[*control.NotRunningError](err); gone {
+				fmt.Fprintln(c.Stdout, "The server has stopped.")
+				return nil
+			}
+		}
+		select {
+		case <-ticks:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
