@@ -23,6 +23,7 @@ import (
 	"apquic/internal/hint"
 	"apquic/internal/reload"
 	"apquic/lease"
+	"apquic/quicproxy/live"
 	"apquic/quicproxy/server"
 )
 
@@ -32,6 +33,10 @@ type fakeCore struct {
 	status       server.Status
 	disconnected []certs.NodeID
 	forgotten    []lease.Key
+	relays       []live.Relay
+	flows        []live.Flow
+	selected     live.Selection // by the last call of Relays or Flows
+	kicked       []certs.NodeID
 }
 
 func (c *fakeCore) Status(context.Context) (server.Status, error) {
@@ -57,6 +62,33 @@ func (c *fakeCore) Forget(_ context.Context, key lease.Key) error {
 	}
 	c.forgotten = append(c.forgotten, key)
 	return nil
+}
+
+func (c *fakeCore) Relays(which live.Selection) ([]live.Relay, int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.selected = which
+	return c.relays, len(c.relays)
+}
+
+func (c *fakeCore) Flows(which live.Selection) ([]live.Flow, int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.selected = which
+	return c.flows, len(c.flows)
+}
+
+func (c *fakeCore) Kick(node certs.NodeID) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for _, s := range c.status.Sessions {
+		if s.Node == node {
+			n++
+		}
+	}
+	c.kicked = append(c.kicked, node)
+	return n
 }
 
 func newID(t *testing.T) certs.NodeID {
@@ -91,6 +123,10 @@ func newReloader() *reload.Reloader {
 	}})
 }
 
+func handlerOf(a *Authority) http.Handler {
+	return Handler(a, events.New(slog.DiscardHandler), newReloader())
+}
+
 // both runs a test on an Authority, and on one behind a socket.
 func both(t *testing.T, test func(t *testing.T, operations Operations, core *fakeCore, log *strings.Builder)) {
 	t.Run("here", func(t *testing.T) {
@@ -109,7 +145,7 @@ func both(t *testing.T, test func(t *testing.T, operations Operations, core *fak
 		ctx, cancel := context.WithCancel(context.Background())
 		var serving sync.WaitGroup
 		serving.Go(func() {
-			control.Serve(ctx, listener, Handler(newAuthority(t, core, log), events.New(slog.DiscardHandler), newReloader()))
+			control.Serve(ctx, listener, handlerOf(newAuthority(t, core, log)))
 		})
 		t.Cleanup(func() { cancel(); serving.Wait() })
 		client, err := Connect(t.Context(), directory)
@@ -273,7 +309,7 @@ func TestHintsOfCauses(t *testing.T) {
 		return "", 0, &os.PathError{Op: "write", Path: "invitations", Err: syscall.ENOSPC}
 	}
 	w := httptest.NewRecorder()
-	Handler(a, events.New(slog.DiscardHandler), newReloader()).ServeHTTP(w, httptest.NewRequest("POST", "/api/v1/invite", strings.NewReader("{}")))
+	handlerOf(a).ServeHTTP(w, httptest.NewRequest("POST", "/api/v1/invite", strings.NewReader("{}")))
 	var f failure
 	if err := json.Unmarshal(w.Body.Bytes(), &f); err != nil || !strings.Contains(f.Hint, "the disk is full") {
 		t.Errorf("%s, %v", w.Body, err)
@@ -283,7 +319,7 @@ func TestHintsOfCauses(t *testing.T) {
 // TestBadRequests: each answer says what is wrong, and costs little.
 func TestBadRequests(t *testing.T) {
 	t.Parallel()
-	handler := Handler(newAuthority(t, new(fakeCore), io.Discard), events.New(slog.DiscardHandler), newReloader())
+	handler := handlerOf(newAuthority(t, new(fakeCore), io.Discard))
 	for _, test := range []struct {
 		method, path, body string
 		status             int

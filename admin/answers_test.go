@@ -19,6 +19,7 @@ import (
 	"apquic/internal/events"
 	"apquic/lease"
 	"apquic/quicproxy"
+	"apquic/quicproxy/live"
 	"apquic/quicproxy/server"
 )
 
@@ -64,6 +65,11 @@ func TestAnswersFitTheDocument(t *testing.T) {
 		{full, "POST", "allow", fmt.Sprintf(`{"id": "%v", "name": "shed"}`, nodeID(1)), 200},
 		{full, "GET", "nodes", "", 200},
 		{full, "GET", "status", "", 200},
+		{full, "GET", "relays", "", 200},
+		{full, "GET", "relays?node=nobody", "", 422},
+		{full, "GET", "nodes?limit=x", "", 400},
+		{full, "GET", "flows", "", 200},
+		{full, "POST", "kick", `{"node": "shed"}`, 200},
 		{full, "POST", "release", `{"port": 20003}`, 200},
 		{full, "POST", "revoke", `{"node": "shed"}`, 200},
 		{full, "POST", "copy-leases", `{}`, 200},
@@ -75,7 +81,7 @@ func TestAnswersFitTheDocument(t *testing.T) {
 		{running, "POST", "drain", `{}`, 422},
 	} {
 		w := httptest.NewRecorder()
-		Handler(test.authority, events.New(slog.DiscardHandler), newReloader()).ServeHTTP(w, httptest.NewRequest(test.method, Prefix+test.name, strings.NewReader(test.body)))
+		handlerOf(test.authority).ServeHTTP(w, httptest.NewRequest(test.method, Prefix+test.name, strings.NewReader(test.body)))
 		var value any
 		if err := json.Unmarshal(w.Body.Bytes(), &value); err != nil || w.Code != test.want {
 			t.Fatalf("%s: %d, want %d: %s, %v", test.name, w.Code, test.want, w.Body, err)
@@ -84,7 +90,8 @@ func TestAnswersFitTheDocument(t *testing.T) {
 		if test.want != http.StatusOK {
 			code = "default"
 		}
-		operation := d.document["paths"].(object)[Prefix+test.name].(object)[strings.ToLower(test.method)].(object)
+		name, _, _ := strings.Cut(test.name, "?")
+		operation := d.document["paths"].(object)[Prefix+name].(object)[strings.ToLower(test.method)].(object)
 		schema := operation["responses"].(object)[code].(object)["content"].(object)["application/json"].(object)["schema"].(object)
 		for _, wrong := range d.fits(schema, value, test.name) {
 			t.Error(wrong)
@@ -102,7 +109,7 @@ func fullCore(t *testing.T) *fakeCore {
 	one, two := nodeID(1), nodeID(2)
 	return &fakeCore{status: server.Status{
 		Since:    now,
-		Sessions: []server.SessionStatus{{Node: one, Address: "198.51.100.7:4711", Since: now, Version: "apquic-node 1", Primary: true, Relays: 3}},
+		Sessions: []server.SessionStatus{{Node: one, Address: "198.51.100.7:4711", Since: now, Version: "apquic-node 1", Primary: true, Relays: 3, Silent: true, Path: live.Path{Keepalive: time.Second, Heard: now, Moved: now}}},
 		Leases: []lease.Lease{
 			{Key: lease.Key{Node: one, Service: "web"}, Port: 20000, Origin: "tcp://127.0.0.1:80"}, {Key: lease.Key{Service: "photos"}, Port: 20001},
 			{Key: lease.Key{Node: two, Service: "web"}, Port: 20003, HeldUntil: later}, {Key: lease.Key{Node: two, Service: "blog"}, Domain: "blog.example.org", HeldUntil: later},
@@ -111,7 +118,7 @@ func fullCore(t *testing.T) *fakeCore {
 			{Port: 20000}: {Clients: 5, Flows: 1, ToNode: 10, FromNode: 20, Refused: quicproxy.Refused{Networks: 1, Countries: 1, Connections: 1, Rate: 1, Datagrams: 1}},
 			{Port: 20001}: {},
 		},
-	}}
+	}, relays: []live.Relay{{Node: one, Service: "web", Port: 20000, Domain: "a.example.org", Private: true, Since: now, Resumed: 1}}, flows: []live.Flow{{Node: one, Service: "web", Port: 20000}}}
 }
 
 // described is the document, and what of it was seen in answers.
@@ -141,7 +148,7 @@ func (d *described) events(t *testing.T) {
 }
 
 // rare are fields that no answer of this test has.
-var rare = []string{"Revoked.invitation", "Counters.datagramsDropped", "Counters.datagramsToNodes", "Counters.datagramsFromNodes", "Node.joined", "Revoked.joined", "Service.members", "Service.unhealthy", "OpenInvitation.joined", "Invited.joined"}
+var rare = []string{"Revoked.invitation", "Counters.datagramsDropped", "Counters.datagramsToNodes", "Counters.datagramsFromNodes", "Node.joined", "Revoked.joined", "Service.members", "Service.unhealthy", "OpenInvitation.joined", "Invited.joined", "Kicked.joined", "Counters.refusedBy", "Service.hostname", "Service.private"}
 
 // checkSeen: a field that is never in an answer may have another name there.
 func (d *described) checkSeen(t *testing.T) {

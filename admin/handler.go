@@ -3,8 +3,11 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,15 +30,28 @@ type route struct {
 	method, name, summary string
 	request, answer       any // zero values of what is sent as JSON; nil: not JSON
 	serve                 http.Handler
+	parameters            []parameter
 }
+
+// parameter is one of a request without a body.
+type parameter struct{ name, in, kind, about string }
+
+// skip and limit are of each list that may be long.
+var skip, limit = parameter{"skip", "query", "integer", "rows before the first one"}, parameter{"limit", "query", "integer", "at most so many rows"}
 
 // routes are those of the API.
 func routes(operations Operations, stream, reloader http.Handler) []route {
 	return []route{
 		get("status", "the server, service by service", operations.Status),
-		get("nodes", "the nodes that are allowed, revoked, or here", operations.ListNodes),
+		some("nodes", "the nodes that are allowed, revoked, or here", operations.ListNodes),
 		get("invitation", "the invitations that can still be used", operations.ListInvitations),
-		{method: http.MethodGet, name: "events", summary: "what happens, as server-sent events", serve: stream},
+		list("relays", "the public connections that run, or wait for their node", operations.ListRelays),
+		list("flows", "the flows of UDP", operations.ListFlows),
+		{method: http.MethodGet, name: "events", summary: "what happens, as server-sent events", serve: stream, parameters: []parameter{
+			{"last", "query", "integer", "leave out all but so many of those that are kept"},
+			{"follow", "query", "boolean", "false: end after those that are kept"},
+			{"Last-Event-ID", "header", "integer", "the id of the last event that the client has"},
+		}},
 		{method: http.MethodGet, name: "openapi.json", summary: "this document", serve: http.HandlerFunc(document)},
 		post("invite", "make an invitation", operations.Invite),
 		post("withdraw", "end an invitation", func(ctx context.Context, r WithdrawRequest) (struct{}, error) {
@@ -43,6 +59,7 @@ func routes(operations Operations, stream, reloader http.Handler) []route {
 		}),
 		post("allow", "admit a node, even one that was revoked", operations.Allow),
 		post("revoke", "shut a node out; its session ends at once", operations.Revoke),
+		post("kick", "end the session of a node, which may come back", operations.Kick),
 		post("release", "give up the port or domain of a service whose node is away", operations.Release),
 		post("copy-leases", "write a copy of the leases to a new file in the data directory", func(ctx context.Context, _ struct{}) (LeaseCopy, error) {
 			return operations.CopyLeases(ctx)
@@ -64,11 +81,11 @@ func Handler(operations Operations, hub *events.Hub, reloader *reload.Reloader) 
 }
 
 func get[A any](name, summary string, do func(context.Context) (A, error)) route {
-	return route{http.MethodGet, name, summary, nil, *new(A), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { respond(w, r, do) })}
+	return route{method: http.MethodGet, name: name, summary: summary, answer: *new(A), serve: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { respond(w, r, do) })}
 }
 
 func post[Q, A any](name, summary string, do func(context.Context, Q) (A, error)) route {
-	return route{http.MethodPost, name, summary, *new(Q), *new(A), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	serve := func(w http.ResponseWriter, r *http.Request) {
 		var request Q
 		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 		decoder.DisallowUnknownFields()
@@ -77,12 +94,78 @@ func post[Q, A any](name, summary string, do func(context.Context, Q) (A, error)
 			return
 		}
 		respond(w, r, func(ctx context.Context) (A, error) { return do(ctx, request) })
-	})}
+	}
+	return route{method: http.MethodPost, name: name, summary: summary, request: *new(Q), answer: *new(A), serve: http.HandlerFunc(serve)}
 }
 
 func document(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Write(docs.OpenAPI)
+}
+
+// some is get for a long list, of which the query may want a part: skip and limit.
+func some[R any](name, summary string, do func(context.Context) ([]R, error)) route {
+	return selecting(name, summary, []parameter{skip, limit}, func(ctx context.Context, which Selection) ([]R, error) {
+		rows, err := do(ctx)
+		rows = rows[min(max(which.Skip, 0), len(rows)):]
+		if which.Limit > 0 {
+			rows = rows[:min(which.Limit, len(rows))]
+		}
+		return rows, err
+	})
+}
+
+func list[R any](name, summary string, do func(context.Context, Selection) (Page[R], error)) route {
+	return selecting(name, summary, []parameter{
+		{"node", "query", "string", "only those of this node, by name or id"}, {"service", "query", "string", "only those of services with this name"}, skip, limit,
+	}, do)
+}
+
+// selecting is get with a query that says which rows.
+func selecting[A any](name, summary string, parameters []parameter, do func(context.Context, Selection) (A, error)) route {
+	serve := func(w http.ResponseWriter, r *http.Request) {
+		which, err := readSelection(r.URL.Query())
+		if err != nil {
+			answer(w, http.StatusBadRequest, failure{Error: err.Error()})
+			return
+		}
+		respond(w, r, func(ctx context.Context) (A, error) { return do(ctx, which) })
+	}
+	return route{method: http.MethodGet, name: name, summary: summary, answer: *new(A), serve: http.HandlerFunc(serve), parameters: parameters}
+}
+
+// readSelection reads a query strictly: a misspelled key would select everything.
+func readSelection(query url.Values) (s Selection, err error) {
+	for key, values := range query {
+		value := values[len(values)-1]
+		switch key {
+		case "node":
+			s.Node = value
+		case "service":
+			s.Service = value
+		case "skip":
+			s.Skip, err = strconv.Atoi(value)
+		case "limit":
+			s.Limit, err = strconv.Atoi(value)
+		default:
+			err = errors.New("the keys are node, service, skip and limit")
+		}
+		if err != nil {
+			return s, fmt.Errorf("the query %s=%s: %w", key, value, err)
+		}
+	}
+	return s, nil
+}
+
+// query is the opposite.
+func (s Selection) query() string {
+	query := make(url.Values)
+	for key, value := range map[string]string{"node": s.Node, "service": s.Service, "skip": strconv.Itoa(s.Skip), "limit": strconv.Itoa(s.Limit)} {
+		if value != "" && value != "0" {
+			query.Set(key, value)
+		}
+	}
+	return query.Encode()
 }
 
 // failure is the answer when a request failed.

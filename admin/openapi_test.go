@@ -57,12 +57,12 @@ func newDocument(t *testing.T) object {
 			operation["requestBody"] = object{"required": true, "content": jsonOf(s.of(reflect.TypeOf(r.request)))}
 			s.strict = false
 		}
-		if r.name == "events" {
-			operation["parameters"] = []object{
-				{"name": "last", "in": "query", "description": "leave out all but so many of those that are kept", "schema": object{"type": "integer", "minimum": 0}},
-				{"name": "follow", "in": "query", "description": "false: end after those that are kept", "schema": object{"type": "boolean", "default": true}},
-				{"name": "Last-Event-ID", "in": "header", "description": "the id of the last event that the client has", "schema": object{"type": "integer"}},
-			}
+		var parameters []object
+		for _, p := range r.parameters {
+			parameters = append(parameters, object{"name": p.name, "in": p.in, "description": p.about, "schema": object{"type": p.kind}})
+		}
+		if parameters != nil {
+			operation["parameters"] = parameters
 		}
 		paths[Prefix+r.name] = object{strings.ToLower(r.method): operation}
 	}
@@ -134,7 +134,10 @@ func (s *schemas) of(t reflect.Type) object {
 		if t.Name() == "" {
 			return s.fields(t)
 		}
-		name := strings.ToUpper(t.Name()[:1]) + t.Name()[1:]
+		name, of, generic := strings.Cut(strings.ToUpper(t.Name()[:1])+t.Name()[1:], "[")
+		if generic {
+			name += "Of" + strings.TrimSuffix(of[strings.LastIndex(of, ".")+1:], "]")
+		}
 		if _, done := s.named[name]; !done {
 			s.named[name] = nil // for types that contain themselves
 			s.named[name] = s.fields(t)

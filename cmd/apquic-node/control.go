@@ -13,6 +13,7 @@ import (
 	"apquic/internal/reload"
 	"apquic/internal/settings"
 	"apquic/quicproxy"
+	"apquic/quicproxy/live"
 	"apquic/quicproxy/node"
 )
 
@@ -21,6 +22,8 @@ const (
 	eventsPath = "/api/v1/events"
 	// upstreamTimeout is how long a service may take to show that it answers.
 	upstreamTimeout = 2 * time.Second
+	// maxRelays is how many relays the status has.
+	maxRelays = 100
 )
 
 // status is what the node reports about itself.
@@ -33,11 +36,17 @@ type status struct {
 	State     string          `json:"state"`   // online or away
 	Since     *time.Time      `json:"since,omitempty"`
 	Trouble   string          `json:"trouble,omitempty"` // why it is away
+	Remote    string          `json:"remote,omitempty"`  // the address that the connection goes to
 	RoundTrip float64         `json:"roundTripMilliseconds,omitempty"`
+	MinRTT    float64         `json:"minRTTMilliseconds,omitempty"`
 	Lost      float64         `json:"lostPercent"`
+	Keepalive float64         `json:"keepaliveSeconds,omitempty"`
 	Services  []serviceStatus `json:"services"`
 
 	DatagramsDropped map[string]uint64 `json:"datagramsDropped,omitempty"` // of UDP, by reason
+
+	RelaysTotal int          `json:"relaysTotal"`
+	Relays      []live.Relay `json:"relays"` // the first ones
 }
 
 // serviceStatus is what it reports about a service.
@@ -77,8 +86,9 @@ func statusOf(s node.Status, version string) status {
 	if !s.Since.IsZero() {
 		since := s.Since.UTC().Truncate(time.Second)
 		told.State, told.Since = online, &since
-		told.RoundTrip = float64(s.RoundTrip.Microseconds()) / 1000
-		told.Lost = 100 * s.Lost
+		told.RoundTrip, told.MinRTT = float64(s.Path.RTT.Microseconds())/1000, float64(s.Path.MinRTT.Microseconds())/1000
+		told.Lost = 100 * float64(s.Path.Lost) / float64(max(s.Path.Sent, 1))
+		told.Remote, told.Keepalive = s.Remote, s.Path.Keepalive.Seconds()
 	}
 	for _, service := range s.Services {
 		told.Services = append(told.Services, serviceStatus{
@@ -105,6 +115,7 @@ func handler(node *node.Node, refused func(service string) map[string]uint64, hu
 		ctx, cancel := context.WithTimeout(r.Context(), upstreamTimeout)
 		defer cancel()
 		told := statusOf(node.Status(ctx), "apquic-node "+cli.Version())
+		told.Relays, told.RelaysTotal = node.Relays(live.Selection{Limit: maxRelays})
 		for i := range told.Services {
 			told.Services[i].Refused = refused(told.Services[i].Service)
 		}
