@@ -23,6 +23,11 @@ help: ## this list
 build: ## both programs into bin/; make alone does the same
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
+.PHONY: man
+man: build ## manual pages of both programs into bin/, from what --help says
+	bin/apquic-server __man >bin/apquic-server.1
+	bin/apquic-node __man >bin/apquic-node.1
+
 .PHONY: demo
 demo: build ## a server, a node and a web site on this machine, until Ctrl-C; ONCE=1 fetches the page once and checks it
 	$(GO) build -buildvcs=false -o bin/ ./internal/cmd/demo

@@ -36,6 +36,8 @@ var allowed = map[string][]string{
 	"internal/udp":          nil,
 	"internal/domain":       nil,
 	"internal/watchfile":    {"internal/hint"},
+	"internal/table":        {"internal/hint"},
+	"internal/watch":        {"internal/table"},
 	"internal/countries":    {"internal/hint", "internal/watchfile"},
 	"internal/publicsuffix": nil,
 	"lease":                 {"certs", "internal/domain"},
@@ -43,7 +45,8 @@ var allowed = map[string][]string{
 	"internal/password":     {"internal/hint"},
 	"internal/joint":        nil,
 
-	"quicproxy": {"framing"},
+	"quicproxy":      {"framing"},
+	"quicproxy/live": {"certs"},
 
 	"quicproxy/internal/buffer":      nil,
 	"quicproxy/internal/initial":     nil,
@@ -53,8 +56,8 @@ var allowed = map[string][]string{
 	"quicproxy/internal/path":        nil,
 	"quicproxy/internal/quicconfig":  nil,
 	"quicproxy/internal/wait":        nil,
-	"quicproxy/internal/clients":     {"quicproxy/internal/netaddr"},
-	"quicproxy/internal/flowlimit":   {"quicproxy/internal/clients", "quicproxy/internal/netaddr"},
+	"quicproxy/internal/clients":     {"quicproxy/internal/netaddr", "quicproxy/live"},
+	"quicproxy/internal/flowlimit":   {"quicproxy/internal/clients", "quicproxy/internal/netaddr", "quicproxy/live"},
 	"quicproxy/internal/knock":       {"certs", "framing", "internal/udp", "quicproxy/internal/initial", "quicproxy/internal/netaddr"},
 	"quicproxy/internal/limit":       {"quicproxy/internal/netaddr"},
 	"quicproxy/internal/memory":      {"quicproxy/internal/netaddr"},
@@ -68,7 +71,7 @@ var allowed = map[string][]string{
 	"quicproxy/internal/streamconn":  {"framing", "quicproxy/internal/bytestream", "quicproxy/internal/memory"},
 	"quicproxy/internal/relay":       {"framing", "quicproxy/internal/buffer", "quicproxy/internal/bytestream", "quicproxy/internal/clients", "quicproxy/internal/memory", "quicproxy/internal/pace"},
 	"quicproxy/internal/flow":        {"framing", "quicproxy/internal/memory", "quicproxy/internal/quicstream"},
-	"quicproxy/internal/carrier":     {"framing", "quicproxy/internal/association", "quicproxy/internal/buffer", "quicproxy/internal/bytestream", "quicproxy/internal/conn", "quicproxy/internal/flow", "quicproxy/internal/limit", "quicproxy/internal/memory", "quicproxy/internal/quicconfig", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait"},
+	"quicproxy/internal/carrier":     {"framing", "quicproxy/internal/association", "quicproxy/internal/buffer", "quicproxy/internal/bytestream", "quicproxy/internal/conn", "quicproxy/internal/flow", "quicproxy/internal/limit", "quicproxy/internal/memory", "quicproxy/internal/quicconfig", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait", "quicproxy/live"},
 	"quicproxy/internal/inspect":     {"quicproxy/internal/association", "quicproxy/internal/carrier", "quicproxy/internal/clients", "quicproxy/internal/flow", "quicproxy/internal/keepalive", "quicproxy/internal/limit"},
 
 	"internal/settings/internal/address": {"certs", "framing", "internal/hint"},
@@ -89,7 +92,12 @@ var allowed = map[string][]string{
 	"quicproxy/server/internal/termination": nil,
 	"quicproxy/server/internal/balancer":    {"quicproxy/internal/netaddr"},
 	"quicproxy/server/internal/members":     {"certs"},
-	"quicproxy/server/internal/public":      {"certs", "framing", "internal/datagram", "internal/domain", "internal/hint", "internal/machine", "lease", "quicproxy", "quicproxy/internal/clients", "quicproxy/internal/flow", "quicproxy/internal/flowlimit", "quicproxy/internal/memory", "quicproxy/internal/netaddr", "quicproxy/internal/pace", "quicproxy/internal/relay", "quicproxy/internal/visitors", "quicproxy/internal/wait", "quicproxy/server/internal/balancer", "quicproxy/server/internal/members", "quicproxy/server/internal/termination", "quicproxy/server/internal/vhost"},
+	"quicproxy/server/internal/public":      {"certs", "framing", "internal/datagram", "internal/domain", "internal/hint", "internal/machine", "lease", "quicproxy", "quicproxy/internal/clients", "quicproxy/internal/flow", "quicproxy/internal/flowlimit", "quicproxy/internal/memory", "quicproxy/internal/netaddr", "quicproxy/internal/pace", "quicproxy/internal/relay", "quicproxy/internal/visitors", "quicproxy/internal/wait", "quicproxy/server/internal/balancer", "quicproxy/server/internal/members", "quicproxy/server/internal/termination", "quicproxy/server/internal/vhost", "quicproxy/live", "quicproxy/server/internal/address", "quicproxy/server/internal/descriptors", "quicproxy/server/internal/doze", "quicproxy/server/internal/refusals"},
+	"quicproxy/server/internal/refusals":    nil,
+	"quicproxy/server/internal/doze":        {"quicproxy/internal/relay", "quicproxy/internal/wait"},
+	"quicproxy/server/internal/descriptors": {"internal/machine", "lease"},
+	"quicproxy/server/internal/whereabouts": {"quicproxy/live"},
+	"quicproxy/server/internal/begun":       {"quicproxy/internal/relay", "quicproxy/server/internal/public"},
 	"quicproxy/server/internal/address":     {"lease"},
 	"quicproxy/server/internal/failure":     {"certs", "framing", "internal/hint", "lease", "quicproxy", "quicproxy/admission", "quicproxy/internal/conn"},
 	"quicproxy/server/internal/request":     {"certs", "framing", "lease", "quicproxy", "quicproxy/internal/visitors", "quicproxy/server/internal/failure", "quicproxy/server/internal/members"},
@@ -107,7 +115,7 @@ var allowed = map[string][]string{
 		"certs", "framing", "internal/hint", "internal/machine", "internal/udp", "lease", "quicproxy", "quicproxy/admission",
 		"quicproxy/internal/association", "quicproxy/internal/bytestream", "quicproxy/internal/carrier", "quicproxy/internal/clients", "quicproxy/internal/conn", "quicproxy/internal/flow", "quicproxy/internal/inspect", "quicproxy/internal/limit", "quicproxy/internal/loglimit",
 		"quicproxy/internal/memory", "quicproxy/internal/netaddr", "quicproxy/internal/path", "quicproxy/internal/quicconfig", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait",
-		"quicproxy/server/internal/account", "quicproxy/server/internal/audit", "quicproxy/server/internal/presence", "quicproxy/server/internal/changes", "quicproxy/server/internal/failure", "quicproxy/server/internal/naming", "quicproxy/server/internal/peers", "quicproxy/server/internal/private", "quicproxy/server/internal/probes", "quicproxy/server/internal/public", "quicproxy/server/internal/request", "quicproxy/server/internal/strangers", "quicproxy/server/internal/groups", "quicproxy/server/internal/identity", "quicproxy/server/internal/termination", "quicproxy/server/internal/address", "quicproxy/internal/visitors", "quicproxy/internal/flowlimit",
+		"quicproxy/server/internal/account", "quicproxy/server/internal/audit", "quicproxy/server/internal/presence", "quicproxy/server/internal/changes", "quicproxy/server/internal/failure", "quicproxy/server/internal/naming", "quicproxy/server/internal/peers", "quicproxy/server/internal/private", "quicproxy/server/internal/probes", "quicproxy/server/internal/public", "quicproxy/server/internal/request", "quicproxy/server/internal/strangers", "quicproxy/server/internal/groups", "quicproxy/server/internal/identity", "quicproxy/server/internal/termination", "quicproxy/server/internal/address", "quicproxy/internal/visitors", "quicproxy/internal/flowlimit", "quicproxy/live", "quicproxy/server/internal/begun", "quicproxy/server/internal/whereabouts",
 	},
 	"quicproxy/node/internal/flows":      {"framing", "internal/datagram", "quicproxy/internal/clients", "quicproxy/internal/flow", "quicproxy/internal/flowlimit", "quicproxy/internal/limit"},
 	"quicproxy/node/internal/natprobe":   {"framing", "quicproxy/internal/conn", "quicproxy/internal/netaddr", "quicproxy/internal/path", "quicproxy/internal/wait"},
@@ -123,7 +131,7 @@ var allowed = map[string][]string{
 	"quicproxy/node/internal/private":    {"certs", "framing", "internal/hint", "internal/joint", "quicproxy", "quicproxy/internal/limit", "quicproxy/node/internal/upstream"},
 	"quicproxy/node/internal/watch":      {"quicproxy/internal/association", "quicproxy/internal/carrier", "quicproxy/internal/path", "quicproxy/internal/wait"},
 	"quicproxy/node": {
-		"certs", "framing", "internal/hint", "internal/machine", "internal/netmon", "internal/udp", "quicproxy",
+		"certs", "framing", "internal/hint", "internal/machine", "internal/netmon", "internal/udp", "quicproxy", "quicproxy/live",
 		"quicproxy/internal/association", "quicproxy/internal/bytestream", "quicproxy/internal/carrier", "quicproxy/internal/clients", "quicproxy/internal/conn", "quicproxy/internal/flow", "quicproxy/internal/inspect", "quicproxy/internal/keepalive", "quicproxy/internal/knock",
 		"quicproxy/internal/limit", "quicproxy/internal/loglimit", "quicproxy/internal/netaddr", "quicproxy/internal/path", "quicproxy/internal/quicconfig", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait",
 		"quicproxy/node/internal/connlog", "quicproxy/node/internal/dial", "quicproxy/node/internal/flows", "quicproxy/node/internal/natprobe", "quicproxy/node/internal/reason", "quicproxy/node/internal/retry", "quicproxy/internal/streamconn",
@@ -131,17 +139,18 @@ var allowed = map[string][]string{
 	},
 	"lease/boltstore": {"certs", "internal/hint", "lease"},
 
-	"admin": {"certs", "internal/cli", "internal/control", "internal/hint", "lease", "quicproxy", "quicproxy/server"},
+	"admin": {"certs", "internal/cli", "internal/control", "internal/hint", "lease", "quicproxy", "quicproxy/server", "quicproxy/live"},
 
+	"admin/show":      {"admin", "certs", "internal/cli", "internal/table", "quicproxy/live"},
 	"internal/backup": {"certs", "internal/hint"},
 
-	"cmd/apquic-server": {"admin", "certs", "certs/acme", "internal/backup", "internal/cli", "internal/control", "internal/countries", "internal/debug", "internal/domain", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/login", "internal/publicsuffix", "internal/reload", "internal/settings", "internal/systemd", "internal/web", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/server"},
+	"cmd/apquic-server": {"admin", "admin/show", "certs", "certs/acme", "internal/backup", "internal/cli", "internal/control", "internal/countries", "internal/debug", "internal/domain", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/login", "internal/publicsuffix", "internal/reload", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/live", "quicproxy/server"},
 	"certs/acme":        nil,
 	"internal/login":    {"internal/password", "internal/watchfile"},
 	"internal/web":      {"internal/domain", "internal/login", "internal/watchfile"},
 	"internal/guards":   {"certs", "internal/login", "internal/settings"},
 	"internal/reload":   {"internal/cli", "internal/control", "internal/hint"},
-	"cmd/apquic-node":   {"certs", "certs/acme", "internal/cli", "internal/control", "internal/debug", "internal/domain", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/joint", "internal/login", "internal/password", "internal/reload", "internal/settings", "internal/systemd", "internal/web", "quicproxy", "quicproxy/node"},
+	"cmd/apquic-node":   {"certs", "certs/acme", "internal/cli", "internal/control", "internal/debug", "internal/domain", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/joint", "internal/login", "internal/password", "internal/reload", "internal/settings", "internal/table", "internal/watch", "internal/web", "quicproxy", "quicproxy/live", "quicproxy/node"},
 	"internal/cmd/demo": nil,
 
 	"internal/cmd/minimalnode": nil, // nothing: it is written from docs/protocol.md alone
@@ -163,7 +172,7 @@ var allowedInTests = map[string][]string{
 	"quicproxy": { // the whole tunnel
 		"certs", "internal/settings", "internal/testnet", "internal/testrace", "lease",
 		"quicproxy/admission", "quicproxy/internal/carrier", "quicproxy/internal/conn", "quicproxy/internal/keepalive",
-		"quicproxy/internal/association", "quicproxy/internal/buffer", "quicproxy/internal/bytestream", "quicproxy/internal/knock", "quicproxy/internal/quicconfig", "quicproxy/internal/path", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait", "quicproxy/node", "quicproxy/server", "certs/acme", "internal/web",
+		"quicproxy/internal/association", "quicproxy/internal/buffer", "quicproxy/internal/bytestream", "quicproxy/internal/knock", "quicproxy/internal/quicconfig", "quicproxy/internal/path", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait", "quicproxy/live", "quicproxy/node", "quicproxy/server", "certs/acme", "internal/web",
 	},
 	"quicproxy/node":   {"internal/settings", "quicproxy/server"}, // its example has one
 	"quicproxy/server": {"internal/settings"},
@@ -172,6 +181,7 @@ var allowedInTests = map[string][]string{
 	"e2e/hostile":      {"certs", "framing"},
 
 	"internal/settings": {"internal/cli"},
+	"admin/show":        {"quicproxy"},
 
 	"quicproxy/internal/bytestream": {"internal/testnet", "internal/testrace"},
 	"quicproxy/node/internal/flows": {"quicproxy/internal/memory", "quicproxy/internal/quicstream"},

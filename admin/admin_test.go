@@ -21,6 +21,7 @@ import (
 	"apquic/internal/control"
 	"apquic/internal/hint"
 	"apquic/lease"
+	"apquic/quicproxy/live"
 	"apquic/quicproxy/server"
 )
 
@@ -30,6 +31,10 @@ type fakeCore struct {
 	status       server.Status
 	disconnected []certs.NodeID
 	forgotten    []lease.Key
+	relays       []live.Relay
+	flows        []live.Flow
+	selected     live.Selection // by the last call of Relays or Flows
+	kicked       []certs.NodeID
 }
 
 func (c *fakeCore) Status(context.Context) (server.Status, error) {
@@ -55,6 +60,33 @@ func (c *fakeCore) Forget(_ context.Context, key lease.Key) error {
 	}
 	c.forgotten = append(c.forgotten, key)
 	return nil
+}
+
+func (c *fakeCore) Relays(which live.Selection) ([]live.Relay, int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.selected = which
+	return c.relays, len(c.relays)
+}
+
+func (c *fakeCore) Flows(which live.Selection) ([]live.Flow, int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.selected = which
+	return c.flows, len(c.flows)
+}
+
+func (c *fakeCore) Kick(node certs.NodeID) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for _, s := range c.status.Sessions {
+		if s.Node == node {
+			n++
+		}
+	}
+	c.kicked = append(c.kicked, node)
+	return n
 }
 
 func newID(t *testing.T) certs.NodeID {

@@ -13,6 +13,7 @@ import (
 	"apquic/certs"
 	"apquic/internal/hint"
 	"apquic/lease"
+	"apquic/quicproxy/live"
 	"apquic/quicproxy/server"
 )
 
@@ -28,6 +29,11 @@ type Core interface {
 	Disconnect(ctx context.Context, node certs.NodeID) error
 	// Forget gives up the port of a service whose node is away.
 	Forget(ctx context.Context, key lease.Key) error
+	// Relays and Flows return what runs and is selected, and how many there are.
+	Relays(which live.Selection) ([]live.Relay, int)
+	Flows(which live.Selection) ([]live.Flow, int)
+	// Kick ends the session of a node, which may come back, and returns how many connections that were.
+	Kick(node certs.NodeID) int
 }
 
 // Running is the Core that is a running server.
@@ -200,6 +206,9 @@ func (a *Authority) find(ctx context.Context, r ReleaseRequest) (Service, error)
 		}
 	}
 	for _, s := range status.Services {
+		if s.Private {
+			continue // it has nothing to give up
+		}
 		if !byName && s.Port == r.Port && s.Domain == r.Domain || byName && s.Node == node.ID && s.Service == r.Service {
 			return s, nil
 		}

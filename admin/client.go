@@ -74,6 +74,21 @@ func (c *Client) CopyLeases(ctx context.Context) (LeaseCopy, error) {
 	return call[LeaseCopy](ctx, c, "copy-leases", struct{}{})
 }
 
+// ListRelays implements Operations.
+func (c *Client) ListRelays(ctx context.Context, which Selection) (Page[Relay], error) {
+	return call[Page[Relay]](ctx, c, "relays?"+which.query(), nil)
+}
+
+// ListFlows implements Operations.
+func (c *Client) ListFlows(ctx context.Context, which Selection) (Page[Flow], error) {
+	return call[Page[Flow]](ctx, c, "flows?"+which.query(), nil)
+}
+
+// Kick implements Operations.
+func (c *Client) Kick(ctx context.Context, r KickRequest) (Kicked, error) {
+	return call[Kicked](ctx, c, "kick", r)
+}
+
 // call sends a request (nil: none) and reads the answer. Changes may have to wait for the disk.
 func call[A any](ctx context.Context, c *Client, name string, request any) (answer A, err error) {
 	method, body, within := http.MethodGet, []byte(nil), control.Timeout

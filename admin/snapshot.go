@@ -1,10 +1,12 @@
 package admin
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -44,18 +46,15 @@ func (a *Authority) ListNodes(ctx context.Context) ([]Node, error) {
 		}
 	}
 	for _, s := range status.Sessions {
-		if s.Primary {
-			node := named(s.Node)
-			node.State, node.Since, node.From, node.Version = Online, orNone(s.Since), hostOf(s.Address), s.Version
+		if !s.Connects {
+			named(s.Node).addSession(s)
 		}
 	}
 	list := make([]Node, 0, len(nodes))
 	for _, node := range nodes {
 		list = append(list, *node)
 	}
-	slices.SortFunc(list, func(a, b Node) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID.String(), b.ID.String()))
-	})
+	slices.SortFunc(list, func(a, b Node) int { return cmp.Or(cmp.Compare(a.Name, b.Name), bytes.Compare(a.ID[:], b.ID[:])) })
 	return list, nil
 }
 
@@ -101,6 +100,7 @@ func (a *Authority) Status(ctx context.Context) (Status, error) {
 	}
 	_, running := a.Core.(Running)
 	status := Status{Running: running, Since: orNone(core.Since), Version: a.Version, Used: len(core.Leases), Services: make([]Service, len(core.Leases))}
+	status.countNodes(known, core)
 	if host, port, err := a.Address(); err == nil {
 		status.Address = net.JoinHostPort(host, strconv.Itoa(int(port)))
 	}
@@ -108,8 +108,10 @@ func (a *Authority) Status(ctx context.Context) (Status, error) {
 		status.Range, status.Ports = a.Ports.String(), a.Ports.Size()
 	}
 	if running {
+		status.Budgets = &core.Budgets
 		status.Counters = &Counters{
-			Connections: core.Counters.Relays, Refused: core.Counters.Refused, Answered: core.Counters.Answered, Stalled: core.Counters.Stalled,
+			Connections: core.Counters.Relays, In: core.Counters.ToNode, Out: core.Counters.FromNode,
+			Refused: core.Counters.Refused, RefusedBy: core.Counters.RefusedBy, Answered: core.Counters.Answered, Stalled: core.Counters.Stalled,
 			DatagramsToNodes: core.Counters.DatagramsToNodes, DatagramsFromNodes: core.Counters.DatagramsFromNodes, DatagramsDropped: core.Counters.DatagramsDropped,
 		}
 	}
@@ -124,17 +126,67 @@ func (a *Authority) Status(ctx context.Context) (Status, error) {
 			status.Domains++
 		}
 	}
-	slices.SortStableFunc(status.Services, func(a, b Service) int {
-		return cmp.Or(cmp.Compare(a.owner(), b.owner()), cmp.Compare(a.Service, b.Service))
-	})
+	for key, traffic := range core.Private {
+		s := serviceOf(lease.Lease{Key: key}, known[key.Node], sessions[key.Node], traffic)
+		s.Private = true
+		s.addMembers(traffic, known)
+		status.Services = append(status.Services, s)
+	}
+	sortServices(status.Services)
 	return status, nil
+}
+
+// countNodes counts the nodes that are known, or here.
+func (status *Status) countNodes(known map[certs.NodeID]certs.AuthorizedNode, core server.Status) {
+	status.Nodes = len(known)
+	for _, s := range core.Sessions {
+		if !s.Primary {
+			continue
+		}
+		status.Online++
+		if _, ok := known[s.Node]; !ok {
+			status.Nodes++
+		}
+		if from, err := netip.ParseAddrPort(s.Address); err != nil || !isOutside(from.Addr().Unmap()) {
+			continue
+		}
+		status.Outside++
+		if status.LastOutside == nil || s.Since.After(*status.LastOutside) {
+			status.LastOutside = orNone(s.Since)
+		}
+	}
+}
+
+// isOutside reports whether an address is that of another network, or of this one by way of its router.
+func isOutside(from netip.Addr) bool {
+	return from.IsGlobalUnicast() && !from.IsPrivate()
+}
+
+// sortServices sorts by owner and name.
+func sortServices(services []Service) {
+	owners := make(map[certs.NodeID]string) // their ids cost time to write
+	owner := func(s Service) string {
+		if s.IsGroup() {
+			return s.owner()
+		}
+		if owners[s.Node] == "" {
+			owners[s.Node] = s.owner()
+		}
+		return owners[s.Node]
+	}
+	slices.SortStableFunc(services, func(a, b Service) int {
+		if c := cmp.Compare(owner(a), owner(b)); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.Service, b.Service)
+	})
 }
 
 func serviceOf(l lease.Lease, node certs.AuthorizedNode, session server.SessionStatus, traffic server.Traffic) Service {
 	s := Service{
 		Node: l.Node, Name: node.Name, Service: l.Service, Port: l.Port, Transport: l.Transport, Domain: l.Domain, Origin: l.Origin,
 		State: Away, HeldUntil: orNone(l.HeldUntil),
-		Connections: traffic.Clients, Flows: traffic.Flows, In: traffic.ToNode, Out: traffic.FromNode, Refused: traffic.Refused,
+		Hostname: traffic.Name, Connections: traffic.Clients, Flows: traffic.Flows, In: traffic.ToNode, Out: traffic.FromNode, Refused: traffic.Refused,
 	}
 	switch {
 	case node.Denied, node.ID.IsZero() && l.State() == lease.Reserved: // also of a former group

@@ -7,6 +7,7 @@ import (
 	"apquic/certs"
 	"apquic/lease"
 	"apquic/quicproxy"
+	"apquic/quicproxy/live"
 )
 
 // Operations are what an operator can do, here or through the socket of a running server.
@@ -29,6 +30,12 @@ type Operations interface {
 	Release(ctx context.Context, request ReleaseRequest) (Service, error)
 	// CopyLeases writes a copy of the leases to a new file in the data directory, for a backup. The caller removes it.
 	CopyLeases(ctx context.Context) (LeaseCopy, error)
+	// ListRelays lists the public connections that run, or wait for their node.
+	ListRelays(ctx context.Context, which Selection) (Page[Relay], error)
+	// ListFlows lists the flows of UDP.
+	ListFlows(ctx context.Context, which Selection) (Page[Flow], error)
+	// Kick ends the session of a node, which may come back.
+	Kick(ctx context.Context, request KickRequest) (Kicked, error)
 }
 
 // InviteRequest asks for an invitation.
@@ -93,6 +100,8 @@ type Node struct {
 	From     string       `json:"from,omitempty"`   // its address
 	Version  string       `json:"version,omitempty"`
 	Services int          `json:"services"` // with a port or domain
+
+	Connection *Connection `json:"connection,omitempty"` // nil: it is away
 }
 
 // Member is a node that offers a group.
@@ -114,26 +123,35 @@ const (
 
 // Status describes a server.
 type Status struct {
-	Running  bool       `json:"running"`
-	Since    *time.Time `json:"since,omitempty"` // when it was started
-	Version  string     `json:"version,omitempty"`
-	Address  string     `json:"address,omitempty"` // of the server, for nodes
-	Range    string     `json:"range,omitempty"`   // of public ports
-	Ports    int        `json:"ports,omitempty"`   // in the range
-	Used     int        `json:"used"`              // ports with a service
-	Domains  int        `json:"domains,omitempty"` // with a service
-	Services []Service  `json:"services"`
-	Counters *Counters  `json:"counters,omitempty"`
+	Running bool       `json:"running"`
+	Since   *time.Time `json:"since,omitempty"` // when it was started
+	Version string     `json:"version,omitempty"`
+	Address string     `json:"address,omitempty"` // of the server, for nodes
+	Range   string     `json:"range,omitempty"`   // of public ports
+	Ports   int        `json:"ports,omitempty"`   // in the range
+	Used    int        `json:"used"`              // ports with a service
+	Domains int        `json:"domains,omitempty"` // with a service
+	Nodes   int        `json:"nodes"`             // known, or here
+	Online  int        `json:"online"`            // of these
+	Outside int        `json:"outside"`           // of those that are online: from the internet
+	// LastOutside is when the newest of these began its session: since then, at least, the server is reached.
+	LastOutside *time.Time    `json:"lastOutside,omitempty"`
+	Budgets     *live.Budgets `json:"budgets,omitempty"`
+	Services    []Service     `json:"services"`
+	Counters    *Counters     `json:"counters,omitempty"`
 	// Logins are visitors who were refused at names where the operator has them log in, by name and reason.
 	Logins map[string]map[string]uint64 `json:"logins,omitempty"`
 }
 
 // Counters never decrease while a server runs.
 type Counters struct {
-	Connections uint64 `json:"connections"`
-	Refused     uint64 `json:"refused"`
-	Answered    uint64 `json:"answered"` // by the server itself, mostly sent to https
-	Stalled     uint64 `json:"stalled"`  // reset for lack of memory
+	Connections uint64            `json:"connections"`
+	In          uint64            `json:"bytesIn"`  // from visitors
+	Out         uint64            `json:"bytesOut"` // to visitors
+	Refused     uint64            `json:"refused"`
+	RefusedBy   map[string]uint64 `json:"refusedBy,omitempty"` // the same by reason
+	Answered    uint64            `json:"answered"`            // by the server itself, mostly sent to https
+	Stalled     uint64            `json:"stalled"`             // reset for lack of memory
 
 	DatagramsToNodes   uint64            `json:"datagramsToNodes,omitzero"`
 	DatagramsFromNodes uint64            `json:"datagramsFromNodes,omitzero"`
@@ -150,6 +168,8 @@ type Service struct {
 	Port        uint16          `json:"port,omitempty"`
 	Transport   lease.Transport `json:"transport"` // tcp, udp or tcp+udp
 	Domain      string          `json:"domain,omitempty"`
+	Hostname    string          `json:"hostname,omitempty"` // below the server's own domain, beside a port
+	Private     bool            `json:"private,omitempty"`  // only other nodes connect to it
 	Origin      string          `json:"origin,omitempty"`
 	State       string          `json:"state"`               // online, away or revoked
 	Since       *time.Time      `json:"since,omitempty"`     // when the node's session began

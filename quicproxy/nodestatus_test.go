@@ -35,7 +35,7 @@ func TestNodeStatus(t *testing.T) {
 		if got.Node != w.nodeKey.ID() || got.Server != w.key.ID() || got.Address != serverIP+":8090" || got.Trouble != nil {
 			t.Errorf("who is who: %+v", got)
 		}
-		if ago := connected.Sub(got.Since); ago < 0 || ago > time.Second || got.RoundTrip < 20*time.Millisecond || got.RoundTrip > 100*time.Millisecond || got.Lost != 0 {
+		if ago := connected.Sub(got.Since); ago < 0 || ago > time.Second || got.Path.RTT < 20*time.Millisecond || got.Path.RTT > 100*time.Millisecond || got.Path.Lost != 0 || got.Path.Keepalive <= 0 || got.Remote != serverIP+":8090" {
 			t.Errorf("the connection: %+v", got)
 		}
 		live, dead := got.Services[0], got.Services[1]

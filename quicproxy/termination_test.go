@@ -738,6 +738,14 @@ func TestOwnNames(t *testing.T) {
 			w.wantTLS(names[1], "node")
 		}
 		check()
+		var told []string
+		for _, traffic := range server.server.Status().Traffic {
+			told = append(told, traffic.Name)
+		}
+		slices.Sort(told)
+		if !slices.Equal(told, slices.Sorted(slices.Values(want))) {
+			t.Errorf("the operator is told %q, want %q", told, want)
+		}
 		for _, name := range []string{"tunnel.example.org", "port-" + short + ".tunnel.example.org", "tls.tunnel.example.org", "a." + names[1], "tls-" + short[1:] + ".tunnel.example.org"} {
 			w.wantUnrecognized(name)
 		}

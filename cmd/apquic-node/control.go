@@ -12,6 +12,7 @@ import (
 	"apquic/internal/control"
 	"apquic/internal/reload"
 	"apquic/quicproxy"
+	"apquic/quicproxy/live"
 	"apquic/quicproxy/node"
 )
 
@@ -19,6 +20,8 @@ const (
 	statusPath = "/v1/status"
 	// upstreamTimeout is how long a service may take to show that it answers.
 	upstreamTimeout = 2 * time.Second
+	// maxRelays is how many relays the status has.
+	maxRelays = 100
 )
 
 // status is what the node reports about itself.
@@ -31,11 +34,17 @@ type status struct {
 	State     string          `json:"state"`   // online or away
 	Since     *time.Time      `json:"since,omitempty"`
 	Trouble   string          `json:"trouble,omitempty"` // why it is away
+	Remote    string          `json:"remote,omitempty"`  // the address that the connection goes to
 	RoundTrip float64         `json:"roundTripMilliseconds,omitempty"`
+	MinRTT    float64         `json:"minRTTMilliseconds,omitempty"`
 	Lost      float64         `json:"lostPercent"`
+	Keepalive float64         `json:"keepaliveSeconds,omitempty"`
 	Services  []serviceStatus `json:"services"`
 
 	DatagramsDropped map[string]uint64 `json:"datagramsDropped,omitempty"` // of UDP, by reason
+
+	RelaysTotal int          `json:"relaysTotal"`
+	Relays      []live.Relay `json:"relays"` // the first ones
 }
 
 // serviceStatus is what it reports about a service.
@@ -75,8 +84,9 @@ func statusOf(s node.Status, version string) status {
 	if !s.Since.IsZero() {
 		since := s.Since.UTC().Truncate(time.Second)
 		told.State, told.Since = online, &since
-		told.RoundTrip = float64(s.RoundTrip.Microseconds()) / 1000
-		told.Lost = 100 * s.Lost
+		told.RoundTrip, told.MinRTT = float64(s.Path.RTT.Microseconds())/1000, float64(s.Path.MinRTT.Microseconds())/1000
+		told.Lost = 100 * float64(s.Path.Lost) / float64(max(s.Path.Sent, 1))
+		told.Remote, told.Keepalive = s.Remote, s.Path.Keepalive.Seconds()
 	}
 	for _, service := range s.Services {
 		told.Services = append(told.Services, serviceStatus{
@@ -113,6 +123,7 @@ func answer(node *node.Node, refused func(service string) map[string]uint64, rel
 		ctx, cancel := context.WithTimeout(r.Context(), upstreamTimeout)
 		defer cancel()
 		told := statusOf(node.Status(ctx), version)
+		told.Relays, told.RelaysTotal = node.Relays(live.Selection{Limit: maxRelays})
 		for i := range told.Services {
 			told.Services[i].Refused = refused(told.Services[i].Service)
 		}

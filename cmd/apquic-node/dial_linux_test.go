@@ -73,7 +73,7 @@ func TestDialPublic(t *testing.T) {
 	}
 	var out strings.Builder
 	writeStatus(&out, s, time.Now())
-	for line := range strings.Lines(out.String()) {
+	for line := range strings.Lines(strings.ReplaceAll(out.String(), "\n    ", "  ")) {
 		name, _, _ := strings.Cut(line, " ")
 		if text, ok := want[name]; ok && !strings.Contains(line, text) {
 			t.Errorf("%q, want %q", line, text)

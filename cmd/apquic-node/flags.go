@@ -21,13 +21,15 @@ Usage:
   apquic-node connect NODE/SERVICE --listen ADDRESS
                                carry each connection to ADDRESS to a private service of another node;
                                --stdio instead carries stdin and stdout, for the ProxyCommand of ssh
-  apquic-node status [--json]  show the running node's connection and services, and whether these answer;
-                               --dial also connects to the public addresses, as a visitor would
+  apquic-node status [--json]  show the running node's connection, services and relays, and whether the services
+                               answer; --dial also connects to the public addresses, as a visitor would, and
+                               --watch shows it again and again
   apquic-node reload           have the running node read its file again, and print what has changed and what needs a
                                restart; SIGHUP does the same, and so does a change of the file
   apquic-node check -c FILE    print what a configuration file means, or every mistake in it
   apquic-node hash-password NAME
                                ask for a password (or read it from stdin) and print the line for it in a file
+  apquic-node completion SHELL print what bash, zsh or fish needs to complete these
   apquic-node id               print this node's id; makes its key if there is none
 
 Examples:
@@ -53,7 +55,7 @@ Examples:
 
 Flags:
 %s
-Each flag but the last seven can be set in the environment, --data-dir as APQUIC_DATA_DIR. Flags override the
+Each flag but the last eight can be set in the environment, --data-dir as APQUIC_DATA_DIR. Flags override the
 environment, which overrides the file.
 
 Exit status: 0 success, 1 failed while running, 2 wrong usage, 3 wrong configuration.
@@ -62,6 +64,7 @@ Exit status: 0 success, 1 failed while running, 2 wrong usage, 3 wrong configura
 // commandFlags are the flags of single commands.
 type commandFlags struct {
 	json, dial bool   // of status
+	watch      bool   // too
 	replace    bool   // of join
 	listen     string // of connect
 	stdio      bool   // of connect
@@ -70,6 +73,7 @@ type commandFlags struct {
 func (f *commandFlags) bind(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.json, "json", false, "with the commands status and reload: print JSON")
 	flags.BoolVar(&f.dial, "dial", false, "with the command status: connect to each public address from here")
+	flags.BoolVar(&f.watch, "watch", false, "with the command status: show it again every 2 s until ^C")
 	flags.StringVar(&f.listen, "listen", "", "with the command connect: carry the connections to this `ADDRESS`")
 	flags.BoolVar(&f.stdio, "stdio", false, "with the command connect: carry stdin and stdout")
 	flags.BoolVar(&f.replace, "replace", false, "with the command join: give up the server joined before")
@@ -81,7 +85,7 @@ func (f *commandFlags) only(command string, do func(*call) error) func(*call) er
 		for _, flag := range []struct {
 			given      bool
 			name, with string
-		}{{f.json && command != "reload", "--json", "status"}, {f.dial, "--dial", "status"}, {f.replace, "--replace", "join"}, {f.listen != "", "--listen", "connect"}, {f.stdio, "--stdio", "connect"}} {
+		}{{f.json && command != "reload", "--json", "status"}, {f.dial, "--dial", "status"}, {f.watch, "--watch", "status"}, {f.replace, "--replace", "join"}, {f.listen != "", "--listen", "connect"}, {f.stdio, "--stdio", "connect"}} {
 			if flag.given && flag.with != command {
 				return cli.UsageError("apquic-node", fmt.Errorf("%s belongs to the command %s", flag.name, flag.with))
 			}

@@ -49,14 +49,15 @@ func program() *cli.Program[settings.Node] {
 		Commands: map[string]func(*call) error{
 			"": values.only("", serve), "check": values.only("check", check), "id": values.only("id", printID),
 			"hash-password": values.only("hash-password", hashPassword),
+			"completion":    values.only("completion", func(c *call) error { return c.Completion() }),
 			"join":          values.only("join", func(c *call) error { return join(c, values.replace) }),
 			"connect":       values.only("connect", func(c *call) error { return connect(c, values.listen, values.stdio) }),
 			"reload": values.only("reload", func(c *call) error {
 				return reload.Command(context.Background(), c.Settings.DataDir, values.json, c.Stdout)
 			}),
-			"status": values.only("status", func(c *call) error { return printStatus(c, values.dial, values.json) }),
+			"status": values.only("status", func(c *call) error { return printStatus(c, values.dial, values.json, values.watch) }),
 		},
-		Operands: map[string]int{"hash-password": 1, "join": 1, "connect": 1},
+		Operands: map[string]int{"hash-password": 1, "join": 1, "connect": 1, "completion": 1},
 	}
 }
 

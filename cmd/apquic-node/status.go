@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,29 +11,38 @@ import (
 
 	"apquic/internal/cli"
 	"apquic/internal/control"
+	"apquic/internal/hint"
+	"apquic/internal/table"
+	"apquic/internal/watch"
 )
 
-// printStatus asks the running node for its status and, with dial, dials its public addresses.
-func printStatus(c *call, dial, asJSON bool) error {
+// printStatus asks the running node for its status and, with dial, dials its public addresses; if watching, again and
+// again.
+func printStatus(c *call, dial, asJSON, watching bool) error {
 	ctx, cancel := cli.UntilStopped()
 	defer cancel()
-	var s status
-	if err := control.Get(ctx, c.Settings.DataDir, statusPath, &s); err != nil {
-		return err
-	}
-	if dial {
-		dialPublic(ctx, s.Services)
-	}
-	if asJSON {
-		text, err := json.MarshalIndent(s, "", "  ")
-		if err != nil {
+	once := func(ctx context.Context, w io.Writer) error {
+		var s status
+		if err := control.Get(ctx, c.Settings.DataDir, statusPath, &s); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintln(c.Stdout, string(text))
-		return err
+		if dial {
+			dialPublic(ctx, s.Services)
+		}
+		encoder := json.NewEncoder(w)
+		switch {
+		case !asJSON:
+			writeStatus(w, s, time.Now())
+			return nil
+		case !watching: // otherwise one line each
+			encoder.SetIndent("", "  ")
+		}
+		return encoder.Encode(s)
 	}
-	writeStatus(c.Stdout, s, time.Now())
-	return nil
+	if watching {
+		return watch.Run(ctx, c.Stdout, once)
+	}
+	return once(ctx, c.Stdout)
 }
 
 // writeStatus writes s for a person.
@@ -45,22 +55,11 @@ func writeStatus(w io.Writer, s status, now time.Time) {
 	case s.State == online && s.Since != nil:
 		fmt.Fprintf(w, "connected to %s%s for %s, %.3g ms, %.2g %% lost\n", s.Address, called, age(now.Sub(*s.Since)), s.RoundTrip, s.Lost)
 	case s.Trouble != "":
-		fmt.Fprintf(w, "not connected to %s: %s\n", s.Address, s.Trouble)
+		fmt.Fprintf(w, "not connected to %s: %s\n", s.Address, hint.Printable(s.Trouble, 0))
 	default:
 		fmt.Fprintf(w, "connecting to %s\n", s.Address)
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, service := range s.Services {
-		fmt.Fprintf(table, "%s\t%s -> %s\t%d open\t%s", service.Service, service.public(), bare(service.Origin), service.Connections, service.upstream())
-		if dialled := service.dialled(); dialled != "" {
-			fmt.Fprintf(table, "\t%s", dialled)
-		}
-		if refused := service.RefusedByServer.String(); refused != "" {
-			fmt.Fprintf(table, "\trefused by the server: %s", refused)
-		}
-		fmt.Fprintln(table)
-	}
-	table.Flush() // its error is that of w, a terminal or a pipe
+	writeServices(w, s.Services)
 	for _, service := range s.Services {
 		if len(service.Refused) > 0 {
 			fmt.Fprintf(w, "%s: visitors refused since the start: %s\n", service.Service, cli.ByReason(service.Refused))
@@ -69,6 +68,76 @@ func writeStatus(w io.Writer, s status, now time.Time) {
 	if len(s.DatagramsDropped) > 0 {
 		fmt.Fprintln(w, "datagrams dropped since the start:", cli.ByReason(s.DatagramsDropped))
 	}
+	table.Write(w, relayRows(s, now)) // its error is that of w, a terminal or a pipe
+}
+
+// writeServices writes a line per service, or several if one would be too long.
+func writeServices(w io.Writer, services []serviceStatus) {
+	var lines strings.Builder
+	columns := tabwriter.NewWriter(&lines, 0, 0, 2, ' ', 0)
+	for _, service := range services {
+		fmt.Fprintln(columns, strings.Join(service.cells(), "\t"))
+	}
+	columns.Flush()
+	for line := range strings.Lines(lines.String()) {
+		if table.Cut(line, table.Width+len("\n")) != line {
+			writeTall(w, services)
+			return
+		}
+	}
+	io.WriteString(w, lines.String())
+}
+
+// writeTall writes several lines per service.
+func writeTall(w io.Writer, services []serviceStatus) {
+	for _, service := range services {
+		cells := service.cells()
+		fmt.Fprintf(w, "%s  %s\n", cells[0], cells[1])
+		line := "  "
+		for _, cell := range cells[2:] {
+			if longer := line + "  " + cell; line == "  " || table.Cut(longer, table.Width) == longer {
+				line = longer
+				continue
+			}
+			fmt.Fprintln(w, line)
+			line = "    " + cell
+		}
+		fmt.Fprintln(w, line)
+	}
+}
+
+// cells are what is said of the service: its name, where it is, and then what it does.
+func (s serviceStatus) cells() []string {
+	cells := []string{s.Service, s.public() + " -> " + bare(s.Origin), fmt.Sprintf("%d open", s.Connections), s.upstream()}
+	if dialled := s.dialled(); dialled != "" {
+		cells = append(cells, dialled)
+	}
+	if refused := s.RefusedByServer.String(); refused != "" {
+		cells = append(cells, "refused by the server: "+refused)
+	}
+	for i, cell := range cells {
+		cells[i] = hint.Printable(cell, 0)
+	}
+	return cells
+}
+
+// relayRows are the running relays, if there are any.
+func relayRows(s status, now time.Time) [][]string {
+	if len(s.Relays) == 0 {
+		return nil
+	}
+	rows := [][]string{nil, {"SERVICE", "CLIENT", "FOR", "IN", "OUT", "STATE"}}
+	for _, r := range s.Relays {
+		state := r.State
+		if r.Resumed > 0 && state == "running" {
+			state = fmt.Sprintf("resumed %d", r.Resumed)
+		}
+		rows = append(rows, []string{r.Service, r.Client, table.Age(now.Sub(r.Since)), table.Bytes(r.In), table.Bytes(r.Out), state})
+	}
+	if more := s.RelaysTotal - len(s.Relays); more > 0 {
+		rows = append(rows, []string{fmt.Sprintf("and %d more", more)})
+	}
+	return rows
 }
 
 func (s serviceStatus) public() string {

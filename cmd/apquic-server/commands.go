@@ -1,19 +1,23 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"time"
 
 	"rsc.io/qr"
 
 	"apquic/admin"
+	"apquic/admin/show"
 	"apquic/internal/cli"
 	"apquic/internal/domain"
 	"apquic/internal/reload"
+	"apquic/internal/table"
 )
 
 // commandTime is how long a command may take.
@@ -78,8 +82,7 @@ func invitations(c *call, o *options) error {
 		if o.json {
 			return printJSON(c, list)
 		}
-		printInvitations(c.Stdout, list)
-		return nil
+		return table.Write(c.Stdout, show.Invitations(list))
 	})
 }
 
@@ -112,30 +115,14 @@ func revoke(c *call, _ *options) error {
 	})
 }
 
-func nodes(c *call, o *options) error {
+func kick(c *call, _ *options) error {
 	return with(c, func(ctx context.Context, operations admin.Operations) error {
-		list, err := operations.ListNodes(ctx)
+		kicked, err := operations.Kick(ctx, admin.KickRequest{Node: c.Operands[0]})
 		if err != nil {
 			return err
 		}
-		if o.json {
-			return printJSON(c, list)
-		}
-		printNodes(c.Stdout, list, time.Now())
-		return nil
-	})
-}
-
-func status(c *call, o *options) error {
-	return with(c, func(ctx context.Context, operations admin.Operations) error {
-		status, err := operations.Status(ctx)
-		if err != nil {
-			return err
-		}
-		if o.json {
-			return printJSON(c, status)
-		}
-		printStatus(c.Stdout, status, time.Now())
+		fmt.Fprintf(c.Stdout, "The session of %s has ended (%s with it). The node may come back at once; apquic-server revoke shuts it out.\n",
+			nameOf(kicked.Node), count(kicked.Connections, "connection"))
 		return nil
 	})
 }
@@ -171,9 +158,21 @@ func release(c *call, _ *options) error {
 	})
 }
 
-func printJSON(c *call, what any) error {
-	encoder := json.NewEncoder(c.Stdout)
+func printJSON(c *call, what any) error { return writeJSON(c.Stdout, what) }
+
+func writeJSON(w io.Writer, what any) error {
+	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(what)
+}
+
+func nameOf(n admin.Node) string { return cmp.Or(n.Name, n.ID.String()) }
+
+// count says how many of something there are.
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }

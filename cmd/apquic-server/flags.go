@@ -15,13 +15,18 @@ Usage:
   apquic-server invitation               list the open invitations, or withdraw one
   apquic-server allow ID [NAME]          admit a node by its id, even one that was revoked
   apquic-server revoke ID|NAME           shut a node out: its connections end, no invitation admits it
-  apquic-server nodes                    list the nodes
-  apquic-server status                   list the services with their ports and traffic
+  apquic-server kick ID|NAME             end a node's session now; it may come back
+  apquic-server status                   is it reached, who is here, how much goes through
+  apquic-server nodes                    list the nodes with their round trip time, loss and moves
+  apquic-server services                 list the services with their addresses and traffic
+  apquic-server relays                   list the connections that run now
+  apquic-server top                      show who moves most bytes per second
   apquic-server release ID|NAME SERVICE  give up the port or domain of a service whose node is away
   apquic-server release PORT|DOMAIN      the same
   apquic-server backup FILE              save the server's keys, leases and nodes, encrypted with a passphrase
 
   apquic-server restore FILE             make an empty data directory that of a backup
+  apquic-server completion SHELL         print what bash, zsh or fish needs to complete these, with names of nodes
 
 The commands from invite to backup work whether the server is running or not; --data-dir says which server.
 

@@ -38,14 +38,20 @@ func program() *cli.Program[settings.Server] {
 			"allow":      o.command(1, "", allow),
 			"revoke":     o.command(1, "", revoke),
 			"reload":     o.command(0, "json", reloads),
-			"nodes":      o.command(0, "json", nodes),
-			"status":     o.command(0, "json", status),
+			"kick":       o.command(1, "", kick),
+			"nodes":      o.command(0, "json watch", nodes),
+			"status":     o.command(0, "json watch", status),
+			"services":   o.command(0, "json watch", services),
+			"relays":     o.command(0, "json watch node service limit", relays),
+			"top":        o.command(0, "json watch", top),
+			"completion": o.command(0, "", func(c *call, _ *options) error { return c.Completion() }),
 			"release":    o.command(1, "", release),
 			"rotate-key": o.command(0, "", func(c *call, _ *options) error { return rotateKey(c) }),
 			"backup":     o.command(1, "passphrase-file", save),
 			"restore":    o.command(1, "passphrase-file", restore),
 		},
-		Operands: map[string]int{"invite": 1, "allow": 2, "revoke": 1, "release": 2, "rotate-key": 1, "backup": 1, "restore": 1},
+		Operands: map[string]int{"invite": 1, "allow": 2, "revoke": 1, "kick": 1, "release": 2, "rotate-key": 1, "backup": 1, "restore": 1, "completion": 1},
+		Complete: complete,
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"apquic/internal/settings"
 	"apquic/lease"
 	"apquic/lease/boltstore"
+	"apquic/quicproxy/live"
 	"apquic/quicproxy/server"
 )
 
@@ -111,6 +112,15 @@ func (f *leaseFile) Status(ctx context.Context) (server.Status, error) {
 
 // Disconnect implements admin.Core: the server keeps the node's ports from others when it starts.
 func (f *leaseFile) Disconnect(context.Context, certs.NodeID) error { return nil }
+
+// Relays implements admin.Core: nothing runs.
+func (f *leaseFile) Relays(live.Selection) ([]live.Relay, int) { return nil, 0 }
+
+// Flows implements admin.Core.
+func (f *leaseFile) Flows(live.Selection) ([]live.Flow, int) { return nil, 0 }
+
+// Kick implements admin.Core.
+func (f *leaseFile) Kick(certs.NodeID) int { return 0 }
 
 // Forget implements admin.Core. No node is connected while no server runs, whatever the file says.
 func (f *leaseFile) Forget(ctx context.Context, key lease.Key) error {

@@ -22,18 +22,26 @@ type options struct {
 	withdraw string
 	json     bool
 	secret   string
+	watch    bool
+	node     string
+	service  string
+	limit    int
 
 	flags *pflag.FlagSet // says which were given
 }
 
 func (o *options) bind(flags *pflag.FlagSet) {
-	*o = options{uses: 1, expires: expiry(7 * 24 * time.Hour), flags: flags}
+	*o = options{uses: 1, expires: expiry(7 * 24 * time.Hour), limit: 100, flags: flags}
 	flags.IntVar(&o.uses, "uses", o.uses, "invite: how many nodes the invitation admits")
 	flags.Var(&o.expires, "expires", "invite: `TIME` after which it expires, such as 24h or 7d")
 	flags.Uint16Var(&o.port, "port", 0, "invite: the public `PORT` for the node's first service (default: any)")
 	flags.BoolVar(&o.qr, "qr", false, "invite: also show it as a QR code, on stderr")
 	flags.StringVar(&o.withdraw, "withdraw", "", "invitation: withdraw the one with this `NAME`")
-	flags.BoolVar(&o.json, "json", false, "nodes, status, invitation, reload: print JSON")
+	flags.BoolVar(&o.json, "json", false, "nodes, status, services, relays, top, invitation, reload: print JSON")
+	flags.BoolVar(&o.watch, "watch", false, "nodes, status, services, relays, top: show it again every 2 s until ^C")
+	flags.StringVar(&o.node, "node", "", "relays: only those of this `NODE`, by name or id")
+	flags.StringVar(&o.service, "service", "", "relays: only those of services with this `NAME`")
+	flags.IntVar(&o.limit, "limit", o.limit, "relays: at most so many `ROWS`, up to 1000")
 	flags.StringVar(&o.secret, "passphrase-file", "", "backup, restore: read the passphrase from the first line of `FILE`")
 }
 

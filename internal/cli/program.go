@@ -30,6 +30,9 @@ type Program[S any] struct {
 	Commands map[string]func(*Call[S]) error
 	// Operands is the most words that may follow each command; missing: none.
 	Operands map[string]int
+	// Complete returns what the next word after a command may be: the value of a flag, or without one an operand, of
+	// which the Call has those before. It must be fast, and says nothing of errors. Nil: nothing is known.
+	Complete func(c *Call[S], command, flag string) []string
 }
 
 // Call is a parsed command line.
@@ -48,6 +51,13 @@ type Call[S any] struct {
 
 // Main runs a command line and returns the exit status.
 func (p *Program[S]) Main(args, environ []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == completeCommand {
+		p.complete(args[1:], environ, stdout)
+		return ExitOK
+	}
+	if len(args) == 1 && args[0] == manCommand {
+		return ExitStatus(p.man(stdout))
+	}
 	c, err := p.parse(args, environ)
 	switch {
 	case err != nil:

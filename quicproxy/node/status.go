@@ -10,6 +10,7 @@ import (
 	"apquic/framing"
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/visitors"
+	"apquic/quicproxy/live"
 )
 
 // Status is a copied snapshot of a node.
@@ -20,12 +21,11 @@ type Status struct {
 	Address string       // of the server, host:port
 	// Since is when the connection to the server was made; zero: there is none, and Trouble says why, if
 	// known.
-	Since   time.Time
-	Trouble error
-	// RoundTrip is that of the connection, and Lost the share of its packets that were lost, from 0 to 1.
-	RoundTrip time.Duration
-	Lost      float64
-	Services  []ServiceStatus // in their order
+	Since    time.Time
+	Trouble  error
+	Remote   string          // the address that the connection goes to; empty: there is none
+	Path     live.Path       // of the connection, without moves
+	Services []ServiceStatus // in their order
 	// DatagramsDropped is how many datagrams of flows were dropped since the node was started, by reason.
 	DatagramsDropped map[string]uint64
 }
@@ -52,9 +52,8 @@ func (n *Node) Status(ctx context.Context) Status {
 	l, services := n.link, slices.Clone(n.services)
 	n.mu.Unlock()
 	if l != nil {
-		stats := l.QUIC.ConnectionStats()
-		status.Since, status.RoundTrip = l.since, stats.SmoothedRTT
-		status.Lost = float64(stats.PacketsLost) / float64(max(stats.PacketsSent, 1))
+		status.Since, status.Remote, status.Path = l.since, l.QUIC.RemoteAddr().String(), l.Path()
+		status.Path.Keepalive = l.keepalives.Interval()
 	}
 	status.Services = make([]ServiceStatus, len(services))
 	var asking sync.WaitGroup
@@ -78,6 +77,9 @@ func (n *Node) Answers() {
 	n.flows.Len()
 	n.relaysWait()
 }
+
+// Relays returns the running relays that are selected, and how many there are.
+func (n *Node) Relays(which live.Selection) ([]live.Relay, int) { return n.memory.Relays(which) }
 
 // status returns the status of one service; without a connection it has no public address.
 func (e *exposed) status(ctx context.Context, n *Node, connected bool) ServiceStatus {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"apquic/framing"
@@ -14,18 +13,12 @@ import (
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/quicstream"
 	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/server/internal/begun"
 	"apquic/quicproxy/server/internal/public"
 )
 
 // openTimeout bounds the wait for a stream to a node that has as many as it allows.
 const openTimeout = 10 * time.Second
-
-// publicRelay is a relay of a public connection.
-type publicRelay struct {
-	*relay.Relay
-	port *public.Listener
-	away atomic.Bool // given up because the node did not answer
-}
 
 // Relay carries one public connection to the node of c until both sides have ended. It takes client only if
 // it returns nil.
@@ -82,8 +75,8 @@ func (c *nodeConn) carry(p *public.Listener, client *public.Client) error {
 	client.CarriedBy(r.Relay)
 	c.server.memory.Add(r.Relay, name)
 	defer c.server.memory.Remove(r.Relay)
-	p.RelayBegan(r.Relay)
-	defer p.RelayEnded(r.Relay)
+	p.RelayBegan(client)
+	defer p.RelayEnded(client)
 	if !client.Begun { // otherwise it was counted when it first began
 		c.server.count(func(n *Counters) { n.Relays++ })
 	}
@@ -94,7 +87,7 @@ func (c *nodeConn) carry(p *public.Listener, client *public.Client) error {
 		return public.ErrConnectionEnded // as if it had not begun
 	}
 	c.server.relayEnded(r.Relay)
-	if r.away.Load() {
+	if r.Away.Load() {
 		c.server.count(func(n *Counters) { n.Relays-- })
 		return public.ErrNodeAway
 	}
@@ -104,7 +97,7 @@ func (c *nodeConn) carry(p *public.Listener, client *public.Client) error {
 }
 
 // begin opens a stream for a client, and sends the header with what the client has already sent.
-func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier.Name) (*publicRelay, error) {
+func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier.Name) (*begun.Relay, error) {
 	stream, err := c.OpenWithin(openTimeout)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) && c.QUIC.Context().Err() == nil:
@@ -112,7 +105,7 @@ func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier
 	case err != nil: // its context ends only a moment after its streams
 		return nil, public.ErrConnectionEnded
 	}
-	r := &publicRelay{port: p, Relay: relay.New(client.Conn, c.account.Memory, client.Place, c.server.memory.Wait)}
+	r := &begun.Relay{Port: p, Relay: relay.New(client.Conn, c.account.Memory, client.Place, c.server.memory.Wait)}
 	p.Pace(r.Relay)
 	header := &framing.StreamHeader{
 		Service: name.Service, ClientAddress: name.Client, PublicAddress: client.LocalAddr().String(), Tls: client.TLS, TlsEnded: client.Ended, NodeName: client.NodeName,
@@ -132,13 +125,13 @@ func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier
 		return nil, err
 	}
 	r.Carry(s)
-	c.begun.add(r)
+	c.begun.Add(r)
 	return r, nil
 }
 
 // ended forgets a relay, and its session if nothing else is left of it.
-func (c *nodeConn) ended(r *publicRelay) {
-	c.begun.remove(r)
+func (c *nodeConn) ended(r *begun.Relay) {
+	c.begun.Remove(r)
 	if c.QUIC.Context().Err() != nil {
 		c.server.registry.tidy(c.session)
 	}

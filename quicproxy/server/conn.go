@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"log/slog"
-	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -19,7 +18,9 @@ import (
 	"apquic/quicproxy/internal/path"
 	"apquic/quicproxy/internal/wait"
 	"apquic/quicproxy/server/internal/account"
+	"apquic/quicproxy/server/internal/begun"
 	"apquic/quicproxy/server/internal/public"
+	"apquic/quicproxy/server/internal/whereabouts"
 )
 
 // nodeConn is one QUIC connection of a node, as the server sees it.
@@ -35,16 +36,16 @@ type nodeConn struct {
 	since       time.Time
 	log         *slog.Logger
 	session     *session
-	admission   admission.Admission          // what the operator lets it do
-	account     *account.Account             // of the node, once admitted
-	association *association.Association     // nil: relays end with their connection
-	process     *process                     // that it belongs to; nil: none
-	begun       begunRelays                  // relays that began on this connection
-	silent      atomic.Bool                  // the node does not acknowledge what it is sent
-	suspect     atomic.Bool                  // it is silent for so long that other connections are better
-	silence     path.SilenceMeter            // only watchSilence uses this,
-	address     netip.AddrPort               // this: where the node was at the last check,
-	woken       time.Time                    // and this: when the node was last woken
+	admission   admission.Admission      // what the operator lets it do
+	account     *account.Account         // of the node, once admitted
+	association *association.Association // nil: relays end with their connection
+	process     *process                 // that it belongs to; nil: none
+	begun       begun.Relays             // relays that began on this connection
+	silent      atomic.Bool              // the node does not acknowledge what it is sent
+	suspect     atomic.Bool              // it is silent for so long that other connections are better
+	silence     path.SilenceMeter        // only watchSilence uses this,
+	woken       time.Time                // and this: when the node was last woken
+	where       whereabouts.Whereabouts
 	requests    wait.Queue[framing.Envelope] // those that need the lease store
 	turn        uint64                       // its number among the session's primary connections; guarded by registry.mu
 	carried     int                          // relays, including those about to begin; guarded by registry.mu

@@ -101,15 +101,7 @@ func (s *Server) keeps(key lease.Key) bool {
 // for lease.ReserveTime. If the Admitter allows it, the node reconnects and gets its ports back. An error
 // means that the ports could not be stored as kept.
 func (s *Server) Disconnect(ctx context.Context, node certs.NodeID) error {
-	sessions, conns, associations := s.presenceOf(node)
-	for _, a := range associations {
-		a.End(framing.ErrorRelayShutdown)
-	}
-	for _, c := range conns {
-		c.become(retiring)
-		c.Relays.Discard(framing.ErrorRelayShutdown)
-		c.QUIC.CloseWithError(quic.ApplicationErrorCode(framing.ErrorNotAuthorized), "this node is no longer authorized")
-	}
+	sessions, conns := s.endSessions(node, (*association.Association).End, framing.ErrorNotAuthorized, "this node is no longer authorized")
 	for _, session := range sessions {
 		session.endLeases(slices.DeleteFunc(slices.Clone(conns), func(c *nodeConn) bool { return c.session != session }))
 	}
@@ -123,6 +115,30 @@ func (s *Server) Disconnect(ctx context.Context, node certs.NodeID) error {
 		conns[0].audit("dismiss", "connections", len(conns))
 	}
 	return err
+}
+
+// Kick ends the session of a node with its lanes and relays at once, and returns how many connections that were. The
+// node may come back, and gets its ports again.
+func (s *Server) Kick(node certs.NodeID) (connections int) {
+	_, conns := s.endSessions(node, (*association.Association).Discard, framing.ErrorSuperseded, "the operator of the server ended the session")
+	if len(conns) > 0 {
+		conns[0].audit("kick", "connections", len(conns))
+	}
+	return len(conns)
+}
+
+// endSessions ends everything that a node has here.
+func (s *Server) endSessions(node certs.NodeID, end func(*association.Association, framing.ErrorCode), code framing.ErrorCode, why string) ([]*session, []*nodeConn) {
+	sessions, conns, associations := s.presenceOf(node)
+	for _, a := range associations {
+		end(a, framing.ErrorRelayShutdown)
+	}
+	for _, c := range conns {
+		c.become(retiring)
+		c.Relays.Discard(framing.ErrorRelayShutdown)
+		c.QUIC.CloseWithError(quic.ApplicationErrorCode(code), why)
+	}
+	return sessions, conns
 }
 
 // presenceOf returns everything that a node has here.

@@ -16,6 +16,7 @@ import (
 	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/server/internal/failure"
 	"apquic/quicproxy/server/internal/public"
 )
@@ -43,6 +44,7 @@ func (s *Server) admit(connection *quic.Conn) (*nodeConn, error) {
 		log:      s.log.With("node", node, "from", connection.RemoteAddr().String()),
 		services: make(map[string]*public.Listener), unknowns: rate.NewLimiter(unknownRate, unknownRate),
 	}
+	c.where.Look(netaddr.Endpoint(connection.RemoteAddr()), c.since)
 	envelope, err = s.letIn(ctx, c, envelope, hello, deadline)
 	if err != nil {
 		if c.account != nil {

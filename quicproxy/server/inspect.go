@@ -39,7 +39,7 @@ func (s *Server) leftovers(nodesStay bool, count func(what string, n int)) {
 			conns++
 			c.Leftovers(count)
 			count("places of relays on a connection", c.carried)
-			count("begun relays", c.begun.len())
+			count("begun relays", c.begun.Len())
 		}
 		if nodesStay {
 			count("processes of a node beyond one", max(len(session.processes)-1, 0))

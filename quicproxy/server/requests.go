@@ -13,6 +13,7 @@ import (
 	"apquic/lease"
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/server/internal/failure"
 	"apquic/quicproxy/server/internal/request"
 )
@@ -65,6 +66,8 @@ func (c *nodeConn) keepalive(envelope framing.Envelope) error {
 	if err := envelope.Decode(&request); err != nil {
 		return err
 	}
+	c.where.Look(netaddr.Endpoint(c.QUIC.RemoteAddr()), time.Now())
+	c.where.Keepalive(time.Now())
 	response := new(framing.KeepaliveResponse)
 	if request.Observe {
 		response.ObservedAddress = c.QUIC.RemoteAddr().String()

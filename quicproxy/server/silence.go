@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -11,6 +10,7 @@ import (
 	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/path"
 	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/server/internal/begun"
 )
 
 const (
@@ -25,11 +25,8 @@ func (s *Server) watchSilence(ctx context.Context, transport *quic.Transport) {
 		for _, c := range s.registry.conns(isExpectant) {
 			now, stats := time.Now(), c.QUIC.ConnectionStats()
 			silence := c.silence.Look(stats, now)
-			if address := netaddr.Endpoint(c.QUIC.RemoteAddr()); address != c.address {
-				if c.address.IsValid() {
-					c.session.moved = now
-				}
-				c.address = address
+			if moved := c.where.Look(netaddr.Endpoint(c.QUIC.RemoteAddr()), now); moved.After(c.session.moved) {
+				c.session.moved = moved
 			}
 			if silence == 0 && c.suspect.Load() {
 				c.association.Renew(&c.Carrier)
@@ -69,47 +66,18 @@ func (s *Server) silenceChanged(c *nodeConn, silent bool) {
 	s.public.OwnerChanged(c.node, c)
 }
 
-// begunRelays are the running relays that began on a connection.
-type begunRelays struct {
-	mu     sync.Mutex
-	relays map[*publicRelay]struct{}
-}
-
-func (b *begunRelays) add(r *publicRelay) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.relays == nil {
-		b.relays = make(map[*publicRelay]struct{})
-	}
-	b.relays[r] = struct{}{}
-}
-
-func (b *begunRelays) remove(r *publicRelay) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.relays, r)
-}
-
-func (b *begunRelays) len() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.relays)
-}
-
 // Silent implements public.Target.
 func (c *nodeConn) Silent() bool { return c.silent.Load() }
 
 // giveUpUnheard refuses the clients whose relay began when c was already dead, once they have waited as long
 // as later clients may; at once if another node takes clients, since they may try again.
 func (c *nodeConn) giveUpUnheard() {
-	c.begun.mu.Lock()
-	defer c.begun.mu.Unlock()
-	for r := range c.begun.relays {
-		if !r.Stream().Seen() && (time.Since(r.Begun()) >= silentAfter+c.server.public.Park() || r.port.TakenElsewhere(c.node)) {
-			r.away.Store(true)
+	c.begun.Each(func(r *begun.Relay) {
+		if !r.Stream().Seen() && (time.Since(r.Begun()) >= silentAfter+c.server.public.Park() || r.Port.TakenElsewhere(c.node)) {
+			r.Away.Store(true)
 			r.Abort(framing.ErrorRelayReset)
 		}
-	}
+	})
 }
 
 // wake makes a silent node send something as soon as it can be reached again. QUIC's own retransmissions

@@ -1,30 +1,20 @@
 package server
 
 import (
-	"cmp"
+	"bytes"
 	"context"
 	"slices"
 	"time"
 
-	"apquic/certs"
+	"apquic/internal/machine"
 	"apquic/lease"
 	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/live"
 	"apquic/quicproxy/server/internal/public"
 )
 
 // Counters never decrease.
-type Counters struct {
-	Relays   uint64 // relays begun
-	Refused  uint64 // public connections reset without a relay, or told that nobody has the name
-	Answered uint64 // requests that the server answered itself: sent to https, or those of an authority
-	Stalled  uint64 // relays reset for lack of memory
-	ToNode   uint64 // bytes of ended relays
-	FromNode uint64
-	// DatagramsToNodes and DatagramsFromNodes are those of flows, and DatagramsDropped those that went
-	// nowhere, by reason.
-	DatagramsToNodes, DatagramsFromNodes uint64
-	DatagramsDropped                     map[string]uint64
-}
+type Counters = live.Counters
 
 // Status is a copied snapshot of a server.
 type Status struct {
@@ -32,47 +22,63 @@ type Status struct {
 	Sessions []SessionStatus            // by node id
 	Leases   []lease.Lease              // by endpoint
 	Traffic  map[lease.Endpoint]Traffic // of those that are open
+	Private  map[lease.Key]Traffic      // of private services, which have no lease
 	Counters Counters
+	Budgets  live.Budgets
 }
 
 // Traffic is what has passed through a public port or domain since it was opened.
 type Traffic = public.Traffic
 
 // SessionStatus is one live connection of a node.
-type SessionStatus struct {
-	Node     certs.NodeID
-	Name     string // what the operator called it when it connected
-	Address  string // as the server sees it
-	Version  string
-	Instance uint64 // the number of the node's process
-	Since    time.Time
-	Relays   int  // running now
-	Primary  bool // takes new relays
-	Lane     bool // carries relays beside the primary one
-	Connects bool // only to private services of other nodes
-}
+type SessionStatus = live.Session
 
 // Status returns a snapshot.
 func (s *Server) Status() Status {
-	status := Status{Since: s.since, Leases: s.lessor.Leases(), Traffic: s.public.Traffic()}
-	s.mu.Lock()
-	status.Counters = s.counters
-	s.mu.Unlock()
-	status.Counters.DatagramsToNodes, status.Counters.DatagramsFromNodes, status.Counters.DatagramsDropped = s.datagrams.Sent.Load(), s.datagrams.Received.Load(), s.datagrams.Dropped()
-	status.Counters.Stalled = s.memory.Resets()
-	status.Counters.Refused, status.Counters.Answered = s.public.Refused()
+	status := Status{Since: s.since, Leases: s.lessor.Leases(), Traffic: s.public.Traffic(), Private: s.public.PrivateTraffic(), Counters: s.countersNow()}
+	status.Budgets.Memory = live.Usage{Used: s.memory.Used(), Limit: s.memory.Limit()}
+	status.Budgets.Clients, status.Budgets.Flows = s.public.Usage()
+	status.Budgets.Files = live.Usage{Used: int64(machine.OpenFiles()), Limit: int64(machine.Descriptors())}
 	s.registry.mu.Lock()
-	defer s.registry.mu.Unlock()
 	for _, session := range s.registry.sessions {
 		for _, c := range slices.Concat(session.conns, session.lanes) {
-			status.Sessions = append(status.Sessions, SessionStatus{
-				Node: c.node, Name: c.admission.Name, Address: c.QUIC.RemoteAddr().String(), Version: c.version, Instance: c.instance,
-				Since: c.since, Relays: c.Relays.Len(), Primary: c == session.primaryLocked() && !c.connects, Lane: c.Lane, Connects: c.connects,
-			})
+			status.Sessions = append(status.Sessions, c.status(c == session.primaryLocked() && !c.connects))
 		}
 	}
-	slices.SortStableFunc(status.Sessions, func(a, b SessionStatus) int { return cmp.Compare(a.Node.String(), b.Node.String()) })
+	s.registry.mu.Unlock()
+	slices.SortStableFunc(status.Sessions, func(a, b SessionStatus) int { return bytes.Compare(a.Node[:], b.Node[:]) })
 	return status
+}
+
+func (c *nodeConn) status(primary bool) SessionStatus {
+	path := c.Path()
+	c.where.Tell(&path)
+	return SessionStatus{
+		Node: c.node, Name: c.admission.Name, Address: c.QUIC.RemoteAddr().String(), Version: c.version, Instance: c.instance, Since: c.since,
+		Relays: c.Relays.Len(), Primary: primary, Lane: c.Lane, Connects: c.connects, Silent: c.silent.Load(), Path: path, Turn: c.turn, Memory: c.account.Memory.Used(),
+	}
+}
+
+// Relays returns the relays that are selected, and the clients that wait for their node, and how many there are.
+func (s *Server) Relays(which live.Selection) ([]live.Relay, int) { return s.public.Relays(which) }
+
+// Flows returns the flows that are selected, and how many there are.
+func (s *Server) Flows(which live.Selection) ([]live.Flow, int) { return s.public.Flows(which) }
+
+// countersNow returns the counters with what is counted elsewhere.
+func (s *Server) countersNow() Counters {
+	s.mu.Lock()
+	defer s.mu.Unlock() // a relay that ends is in one of both
+	n := s.counters
+	for _, r := range s.memory.Running() {
+		n.ToNode, n.FromNode = n.ToNode+r.ToStream(), n.FromNode+r.ToTCP()
+	}
+	toNodes, fromNodes := s.public.FlowBytes()
+	n.ToNode, n.FromNode = n.ToNode+toNodes, n.FromNode+fromNodes
+	n.DatagramsToNodes, n.DatagramsFromNodes, n.DatagramsDropped = s.datagrams.Sent.Load(), s.datagrams.Received.Load(), s.datagrams.Dropped()
+	n.Stalled = s.memory.Resets()
+	n.Refused, n.Answered, n.RefusedBy = s.public.Refused()
+	return n
 }
 
 // Forget gives up the lease of a service whose node is away; see lease.Lessor.Forget for its errors.
@@ -90,5 +96,6 @@ func (s *Server) relayEnded(r *relay.Relay) {
 	s.count(func(n *Counters) {
 		n.ToNode += r.ToStream()
 		n.FromNode += r.ToTCP()
+		s.memory.Remove(r)
 	})
 }

@@ -78,7 +78,7 @@ func (a *Association) End(code framing.ErrorCode) {
 		return
 	}
 	a.PeerStops()
-	a.discard(code)
+	a.Discard(code)
 }
 
 // PeerReplaced is End after another process has taken the place of one that crashed: relays that the crashed
@@ -92,7 +92,8 @@ func (a *Association) PeerReplaced() {
 	}
 }
 
-func (a *Association) discard(code framing.ErrorCode) {
+// Discard resets all relays. Others may begin.
+func (a *Association) Discard(code framing.ErrorCode) {
 	for _, s := range a.all() {
 		s.Discard(code)
 	}

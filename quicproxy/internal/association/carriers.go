@@ -65,14 +65,14 @@ func (a *Association) leave(c *Carrier) (again bool) {
 	}
 	a.carriers = slices.Delete(slices.Clone(a.carriers), i, i+1)
 	if len(a.carriers) == 0 && len(a.relays) > 0 {
-		a.giveUp = time.AfterFunc(a.ResumeTime, func() { a.discard(framing.ErrorRelayReset) })
+		a.giveUp = time.AfterFunc(a.ResumeTime, func() { a.Discard(framing.ErrorRelayReset) })
 	}
 	a.changedLocked()
 	over := a.over && len(a.carriers) == 0
 	again = c.carriedAcks && len(a.carriers) > 0
 	a.mu.Unlock()
 	if over {
-		a.discard(framing.ErrorRelayReset)
+		a.Discard(framing.ErrorRelayReset)
 	}
 	return again
 }

@@ -182,6 +182,9 @@ func (p *plain) SetWriteDeadline(t time.Time) error { return p.stream.SetWriteDe
 // Current implements Stream.
 func (p *plain) Current() (quicstream.Stream, *association.Carrier) { return p.stream, p.carrier }
 
+// Resumed implements Stream.
+func (p *plain) Resumed() uint64 { return 0 }
+
 // Count implements Stream.
 func (p *plain) Count(kept func(bytes, counted int), _ func(bytes int)) { p.count = kept }
 

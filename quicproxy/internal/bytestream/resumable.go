@@ -104,6 +104,13 @@ func (s *resumable) Current() (quicstream.Stream, *association.Carrier) {
 	return s.stream, s.carrier
 }
 
+// Resumed implements Stream.
+func (s *resumable) Resumed() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.attempt - 1
+}
+
 // Count implements Stream.
 func (s *resumable) Count(kept func(bytes, counted int), held func(bytes int)) {
 	s.mu.Lock()

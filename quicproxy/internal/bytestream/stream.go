@@ -56,6 +56,8 @@ type Stream interface {
 	SetWriteDeadline(t time.Time) error
 	// Current returns the QUIC stream in use and its connection; nil: there is none at the moment.
 	Current() (quicstream.Stream, *association.Carrier)
+	// Resumed is how often the stream went on over another QUIC stream.
+	Resumed() uint64
 	// Seen reports whether the other side may have seen this relay: it said something of it, or anything came
 	// over the connection since it began.
 	Seen() bool

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"apquic/quicproxy/live"
 )
 
 const (
@@ -135,6 +137,13 @@ func (p *Places) Open() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.open)
+}
+
+// Usage is how many places are taken, also by what is permanent, of how many.
+func (p *Places) Usage() live.Usage {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return live.Usage{Used: int64(len(p.open) + p.reserved), Limit: int64(p.all)}
 }
 
 // Admit gives a connection a place until Leave, or says why not. Clients from an invalid address have no

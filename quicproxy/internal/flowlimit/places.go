@@ -9,6 +9,7 @@ import (
 
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/netaddr"
+	"apquic/quicproxy/live"
 )
 
 // unansweredShare: a flow that its service never answered ends after one in unansweredShare of the idle time.
@@ -71,6 +72,11 @@ func (p *Places) Open() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.all.len()
+}
+
+// Usage is how many flows there are, of how many.
+func (p *Places) Usage() live.Usage {
+	return live.Usage{Used: int64(p.Open()), Limit: int64(p.limits.All)}
 }
 
 // Enter gives a flow a place until Leave. Clients from an invalid address have no limits of their own. end is
@@ -201,6 +207,12 @@ func (c *Place) Left(idle time.Duration) time.Duration {
 		idle /= unansweredShare
 	}
 	return time.Duration(c.active.Load()) + idle - time.Since(c.places.begin)
+}
+
+// Idle is for how long nothing has passed, in seconds, and whether the service has ever answered.
+func (c *Place) Idle() (seconds float64, answered bool) {
+	idle := time.Since(c.places.begin) - time.Duration(c.active.Load())
+	return max(idle.Seconds(), 0), c.answered.Load()
 }
 
 // Leave frees the place; further calls do nothing.

@@ -37,6 +37,6 @@ func (s *Listeners) refuseBalancer(conn net.Conn, where slog.Attr, err error) {
 		return
 	}
 	relay.ResetTCP(conn)
-	s.refused.Add(1)
+	s.refused.Add(errBalancer)
 	s.log.Warn("connection of a load balancer refused", where, "from", conn.RemoteAddr(), "err", err, "hint", hint.Of(err))
 }

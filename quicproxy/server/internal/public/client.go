@@ -53,7 +53,7 @@ func (c *Client) evict() {
 	c.evicted.Store(true)
 	relay.ResetTCP(c.Conn)
 	if w := c.wait.Load(); w != nil {
-		w.wake()
+		w.Wake()
 	}
 	if r := c.relay.Load(); r != nil {
 		r.Abort(framing.ErrorRelayReset)

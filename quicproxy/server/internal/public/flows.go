@@ -24,10 +24,12 @@ type clientFlow struct {
 	number  uint64
 	port    *udpPort
 	client  netip.AddrPort
-	local   string                 // the address that the client sends to, for the node; empty: not known
+	local   netip.Addr             // that the client sends to; zero: not known
+	begun   int64                  // in nanoseconds of Unix time
 	from    []byte                 // the same, as a control message
 	known   atomic.Uint64          // the node's process that has the flow, inverted; 0: none is known to
 	member  atomic.Pointer[member] // that has the flow; nil: none has yet
+	bytes   [2]atomic.Uint64       // to the node, and from it
 	in, out pace.Share             // of the bytes per second of the service
 	rules   uint64                 // version of those that its client was found to be welcome by; the port's reader owns it
 
@@ -109,9 +111,9 @@ func (f *clientFlow) toNode(service string, process uint64, idle time.Duration, 
 	d := framing.Datagram{Flow: f.number, Payload: payload}
 	if f.known.Load() != ^process {
 		d.Kind = framing.DatagramFirst
-		d.Header = &framing.FlowHeader{
-			Service: service, ClientAddress: f.client.String(), PublicAddress: f.local,
-			IdleSeconds: uint32(idle / time.Second),
+		d.Header = &framing.FlowHeader{Service: service, ClientAddress: f.client.String(), IdleSeconds: uint32(idle / time.Second)}
+		if f.local.IsValid() {
+			d.Header.PublicAddress = netip.AddrPortFrom(f.local, f.port.listener.Port).String()
 		}
 	}
 	return d

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"apquic/internal/machine"
 	"apquic/lease"
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/flow"
@@ -18,6 +17,7 @@ import (
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/visitors"
 	"apquic/quicproxy/server/internal/balancer"
+	"apquic/quicproxy/server/internal/descriptors"
 	"apquic/quicproxy/server/internal/members"
 	"apquic/quicproxy/server/internal/termination"
 )
@@ -67,12 +67,12 @@ type Listener struct {
 	members members.Members[Target] // the nodes that offer the service
 	name    string                  // that clients may come for
 	mode    termination.Mode
-	allowed []string // who may connect to a private service
-	closed  bool     // the lease ended
-	parking parking  // of clients, woken when one of the above changes
-	clients int      // now
-	relays  map[*relay.Relay]struct{}
-	ended   Traffic // of the relays that have ended
+	allowed []string             // who may connect to a private service
+	closed  bool                 // the lease ended
+	parking parking              // of clients, woken when one of the above changes
+	clients int                  // now
+	relays  map[*Client]struct{} // those that have one
+	ended   Traffic              // of the relays that have ended
 }
 
 // accept takes clients from a socket until that is closed.
@@ -121,7 +121,7 @@ func (s *Listeners) place(c *Client, service clients.Service, where slog.Attr, r
 		c.evict()
 	})
 	if errors.Is(err, clients.ErrAllFull) {
-		err = &descriptorError{err.Error(), machine.Descriptors()}
+		err = &descriptors.Error{What: err.Error()}
 	}
 	if err != nil {
 		refuse(c, err)
@@ -140,7 +140,7 @@ func (p *Listener) refuse(client *Client, err error) {
 // refuse resets a client and logs why.
 func (s *Listeners) refuse(client *Client, where slog.Attr, err error) {
 	relay.ResetTCP(client.Conn)
-	s.refused.Add(1)
+	s.refused.Add(err)
 	level := slog.LevelDebug
 	if isLimit(err) {
 		level = slog.LevelWarn
@@ -206,7 +206,7 @@ func (p *Listener) route(client *Client, deadline time.Time, tried []Target) (*a
 	}
 	defer p.parking.leaveLocked(w)
 	for {
-		w.arm() // any later change wakes it
+		w.Arm() // any later change wakes it
 		if to, err := p.targetLocked(tried); to != nil || err != nil {
 			return to, err
 		}

@@ -20,6 +20,7 @@ import (
 	"apquic/quicproxy/internal/memory"
 	"apquic/quicproxy/internal/visitors"
 	"apquic/quicproxy/server/internal/balancer"
+	"apquic/quicproxy/server/internal/refusals"
 	"apquic/quicproxy/server/internal/termination"
 )
 
@@ -57,7 +58,7 @@ type Listeners struct {
 	config    Config
 	log       *slog.Logger
 	balancers *balancer.Balancers
-	refused   atomic.Uint64
+	refused   *refusals.Counts
 	answered  atomic.Uint64 // here, so that they need no relay
 
 	accepting, serving, receiving sync.WaitGroup  // accept loops, clients, and UDP sockets
@@ -78,6 +79,7 @@ type Listeners struct {
 	shared  []*sharedSocket
 	names   map[string]*Listener // of services with a port, below the server's own domain
 	ended   bool                 // leases no longer open ports
+	gone    [2]uint64            // bytes of flows to nodes and from them, at ports that were closed
 
 	visitors map[*visitor]struct{} // clients whose TLS ends here
 	closed   bool                  // none of them stays
@@ -89,7 +91,7 @@ func New(config Config) *Listeners {
 	config.setDefaults()
 	s := &Listeners{
 		rules: config.Visitors, country: config.Country,
-		config: config, log: config.Log, balancers: balancer.New(config.Balancers), stopping: stopping, stop: stop,
+		config: config, log: config.Log, refused: newRefused(), balancers: balancer.New(config.Balancers), stopping: stopping, stop: stop,
 		at: make(map[lease.Endpoint]*Listener), byNode: make(map[certs.NodeID]map[lease.Endpoint]*Listener), private: make(map[certs.NodeID]map[string]*Listener),
 		names: make(map[string]*Listener), visitors: make(map[*visitor]struct{}),
 	}
@@ -136,6 +138,7 @@ func (s *Listeners) Bind(l lease.Lease) error {
 func (s *Listeners) Unbind(l lease.Lease) {
 	s.mu.Lock()
 	p := s.at[l.Endpoint()]
+	s.keepFlowBytesLocked(p)
 	delete(s.at, l.Endpoint())
 	if delete(s.byNode[l.Node], l.Endpoint()); len(s.byNode[l.Node]) == 0 {
 		delete(s.byNode, l.Node)
@@ -192,10 +195,6 @@ func (s *Listeners) Traffic() map[lease.Endpoint]Traffic {
 	}
 	return traffic
 }
-
-// Refused returns how many clients were reset without a relay, or told that nobody has the name, and how many were
-// answered here otherwise.
-func (s *Listeners) Refused() (refused, answered uint64) { return s.refused.Load(), s.answered.Load() }
 
 // Stop accepts no more clients and resets those that wait. New clients wait in the queues of the sockets,
 // until Close.

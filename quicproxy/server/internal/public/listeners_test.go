@@ -59,11 +59,18 @@ func TestSilenceOfOneNode(t *testing.T) {
 	}
 	other.mu.Unlock()
 	<-told
+	woken := make(chan struct{})
+	go func() {
+		waits.Wait(false)
+		close(woken)
+	}()
 	select {
-	case <-waits.woken:
-	default:
+	case <-woken:
+	case <-time.After(10 * time.Second):
 		t.Error("its own clients were not told")
+		waits.Wake()
 	}
+	<-woken
 	own.mu.Lock()
 	own.parking.leaveLocked(waits)
 	own.mu.Unlock()

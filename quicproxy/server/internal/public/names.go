@@ -1,7 +1,6 @@
 package public
 
 import (
-	"encoding/base32"
 	"strings"
 
 	"apquic/certs"
@@ -9,29 +8,9 @@ import (
 	"apquic/internal/hint"
 	"apquic/lease"
 	"apquic/quicproxy"
+	"apquic/quicproxy/server/internal/address"
 	"apquic/quicproxy/server/internal/termination"
 )
-
-const (
-	// idBytes is how much of a node's id is in the names of its services: 80 bits, of which nobody finds a second key
-	// with the same ones, not even for any of 65536 nodes (2^64 keys).
-	idBytes = 10
-	// maxLabel is the longest label of a name in the DNS.
-	maxLabel = 63
-)
-
-// shortID is the encoding of an id in names: letters and digits that all names may have.
-var shortID = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
-
-// labelOf is the first label of a service's name below the server's own domain; empty: it can have none.
-func labelOf(key lease.Key) string {
-	id := shortID.EncodeToString(key.Node[:idBytes])
-	name := strings.NewReplacer(".", "-", "_", "-").Replace(key.Service)
-	if len(name) >= 4 && name[2:4] == "--" || len(name)+1+len(id) > maxLabel {
-		return "" // such as xn--, which stands for other letters
-	}
-	return name + "-" + id
-}
 
 // isOwn reports whether a name is the server's own domain, or below it.
 func (s *Listeners) isOwn(name string) bool {
@@ -83,7 +62,7 @@ func refusal(code framing.ErrorCode, text, advice string) error {
 // NameOf returns the name below the server's own domain that belongs to a service with a port; empty: none. It is
 // no lease: whoever has the key has the name.
 func (s *Listeners) NameOf(key lease.Key) string {
-	label := labelOf(key)
+	label := address.Label(key)
 	if s.config.Domain == "" || label == "" {
 		return ""
 	}

@@ -6,6 +6,7 @@ import (
 
 	"apquic/internal/datagram"
 	"apquic/lease"
+	"apquic/quicproxy/server/internal/descriptors"
 )
 
 func (config *Config) setDefaults() {
@@ -37,7 +38,7 @@ func (p *Listener) open(transport lease.Transport) error {
 	if p.listener != nil {
 		config.Ended(p.Port)
 	}
-	if isShortage(err) {
+	if descriptors.IsShortage(err) {
 		return p.all.noDescriptor()
 	}
 	return err

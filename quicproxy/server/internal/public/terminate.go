@@ -75,7 +75,7 @@ func (p *Listener) end(client *Client, mode termination.Mode) {
 	secure, err := v.handshake(p.all.config.Terminator.TLS(mode == termination.EndsHTTP))
 	switch {
 	case err != nil:
-		p.all.refused.Add(1)
+		p.all.refused.Add(errHandshake)
 		p.all.log.Debug("no TLS with a client", p.Attr(), "client", client.RemoteAddr(), "err", err)
 		client.Close() // rather than reset it, so that it gets the alert
 	case mode == termination.EndsHTTP:

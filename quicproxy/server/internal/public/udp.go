@@ -83,6 +83,7 @@ func (u *udpPort) take(payload []byte, client netip.AddrPort, local netip.Addr) 
 	}
 	f.place.Active()
 	u.toNode.Add(uint64(len(payload)))
+	f.bytes[0].Add(uint64(len(payload)))
 	if target, service := p.carries(f); target != nil {
 		if via, process := target.FlowSender(); via != nil {
 			via.Send(service, f.toNode(service, process, u.listener.all.FlowIdle(), payload))
@@ -127,10 +128,7 @@ func (u *udpPort) flow(client netip.AddrPort, local netip.Addr) (*clientFlow, er
 	if err := gate.Admit(client.Addr()); err != nil {
 		return nil, err
 	}
-	f = &clientFlow{port: u, client: client, from: datagram.From(local), in: gate.In.Datagrams(), out: gate.Out.Datagrams(), rules: version}
-	if local.IsValid() {
-		f.local = netip.AddrPortFrom(local, u.listener.Port).String()
-	}
+	f = &clientFlow{port: u, client: client, local: local, begun: time.Now().UnixNano(), from: datagram.From(local), in: gate.In.Datagrams(), out: gate.Out.Datagrams(), rules: version}
 	place := u.listener.all.config.Flows.Enter(u.listener.service, client.Addr(), func() { u.end(f) })
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -152,6 +150,7 @@ func (u *udpPort) answer(f *clientFlow, payload []byte) {
 		return
 	}
 	u.fromNode.Add(uint64(len(payload)))
+	f.bytes[1].Add(uint64(len(payload)))
 	if err := u.sender.Send(payload, f.from, f.client); err != nil {
 		u.listener.all.config.Datagrams.Socket.Add(1)
 	}

@@ -1,0 +1,44 @@
+package carrier
+
+import (
+	"cmp"
+	"slices"
+
+	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/live"
+)
+
+// Path is the connection as its packets see it.
+func (c *Conn) Path() live.Path {
+	stats := c.QUIC.ConnectionStats()
+	return live.Path{
+		RTT: stats.SmoothedRTT, MinRTT: stats.MinRTT, Sent: stats.PacketsSent, Lost: stats.PacketsLost,
+		BytesSent: stats.BytesSent, BytesReceived: stats.BytesReceived, Datagrams: c.Flows != nil,
+	}
+}
+
+// Relays returns the relays of a node that are selected by their service, in the order in which they began, and how many
+// there are.
+func (b *Budget) Relays(which live.Selection) (some []live.Relay, total int) {
+	b.mu.Lock()
+	var all []*relay.Relay
+	names := make(map[*relay.Relay]Name)
+	for r, watched := range b.relays {
+		if which.Has(which.Node, watched.Service) {
+			all, names[r] = append(all, r), watched.Name
+		}
+	}
+	b.mu.Unlock()
+	slices.SortFunc(all, func(a, b *relay.Relay) int {
+		return cmp.Or(a.Begun().Compare(b.Begun()), cmp.Compare(names[a].Client, names[b].Client))
+	})
+	from, to := which.Bounds(len(all))
+	for _, r := range all[from:to] {
+		told := live.Relay{Service: names[r].Service, Client: names[r].Client, Since: r.Begun(), In: r.ToTCP(), Out: r.ToStream(), Resumed: r.Stream().Resumed(), State: "running"}
+		if stream, _ := r.Stream().Current(); stream == nil {
+			told.State = "resuming"
+		}
+		some = append(some, told)
+	}
+	return some, len(all)
+}
