@@ -64,13 +64,14 @@ func (s *Schedule) Changed(service string) { delete(s.next, service) }
 // that the server takes. If there are too many, each service gets its turn.
 func (s *Schedule) Due(service string) bool {
 	now := time.Now()
+	s.wants[service] = true
 	if now.Before(s.next[service]) || now.Before(s.held) {
+		s.leave(service)
 		return false
 	}
-	s.wants[service] = true
 	if len(s.queue) == 0 || s.queue[0] == service {
 		if s.requests.AllowN(now, 1) {
-			s.queue = slices.DeleteFunc(s.queue, func(name string) bool { return name == service })
+			s.leave(service)
 			return true
 		}
 	}
@@ -78,6 +79,11 @@ func (s *Schedule) Due(service string) bool {
 		s.queue = append(s.queue, service)
 	}
 	return false
+}
+
+// leave takes a service out of the queue.
+func (s *Schedule) leave(service string) {
+	s.queue = slices.DeleteFunc(s.queue, func(name string) bool { return name == service })
 }
 
 // Answered notes the outcome of a request; nil: it was fulfilled.
@@ -93,8 +99,9 @@ func (s *Schedule) Answered(service string, err error) {
 	}
 }
 
-// Again fires when the next request is due; nil: there is none.
+// Again ends a round, and fires when the next request is due of those that were not in it; nil: there is none.
 func (s *Schedule) Again() <-chan time.Time {
+	maps.DeleteFunc(s.next, func(name string, _ time.Time) bool { return !s.wants[name] }) // it wants nothing any longer
 	var first time.Time
 	switch {
 	case len(s.queue) > 0:

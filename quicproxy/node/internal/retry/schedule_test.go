@@ -71,8 +71,32 @@ func TestScheduleChanged(t *testing.T) {
 		begin := time.Now()
 		s.Answered("ssh", &quicproxy.FailureError{Code: framing.ErrorBusy, RetryAfter: time.Minute})
 		<-s.Again()
+		s.Begin(func(string) bool { return true })
 		if took := time.Since(begin); took < time.Minute || !s.Due("web") {
 			t.Errorf("after %v", took)
+		}
+	})
+}
+
+// TestScheduleForgets: what was refused and is no longer wanted causes no further rounds.
+func TestScheduleForgets(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := NewSchedule(0, 0)
+		all := func(string) bool { return true }
+		s.Begin(all)
+		if !s.Due("web") {
+			t.Error("it is not due")
+		}
+		s.Answered("web", &quicproxy.FailureError{Code: framing.ErrorInternal})
+		begin := time.Now()
+		<-s.Again()
+		if time.Since(begin) < MinBackoff {
+			t.Errorf("after %v", time.Since(begin))
+		}
+		s.Begin(all) // nobody asks
+		if s.Again() != nil {
+			t.Error("there is another round, at once")
 		}
 	})
 }
