@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"time"
 
-	"rsc.io/qr"
-
 	"apquic/admin"
 	"apquic/admin/show"
 	"apquic/internal/cli"
@@ -56,12 +54,9 @@ func invite(c *call, o *options) error {
 		if !o.qr {
 			return nil
 		}
-		code, err := qr.Encode(invited.Invitation, qr.L)
-		if err != nil {
-			return fmt.Errorf("drawing the QR code: %w", err)
-		}
-		fmt.Fprint(c.Stderr, drawQR(code))
-		return nil
+		code, err := show.QRCode(invited.Invitation)
+		fmt.Fprint(c.Stderr, code)
+		return err
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/quicproxy/internal/carrier"
+	"apquic/quicproxy/server/internal/descriptors"
 	"apquic/quicproxy/server/internal/identity"
 	"apquic/quicproxy/server/internal/strangers"
 )
@@ -25,7 +26,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("server: %w", err)
 	}
 	defer transport.Close()
-	s.public.CheckDescriptors(s.config.Ports.Size())
+	descriptors.Check(s.log, s.clients.MayReserve(), s.config.Ports.Size())
 	if err := s.lessor.Load(ctx); err != nil {
 		s.public.Stop()
 		s.public.Close()

@@ -87,7 +87,7 @@ func (s *Listeners) accept(socket net.Listener, admit func(*Client), where slog.
 		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
 			return
 		default:
-			s.acceptFailed(err, pause, where)
+			descriptors.AcceptFailed(s.log, err, pause, where)
 			select {
 			case <-time.After(pause):
 			case <-s.stopping.Done():

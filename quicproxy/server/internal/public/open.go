@@ -9,6 +9,9 @@ import (
 	"apquic/quicproxy/server/internal/descriptors"
 )
 
+// noPort is what cannot be done without a descriptor.
+const noPort = "no further public port can be opened"
+
 func (config *Config) setDefaults() {
 	if config.Listen == nil {
 		config.Listen = func(port uint16) (net.Listener, error) { return net.ListenTCP("tcp", &net.TCPAddr{Port: int(port)}) }
@@ -28,7 +31,7 @@ func (p *Listener) open(transport lease.Transport) error {
 		p.descriptors = 2
 	}
 	if !config.Clients.Reserve(p.descriptors) {
-		return p.all.noDescriptor()
+		return descriptors.None(p.all.log, noPort)
 	}
 	err := p.listen(transport)
 	if err == nil {
@@ -39,7 +42,7 @@ func (p *Listener) open(transport lease.Transport) error {
 		config.Ended(p.Port)
 	}
 	if descriptors.IsShortage(err) {
-		return p.all.noDescriptor()
+		return descriptors.None(p.all.log, noPort)
 	}
 	return err
 }

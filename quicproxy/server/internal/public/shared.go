@@ -15,6 +15,7 @@ import (
 	"apquic/quicproxy/internal/memory"
 	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/server/internal/descriptors"
 	"apquic/quicproxy/server/internal/termination"
 	"apquic/quicproxy/server/internal/vhost"
 )
@@ -40,7 +41,7 @@ type sharedSocket struct {
 // Share takes the clients of all domains from a socket until Stop. It needs a place for its descriptor.
 func (s *Listeners) Share(listener net.Listener, tls bool) error {
 	if !s.config.Clients.Reserve(1) {
-		return s.noDescriptor()
+		return descriptors.None(s.log, noPort)
 	}
 	socket := &sharedSocket{Listener: listener, all: s, tls: tls, service: clients.Service{Name: "http"}}
 	if tls {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"apquic/internal/datagram"
+	"apquic/quicproxy/server/internal/descriptors"
 )
 
 // sweeps is how often within its idle time the flows of a port are looked at. One that its service never answered
@@ -47,7 +48,7 @@ func (u *udpPort) receive() {
 			armed = u.sweep() > 0
 			u.setDeadline(armed, u.listener.all.FlowIdle()/sweeps)
 		case err != nil:
-			u.listener.all.acceptFailed(err, pause, u.listener.Attr())
+			descriptors.AcceptFailed(u.listener.all.log, err, pause, u.listener.Attr())
 			time.Sleep(pause)
 			pause = min(2*pause, maxAcceptPause)
 		default:

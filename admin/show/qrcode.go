@@ -1,6 +1,7 @@
-package main
+package show
 
 import (
+	"fmt"
 	"strings"
 
 	"rsc.io/qr"
@@ -9,9 +10,17 @@ import (
 // quiet is the empty border that readers need, in modules.
 const quiet = 2
 
-// drawQR draws a code with one character per two modules, dark ones as spaces: most terminals are dark, and
-// readers also accept the inverse, which light ones show.
-func drawQR(code *qr.Code) string {
+// QRCode draws a text as a QR code with one character per two modules, dark ones as spaces: most terminals are dark,
+// and readers also accept the inverse, which light ones show.
+func QRCode(text string) (string, error) {
+	code, err := qr.Encode(text, qr.L)
+	if err != nil {
+		return "", fmt.Errorf("drawing the QR code: %w", err)
+	}
+	return draw(code), nil
+}
+
+func draw(code *qr.Code) string {
 	light := func(x, y int) bool {
 		return y < code.Size+quiet && !code.Black(x, y)
 	}
