@@ -19,8 +19,7 @@ type Status struct {
 	Name    string       // what the server's operator calls it; may be empty
 	Server  certs.NodeID // the one it wants
 	Address string       // of the server, host:port
-	// Since is when the connection to the server was made; zero: there is none, and Trouble says why, if
-	// known.
+	// Since is when the connection to the server was made; zero: there is none, and Trouble says why, if known.
 	Since    time.Time
 	Trouble  error
 	Remote   string          // the address that the connection goes to; empty: there is none
@@ -46,9 +45,8 @@ type ServiceStatus struct {
 func (n *Node) Status(ctx context.Context) Status {
 	n.mu.Lock()
 	status := Status{
-		Node: n.config.Key.ID(), Name: n.welcome.Name, Server: n.server, Address: n.config.Address, Trouble: n.trouble,
+		Node: n.config.Key.ID(), Name: n.welcome.Name, Server: n.server, Address: n.config.Address, Trouble: n.trouble, DatagramsDropped: n.datagrams.Dropped(),
 	}
-	status.DatagramsDropped = n.datagrams.Dropped()
 	l, services := n.link, slices.Clone(n.services)
 	n.mu.Unlock()
 	if l != nil {
