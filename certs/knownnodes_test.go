@@ -131,7 +131,7 @@ func TestAuthorizedNames(t *testing.T) {
 	if want := strings.NewReplacer(" port=20001", " garage port=20001", "node-7", "cellar").Replace(text); string(after) != want || err != nil {
 		t.Errorf("the file is %q, %v", after, err)
 	}
-	if err := os.WriteFile(path, append(after, two.String()+"x garage\n"...), 0o600); err != nil {
+	if err := os.WriteFile(path, append(after, two.String()+"0 garage\n"...), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	find("garage", one) // a bad line is nobody

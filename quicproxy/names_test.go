@@ -9,9 +9,10 @@ import (
 
 // Names for tests in which server and node are variables.
 type (
-	Server       = server.Server
-	ServerConfig = server.Config
-	Peer         = server.Peer
+	Server        = server.Server
+	ServerConfig  = server.Config
+	Peer          = server.Peer
+	SessionStatus = server.SessionStatus
 
 	Node       = node.Node
 	NodeConfig = node.Config
