@@ -39,7 +39,7 @@ demo: build ## a server, a node and a web site on this machine, until Ctrl-C; ON
 RACE ?= $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race -gcflags=golang.org/x/crypto/blowfish=-race=false -gcflags=golang.org/x/crypto/scrypt=-race=false -gcflags=crypto/internal/fips140/...=-race=false)
 
 # Tests that the race detector distorts, or that do less under it because it makes them slow (internal/testrace).
-WHOLE = (TestChaos|TestIdleRelaysHoldNoBuffers|TestIdleTraffic|TestIsolation|TestLanes|TestLanesWhileRebinding|TestLossyThroughput|TestLossyTransfers|TestLostLanesOfStripes|TestManyRelaysAfterLoss|TestMemoryOfReadersThatSlowDown|TestOutagesInARow|TestPausedReadersAfterLoss|TestRelayWhileMoving|TestResetAtFullWindow|TestStorm|TestStripes|TestUploadsAtLoss)
+WHOLE = (TestChaos|TestIdleRelaysHoldNoBuffers|TestIdleTraffic|TestIsolation|TestLanes|TestLanesWhileRebinding|TestLossyThroughput|TestLossyTransfers|TestLostLanesOfStripes|TestManyRelaysAfterLoss|TestMemoryOfReadersThatSlowDown|TestNodeFloodsOrders|TestOutagesInARow|TestPausedReadersAfterLoss|TestRelayWhileMoving|TestResetAtFullWindow|TestServerFollows|TestServicesChangeUnderLoad|TestStorm|TestStripes|TestUploadsAtLoss)
 
 # quicproxy takes longest and begins first; e2e builds the programs itself, so a cached result would be of older ones.
 # e2e/hostile runs beside no other test: it measures memory and a neighbour's time.

@@ -178,7 +178,7 @@ var allowedInTests = map[string][]string{
 	},
 	"quicproxy/node":   {"internal/settings", "quicproxy/server"}, // its example has one
 	"quicproxy/server": {"internal/settings"},
-	"e2e":              nil,
+	"e2e":              {"internal/testrace"},
 	"e2e/netns":        nil,
 	"e2e/hostile":      {"certs", "framing"},
 

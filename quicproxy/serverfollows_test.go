@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"apquic/internal/testrace"
 	"apquic/lease"
 	"apquic/quicproxy"
 )
@@ -40,7 +41,7 @@ func TestServerFollows(t *testing.T) {
 		server := w.startServer()
 		node := w.startNode(expose("web", tagA))
 		node.leases.wait(t, 1)
-		const relays = 1000
+		relays := testrace.Whole(1000, 100)
 		var transferring sync.WaitGroup
 		for i := range relays {
 			c := w.visit("20000")
@@ -65,7 +66,7 @@ func TestServerFollows(t *testing.T) {
 				c.Visitors.DenyCountries, c.Country = []string{"XX"}, func(netip.Addr) string { return "XX" }
 			}, true},
 			{"no more places", func(c *ServerConfig) { c.MaxClients = 10 }, true},
-			{"no more for an address", func(c *ServerConfig) { c.MaxClientsPerAddress = 100 }, true},
+			{"no more for an address", func(c *ServerConfig) { c.MaxClientsPerAddress = relays / 10 }, true},
 			{"all is as before", func(*ServerConfig) {}, false},
 		} {
 			server.follow(t, change.change)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"apquic/internal/testrace"
 	"apquic/lease"
 )
 
@@ -72,7 +73,8 @@ func transfer(c net.Conn, seed uint64, size int) (name string, err error) {
 // all of which carry every byte to the upstream with which they began.
 func TestServicesChangeUnderLoad(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
-		const relays, size = 1000, 32 << 10
+		const size = 32 << 10
+		relays := testrace.Whole(1000, 100)
 		w.serveTagged("192.168.1.101:8001", "A")
 		w.serveTagged("192.168.1.101:8002", "B")
 		w.serveTagged("192.168.1.101:8003", "C")
@@ -118,7 +120,7 @@ func TestServicesChangeUnderLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 		transferring.Wait()
-		if a, b, c := names[0].Load(), names[1].Load(), names[2].Load(); a != relays*3/4+5 || b != 5 || c != relays/4 {
+		if a, b, c := names[0].Load(), names[1].Load(), names[2].Load(); a != int64(relays*3/4+5) || b != 5 || c != int64(relays/4) {
 			t.Errorf("%d, %d and %d relays had the upstreams", a, b, c)
 		}
 		if n := w.logged.count("refused"); n != 0 {
