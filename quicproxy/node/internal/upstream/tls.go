@@ -12,7 +12,8 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"sync/atomic"
+
+	"apquic/quicproxy/internal/tlsconn"
 )
 
 // withTLS has the connections of dial carry TLS, to a server that has to prove that it is the one at address:
@@ -46,7 +47,7 @@ func withTLS(address string, s Settings, dial dialer) (dialer, error) {
 		if err != nil {
 			return nil, err
 		}
-		over := &tlsConn{Conn: tls.Client(c, config)}
+		over := tlsconn.New(tls.Client(c, config))
 		if err := over.HandshakeContext(ctx); err != nil {
 			c.Close()
 			return nil, explainTLS(err)
@@ -94,28 +95,4 @@ func readCA(path string) (*x509.CertPool, error) {
 		return nil, fmt.Errorf("%s has no certificate in the form of PEM, which begins with -----BEGIN CERTIFICATE-----", path)
 	}
 	return roots, nil
-}
-
-// tlsConn is a TLS connection that can be reset: with SetLinger(0) Close sends no close_notify, which would
-// say that all had been sent.
-type tlsConn struct {
-	*tls.Conn
-	reset atomic.Bool
-}
-
-// SetLinger is that of net.TCPConn.
-func (c *tlsConn) SetLinger(seconds int) error {
-	c.reset.Store(seconds == 0)
-	if l, ok := c.NetConn().(interface{ SetLinger(int) error }); ok {
-		return l.SetLinger(seconds)
-	}
-	return nil
-}
-
-// Close ends both directions.
-func (c *tlsConn) Close() error {
-	if c.reset.Load() {
-		return c.NetConn().Close()
-	}
-	return c.Conn.Close()
 }

@@ -16,6 +16,7 @@ import (
 	"apquic/quicproxy/internal/memory"
 	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/internal/tlsconn"
 	"apquic/quicproxy/internal/wait"
 	"apquic/quicproxy/server/internal/termination"
 	"apquic/quicproxy/server/internal/vhost"
@@ -83,7 +84,7 @@ func (p *Listener) end(client *Client, mode termination.Mode) {
 	case secure.ConnectionState().NegotiatedProtocol != "":
 		secure.Close() // an authority, which has seen what it wanted
 	default:
-		inner := &Client{Conn: &termination.Decrypted{Conn: secure}, Ended: true, Place: client.Place, address: client.RemoteAddr(), public: client.LocalAddr()}
+		inner := &Client{Conn: tlsconn.New(secure), Ended: true, Place: client.Place, address: client.RemoteAddr(), public: client.LocalAddr()}
 		client.goesOnAs(inner)
 		p.serve(inner)
 	}
