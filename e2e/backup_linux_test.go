@@ -130,25 +130,10 @@ func withNames(hosts string) func(*exec.Cmd) {
 // greeter is a service that says a name, and then what it gets.
 func greeter(t *testing.T, name string) (address string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				io.WriteString(c, name)
-				io.Copy(c, c)
-			}()
-		}
-	}()
-	return l.Addr().String()
+	return serveEach(t, func(c net.Conn) {
+		io.WriteString(c, name)
+		io.Copy(c, c)
+	})
 }
 
 // greeted returns a connection to a public address once the service with a name answers there.

@@ -83,6 +83,12 @@ func freePort(t *testing.T) int {
 // echoServer answers with what it gets, and returns its address.
 func echoServer(t *testing.T) string {
 	t.Helper()
+	return serveEach(t, func(c net.Conn) { io.Copy(c, c) })
+}
+
+// serveEach serves each connection to the address that it returns.
+func serveEach(t *testing.T, serve func(net.Conn)) (address string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +102,7 @@ func echoServer(t *testing.T) string {
 			}
 			go func() {
 				defer c.Close()
-				io.Copy(c, c)
+				serve(c)
 			}()
 		}
 	}()

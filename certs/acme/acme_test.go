@@ -219,15 +219,20 @@ func TestNodesCauseFewOrders(t *testing.T) {
 	})
 }
 
+// away is an authority that does not answer, and how often it was asked.
+func away() (roundTripper, *atomic.Int64) {
+	asked := new(atomic.Int64)
+	return func(*http.Request) (*http.Response, error) {
+		asked.Add(1)
+		return nil, errors.New("away")
+	}, asked
+}
+
 // TestLimitedOrder: those who wait are looked at when they may order, and the log says so.
 func TestLimitedOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		asked := new(atomic.Int64)
-		authority := roundTripper(func(*http.Request) (*http.Response, error) {
-			asked.Add(1)
-			return nil, errors.New("away")
-		})
+		authority, asked := away()
 		log := new(logBuffer)
 		c := New(Config{
 			Directory: "https://authority.example", Folder: t.TempDir(), Client: &http.Client{Transport: authority}, Log: slog.New(slog.NewTextHandler(log, nil)),
@@ -316,11 +321,7 @@ func TestStoredBeforeOrders(t *testing.T) {
 func TestElsewhere(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		asked := new(atomic.Int64)
-		authority := roundTripper(func(*http.Request) (*http.Response, error) {
-			asked.Add(1)
-			return nil, errors.New("away")
-		})
+		authority, asked := away()
 		var gone atomic.Bool
 		c := New(Config{
 			Directory: "https://authority.example", Folder: t.TempDir(), Client: &http.Client{Transport: authority}, Log: slog.New(slog.DiscardHandler),

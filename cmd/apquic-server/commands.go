@@ -3,10 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"time"
 
@@ -75,7 +73,7 @@ func invitations(c *call, o *options) error {
 			return err
 		}
 		if o.json {
-			return printJSON(c, list)
+			return cli.WriteJSON(c.Stdout, list)
 		}
 		return table.Write(c.Stdout, show.Invitations(list))
 	})
@@ -151,15 +149,6 @@ func release(c *call, _ *options) error {
 		fmt.Fprintf(c.Stdout, "Now %s is free.\n", service.Public())
 		return nil
 	})
-}
-
-func printJSON(c *call, what any) error { return writeJSON(c.Stdout, what) }
-
-func writeJSON(w io.Writer, what any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(what)
 }
 
 func nameOf(n admin.Node) string { return cmp.Or(n.Name, n.ID.String()) }

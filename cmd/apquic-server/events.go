@@ -18,15 +18,6 @@ const lastEvents = 50
 
 // printEvents prints what happened last and, with --watch, goes on until a signal or the end of the server.
 func printEvents(c *call, o *options) error {
-	if err := c.Validate(); err != nil {
-		return err
-	}
-	ctx, cancel := cli.UntilStopped()
-	defer cancel()
-	client, err := admin.Connect(ctx, c.Settings.DataDir)
-	if err != nil {
-		return err
-	}
 	print := func(e events.Event) error { return e.Print(c.Stdout, time.Local) }
 	if o.json {
 		print = func(e events.Event) error {
@@ -37,21 +28,20 @@ func printEvents(c *call, o *options) error {
 			return err
 		}
 	}
-	err = client.Events(ctx, lastEvents, o.watch, print, func(n uint64) error {
-		fmt.Fprintln(c.Stderr, n, "events were missed")
-		return nil
+	return ask(c, func(ctx context.Context, client *admin.Client) error {
+		err := client.Events(ctx, lastEvents, o.watch, print, func(n uint64) error {
+			fmt.Fprintln(c.Stderr, n, "events were missed")
+			return nil
+		})
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
 	})
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
-// drainPause is how often a server that stops is asked whether it is still there.
-const drainPause = 200 * time.Millisecond
-
-// drain stops the running server and waits for its end.
-func drain(c *call, _ *options) error {
+// ask calls do with a client of the running server, until a signal to stop.
+func ask(c *call, do func(context.Context, *admin.Client) error) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
@@ -61,13 +51,28 @@ func drain(c *call, _ *options) error {
 	if err != nil {
 		return err
 	}
-	draining, err := client.Drain(ctx)
-	if err != nil {
-		return err
-	}
-	if draining.Connections > 0 {
-		fmt.Fprintf(c.Stdout, "The server stops once %s ended, or ran out of time.\n", count(draining.Connections, "connection"))
-	}
+	return do(ctx, client)
+}
+
+// drainPause is how often a server that stops is asked whether it is still there.
+const drainPause = 200 * time.Millisecond
+
+// drain stops the running server and waits for its end.
+func drain(c *call, _ *options) error {
+	return ask(c, func(ctx context.Context, client *admin.Client) error {
+		draining, err := client.Drain(ctx)
+		if err != nil {
+			return err
+		}
+		if draining.Connections > 0 {
+			fmt.Fprintf(c.Stdout, "The server stops once %s ended, or ran out of time.\n", count(draining.Connections, "connection"))
+		}
+		return awaitEnd(ctx, c)
+	})
+}
+
+// awaitEnd returns when no server runs on the data directory.
+func awaitEnd(ctx context.Context, c *call) error {
 	for ticks := time.Tick(drainPause); ; {
 		if _, err := admin.Connect(ctx, c.Settings.DataDir); err != nil {
 			if _, gone := errors.AsType[*control.NotRunningError](err); gone {

@@ -41,7 +41,7 @@ func look(c *call, o *options, ask view) error {
 		case o.watch: // one line each
 			return json.NewEncoder(w).Encode(answer)
 		}
-		return writeJSON(w, answer)
+		return cli.WriteJSON(w, answer)
 	}
 	ctx, cancel := cli.UntilStopped()
 	defer cancel()

@@ -45,10 +45,7 @@ func Command(ctx context.Context, directory string, asJSON bool, out io.Writer) 
 		return fmt.Errorf("the answer of the running program: %w", err)
 	}
 	if asJSON {
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		encoder.SetEscapeHTML(false)
-		err = encoder.Encode(report)
+		err = cli.WriteJSON(out, report)
 	} else {
 		report.write(out)
 	}

@@ -21,10 +21,10 @@ func TestFollow(t *testing.T) {
 	}
 	const before = `{"server": "` + invitation + `", "netId": 3, "services": {
 		"same": "127.0.0.1:1", "moved": "127.0.0.1:2", "gone": "127.0.0.1:3",
-		"login": {"upstream": "http://127.0.0.1:4", "domain": "a.example.org", "password": {"anna": "$2a$12$0123456789012345678901uHqKXb1uE7uqXXWuXXXXXXXXXXXXXXX"}}}}`
+		"login": {"upstream": "http://127.0.0.1:4", "domain": "a.example.org", "password": {"anna": "$2a$12$0123456789012345678901uHqKXb1uE7uqabWucdefghijklmnopq"}}}}`
 	const after = `{"server": "` + invitation + `", "netId": 4, "logLevel": "debug", "keepalive": "20s", "services": {
 		"same": "127.0.0.1:1", "moved": "127.0.0.1:22", "new": "127.0.0.1:5",
-		"login": {"upstream": "http://127.0.0.1:4", "domain": "a.example.org", "password": {"anna": "$2a$12$9123456789012345678901uHqKXb1uE7uqXXWuXXXXXXXXXXXXXXX"}}}}`
+		"login": {"upstream": "http://127.0.0.1:4", "domain": "a.example.org", "password": {"anna": "$2a$12$9123456789012345678901uHqKXb1uE7uqabWucdefghijklmnopq"}}}}`
 	running, next := parse(before), parse(after)
 	if _, changes := running.Follow(parse(before)); changes != nil {
 		t.Errorf("of the same file: %v", changes)
