@@ -190,7 +190,7 @@ func TestWatch(t *testing.T) {
 	if status := watch.status(t); status != 0 {
 		t.Errorf("exit status %d", status)
 	}
-	onTerminal := exec.Command(realProgram(t, "script"), "-qec", filepath.Join(bin, "apquic-server")+" nodes --watch --data-dir "+n.data, "/dev/null")
+	onTerminal := exec.Command(realProgram(t, "script"), "-qec", "exec "+filepath.Join(bin, "apquic-server")+" nodes --watch --data-dir "+n.data, "/dev/null")
 	keyboard, err := onTerminal.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
