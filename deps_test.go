@@ -74,6 +74,7 @@ var allowed = map[string][]string{
 	"quicproxy/internal/relay":       {"framing", "quicproxy/internal/buffer", "quicproxy/internal/bytestream", "quicproxy/internal/clients", "quicproxy/internal/memory", "quicproxy/internal/pace"},
 	"quicproxy/internal/flow":        {"framing", "quicproxy/internal/memory", "quicproxy/internal/quicstream"},
 	"quicproxy/internal/carrier":     {"framing", "quicproxy/internal/association", "quicproxy/internal/buffer", "quicproxy/internal/bytestream", "quicproxy/internal/conn", "quicproxy/internal/flow", "quicproxy/internal/limit", "quicproxy/internal/memory", "quicproxy/internal/quicconfig", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait", "quicproxy/live"},
+	"quicproxy/internal/histogram":   {"quicproxy/live"},
 	"quicproxy/internal/inspect":     {"quicproxy/internal/association", "quicproxy/internal/carrier", "quicproxy/internal/clients", "quicproxy/internal/flow", "quicproxy/internal/keepalive", "quicproxy/internal/limit"},
 
 	"internal/settings/internal/address": {"certs", "framing", "internal/domain", "internal/hint"},
@@ -115,7 +116,7 @@ var allowed = map[string][]string{
 	},
 	"quicproxy/server": {
 		"certs", "framing", "internal/hint", "internal/machine", "internal/udp", "lease", "quicproxy", "quicproxy/admission",
-		"quicproxy/internal/association", "quicproxy/internal/bytestream", "quicproxy/internal/carrier", "quicproxy/internal/clients", "quicproxy/internal/conn", "quicproxy/internal/flow", "quicproxy/internal/inspect", "quicproxy/internal/limit", "quicproxy/internal/loglimit",
+		"quicproxy/internal/association", "quicproxy/internal/bytestream", "quicproxy/internal/carrier", "quicproxy/internal/clients", "quicproxy/internal/conn", "quicproxy/internal/flow", "quicproxy/internal/histogram", "quicproxy/internal/inspect", "quicproxy/internal/limit", "quicproxy/internal/loglimit",
 		"quicproxy/internal/memory", "quicproxy/internal/netaddr", "quicproxy/internal/path", "quicproxy/internal/quicconfig", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait",
 		"quicproxy/server/internal/account", "quicproxy/server/internal/audit", "quicproxy/server/internal/presence", "quicproxy/server/internal/changes", "quicproxy/server/internal/failure", "quicproxy/server/internal/naming", "quicproxy/server/internal/peers", "quicproxy/server/internal/private", "quicproxy/server/internal/probes", "quicproxy/server/internal/public", "quicproxy/server/internal/request", "quicproxy/server/internal/strangers", "quicproxy/server/internal/groups", "quicproxy/server/internal/identity", "quicproxy/server/internal/termination", "quicproxy/server/internal/address", "quicproxy/internal/visitors", "quicproxy/internal/flowlimit", "quicproxy/live", "quicproxy/server/internal/begun", "quicproxy/server/internal/descriptors", "quicproxy/server/internal/whereabouts",
 	},
@@ -140,19 +141,22 @@ var allowed = map[string][]string{
 	},
 	"lease/boltstore": {"certs", "internal/hint", "lease"},
 
+	"internal/monitor":             {"internal/control", "quicproxy/live"},
+	"internal/monitor/monitortest": {"internal/monitor"},
+
 	"docs":  nil,
-	"admin": {"certs", "docs", "internal/cli", "internal/control", "internal/events", "internal/hint", "internal/reload", "lease", "quicproxy", "quicproxy/server", "quicproxy/live"},
+	"admin": {"certs", "docs", "internal/cli", "internal/control", "internal/events", "internal/hint", "internal/monitor", "internal/reload", "lease", "quicproxy", "quicproxy/server", "quicproxy/live"},
 
 	"admin/show":      {"admin", "certs", "internal/cli", "internal/table", "quicproxy/live"},
 	"internal/backup": {"certs", "internal/hint"},
 
-	"cmd/apquic-server": {"admin", "admin/show", "certs", "certs/acme", "internal/backup", "internal/cli", "internal/control", "internal/countries", "internal/debug", "internal/domain", "internal/events", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/login", "internal/publicsuffix", "internal/reload", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/live", "quicproxy/server"},
+	"cmd/apquic-server": {"admin", "admin/show", "certs", "certs/acme", "internal/backup", "internal/cli", "internal/control", "internal/countries", "internal/debug", "internal/domain", "internal/events", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/login", "internal/monitor", "internal/publicsuffix", "internal/reload", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/live", "quicproxy/server"},
 	"certs/acme":        nil,
 	"internal/login":    {"internal/password", "internal/watchfile"},
 	"internal/web":      {"internal/domain", "internal/login", "internal/watchfile"},
 	"internal/guards":   {"certs", "internal/login", "internal/settings"},
 	"internal/reload":   {"internal/cli", "internal/control", "internal/hint"},
-	"cmd/apquic-node":   {"certs", "certs/acme", "internal/cli", "internal/control", "internal/debug", "internal/domain", "internal/events", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/joint", "internal/login", "internal/password", "internal/reload", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "quicproxy", "quicproxy/live", "quicproxy/node"},
+	"cmd/apquic-node":   {"certs", "certs/acme", "internal/cli", "internal/control", "internal/debug", "internal/domain", "internal/events", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/joint", "internal/login", "internal/monitor", "internal/password", "internal/reload", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "quicproxy", "quicproxy/live", "quicproxy/node"},
 	"internal/cmd/demo": nil,
 
 	"internal/cmd/minimalnode": nil, // nothing: it is written from docs/protocol.md alone
@@ -183,6 +187,9 @@ var allowedInTests = map[string][]string{
 	"e2e/hostile":      {"certs", "framing"},
 
 	"internal/settings": {"internal/cli"},
+	"internal/monitor":  {"internal/monitor/monitortest"},
+	"admin":             {"internal/monitor/monitortest"},
+	"cmd/apquic-node":   {"internal/monitor/monitortest"},
 	"admin/show":        {"quicproxy"},
 
 	"quicproxy/internal/bytestream": {"internal/testnet", "internal/testrace"},
@@ -206,7 +213,7 @@ var forbidden = map[string][]string{
 	},
 	"cmd/apquic-node": {
 		"./lease/boltstore", "./lease/etcdstore", "./admin",
-		"github.com/prometheus", "go.etcd.io", "testing",
+		"go.etcd.io", "testing",
 	},
 	"cmd/apquic-server": {"testing"},
 }
@@ -269,6 +276,17 @@ func TestForbidden(t *testing.T) {
 	}
 	if seen != len(forbidden) {
 		t.Errorf("%d of the %d packages with forbidden imports exist", seen, len(forbidden))
+	}
+}
+
+// TestOneKnowsPrometheus: one package knows Prometheus, with the one for its tests.
+func TestOneKnowsPrometheus(t *testing.T) {
+	for _, p := range listPackages(t) {
+		for _, path := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+			if strings.HasPrefix(path, "github.com/prometheus/") && !strings.HasPrefix(p.folder(), "internal/monitor") {
+				t.Errorf("%s imports %s", p.folder(), path)
+			}
+		}
 	}
 }
 

@@ -113,6 +113,7 @@ func (a *Authority) Status(ctx context.Context) (Status, error) {
 			Connections: core.Counters.Relays, In: core.Counters.ToNode, Out: core.Counters.FromNode,
 			Refused: core.Counters.Refused, RefusedBy: core.Counters.RefusedBy, Answered: core.Counters.Answered, Stalled: core.Counters.Stalled,
 			DatagramsToNodes: core.Counters.DatagramsToNodes, DatagramsFromNodes: core.Counters.DatagramsFromNodes, DatagramsDropped: core.Counters.DatagramsDropped,
+			Lasted: core.Counters.Lasted, RTTs: core.Counters.RTTs,
 		}
 	}
 	if a.Logins != nil {

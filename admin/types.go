@@ -158,6 +158,9 @@ type Counters struct {
 	DatagramsToNodes   uint64            `json:"datagramsToNodes,omitzero"`
 	DatagramsFromNodes uint64            `json:"datagramsFromNodes,omitzero"`
 	DatagramsDropped   map[string]uint64 `json:"datagramsDropped,omitempty"` // by reason
+
+	Lasted live.Histogram `json:"-"` // how long relays lasted; at /metrics
+	RTTs   live.Histogram `json:"-"` // round trip times of their nodes then
 }
 
 // Service is a service with a port or a domain.

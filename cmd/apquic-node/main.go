@@ -23,6 +23,7 @@ import (
 	"apquic/internal/debug"
 	"apquic/internal/events"
 	"apquic/internal/heap"
+	"apquic/internal/monitor"
 	"apquic/internal/reload"
 	"apquic/internal/settings"
 	"apquic/internal/systemd"
@@ -152,7 +153,8 @@ func serve(c *call) error {
 func (f *follower) run(stopping cli.Stopping, reloader *reload.Reloader, manager *systemd.Manager) error {
 	config, log := f.running, f.log.Logger
 	defer f.sites.serve(stopping.Soon, stopping.Now, f.node)()
-	stopAnswering, err := answer(handler(f.node, f.sites.refused, f.hub, reloader), config, f.key, log)
+	answers := monitor.Beside(handler(f.node, f.sites.refused, f.hub, reloader), monitored(f.node.Status, f.node.Relays, f.sites.refused))
+	stopAnswering, err := answer(answers, config, f.key, log)
 	if err != nil {
 		return err
 	}

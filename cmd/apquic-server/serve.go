@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -20,6 +21,7 @@ import (
 	"apquic/internal/debug"
 	"apquic/internal/events"
 	"apquic/internal/heap"
+	"apquic/internal/monitor"
 	"apquic/internal/publicsuffix"
 	"apquic/internal/reload"
 	"apquic/internal/settings"
@@ -95,6 +97,7 @@ type office struct {
 	hub      *events.Hub
 	reloader *reload.Reloader
 	stop     func() // the server, as a signal does
+	begun    atomic.Bool
 }
 
 // newLog returns the log of the server, and what keeps its events.
@@ -150,6 +153,7 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 			log.Error("cannot make an invitation", "err", err)
 		}
 		kept.closeRest()
+		office.begun.Store(true)
 		kept.notify(systemd.Ready)
 	}
 	server, err := server.New(parts)
@@ -160,7 +164,9 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	if ending, ok := parts.Terminator.(*terminator); ok {
 		authority.Logins = ending.logins.refused
 	}
-	stopAPI, err := config.Control(config.DataDir, parts.Key, log).Answer(admin.Handler(authority, office.hub, office.reloader))
+	monitored := authority.Monitored(func() bool { return office.begun.Load() && ctx.Err() == nil })
+	handler := monitor.Beside(admin.Handler(authority, office.hub, office.reloader), monitored)
+	stopAPI, err := config.Control(config.DataDir, parts.Key, log).Answer(handler)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,10 @@ import (
 	"apquic/certs"
 )
 
+// AlivePath and ReadyPath are what anybody may ask: whether the program runs, and whether it can do its work. Programs
+// that watch others as a rule cannot send a token, and the answers say no more than a port that is open.
+const AlivePath, ReadyPath = "/healthz", "/readyz"
+
 const (
 	maxBody = 64 << 10 // bytes of a request
 	// toldEvery is how often the log tells of wrong tokens.
@@ -136,10 +140,10 @@ func (g *Guard) checkSite(r *http.Request) *refusal {
 	return nil
 }
 
-// checkOwner lets pass who has the key of an admin or the token. An address that tried too many wrong ones has to wait
+// checkOwner lets pass who has the key of an admin or the token, or asks what anybody may. An address that tried too many wrong ones has to wait
 // even with the right one.
 func (g *Guard) checkOwner(r *http.Request) *refusal {
-	if g.isAdmin(r.TLS) {
+	if g.isAdmin(r.TLS) || r.Method != http.MethodPost && (r.URL.Path == AlivePath || r.URL.Path == ReadyPath) {
 		return nil
 	}
 	from := network(r.RemoteAddr)

@@ -24,6 +24,16 @@ type Counters struct {
 	// nowhere, by reason.
 	DatagramsToNodes, DatagramsFromNodes uint64
 	DatagramsDropped                     map[string]uint64
+	// Lasted is how long the relays lasted that have ended, and RTTs the round trip times of their nodes then.
+	Lasted, RTTs Histogram
+}
+
+// Histogram is how many durations there were: Counts[i] of at most Bounds[i] seconds, but more than the bound before.
+// The last of Counts, one more than Bounds, is of those that were longer.
+type Histogram struct {
+	Bounds []float64
+	Counts []uint64
+	Sum    float64 // of all, in seconds
 }
 
 // Session is one live connection of a node.

@@ -41,7 +41,7 @@ type ServiceStatus struct {
 	Unhealthy       bool              // it gets no new clients, since its health check fails
 }
 
-// Status returns a snapshot. It connects to each upstream to see whether it answers, until ctx ends.
+// Status returns a snapshot. It asks upstreams and the server until ctx ends, or nobody if it has: see the fields.
 func (n *Node) Status(ctx context.Context) Status {
 	n.mu.Lock()
 	status := Status{
@@ -59,7 +59,7 @@ func (n *Node) Status(ctx context.Context) Status {
 		asking.Go(func() { status.Services[i] = service.status(ctx, n, l != nil) })
 	}
 	var counts map[string]quicproxy.Refused // without an answer nobody is known to be
-	if l != nil && l.features.Has(framing.FeatureVisitors) {
+	if l != nil && ctx.Err() == nil && l.features.Has(framing.FeatureVisitors) {
 		asking.Go(func() { counts = visitors.Ask(ctx, l.Control) })
 	}
 	asking.Wait()

@@ -91,6 +91,8 @@ func (c *nodeConn) carry(p *public.Listener, client *public.Client) error {
 		c.server.count(func(n *Counters) { n.Relays-- })
 		return public.ErrNodeAway
 	}
+	c.server.lasted.Add(time.Since(r.Begun()))
+	c.server.rtts.Add(c.Path().RTT)
 	c.log.Debug("relay ended", "service", name.Service, "client", name.Client, "for", time.Since(r.Begun()),
 		"to_node", r.ToStream(), "from_node", r.ToTCP())
 	return nil

@@ -21,6 +21,7 @@ import (
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/flow"
 	"apquic/quicproxy/internal/flowlimit"
+	"apquic/quicproxy/internal/histogram"
 	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/internal/loglimit"
 	"apquic/quicproxy/internal/memory"
@@ -169,6 +170,8 @@ type Server struct {
 	exchange  *private.Exchange
 
 	datagrams flow.Counters
+
+	lasted, rtts histogram.Durations // of relays
 
 	work sync.WaitGroup // everything that outlives the accept loop, except public clients
 

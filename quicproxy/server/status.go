@@ -76,7 +76,7 @@ func (s *Server) countersNow() Counters {
 	toNodes, fromNodes := s.public.FlowBytes()
 	n.ToNode, n.FromNode = n.ToNode+toNodes, n.FromNode+fromNodes
 	n.DatagramsToNodes, n.DatagramsFromNodes, n.DatagramsDropped = s.datagrams.Sent.Load(), s.datagrams.Received.Load(), s.datagrams.Dropped()
-	n.Stalled = s.memory.Resets()
+	n.Stalled, n.Lasted, n.RTTs = s.memory.Resets(), s.lasted.Now(), s.rtts.Now()
 	n.Refused, n.Answered, n.RefusedBy = s.public.Refused()
 	return n
 }

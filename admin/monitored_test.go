@@ -1,0 +1,154 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"apquic/certs"
+	"apquic/internal/monitor"
+	"apquic/internal/monitor/monitortest"
+	"apquic/lease"
+	"apquic/quicproxy"
+	"apquic/quicproxy/live"
+	"apquic/quicproxy/server"
+)
+
+// TestMetrics: what a server says at /metrics is what its status has, under names that keep the conventions and are in
+// the document.
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	core, log := new(fakeCore), new(strings.Builder)
+	a := newAuthority(t, core, log)
+	id, other := newID(t), newID(t)
+	for name, id := range map[string]certs.NodeID{"shed": id, "attic": other} {
+		if _, err := a.Allow(t.Context(), AllowRequest{ID: id.String(), Name: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stranger := newID(t)
+	core.mu.Lock()
+	core.status = server.Status{
+		Since: time.Now(),
+		Sessions: []server.SessionStatus{
+			{Node: id, Primary: true, Relays: 3, Since: time.Now(), Path: live.Path{RTT: 18 * time.Millisecond, Sent: 1000, Lost: 2}},
+			{Node: stranger, Primary: true, Since: time.Now()},
+		},
+		Private: map[lease.Key]server.Traffic{{Node: id, Service: "ssh"}: {Clients: 1, ToNode: 10, FromNode: 20, Flows: 4, Refused: quicproxy.Refused{Rate: 5, Networks: 1}}},
+	}
+	core.mu.Unlock()
+	config := a.Monitored(func() bool { return true })
+	collect := config.Collect
+	page := monitortest.Scrape(t, config)
+	for _, line := range []string{
+		`apquic_server_nodes{state="online"} 2`, `apquic_server_nodes{state="away"} 1`, `apquic_server_node_online{node="shed"} 1`, `apquic_server_node_online{node="attic"} 0`,
+		fmt.Sprintf(`apquic_server_node_online{node="%v"} 1`, stranger), `apquic_server_node_rtt_seconds{node="shed"} 0.018`, `apquic_server_node_relays{node="shed"} 3`,
+		`apquic_server_node_lost_packets_total{node="shed"} 2`, `apquic_server_service_received_bytes_total{node="shed",service="ssh"} 10`,
+		`apquic_server_service_sent_bytes_total{node="shed",service="ssh"} 20`, `apquic_server_service_refused_total{node="shed",service="ssh"} 6`,
+	} {
+		if !strings.Contains(page, "\n"+line+"\n") {
+			t.Errorf("there is no %s in\n%s", line, page)
+		}
+	}
+	config.Collect = func(ctx context.Context, page *monitor.Page) error {
+		tellServer(page, Status{
+			Budgets: &live.Budgets{Memory: live.Usage{Used: 7, Limit: 8}}, Logins: map[string]map[string]uint64{"a.example": {"password": 1}, "b.example": {"password": 2}},
+			Counters: &Counters{
+				Connections: 1, RefusedBy: map[string]uint64{"full": 3}, DatagramsDropped: map[string]uint64{"away": 4},
+				Lasted: live.Histogram{Bounds: []float64{1}, Counts: []uint64{1, 2}, Sum: 9}, RTTs: live.Histogram{Bounds: []float64{1}, Counts: []uint64{1, 0}, Sum: 0.5},
+			},
+		})
+		return collect(ctx, page)
+	}
+	page = monitortest.Scrape(t, config)
+	for _, line := range []string{
+		`apquic_server_relays_total 1`, `apquic_server_memory_limit_bytes 8`, `apquic_server_refused_total{reason="full"} 3`, `apquic_server_refused_logins_total{reason="password"} 3`,
+		`apquic_server_dropped_datagrams_total{reason="away"} 4`, `apquic_server_relay_duration_seconds_bucket{le="+Inf"} 3`, `apquic_server_relay_rtt_seconds_sum 0.5`,
+	} {
+		if !strings.Contains(page, "\n"+line+"\n") {
+			t.Errorf("there is no %s in\n%s", line, page)
+		}
+	}
+	monitortest.Documented(t, page, "../docs/metrics.md", "apquic_server_")
+}
+
+// TestServerReady: a server is ready between its start and its stop, while something fits.
+func TestServerReady(t *testing.T) {
+	t.Parallel()
+	core := new(fakeCore)
+	a := newAuthority(t, core, new(strings.Builder))
+	serving := false
+	ready := a.Monitored(func() bool { return serving }).Ready
+	for _, step := range []struct {
+		serving bool
+		budgets live.Budgets
+		want    bool
+	}{
+		{false, live.Budgets{}, false},
+		{true, live.Budgets{}, true},
+		{true, live.Budgets{Clients: live.Usage{Used: 9, Limit: 10}, Files: live.Usage{Used: 9, Limit: 10}}, true},
+		{true, live.Budgets{Clients: live.Usage{Used: 10, Limit: 10}}, false},
+		{true, live.Budgets{Files: live.Usage{Used: 10, Limit: 10}}, false},
+		{false, live.Budgets{}, false},
+	} {
+		core.mu.Lock()
+		serving, core.status = step.serving, server.Status{Budgets: step.budgets}
+		core.mu.Unlock()
+		if err := ready(t.Context()); (err == nil) != step.want {
+			t.Errorf("%+v: %v", step, err)
+		}
+	}
+}
+
+// TestStrangersTakeNoPlace: nodes that nobody knows do not take the numbers of those that the operator does, however many
+// they are.
+func TestStrangersTakeNoPlace(t *testing.T) {
+	t.Parallel()
+	core := new(fakeCore)
+	a := newAuthority(t, core, new(strings.Builder))
+	known := newID(t)
+	if _, err := a.Allow(t.Context(), AllowRequest{ID: known.String(), Name: "zz"}); err != nil {
+		t.Fatal(err)
+	}
+	core.mu.Lock()
+	for i := range 2000 {
+		id := certs.NodeID{byte(i), byte(i >> 8), 1}
+		core.status.Sessions = append(core.status.Sessions, server.SessionStatus{Node: id, Primary: true})
+		core.status.Leases = append(core.status.Leases, lease.Lease{Key: lease.Key{Node: id, Service: "web"}, Port: uint16(i + 1)})
+	}
+	core.status.Leases = append(core.status.Leases, lease.Lease{Key: lease.Key{Node: known, Service: "web"}, Port: 9999})
+	core.mu.Unlock()
+	page := monitortest.Scrape(t, a.Monitored(func() bool { return true }))
+	for _, line := range []string{`apquic_server_node_online{node="zz"} 0`, `apquic_server_service_up{node="zz",service="web"} 0`, `apquic_server_node_online{node="(other)"} 1501`} {
+		if !strings.Contains(page, "\n"+line+"\n") {
+			t.Errorf("there is no %s", line)
+		}
+	}
+	if n := strings.Count(page, "\napquic_server_"); n > 501*(len(nodeMetrics)+1+len(serviceMetrics))+10 {
+		t.Errorf("%d series", n)
+	}
+}
+
+// BenchmarkScrape is one with 5000 nodes that have a service each.
+func BenchmarkScrape(b *testing.B) {
+	core := new(fakeCore)
+	for i := range 5000 {
+		id := certs.NodeID{byte(i), byte(i >> 8), 1}
+		core.status.Sessions = append(core.status.Sessions, server.SessionStatus{Node: id, Primary: true})
+		core.status.Leases = append(core.status.Leases, lease.Lease{Key: lease.Key{Node: id, Service: "web"}, Port: uint16(i + 1)})
+	}
+	a := &Authority{
+		Nodes: certs.NewAuthorizedNodes(filepath.Join(b.TempDir(), "authorized_nodes")), Core: core, Version: "apquic-server 1",
+		Address: func() (string, uint16, error) { return "tunnel.example.com", 8090, nil },
+	}
+	handler := monitor.Beside(http.NotFoundHandler(), a.Monitored(func() bool { return true }))
+	b.ReportAllocs()
+	for b.Loop() {
+		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(b.Context(), http.MethodGet, monitor.Path, nil))
+	}
+}
