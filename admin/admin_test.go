@@ -111,6 +111,7 @@ func newAuthority(t *testing.T, core Core, log io.Writer) *Authority {
 		Nodes:       certs.NewAuthorizedNodes(filepath.Join(directory, "authorized_nodes")),
 		Invitations: certs.NewInvitations(filepath.Join(directory, "invitations")),
 		Server:      newID(t), Core: core, Ports: ports, Log: slog.New(slog.NewTextHandler(log, nil)),
+		Rules:   someRules,
 		Address: func() (string, uint16, error) { return "tunnel.example.com", 8090, nil },
 		Copy:    func(context.Context) (LeaseCopy, error) { return LeaseCopy{File: "copy", Leases: 3}, nil },
 	}

@@ -21,6 +21,7 @@ import (
 	"apquic/quicproxy"
 	"apquic/quicproxy/live"
 	"apquic/quicproxy/server"
+	"apquic/rules"
 )
 
 // TestAnswersFitTheDocument: whatever the handlers answer is as docs/openapi.json says, and each field that it promises
@@ -36,6 +37,9 @@ func TestAnswersFitTheDocument(t *testing.T) {
 	full.Copy = func(context.Context) (LeaseCopy, error) { return LeaseCopy{"leases-1.db", 4}, nil }
 	full.Logins = func() map[string]map[string]uint64 {
 		return map[string]map[string]uint64{"blog.example.org": {"password": 1}}
+	}
+	full.Rules = func() (rules.Rules, rules.Limits) {
+		return rules.Rules{{Name: "guests", Nodes: []string{"shed"}, Limits: rules.Limits{Protocols: rules.Limit[[]string]{Value: []string{"udp"}, By: "guests"}}}}, rules.Limits{}
 	}
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -69,6 +73,9 @@ func TestAnswersFitTheDocument(t *testing.T) {
 		{full, "GET", "relays?node=nobody", "", 422},
 		{full, "GET", "nodes?limit=x", "", 400},
 		{full, "GET", "flows", "", 200},
+		{full, "GET", "explain?node=shed", "", 200},
+		{full, "GET", "explain?node=" + nodeID(2).String(), "", 200},
+		{full, "GET", "explain?node=nobody", "", 422},
 		{full, "POST", "kick", `{"node": "shed"}`, 200},
 		{full, "POST", "release", `{"port": 20003}`, 200},
 		{full, "POST", "revoke", `{"node": "shed"}`, 200},

@@ -15,6 +15,7 @@ import (
 	"apquic/lease"
 	"apquic/quicproxy/live"
 	"apquic/quicproxy/server"
+	"apquic/rules"
 )
 
 const (
@@ -57,6 +58,8 @@ type Authority struct {
 	Version string          // of the running server; may be empty
 	// Logins returns how many visitors were refused at names where they must log in, by name and reason; may be nil.
 	Logins func() map[string]map[string]uint64
+	// Rules are those of the server, and what its settings say otherwise; nil: there are none.
+	Rules func() (rules.Rules, rules.Limits)
 	// Copy writes a copy of the leases to a new file in the data directory.
 	Copy func(ctx context.Context) (LeaseCopy, error)
 	// Stop stops the running server; nil: none runs.

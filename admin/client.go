@@ -89,6 +89,11 @@ func (c *Client) Kick(ctx context.Context, r KickRequest) (Kicked, error) {
 	return call[Kicked](ctx, c, "kick", r)
 }
 
+// Explain implements Operations.
+func (c *Client) Explain(ctx context.Context, node string) (Explained, error) {
+	return call[Explained](ctx, c, "explain?"+Selection{Node: node}.query(), nil)
+}
+
 // call sends a request (nil: none) and reads the answer. Changes may have to wait for the disk.
 func call[A any](ctx context.Context, c *Client, name string, request any) (answer A, err error) {
 	method, body, within := http.MethodGet, []byte(nil), control.Timeout

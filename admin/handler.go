@@ -47,6 +47,9 @@ func routes(operations Operations, stream, reloader http.Handler) []route {
 		get("invitation", "the invitations that can still be used", operations.ListInvitations),
 		list("relays", "the public connections that run, or wait for their node", operations.ListRelays),
 		list("flows", "the flows of UDP", operations.ListFlows),
+		selecting("explain", "what a node may have, and which rule says so", []parameter{{"node", "query", "string", "its name or id"}}, func(ctx context.Context, which Selection) (Explained, error) {
+			return operations.Explain(ctx, which.Node)
+		}),
 		{method: http.MethodGet, name: "events", summary: "what happens, as server-sent events", serve: stream, parameters: []parameter{
 			{"last", "query", "integer", "leave out all but so many of those that are kept"},
 			{"follow", "query", "boolean", "false: end after those that are kept"},

@@ -38,6 +38,8 @@ type Operations interface {
 	ListFlows(ctx context.Context, which Selection) (Page[Flow], error)
 	// Kick ends the session of a node, which may come back.
 	Kick(ctx context.Context, request KickRequest) (Kicked, error)
+	// Explain says what a node may have, by id or name, and which rule says so.
+	Explain(ctx context.Context, node string) (Explained, error)
 }
 
 // InviteRequest asks for an invitation.

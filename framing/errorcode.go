@@ -39,6 +39,7 @@ const (
 	ErrorNoCountries         ErrorCode = 46
 	ErrorLoginDemanded       ErrorCode = 47
 	ErrorNoPrivateService    ErrorCode = 48
+	ErrorNotAllowed          ErrorCode = 49
 	ErrorRelayReset          ErrorCode = 64
 	ErrorUpstreamRefused     ErrorCode = 65
 	ErrorUpstreamUnreachable ErrorCode = 66
@@ -62,7 +63,7 @@ var errorNames = map[ErrorCode]string{
 	ErrorPortBusy: "port busy", ErrorPortOutOfRange: "port out of range", ErrorTooManyServices: "too many services",
 	ErrorBadRequest: "bad request", ErrorStoreFailed: "store failed",
 	ErrorDomainTaken: "domain taken", ErrorBadDomain: "bad domain", ErrorNoDomains: "no domains", ErrorNoTermination: "no termination of TLS",
-	ErrorNotInGroup: "not in the group", ErrorGroupElsewhere: "group elsewhere", ErrorNoCountries: "no countries", ErrorLoginDemanded: "login demanded", ErrorNoPrivateService: "no private service", ErrorRelayReset: "relay reset",
+	ErrorNotInGroup: "not in the group", ErrorGroupElsewhere: "group elsewhere", ErrorNoCountries: "no countries", ErrorLoginDemanded: "login demanded", ErrorNoPrivateService: "no private service", ErrorNotAllowed: "not allowed", ErrorRelayReset: "relay reset",
 	ErrorUpstreamRefused: "upstream refused", ErrorUpstreamUnreachable: "upstream unreachable",
 	ErrorUpstreamTimeout: "upstream timeout", ErrorUnknownService: "unknown service", ErrorBadHeader: "bad stream header",
 	ErrorNodeBusy: "node busy", ErrorRelayShutdown: "relay shut down",

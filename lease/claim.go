@@ -23,7 +23,7 @@ func (l *Lessor) claimAny(ctx context.Context, r Request, own Ended) (Lease, err
 		return l.claim(ctx, r, Endpoint{Port: port}, from, ended...)
 	}
 	for port := range l.candidates(own) {
-		if _, sensible := l.available(Endpoint{Port: port}); !sensible {
+		if _, sensible := l.available(Endpoint{Port: port}); !sensible || !r.allows(port) {
 			continue
 		}
 		if granted, err := try(port, entry{}); !errors.Is(err, errNotFree) {
@@ -31,6 +31,9 @@ func (l *Lessor) claimAny(ctx context.Context, r Request, own Ended) (Lease, err
 		}
 	}
 	for _, lapsed := range l.lapsed() {
+		if !r.allows(lapsed.Port) {
+			continue
+		}
 		granted, err := try(lapsed.Port, lapsed, lapsed.ended(GivenAway))
 		if err == nil {
 			l.log.Warn("no other port is left: one whose node has long been away was given away",
@@ -40,7 +43,7 @@ func (l *Lessor) claimAny(ctx context.Context, r Request, own Ended) (Lease, err
 			return granted, err
 		}
 	}
-	return Lease{}, l.full()
+	return Lease{}, l.full(r)
 }
 
 // lapsed returns the leases that may be given away, the earliest lapsed first.
@@ -148,12 +151,19 @@ func (l *Lessor) bind(lease Lease) error {
 	return nil
 }
 
-// full counts how all the ports are used.
-func (l *Lessor) full() error {
-	e := &RangeFullError{Range: l.ports, Size: l.ports.Size()}
+// full counts how all the ports are used that r may have.
+func (l *Lessor) full(r Request) error {
+	e := &RangeFullError{Range: l.ports}
+	if !r.Ports.IsZero() {
+		e.Range = r.Ports
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for port := range l.ports.All() {
+		if !r.allows(port) {
+			continue
+		}
+		e.Size++
 		switch owner, owned := l.owners[Endpoint{Port: port}]; {
 		case !owned:
 			e.Unbindable++

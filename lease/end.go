@@ -15,7 +15,7 @@ import (
 // It takes effect in memory at once, even if ctx has ended. An error says that it is not stored yet; Run
 // stores it later.
 func (l *Lessor) Detach(ctx context.Context, key Key) error {
-	until := time.Now().Add(l.HoldTime())
+	until := time.Now().Add(l.HoldTimeOf(key))
 	l.update(key, func(e *entry) {
 		if e.Attached() {
 			e.HeldUntil = until

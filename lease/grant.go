@@ -25,6 +25,9 @@ type Request struct {
 	WantedPort uint16    // 0: any
 	Domain     string    // instead of a port; empty: a port is asked for
 	Transport  Transport // of a port
+	// Ports are those of which it may have one; zero: all. MaxPerNode is Config.MaxPerNode for its node; 0: the same.
+	Ports      PortRange
+	MaxPerNode int
 	// Services are the names of all the node's services, which reveal a renamed service. Empty: not told.
 	Services []string
 	// Shared says that the lease, of a group, is in use by another member, so that it stays where it is. A request
@@ -43,6 +46,14 @@ func (r Request) Renames(l Lease) bool {
 		return l.Domain == r.Domain
 	}
 	return l.Port == r.WantedPort || r.Origin != "" && l.Origin == r.Origin
+}
+
+// allows reports whether the request may get a port, if the server leases it.
+func (r Request) allows(port uint16) bool { return r.Ports.IsZero() || r.Ports.Contains(port) }
+
+// offers reports whether the key of r may have a port, or a domain.
+func (l *Lessor) offers(r Request, e Endpoint) bool {
+	return l.serves(e) && (e.Domain != "" || r.allows(e.Port))
 }
 
 // wants reports whether the request asks for this endpoint by number or name.
@@ -129,7 +140,7 @@ func (l *Lessor) unchanged(r Request) (same Lease, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entries[r.Key]
-	if e == nil || !e.bound || !l.serves(e.Endpoint()) || e.Domain != r.Domain {
+	if e == nil || !e.bound || !l.offers(r, e.Endpoint()) || e.Domain != r.Domain {
 		return Lease{}, false
 	}
 	if r.WantedPort != 0 && r.WantedPort != e.Port {
@@ -154,6 +165,8 @@ func (l *Lessor) whyMoved(r Request, last Ended, now Endpoint) string {
 		return "the node no longer asks for its domain"
 	case !l.ports.Contains(last.Port):
 		return fmt.Sprintf("the server's ports are now %v", l.ports)
+	case !r.allows(last.Port):
+		return fmt.Sprintf("the server's ports for this node are now %v", r.Ports)
 	default:
 		return last.Reason.String()
 	}
@@ -167,8 +180,8 @@ func (l *Lessor) grant(ctx context.Context, r Request, former Ended) (Lease, err
 	renamed := l.renamed(r)
 	takenOver := renamed
 	wanted := Endpoint{Port: r.WantedPort}
-	if free, _ := l.available(wanted); r.WantedPort != 0 && free {
-		takenOver = entry{} // it gets the wanted port
+	if free, _ := l.available(wanted); r.WantedPort != 0 && free || !l.offers(r, renamed.Endpoint()) {
+		takenOver = entry{} // it gets the wanted port, or may not have this one
 	}
 	if err := l.makeRoom(ctx, r, takenOver.Key); err != nil {
 		return Lease{}, err
@@ -184,14 +197,14 @@ func (l *Lessor) grant(ctx context.Context, r Request, former Ended) (Lease, err
 		}
 	}
 	// A lease outside the range, which was different before the last restart, cannot be kept.
-	if known && l.ports.Contains(e.Port) {
+	if known && e.Port != 0 && l.offers(r, e.Endpoint()) {
 		if granted, err := l.renew(ctx, r, e); !errors.Is(err, ErrTaken) {
 			return granted, err
 		}
 		e, _ = l.get(r.Key) // its port may be open only now
 		l.lose(e)
 	}
-	if renamed = l.renamed(r); !known && l.ports.Contains(renamed.Port) {
+	if renamed = l.renamed(r); !known && renamed.Port != 0 && l.offers(r, renamed.Endpoint()) {
 		if granted, err := l.claim(ctx, r, renamed.Endpoint(), renamed); !errors.Is(err, errNotFree) {
 			return granted, err
 		}
@@ -225,7 +238,7 @@ func (l *Lessor) renamed(r Request) (from entry) {
 func (l *Lessor) TakesOver(r Request) (former Key, ok bool) {
 	from := l.renamed(r)
 	switch free, _ := l.available(Endpoint{Port: r.WantedPort}); {
-	case !l.serves(from.Endpoint()), l.Has(r.Key) && !r.wants(from.Endpoint()):
+	case !l.offers(r, from.Endpoint()), l.Has(r.Key) && !r.wants(from.Endpoint()):
 		return Key{}, false
 	case r.WantedPort != 0 && r.WantedPort != from.Port && free: // it gets the wanted port
 		return Key{}, false
@@ -239,6 +252,7 @@ func (l *Lessor) makeRoom(ctx context.Context, r Request, takenOver Key) error {
 	if r.IsGroup() {
 		return nil // the caller decides which groups there are
 	}
+	most := cmp.Or(r.MaxPerNode, l.MaxPerNode())
 	attached, known := 0, false
 	var held []entry
 	l.mu.Lock()
@@ -254,10 +268,10 @@ func (l *Lessor) makeRoom(ctx context.Context, r Request, takenOver Key) error {
 		}
 	}
 	l.mu.Unlock()
-	if attached >= l.MaxPerNode() {
-		return fmt.Errorf("%w: this node has %d in use, and no node may have more than %d", ErrTooManyServices, attached, l.MaxPerNode())
+	if attached >= most {
+		return fmt.Errorf("%w: this node has %d in use, and may not have more than %d", ErrTooManyServices, attached, most)
 	}
-	excess := attached + len(held) + 1 - l.MaxPerNode()
+	excess := attached + len(held) + 1 - most
 	if known || excess <= 0 {
 		return nil
 	}
@@ -315,7 +329,7 @@ func (l *Lessor) renew(ctx context.Context, r Request, e entry) (Lease, error) {
 // changeTransport closes the port of a lease, which must be opened for another transport. The owner no longer
 // has a port, so that the lease is held, as if it had gone, until Grant attaches it. It needs the turn.
 func (l *Lessor) changeTransport(e entry, transport Transport) entry {
-	until := time.Now().Add(l.HoldTime())
+	until := time.Now().Add(l.HoldTimeOf(e.Key))
 	l.update(e.Key, func(e *entry) {
 		if e.Attached() {
 			e.HeldUntil = until
@@ -333,8 +347,8 @@ func (l *Lessor) changeTransport(e entry, transport Transport) entry {
 // prolong keeps a lease from expiring while its owner asks for it in vain. It waits for half of the hold time
 // because each time is a write.
 func (l *Lessor) prolong(e entry) {
-	if now := time.Now(); e.HeldUntil.Sub(now) < l.HoldTime()/2 {
-		l.update(e.Key, func(e *entry) { e.HeldUntil, e.Reserved, e.lapsed = now.Add(l.HoldTime()), false, false })
+	if now, hold := time.Now(), l.HoldTimeOf(e.Key); e.HeldUntil.Sub(now) < hold/2 {
+		l.update(e.Key, func(e *entry) { e.HeldUntil, e.Reserved, e.lapsed = now.Add(hold), false, false })
 		l.wakeRun()
 	}
 }

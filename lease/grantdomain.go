@@ -16,6 +16,8 @@ func (l *Lessor) checkWanted(r Request) error {
 	switch {
 	case r.Domain == "" && r.WantedPort != 0 && !l.ports.Contains(r.WantedPort):
 		return &PortOutOfRangeError{Port: r.WantedPort, Range: l.ports}
+	case r.Domain == "" && r.WantedPort != 0 && !r.allows(r.WantedPort):
+		return &PortOutOfRangeError{Port: r.WantedPort, Range: r.Ports}
 	case r.Domain == "":
 		return nil
 	case r.WantedPort != 0:

@@ -40,6 +40,8 @@ type Config struct {
 	Binder Binder
 	// HoldTime is how long an endpoint is kept after its node has gone, 180 minutes by default.
 	HoldTime time.Duration
+	// HoldTimeOf is the hold time of a key, if it is another one; 0: it is not. It must not call the Lessor. May be nil.
+	HoldTimeOf func(Key) time.Duration
 	// MaxPerNode is how many leases a node may have, 16 by default.
 	MaxPerNode int
 	// Domains says that domains are leased, too; MaxDomains is how many in all, 65536 by default.
@@ -71,6 +73,7 @@ type Lessor struct {
 	ports      PortRange
 	binder     Binder
 	holdTime   atomic.Int64 // a time.Duration
+	holdTimeOf func(Key) time.Duration
 	maxPerNode atomic.Int64
 	domains    bool
 	maxDomains int
@@ -149,6 +152,7 @@ func NewLessor(config Config) (*Lessor, error) {
 		maxDomains: cmp.Or(config.MaxDomains, DefaultMaxDomains),
 		check:      config.CheckDomain,
 		keep:       config.Keep,
+		holdTimeOf: config.HoldTimeOf,
 		observe:    config.Observe,
 		turn:       make(chan struct{}, 1),
 		wake:       make(chan struct{}, 1),
@@ -165,6 +169,9 @@ func NewLessor(config Config) (*Lessor, error) {
 	}
 	if l.keep == nil {
 		l.keep = func(Key) bool { return false }
+	}
+	if l.holdTimeOf == nil {
+		l.holdTimeOf = func(Key) time.Duration { return 0 }
 	}
 	if l.check == nil {
 		l.check = func(string) error { return nil }
@@ -186,6 +193,9 @@ func (l *Lessor) SetLimits(holdTime time.Duration, maxPerNode int) {
 
 // HoldTime is how long an endpoint is kept after its node has gone.
 func (l *Lessor) HoldTime() time.Duration { return time.Duration(l.holdTime.Load()) }
+
+// HoldTimeOf is how long the endpoint of a key is kept after its node has gone.
+func (l *Lessor) HoldTimeOf(key Key) time.Duration { return cmp.Or(l.holdTimeOf(key), l.HoldTime()) }
 
 // MaxPerNode is how many leases a node may have.
 func (l *Lessor) MaxPerNode() int { return int(l.maxPerNode.Load()) }

@@ -57,13 +57,14 @@ func (l *Lessor) Load(ctx context.Context) error {
 // the wall clock neither frees nor prolongs it.
 func (l *Lessor) revive(stored Lease, now time.Time) entry {
 	e := entry{Lease: stored, stored: stored}
-	remaining := l.HoldTime()
+	hold := l.HoldTimeOf(stored.Key)
+	remaining := hold
 	switch {
 	case stored.Attached():
 	case stored.Reserved:
 		remaining = stored.HeldUntil.Sub(now)
 	default:
-		remaining = min(stored.HeldUntil.Sub(now), l.HoldTime())
+		remaining = min(stored.HeldUntil.Sub(now), hold)
 	}
 	e.HeldUntil = now.Add(remaining)
 	if e.IsGroup() && !e.Reserved && !l.keep(e.Key) { // it was removed while the server was down

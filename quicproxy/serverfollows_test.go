@@ -100,7 +100,7 @@ func TestServerFollowsLimits(t *testing.T) {
 		node := w.startNode(expose("a", tagA), expose("b", tagA))
 		node.leases.wait(t, 1)
 		time.Sleep(10 * time.Second)
-		if got := node.address(t, "b"); !strings.Contains(got, "no node may have more than 1") {
+		if got := node.address(t, "b"); !strings.Contains(got, "may not have more than 1") {
 			t.Errorf("b: %s", got)
 		}
 		server.follow(t, func(c *ServerConfig) { c.MaxServices, c.LeaseTime = 2, time.Minute })

@@ -42,7 +42,7 @@ func complete(c *call, command, flag string) (words []string) {
 				}
 			}
 		})
-	case flag == "node", flag == "" && slices.Contains([]string{"allow", "kick", "revoke", "release"}, command) && len(c.Operands) == 0:
+	case flag == "node", flag == "" && slices.Contains([]string{"allow", "explain", "kick", "revoke", "release"}, command) && len(c.Operands) == 0:
 		return ask(func(client *admin.Client) {
 			nodes, _ := client.ListNodes(ctx)
 			for _, n := range nodes {

@@ -21,6 +21,7 @@ Usage:
   apquic-server services                 list the services with their addresses and traffic
   apquic-server relays                   list the connections that run now
   apquic-server top                      show who moves most bytes per second
+  apquic-server explain ID|NAME          say what a node may have, and which rule says so
   apquic-server release ID|NAME SERVICE  give up the port or domain of a service whose node is away
   apquic-server release PORT|DOMAIN      the same
   apquic-server backup FILE              save the server's keys, leases and nodes, encrypted with a passphrase

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"sync/atomic"
+
 	"apquic/internal/cli"
 	"apquic/internal/reload"
 	"apquic/internal/settings"
 	"apquic/quicproxy/server"
+	"apquic/rules"
 )
 
 // follower has a running server follow its settings.
@@ -14,7 +17,8 @@ type follower struct {
 	known  *knownCountries
 	server *server.Server // set before the first reload
 
-	running settings.Server // in use; a reload at a time uses it
+	running settings.Server                 // in use; a reload at a time uses it
+	shown   atomic.Pointer[settings.Server] // the same; nil: none was loaded again
 }
 
 // apply reads the settings as they are now, and makes those hold that can.
@@ -39,10 +43,19 @@ func (f *follower) apply() (report reload.Report, err error) {
 	f.known.use(now.Countries, file)
 	f.log.SetLevel(now.LogLevel)
 	f.running = now
+	f.shown.Store(&now)
 	for _, change := range changes {
 		report.Add(change.What, change.Live)
 	}
 	return report, nil
+}
+
+// limits are the rules that hold now, and what the settings say otherwise.
+func (f *follower) limits() (rules.Rules, rules.Limits) {
+	if now := f.shown.Load(); now != nil {
+		return now.Limits()
+	}
+	return f.call.Settings.Limits()
 }
 
 // liveConfig is what can change while a server runs.
@@ -54,6 +67,7 @@ func liveConfig(config settings.Server) server.Config {
 		MaxClients:           config.MaxClients,
 		MaxClientsPerAddress: config.MaxClientsPerAddress,
 		Groups:               config.Groups,
+		Rules:                config.Rules,
 		Visitors:             config.Visitors,
 		Park:                 settings.OrNotAtAll(config.Park),
 		FlowIdle:             config.FlowIdle,

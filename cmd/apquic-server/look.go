@@ -59,21 +59,21 @@ func nodes(c *call, o *options) error {
 }
 
 func status(c *call, o *options) error {
-	var meter meter
+	var meter show.Meter
 	return look(c, o, func(ctx context.Context, operations admin.Operations) (any, [][]string, error) {
 		status, err := operations.Status(ctx)
 		if err != nil || o.json {
 			return status, nil, err
 		}
 		connections, flows := show.Visitors(status)
-		if !meter.begun() && connections+flows > 0 {
-			meter.take(status, time.Now())
+		if !meter.Begun() && connections+flows > 0 {
+			meter.Take(status, time.Now())
 			pause(ctx, twice)
 			if status, err = operations.Status(ctx); err != nil {
 				return nil, nil, err
 			}
 		}
-		in, out := meter.take(status, time.Now())
+		in, out := meter.Take(status, time.Now())
 		rows := append(show.Summary(status, in, out, time.Now()), show.Services(status.Services, false, time.Now())...)
 		return status, append(rows, show.Logins(status)...), nil
 	})
@@ -105,30 +105,17 @@ func relays(c *call, o *options) error {
 	})
 }
 
+func explain(c *call, o *options) error {
+	return look(c, o, func(ctx context.Context, operations admin.Operations) (any, [][]string, error) {
+		explained, err := operations.Explain(ctx, c.Operands[0])
+		return explained, show.Explained(explained), err
+	})
+}
+
 // pause waits, unless ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):
 	case <-ctx.Done():
 	}
-}
-
-// meter measures bytes per second between two looks.
-type meter struct {
-	at      time.Time
-	in, out uint64
-}
-
-func (m *meter) begun() bool { return !m.at.IsZero() }
-
-// take returns the rates since the last call; 0 at first.
-func (m *meter) take(s admin.Status, now time.Time) (in, out uint64) {
-	if s.Counters == nil {
-		return 0, 0
-	}
-	if m.begun() {
-		in, out = table.Rate(m.in, s.Counters.In, now.Sub(m.at)), table.Rate(m.out, s.Counters.Out, now.Sub(m.at))
-	}
-	m.at, m.in, m.out = now, s.Counters.In, s.Counters.Out
-	return in, out
 }

@@ -44,6 +44,7 @@ func program() *cli.Program[settings.Server] {
 			"services":   o.command(0, "json watch", services),
 			"relays":     o.command(0, "json watch node service limit", relays),
 			"top":        o.command(0, "json watch", top),
+			"explain":    o.command(1, "json", explain),
 			"completion": o.command(0, "", func(c *call, _ *options) error { return c.Completion() }),
 			"release":    o.command(1, "", release),
 			"events":     o.command(0, "watch json", printEvents),
@@ -52,7 +53,7 @@ func program() *cli.Program[settings.Server] {
 			"backup":     o.command(1, "passphrase-file", save),
 			"restore":    o.command(1, "passphrase-file", restore),
 		},
-		Operands: map[string]int{"invite": 1, "allow": 2, "revoke": 1, "kick": 1, "release": 2, "rotate-key": 1, "backup": 1, "restore": 1, "completion": 1},
+		Operands: map[string]int{"invite": 1, "allow": 2, "revoke": 1, "kick": 1, "explain": 1, "release": 2, "rotate-key": 1, "backup": 1, "restore": 1, "completion": 1},
 		Complete: complete,
 	}
 }

@@ -57,6 +57,7 @@ func authorityOf(config settings.Server, key certs.PrivateKey) *admin.Authority 
 		Nodes:       certs.NewAuthorizedNodes(filepath.Join(config.DataDir, authorizedFile)),
 		Invitations: certs.NewInvitations(filepath.Join(config.DataDir, invitationsFile)),
 		Server:      key.ID(),
+		Rules:       config.Limits,
 		Log:         slog.New(slog.DiscardHandler),
 	}
 }

@@ -143,7 +143,7 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	authority.Ports, authority.Version, authority.Log = config.Range, parts.Version, log
 	authority.Address = func() (string, uint16, error) { return publicHost(config), port, nil }
 	authority.Copy = copyLeases(config.DataDir, parts.Store)
-	authority.Stop = office.stop
+	authority.Stop, authority.Rules = office.stop, follows.limits
 	parts.Admit = admits(config, authority, log)
 	parts.Ready = func() {
 		log.Info("listening for nodes", "udp", parts.PacketConn.LocalAddr().String(), "range", config.Range.String(),

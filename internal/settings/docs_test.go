@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"apquic/internal/settings/internal/jsonc"
+	"apquic/internal/settings/internal/ruleset"
+	"apquic/rules"
 )
 
 const docsFile = "../../docs/config.md"
@@ -98,8 +100,8 @@ func docExamples(t testing.TB) (examples []docExample) {
 func TestDocExamples(t *testing.T) {
 	t.Parallel()
 	examples := docExamples(t)
-	if len(examples) != 6 || strings.Count(readDocs(t), "```json") != 6 {
-		t.Fatalf("%d examples are marked, want all 6", len(examples))
+	if len(examples) != 7 || strings.Count(readDocs(t), "```json") != 7 {
+		t.Fatalf("%d examples are marked, want all 7", len(examples))
 	}
 	for _, example := range examples {
 		var err error
@@ -148,6 +150,7 @@ func TestDocKeys(t *testing.T) {
 		"plainNode":        n.rows().form(),
 		"plainService":     plainService(new(portService)),
 		"plainOIDC":        new(OIDC).Keys(),
+		"plainRule":        ruleset.Keys(new(rules.Rule)),
 		"carrierServer":    top,
 		"carrierNode":      top,
 		"carrierBootstrap": carrierBootstrap(&Bootstrap{}),

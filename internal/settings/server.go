@@ -13,6 +13,7 @@ import (
 	"apquic/internal/settings/internal/logins"
 	"apquic/lease"
 	"apquic/quicproxy"
+	"apquic/rules"
 )
 
 // Server is the settings of apquic-server. Each one's row says what it means.
@@ -25,6 +26,7 @@ type Server struct {
 	Termination
 	ProxyProtocolFrom    []netip.Prefix
 	Groups               map[string][]string // by name, the names or ids of the nodes that may offer them
+	Rules                rules.Rules         // for single nodes; see Limits for the others
 	Countries            string              // a file; empty: countries are not known
 	Logins               logins.ByName       // what visitors must show, where the server ends HTTP
 	DataDir              string
@@ -97,6 +99,11 @@ func (s *Server) reachRows() rows {
 			key: "groups", flag: "group", live: true, setting: groupsVar(&s.Groups), unset: "none",
 			help: "`GROUP` of nodes that may offer one service together, such as photos=garage,attic; may be repeated",
 			docs: "In a file: for each group a list of names or ids of nodes, such as `{\"photos\": [\"garage\", \"attic\"]}`. A name counts only if you gave it: it is in `authorized_nodes`. New clients go to the node with the fewest among those that are connected and healthy. See [howto/groups.md](howto/groups.md).",
+		},
+		{
+			key: "rules", live: true, setting: rulesVar(&s.Rules), unset: "none",
+			help: "what some nodes may have, where that differs from what all may: `JSON` as in a file",
+			docs: "A list; see [Rules](#rules).",
 		},
 		dataDirRow(&s.DataDir, "`DIRECTORY` for the key, the leases and authorized_nodes"),
 		{

@@ -15,6 +15,7 @@ import (
 	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/flow"
 	"apquic/quicproxy/internal/path"
 	"apquic/quicproxy/internal/wait"
 	"apquic/quicproxy/server/internal/account"
@@ -99,4 +100,17 @@ func (c *nodeConn) level() slog.Level {
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo
+}
+
+// unknownRate is how often a second a node is told that it has a flow that is not here.
+const unknownRate = 10
+
+// FlowSender implements public.Target.
+func (c *nodeConn) FlowSender() (via *flow.Sender, process uint64) { return c.Flows, c.instance }
+
+// handleDatagram takes a datagram of the node.
+func (c *nodeConn) handleDatagram(d framing.Datagram) {
+	if !c.server.public.Receive(c.node, c.instance, d) && c.unknowns.Allow() {
+		c.Flows.Send("", framing.Datagram{Flow: d.Flow, Kind: framing.DatagramUnknown})
+	}
 }

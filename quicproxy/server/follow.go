@@ -2,25 +2,29 @@ package server
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
+	"time"
 
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/visitors"
 	"apquic/quicproxy/server/internal/account"
+	"apquic/quicproxy/server/internal/ruled"
 )
 
-// Follow makes what another Config says hold from now on, as far as it can change while the server runs: Groups,
+// Follow makes what another Config says hold from now on, as far as it can change while the server runs: Groups, Rules,
 // Visitors and Country, LeaseTime, Park, FlowIdle, MaxServices, MaxLeasesPerAddress, MaxClients and
 // MaxClientsPerAddress. Nobody loses a lease, a place or a relay; a node that a group no longer names gets no more
 // clients of that. After an error nothing has changed.
 func (s *Server) Follow(config Config) error {
-	if err := visitors.Check(config.Visitors); err != nil {
+	if err := cmp.Or(visitors.Check(config.Visitors), config.Rules.Check()); err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
 	if err := s.groups.Set(config.Groups); err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
+	s.rules.Set(config.Rules)
 	s.public.SetRules(config.Visitors, config.Country)
 	s.public.SetTimes(cmp.Or(config.Park, defaultPark), cmp.Or(config.FlowIdle, quicproxy.DefaultFlowIdle))
 	s.lessor.SetLimits(config.LeaseTime, config.MaxServices)
@@ -28,21 +32,36 @@ func (s *Server) Follow(config Config) error {
 	s.guests.SetMax(config.MaxLeasesPerAddress)
 	s.writes.SetBurst(account.RequestBurst(config.MaxLeasesPerAddress))
 	s.clients.SetLimits(cmp.Or(config.MaxClients, defaultMaxClients), cmp.Or(config.MaxClientsPerAddress, defaultMaxClientsPerAddress))
-	for _, c := range s.registry.conns(func(_ *session, c *nodeConn) bool { return c.last() != joining }) {
-		c.quitGroups()
-	}
+	s.heedRules(context.Background())
 	return nil
 }
 
-// quitGroups ends what c has of groups that its node may no longer offer.
-func (c *nodeConn) quitGroups() {
+// heedRules has the groups and rules hold, as they are now, for what nodes have.
+func (s *Server) heedRules(context.Context) (done bool) {
+	for _, c := range s.registry.conns(func(_ *session, c *nodeConn) bool { return c.last() != joining }) {
+		c.quitRefused()
+	}
+	return true
+}
+
+// quitRefused ends what c has of services that its node may no longer offer, and limits the others.
+func (c *nodeConn) quitRefused() {
 	c.session.leases.Lock()
 	defer c.session.leases.Unlock()
+	limits := c.allowed()
+	c.account.Requests.SetServices(c.maxServices())
+	refused := ruled.Refused(limits, c.server.lessor.LeasesOf(c.node))
 	for name, p := range maps.Clone(c.services) {
-		if p.Key.IsGroup() && c.server.groups.Check(p.Key.Service, c.node, c.admission.Name) != nil {
-			delete(c.services, name)
-			c.server.quit(c, p)
-			c.log.Info("the node may no longer offer a group", "group", p.Key.Service)
+		err := cmp.Or(limits.RefuseAll(time.Now()), refused[p.Key])
+		if err == nil && p.Key.IsGroup() {
+			err = c.server.groups.Check(p.Key.Service, c.node, c.admission.Name)
 		}
+		if err == nil {
+			p.Limit(ruled.Clients(limits))
+			continue
+		}
+		delete(c.services, name)
+		c.server.quit(c, p)
+		c.log.Info("the node may no longer offer a service", "service", name, "err", err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/server/internal/failure"
+	"apquic/quicproxy/server/internal/hello"
 	"apquic/quicproxy/server/internal/public"
 )
 
@@ -30,28 +31,28 @@ func (s *Server) admit(connection *quic.Conn) (*nodeConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	envelope, hello, err := readHello(control, deadline)
+	envelope, said, err := hello.Read(control, deadline)
 	if err != nil {
 		return nil, err
 	}
 	s.strange.Read(connection)
 	node, _ := certs.PeerID(connection.ConnectionState().TLS) // NewControlStream has checked it
 	c := &nodeConn{
-		Conn:   carrier.Conn{QUIC: connection, Control: control, Carrier: association.Carrier{Lane: hello.Lane}},
+		Conn:   carrier.Conn{QUIC: connection, Control: control, Carrier: association.Carrier{Lane: said.Lane}},
 		server: s, node: node, since: time.Now(),
-		instance: hello.Instance, connects: hello.Connects && !hello.Lane, wish: hello.Name, version: hint.Printable(hello.Version, conn.MaxText),
-		features: carrier.Features(s.config.ResumeTime) & framing.NewFeatures(hello.Features),
+		instance: said.Instance, connects: said.Connects && !said.Lane, wish: said.Name, version: hint.Printable(said.Version, conn.MaxText),
+		features: carrier.Features(s.config.ResumeTime) & framing.NewFeatures(said.Features),
 		log:      s.log.With("node", node, "from", connection.RemoteAddr().String()),
 		services: make(map[string]*public.Listener), unknowns: rate.NewLimiter(unknownRate, unknownRate),
 	}
 	c.where.Look(netaddr.Endpoint(connection.RemoteAddr()), c.since)
-	envelope, err = s.letIn(ctx, c, envelope, hello, deadline)
+	envelope, err = s.letIn(ctx, c, envelope, said, deadline)
 	if err != nil {
 		if c.account != nil {
 			s.accounts.Close(c.account)
 		}
 		if envelope.RequestNonce != 0 {
-			refuse(control, envelope, connection, err)
+			hello.Refuse(control, envelope, connection, err, farewell)
 		}
 		return nil, err
 	}
@@ -83,12 +84,12 @@ func (s *Server) acceptControl(ctx context.Context, connection *quic.Conn) (*con
 
 // letIn lets c into the session of its node, after a second Hello with the join secret if the node needs one.
 // It returns the Hello to answer, or its zero value if that was answered already.
-func (s *Server) letIn(ctx context.Context, c *nodeConn, envelope framing.Envelope, hello *framing.Hello, deadline time.Time) (framing.Envelope, error) {
+func (s *Server) letIn(ctx context.Context, c *nodeConn, envelope framing.Envelope, said *framing.Hello, deadline time.Time) (framing.Envelope, error) {
 	before := s.admissionRevision(ctx)
-	err := s.authorize(ctx, c, hello.JoinSecret)
-	if errors.Is(err, admission.ErrNotAuthorized) && len(hello.JoinSecret) == 0 {
+	err := s.authorize(ctx, c, said.JoinSecret)
+	if errors.Is(err, admission.ErrNotAuthorized) && len(said.JoinSecret) == 0 {
 		c.Control.Reply(envelope, framing.OpFailure, failure.Message(failure.NotAuthorized(c.node, err)))
-		second, again, silence := readHello(c.Control, deadline)
+		second, again, silence := hello.Read(c.Control, deadline)
 		if silence != nil {
 			return framing.Envelope{}, failure.Stranger(c.log, c.node, c.QUIC.Context().Err() != nil, err)
 		}
@@ -99,7 +100,7 @@ func (s *Server) letIn(ctx context.Context, c *nodeConn, envelope framing.Envelo
 		return envelope, failure.Stranger(c.log, c.node, c.QUIC.Context().Err() != nil, err)
 	}
 	c.account = s.accounts.Open(c.node)
-	if err := s.enter(c, hello.Standby); err != nil {
+	if err := s.enter(c, said.Standby); err != nil {
 		return envelope, err
 	}
 	if s.sentAwaySince(ctx, c, before) {
@@ -132,25 +133,4 @@ func (s *Server) welcome(ctx context.Context, c *nodeConn, envelope framing.Enve
 		Successor: s.successor, Features: carrier.Features(s.config.ResumeTime).Numbers(), Limits: c.limits(),
 		Domain: s.config.Domain, EndsTls: s.config.Domain != "" && s.config.Terminator != nil && s.config.Terminator.Check("name."+s.config.Domain) == nil,
 	})
-}
-
-// readHello reads the next message, which must be a Hello.
-func readHello(control *conn.ControlStream, deadline time.Time) (envelope framing.Envelope, hello *framing.Hello, err error) {
-	if envelope, err = control.Read(max(time.Until(deadline), time.Nanosecond)); err != nil {
-		return envelope, nil, fmt.Errorf("waiting for Hello: %w", err)
-	}
-	if envelope.Opcode != framing.OpHello || envelope.Reply || envelope.RequestNonce == 0 {
-		return envelope, nil, conn.Unexpected(envelope)
-	}
-	hello = new(framing.Hello)
-	return envelope, hello, envelope.Decode(hello)
-}
-
-// refuse tells the node why, and gives it time to read that: closing a connection drops what it carries.
-func refuse(control *conn.ControlStream, to framing.Envelope, connection *quic.Conn, err error) {
-	control.Reply(to, framing.OpFailure, failure.Message(err))
-	select {
-	case <-connection.Context().Done():
-	case <-time.After(farewell):
-	}
 }

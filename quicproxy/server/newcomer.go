@@ -5,6 +5,7 @@ import (
 
 	"apquic/lease"
 	"apquic/quicproxy/internal/netaddr"
+	"apquic/quicproxy/server/internal/failure"
 	"apquic/quicproxy/server/internal/termination"
 )
 
@@ -29,8 +30,26 @@ func (c *nodeConn) checkShare(r *lease.Request, service string, mode termination
 	if limit > 0 && others >= limit {
 		return fmt.Errorf("%w: this node has %d, and may not have more in its first day", lease.ErrTooManyServices, others)
 	}
-	if others == 0 && r.WantedPort == 0 && r.Domain == "" && c.server.config.Ports.Contains(c.admission.Port) {
+	if others == 0 && r.WantedPort == 0 && r.Domain == "" && c.server.config.Ports.Contains(c.admission.Port) && (r.Ports.IsZero() || r.Ports.Contains(c.admission.Port)) {
 		r.WantedPort = c.admission.Port
+	}
+	return nil
+}
+
+// checkGroup refuses a lease of a group that the node may not offer, that it already offers with another
+// service, or that others offer with another mode.
+func (c *nodeConn) checkGroup(r *lease.Request, service string, mode termination.Mode) error {
+	if err := c.server.groups.Check(r.Service, c.node, c.admission.Name); err != nil {
+		return err
+	}
+	for name, p := range c.services {
+		if p.Key == r.Key && name != service {
+			return failure.BadRequest(fmt.Errorf("this node already offers the group %q with its service %q", r.Service, name))
+		}
+	}
+	p := c.server.public.Shared(r.Key, c.node)
+	if r.Shared = p != nil; r.Shared && p.Domain == r.Domain && p.Mode() != mode {
+		return failure.EndsElsewhere(r.Service)
 	}
 	return nil
 }

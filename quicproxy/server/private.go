@@ -10,6 +10,7 @@ import (
 	"apquic/quicproxy/server/internal/failure"
 	"apquic/quicproxy/server/internal/private"
 	"apquic/quicproxy/server/internal/request"
+	"apquic/quicproxy/server/internal/ruled"
 )
 
 // maxConnecting is how many connections a node may have that only connect to private services.
@@ -66,10 +67,10 @@ func (c *nodeConn) grantPrivate(r *framing.ProxyRequest) (*framing.ProxyResponse
 			return nil, failure.OfLease(err)
 		}
 	}
-	p, response, err := c.server.exchange.Offer(ctx, c.caller(), r, c.server.lessor.MaxPerNode())
+	p, response, err := c.server.exchange.Offer(ctx, c.caller(), r, c.maxServices())
 	if err == nil {
 		p.Attach(c, request.Offer(r, c.node))
 		c.services[r.Service] = p
 	}
-	return response, err
+	return response, ruled.Failure(c.allowed(), err)
 }

@@ -16,6 +16,7 @@ import (
 	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/server/internal/failure"
 	"apquic/quicproxy/server/internal/request"
+	"apquic/quicproxy/server/internal/ruled"
 )
 
 const (
@@ -114,7 +115,7 @@ func answer[R proto.Message](c *nodeConn, envelope framing.Envelope, request pro
 
 // grant leases a public address to a service, or renews it, and directs its clients to this connection.
 func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error) {
-	wanted, rules, err := request.Read(r, c.node, c.Flows != nil, c.server.public.KnowsCountries())
+	wanted, visitors, err := request.Read(r, c.node, c.Flows != nil, c.server.public.KnowsCountries())
 	if err != nil {
 		return nil, err
 	}
@@ -128,6 +129,10 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 		return nil, err
 	}
 	c.endForgotten(r.Services)
+	limits := c.allowed()
+	if err := ruled.Apply(limits, &wanted, r.Private); err != nil {
+		return nil, err
+	}
 	if r.Private {
 		return c.grantPrivate(r)
 	}
@@ -144,14 +149,14 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 		c.server.guests.Settle(wanted.Key)
 	}
 	if err != nil {
-		return nil, failure.OfLease(err)
+		return nil, ruled.Failure(limits, err)
 	}
 	c.server.public.UnbindPrivate(wanted.Key)
 	p := c.server.public.At(granted.Endpoint())
 	if p == nil {
 		return nil, &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
 	}
-	p.Restrict(rules)
+	p.Restrict(visitors, ruled.Clients(limits))
 	name := p.Offer(mode)
 	c.services[r.Service] = p
 	address := c.server.addresses.Of(granted.Transport, granted.Endpoint())
@@ -160,7 +165,7 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 	}
 	response := &framing.ProxyResponse{
 		OriginAddress: r.OriginAddress, ProxyAddress: address, Service: r.Service,
-		LeaseSeconds:    uint64(c.server.lessor.HoldTime() / time.Second),
+		LeaseSeconds:    uint64(c.server.lessor.HoldTimeOf(wanted.Key) / time.Second),
 		WantedPortTaken: granted.WantedTaken,
 	}
 	if granted.Port != 0 && name != "" {

@@ -11,6 +11,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/quicproxy/internal/carrier"
+	"apquic/quicproxy/server/internal/changes"
 	"apquic/quicproxy/server/internal/descriptors"
 	"apquic/quicproxy/server/internal/identity"
 	"apquic/quicproxy/server/internal/strangers"
@@ -50,6 +51,7 @@ func (s *Server) Run(ctx context.Context) error {
 	services.Go(func() { s.watchLoss(background) })
 	services.Go(func() { s.watchSilence(background, transport) })
 	services.Go(func() { s.watchAdmission(background) })
+	services.Go(func() { changes.Watch(background, s.rules.Expired, s.heedRules) })
 	services.Go(func() { s.closeOrphans(background) })
 	services.Go(func() { s.limited.Run(background) })
 	services.Go(func() { s.probes.Answer(background, transport) })

@@ -34,8 +34,10 @@ import (
 	"apquic/quicproxy/server/internal/private"
 	"apquic/quicproxy/server/internal/probes"
 	"apquic/quicproxy/server/internal/public"
+	"apquic/quicproxy/server/internal/ruled"
 	"apquic/quicproxy/server/internal/strangers"
 	"apquic/quicproxy/server/internal/termination"
+	"apquic/rules"
 )
 
 const (
@@ -91,6 +93,8 @@ type Config struct {
 	// Groups are services that several nodes may offer at one address: the ids of those nodes, or the names that the
 	// Admitter gives them, by the group's name.
 	Groups map[string][]string
+	// Rules say what single nodes may have, where that differs from what the other fields say.
+	Rules rules.Rules
 	// Visitors are who may visit any service. Country is the country of an address (ISO 3166-1 alpha-2); nil: not known.
 	Visitors quicproxy.Visitors
 	Country  func(netip.Addr) string
@@ -167,6 +171,7 @@ type Server struct {
 	public    *public.Listeners
 	addresses address.Public
 	groups    *groups.Groups
+	rules     *ruled.Rules
 	exchange  *private.Exchange
 
 	datagrams flow.Counters
@@ -219,6 +224,9 @@ func New(config Config) (*Server, error) {
 	if s.groups, err = groups.New(config.Groups); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
+	if s.rules, err = ruled.New(config.Rules); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
 	if s.successor, err = identity.Successor(config.Key, config.Next); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
@@ -226,7 +234,7 @@ func New(config Config) (*Server, error) {
 	s.lessor, err = lease.NewLessor(lease.Config{
 		Store: config.Store, Ports: config.Ports, HoldTime: config.LeaseTime,
 		MaxPerNode: config.MaxServices, Domains: config.HTTP != nil || config.HTTPS != nil, CheckDomain: config.CheckDomain, Binder: s.public,
-		Keep: s.keeps, Observe: s.auditLease, Log: slog.New(naming.Handler{Handler: config.Log.Handler(), NameOf: s.nameOf}),
+		Keep: s.keeps, HoldTimeOf: s.holdTimeOf, Observe: s.auditLease, Log: slog.New(naming.Handler{Handler: config.Log.Handler(), NameOf: s.nameOf}),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)

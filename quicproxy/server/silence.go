@@ -13,11 +13,9 @@ import (
 	"apquic/quicproxy/server/internal/begun"
 )
 
-const (
-	// silentAfter is how long a node may leave what it was sent unacknowledged. After that it counts as away,
-	// and new clients wait for it. Running relays go on, since the node may be cut off only for a moment.
-	silentAfter = 3 * time.Second
-)
+// silentAfter is how long a node may leave what it was sent unacknowledged. After that it counts as away, and new
+// clients wait for it. Running relays go on, since the node may be cut off only for a moment.
+const silentAfter = 3 * time.Second
 
 // watchSilence detects connections whose nodes do not answer, until ctx ends.
 func (s *Server) watchSilence(ctx context.Context, transport *quic.Transport) {

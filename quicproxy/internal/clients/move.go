@@ -24,11 +24,11 @@ func (p *Places) moveLocked(c *Place, to Service) (evicted []*Place, err error) 
 	if c.index < 0 {
 		return nil, errEvicted
 	}
-	from, perAddress := c.service, c.perAddress
+	from, may := c.service, c.may
 	p.leaveLocked(c)
-	c.service, c.perAddress = to.split(p.perAddress)
+	c.service, c.may = p.allowanceLocked(to)
 	if evicted, err = p.makeRoomLocked(c, time.Now()); err != nil {
-		c.service, c.perAddress = from, perAddress
+		c.service, c.may = from, may
 		p.enterLocked(c)
 	}
 	return evicted, err

@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"cmp"
 	"errors"
 	"net/netip"
 	"sync"
@@ -35,15 +36,26 @@ type Service struct {
 	Node, Name string
 	// PerAddress is how many clients it wants of one address, if that is less than others may have; 0: it is not.
 	PerAddress int
+	// Most and MostPerAddress are how many clients it may have, and how many of one address, instead of what others may
+	// have; 0: the same.
+	Most, MostPerAddress int
 }
 
-// split returns the service alone, and how many clients of one address it may have.
-func (s Service) split(most int) (Service, int) {
-	if s.PerAddress > 0 {
-		most = min(most, s.PerAddress)
+// allowance is how many clients a service may have, its node, and an address at the service.
+type allowance struct{ service, node, address int }
+
+// allowanceLocked returns a service without its limits, and what it may have.
+func (p *Places) allowanceLocked(s Service) (Service, allowance) {
+	may := allowance{p.perService, p.perNode, cmp.Or(s.MostPerAddress, p.perAddress)}
+	if s.Most > 0 {
+		half := max(p.all/2, 1)
+		may.service = min(s.Most, half)
+		may.node = min(nodeServices*may.service, half)
 	}
-	s.PerAddress = 0
-	return s, most
+	if s.PerAddress > 0 {
+		may.address = min(may.address, s.PerAddress)
+	}
+	return Service{Node: s.Node, Name: s.Name}, may
 }
 
 // Places limit the public connections of a program: per service, per node, per client address and network
@@ -74,13 +86,13 @@ type pair struct {
 
 // Place is that of a public connection.
 type Place struct {
-	places     *Places
-	service    Service
-	perAddress int     // at the service
-	from       *origin // the smallest
-	evict      func()
-	index      int          // in Places.open; -1: none; guarded by Places.mu
-	active     atomic.Int64 // when bytes moved last, since Places.begin
+	places  *Places
+	service Service
+	may     allowance // of the service
+	from    *origin   // the smallest
+	evict   func()
+	index   int          // in Places.open; -1: none; guarded by Places.mu
+	active  atomic.Int64 // when bytes moved last, since Places.begin
 }
 
 // New takes the number of places in total, per service, and per address at a service.
@@ -153,7 +165,7 @@ func (p *Places) Admit(service Service, from netip.Addr, evict func()) (*Place, 
 	c := &Place{places: p, evict: evict, index: -1}
 	c.Active()
 	p.mu.Lock()
-	c.service, c.perAddress = service.split(p.perAddress)
+	c.service, c.may = p.allowanceLocked(service)
 	evicted, err := p.admitLocked(c, from, time.Now())
 	p.mu.Unlock()
 	for _, victim := range evicted {
@@ -199,7 +211,7 @@ func (p *Places) fullLocked(c *Place) (rivals func(*Place) bool, err error) {
 		if !o.limited() {
 			break
 		}
-		if p.pairs[pair{o, c.service}] >= o.weight*c.perAddress {
+		if p.pairs[pair{o, c.service}] >= o.weight*c.may.address {
 			return func(other *Place) bool { return other.service == c.service && other.from.in(o) }, o.full()
 		}
 		if o.open >= p.mostInAll(o) {
@@ -207,9 +219,9 @@ func (p *Places) fullLocked(c *Place) (rivals func(*Place) bool, err error) {
 		}
 	}
 	switch {
-	case p.services[c.service] >= p.perService:
+	case p.services[c.service] >= c.may.service:
 		return func(other *Place) bool { return other.service == c.service }, ErrServiceFull
-	case p.nodes[c.service.Node] >= p.perNode:
+	case p.nodes[c.service.Node] >= c.may.node:
 		return func(other *Place) bool { return other.service.Node == c.service.Node }, ErrNodeFull
 	case len(p.open) >= p.all-p.reserved:
 		return func(*Place) bool { return true }, ErrAllFull

@@ -51,3 +51,27 @@ func TestPerAddressOfService(t *testing.T) {
 		}
 	})
 }
+
+// TestMostOfService: a service may have more or fewer clients than others, and so may its node.
+func TestMostOfService(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t, New(1000, 100, 10))
+		few := Service{Node: "A", Name: "web", Most: 3, MostPerAddress: 20}
+		c.want(few, "192.0.2.1", 5, 3, ErrServiceFull)
+		few.Name = "ssh"
+		c.want(few, "192.0.2.1", 5, 3, ErrServiceFull)
+		few.Name = "mail"
+		c.want(few, "192.0.2.1", 1, 0, ErrNodeFull)
+		c.want(Service{Node: "D", Name: "web", MostPerAddress: 2}, "192.0.3.1", 5, 2, ErrAddressFull)
+		c.want(Service{Node: "B", Name: "web", Most: 200, MostPerAddress: 150}, "198.51.100.1", 200, 150, ErrAddressFull)
+		most := Service{Node: "C", Name: "web", Most: 1_000_000, MostPerAddress: 1_000_000}
+		c.want(most, "203.0.113.1", 1000, 250, ErrAddressFull) // never more than the machine's share
+		for _, place := range c.places {
+			place.Leave()
+		}
+		if c.clients.Open() != 0 || len(c.clients.services)+len(c.clients.nodes)+len(c.clients.pairs) != 0 {
+			t.Errorf("something is left: %+v", c.clients)
+		}
+	})
+}

@@ -13,6 +13,7 @@ import (
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/internal/pace"
+	"apquic/quicproxy/internal/ruling"
 )
 
 // Why a visitor is refused.
@@ -33,6 +34,7 @@ type Gate struct {
 	mu       sync.Mutex
 	server   quicproxy.Visitors
 	country  func(netip.Addr) string // nil: countries are not known
+	limits   ruling.Limits
 	node     quicproxy.Visitors
 	rate     int           // new connections per address and second; 0: no limit
 	arrivals *limit.Sketch // nil without
@@ -67,13 +69,14 @@ func (g *Gate) Set(node quicproxy.Visitors) {
 func (g *Gate) setLocked(node quicproxy.Visitors) {
 	g.node = node
 	g.version.Add(1)
-	if g.rate = smaller(g.server.Rate, node.Rate); g.rate == 0 {
+	server := g.limits.On(g.server)
+	if g.rate = smaller(server.Rate, node.Rate); g.rate == 0 {
 		g.arrivals = nil
 	} else if g.arrivals == nil {
 		g.arrivals = limit.NewSketch(time.Now())
 	}
-	g.In.Set(smaller(g.server.BytesIn, node.BytesIn))
-	g.Out.Set(smaller(g.server.BytesOut, node.BytesOut))
+	g.In.Set(smaller(server.BytesIn, node.BytesIn))
+	g.Out.Set(smaller(server.BytesOut, node.BytesOut))
 }
 
 // Version is another one whenever the rules may be others.
@@ -85,13 +88,6 @@ func smaller[T int | int64](a, b T) T {
 		return max(a, b)
 	}
 	return min(a, b)
-}
-
-// PerAddress is how many connections an address may have at once; 0: no limit of the service.
-func (g *Gate) PerAddress() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return smaller(g.server.PerAddress, g.node.PerAddress)
 }
 
 // Allows says why visitors from an address are not allowed; nil: they are.
@@ -144,10 +140,12 @@ func checkCountry(v quicproxy.Visitors, country string) error {
 	return nil
 }
 
-// Count counts why a visitor was refused, also by package clients. Other errors do not count.
-func (g *Gate) Count(err error) {
+// Count counts why a visitor was refused, also by package clients; other errors do not count. It returns the error, with
+// the rule of the server that says so.
+func (g *Gate) Count(err error) error {
 	switch {
 	case err == nil:
+		return nil
 	case errors.Is(err, ErrNetwork):
 		g.networks.Add(1)
 	case errors.Is(err, ErrCountry):
@@ -157,6 +155,7 @@ func (g *Gate) Count(err error) {
 	case errors.Is(err, ErrFast), errors.Is(err, clients.ErrAddressFast):
 		g.fast.Add(1)
 	}
+	return g.blame(err)
 }
 
 // Dropped counts a datagram for which there were too many bytes.

@@ -131,11 +131,11 @@ func TestArrivals(t *testing.T) {
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	g := NewGate(quicproxy.Visitors{BytesOut: 5000}, nil)
-	if g.In.Limited() || !g.Out.Limited() || g.PerAddress() != 0 {
+	if g.In.Limited() || !g.Out.Limited() || g.Limited(clients.Service{}).PerAddress != 0 {
 		t.Error("the server's limits do not hold")
 	}
 	g.Set(quicproxy.Visitors{BytesIn: 5000, PerAddress: 7})
-	if !g.In.Limited() || !g.Out.Limited() || g.PerAddress() != 7 {
+	if !g.In.Limited() || !g.Out.Limited() || g.Limited(clients.Service{}).PerAddress != 7 {
 		t.Error("the node's limits do not hold")
 	}
 	for _, test := range [][3]int{{0, 0, 0}, {0, 5, 5}, {5, 0, 5}, {5, 6, 5}, {6, 5, 5}} {
@@ -190,7 +190,7 @@ func TestSetWhileUsed(t *testing.T) {
 				if err := g.Admit(netip.MustParseAddr("192.0.2.1")); err != nil && err != ErrFast {
 					t.Error(err)
 				}
-				g.PerAddress()
+				g.Limited(clients.Service{})
 			}
 		})
 	}

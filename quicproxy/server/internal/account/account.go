@@ -63,7 +63,7 @@ func (all *Accounts) SetMaxServices(services int) {
 	defer all.mu.Unlock()
 	all.maxServices = services
 	for _, a := range all.of {
-		a.Requests.bucket.SetBurst(RequestBurst(services))
+		a.Requests.SetServices(services)
 	}
 }
 

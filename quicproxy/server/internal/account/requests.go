@@ -36,6 +36,9 @@ func newRequests(services int) *Requests {
 	return &Requests{rate.NewLimiter(rate.Every(requestEvery), RequestBurst(services)), requestEvery}
 }
 
+// SetServices limits those of a node that may have that many services.
+func (r *Requests) SetServices(services int) { r.bucket.SetBurst(RequestBurst(services)) }
+
 func newConnects() *Requests {
 	return &Requests{rate.NewLimiter(rate.Every(connectEvery), connectBurst), connectEvery}
 }

@@ -133,8 +133,7 @@ func (s *Listeners) place(c *Client, service clients.Service, where slog.Attr, r
 
 // refuse resets a client, and counts and logs why.
 func (p *Listener) refuse(client *Client, err error) {
-	p.gate.Count(err)
-	p.all.refuse(client, p.Attr(), err)
+	p.all.refuse(client, p.Attr(), p.gate.Count(err))
 }
 
 // refuse resets a client and logs why.

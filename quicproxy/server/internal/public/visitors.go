@@ -9,6 +9,7 @@ import (
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/internal/ruling"
 )
 
 // SetRules sets Config.Visitors and Config.Country, for clients from now on.
@@ -28,8 +29,18 @@ func (s *Listeners) KnowsCountries() bool {
 	return s.country != nil
 }
 
-// Restrict says who may visit, from now on, in addition to what the server says.
-func (p *Listener) Restrict(v quicproxy.Visitors) { p.gate.Set(v) }
+// Restrict says who may visit, from now on, in addition to what the server says, which the limits are a part of.
+func (p *Listener) Restrict(v quicproxy.Visitors, limits ruling.Limits) {
+	p.Limit(limits)
+	p.gate.Set(v)
+}
+
+// Limit says what the rules of the server say about the node. A group is not one node's.
+func (p *Listener) Limit(limits ruling.Limits) {
+	if !p.Key.IsGroup() {
+		p.gate.SetLimits(limits)
+	}
+}
 
 // Pace limits the bytes per second of a relay that begins.
 func (p *Listener) Pace(r *relay.Relay) { r.Pace(p.gate.In.Share(), p.gate.Out.Share()) }
@@ -54,11 +65,7 @@ func (s *Listeners) RefusedOf(node certs.NodeID) *framing.VisitorsResponse {
 func (p *Listener) welcome(c *Client) error { return p.gate.Admit(c.from()) }
 
 // clientsOf is the service whose clients come, with the limit that it has now.
-func (p *Listener) clientsOf() clients.Service {
-	service := p.service
-	service.PerAddress = p.gate.PerAddress()
-	return service
-}
+func (p *Listener) clientsOf() clients.Service { return p.gate.Limited(p.service) }
 
 // endLimits lets those go on who wait because of the bytes per second.
 func (p *Listener) endLimits() {

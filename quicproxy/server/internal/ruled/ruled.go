@@ -1,0 +1,118 @@
+// Package ruled keeps the rules of a server while it runs, and turns what they refuse into what nodes are told.
+//
+// It must not know connections, or decide anything itself.
+package ruled
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"apquic/certs"
+	"apquic/framing"
+	"apquic/lease"
+	"apquic/quicproxy"
+	"apquic/quicproxy/internal/conn"
+	"apquic/quicproxy/internal/ruling"
+	"apquic/quicproxy/server/internal/failure"
+	"apquic/rules"
+)
+
+// Rules are those that hold now.
+type Rules struct{ now atomic.Pointer[rules.Rules] }
+
+// New returns the rules of a server, or says why they cannot be.
+func New(all rules.Rules) (*Rules, error) {
+	r := new(Rules)
+	if err := all.Check(); err != nil {
+		return nil, err
+	}
+	r.Set(all)
+	return r, nil
+}
+
+// Set makes these, which were checked, all the rules.
+func (r *Rules) Set(all rules.Rules) { r.now.Store(&all) }
+
+// Of returns what they say about a node.
+func (r *Rules) Of(id certs.NodeID, name string) rules.Limits { return r.now.Load().Of(id, name) }
+
+// HoldTime is how long a lease is held, if they say so; 0: they do not. nameOf is called only if any rule does.
+func (r *Rules) HoldTime(key lease.Key, nameOf func(certs.NodeID) string) time.Duration {
+	for _, rule := range *r.now.Load() {
+		if rule.LeaseTime.By != "" && !key.IsGroup() {
+			return r.Of(key.Node, nameOf(key.Node)).LeaseTime.Value
+		}
+	}
+	return 0
+}
+
+// Expired is how many of them say that the time of their nodes is over: whenever it changes, some may no longer have
+// what they have.
+func (r *Rules) Expired(context.Context) (n uint64) {
+	now := time.Now()
+	for _, rule := range *r.now.Load() {
+		if rule.RefuseAll(now) != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// Apply has the limits of a node hold for its request, or returns the failure that answers it.
+func Apply(limits rules.Limits, r *lease.Request, private bool) error {
+	err := limits.RefuseAll(time.Now())
+	if !private {
+		err = limits.Refuse(*r, time.Now())
+	}
+	if err != nil {
+		return Failure(limits, err)
+	}
+	limits.Apply(r)
+	return nil
+}
+
+// Failure is why a request failed, as its node is told; the rule that is the reason, if one is, has its name in there.
+// Nil: the request did not fail.
+func Failure(limits rules.Limits, err error) error {
+	if err == nil {
+		return nil
+	}
+	refusal, refused := errors.AsType[*rules.Refusal](err)
+	if told, ok := errors.AsType[*quicproxy.FailureError](err); ok && told.Code == framing.ErrorTooManyServices {
+		err = fmt.Errorf("%w: %w", lease.ErrTooManyServices, told)
+	}
+	if !refused {
+		refusal, refused = errors.AsType[*rules.Refusal](limits.Blame(err))
+	}
+	if !refused {
+		return failure.OfLease(err)
+	}
+	return &quicproxy.FailureError{
+		Code: framing.ErrorNotAllowed, Text: refusal.Error(),
+		Advice:     fmt.Sprintf("ask the operator of the server, who sees with apquic-server explain what the rule %q says, or change the service", refusal.Rule),
+		RetryAfter: conn.PersonRetry,
+	}
+}
+
+// Clients are the limits of a node for the clients of each of its services.
+func Clients(l rules.Limits) ruling.Limits {
+	count := func(l rules.Limit[int]) ruling.Limit { return ruling.Limit{Value: int64(l.Value), By: l.By} }
+	return ruling.Limits{
+		Clients: count(l.MaxClients), PerAddress: count(l.MaxClientsPerAddress), Rate: count(l.MaxClientRate),
+		BytesIn: ruling.Limit(l.MaxRateIn), BytesOut: ruling.Limit(l.MaxRateOut),
+	}
+}
+
+// Refused returns those leases of a node that its limits do not allow now, and why.
+func Refused(limits rules.Limits, leases []lease.Lease) map[lease.Key]error {
+	refused := make(map[lease.Key]error)
+	for _, l := range leases {
+		if err := limits.RefuseLease(l, time.Now()); err != nil {
+			refused[l.Key] = err
+		}
+	}
+	return refused
+}
