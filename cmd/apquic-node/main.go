@@ -23,6 +23,7 @@ import (
 	"apquic/internal/debug"
 	"apquic/internal/events"
 	"apquic/internal/heap"
+	"apquic/internal/notices"
 	"apquic/internal/reload"
 	"apquic/internal/settings"
 	"apquic/internal/systemd"
@@ -151,6 +152,12 @@ func serve(c *call) error {
 // run runs the node until a signal to stop.
 func (f *follower) run(stopping cli.Stopping, reloader *reload.Reloader, manager *systemd.Manager) error {
 	config, log := f.running, f.log.Logger
+	tells, err := notices.Open(notices.Config{Program: "apquic-node", Hub: f.hub, Log: log}, config.Notices)
+	if err != nil {
+		return cli.ConfigError(err)
+	}
+	f.notices = tells
+	defer tells.Start(nil)()
 	defer f.sites.serve(stopping.Soon, stopping.Now, f.node)()
 	stopAnswering, err := answer(handler(f.node, f.sites.refused, f.hub, reloader), config, f.key, log)
 	if err != nil {

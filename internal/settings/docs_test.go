@@ -10,7 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"apquic/internal/notices"
 	"apquic/internal/settings/internal/jsonc"
+	"apquic/internal/settings/internal/notice"
 )
 
 const docsFile = "../../docs/config.md"
@@ -148,6 +150,7 @@ func TestDocKeys(t *testing.T) {
 		"plainNode":        n.rows().form(),
 		"plainService":     plainService(new(portService)),
 		"plainOIDC":        new(OIDC).Keys(),
+		"plainNotice":      notice.Keys(new(notices.Notice)),
 		"carrierServer":    top,
 		"carrierNode":      top,
 		"carrierBootstrap": carrierBootstrap(&Bootstrap{}),
