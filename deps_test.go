@@ -27,6 +27,7 @@ var allowed = map[string][]string{
 	"internal/datagram":     nil,
 	"internal/debug":        {"internal/cli"},
 	"internal/events":       {"internal/hint"},
+	"internal/notices":      {"internal/events", "internal/hint", "internal/suggest"},
 	"internal/control":      {"certs", "internal/hint"},
 	"internal/heap":         nil,
 	"internal/machine":      nil,
@@ -82,11 +83,12 @@ var allowed = map[string][]string{
 	"internal/settings/internal/address": {"certs", "framing", "internal/domain", "internal/hint"},
 	"internal/settings/internal/jsonc":   {"internal/hint", "internal/suggest"},
 	"internal/settings/internal/logins":  {"internal/domain", "internal/password", "internal/settings/internal/address", "internal/settings/internal/jsonc"},
+	"internal/settings/internal/notice":  {"internal/notices", "internal/settings/internal/jsonc"},
 	"internal/settings/internal/file":    {"internal/hint", "internal/settings/internal/jsonc"},
 	"internal/settings/internal/foreign": {"internal/hint", "internal/settings/internal/jsonc"},
 	"internal/settings/internal/changes": nil,
 	"internal/settings/internal/ruleset": {"certs", "internal/domain", "internal/settings/internal/jsonc", "internal/size", "lease", "rules"},
-	"internal/settings":                  {"certs", "framing", "internal/control", "internal/debug", "internal/domain", "internal/hint", "internal/publicsuffix", "internal/settings/internal/address", "internal/settings/internal/changes", "internal/settings/internal/file", "internal/settings/internal/foreign", "internal/settings/internal/jsonc", "internal/settings/internal/logins", "internal/settings/internal/ruleset", "internal/size", "internal/suggest", "lease", "quicproxy", "rules"},
+	"internal/settings":                  {"certs", "framing", "internal/control", "internal/debug", "internal/domain", "internal/hint", "internal/publicsuffix", "internal/settings/internal/address", "internal/settings/internal/changes", "internal/settings/internal/file", "internal/settings/internal/foreign", "internal/settings/internal/jsonc", "internal/settings/internal/logins", "internal/settings/internal/ruleset", "internal/size", "internal/suggest", "lease", "quicproxy", "rules", "internal/notices", "internal/settings/internal/notice"},
 
 	"quicproxy/admission":                   {"certs", "internal/files", "quicproxy/internal/limit"},
 	"quicproxy/server/internal/account":     {"certs", "quicproxy/internal/limit", "quicproxy/internal/memory"},
@@ -155,13 +157,13 @@ var allowed = map[string][]string{
 	"admin/show":      {"admin", "certs", "internal/cli", "internal/table", "quicproxy/live"},
 	"internal/backup": {"certs", "internal/hint"},
 
-	"cmd/apquic-server": {"admin", "admin/show", "certs", "certs/acme", "internal/backup", "internal/cli", "internal/control", "internal/countries", "internal/debug", "internal/domain", "internal/events", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/login", "internal/monitor", "internal/publicsuffix", "internal/reload", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/live", "quicproxy/server", "rules"},
+	"cmd/apquic-server": {"admin", "admin/show", "certs", "certs/acme", "internal/backup", "internal/cli", "internal/control", "internal/countries", "internal/debug", "internal/domain", "internal/events", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/login", "internal/monitor", "internal/publicsuffix", "internal/reload", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/live", "quicproxy/server", "rules", "internal/notices"},
 	"certs/acme":        nil,
 	"internal/login":    {"internal/password", "internal/watchfile"},
 	"internal/web":      {"internal/domain", "internal/login", "internal/watchfile"},
 	"internal/guards":   {"certs", "internal/login", "internal/settings"},
 	"internal/reload":   {"internal/cli", "internal/control", "internal/hint"},
-	"cmd/apquic-node":   {"certs", "certs/acme", "internal/cli", "internal/control", "internal/debug", "internal/domain", "internal/events", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/joint", "internal/login", "internal/monitor", "internal/password", "internal/reload", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "quicproxy", "quicproxy/live", "quicproxy/node"},
+	"cmd/apquic-node":   {"certs", "certs/acme", "internal/cli", "internal/control", "internal/debug", "internal/domain", "internal/events", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/joint", "internal/login", "internal/monitor", "internal/password", "internal/reload", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "quicproxy", "quicproxy/live", "quicproxy/node", "internal/notices"},
 	"internal/cmd/demo": nil,
 
 	"internal/cmd/minimalnode": nil, // nothing: it is written from docs/protocol.md alone

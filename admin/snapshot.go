@@ -58,6 +58,21 @@ func (a *Authority) ListNodes(ctx context.Context) ([]Node, error) {
 	return list, nil
 }
 
+// Absent returns the nodes that may come and are away, as the attribute node of log lines says them; nil: that is unknown.
+func (a *Authority) Absent() map[string]bool {
+	nodes, err := a.ListNodes(context.Background())
+	if err != nil {
+		return nil
+	}
+	absent := make(map[string]bool)
+	for _, node := range nodes {
+		if node.State == Away {
+			absent[node.ID.LogValue().String()] = true
+		}
+	}
+	return absent
+}
+
 // node is one of ListNodes.
 func (a *Authority) node(ctx context.Context, id certs.NodeID) (Node, error) {
 	nodes, err := a.ListNodes(ctx)

@@ -4,6 +4,7 @@ import (
 	"apquic/certs"
 	"apquic/internal/cli"
 	"apquic/internal/events"
+	"apquic/internal/notices"
 	"apquic/internal/reload"
 	"apquic/internal/settings"
 	"apquic/quicproxy/node"
@@ -17,9 +18,10 @@ type follower struct {
 	log  *cli.Log
 
 	// Set before the first reload.
-	node  *node.Node
-	sites *sites
-	lines *leaseLines
+	node    *node.Node
+	sites   *sites
+	lines   *leaseLines
+	notices *notices.Notices
 
 	running settings.Node // in use; a reload at a time uses it
 }
@@ -42,12 +44,17 @@ func (f *follower) apply() (report reload.Report, err error) {
 	if err != nil {
 		return report, err
 	}
+	tells, err := notices.Read(now.Notices)
+	if err != nil {
+		return report, cli.ConfigError(err)
+	}
 	f.lines.follow(now.Services)
 	if err := f.node.SetServices(services(now.Services)); err != nil {
 		f.lines.follow(f.running.Services)
 		return report, err
 	}
 	f.sites.follow(sites)
+	f.notices.Follow(tells)
 	f.log.SetLevel(now.LogLevel)
 	f.running = now
 	for _, change := range changes {

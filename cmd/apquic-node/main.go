@@ -24,6 +24,7 @@ import (
 	"apquic/internal/events"
 	"apquic/internal/heap"
 	"apquic/internal/monitor"
+	"apquic/internal/notices"
 	"apquic/internal/reload"
 	"apquic/internal/settings"
 	"apquic/internal/systemd"
@@ -152,6 +153,12 @@ func serve(c *call) error {
 // run runs the node until a signal to stop.
 func (f *follower) run(stopping cli.Stopping, reloader *reload.Reloader, manager *systemd.Manager) error {
 	config, log := f.running, f.log.Logger
+	tells, err := notices.Open(notices.Config{Program: "apquic-node", Hub: f.hub, Log: log}, config.Notices)
+	if err != nil {
+		return cli.ConfigError(err)
+	}
+	f.notices = tells
+	defer tells.Start(nil)()
 	defer f.sites.serve(stopping.Soon, stopping.Now, f.node)()
 	answers := monitor.Beside(handler(f.node, f.sites.refused, f.hub, reloader), monitored(f.node.Status, f.node.Relays, f.sites.refused))
 	stopAnswering, err := answer(answers, config, f.key, log)

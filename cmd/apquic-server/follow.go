@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"apquic/internal/cli"
+	"apquic/internal/notices"
 	"apquic/internal/reload"
 	"apquic/internal/settings"
 	"apquic/quicproxy/server"
@@ -12,10 +13,13 @@ import (
 
 // follower has a running server follow its settings.
 type follower struct {
-	call   *call
-	log    *cli.Log
-	known  *knownCountries
-	server *server.Server // set before the first reload
+	call  *call
+	log   *cli.Log
+	known *knownCountries
+
+	// Set before the first reload.
+	server  *server.Server
+	notices *notices.Notices
 
 	running settings.Server                 // in use; a reload at a time uses it
 	shown   atomic.Pointer[settings.Server] // the same; nil: none was loaded again
@@ -35,12 +39,17 @@ func (f *follower) apply() (report reload.Report, err error) {
 	if err != nil {
 		return report, cli.ConfigError(err)
 	}
+	tells, err := notices.Read(now.Notices)
+	if err != nil {
+		return report, cli.ConfigError(err)
+	}
 	config := liveConfig(now)
 	config.Country = countryIn(now.Countries, file)
 	if err := f.server.Follow(config); err != nil {
 		return report, err
 	}
 	f.known.use(now.Countries, file)
+	f.notices.Follow(tells)
 	f.log.SetLevel(now.LogLevel)
 	f.running = now
 	f.shown.Store(&now)

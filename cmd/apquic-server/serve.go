@@ -22,6 +22,7 @@ import (
 	"apquic/internal/events"
 	"apquic/internal/heap"
 	"apquic/internal/monitor"
+	"apquic/internal/notices"
 	"apquic/internal/publicsuffix"
 	"apquic/internal/reload"
 	"apquic/internal/settings"
@@ -134,6 +135,10 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	if err != nil {
 		return err
 	}
+	follows.notices, err = notices.Open(notices.Config{Program: "apquic-server", Hub: office.hub, Log: log}, config.Notices)
+	if err != nil {
+		return cli.ConfigError(err)
+	}
 	port := uint16(parts.PacketConn.LocalAddr().(*net.UDPAddr).Port)
 	firstStart := !hasPublicAddress(config.DataDir)
 	if err := writePublicAddress(config.DataDir, publicHost(config), port); err != nil {
@@ -171,6 +176,7 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 		return err
 	}
 	defer stopAPI() // once the last relay has ended
+	defer follows.notices.Start(authority.Absent)()
 	defer heap.Follow(server.MemoryPeak)()
 	defer office.reloader.Start(ctx)()
 	defer kept.manager.Watchdog(func() { server.Status() })()

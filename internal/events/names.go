@@ -2,6 +2,7 @@ package events
 
 import (
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -14,6 +15,21 @@ const (
 
 // other is the name of events that have none of their own.
 const other = "log"
+
+// Names of what only notices tell: somebody has been away for a while, and is back after that.
+const (
+	NodeAway   = "node-away"
+	NodeBack   = "node-back"
+	ServerAway = "server-away"
+	ServerBack = "server-back"
+)
+
+// Names returns the names that events can have, in order.
+func Names() []string {
+	all := slices.Concat(audited, slices.Collect(maps.Values(named)), []string{other, NodeAway, NodeBack, ServerAway, ServerBack})
+	slices.Sort(all)
+	return slices.Compact(all)
+}
 
 // audited are the events of audit lines.
 var audited = []string{
@@ -58,6 +74,8 @@ var named = map[string]string{
 	"a setting has changed":             "setting-changed",
 	"a changed setting needs a restart": "setting-needs-restart",
 	"the settings were not reloaded":    "reload-failed",
+
+	"a notice was not delivered": "notice-failed",
 
 	"connecting":             "connecting",
 	"connected":              "connected",

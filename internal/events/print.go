@@ -25,6 +25,9 @@ func (e Event) Print(w io.Writer, zone *time.Location) error {
 	return err
 }
 
+// Members yields the attributes as texts, in their order.
+func (e Event) Members() iter.Seq2[string, string] { return members(e.Attributes) }
+
 // members yields those of a JSON object, in their order.
 func members(object json.RawMessage) iter.Seq2[string, string] {
 	return func(yield func(key, value string) bool) {

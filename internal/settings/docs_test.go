@@ -10,7 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"apquic/internal/notices"
 	"apquic/internal/settings/internal/jsonc"
+	"apquic/internal/settings/internal/notice"
 	"apquic/internal/settings/internal/ruleset"
 	"apquic/rules"
 )
@@ -151,6 +153,7 @@ func TestDocKeys(t *testing.T) {
 		"plainService":     plainService(new(portService)),
 		"plainOIDC":        new(OIDC).Keys(),
 		"plainRule":        ruleset.Keys(new(rules.Rule)),
+		"plainNotice":      notice.Keys(new(notices.Notice)),
 		"carrierServer":    top,
 		"carrierNode":      top,
 		"carrierBootstrap": carrierBootstrap(&Bootstrap{}),

@@ -8,6 +8,7 @@ import (
 
 	"apquic/certs"
 	"apquic/internal/hint"
+	"apquic/internal/notices"
 	"apquic/internal/settings/internal/address"
 	"apquic/internal/settings/internal/jsonc"
 )
@@ -28,6 +29,7 @@ type Node struct {
 	ACMEDirectory       string // empty: Let's Encrypt
 	LogLevel, LogFormat string
 	DebugAddress        string // empty: none
+	Notices             []notices.Notice
 
 	Admin
 	Carrier
@@ -85,7 +87,7 @@ func (n *Node) rows() rows {
 			help: "`URL` of the authority that gives certificates for domains (ACME)",
 			docs: "Only for services with `\"tls\": \"node\"`, whose use accepts the authority's terms.",
 		},
-		logLevelRow(&n.LogLevel), logFormatRow(&n.LogFormat), debugAddressRow(&n.DebugAddress),
+		logLevelRow(&n.LogLevel), logFormatRow(&n.LogFormat), debugAddressRow(&n.DebugAddress), noticesRow(&n.Notices),
 	}, n.Admin.rows()...)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"apquic/internal/notices"
 	"apquic/internal/settings/internal/address"
 	"apquic/internal/settings/internal/jsonc"
 	"apquic/internal/settings/internal/logins"
@@ -47,6 +48,7 @@ type Server struct {
 	IPv4, IPv6           bool
 	LogLevel, LogFormat  string
 	DebugAddress         string // empty: none
+	Notices              []notices.Notice
 
 	Admin
 	Carrier
@@ -179,7 +181,7 @@ func (s *Server) runRows() rows {
 		}, {
 			key: "ipv6", setting: boolVar(&s.IPv6, true), help: "listen on IPv6", docs: ", for nodes and for the public.",
 		},
-		logLevelRow(&s.LogLevel), logFormatRow(&s.LogFormat), debugAddressRow(&s.DebugAddress),
+		logLevelRow(&s.LogLevel), logFormatRow(&s.LogFormat), debugAddressRow(&s.DebugAddress), noticesRow(&s.Notices),
 	}
 }
 

@@ -70,6 +70,13 @@ func (v Value) Text() (string, error) {
 	return s, nil
 }
 
+// JSON is the value in standard JSON, on one line.
+func (v Value) JSON() string {
+	value := v.node.Clone()
+	value.Minimize()
+	return string(value.Pack())
+}
+
 // OneOf reads one of several words.
 func OneOf(words ...string) func(Value) (string, error) {
 	return Parsed(func(s string) (string, error) {

@@ -1,0 +1,322 @@
+package notices
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"apquic/internal/events"
+)
+
+// told is a receiver that remembers what it is told, and may fail.
+type told struct {
+	mu    sync.Mutex
+	texts []string
+	tries int
+	fail  func(try int) error // nil: never
+}
+
+func (r *told) send(ctx context.Context, m message) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tries++
+	if r.fail != nil {
+		if err := r.fail(r.tries); err != nil {
+			return err
+		}
+	}
+	r.texts = append(r.texts, m.event.Name+": "+m.text())
+	return nil
+}
+
+// take returns what was told since the last call, once everybody waits.
+func (r *told) take() []string {
+	synctest.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	texts := r.texts
+	r.texts = nil
+	return texts
+}
+
+// some is a notice about events, with the defaults.
+func some(names ...string) Notice {
+	return Notice{Events: names, After: DefaultAfter, PerHour: DefaultPerHour, Webhook: Webhook{URL: "https://ntfy.example.org/x"}}
+}
+
+// telling runs f beside a program that tells r, in virtual time.
+func telling(t *testing.T, r *told, absent func() map[string]bool, all []Notice, f func(log *slog.Logger, n *Notices, written *strings.Builder)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		written := new(strings.Builder)
+		hub := events.New(slog.NewTextHandler(written, nil))
+		n, err := Open(Config{Program: "apquic-test", Hub: hub, Log: slog.New(hub)}, all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.to = func(plan) receiver { return r }
+		stop := n.Start(absent)
+		defer stop()
+		synctest.Wait()
+		f(slog.New(hub), n, written)
+	})
+}
+
+func (r *told) wants(t *testing.T, texts ...string) {
+	t.Helper()
+	if got := r.take(); !slices.Equal(got, texts) {
+		t.Errorf("told %q, want %q", got, texts)
+	}
+}
+
+// TestTells: events that a notice names are told, others are not, in order and with what they say.
+func TestTells(t *testing.T) {
+	r := new(told)
+	telling(t, r, nil, []Notice{some("join", "limit-reached", "log")}, func(log *slog.Logger, _ *Notices, _ *strings.Builder) {
+		log.Info("audit", "event", "join", "node", "A…", "name", "garage")
+		log.Info("node connected", "node", "A…")
+		log.Warn("accepting a public connection failed", "client", "192.0.2.1\x1b[31m", "err", errors.New("too many\nfiles"))
+		log.Info("anything else")
+		r.wants(t, "join: join (node=A…, name=garage)",
+			"limit-reached: accepting a public connection failed (client=192.0.2.1 [31m, err=too many files)", "log: anything else")
+	})
+}
+
+// TestAway: a node is away when it has been for five minutes without a break, once, and back when it is.
+func TestAway(t *testing.T) {
+	r := new(told)
+	telling(t, r, nil, []Notice{some("node-away", "node-back")}, func(log *slog.Logger, _ *Notices, _ *strings.Builder) {
+		node := log.With("node", "A…", "name", "garage")
+		node.Info("node connected")
+		node.Info("node disconnected", "reason", "timeout")
+		time.Sleep(5*time.Minute - time.Second)
+		r.wants(t)
+		node.Info("node connected")
+		time.Sleep(time.Hour)
+		r.wants(t)
+		node.Info("node disconnected", "reason", "timeout")
+		time.Sleep(5 * time.Minute)
+		r.wants(t, "node-away: the node garage has been away for 5m0s (node=A…, name=garage, reason=timeout)")
+		time.Sleep(time.Hour)
+		r.wants(t)
+		node.Info("node connected")
+		r.wants(t, "node-back: the node garage is back after 1h5m0s (node=A…, name=garage)")
+		log.Info("node disconnected") // of nobody
+		time.Sleep(time.Hour)
+		r.wants(t)
+	})
+}
+
+// TestAwayServer: at a node it is the server that is away, from the first line that says so.
+func TestAwayServer(t *testing.T) {
+	r := new(told)
+	telling(t, r, nil, []Notice{some("server-away", "server-back")}, func(log *slog.Logger, _ *Notices, _ *strings.Builder) {
+		log.Info("connecting")
+		for _, reason := range []string{"timeout", "network is unreachable", "timeout"} {
+			log.Warn("not connected, next try in 2s", "reason", reason)
+			time.Sleep(2 * time.Minute)
+		}
+		r.wants(t, "server-away: the server has been away for 5m0s (reason=timeout)")
+		log.Info("connected", "server", "192.0.2.1:1")
+		r.wants(t, "server-back: the server is back after 6m0s (server=192.0.2.1:1)")
+	})
+}
+
+// TestAwayIsChecked: whoever is here after all, as after one of two connections has ended, or is not expected any more,
+// is not away, and the server is asked once for all who are due.
+func TestAwayIsChecked(t *testing.T) {
+	r, asked := new(told), 0
+	absent := func() map[string]bool { asked++; return map[string]bool{"7…": true} }
+	telling(t, r, absent, []Notice{some("node-away")}, func(log *slog.Logger, _ *Notices, _ *strings.Builder) {
+		for i := range 10 {
+			log.Info("node disconnected", "node", fmt.Sprint(i, "…"))
+		}
+		time.Sleep(time.Hour)
+		r.wants(t, "node-away: the node 7… has been away for 5m0s (node=7…)")
+		if asked != 1 {
+			t.Errorf("asked %d times", asked)
+		}
+	})
+}
+
+// TestAwayIsBounded: nodes that come and go do not add up, and no more are remembered than are allowed.
+func TestAwayIsBounded(t *testing.T) {
+	t.Parallel()
+	w, now := newWatch(time.Hour), time.Now()
+	event := func(name string, node int) events.Event {
+		return events.Event{Name: name, Time: now, Attributes: fmt.Appendf(nil, `{"node": "%d"}`, node)}
+	}
+	for range 10_000 {
+		w.see(event("node-disconnected", 1))
+		w.see(event("node-connected", 1))
+	}
+	if len(w.order) > 100 || len(w.gone) != 0 {
+		t.Errorf("%d absences are kept, of %d nodes", len(w.order), len(w.gone))
+	}
+	for i := range 2 * maxAway {
+		w.see(event("node-disconnected", i))
+	}
+	if len(w.gone) != maxAway {
+		t.Errorf("%d nodes are away", len(w.gone))
+	}
+	if away := w.due(now.Add(time.Hour), nil); len(away) != maxAway || !w.next().IsZero() {
+		t.Errorf("%d nodes are told", len(away))
+	}
+}
+
+// TestPerHour: an event is told so often in any hour; what is beyond is counted, and other events are told.
+func TestPerHour(t *testing.T) {
+	r, n := new(told), some("join", "revoke")
+	n.PerHour = 3
+	telling(t, r, nil, []Notice{n}, func(log *slog.Logger, _ *Notices, _ *strings.Builder) {
+		for range 10 {
+			log.Info("audit", "event", "join")
+			time.Sleep(time.Minute)
+		}
+		r.wants(t, "join: join", "join: join", "join: join")
+		log.Info("audit", "event", "revoke")
+		r.wants(t, "revoke: revoke")
+		time.Sleep(50*time.Minute - time.Second)
+		log.Info("audit", "event", "join")
+		r.wants(t)
+		time.Sleep(time.Second)
+		log.Info("audit", "event", "join")
+		r.wants(t, "join: join; 8 more before")
+	})
+}
+
+// TestRetries: what fails is tried again, later and later, and told when it works; or given up, which the log says.
+func TestRetries(t *testing.T) {
+	r := new(told)
+	r.fail = func(try int) error {
+		if try <= 4 || try > 5 {
+			return errors.New("no answer")
+		}
+		return nil
+	}
+	telling(t, r, nil, []Notice{some("join")}, func(log *slog.Logger, _ *Notices, written *strings.Builder) {
+		log.Info("audit", "event", "join")
+		time.Sleep(12*time.Minute + 34*time.Second)
+		r.wants(t)
+		time.Sleep(time.Second)
+		r.wants(t, "join: join")
+		log.Info("audit", "event", "join")
+		time.Sleep(time.Hour)
+		r.wants(t)
+		if text := written.String(); r.tries != 10 || strings.Count(text, "was not delivered") != 1 || !strings.Contains(text, `tries=5 err="no answer"`) {
+			t.Errorf("%d tries, and the log says\n%s", r.tries, text)
+		}
+		r.fail = func(int) error { return permanent{errors.New("the answer is 404")} }
+		log.Info("audit", "event", "join")
+		time.Sleep(time.Hour)
+		if r.take(); r.tries != 11 {
+			t.Errorf("%d tries", r.tries-10)
+		}
+	})
+}
+
+// TestQueueIsBounded: while nothing can be told, so much waits and the rest is counted.
+func TestQueueIsBounded(t *testing.T) {
+	r, n, fails := new(told), some("join"), true
+	n.PerHour = maxPerHour
+	r.fail = func(int) error {
+		if fails {
+			return errors.New("no answer")
+		}
+		return nil
+	}
+	telling(t, r, nil, []Notice{n}, func(log *slog.Logger, _ *Notices, _ *strings.Builder) {
+		for range 500 {
+			log.Info("audit", "event", "join")
+			synctest.Wait()
+		}
+		r.mu.Lock()
+		fails = false
+		r.mu.Unlock()
+		time.Sleep(time.Hour)
+		if n := len(r.take()); n != maxQueue+1 {
+			t.Errorf("%d were told, want %d", n, maxQueue+1)
+		}
+		log.Info("audit", "event", "join")
+		r.wants(t, fmt.Sprintf("join: join; %d more before", 500-maxQueue-1))
+	})
+}
+
+// TestNoticesFollow: a reload adds and removes notices; one that stays goes on, with what it knows about who is away.
+// What happened while there was none is not told.
+func TestNoticesFollow(t *testing.T) {
+	r := new(told)
+	telling(t, r, nil, nil, func(log *slog.Logger, n *Notices, _ *strings.Builder) {
+		log.Info("audit", "event", "join")
+		follow := func(all ...Notice) {
+			t.Helper()
+			p, err := Read(all)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n.Follow(p)
+			synctest.Wait()
+		}
+		follow(some("node-away"))
+		r.wants(t)
+		log.Info("node disconnected", "node", "A…")
+		follow(some("join"), some("node-away"))
+		log.Info("audit", "event", "join")
+		r.wants(t, "join: join")
+		time.Sleep(5 * time.Minute)
+		r.wants(t, "node-away: the node A… has been away for 5m0s (node=A…)")
+		follow()
+		log.Info("audit", "event", "join")
+		r.wants(t)
+	})
+}
+
+// TestFarewell: what happens last is told, if that takes no more than two seconds, and no wait for another try.
+func TestFarewell(t *testing.T) {
+	for name, takes := range map[string]time.Duration{"told": time.Second, "given up": time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				hub := events.New(slog.DiscardHandler)
+				n, err := Open(Config{Hub: hub, Log: slog.New(hub)}, []Notice{some("stopping")})
+				if err != nil {
+					t.Fatal(err)
+				}
+				r := &slow{takes: takes}
+				n.to = func(plan) receiver { return r }
+				stop := n.Start(nil)
+				synctest.Wait()
+				slog.New(hub).Info("stopping")
+				begun := time.Now()
+				stop()
+				if r.told != (name == "told") || time.Since(begun) > farewell {
+					t.Errorf("told: %v after %v", r.told, time.Since(begun))
+				}
+			})
+		})
+	}
+}
+
+// slow is a receiver that takes its time.
+type slow struct {
+	takes time.Duration
+	told  bool
+}
+
+func (s *slow) send(ctx context.Context, _ message) error {
+	select {
+	case <-time.After(s.takes):
+		s.told = true
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
