@@ -4,15 +4,17 @@ import (
 	"regexp"
 	"testing"
 	"time"
+
+	"apquic/internal/settings/internal/interval"
 )
 
 func TestKeepalive(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]time.Duration{"auto": AutoKeepalive, "15s": 15 * time.Second, "2m": 2 * time.Minute} {
-		if got, err := parseKeepalive(text); err != nil || got != want {
+		if got, err := interval.ParseOrAuto(text); err != nil || got != want {
 			t.Errorf("%s: %v, %v", text, got, err)
 		}
-		if got := formatKeepalive(want); got != text {
+		if got := interval.FormatOrAuto(want); got != text {
 			t.Errorf("%v is %s, want %s", want, got, text)
 		}
 		n := validNode(t)
@@ -24,7 +26,7 @@ func TestKeepalive(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "15", "Auto", "-1ns", "never"} {
-		if got, err := parseKeepalive(text); err == nil {
+		if got, err := interval.ParseOrAuto(text); err == nil {
 			t.Errorf("%q is %v", text, got)
 		}
 	}

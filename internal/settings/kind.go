@@ -11,6 +11,7 @@ import (
 	"apquic/certs"
 	"apquic/internal/hint"
 	"apquic/internal/settings/internal/address"
+	"apquic/internal/settings/internal/interval"
 	"apquic/internal/settings/internal/jsonc"
 	"apquic/internal/size"
 	"apquic/internal/suggest"
@@ -102,12 +103,12 @@ func durationVar(field *time.Duration, standard, least, most time.Duration) sett
 
 func durationKind(least, most time.Duration) kind[time.Duration] {
 	return kind[time.Duration]{
-		name: fmt.Sprintf("duration, %s to %s", formatDuration(least), formatDuration(most)), flag: "duration",
+		name: fmt.Sprintf("duration, %s to %s", interval.Format(least), interval.Format(most)), flag: "duration",
 		want: `a duration such as "90s" or "180m", or a number of seconds`,
-		read: jsonc.Value.Duration, parse: time.ParseDuration, show: formatDuration,
+		read: jsonc.Value.Duration, parse: time.ParseDuration, show: interval.Format,
 		check: func(d time.Duration) error {
 			if d < least || d > most {
-				return fmt.Errorf("%s is not from %s to %s", formatDuration(d), formatDuration(least), formatDuration(most))
+				return fmt.Errorf("%s is not from %s to %s", interval.Format(d), interval.Format(least), interval.Format(most))
 			}
 			return nil
 		},
@@ -204,16 +205,4 @@ func didYouMean(meant string) string {
 		return ""
 	}
 	return ", did you mean " + meant + "?"
-}
-
-// formatDuration is d without the zeros at the end: 3h, not 3h0m0s.
-func formatDuration(d time.Duration) string {
-	s := d.String()
-	if trimmed, ok := strings.CutSuffix(s, "m0s"); ok {
-		s = trimmed + "m"
-	}
-	if trimmed, ok := strings.CutSuffix(s, "h0m"); ok {
-		s = trimmed + "h"
-	}
-	return s
 }

@@ -220,23 +220,17 @@ func New(config Config) (*Server, error) {
 	s.exchange = &private.Exchange{Services: s.public, Admit: config.Admit, Memory: s.memory}
 	s.writes = account.NewGuestRequests(config.MaxLeasesPerAddress, maxAddresses)
 	s.guests = account.NewShares[netip.Addr](config.MaxLeasesPerAddress, func(key lease.Key) bool { return s.lessor.Has(key) })
-	var err error
-	if s.groups, err = groups.New(config.Groups); err != nil {
-		return nil, fmt.Errorf("server: %w", err)
-	}
-	if s.rules, err = ruled.New(config.Rules); err != nil {
-		return nil, fmt.Errorf("server: %w", err)
-	}
-	if s.successor, err = identity.Successor(config.Key, config.Next); err != nil {
-		return nil, fmt.Errorf("server: %w", err)
-	}
 	s.addresses = address.Public{Host: config.PublicHost, Find: config.FindPublicHost, HTTP: config.HTTP, HTTPS: config.HTTPS}
-	s.lessor, err = lease.NewLessor(lease.Config{
+	var failed [4]error
+	s.groups, failed[0] = groups.New(config.Groups)
+	s.rules, failed[1] = ruled.New(config.Rules)
+	s.successor, failed[2] = identity.Successor(config.Key, config.Next)
+	s.lessor, failed[3] = lease.NewLessor(lease.Config{
 		Store: config.Store, Ports: config.Ports, HoldTime: config.LeaseTime,
 		MaxPerNode: config.MaxServices, Domains: config.HTTP != nil || config.HTTPS != nil, CheckDomain: config.CheckDomain, Binder: s.public,
 		Keep: s.keeps, HoldTimeOf: s.holdTimeOf, Observe: s.auditLease, Log: slog.New(naming.Handler{Handler: config.Log.Handler(), NameOf: s.nameOf}),
 	})
-	if err != nil {
+	if err := cmp.Or(failed[:]...); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	return s, nil
