@@ -171,8 +171,12 @@ func (g *Guard) isAdmin(state *tls.ConnectionState) bool {
 	return err == nil && slices.Contains(g.admins, id)
 }
 
-// checkBody: what changes something is JSON, which no form of a web site can send.
+// checkBody: what changes something is JSON, which no form of a web site can send; nothing else has a body, for which
+// somebody would wait.
 func checkBody(r *http.Request) *refusal {
+	if r.Method != http.MethodPost && r.ContentLength != 0 {
+		return &refusal{http.StatusBadRequest, r.Method + " has no body here", ""}
+	}
 	if r.ContentLength > maxBody {
 		return &refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("a request has at most %d bytes", maxBody), ""}
 	}

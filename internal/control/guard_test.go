@@ -126,21 +126,23 @@ func TestGuard(t *testing.T) {
 		"a long body":                 {posts(address, right+json, strings.Repeat(" ", maxBody+1)), 413},
 		"a long body of unknown length": {"POST /api HTTP/1.1\r\nHost: " + address + "\r\n" + right + json + "Transfer-Encoding: chunked\r\n\r\n" +
 			fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", maxBody+1, strings.Repeat(" ", maxBody+1)), 400},
-		"two slashes":     {get("//api", address, right), 400},
-		"dots":            {get("/a/../api", address, right), 400},
-		"encoded dots":    {get("/a/%2e%2e/api", address, right), 400},
-		"encoded slash":   {get("/api%2fv1", address, right), 400},
-		"encoded letter":  {get("/%61pi", address, right), 400},
-		"encoded twice":   {get("/%2561pi", address, right), 400},
-		"backslash":       {get(`/a\..\api`, address, right), 400},
-		"a zero byte":     {get("/api%00", address, right), 400},
-		"everything":      {"OPTIONS * HTTP/1.1\r\nHost: " + address + "\r\n\r\n", 400},
-		"preflight":       {"OPTIONS /api HTTP/1.1\r\nHost: " + address + "\r\nOrigin: https://evil.example\r\nAccess-Control-Request-Method: POST\r\n\r\n", 405},
-		"trace":           {"TRACE / HTTP/1.1\r\nHost: " + address + "\r\n\r\n", 405},
-		"a tunnel":        {"CONNECT evil.example:80 HTTP/1.1\r\nHost: evil.example:80\r\n\r\n", 400},
-		"long headers":    {get("/", address, right+"X: "+strings.Repeat("x", 4*maxHeader)+"\r\n"), 431},
-		"HTTP/2 at once":  {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400},
-		"HTTP/2 upgraded": {get("/", address, right+"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"), 200},
+		"a body with GET":    {get("/healthz", address, "Content-Length: 2\r\n") + "{}", 400},
+		"one without length": {get("/healthz", address, "Transfer-Encoding: chunked\r\n") + "0\r\n\r\n", 400},
+		"two slashes":        {get("//api", address, right), 400},
+		"dots":               {get("/a/../api", address, right), 400},
+		"encoded dots":       {get("/a/%2e%2e/api", address, right), 400},
+		"encoded slash":      {get("/api%2fv1", address, right), 400},
+		"encoded letter":     {get("/%61pi", address, right), 400},
+		"encoded twice":      {get("/%2561pi", address, right), 400},
+		"backslash":          {get(`/a\..\api`, address, right), 400},
+		"a zero byte":        {get("/api%00", address, right), 400},
+		"everything":         {"OPTIONS * HTTP/1.1\r\nHost: " + address + "\r\n\r\n", 400},
+		"preflight":          {"OPTIONS /api HTTP/1.1\r\nHost: " + address + "\r\nOrigin: https://evil.example\r\nAccess-Control-Request-Method: POST\r\n\r\n", 405},
+		"trace":              {"TRACE / HTTP/1.1\r\nHost: " + address + "\r\n\r\n", 405},
+		"a tunnel":           {"CONNECT evil.example:80 HTTP/1.1\r\nHost: evil.example:80\r\n\r\n", 400},
+		"long headers":       {get("/", address, right+"X: "+strings.Repeat("x", 4*maxHeader)+"\r\n"), 431},
+		"HTTP/2 at once":     {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400},
+		"HTTP/2 upgraded":    {get("/", address, right+"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"), 200},
 	} {
 		status, body, header := ask(t, address, test.request)
 		if status != test.want || (status == 200) != (body == "inside") {
@@ -341,5 +343,31 @@ func TestAddresses(t *testing.T) {
 	}
 	if _, _, err := (Address{Listen: "127.0.0.1:0", TokenFile: path}).open(); err == nil || hint.Of(err) == "" {
 		t.Errorf("a token that others can read: %v", err)
+	}
+}
+
+// TestBodiesThatNeverCome: strangers who announce a body and send none get their answer, and hold no place that the owner
+// needs meanwhile: even if they ask what anybody may.
+func TestBodiesThatNeverCome(t *testing.T) {
+	t.Parallel()
+	for name, first := range map[string]string{"a change": "POST /api HTTP/1.1\r\n", "a question": "GET /healthz HTTP/1.1\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address, token := guarded(t, Address{})
+			for range maxConnections + 10 {
+				conn, err := net.Dial("tcp", address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				io.WriteString(conn, first+"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n")
+			}
+			time.Sleep(100 * time.Millisecond) // for real: the server has read them
+			begin := time.Now()
+			status, body, _ := ask(t, address, "GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "+token+"\r\n\r\n")
+			if took := time.Since(begin); status != http.StatusOK || took > 3*time.Second {
+				t.Errorf("the owner gets %d %q after %v", status, body, took)
+			}
+		})
 	}
 }

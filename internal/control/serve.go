@@ -18,7 +18,7 @@ const (
 	idleTimeout   = 30 * time.Second
 	maxHeader     = 8 << 10
 	// maxConnections is how many connections a listener has. One more ends the one that has waited longest for a
-	// request, so that idle ones keep nobody out.
+	// request or the rest of one, so that idle ones keep nobody out.
 	maxConnections = 128
 )
 
@@ -53,14 +53,15 @@ func Serve(ctx context.Context, l net.Listener, handler http.Handler) error {
 // connections are those of a listener.
 type connections struct {
 	mu      sync.Mutex
-	waiting map[net.Conn]time.Time // since when for the headers of a request
-	busy    map[net.Conn]bool      // with a request
+	waiting map[net.Conn]time.Time // since when for the headers of a request, or the rest of one that is answered
+	busy    map[net.Conn]bool      // with a request that is being answered
 }
 
 // connKey is where the context of a request has its connection.
 type connKey struct{}
 
-// during returns next for requests whose connections are busy meanwhile.
+// during returns next for requests whose connections are busy meanwhile: no longer, since http.Server then waits for the
+// rest of the request, which a stranger may never send.
 func (c *connections) during(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, _ := r.Context().Value(connKey{}).(net.Conn)
@@ -68,6 +69,14 @@ func (c *connections) during(next http.Handler) http.Handler {
 		delete(c.waiting, conn)
 		c.busy[conn] = true
 		c.mu.Unlock()
+		defer func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if c.busy[conn] { // else it is closed or hijacked
+				delete(c.busy, conn)
+				c.waiting[conn] = time.Now()
+			}
+		}()
 		next.ServeHTTP(w, r)
 	})
 }
