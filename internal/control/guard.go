@@ -1,11 +1,13 @@
 package control
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"mime"
 	"net"
@@ -59,7 +61,9 @@ type refusal struct {
 	Hint   string `json:"hint,omitempty"`
 }
 
-// Protect returns next behind the guard.
+var tooLong = &refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("a request has at most %d bytes", maxBody), ""}
+
+// Protect returns next behind the guard, which has read the body of a request before next gets it.
 func (g *Guard) Protect(next http.Handler) http.Handler {
 	checks := []func(*http.Request) *refusal{checkPath, checkMethod, g.checkHost, g.checkSite, g.checkOwner, checkBody}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -72,7 +76,16 @@ func (g *Guard) Protect(next http.Handler) http.Handler {
 				return
 			}
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+		switch {
+		case len(body) > maxBody:
+			tooLong.write(w)
+			return
+		case err != nil:
+			(&refusal{http.StatusBadRequest, "the body ended too early", ""}).write(w)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		next.ServeHTTP(w, r)
 	})
 }
@@ -178,7 +191,7 @@ func checkBody(r *http.Request) *refusal {
 		return &refusal{http.StatusBadRequest, r.Method + " has no body here", ""}
 	}
 	if r.ContentLength > maxBody {
-		return &refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("a request has at most %d bytes", maxBody), ""}
+		return tooLong
 	}
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); r.Method == http.MethodPost && (err != nil || kind != "application/json") {
 		return &refusal{http.StatusUnsupportedMediaType, "a change is asked for in JSON", "send Content-Type: application/json"}

@@ -125,7 +125,7 @@ func TestGuard(t *testing.T) {
 		"a change of no type":         {posts(address, right, "{}"), 415},
 		"a long body":                 {posts(address, right+json, strings.Repeat(" ", maxBody+1)), 413},
 		"a long body of unknown length": {"POST /api HTTP/1.1\r\nHost: " + address + "\r\n" + right + json + "Transfer-Encoding: chunked\r\n\r\n" +
-			fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", maxBody+1, strings.Repeat(" ", maxBody+1)), 400},
+			fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", maxBody+1, strings.Repeat(" ", maxBody+1)), 413},
 		"a body with GET":    {get("/healthz", address, "Content-Length: 2\r\n") + "{}", 400},
 		"one without length": {get("/healthz", address, "Transfer-Encoding: chunked\r\n") + "0\r\n\r\n", 400},
 		"two slashes":        {get("//api", address, right), 400},
