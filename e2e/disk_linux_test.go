@@ -50,6 +50,7 @@ const page = 4096
 // TestDiskFullAtFirstStart: wherever the first start runs out of space, it says so and what to do, and
 // succeeds once there is space again.
 func TestDiskFullAtFirstStart(t *testing.T) {
+	t.Parallel()
 	failed := 0
 	for pages := range 24 {
 		d := newDisk(t, 1<<20)
@@ -88,6 +89,7 @@ func checkDiskFull(t *testing.T, when, text string) {
 
 // TestDiskFullAtNode: the same for the first start of a node.
 func TestDiskFullAtNode(t *testing.T) {
+	t.Parallel()
 	for pages := range 3 {
 		n := newTunnel(t, "--open")
 		d := newDisk(t, 1<<20)
@@ -113,6 +115,7 @@ func TestDiskFullAtNode(t *testing.T) {
 // TestDiskFullWhileRunning: a node that asks for a port while the disk is full is told so, and gets it once
 // there is space again; existing ports are served all the time.
 func TestDiskFullWhileRunning(t *testing.T) {
+	t.Parallel()
 	d := newDisk(t, 1<<20)
 	first, err := takePorts(60)
 	if err != nil {

@@ -4,11 +4,14 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
+	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -34,6 +37,13 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	bin = dir
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // each command under the race detector would linger for a second before it ends
+	// Most tests wait for programs, for signals or for time, so that two processors have room for more than two of them. The
+	// command line may say otherwise.
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	return m.Run()
 }
 
@@ -53,6 +63,7 @@ func ownFlags() (flags []string) {
 }
 
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		Setup:               setup,
@@ -86,7 +97,7 @@ func TestARM(t *testing.T) {
 
 func setup(env *testscript.Env) error {
 	env.Setenv("PATH", bin+string(filepath.ListSeparator)+env.Getenv("PATH"))
-	env.Setenv("GORACE", "atexit_sleep_ms=0") // a program under the race detector lingers for a second else
+	env.Setenv("GORACE", os.Getenv("GORACE"))
 	seeds, err := filepath.Abs("../internal/settings/testdata/seeds")
 	if err != nil {
 		return err
