@@ -130,6 +130,10 @@ func OfLease(err error) error {
 		return failure(framing.ErrorRangeFull, "ask the operator of the server for a larger range of ports")
 	}
 	switch {
+	case errors.Is(err, lease.ErrAttached):
+		return &quicproxy.FailureError{
+			Code: framing.ErrorBadRequest, Text: "a connection still serves a lease of this node", RetryAfter: portRetry, Advice: "stop the process that has the services",
+		}
 	case errors.Is(err, lease.ErrExhausted):
 		return failure(framing.ErrorRangeFull, "tell the operator of the server: "+hint.Of(err))
 	case errors.Is(err, lease.ErrPortOutOfRange):
