@@ -41,7 +41,7 @@ type scene struct {
 func (s *scene) draw(width, height int) (lines []line) {
 	width, rest := max(width, 1), max(height-1, 1)
 	state := s.state(width)
-	services := s.services(width)
+	services := s.services(width, height)
 	rest -= min(len(state), max(rest-1, 0)) // there is always room for an address
 	services, rest = fill(services, width, rest)
 	lines = append(services, state[:min(len(state), max(height-1-rows(services, width), 0))]...)
@@ -66,7 +66,12 @@ func (s *scene) draw(width, height int) (lines []line) {
 func fill(lines []line, width, room int) (fitting []line, rest int) {
 	for i, l := range lines {
 		need := rows(lines[i:i+1], width)
-		if need > room || need == room && i < len(lines)-1 && i > 0 {
+		switch {
+		case need > room && i == 0: // an address all the same
+			return lines[:1], 0
+		case room == 0:
+			return fitting, 0
+		case need > room || need == room && i < len(lines)-1 && i > 0:
 			return append(fitting, line{table.Cut("more: apquic-node status", width), faint}), 0
 		}
 		fitting, room = append(fitting, l), room-need
@@ -82,23 +87,24 @@ func rows(lines []line, width int) (n int) {
 	return n
 }
 
-// services says where the services are, each in one line if all of them fit.
-func (s *scene) services(width int) (lines []line) {
-	if len(s.Services) == 0 {
+// services says where the first services are, of which more than most would not fit; each in one line if that does.
+func (s *scene) services(width, most int) (lines []line) {
+	shown := s.Services[:min(len(s.Services), most)]
+	if len(shown) == 0 {
 		return []line{{table.Cut("no services", width), plain}}
 	}
 	names, addresses, fits := 0, 0, true
-	for _, service := range s.Services {
+	for _, service := range shown {
 		names = max(names, len(service.Service))
 		address, _ := s.address(service)
 		addresses = max(addresses, table.Columns(address))
 	}
-	for _, service := range s.Services {
+	for _, service := range shown {
 		if names+2+addresses+2+table.Columns(about(service)) > width {
 			fits = false
 		}
 	}
-	for _, service := range s.Services {
+	for _, service := range shown {
 		address, style := s.address(service)
 		switch name := fmt.Sprintf("%-*s  ", names, service.Service); {
 		case fits:
