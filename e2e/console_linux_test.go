@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -50,7 +49,7 @@ type screen struct {
 // onScreen starts a command line on a terminal of its own.
 func onScreen(t *testing.T, line string) *screen {
 	t.Helper()
-	s := &screen{command: exec.Command(realProgram(t, "script"), "-qec", "exec "+filepath.Join(bin, line), "/dev/null")}
+	s := &screen{command: exec.Command(realProgram(t, "script"), "-qec", "exec "+bin+"/"+line, "/dev/null")}
 	s.command.Env = append(os.Environ(), "TERM=xterm", "NO_COLOR=1")
 	var err error
 	if s.keyboard, err = s.command.StdinPipe(); err != nil {

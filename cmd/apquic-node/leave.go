@@ -35,10 +35,10 @@ const (
 
 // left is what came of leaving a server.
 type left struct {
-	Server   string       `json:"server"`   // its address
-	ID       certs.NodeID `json:"id"`       // of this node
-	Released bool         `json:"released"` // the server has given up the leases
-	Named    bool         `json:"named"`    // the settings of the running program still name the server
+	Server   string       `json:"server"`      // its address
+	ID       certs.NodeID `json:"id,omitzero"` // of this node
+	Released bool         `json:"released"`    // the server has given up the leases
+	Named    bool         `json:"named"`       // the settings of the running program still name the server
 	Trouble  string       `json:"error,omitempty"`
 	Hint     string       `json:"hint,omitempty"`
 }

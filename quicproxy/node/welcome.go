@@ -47,7 +47,9 @@ func (n *Node) visit(ctx context.Context, ask func(*link) error) (Welcome, error
 	if err != nil {
 		return Welcome{}, conn.Explain(err, n.peerName())
 	}
-	err = ask(l)
+	if err = ask(l); err != nil {
+		err = conn.Explain(err, n.peerName())
+	}
 	l.QUIC.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), "the node has what it asked for")
 	l.work.Wait()
 	l.association.Leave(&l.Carrier)
@@ -58,7 +60,7 @@ func (n *Node) visit(ctx context.Context, ask func(*link) error) (Welcome, error
 	l.closeSocket()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.welcome, conn.Explain(err, n.peerName())
+	return n.welcome, err
 }
 
 // servers returns the ids that the server may prove.
