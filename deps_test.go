@@ -129,7 +129,7 @@ var allowed = map[string][]string{
 		"quicproxy/server/internal/account", "quicproxy/server/internal/audit", "quicproxy/server/internal/presence", "quicproxy/server/internal/changes", "quicproxy/server/internal/failure", "quicproxy/server/internal/naming", "quicproxy/server/internal/peers", "quicproxy/server/internal/private", "quicproxy/server/internal/probes", "quicproxy/server/internal/public", "quicproxy/server/internal/request", "quicproxy/server/internal/strangers", "quicproxy/server/internal/groups", "quicproxy/server/internal/identity", "quicproxy/server/internal/termination", "quicproxy/server/internal/address", "quicproxy/internal/visitors", "quicproxy/internal/flowlimit", "quicproxy/live", "quicproxy/server/internal/begun", "quicproxy/server/internal/descriptors", "quicproxy/server/internal/whereabouts", "quicproxy/server/internal/hello", "quicproxy/server/internal/ruled", "rules",
 	},
 	"quicproxy/node/internal/flows":    {"framing", "internal/datagram", "quicproxy/internal/clients", "quicproxy/internal/flow", "quicproxy/internal/flowlimit", "quicproxy/internal/limit"},
-	"quicproxy/node/internal/natprobe": {"framing", "quicproxy/internal/conn", "quicproxy/internal/netaddr", "quicproxy/internal/path", "quicproxy/internal/wait"},
+	"quicproxy/node/internal/natprobe": {"framing", "quicproxy/internal/conn", "quicproxy/internal/keepalive", "quicproxy/internal/netaddr", "quicproxy/internal/path", "quicproxy/internal/wait", "quicproxy/node/internal/reason"},
 	"quicproxy/node/internal/costs":    {"framing", "quicproxy/internal/bytestream", "quicproxy/internal/clients", "quicproxy/internal/limit", "quicproxy/internal/quicconfig", "quicproxy/internal/relay"},
 	"quicproxy/node/internal/health":   {"framing", "quicproxy/internal/wait"},
 	"quicproxy/node/internal/retry":    {"framing", "quicproxy", "quicproxy/internal/conn", "quicproxy/node/internal/reason"},
@@ -164,7 +164,8 @@ var allowed = map[string][]string{
 	"internal/web":      {"internal/domain", "internal/login", "internal/watchfile"},
 	"internal/guards":   {"certs", "internal/login", "internal/settings"},
 	"internal/reload":   {"internal/cli", "internal/control", "internal/hint"},
-	"cmd/apquic-node":   {"certs", "certs/acme", "internal/cli", "internal/control", "internal/debug", "internal/domain", "internal/events", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/joint", "internal/login", "internal/monitor", "internal/password", "internal/reload", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "quicproxy", "quicproxy/live", "quicproxy/node", "internal/notices"},
+	"internal/console":  {"internal/events", "internal/hint", "internal/table", "quicproxy/live", "quicproxy/node"},
+	"cmd/apquic-node":   {"certs", "certs/acme", "framing", "internal/cli", "internal/console", "internal/control", "internal/debug", "internal/domain", "internal/events", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/joint", "internal/login", "internal/monitor", "internal/password", "internal/reload", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "quicproxy", "quicproxy/live", "quicproxy/node", "internal/notices"},
 	"internal/cmd/demo": nil,
 
 	"internal/cmd/minimalnode": nil, // nothing: it is written from docs/protocol.md alone

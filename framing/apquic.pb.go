@@ -755,8 +755,9 @@ func (x *Failure) GetRetryAfterMilliseconds() uint64 {
 
 // Release, opcode 1001, node to server: give up the lease of a service for good.
 type Release struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Service string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty, without hold: all leases of the node that no connection serves.
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
 	// Keep the lease for this node; only this connection stops serving it.
 	Hold          bool `protobuf:"varint,2,opt,name=hold,proto3" json:"hold,omitempty"`
 	unknownFields protoimpl.UnknownFields

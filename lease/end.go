@@ -98,6 +98,17 @@ func (l *Lessor) Forget(ctx context.Context, key Key) error {
 	}
 }
 
+// ForgetNode is Forget for all leases of a node, which gives them up itself. Those that are attached stay, which is
+// ErrAttached.
+func (l *Lessor) ForgetNode(ctx context.Context, node certs.NodeID) (err error) {
+	for _, lease := range l.LeasesOf(node) {
+		if failed := l.Forget(ctx, lease.Key); !errors.Is(failed, ErrNoLease) {
+			err = errors.Join(err, failed)
+		}
+	}
+	return err
+}
+
 // Release ends a lease, attached or held: its port is closed and free. A key without a lease is not an error.
 // After an error of the store the lease is unchanged.
 func (l *Lessor) Release(ctx context.Context, key Key) error {

@@ -221,6 +221,30 @@ func TestForget(t *testing.T) {
 	})
 }
 
+// TestForgetNode: a node gives up all that it does not use, and nothing of others.
+func TestForgetNode(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := newKeepingWorld(t, 1)
+		w.grant(request(1, "web"), 20000)
+		w.grant(request(2, "web"), 20001)
+		w.detach(request(2, "web"))
+		node := leasetest.Key(1, "web").Node
+		if err := w.lessor.ForgetNode(t.Context(), node); !errors.Is(err, lease.ErrAttached) {
+			t.Errorf("attached: %v", err)
+		}
+		w.detach(request(1, "web"))
+		for range 2 {
+			if err := w.lessor.ForgetNode(t.Context(), node); err != nil {
+				t.Error(err)
+			}
+		}
+		w.wantFree(20000)
+		w.wantStored(20001)
+		w.stop()
+	})
+}
+
 // TestAllowedLater: what counts is whether a node is known when its lease would end, rather than when it
 // asked.
 func TestAllowedLater(t *testing.T) {

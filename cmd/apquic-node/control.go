@@ -36,6 +36,7 @@ type status struct {
 	State     string          `json:"state"`   // online or away
 	Since     *time.Time      `json:"since,omitempty"`
 	Trouble   string          `json:"trouble,omitempty"` // why it is away
+	NextTry   *time.Time      `json:"nextTry,omitempty"` // of a connection
 	Remote    string          `json:"remote,omitempty"`  // the address that the connection goes to
 	RoundTrip float64         `json:"roundTripMilliseconds,omitempty"`
 	MinRTT    float64         `json:"minRTTMilliseconds,omitempty"`
@@ -83,6 +84,10 @@ func statusOf(s node.Status, version string) status {
 		ID: s.Node, Name: s.Name, Version: version, Server: s.Server, Address: s.Address, State: away, Trouble: errorText(s.Trouble),
 		DatagramsDropped: s.DatagramsDropped,
 	}
+	if s.Since.IsZero() && s.Trouble != nil {
+		next := s.NextTry.UTC().Truncate(time.Second)
+		told.NextTry = &next
+	}
 	if !s.Since.IsZero() {
 		since := s.Since.UTC().Truncate(time.Second)
 		told.State, told.Since = online, &since
@@ -108,9 +113,10 @@ func errorText(err error) string {
 }
 
 // handler answers the owner of the node: its status, what happens, and what came of a reload.
-func handler(node *node.Node, refused func(service string) map[string]uint64, hub *events.Hub, reloader http.Handler) http.Handler {
+func handler(node *node.Node, refused func(service string) map[string]uint64, hub *events.Hub, reloader, leaves http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST "+reload.Path, reloader)
+	mux.Handle("POST "+leavePath, leaves)
 	mux.HandleFunc("GET "+statusPath, func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), upstreamTimeout)
 		defer cancel()

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -17,7 +20,8 @@ node opens. For each service it prints a line such as
 Usage:
   apquic-node join INVITATION  join a server and remember it; - reads the invitation from stdin, FILE from a file,
                                which keeps it out of process lists
-  apquic-node [flags]          run until SIGINT or SIGTERM
+  apquic-node leave            give up the ports and domains of this node, and forget the server; asks first, unless --yes
+  apquic-node [flags]          run until SIGINT or SIGTERM; on a terminal with a live view, unless --plain
   apquic-node connect NODE/SERVICE --listen ADDRESS
                                carry each connection to ADDRESS to a private service of another node;
                                --stdio instead carries stdin and stdout, for the ProxyCommand of ssh
@@ -55,7 +59,7 @@ Examples:
 
 Flags:
 %s
-Each flag but the last eight can be set in the environment, --data-dir as APQUIC_DATA_DIR. Flags override the
+Each flag but the last eleven can be set in the environment, --data-dir as APQUIC_DATA_DIR. Flags override the
 environment, which overrides the file.
 
 Exit status: 0 success, 1 failed while running, 2 wrong usage, 3 wrong configuration.
@@ -63,17 +67,23 @@ Exit status: 0 success, 1 failed while running, 2 wrong usage, 3 wrong configura
 
 // commandFlags are the flags of single commands.
 type commandFlags struct {
-	json, dial bool   // of status
+	json       bool   // of several
+	dial       bool   // of status
 	watch      bool   // too
+	plain      bool   // without a command
+	yes, force bool   // of leave
 	replace    bool   // of join
 	listen     string // of connect
 	stdio      bool   // of connect
 }
 
 func (f *commandFlags) bind(flags *pflag.FlagSet) {
-	flags.BoolVar(&f.json, "json", false, "with the commands status and reload: print JSON")
+	flags.BoolVar(&f.json, "json", false, "with the commands status, reload, join and leave: print JSON")
 	flags.BoolVar(&f.dial, "dial", false, "with the command status: connect to each public address from here")
 	flags.BoolVar(&f.watch, "watch", false, "with the command status: show it again every 2 s until ^C")
+	flags.BoolVar(&f.plain, "plain", false, "print lines on a terminal, too, instead of a live view")
+	flags.BoolVar(&f.yes, "yes", false, "with the command leave: do not ask")
+	flags.BoolVar(&f.force, "force", false, "with the command leave: even if the server cannot be told, which then keeps the ports for a while")
 	flags.StringVar(&f.listen, "listen", "", "with the command connect: carry the connections to this `ADDRESS`")
 	flags.BoolVar(&f.stdio, "stdio", false, "with the command connect: carry stdin and stdout")
 	flags.BoolVar(&f.replace, "replace", false, "with the command join: give up the server joined before")
@@ -82,14 +92,26 @@ func (f *commandFlags) bind(flags *pflag.FlagSet) {
 // only returns do, the work of a command, preceded by a check that no flag of another command was given.
 func (f *commandFlags) only(command string, do func(*call) error) func(*call) error {
 	return func(c *call) error {
-		for _, flag := range []struct {
-			given      bool
-			name, with string
-		}{{f.json && command != "reload", "--json", "status"}, {f.dial, "--dial", "status"}, {f.watch, "--watch", "status"}, {f.replace, "--replace", "join"}, {f.listen != "", "--listen", "connect"}, {f.stdio, "--stdio", "connect"}} {
-			if flag.given && flag.with != command {
-				return cli.UsageError("apquic-node", fmt.Errorf("%s belongs to the command %s", flag.name, flag.with))
+		for _, flag := range f.given() {
+			if flag.given && !slices.Contains(flag.with, command) {
+				return cli.UsageError("apquic-node", fmt.Errorf("--%s belongs to the command %s", flag.name, cmp.Or(strings.Join(flag.with, ", "), "that runs the node")))
 			}
 		}
 		return do(c)
+	}
+}
+
+// flagOf is a flag with the commands that it belongs to.
+type flagOf struct {
+	given bool
+	name  string
+	with  []string
+}
+
+func (f *commandFlags) given() []flagOf {
+	return []flagOf{
+		{f.json, "json", []string{"status", "reload", "join", "leave"}}, {f.dial, "dial", []string{"status"}}, {f.watch, "watch", []string{"status"}},
+		{f.plain, "plain", []string{""}}, {f.yes, "yes", []string{"leave"}}, {f.force, "force", []string{"leave"}}, {f.replace, "replace", []string{"join"}},
+		{f.listen != "", "listen", []string{"connect"}}, {f.stdio, "stdio", []string{"connect"}},
 	}
 }

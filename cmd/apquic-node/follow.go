@@ -3,6 +3,7 @@ package main
 import (
 	"apquic/certs"
 	"apquic/internal/cli"
+	"apquic/internal/console"
 	"apquic/internal/events"
 	"apquic/internal/notices"
 	"apquic/internal/reload"
@@ -16,11 +17,14 @@ type follower struct {
 	key  certs.PrivateKey
 	call *call
 	log  *cli.Log
+	view *console.View // nil: none
+
+	server *membership
 
 	// Set before the first reload.
 	node    *node.Node
 	sites   *sites
-	lines   *leaseLines
+	lines   *console.Lines
 	notices *notices.Notices
 
 	running settings.Node // in use; a reload at a time uses it
@@ -48,9 +52,9 @@ func (f *follower) apply() (report reload.Report, err error) {
 	if err != nil {
 		return report, cli.ConfigError(err)
 	}
-	f.lines.follow(now.Services)
+	f.lines.Follow(names(now.Services))
 	if err := f.node.SetServices(services(now.Services)); err != nil {
-		f.lines.follow(f.running.Services)
+		f.lines.Follow(names(f.running.Services))
 		return report, err
 	}
 	f.sites.follow(sites)

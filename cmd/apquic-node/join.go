@@ -25,7 +25,7 @@ const (
 
 // join admits the node to a server and remembers the server; with replace even if the node has joined another
 // one.
-func join(c *call, replace bool) error {
+func join(c *call, replace, asJSON bool) error {
 	if len(c.Operands) == 1 {
 		invitation, err := readInvitation(c.Operands[0], os.Stdin)
 		if err != nil {
@@ -69,8 +69,19 @@ func join(c *call, replace bool) error {
 	if err := server.welcomed(welcome); err != nil {
 		return fmt.Errorf("the server has admitted this node, but that cannot be saved: %w", err)
 	}
+	if asJSON {
+		return cli.WriteJSON(c.Stdout, membershipTold{Server: server.known.Invitation.Address(), ID: key.ID(), Name: welcome.Name, Joined: welcome.Joined})
+	}
 	fmt.Fprint(c.Stdout, joined(c.Settings, key.ID(), welcome, server))
 	return nil
+}
+
+// membershipTold is what join says to programs.
+type membershipTold struct {
+	Server string       `json:"server"` // its address
+	ID     certs.NodeID `json:"id"`     // of this node
+	Name   string       `json:"name,omitempty"`
+	Joined bool         `json:"joined"` // just now; false: it was admitted before
 }
 
 // readInvitation reads the operand of join: an invitation, - for stdin, or a file.

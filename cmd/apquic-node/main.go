@@ -3,23 +3,18 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"io"
-	stdlog "log"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
-	"golang.org/x/time/rate"
 
 	"apquic/certs"
 	"apquic/internal/cli"
+	"apquic/internal/console"
 	"apquic/internal/debug"
 	"apquic/internal/events"
 	"apquic/internal/heap"
@@ -50,10 +45,11 @@ func program() *cli.Program[settings.Node] {
 			values.bind(others)
 		},
 		Commands: map[string]func(*call) error{
-			"": values.only("", serve), "check": values.only("check", check), "id": values.only("id", printID),
+			"": values.only("", func(c *call) error { return serve(c, values.plain) }), "check": values.only("check", check), "id": values.only("id", printID),
 			"hash-password": values.only("hash-password", hashPassword),
 			"completion":    values.only("completion", func(c *call) error { return c.Completion() }),
-			"join":          values.only("join", func(c *call) error { return join(c, values.replace) }),
+			"join":          values.only("join", func(c *call) error { return join(c, values.replace, values.json) }),
+			"leave":         values.only("leave", func(c *call) error { return leave(c, values.yes, values.force, values.json) }),
 			"connect":       values.only("connect", func(c *call) error { return connect(c, values.listen, values.stdio) }),
 			"reload": values.only("reload", func(c *call) error {
 				return reload.Command(context.Background(), c.Settings.DataDir, values.json, c.Stdout)
@@ -61,6 +57,7 @@ func program() *cli.Program[settings.Node] {
 			"status": values.only("status", func(c *call) error { return printStatus(c, values.dial, values.json, values.watch) }),
 		},
 		Operands: map[string]int{"hash-password": 1, "join": 1, "connect": 1, "completion": 1},
+		Complete: complete,
 	}
 }
 
@@ -94,8 +91,8 @@ func nodeKey(config settings.Node) (certs.PrivateKey, error) {
 	return certs.LoadOrCreateKey(filepath.Join(config.DataDir, "key"))
 }
 
-// serve runs the node until a signal to stop.
-func serve(c *call) error {
+// serve runs the node until a signal to stop, on a terminal with a live view unless that is to be plain.
+func serve(c *call, plain bool) error {
 	begun := time.Now()
 	given := c.Settings
 	server, err := findServer(&c.Settings)
@@ -106,13 +103,19 @@ func serve(c *call) error {
 		return err
 	}
 	config := c.Settings
-	logger, hub, err := newLog(c)
+	var view *console.View
+	if !plain {
+		defaults := settings.DefaultNode()
+		view = console.Open(c.Stdout, c.Stderr, config.LogLevel == "debug" || config.LogFormat != defaults.LogFormat, os.Getenv)
+	}
+	defer view.Close()
+	logger, hub, err := newLog(c, view)
 	if err != nil {
 		return err
 	}
 	log := logger.Logger
 	manager := systemd.FromEnvironment()
-	follows := &follower{call: c, running: given, log: logger, hub: hub}
+	follows := &follower{call: c, running: given, log: logger, hub: hub, view: view, server: server}
 	reloader := reload.New(reload.Config{Path: c.Path(), Apply: follows.apply, Around: manager.Reload, Log: log})
 	stopping, cancel := cli.NewStopping(reloader.Signal)
 	defer cancel()
@@ -131,13 +134,13 @@ func serve(c *call) error {
 	if err != nil {
 		return err
 	}
-	lines := newLeaseLines(c.Stdout, config.Services)
+	lines := console.NewLines(view.Lines(c.Stdout), names(config.Services))
 	node, err := newNode(config, key, server, func(c *node.Config) {
 		c.StopNow = stopping.Now
 		c.Services, c.Log = services(config.Services), log
 		c.KnownNode = knownNode(config.DataDir, tellKnown(log))
 		c.OnLease = func(l node.Lease) {
-			lines.print(l)
+			lines.Print(l)
 			sites.leased(l)
 		}
 		c.OnWelcome = welcomes(server, config.Name, log)
@@ -160,7 +163,10 @@ func (f *follower) run(stopping cli.Stopping, reloader *reload.Reloader, manager
 	f.notices = tells
 	defer tells.Start(nil)()
 	defer f.sites.serve(stopping.Soon, stopping.Now, f.node)()
-	answers := monitor.Beside(handler(f.node, f.sites.refused, f.hub, reloader), monitored(f.node.Status, f.node.Relays, f.sites.refused))
+	soon, stop := context.WithCancel(stopping.Soon)
+	defer stop()
+	leaves := newLeaver(f, stop)
+	answers := monitor.Beside(handler(f.node, f.sites.refused, f.hub, reloader, leaves), monitored(f.node.Status, f.node.Relays, f.sites.refused))
 	stopAnswering, err := answer(answers, config, f.key, log)
 	if err != nil {
 		return err
@@ -173,7 +179,9 @@ func (f *follower) run(stopping cli.Stopping, reloader *reload.Reloader, manager
 	warnOfProxies(config.Services, log)
 	manager.Notify(systemd.Ready) // a failure is systemd's to notice
 	defer context.AfterFunc(stopping.Soon, func() { manager.Notify(systemd.Stopping) })()
-	return f.node.Run(stopping.Soon)
+	defer f.view.Start(f.node, f.hub)()
+	err = f.node.Run(soon)
+	return leaves.finish(err)
 }
 
 // tellKnown returns what says what a name means.
@@ -184,12 +192,12 @@ func tellKnown(log *slog.Logger) func(name, id, file string) {
 }
 
 // newLog returns the log of the node, and what keeps its events.
-func newLog(c *call) (*cli.Log, *events.Hub, error) {
-	log, err := cli.NewLog(c.Stderr, c.Settings.LogLevel, c.Settings.LogFormat)
+func newLog(c *call, view *console.View) (*cli.Log, *events.Hub, error) {
+	log, err := cli.NewLog(view.Log(c.Stderr), c.Settings.LogLevel, c.Settings.LogFormat)
 	if err != nil {
 		return nil, nil, cli.UsageError("apquic-node", err)
 	}
-	hub := events.New(log.Handler())
+	hub := events.New(view.Handler(log.Handler()))
 	log.Logger = slog.New(hub)
 	return log, hub, nil
 }
@@ -230,59 +238,12 @@ func newNode(config settings.Node, key certs.PrivateKey, server *membership, mor
 	return node.New(c)
 }
 
-// If a server keeps changing the address of a service, one line is printed every lineEvery per service, after
-// a burst.
-const (
-	lineEvery = time.Minute
-	lineBurst = 16
-)
-
-// privateScheme begins the address of a private service.
-const privateScheme = "private:"
-
-// leaseLines prints a line per lease, with the addresses in one column.
-type leaseLines struct {
-	to *stdlog.Logger // writes whole lines, from any goroutine
-
-	mu     sync.Mutex
-	width  int
-	limits map[string]*rate.Limiter // by service
-}
-
-func newLeaseLines(to io.Writer, services []settings.Service) *leaseLines {
-	l := &leaseLines{to: stdlog.New(to, "", 0), limits: make(map[string]*rate.Limiter)}
-	l.follow(services)
-	return l
-}
-
-// follow makes these the services that have leases from now on.
-func (l *leaseLines) follow(services []settings.Service) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	before := l.limits
-	l.width, l.limits = 0, make(map[string]*rate.Limiter)
+// names are those of services.
+func names(services []settings.Service) (names []string) {
 	for _, s := range services {
-		l.width = max(l.width, len(s.Name))
-		l.limits[s.Name] = cmp.Or(before[s.Name], rate.NewLimiter(rate.Every(lineEvery), lineBurst))
+		names = append(names, s.Name)
 	}
-}
-
-// print prints the line of a lease.
-func (l *leaseLines) print(lease node.Lease) {
-	l.mu.Lock()
-	width, limit := l.width, l.limits[lease.Service]
-	l.mu.Unlock()
-	if limit == nil || !limit.Allow() { // or it is gone
-		return
-	}
-	if target, private := strings.CutPrefix(lease.PublicAddress, privateScheme); private {
-		l.to.Printf("private %s -> %s (apquic-node connect %s)", lease.Service, lease.Origin, target)
-		return
-	}
-	l.to.Printf("%-*s  %s -> %s", width, lease.Service, lease.PublicAddress, lease.Origin)
-	if lease.Name != "" {
-		l.to.Printf("%-*s  %s -> %s", width, lease.Service, lease.Name, lease.Origin)
-	}
+	return names
 }
 
 func services(configured []settings.Service) (services []node.Service) {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -97,6 +99,16 @@ func (m *membership) welcomed(w node.Welcome) error {
 		return err
 	}
 	m.stored = m.known
+	return nil
+}
+
+// forget removes what the data directory has of the server: which it is, and what it said that names mean.
+func (m *membership) forget(dataDir string) error {
+	for _, path := range []string{m.path, filepath.Join(dataDir, knownNodesName)} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("forgetting the server: %w", err)
+		}
+	}
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"apquic/internal/cli"
+	"apquic/internal/console"
 	"apquic/internal/control"
 	"apquic/internal/hint"
 	"apquic/internal/table"
@@ -142,8 +143,8 @@ func relayRows(s status, now time.Time) [][]string {
 
 func (s serviceStatus) public() string {
 	switch {
-	case strings.HasPrefix(s.Public, privateScheme):
-		return "private (apquic-node connect " + strings.TrimPrefix(s.Public, privateScheme) + ")"
+	case strings.HasPrefix(s.Public, console.PrivateScheme):
+		return "private (apquic-node connect " + strings.TrimPrefix(s.Public, console.PrivateScheme) + ")"
 	case s.Public != "" && s.ByName != "":
 		return bare(s.Public) + " and " + s.ByName
 	case s.Public != "":

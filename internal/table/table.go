@@ -42,6 +42,13 @@ func Write(w io.Writer, rows [][]string) error {
 }
 
 func write(text *strings.Builder, rows [][]string) {
+	for _, line := range Lines(rows, Width) {
+		text.WriteString(line + "\n")
+	}
+}
+
+// Lines returns the lines of one table as Write writes them, of at most so many columns.
+func Lines(rows [][]string, most int) (lines []string) {
 	var widths []int
 	for _, row := range rows {
 		for i := range row {
@@ -52,31 +59,32 @@ func write(text *strings.Builder, rows [][]string) {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], columns(row[i]))
+			widths[i] = max(widths[i], Columns(row[i]))
 		}
 	}
-	fit(widths)
+	fit(widths, most)
 	for _, row := range rows {
 		var line strings.Builder
 		for i, cell := range row {
 			if len(row) == 1 {
-				line.WriteString(Cut(cell, Width))
+				line.WriteString(Cut(cell, most))
 				break
 			}
 			cell = Cut(cell, widths[i])
-			line.WriteString(cell + strings.Repeat(" ", widths[i]-columns(cell)+gap))
+			line.WriteString(cell + strings.Repeat(" ", widths[i]-Columns(cell)+gap))
 		}
-		text.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+		lines = append(lines, Cut(strings.TrimRight(line.String(), " "), most))
 	}
+	return lines
 }
 
 // fit makes the widest columns narrower until a line fits.
-func fit(widths []int) {
+func fit(widths []int, most int) {
 	total := gap * (len(widths) - 1)
 	for _, n := range widths {
 		total += n
 	}
-	for ; total > Width; total-- {
+	for ; total > most; total-- {
 		widest := 0
 		for i, n := range widths {
 			if n > widths[widest] {
@@ -92,7 +100,7 @@ func fit(widths []int) {
 
 // Cut returns so many columns of a text at most, with … in place of what is missing.
 func Cut(text string, most int) string {
-	if columns(text) <= most {
+	if Columns(text) <= most {
 		return text
 	}
 	used := 1
@@ -104,7 +112,8 @@ func Cut(text string, most int) string {
 	return text
 }
 
-func columns(text string) (n int) {
+// Columns is how many columns a terminal shows a text in.
+func Columns(text string) (n int) {
 	for _, r := range text {
 		n += wide(r)
 	}

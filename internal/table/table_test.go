@@ -41,7 +41,7 @@ func FuzzWrite(f *testing.F) {
 		}
 		for line := range strings.Lines(got.String()) {
 			line = strings.TrimSuffix(line, "\n")
-			if n := columns(line); n > 80 || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u202e' }) {
+			if n := Columns(line); n > 80 || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u202e' }) {
 				t.Errorf("%d columns: %q", n, line)
 			}
 		}

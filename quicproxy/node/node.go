@@ -206,6 +206,7 @@ type Node struct {
 	next        certs.NodeID             // that it may prove instead; zero: none
 	welcome     Welcome                  // the last one
 	trouble     error                    // why there is no connection; nil: there is one, or none was tried
+	nextTry     time.Time                // of a connection, if there is trouble; it may be earlier
 	known       bool                     // the server has admitted this node
 	secret      []byte                   // admits this node; nil: there is none, or it is no longer needed
 

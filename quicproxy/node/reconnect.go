@@ -84,7 +84,7 @@ func (r *reconnector) sleep(ctx context.Context, pause time.Duration) {
 // missed notes why there is no connection.
 func (r *reconnector) missed(err error, pause time.Duration) {
 	r.connLog.Disconnected(err, pause)
-	r.node.setTrouble(conn.Explain(err, r.node.peerName()))
+	r.node.setTrouble(conn.Explain(err, r.node.peerName()), time.Now().Add(pause))
 	if reason.IsSentAway(err) {
 		r.node.associate(0) // the server has ended all relays
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/association"
@@ -83,11 +84,11 @@ func (n *Node) use(l *link) {
 	n.linked.Tell()
 }
 
-// setTrouble notes why there is no connection.
-func (n *Node) setTrouble(err error) {
+// setTrouble notes why there is no connection, and when the next try is.
+func (n *Node) setTrouble(err error, next time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.trouble = err
+	n.trouble, n.nextTry = err, next
 	n.linked.Tell()
 }
 

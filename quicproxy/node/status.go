@@ -22,6 +22,7 @@ type Status struct {
 	// Since is when the connection to the server was made; zero: there is none, and Trouble says why, if known.
 	Since    time.Time
 	Trouble  error
+	NextTry  time.Time       // if there is Trouble; sooner if the network of this machine changes
 	Remote   string          // the address that the connection goes to; empty: there is none
 	Path     live.Path       // of the connection, without moves
 	Services []ServiceStatus // in their order
@@ -45,7 +46,7 @@ type ServiceStatus struct {
 func (n *Node) Status(ctx context.Context) Status {
 	n.mu.Lock()
 	status := Status{
-		Node: n.config.Key.ID(), Name: n.welcome.Name, Server: n.server, Address: n.config.Address, Trouble: n.trouble, DatagramsDropped: n.datagrams.Dropped(),
+		Node: n.config.Key.ID(), Name: n.welcome.Name, Server: n.server, Address: n.config.Address, Trouble: n.trouble, NextTry: n.nextTry, DatagramsDropped: n.datagrams.Dropped(),
 	}
 	l, services := n.link, slices.Clone(n.services)
 	n.mu.Unlock()

@@ -28,12 +28,29 @@ type Welcome struct {
 // exposes no services. If another process with the key of this node is connected, that keeps its connection
 // and Join fails.
 func (n *Node) Join(ctx context.Context) (Welcome, error) {
+	return n.visit(ctx, func(*link) error { return nil })
+}
+
+// Leave connects as Join does, and gives up all leases of the node. A lease that the server still takes for served,
+// since the process that had it ended just now, is an error: ask again.
+func (n *Node) Leave(ctx context.Context) error {
+	_, err := n.visit(ctx, func(l *link) error {
+		return l.Control.Request(ctx, framing.OpRelease, new(framing.Release), framing.OpReleased, new(framing.Released))
+	})
+	return err
+}
+
+// visit connects once, to ask for something.
+func (n *Node) visit(ctx context.Context, ask func(*link) error) (Welcome, error) {
 	n.setStandby(true)
 	l, err := n.connect(ctx, ctx, dial.HandshakeTimeout, false)
 	if err != nil {
 		return Welcome{}, conn.Explain(err, n.peerName())
 	}
-	l.QUIC.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), "the node has joined")
+	if err = ask(l); err != nil {
+		err = conn.Explain(err, n.peerName())
+	}
+	l.QUIC.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), "the node has what it asked for")
 	l.work.Wait()
 	l.association.Leave(&l.Carrier)
 	n.flows.Leave(l.Flows)
@@ -43,7 +60,7 @@ func (n *Node) Join(ctx context.Context) (Welcome, error) {
 	l.closeSocket()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.welcome, nil
+	return n.welcome, err
 }
 
 // servers returns the ids that the server may prove.

@@ -202,6 +202,9 @@ func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) 
 	c.session.leases.Lock()
 	defer c.session.leases.Unlock()
 	p := c.services[request.Service]
+	if request.Service == "" && !request.Hold {
+		return new(framing.Released), c.releaseAll()
+	}
 	if p == nil {
 		return nil, failure.BadRequest(fmt.Errorf("this connection has no service %q", request.Service))
 	}
@@ -227,6 +230,20 @@ func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) 
 	delete(c.services, request.Service)
 	c.log.Info("lease released", "service", request.Service, p.Attr())
 	return &framing.Released{Service: request.Service}, nil
+}
+
+// releaseAll gives up what the node has leased.
+func (c *nodeConn) releaseAll() error {
+	if err := c.mayWrite(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	if err := c.server.lessor.ForgetNode(ctx, c.node); err != nil {
+		return failure.OfLease(err)
+	}
+	c.log.Info("lease released", "service", "all")
+	return nil
 }
 
 // drain is requested, once, by a stopping node: new clients wait for its next process, running relays end.

@@ -22,9 +22,10 @@ import (
 
 // How long nodes must wait before they ask again.
 const (
-	joinRetry = time.Minute     // too many nodes are joining
-	portRetry = 5 * time.Second // how often package lease retries a port that another program has
-	busyRetry = time.Second
+	joinRetry  = time.Minute     // too many nodes are joining
+	portRetry  = 5 * time.Second // how often package lease retries a port that another program has
+	leaveRetry = time.Second     // how soon a node that leaves may ask again
+	busyRetry  = time.Second
 )
 
 // Message is err as the node gets it.
@@ -130,6 +131,10 @@ func OfLease(err error) error {
 		return failure(framing.ErrorRangeFull, "ask the operator of the server for a larger range of ports")
 	}
 	switch {
+	case errors.Is(err, lease.ErrAttached):
+		return &quicproxy.FailureError{
+			Code: framing.ErrorBadRequest, Text: "a connection still serves a lease of this node", RetryAfter: leaveRetry, Advice: "stop the process that has the services",
+		}
 	case errors.Is(err, lease.ErrExhausted):
 		return failure(framing.ErrorRangeFull, "tell the operator of the server: "+hint.Of(err))
 	case errors.Is(err, lease.ErrPortOutOfRange):

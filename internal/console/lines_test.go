@@ -1,22 +1,19 @@
-package main
+package console
 
 import (
 	"fmt"
 	"strings"
 	"testing"
 
-	"apquic/internal/settings"
 	"apquic/quicproxy/node"
 )
 
-// TestLeaseLines: each service has a line, and a server that keeps changing addresses does not fill a disk
+// TestLines: each service has a line, and a server that keeps changing addresses does not fill a disk
 // with them.
-func TestLeaseLines(t *testing.T) {
+func TestLines(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	services := []settings.Service{{Name: "a"}, {Name: "web"}}
-	lines := newLeaseLines(&out, services)
-	say := lines.print
+	say := NewLines(&out, []string{"a", "web"}).Print
 	say(node.Lease{Service: "a", PublicAddress: "tcp://h:1", Origin: "tcp://o:1"})
 	say(node.Lease{Service: "web", PublicAddress: "tcp://h:2", Origin: "tcp://o:2"})
 	if want := "a    tcp://h:1 -> tcp://o:1\nweb  tcp://h:2 -> tcp://o:2\n"; out.String() != want {
