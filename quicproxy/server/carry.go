@@ -14,6 +14,7 @@ import (
 	"apquic/quicproxy/internal/quicstream"
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/server/internal/begun"
+	"apquic/quicproxy/server/internal/canary"
 	"apquic/quicproxy/server/internal/public"
 )
 
@@ -93,6 +94,9 @@ func (c *nodeConn) carry(p *public.Listener, client *public.Client) error {
 	}
 	c.server.lasted.Add(time.Since(r.Begun()))
 	c.server.rtts.Add(c.Path().RTT)
+	if first := r.FirstByte(); first > 0 {
+		c.server.firstBytes.Add(first)
+	}
 	c.log.Debug("relay ended", "service", name.Service, "client", name.Client, "for", time.Since(r.Begun()),
 		"to_node", r.ToStream(), "from_node", r.ToTCP())
 	return nil
@@ -129,6 +133,15 @@ func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier
 	r.Carry(s)
 	c.begun.Add(r)
 	return r, nil
+}
+
+// Ask implements public.Target. A canary takes the place of a relay.
+func (c *nodeConn) Ask(ctx context.Context, service string) error {
+	if !c.account.Relays.Take(c.server.maxRelaysOfNode()) {
+		return public.ErrTooManyRelays
+	}
+	defer c.account.Relays.Give()
+	return canary.Ask(ctx, &c.Conn, service)
 }
 
 // ended forgets a relay, and its session if nothing else is left of it.

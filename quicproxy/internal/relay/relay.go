@@ -42,6 +42,7 @@ type Relay struct {
 	reset           atomic.Bool  // the other side did
 	writeFailed     atomic.Bool  // the TCP connection takes no more
 	writing         atomic.Int64 // since when, after begun, a write to it waits; 0: none does
+	first           atomic.Int64 // after begun, something came from the stream; 0: nothing has
 }
 
 // New makes a relay of a connection; Carry gives it a stream. account pays for the memory held; wait returns
@@ -238,7 +239,9 @@ func (r *Relay) copyOnceToTCP() (n int, err error) {
 	if err != nil {
 		return 0, &tcpWriteError{err}
 	}
-	r.toTCP.Add(uint64(n))
+	if r.toTCP.Add(uint64(n)) == uint64(n) {
+		r.first.Store(int64(time.Since(r.begun)) + 1)
+	}
 	r.place.Active()
 	return n, nil
 }
@@ -259,6 +262,9 @@ func (r *Relay) Refused() bool { return r.refused.Load() }
 
 // Begun is when the relay began.
 func (r *Relay) Begun() time.Time { return r.begun }
+
+// FirstByte is how long the TCP connection waited for what the stream says first; 0: it has said nothing.
+func (r *Relay) FirstByte() time.Duration { return time.Duration(r.first.Load()) }
 
 // Writes returns how long a write to the TCP connection has been waiting; 0: none is.
 func (r *Relay) Writes() time.Duration {
