@@ -31,6 +31,8 @@ var (
 	dropped     = monitor.Metric{Name: "apquic_server_dropped_datagrams_total", Help: "Datagrams that went nowhere, by reason.", Kind: monitor.Counter, Labels: byReason}
 	notLoggedIn = monitor.Metric{Name: "apquic_server_refused_logins_total", Help: "Visitors that did not pass the login of a domain, by reason.", Kind: monitor.Counter, Labels: byReason}
 	lasted      = monitor.Metric{Name: "apquic_server_relay_duration_seconds", Help: "How long public connections lasted that have ended."}
+	firstByte   = monitor.Metric{Name: "apquic_server_relay_first_byte_seconds", Help: "How long public connections that have ended waited for the first byte of their service."}
+	canaryTook  = monitor.Metric{Name: "apquic_server_canary_duration_seconds", Help: "How long services took to answer a canary: to the node, its connection to the upstream, and back."}
 	relayRTT    = monitor.Metric{Name: "apquic_server_relay_rtt_seconds", Help: "Smoothed round trip time to the node, when a public connection ended."}
 )
 
@@ -55,4 +57,6 @@ func tellServer(page *monitor.Page, s Status) {
 	}
 	page.AddHistogram(lasted, s.Counters.Lasted)
 	page.AddHistogram(relayRTT, s.Counters.RTTs)
+	page.AddHistogram(firstByte, s.Counters.FirstBytes)
+	page.AddHistogram(canaryTook, s.Counters.Canaries)
 }

@@ -13,6 +13,7 @@ import (
 
 	"apquic/certs"
 	"apquic/lease"
+	"apquic/quicproxy/live"
 	"apquic/quicproxy/server"
 )
 
@@ -128,7 +129,7 @@ func (a *Authority) Status(ctx context.Context) (Status, error) {
 			Connections: core.Counters.Relays, In: core.Counters.ToNode, Out: core.Counters.FromNode,
 			Refused: core.Counters.Refused, RefusedBy: core.Counters.RefusedBy, Answered: core.Counters.Answered, Stalled: core.Counters.Stalled,
 			DatagramsToNodes: core.Counters.DatagramsToNodes, DatagramsFromNodes: core.Counters.DatagramsFromNodes, DatagramsDropped: core.Counters.DatagramsDropped,
-			Lasted: core.Counters.Lasted, RTTs: core.Counters.RTTs,
+			Lasted: core.Counters.Lasted, RTTs: core.Counters.RTTs, FirstBytes: core.Counters.FirstBytes, Canaries: core.Counters.Canaries,
 		}
 	}
 	if a.Logins != nil {
@@ -147,6 +148,10 @@ func (a *Authority) Status(ctx context.Context) (Status, error) {
 		s.Private = true
 		s.addMembers(traffic, known)
 		status.Services = append(status.Services, s)
+	}
+	for i := range status.Services {
+		s := &status.Services[i]
+		s.Canary = canaryOf(core.Canaries, lease.Key{Node: s.Node, Service: s.Service})
 	}
 	sortServices(status.Services)
 	return status, nil
@@ -211,6 +216,15 @@ func serviceOf(l lease.Lease, node certs.AuthorizedNode, session server.SessionS
 		s.State, s.Since, s.From = Online, orNone(session.Since), hostOf(session.Address)
 	}
 	return s
+}
+
+// canaryOf is what the server knows of a service that it asks; nil: it does not.
+func canaryOf(all map[lease.Key]live.Canary, key lease.Key) *Canary {
+	c, ok := all[key]
+	if !ok {
+		return nil
+	}
+	return &Canary{Every: c.Every.Seconds(), Proved: orNone(c.Last), Failing: c.Failing, Since: orNone(c.Since), Proofs: c.Proofs, Failures: c.Failures}
 }
 
 func orNone(t time.Time) *time.Time {

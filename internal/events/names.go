@@ -51,11 +51,13 @@ var named = map[string]string{
 	"two processes use the key of this node":    "node-twice",
 	"the list of authorized nodes has mistakes": "authorized-nodes-invalid",
 
-	"lease":           "lease",
-	"lease released":  "lease-given-up",
-	"address changed": "address-changed",
-	"request refused": "request-refused",
-	"connect":         "private-connect",
+	"lease":                                  "lease",
+	"lease released":                         "lease-given-up",
+	"address changed":                        "address-changed",
+	"the service does not answer its canary": "canary-failed",
+	"the service answers its canary again":   "canary-works",
+	"request refused":                        "request-refused",
+	"connect":                                "private-connect",
 
 	"public connection refused":                                                                               "client-refused",
 	"a public connection was reset to make room for another one":                                              "limit-reached",
