@@ -40,7 +40,7 @@ func TestMetrics(t *testing.T) {
 			{Node: stranger, Primary: true, Since: time.Now()},
 		},
 		Canaries: map[lease.Key]live.Canary{{Node: id, Service: "ssh"}: {Every: time.Minute, Last: time.Now().Add(-30 * time.Second), Proofs: 8, Failures: 2}},
-		Private: map[lease.Key]server.Traffic{{Node: id, Service: "ssh"}: {Clients: 1, ToNode: 10, FromNode: 20, Flows: 4, Refused: quicproxy.Refused{Rate: 5, Networks: 1}}},
+		Private:  map[lease.Key]server.Traffic{{Node: id, Service: "ssh"}: {Clients: 1, ToNode: 10, FromNode: 20, Flows: 4, Refused: quicproxy.Refused{Rate: 5, Networks: 1}}},
 	}
 	core.mu.Unlock()
 	config := a.Monitored(func() bool { return true })

@@ -88,6 +88,9 @@ func (c *nodeConn) carry(p *public.Listener, client *public.Client) error {
 		return public.ErrConnectionEnded // as if it had not begun
 	}
 	c.server.relayEnded(r.Relay)
+	if log := c.server.config.Access; log.Wants() {
+		log.Tell(r.Ended(client, c.node, c.admission.Name))
+	}
 	if r.Away.Load() {
 		c.server.count(func(n *Counters) { n.Relays-- })
 		return public.ErrNodeAway

@@ -16,6 +16,7 @@ import (
 	"apquic/internal/machine"
 	"apquic/lease"
 	"apquic/quicproxy"
+	"apquic/quicproxy/access"
 	"apquic/quicproxy/admission"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/clients"
@@ -148,6 +149,8 @@ type Config struct {
 	Restarting func() bool
 	// Version is sent to nodes.
 	Version string
+	// Access is told of each public connection that has ended; nil: nobody is.
+	Access *access.Outlet
 	// Log receives the log; nothing is logged by default.
 	Log *slog.Logger
 }

@@ -38,7 +38,7 @@ type Relay struct {
 
 	toStream, toTCP atomic.Uint64
 	aborted         atomic.Bool  // we reset it
-	refused         atomic.Bool  // the other side reset it before anything came from it
+	cause           atomic.Int32 // of its reset, an index of causes; 0: there was none, or only the other side's
 	reset           atomic.Bool  // the other side did
 	writeFailed     atomic.Bool  // the TCP connection takes no more
 	writing         atomic.Int64 // since when, after begun, a write to it waits; 0: none does
@@ -168,6 +168,7 @@ func isStop(err error) bool {
 // end resets both sides. What was read from the TCP connection before is still delivered, as TCP does.
 func (r *Relay) end() {
 	if !r.aborted.Swap(true) {
+		r.cause.CompareAndSwap(0, byTCP)
 		r.stream.Reset(framing.ErrorRelayReset)
 		ResetTCP(r.tcp)
 		r.goOn()
@@ -185,6 +186,7 @@ func (r *Relay) Abort(code framing.ErrorCode) {
 	if r.aborted.Swap(true) {
 		return
 	}
+	r.cause.CompareAndSwap(0, causeOf(code))
 	r.goOn()
 	r.stream.Discard(code)
 	if _, again := r.stream.TakenBack(); !again {
@@ -211,7 +213,9 @@ func (r *Relay) copyToTCP() {
 			r.in.Release()
 		default:
 			_, reset := errors.AsType[*bytestream.ResetError](err)
-			r.refused.Store(reset && !r.aborted.Load() && r.toTCP.Load() == 0)
+			if reset && !r.aborted.Load() {
+				r.cause.CompareAndSwap(0, byOther(r.toTCP.Load() > 0))
+			}
 			r.Abort(framing.ErrorRelayReset)
 		}
 		return
@@ -256,9 +260,6 @@ func isTCPWriteError(err error) bool {
 
 // Aborted reports whether this side has reset the relay.
 func (r *Relay) Aborted() bool { return r.aborted.Load() }
-
-// Refused reports whether the other side reset the relay before anything came from it.
-func (r *Relay) Refused() bool { return r.refused.Load() }
 
 // Begun is when the relay began.
 func (r *Relay) Begun() time.Time { return r.begun }
