@@ -14,6 +14,7 @@ var serverMetrics = []struct {
 	{monitor.Metric{Name: "apquic_server_stalled_relays_total", Help: "Public connections that were reset for lack of memory.", Kind: monitor.Counter}, func(s Status) float64 { return float64(s.Counters.Stalled) }},
 	{monitor.Metric{Name: "apquic_server_datagrams_to_nodes_total", Help: "Datagrams of visitors over UDP that went to nodes.", Kind: monitor.Counter}, func(s Status) float64 { return float64(s.Counters.DatagramsToNodes) }},
 	{monitor.Metric{Name: "apquic_server_datagrams_from_nodes_total", Help: "Datagrams that came from nodes.", Kind: monitor.Counter}, func(s Status) float64 { return float64(s.Counters.DatagramsFromNodes) }},
+	{monitor.Metric{Name: "apquic_server_access_log_lost_lines_total", Help: "Lines of the access log that were not written, since the disk was slow or full.", Kind: monitor.Counter}, func(s Status) float64 { return float64(s.Counters.LinesLost) }},
 	{monitor.Metric{Name: "apquic_server_memory_bytes", Help: "Bytes held for nodes and visitors."}, func(s Status) float64 { return float64(s.Budgets.Memory.Used) }},
 	{monitor.Metric{Name: "apquic_server_memory_limit_bytes", Help: "How many there may be."}, func(s Status) float64 { return float64(s.Budgets.Memory.Limit) }},
 	{monitor.Metric{Name: "apquic_server_clients", Help: "Public connections, and sockets of leases."}, func(s Status) float64 { return float64(s.Budgets.Clients.Used) }},

@@ -132,6 +132,9 @@ func (a *Authority) Status(ctx context.Context) (Status, error) {
 			Lasted: core.Counters.Lasted, RTTs: core.Counters.RTTs, FirstBytes: core.Counters.FirstBytes, Canaries: core.Counters.Canaries,
 		}
 	}
+	if a.LinesLost != nil && status.Counters != nil {
+		status.Counters.LinesLost = a.LinesLost()
+	}
 	if a.Logins != nil {
 		status.Logins = a.Logins()
 	}

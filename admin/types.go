@@ -165,6 +165,7 @@ type Counters struct {
 	RTTs   live.Histogram `json:"-"` // round trip times of their nodes then
 	// FirstBytes is how long relays waited for their service, and Canaries how long services took to answer the server.
 	FirstBytes, Canaries live.Histogram `json:"-"`
+	LinesLost            uint64         `json:"-"` // of the access log
 }
 
 // Service is a service with a port or a domain.

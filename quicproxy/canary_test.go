@@ -264,3 +264,46 @@ func TestFirstByte(t *testing.T) {
 		}
 	})
 }
+
+// TestCanaryFlood: a server that asks without end costs its node no more dials than relays may, and nothing is left.
+func TestCanaryFlood(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer()
+		release := make(chan struct{})
+		var open, most atomic.Int64
+		w.serveTCP(web, func(net.Conn) {
+			if n := open.Add(1); n > most.Load() {
+				most.Store(n)
+			}
+			<-release
+			open.Add(-1)
+		})
+		node := w.startNode(withCanary("web", web, time.Hour))
+		node.leasesWait(t)
+		conn := server.server.Inspect().Primary[0]
+		frame, err := framing.AppendStreamHeader(nil, &framing.StreamHeader{Service: "web", Canary: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3000 {
+			stream, err := conn.QUIC.OpenStreamSync(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			stream.Write(frame)
+			stream.CancelRead(1)
+			stream.Close()
+		}
+		time.Sleep(time.Minute)
+		close(release)
+		time.Sleep(time.Minute)
+		if n := node.node.Inspect().Streams.Len(); n != 0 {
+			t.Errorf("%d streams are left", n)
+		}
+		node.node.Inspect().Leftovers(true, func(what string, n int) {
+			if n != 0 {
+				t.Errorf("%d %s are left", n, what)
+			}
+		})
+	})
+}

@@ -3,20 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"time"
-	"unicode"
-
-	"golang.org/x/term"
 
 	"apquic/admin"
 	"apquic/certs"
+	"apquic/internal/accesslog"
 	"apquic/internal/cli"
 	"apquic/internal/debug"
 	"apquic/internal/events"
@@ -90,6 +85,14 @@ func serve(c *call) error {
 	}
 	parts.PacketConn, parts.Store, parts.StopNow = conn, store, stopping.Now
 	parts.Country = known.use(config.Countries, file)
+	follows.access = accesslog.New(log, c.Stdout)
+	defer follows.access.Close()
+	begin, err := follows.access.Prepare(config.AccessLog, config.AccessLogFormat)
+	if err != nil {
+		return cli.ConfigError(err)
+	}
+	begin()
+	parts.Access = &follows.access.Outlet
 	return serveNodes(ctx, c, parts, kept, follows, &office{hub: hub, reloader: reloader, stop: stop})
 }
 
@@ -148,7 +151,7 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	authority.Ports, authority.Version, authority.Log = config.Range, parts.Version, log
 	authority.Address = func() (string, uint16, error) { return publicHost(config), port, nil }
 	authority.Copy = copyLeases(config.DataDir, parts.Store)
-	authority.Stop, authority.Rules = office.stop, follows.limits
+	authority.Stop, authority.Rules, authority.LinesLost = office.stop, follows.limits, follows.access.Lost
 	parts.Admit = admits(config, authority, log)
 	parts.Ready = func() {
 		log.Info("listening for nodes", "udp", parts.PacketConn.LocalAddr().String(), "range", config.Range.String(),
@@ -199,8 +202,8 @@ func greet(ctx context.Context, c *call, authority *admin.Authority) error {
 	if err != nil {
 		return err
 	}
-	if len(nodes)+len(open) > 0 || !isTerminal(c.Stdout) {
-		fmt.Fprintln(c.Stdout, "apquic-server invite --data-dir", quoted(c.Settings.DataDir))
+	if len(nodes)+len(open) > 0 || !cli.IsTerminal(c.Stdout) {
+		fmt.Fprintln(c.Stdout, "apquic-server invite --data-dir", cli.Quoted(c.Settings.DataDir))
 		return nil
 	}
 	invited, err := authority.Invite(ctx, admin.InviteRequest{})
@@ -209,21 +212,6 @@ func greet(ctx context.Context, c *call, authority *admin.Authority) error {
 	}
 	fmt.Fprintln(c.Stdout, invited.Invitation)
 	return nil
-}
-
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
-}
-
-// quoted makes s one word for a shell.
-func quoted(s string) string {
-	if strings.ContainsFunc(s, func(r rune) bool {
-		return !(unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("/._-+", r))
-	}) {
-		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-	}
-	return s
 }
 
 // serverConfig makes the configuration of a server from the settings and the files in the data directory.

@@ -77,6 +77,9 @@ var named = map[string]string{
 	"a changed setting needs a restart": "setting-needs-restart",
 	"the settings were not reloaded":    "reload-failed",
 
+	"lines of the access log were lost":   "access-lines-lost",
+	"the access log was not opened again": "access-log-failed",
+
 	"a notice was not delivered": "notice-failed",
 
 	"connecting":             "connecting",

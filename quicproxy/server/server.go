@@ -149,8 +149,7 @@ type Config struct {
 	Restarting func() bool
 	// Version is sent to nodes.
 	Version string
-	// Access is told of each public connection that has ended; nil: nobody is.
-	Access *access.Outlet
+	Access  *access.Outlet // is told of each public connection that has ended; nil: nobody is
 	// Log receives the log; nothing is logged by default.
 	Log *slog.Logger
 }
