@@ -187,8 +187,10 @@ var allowedInTests = map[string][]string{
 	"lease":           {"lease/leasetest"},
 	"lease/boltstore": {"lease/leasetest"},
 	"internal/udp":    {"internal/testnet"},
+
+	"quicproxy/server/internal/canary": {"certs"},
 	"quicproxy": { // the whole tunnel
-		"certs", "internal/settings", "internal/testnet", "internal/testrace", "lease",
+		"certs", "internal/settings", "internal/testnet", "internal/testrace", "lease", "quicproxy/access",
 		"quicproxy/admission", "quicproxy/internal/carrier", "quicproxy/internal/conn", "quicproxy/internal/keepalive",
 		"quicproxy/internal/association", "quicproxy/internal/buffer", "quicproxy/internal/bytestream", "quicproxy/internal/knock", "quicproxy/internal/quicconfig", "quicproxy/internal/path", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait", "quicproxy/live", "quicproxy/node", "quicproxy/server", "certs/acme", "internal/web", "rules",
 	},

@@ -13,7 +13,6 @@ import (
 
 	"apquic/certs"
 	"apquic/lease"
-	"apquic/quicproxy/live"
 	"apquic/quicproxy/server"
 )
 
@@ -152,10 +151,7 @@ func (a *Authority) Status(ctx context.Context) (Status, error) {
 		s.addMembers(traffic, known)
 		status.Services = append(status.Services, s)
 	}
-	for i := range status.Services {
-		s := &status.Services[i]
-		s.Canary = canaryOf(core.Canaries, lease.Key{Node: s.Node, Service: s.Service})
-	}
+	status.addCanaries(core.Canaries)
 	sortServices(status.Services)
 	return status, nil
 }
@@ -219,15 +215,6 @@ func serviceOf(l lease.Lease, node certs.AuthorizedNode, session server.SessionS
 		s.State, s.Since, s.From = Online, orNone(session.Since), hostOf(session.Address)
 	}
 	return s
-}
-
-// canaryOf is what the server knows of a service that it asks; nil: it does not.
-func canaryOf(all map[lease.Key]live.Canary, key lease.Key) *Canary {
-	c, ok := all[key]
-	if !ok {
-		return nil
-	}
-	return &Canary{Every: c.Every.Seconds(), Proved: orNone(c.Last), Failing: c.Failing, Since: orNone(c.Since), Proofs: c.Proofs, Failures: c.Failures}
 }
 
 func orNone(t time.Time) *time.Time {

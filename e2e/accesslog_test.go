@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"encoding/json"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,9 +18,22 @@ func TestAccessLogAndCanary(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "access.log")
 	n := newTunnel(t, "--access-log", path)
-	service := launchEcho(t)
+	service, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer service.Close()
+	go func() {
+		for {
+			c, err := service.Accept()
+			if err != nil {
+				return
+			}
+			go func() { io.Copy(c, c); c.Close() }()
+		}
+	}()
 	config := filepath.Join(t.TempDir(), "node.json")
-	text := `{"server": "` + n.invitation + `", "dataDir": "` + t.TempDir() + `", "services": {"echo": {"upstream": "` + service.address + `", "canary": "10s"}}}`
+	text := `{"server": "` + n.invitation + `", "dataDir": "` + t.TempDir() + `", "services": {"echo": {"upstream": "` + service.Addr().String() + `", "canary": "10s"}}}`
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +52,7 @@ func TestAccessLogAndCanary(t *testing.T) {
 	if err := os.Rename(path, path+".1"); err != nil {
 		t.Fatal(err)
 	}
-	n.server.signal(t, syscall.SIGHUP)
+	n.server.kill(t, syscall.SIGHUP)
 	for end := time.Now().Add(maxWait); ; time.Sleep(10 * time.Millisecond) {
 		if _, err := os.Stat(path); err == nil {
 			break
@@ -48,7 +63,7 @@ func TestAccessLogAndCanary(t *testing.T) {
 	}
 	n.echo(t, "again").Close()
 	awaitLine(t, path)
-	service.stop()
+	service.Close()
 	waitFor(t, n.server.stderr, `does not answer its canary`)
 }
 

@@ -85,13 +85,10 @@ func serve(c *call) error {
 	}
 	parts.PacketConn, parts.Store, parts.StopNow = conn, store, stopping.Now
 	parts.Country = known.use(config.Countries, file)
-	follows.access = accesslog.New(log, c.Stdout)
-	defer follows.access.Close()
-	begin, err := follows.access.Prepare(config.AccessLog, config.AccessLogFormat)
-	if err != nil {
+	if follows.access, err = accesslog.Open(log, c.Stdout, config.AccessLog, config.AccessLogFormat); err != nil {
 		return cli.ConfigError(err)
 	}
-	begin()
+	defer follows.access.Close()
 	parts.Access = &follows.access.Outlet
 	return serveNodes(ctx, c, parts, kept, follows, &office{hub: hub, reloader: reloader, stop: stop})
 }

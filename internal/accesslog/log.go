@@ -38,6 +38,17 @@ type Log struct {
 // New returns a Log that is off.
 func New(log *slog.Logger, stdout io.Writer) *Log { return &Log{log: log, stdout: stdout} }
 
+// Open is New and Prepare.
+func Open(log *slog.Logger, stdout io.Writer, path, format string) (*Log, error) {
+	l := New(log, stdout)
+	use, err := l.Prepare(path, format)
+	if err != nil {
+		return nil, err
+	}
+	use()
+	return l, nil
+}
+
 // Lost is how many lines were not written since the start.
 func (l *Log) Lost() uint64 { return l.lost.Load() }
 
