@@ -14,3 +14,13 @@ func (status *Status) addCanaries(all map[lease.Key]live.Canary) {
 		}
 	}
 }
+
+// addCounts adds what is counted outside of the server.
+func (a *Authority) addCounts(status *Status) {
+	if a.LinesLost != nil && status.Counters != nil {
+		status.Counters.LinesLost = a.LinesLost()
+	}
+	if a.Logins != nil {
+		status.Logins = a.Logins()
+	}
+}

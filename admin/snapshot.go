@@ -131,12 +131,7 @@ func (a *Authority) Status(ctx context.Context) (Status, error) {
 			Lasted: core.Counters.Lasted, RTTs: core.Counters.RTTs, FirstBytes: core.Counters.FirstBytes, Canaries: core.Counters.Canaries,
 		}
 	}
-	if a.LinesLost != nil && status.Counters != nil {
-		status.Counters.LinesLost = a.LinesLost()
-	}
-	if a.Logins != nil {
-		status.Logins = a.Logins()
-	}
+	a.addCounts(&status)
 	for i, l := range core.Leases {
 		status.Services[i] = serviceOf(l, known[l.Node], sessions[l.Node], core.Traffic[l.Endpoint()])
 		status.Services[i].addMembers(core.Traffic[l.Endpoint()], known)

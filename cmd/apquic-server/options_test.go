@@ -3,6 +3,8 @@ package main
 import (
 	"testing"
 	"time"
+
+	"apquic/internal/cli"
 )
 
 func TestExpiry(t *testing.T) {

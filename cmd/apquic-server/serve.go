@@ -51,11 +51,7 @@ func serve(c *call) error {
 	defer cancel()
 	ctx, stop := context.WithCancel(stopping.Soon)
 	defer stop()
-	if err := makeDataDir(config.DataDir); err != nil {
-		return err
-	}
-	cli.RemoveLeftovers(config.DataDir, begun, log)
-	stopDebug, err := debug.Start(config.DebugAddress, config.DataDir, log)
+	stopDebug, err := prepare(config, begun, log)
 	if err != nil {
 		return err
 	}
@@ -86,10 +82,9 @@ func serve(c *call) error {
 	parts.PacketConn, parts.Store, parts.StopNow = conn, store, stopping.Now
 	parts.Country = known.use(config.Countries, file)
 	if follows.access, err = accesslog.Open(log, c.Stdout, config.AccessLog, config.AccessLogFormat); err != nil {
-		return cli.ConfigError(err)
+		return err
 	}
 	defer follows.access.Close()
-	parts.Access = &follows.access.Outlet
 	return serveNodes(ctx, c, parts, kept, follows, &office{hub: hub, reloader: reloader, stop: stop})
 }
 
@@ -110,6 +105,15 @@ func newLog(c *call) (*cli.Log, *events.Hub, error) {
 	hub := events.New(log.Handler())
 	log.Logger = slog.New(hub)
 	return log, hub, nil
+}
+
+// prepare makes the data directory ready, and begins to serve profiles if somebody wants them.
+func prepare(config settings.Server, begun time.Time, log *slog.Logger) (stopDebug func(), err error) {
+	if err := makeDataDir(config.DataDir); err != nil {
+		return nil, err
+	}
+	cli.RemoveLeftovers(config.DataDir, begun, log)
+	return debug.Start(config.DebugAddress, config.DataDir, log)
 }
 
 // openNames opens the ports for clients that come by name, and reads certificates. ending is nil if the server ends no
@@ -149,7 +153,7 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	authority.Address = func() (string, uint16, error) { return publicHost(config), port, nil }
 	authority.Copy = copyLeases(config.DataDir, parts.Store)
 	authority.Stop, authority.Rules, authority.LinesLost = office.stop, follows.limits, follows.access.Lost
-	parts.Admit = admits(config, authority, log)
+	parts.Admit, parts.Access = admits(config, authority, log), &follows.access.Outlet
 	parts.Ready = func() {
 		log.Info("listening for nodes", "udp", parts.PacketConn.LocalAddr().String(), "range", config.Range.String(),
 			"leases", len(leases), "admits", whoMay(config))
