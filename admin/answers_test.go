@@ -121,6 +121,7 @@ func fullCore(t *testing.T) *fakeCore {
 			{Key: lease.Key{Node: one, Service: "web"}, Port: 20000, Origin: "tcp://127.0.0.1:80"}, {Key: lease.Key{Service: "photos"}, Port: 20001},
 			{Key: lease.Key{Node: two, Service: "web"}, Port: 20003, HeldUntil: later}, {Key: lease.Key{Node: two, Service: "blog"}, Domain: "blog.example.org", HeldUntil: later},
 		},
+		Canaries: map[lease.Key]live.Canary{{Node: one, Service: "web"}: {Every: time.Minute, Last: now, Failing: "it refuses connections", Since: now, Proofs: 1, Failures: 1}},
 		Traffic: map[lease.Endpoint]server.Traffic{
 			{Port: 20000}: {Clients: 5, Flows: 1, ToNode: 10, FromNode: 20, Refused: quicproxy.Refused{Networks: 1, Countries: 1, Connections: 1, Rate: 1, Datagrams: 1}},
 			{Port: 20001}: {},

@@ -58,6 +58,8 @@ type Authority struct {
 	Version string          // of the running server; may be empty
 	// Logins returns how many visitors were refused at names where they must log in, by name and reason; may be nil.
 	Logins func() map[string]map[string]uint64
+	// LinesLost is how many lines of the access log were not written; may be nil.
+	LinesLost func() uint64
 	// Rules are those of the server, and what its settings say otherwise; nil: there are none.
 	Rules func() (rules.Rules, rules.Limits)
 	// Copy writes a copy of the leases to a new file in the data directory.

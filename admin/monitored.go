@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"apquic/certs"
 	"apquic/internal/monitor"
@@ -43,6 +44,21 @@ var serviceMetrics = []struct {
 	{monitor.Metric{Name: "apquic_server_service_refused_total", Help: "Visitors whom rules of the service or of the server refused.", Kind: monitor.Counter}, func(s Service) float64 {
 		return float64(s.Refused.Networks + s.Refused.Countries + s.Refused.Connections + s.Refused.Rate)
 	}},
+}
+
+// canaryMetrics are the numbers of each service that the server asks.
+var canaryMetrics = []struct {
+	monitor.Metric
+	value func(*Canary, time.Time) float64
+}{
+	{monitor.Metric{Name: "apquic_server_service_canary_up", Help: "Whether the service answered its last canary; of the others, how many did."}, func(c *Canary, _ time.Time) float64 {
+		return monitor.Of(c.Failing == "" && c.Proved != nil)
+	}},
+	{monitor.Metric{Name: "apquic_server_service_proof_age_seconds", Help: "How long ago the service answered a canary; before the first answer there is none.", Apart: true}, func(c *Canary, now time.Time) float64 {
+		return now.Sub(*c.Proved).Seconds()
+	}},
+	{monitor.Metric{Name: "apquic_server_service_proofs_total", Help: "Canaries that the service answered.", Kind: monitor.Counter}, func(c *Canary, _ time.Time) float64 { return float64(c.Proofs) }},
+	{monitor.Metric{Name: "apquic_server_service_failed_canaries_total", Help: "Canaries that the service did not answer.", Kind: monitor.Counter}, func(c *Canary, _ time.Time) float64 { return float64(c.Failures) }},
 }
 
 // isUp reports whether visitors are carried.
@@ -118,6 +134,7 @@ func tellNodes(page *monitor.Page, nodes []Node) {
 
 // tellServices adds the numbers of services, in the same order. Those of revoked nodes have none: they are not missed.
 func tellServices(page *monitor.Page, services []Service, nodes []Node) {
+	now := time.Now()
 	isKnown := make(map[certs.NodeID]bool)
 	for _, n := range nodes {
 		isKnown[n.ID] = n.Known
@@ -134,6 +151,13 @@ func tellServices(page *monitor.Page, services []Service, nodes []Node) {
 			for _, m := range serviceMetrics {
 				m.Labels, m.Many = ofService, true
 				page.Add(m.Metric, m.value(s), owner, s.Service)
+			}
+			for _, m := range canaryMetrics {
+				if s.Canary == nil || m.Apart && s.Canary.Proved == nil {
+					continue
+				}
+				m.Labels, m.Many = ofService, true
+				page.Add(m.Metric, m.value(s.Canary, now), owner, s.Service)
 			}
 		}
 	}

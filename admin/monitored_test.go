@@ -39,7 +39,8 @@ func TestMetrics(t *testing.T) {
 			{Node: id, Primary: true, Relays: 3, Since: time.Now(), Path: live.Path{RTT: 18 * time.Millisecond, Sent: 1000, Lost: 2}},
 			{Node: stranger, Primary: true, Since: time.Now()},
 		},
-		Private: map[lease.Key]server.Traffic{{Node: id, Service: "ssh"}: {Clients: 1, ToNode: 10, FromNode: 20, Flows: 4, Refused: quicproxy.Refused{Rate: 5, Networks: 1}}},
+		Canaries: map[lease.Key]live.Canary{{Node: id, Service: "ssh"}: {Every: time.Minute, Last: time.Now().Add(-30 * time.Second), Proofs: 8, Failures: 2}},
+		Private:  map[lease.Key]server.Traffic{{Node: id, Service: "ssh"}: {Clients: 1, ToNode: 10, FromNode: 20, Flows: 4, Refused: quicproxy.Refused{Rate: 5, Networks: 1}}},
 	}
 	core.mu.Unlock()
 	config := a.Monitored(func() bool { return true })
@@ -50,10 +51,14 @@ func TestMetrics(t *testing.T) {
 		fmt.Sprintf(`apquic_server_node_online{node="%v"} 1`, stranger), `apquic_server_node_rtt_seconds{node="shed"} 0.018`, `apquic_server_node_relays{node="shed"} 3`,
 		`apquic_server_node_lost_packets_total{node="shed"} 2`, `apquic_server_service_received_bytes_total{node="shed",service="ssh"} 10`,
 		`apquic_server_service_sent_bytes_total{node="shed",service="ssh"} 20`, `apquic_server_service_refused_total{node="shed",service="ssh"} 6`,
+		`apquic_server_service_canary_up{node="shed",service="ssh"} 1`, `apquic_server_service_proofs_total{node="shed",service="ssh"} 8`, `apquic_server_service_failed_canaries_total{node="shed",service="ssh"} 2`,
 	} {
 		if !strings.Contains(page, "\n"+line+"\n") {
 			t.Errorf("there is no %s in\n%s", line, page)
 		}
+	}
+	if !strings.Contains(page, "\n"+`apquic_server_service_proof_age_seconds{node="shed",service="ssh"} 30.`) {
+		t.Errorf("no age of the proof in\n%s", page)
 	}
 	config.Collect = func(ctx context.Context, page *monitor.Page) error {
 		tellServer(page, Status{

@@ -14,6 +14,7 @@ var serverMetrics = []struct {
 	{monitor.Metric{Name: "apquic_server_stalled_relays_total", Help: "Public connections that were reset for lack of memory.", Kind: monitor.Counter}, func(s Status) float64 { return float64(s.Counters.Stalled) }},
 	{monitor.Metric{Name: "apquic_server_datagrams_to_nodes_total", Help: "Datagrams of visitors over UDP that went to nodes.", Kind: monitor.Counter}, func(s Status) float64 { return float64(s.Counters.DatagramsToNodes) }},
 	{monitor.Metric{Name: "apquic_server_datagrams_from_nodes_total", Help: "Datagrams that came from nodes.", Kind: monitor.Counter}, func(s Status) float64 { return float64(s.Counters.DatagramsFromNodes) }},
+	{monitor.Metric{Name: "apquic_server_access_log_lost_lines_total", Help: "Lines of the access log that were not written, since the disk was slow or full.", Kind: monitor.Counter}, func(s Status) float64 { return float64(s.Counters.LinesLost) }},
 	{monitor.Metric{Name: "apquic_server_memory_bytes", Help: "Bytes held for nodes and visitors."}, func(s Status) float64 { return float64(s.Budgets.Memory.Used) }},
 	{monitor.Metric{Name: "apquic_server_memory_limit_bytes", Help: "How many there may be."}, func(s Status) float64 { return float64(s.Budgets.Memory.Limit) }},
 	{monitor.Metric{Name: "apquic_server_clients", Help: "Public connections, and sockets of leases."}, func(s Status) float64 { return float64(s.Budgets.Clients.Used) }},
@@ -31,6 +32,8 @@ var (
 	dropped     = monitor.Metric{Name: "apquic_server_dropped_datagrams_total", Help: "Datagrams that went nowhere, by reason.", Kind: monitor.Counter, Labels: byReason}
 	notLoggedIn = monitor.Metric{Name: "apquic_server_refused_logins_total", Help: "Visitors that did not pass the login of a domain, by reason.", Kind: monitor.Counter, Labels: byReason}
 	lasted      = monitor.Metric{Name: "apquic_server_relay_duration_seconds", Help: "How long public connections lasted that have ended."}
+	firstByte   = monitor.Metric{Name: "apquic_server_relay_first_byte_seconds", Help: "How long public connections that have ended waited for the first byte of their service."}
+	canaryTook  = monitor.Metric{Name: "apquic_server_canary_duration_seconds", Help: "How long services took to answer a canary: to the node, its connection to the upstream, and back."}
 	relayRTT    = monitor.Metric{Name: "apquic_server_relay_rtt_seconds", Help: "Smoothed round trip time to the node, when a public connection ended."}
 )
 
@@ -55,4 +58,6 @@ func tellServer(page *monitor.Page, s Status) {
 	}
 	page.AddHistogram(lasted, s.Counters.Lasted)
 	page.AddHistogram(relayRTT, s.Counters.RTTs)
+	page.AddHistogram(firstByte, s.Counters.FirstBytes)
+	page.AddHistogram(canaryTook, s.Counters.Canaries)
 }

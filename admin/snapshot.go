@@ -128,12 +128,10 @@ func (a *Authority) Status(ctx context.Context) (Status, error) {
 			Connections: core.Counters.Relays, In: core.Counters.ToNode, Out: core.Counters.FromNode,
 			Refused: core.Counters.Refused, RefusedBy: core.Counters.RefusedBy, Answered: core.Counters.Answered, Stalled: core.Counters.Stalled,
 			DatagramsToNodes: core.Counters.DatagramsToNodes, DatagramsFromNodes: core.Counters.DatagramsFromNodes, DatagramsDropped: core.Counters.DatagramsDropped,
-			Lasted: core.Counters.Lasted, RTTs: core.Counters.RTTs,
+			Lasted: core.Counters.Lasted, RTTs: core.Counters.RTTs, FirstBytes: core.Counters.FirstBytes, Canaries: core.Counters.Canaries,
 		}
 	}
-	if a.Logins != nil {
-		status.Logins = a.Logins()
-	}
+	a.addCounts(&status)
 	for i, l := range core.Leases {
 		status.Services[i] = serviceOf(l, known[l.Node], sessions[l.Node], core.Traffic[l.Endpoint()])
 		status.Services[i].addMembers(core.Traffic[l.Endpoint()], known)
@@ -148,6 +146,7 @@ func (a *Authority) Status(ctx context.Context) (Status, error) {
 		s.addMembers(traffic, known)
 		status.Services = append(status.Services, s)
 	}
+	status.addCanaries(core.Canaries)
 	sortServices(status.Services)
 	return status, nil
 }

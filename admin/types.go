@@ -163,6 +163,9 @@ type Counters struct {
 
 	Lasted live.Histogram `json:"-"` // how long relays lasted; at /metrics
 	RTTs   live.Histogram `json:"-"` // round trip times of their nodes then
+	// FirstBytes is how long relays waited for their service, and Canaries how long services took to answer the server.
+	FirstBytes, Canaries live.Histogram `json:"-"`
+	LinesLost            uint64         `json:"-"` // of the access log
 }
 
 // Service is a service with a port or a domain.
@@ -188,4 +191,16 @@ type Service struct {
 	From        string          `json:"from,omitempty"`      // the address of the node
 	// Refused are visitors whom the rules of the service or of the server refused.
 	Refused quicproxy.Refused `json:"refused,omitzero"`
+	// Canary is how the service answers the server, if that asks it.
+	Canary *Canary `json:"canary,omitempty"`
+}
+
+// Canary is how a service answers a server that asks it from time to time, through its node.
+type Canary struct {
+	Every    float64    `json:"everySeconds"`
+	Proved   *time.Time `json:"proved,omitempty"`       // when it answered last
+	Failing  string     `json:"failing,omitempty"`      // why it did not the last time
+	Since    *time.Time `json:"failingSince,omitempty"` // since when it has not
+	Proofs   uint64     `json:"proofs"`
+	Failures uint64     `json:"failures"`
 }

@@ -320,6 +320,8 @@ type ProxyRequest struct {
 	Visitors *VisitorRules `protobuf:"bytes,24,opt,name=visitors,proto3" json:"visitors,omitempty"`
 	// The node asks visitors for a password over HTTP Basic, of which a request has one.
 	AsksPassword bool `protobuf:"varint,25,opt,name=asks_password,json=asksPassword,proto3" json:"asks_password,omitempty"`
+	// The server is to ask so often, in seconds, whether the service answers, with a canary; 0: never.
+	CanarySeconds uint32 `protobuf:"varint,26,opt,name=canary_seconds,json=canarySeconds,proto3" json:"canary_seconds,omitempty"`
 	// Lease nothing: only other nodes may connect, with Connect.
 	Private bool `protobuf:"varint,30,opt,name=private,proto3" json:"private,omitempty"`
 	// Which ones beside the node itself: their ids in base58, or the names that the server knows them by.
@@ -438,6 +440,13 @@ func (x *ProxyRequest) GetAsksPassword() bool {
 		return x.AsksPassword
 	}
 	return false
+}
+
+func (x *ProxyRequest) GetCanarySeconds() uint32 {
+	if x != nil {
+		return x.CanarySeconds
+	}
+	return 0
 }
 
 func (x *ProxyRequest) GetPrivate() bool {
@@ -2035,7 +2044,9 @@ type StreamHeader struct {
 	// What the server calls the node that connects to a private service; may be empty.
 	NodeName string `protobuf:"bytes,9,opt,name=node_name,json=nodeName,proto3" json:"node_name,omitempty"`
 	// The client came for a name and spoke TLS, which the server ended; tls is unset.
-	TlsEnded      bool `protobuf:"varint,10,opt,name=tls_ended,json=tlsEnded,proto3" json:"tls_ended,omitempty"`
+	TlsEnded bool `protobuf:"varint,10,opt,name=tls_ended,json=tlsEnded,proto3" json:"tls_ended,omitempty"`
+	// There is no client: the node connects to the upstream, answers with an empty StreamAnswer, and ends both.
+	Canary        bool `protobuf:"varint,11,opt,name=canary,proto3" json:"canary,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2136,6 +2147,13 @@ func (x *StreamHeader) GetNodeName() string {
 func (x *StreamHeader) GetTlsEnded() bool {
 	if x != nil {
 		return x.TlsEnded
+	}
+	return false
+}
+
+func (x *StreamHeader) GetCanary() bool {
+	if x != nil {
+		return x.Canary
 	}
 	return false
 }
@@ -2398,7 +2416,7 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\tKeepalive\x12\x18\n" +
 	"\aobserve\x18\x01 \x01(\bR\aobserve\">\n" +
 	"\x11KeepaliveResponse\x12)\n" +
-	"\x10observed_address\x18\x01 \x01(\tR\x0fobservedAddress\"\xd6\x03\n" +
+	"\x10observed_address\x18\x01 \x01(\tR\x0fobservedAddress\"\xfd\x03\n" +
 	"\fProxyRequest\x12%\n" +
 	"\x0eorigin_address\x18\x01 \x01(\tR\roriginAddress\x12\x18\n" +
 	"\aservice\x18\x10 \x01(\tR\aservice\x12\x1f\n" +
@@ -2412,7 +2430,8 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\n" +
 	"plain_http\x18\x17 \x01(\bR\tplainHttp\x123\n" +
 	"\bvisitors\x18\x18 \x01(\v2\x17.apquic.v1.VisitorRulesR\bvisitors\x12#\n" +
-	"\rasks_password\x18\x19 \x01(\bR\fasksPassword\x12\x18\n" +
+	"\rasks_password\x18\x19 \x01(\bR\fasksPassword\x12%\n" +
+	"\x0ecanary_seconds\x18\x1a \x01(\rR\rcanarySeconds\x12\x18\n" +
 	"\aprivate\x18\x1e \x01(\bR\aprivate\x12\x1f\n" +
 	"\vallow_nodes\x18\x1f \x03(\tR\n" +
 	"allowNodes\x12\x14\n" +
@@ -2521,7 +2540,7 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\tcountries\x18\x03 \x01(\x04R\tcountries\x12 \n" +
 	"\vconnections\x18\x04 \x01(\x04R\vconnections\x12\x12\n" +
 	"\x04rate\x18\x05 \x01(\x04R\x04rate\x12\x1c\n" +
-	"\tdatagrams\x18\x06 \x01(\x04R\tdatagrams\"\xa8\x02\n" +
+	"\tdatagrams\x18\x06 \x01(\x04R\tdatagrams\"\xc0\x02\n" +
 	"\fStreamHeader\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12%\n" +
 	"\x0eclient_address\x18\x02 \x01(\tR\rclientAddress\x12%\n" +
@@ -2533,7 +2552,8 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\aconnect\x18\b \x01(\x04R\aconnect\x12\x1b\n" +
 	"\tnode_name\x18\t \x01(\tR\bnodeName\x12\x1b\n" +
 	"\ttls_ended\x18\n" +
-	" \x01(\bR\btlsEnded\"*\n" +
+	" \x01(\bR\btlsEnded\x12\x16\n" +
+	"\x06canary\x18\v \x01(\bR\x06canary\"*\n" +
 	"\fStreamAnswer\x12\x1a\n" +
 	"\breceived\x18\x01 \x01(\x04R\breceived\">\n" +
 	"\fStripeHeader\x12\x14\n" +

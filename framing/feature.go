@@ -20,12 +20,13 @@ const (
 	FeaturePrivate      Feature = 6
 	FeatureGroups       Feature = 7
 	FeatureVisitors     Feature = 8
+	FeatureCanaries     Feature = 9
 )
 
 var featureNames = map[Feature]string{
 	FeatureMovingRelays: "moving relays", FeatureLanes: "lanes", FeatureProbes: "probes",
 	FeatureFlows: "flows", FeatureDomains: "domains",
-	FeaturePrivate: "private services", FeatureGroups: "groups", FeatureVisitors: "visitor rules",
+	FeaturePrivate: "private services", FeatureGroups: "groups", FeatureVisitors: "visitor rules", FeatureCanaries: "canaries",
 }
 
 func (f Feature) String() string {

@@ -8,7 +8,7 @@ import (
 
 func TestFeatures(t *testing.T) {
 	t.Parallel()
-	all := FeatureSet(FeatureMovingRelays, FeatureLanes, FeatureProbes, FeatureFlows, FeatureDomains, FeaturePrivate, FeatureGroups, FeatureVisitors)
+	all := FeatureSet(FeatureMovingRelays, FeatureLanes, FeatureProbes, FeatureFlows, FeatureDomains, FeaturePrivate, FeatureGroups, FeatureVisitors, FeatureCanaries)
 	far := make([]uint32, maxFeatures)
 	for i := range far {
 		far[i] = 1000 + uint32(i)
@@ -19,9 +19,9 @@ func TestFeatures(t *testing.T) {
 		want    Features
 	}{
 		{"none", nil, 0},
-		{"all", []uint32{1, 2, 3, 4, 5, 6, 7, 8}, all},
-		{"in any order, and twice", []uint32{3, 1, 6, 8, 5, 7, 4, 3, 2, 1}, all},
-		{"unknown ones", []uint32{0, 9, 62, 63, 64, 65, 1 << 31, math.MaxUint32, 2}, FeatureSet(FeatureLanes)},
+		{"all", []uint32{1, 2, 3, 4, 5, 6, 7, 8, 9}, all},
+		{"in any order, and twice", []uint32{3, 1, 6, 8, 5, 9, 7, 4, 3, 2, 1}, all},
+		{"unknown ones", []uint32{0, 10, 62, 63, 64, 65, 1 << 31, math.MaxUint32, 2}, FeatureSet(FeatureLanes)},
 		{"one that comes first of many", append([]uint32{2}, far...), FeatureSet(FeatureLanes)},
 		{"one that comes too late", append(far, 2), 0},
 	} {

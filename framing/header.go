@@ -180,6 +180,8 @@ func checkHeader(h *StreamHeader) error {
 		return errors.New("something was received before the first attempt")
 	case h.GetReceived() > MaxOffset:
 		return errOffset
+	case h.GetCanary() && (h.GetRelay() != 0 || h.GetConnect() != 0):
+		return errors.New("a canary of a relay, or for another node")
 	}
 	return nil
 }

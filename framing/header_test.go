@@ -28,6 +28,9 @@ func TestStreamHeaderVectors(t *testing.T) {
 		if h.TlsEnded != (v["tls_ended"] == "1") {
 			t.Errorf("%s: tls_ended is %v", name, h.TlsEnded)
 		}
+		if h.Canary != (v["canary"] == "1") {
+			t.Errorf("%s: canary is %v", name, h.Canary)
+		}
 		if v["node_name"] != "" && h.NodeName != v.text(t, "node_name") || v["connect"] != "" && h.Connect != v.number(t, "connect") {
 			t.Errorf("%s: connect %d by %q", name, h.Connect, h.NodeName)
 		}

@@ -234,7 +234,7 @@ func TestRetiredLaneDies(t *testing.T) {
 		}
 		for _, c := range node.node.Inspect().Association.Live() {
 			if lane := c.Conn.(*carrier.Conn); c.Lane {
-				go carrier.Finish(lane.QUIC, lane.Control, &c.Relays, carrier.LongRelay, framing.DrainLaneIdle, "the lane is idle")
+				go lane.Finish(carrier.LongRelay, framing.DrainLaneIdle, "the lane is idle")
 			}
 		}
 		time.Sleep(time.Second)

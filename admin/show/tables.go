@@ -71,6 +71,9 @@ func Services(services []admin.Service, all bool, now time.Time) [][]string {
 		if refused := v.Refused.String(); refused != "" {
 			rows = append(rows, []string{"  refused: " + refused})
 		}
+		if canary := canaryOf(v.Canary, now); canary != "" && (all || v.Canary.Failing != "") {
+			rows = append(rows, []string{"  " + canary})
+		}
 		if all && v.Hostname != "" {
 			rows = append(rows, []string{"  also " + v.Hostname})
 		}
@@ -139,6 +142,19 @@ func ownerOf(v admin.Service) string {
 
 func shortName(name string, node certs.NodeID) string {
 	return shorten(cmp.Or(name, node.String()[:8]+"…"), 16)
+}
+
+// canaryOf is how a service answers its canary; empty: it has none.
+func canaryOf(c *admin.Canary, now time.Time) string {
+	switch {
+	case c == nil:
+		return ""
+	case c.Failing != "":
+		return fmt.Sprintf("canary: for %s %s", table.Age(now.Sub(*c.Since)), c.Failing)
+	case c.Proved == nil:
+		return "canary: not asked yet"
+	}
+	return "canary: it answered " + table.Age(now.Sub(*c.Proved)) + " ago"
 }
 
 // healthOf is the state of a service whose health check may fail.

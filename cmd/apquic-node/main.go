@@ -251,7 +251,7 @@ func services(configured []settings.Service) (services []node.Service) {
 		service := node.Service{
 			Name: s.Name, Upstream: s.Upstream, PublicPort: s.PublicPort, Private: s.Private, AllowNodes: s.AllowNodes, Domain: s.Domain, PlainHTTP: s.PlainHTTP,
 			Visitors: s.Visitors, CA: s.CA, Pin: s.Pin, Listing: s.Listing, Networks: s.Networks, ProxyProtocol: s.ProxyProtocol,
-			Group: s.Group, Health: s.Health, Host: s.Host,
+			Group: s.Group, Health: s.Health, Host: s.Host, Canary: s.Canary,
 		}
 		service.TLS, service.NameIfAny = s.ServerTLS()
 		service.AsksPassword = len(s.Passwords) > 0

@@ -88,7 +88,7 @@ func copyLeases(dataDir string, store lease.Store) func(context.Context) (admin.
 // save makes a backup; "-" writes it to stdout.
 func save(c *call, o *options) error {
 	path, config := c.Operands[0], c.Settings
-	if path == "-" && isTerminal(c.Stdout) {
+	if path == "-" && cli.IsTerminal(c.Stdout) {
 		return cli.UsageError("apquic-server", errors.New("backup -: stdout is a terminal; name a file"))
 	}
 	key, err := existingKey(config)

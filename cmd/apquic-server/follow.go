@@ -3,6 +3,7 @@ package main
 import (
 	"sync/atomic"
 
+	"apquic/internal/accesslog"
 	"apquic/internal/cli"
 	"apquic/internal/notices"
 	"apquic/internal/reload"
@@ -20,6 +21,7 @@ type follower struct {
 	// Set before the first reload.
 	server  *server.Server
 	notices *notices.Notices
+	access  *accesslog.Log
 
 	running settings.Server                 // in use; a reload at a time uses it
 	shown   atomic.Pointer[settings.Server] // the same; nil: none was loaded again
@@ -27,6 +29,7 @@ type follower struct {
 
 // apply reads the settings as they are now, and makes those hold that can.
 func (f *follower) apply() (report reload.Report, err error) {
+	f.access.Reopen() // a program that moves logs says that with the same signal
 	again, err := f.call.Again()
 	if err != nil {
 		return report, err
@@ -43,6 +46,10 @@ func (f *follower) apply() (report reload.Report, err error) {
 	if err != nil {
 		return report, cli.ConfigError(err)
 	}
+	log, err := f.access.Prepare(now.AccessLog, now.AccessLogFormat)
+	if err != nil {
+		return report, cli.ConfigError(err)
+	}
 	config := liveConfig(now)
 	config.Country = countryIn(now.Countries, file)
 	if err := f.server.Follow(config); err != nil {
@@ -50,6 +57,7 @@ func (f *follower) apply() (report reload.Report, err error) {
 	}
 	f.known.use(now.Countries, file)
 	f.notices.Follow(tells)
+	log()
 	f.log.SetLevel(now.LogLevel)
 	f.running = now
 	f.shown.Store(&now)

@@ -3,6 +3,8 @@ package main
 import (
 	"testing"
 	"time"
+
+	"apquic/internal/cli"
 )
 
 func TestExpiry(t *testing.T) {
@@ -27,7 +29,7 @@ func TestExpiry(t *testing.T) {
 func TestQuoted(t *testing.T) {
 	t.Parallel()
 	for s, want := range map[string]string{"/var/lib/apquic-server": "/var/lib/apquic-server", "my data": "'my data'", "it's": `'it'\''s'`, "": ""} {
-		if got := quoted(s); got != want {
+		if got := cli.Quoted(s); got != want {
 			t.Errorf("%q: %s, want %s", s, got, want)
 		}
 	}

@@ -63,7 +63,7 @@ func printNext(w io.Writer, config settings.Server, about backup.About) {
 1. The old server must stay off: two with one key give the same ports to different nodes.
 2. Nodes look for it at %s
 3. Start it with the settings of the old one: apquic-server --data-dir %s
-`, config.DataDir, hint.Printable(about.Server, 64), about.Made.UTC().Format("2006-01-02 15:04 UTC"), where, quoted(config.DataDir))
+`, config.DataDir, hint.Printable(about.Server, 64), about.Made.UTC().Format("2006-01-02 15:04 UTC"), where, cli.Quoted(config.DataDir))
 }
 
 // passphrase comes from a file or a terminal, never from a flag, which other users see. A new one must not be short.
@@ -71,7 +71,7 @@ func (o *options) passphrase(c *call, isNew bool) (passphrase string, err error)
 	switch {
 	case o.secret != "":
 		passphrase, err = cli.ReadSecretFile(o.secret, "passphrase")
-	case !isTerminal(os.Stdin):
+	case !cli.IsTerminal(os.Stdin):
 		return "", cli.UsageError("apquic-server", errors.New("stdin is no terminal on which to ask for a passphrase: give --passphrase-file"))
 	default:
 		passphrase, err = cli.AskSecret(os.Stdin, c.Stderr, "passphrase", isNew)

@@ -3,20 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"time"
-	"unicode"
-
-	"golang.org/x/term"
 
 	"apquic/admin"
 	"apquic/certs"
+	"apquic/internal/accesslog"
 	"apquic/internal/cli"
 	"apquic/internal/debug"
 	"apquic/internal/events"
@@ -56,11 +51,7 @@ func serve(c *call) error {
 	defer cancel()
 	ctx, stop := context.WithCancel(stopping.Soon)
 	defer stop()
-	if err := makeDataDir(config.DataDir); err != nil {
-		return err
-	}
-	cli.RemoveLeftovers(config.DataDir, begun, log)
-	stopDebug, err := debug.Start(config.DebugAddress, config.DataDir, log)
+	stopDebug, err := prepare(config, begun, log)
 	if err != nil {
 		return err
 	}
@@ -90,6 +81,10 @@ func serve(c *call) error {
 	}
 	parts.PacketConn, parts.Store, parts.StopNow = conn, store, stopping.Now
 	parts.Country = known.use(config.Countries, file)
+	if follows.access, err = accesslog.Open(log, c.Stdout, config.AccessLog, config.AccessLogFormat); err != nil {
+		return err
+	}
+	defer follows.access.Close()
 	return serveNodes(ctx, c, parts, kept, follows, &office{hub: hub, reloader: reloader, stop: stop})
 }
 
@@ -110,6 +105,15 @@ func newLog(c *call) (*cli.Log, *events.Hub, error) {
 	hub := events.New(log.Handler())
 	log.Logger = slog.New(hub)
 	return log, hub, nil
+}
+
+// prepare makes the data directory ready, and begins to serve profiles if somebody wants them.
+func prepare(config settings.Server, begun time.Time, log *slog.Logger) (stopDebug func(), err error) {
+	if err := makeDataDir(config.DataDir); err != nil {
+		return nil, err
+	}
+	cli.RemoveLeftovers(config.DataDir, begun, log)
+	return debug.Start(config.DebugAddress, config.DataDir, log)
 }
 
 // openNames opens the ports for clients that come by name, and reads certificates. ending is nil if the server ends no
@@ -148,8 +152,8 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	authority.Ports, authority.Version, authority.Log = config.Range, parts.Version, log
 	authority.Address = func() (string, uint16, error) { return publicHost(config), port, nil }
 	authority.Copy = copyLeases(config.DataDir, parts.Store)
-	authority.Stop, authority.Rules = office.stop, follows.limits
-	parts.Admit = admits(config, authority, log)
+	authority.Stop, authority.Rules, authority.LinesLost = office.stop, follows.limits, follows.access.Lost
+	parts.Admit, parts.Access = admits(config, authority, log), &follows.access.Outlet
 	parts.Ready = func() {
 		log.Info("listening for nodes", "udp", parts.PacketConn.LocalAddr().String(), "range", config.Range.String(),
 			"leases", len(leases), "admits", whoMay(config))
@@ -199,8 +203,8 @@ func greet(ctx context.Context, c *call, authority *admin.Authority) error {
 	if err != nil {
 		return err
 	}
-	if len(nodes)+len(open) > 0 || !isTerminal(c.Stdout) {
-		fmt.Fprintln(c.Stdout, "apquic-server invite --data-dir", quoted(c.Settings.DataDir))
+	if len(nodes)+len(open) > 0 || !cli.IsTerminal(c.Stdout) {
+		fmt.Fprintln(c.Stdout, "apquic-server invite --data-dir", cli.Quoted(c.Settings.DataDir))
 		return nil
 	}
 	invited, err := authority.Invite(ctx, admin.InviteRequest{})
@@ -209,21 +213,6 @@ func greet(ctx context.Context, c *call, authority *admin.Authority) error {
 	}
 	fmt.Fprintln(c.Stdout, invited.Invitation)
 	return nil
-}
-
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
-}
-
-// quoted makes s one word for a shell.
-func quoted(s string) string {
-	if strings.ContainsFunc(s, func(r rune) bool {
-		return !(unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("/._-+", r))
-	}) {
-		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-	}
-	return s
 }
 
 // serverConfig makes the configuration of a server from the settings and the files in the data directory.

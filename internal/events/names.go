@@ -51,11 +51,13 @@ var named = map[string]string{
 	"two processes use the key of this node":    "node-twice",
 	"the list of authorized nodes has mistakes": "authorized-nodes-invalid",
 
-	"lease":           "lease",
-	"lease released":  "lease-given-up",
-	"address changed": "address-changed",
-	"request refused": "request-refused",
-	"connect":         "private-connect",
+	"lease":                                  "lease",
+	"lease released":                         "lease-given-up",
+	"address changed":                        "address-changed",
+	"the service does not answer its canary": "canary-failed",
+	"the service answers its canary again":   "canary-works",
+	"request refused":                        "request-refused",
+	"connect":                                "private-connect",
 
 	"public connection refused":                                                                               "client-refused",
 	"a public connection was reset to make room for another one":                                              "limit-reached",
@@ -74,6 +76,9 @@ var named = map[string]string{
 	"a setting has changed":             "setting-changed",
 	"a changed setting needs a restart": "setting-needs-restart",
 	"the settings were not reloaded":    "reload-failed",
+
+	"lines of the access log were lost":   "access-lines-lost",
+	"the access log was not opened again": "access-log-failed",
 
 	"a notice was not delivered": "notice-failed",
 

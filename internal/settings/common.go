@@ -78,6 +78,22 @@ func checkDebugAddress(address string) error {
 	return debug.CheckAddress(address)
 }
 
+func accessLogRow(field *string) row {
+	return row{
+		key: "accessLog", live: true, setting: textVar(field, "", nil), unset: "none",
+		want: `the path of a file, such as "/var/log/apquic/access.log", or "-"`,
+		help: "`FILE` that gets a line for each public connection when it ends; - is stdout",
+		docs: ". It is opened again at SIGHUP. A disk that is slow or full keeps no connection waiting: 4096 lines wait, what is more is lost and counted. See [The access log](#the-access-log).",
+	}
+}
+
+func accessLogFormatRow(field *string) row {
+	return row{
+		key: "accessLogFormat", live: true, setting: wordVar(field, "json", "json", "combined"),
+		help: "`FORMAT` of these lines: json or combined, as web servers have it",
+	}
+}
+
 // OrNotAtAll converts a duration in the settings, where 0 means not at all, to one of packages server and
 // node, where 0 means the default and less than 0 not at all.
 func OrNotAtAll(d time.Duration) time.Duration {

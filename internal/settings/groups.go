@@ -2,7 +2,6 @@ package settings
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -20,7 +19,7 @@ func groupsVar(field *map[string][]string) setting {
 		name: "object", flag: "group", want: `names and lists of nodes such as {"photos": ["garage", "attic"]}`,
 		read: readGroups, show: func(map[string][]string) string { return "" },
 		parse: func(s string) (map[string][]string, error) {
-			name, members, err := parseGroup(s)
+			name, members, err := address.ParseGroup(s)
 			if err != nil {
 				return nil, err
 			}
@@ -67,22 +66,3 @@ func readGroups(v jsonc.Value) (map[string][]string, error) {
 }
 
 var errNoMember = errors.New("a group needs a node that may offer it")
-
-// parseGroup reads NAME=NODE,NODE.
-func parseGroup(s string) (name string, members []string, err error) {
-	name, list, found := strings.Cut(s, "=")
-	if !found {
-		return "", nil, fmt.Errorf("%s names no nodes; want a group such as photos=garage,attic", hint.Readable(s))
-	}
-	if err := framing.CheckServiceName(name); err != nil {
-		return "", nil, err
-	}
-	for who := range strings.SplitSeq(list, ",") {
-		who, err := address.ParseMember(strings.TrimSpace(who))
-		if err != nil {
-			return "", nil, err
-		}
-		members = append(members, who)
-	}
-	return name, members, nil
-}

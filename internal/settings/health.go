@@ -2,7 +2,9 @@ package settings
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"time"
 
 	"apquic/framing"
 	"apquic/internal/hint"
@@ -16,6 +18,7 @@ func groupKeys(s *Service) jsonc.Form {
 		"group": {Want: "the name of a group in the server's settings", Set: jsonc.Into(&s.Group, jsonc.Parsed(func(name string) (string, error) {
 			return name, framing.CheckServiceName(name)
 		}))},
+		"canary": {Want: address.WantCanary, Set: jsonc.Into(&s.Canary, jsonc.Value.Duration)},
 		"health": {Want: address.WantHealth, Set: jsonc.Into(&s.Health, jsonc.Parsed(address.ParseHealth))},
 	}
 }
@@ -26,6 +29,10 @@ func (s Service) groupFault() error {
 	switch {
 	case s.Health != "" && slices.Contains([]string{"udp", "socks5"}, network):
 		return errors.New("health is for a service to which one can connect over TCP")
+	case s.Canary != 0 && (s.Canary < address.LeastCanary || s.Canary > address.MostCanary || s.Canary%time.Second != 0):
+		return fmt.Errorf("canary is %v; want %s, in whole seconds", s.Canary, address.WantCanary)
+	case s.Canary != 0 && network == "udp":
+		return errors.New("canary is for a service to which one can connect over TCP: over UDP nobody answers without being asked something")
 	case s.Group != "" && s.Domain == "" && s.TLS != "":
 		return hint.Add(errors.New("a group has no name below the server's own domain: those are of one node each"), "give it a domain, or leave out tls")
 	case s.Group != "" && describeVisitors(s.Visitors) != "":
@@ -41,12 +48,5 @@ func (s Service) describeGroup() (text string) {
 	if s.Group != "" {
 		text = ", in the group " + s.Group
 	}
-	switch s.Health {
-	case "":
-	case address.HealthTCP:
-		text += ", checked by a connection every 10 s"
-	default:
-		text += ", checked by a request for " + s.Health + " every 10 s"
-	}
-	return text
+	return text + address.DescribeHealth(s.Health, s.Canary)
 }

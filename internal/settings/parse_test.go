@@ -23,7 +23,7 @@ func TestParseServer(t *testing.T) {
 	want := Server{
 		Listen: "[::1]:9000", Range: mustRange(t, "40000-40010,50000"), PublicHost: "Example.com", PublicListen: "::1", DataDir: "/d",
 		LeaseTime: 90 * time.Minute, MaxServices: 3, MaxLeasesPerAddress: 9, MaxClients: 7, MaxClientsPerAddress: 5, Memory: 1 << 30, Open: true, IPv6: true, FlowIdle: 30 * time.Second, IdleTimeout: time.Minute, ResumeTime: 2 * time.Minute,
-		Drain: 2 * time.Second, NetID: 4294967295, LogLevel: "debug", LogFormat: "json", DebugAddress: "127.0.0.1:6060",
+		Drain: 2 * time.Second, NetID: 4294967295, LogLevel: "debug", LogFormat: "json", AccessLogFormat: "json", DebugAddress: "127.0.0.1:6060",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -77,7 +77,7 @@ func TestServerMistakes(t *testing.T) {
 		`{"Listen": ":1"}`:                                   {{"s:1: Listen: unknown key, did you mean listen?"}},
 		`{"lisen": ":1"}`:                                    {{"s:1: lisen: unknown key, did you mean listen?"}},
 		`{"publichost": "a"}`:                                {{"s:1: publichost: unknown key, did you mean publicHost?"}},
-		`{"identity": "a"}`:                                  {{"s:1: identity: unknown key; known keys here: acme, acmeDirectory, admin, adminHosts, adminTokenFile, admins, allowClients, allowCountries, certificates,"}},
+		`{"identity": "a"}`:                                  {{"s:1: identity: unknown key; known keys here: accessLog, accessLogFormat, acme, acmeDirectory, admin, adminHosts, adminTokenFile, admins, allowClients, allowCountries, certificates,"}},
 		`{"open": true, "open": true}`:                       {{"s:1: open: this key is a duplicate"}},
 		`{"open": "yes"}`:                                    {{"s:1: open: this is a text; want true or false"}},
 		`{"open": null}`:                                     {{"s:1: open: null is not a value: leave out the key"}},

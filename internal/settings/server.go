@@ -25,30 +25,31 @@ type Server struct {
 	PublicListen string // empty: all addresses
 	HTTP, HTTPS  string // addresses; empty: domains have no such port
 	Termination
-	ProxyProtocolFrom    []netip.Prefix
-	Groups               map[string][]string // by name, the names or ids of the nodes that may offer them
-	Rules                rules.Rules         // for single nodes; see Limits for the others
-	Countries            string              // a file; empty: countries are not known
-	Logins               logins.ByName       // what visitors must show, where the server ends HTTP
-	DataDir              string
-	Open                 bool
-	Silent               bool
-	LeaseTime            time.Duration
-	MaxServices          int
-	MaxLeasesPerAddress  int
-	MaxClients           int
-	MaxClientsPerAddress int
-	Memory               Size // 0: a share of the machine's
-	Park                 time.Duration
-	FlowIdle             time.Duration
-	IdleTimeout          time.Duration
-	ResumeTime           time.Duration
-	Drain                time.Duration
-	NetID                uint32
-	IPv4, IPv6           bool
-	LogLevel, LogFormat  string
-	DebugAddress         string // empty: none
-	Notices              []notices.Notice
+	ProxyProtocolFrom          []netip.Prefix
+	Groups                     map[string][]string // by name, the names or ids of the nodes that may offer them
+	Rules                      rules.Rules         // for single nodes; see Limits for the others
+	Countries                  string              // a file; empty: countries are not known
+	AccessLog, AccessLogFormat string              // a file, or -; empty: none. And json or combined
+	Logins                     logins.ByName       // what visitors must show, where the server ends HTTP
+	DataDir                    string
+	Open                       bool
+	Silent                     bool
+	LeaseTime                  time.Duration
+	MaxServices                int
+	MaxLeasesPerAddress        int
+	MaxClients                 int
+	MaxClientsPerAddress       int
+	Memory                     Size // 0: a share of the machine's
+	Park                       time.Duration
+	FlowIdle                   time.Duration
+	IdleTimeout                time.Duration
+	ResumeTime                 time.Duration
+	Drain                      time.Duration
+	NetID                      uint32
+	IPv4, IPv6                 bool
+	LogLevel, LogFormat        string
+	DebugAddress               string // empty: none
+	Notices                    []notices.Notice
 
 	Admin
 	Carrier
@@ -182,6 +183,7 @@ func (s *Server) runRows() rows {
 			key: "ipv6", setting: boolVar(&s.IPv6, true), help: "listen on IPv6", docs: ", for nodes and for the public.",
 		},
 		logLevelRow(&s.LogLevel), logFormatRow(&s.LogFormat), debugAddressRow(&s.DebugAddress), noticesRow(&s.Notices),
+		accessLogRow(&s.AccessLog), accessLogFormatRow(&s.AccessLogFormat),
 	}
 }
 

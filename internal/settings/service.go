@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"apquic/framing"
 	"apquic/internal/hint"
@@ -32,6 +33,7 @@ type Service struct {
 	Networks      []netip.Prefix // where a socks5: upstream leads
 	Group         string         // that it is one of, as the server's settings name it; empty: none
 	Health        string         // how it is checked: tcp, or a path; empty: not at all
+	Canary        time.Duration  // how often the server asks it; 0: never
 	ProxyProtocol int            // version of the header that tells the upstream its client's address; 0: none
 }
 

@@ -32,7 +32,7 @@ func TestValidateServer(t *testing.T) {
 	}
 	wantMistakes(t, Server{}.Validate(), []string{"listen: "}, []string{"range: there are no ports"}, []string{"dataDir: there is no data directory"},
 		[]string{"leaseTime: "}, []string{"maxServices: "}, []string{"maxLeasesPerAddress: "}, []string{"maxClients: "}, []string{"maxClientsPerAddress: "}, []string{"flowIdle: "}, []string{"idleTimeout: "},
-		[]string{"logLevel: "}, []string{"logFormat: "}, []string{"ipv4: ", "both off"})
+		[]string{"logLevel: "}, []string{"logFormat: "}, []string{"accessLogFormat: "}, []string{"ipv4: ", "both off"})
 	s.Listen, s.IPv6, s.PublicHost, s.PublicListen = "[::1]:8090", false, "a b", "::1"
 	wantMistakes(t, s.Validate(), []string{"publicHost: "}, []string{"listen: ::1 is an IPv6 address, and ipv6 is off"},
 		[]string{"publicListen: ::1 is an IPv6 address, and ipv6 is off"})

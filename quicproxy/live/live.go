@@ -26,6 +26,9 @@ type Counters struct {
 	DatagramsDropped                     map[string]uint64
 	// Lasted is how long the relays lasted that have ended, and RTTs the round trip times of their nodes then.
 	Lasted, RTTs Histogram
+	// FirstBytes is how long relays waited for the first byte of their service, and Canaries how long services took to
+	// answer canaries.
+	FirstBytes, Canaries Histogram
 }
 
 // Histogram is how many durations there were: Counts[i] of at most Bounds[i] seconds, but more than the bound before.
@@ -108,4 +111,14 @@ type Budgets struct {
 	Clients Usage `json:"clients"` // public connections, and the sockets of leases
 	Flows   Usage `json:"flows"`
 	Files   Usage `json:"files"` // open in the whole process
+}
+
+// Canary is how a service answers a server that asks from time to time.
+type Canary struct {
+	Every    time.Duration // how often it is asked
+	Last     time.Time     // when it last answered; zero: it has not yet
+	Failing  string        // why it did not answer the last time; empty: it did
+	Since    time.Time     // since when it has not; zero: it does
+	Proofs   uint64        // how often it did
+	Failures uint64
 }

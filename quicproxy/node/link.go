@@ -196,13 +196,13 @@ func (l *link) run(ctx context.Context) {
 		defer context.AfterFunc(l.node.config.StopNow, func() {
 			l.QUIC.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), "the node was stopped")
 		})()
-		carrier.Finish(l.QUIC, l.Control, &l.Relays, l.node.config.Drain, framing.DrainStopped, "the node was stopped")
+		l.Finish(l.node.config.Drain, framing.DrainStopped, "the node was stopped")
 	case <-l.retired:
 		// A relay may just have begun. It may finish, unless the node stops.
 		stop := context.AfterFunc(ctx, func() {
 			l.QUIC.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), "the node was stopped")
 		})
-		carrier.Finish(l.QUIC, l.Control, &l.Relays, carrier.LongRelay, framing.DrainLaneIdle, "the lane is idle")
+		l.Finish(carrier.LongRelay, framing.DrainLaneIdle, "the lane is idle")
 		stop()
 	case <-alive.Done():
 	}

@@ -146,6 +146,8 @@ type Service struct {
 	// Health is how the upstream is checked every 10 s: "tcp" connects, a path such as /healthz is asked for over HTTP, of
 	// Host unless that is empty. While it fails the service gets no new clients. Empty: it is not checked.
 	Health, Host string
+	// Canary is how often the server is to ask whether the service answers (docs/protocol.md section 6.7); 0: never.
+	Canary time.Duration
 	// Accept has this program accept the connections that come for a name, of a service with a port those with TLS
 	// (Node.Listener), with AcceptAll the others, too. They cost it AcceptCost bytes each.
 	Accept, AcceptAll bool
@@ -256,13 +258,9 @@ func New(config Config) (*Node, error) {
 	config.Keepalive = cmp.Or(config.Keepalive, keepalive.Default)
 	config.IdleTimeout = cmp.Or(config.IdleTimeout, quicproxy.DefaultIdleTimeout)
 	config.Drain = cmp.Or(config.Drain, quicproxy.DefaultDrain)
-	if config.StopNow == nil {
-		config.StopNow = context.Background()
-	}
+	config.StopNow = cmp.Or(config.StopNow, context.Background())
 	config.ResumeTime = cmp.Or(config.ResumeTime, quicproxy.DefaultResumeTime)
-	if config.Log == nil {
-		config.Log = slog.New(slog.DiscardHandler)
-	}
+	config.Log = cmp.Or(config.Log, slog.New(slog.DiscardHandler))
 	if config.OnLease == nil {
 		config.OnLease = func(Lease) {}
 	}

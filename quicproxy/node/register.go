@@ -72,6 +72,9 @@ func (l *link) requestLease(ctx context.Context, service *exposed, sick bool) er
 		Movable:  l.association != nil, Transport: service.transport(),
 		Group: service.group, Unhealthy: sick, Visitors: visitors.Message(service.visitors),
 	}
+	if l.features.Has(framing.FeatureCanaries) {
+		request.CanarySeconds = uint32(service.settings.Canary / time.Second)
+	}
 	service.naming.Ask(l.names, request)
 	if service.guard != nil {
 		request.WantedPort, request.Private, request.AllowNodes = 0, true, service.guard.Allowed()

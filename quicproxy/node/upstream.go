@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"sync"
-	"time"
 
 	"github.com/quic-go/quic-go"
 
@@ -17,16 +16,9 @@ import (
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/streamconn"
 	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/node/internal/canary"
 	"apquic/quicproxy/node/internal/costs"
 	"apquic/quicproxy/node/internal/upstream"
-)
-
-const (
-	// headerTimeout bounds the wait for a stream's header: a packet of a later stream opens an earlier one
-	// before its own data has come.
-	headerTimeout = 10 * time.Second
-	// upstreamTimeout bounds the dial of a local service.
-	upstreamTimeout = 10 * time.Second
 )
 
 // acceptStreams serves the relays that the server opens.
@@ -61,6 +53,10 @@ func (l *link) serveStream(stream *quic.Stream) {
 		l.refuse(stream, code)
 		return
 	}
+	if header.Canary {
+		l.answerCanary(stream, l.node.serviceFor(header))
+		return
+	}
 	s, err := bytestream.Accept(l.association, &l.Carrier, stream, header)
 	if refused, ok := errors.AsType[*bytestream.RefusedError](err); ok {
 		l.refuse(stream, refused.Code)
@@ -91,12 +87,10 @@ func (l *link) readHeader(stream *quic.Stream) (*framing.StreamHeader, framing.E
 	defer l.node.costs.Unheard.Give()
 	defer l.Reading(stream)()
 	wait.Signal(l.node.memory.Busy)
-	stream.SetReadDeadline(time.Now().Add(headerTimeout))
-	header, err := framing.ReadStreamHeader(stream)
+	header, err := quicstream.ReadHeader(stream)
 	if err != nil {
 		return nil, framing.ErrorBadHeader
 	}
-	stream.SetReadDeadline(time.Time{})
 	return header, framing.NoError
 }
 
@@ -107,20 +101,17 @@ func (l *link) dial(s bytestream.Stream, service *exposed, header *framing.Strea
 		return nil
 	}
 	defer l.node.costs.Dials.Give()
-	ctx, cancel := context.WithTimeout(context.Background(), upstreamTimeout)
-	defer cancel()
-	s.Watch(func(reset bool) {
-		if reset {
-			cancel() // the client left
-		}
-	})
-	c, err := service.upstream.Dial(ctx, upstream.Client{Address: header.ClientAddress, Public: header.PublicAddress, Stream: s})
-	service.upstream.Dialled(l.node.log, service.name, err)
-	if err != nil {
-		upstream.Refuse(s, err)
-		return nil
+	return service.upstream.Connect(s, upstream.Client{Address: header.ClientAddress, Public: header.PublicAddress, Stream: s}, l.node.log, service.name)
+}
+
+// answerCanary has the server know whether a service answers.
+func (l *link) answerCanary(stream *quic.Stream, service *exposed) {
+	var ask func(context.Context) error
+	if service != nil && (service.upstream == nil || service.upstream.HasStreams()) {
+		ask = service.ask
 	}
-	return c
+	canary.Answer(l.QUIC.Context(), stream, &l.node.costs, ask)
+	l.Orphan(stream)
 }
 
 // relay carries a stream to and from the upstream of its service.

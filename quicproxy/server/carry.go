@@ -14,6 +14,7 @@ import (
 	"apquic/quicproxy/internal/quicstream"
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/server/internal/begun"
+	"apquic/quicproxy/server/internal/canary"
 	"apquic/quicproxy/server/internal/public"
 )
 
@@ -87,12 +88,18 @@ func (c *nodeConn) carry(p *public.Listener, client *public.Client) error {
 		return public.ErrConnectionEnded // as if it had not begun
 	}
 	c.server.relayEnded(r.Relay)
+	if log := c.server.config.Access; log.Wants() {
+		log.Tell(r.Ended(client, c.node, c.admission.Name))
+	}
 	if r.Away.Load() {
 		c.server.count(func(n *Counters) { n.Relays-- })
 		return public.ErrNodeAway
 	}
 	c.server.lasted.Add(time.Since(r.Begun()))
 	c.server.rtts.Add(c.Path().RTT)
+	if first := r.FirstByte(); first > 0 {
+		c.server.firstBytes.Add(first)
+	}
 	c.log.Debug("relay ended", "service", name.Service, "client", name.Client, "for", time.Since(r.Begun()),
 		"to_node", r.ToStream(), "from_node", r.ToTCP())
 	return nil
@@ -129,6 +136,15 @@ func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier
 	r.Carry(s)
 	c.begun.Add(r)
 	return r, nil
+}
+
+// Ask implements public.Target. A canary takes the place of a relay.
+func (c *nodeConn) Ask(ctx context.Context, service string) error {
+	if !c.account.Relays.Take(c.server.maxRelaysOfNode()) {
+		return public.ErrTooManyRelays
+	}
+	defer c.account.Relays.Give()
+	return canary.Ask(ctx, &c.Conn, service)
 }
 
 // ended forgets a relay, and its session if nothing else is left of it.

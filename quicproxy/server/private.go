@@ -9,7 +9,6 @@ import (
 	"apquic/lease"
 	"apquic/quicproxy/server/internal/failure"
 	"apquic/quicproxy/server/internal/private"
-	"apquic/quicproxy/server/internal/request"
 	"apquic/quicproxy/server/internal/ruled"
 )
 
@@ -69,7 +68,7 @@ func (c *nodeConn) grantPrivate(r *framing.ProxyRequest) (*framing.ProxyResponse
 	}
 	p, response, err := c.server.exchange.Offer(ctx, c.caller(), r, c.maxServices())
 	if err == nil {
-		p.Attach(c, request.Offer(r, c.node))
+		c.attach(p, r)
 		c.services[r.Service] = p
 	}
 	return response, ruled.Failure(c.allowed(), err)

@@ -102,7 +102,7 @@ func (c *nodeConn) isFollowedInLife(successor *nodeConn) bool {
 	switch {
 	case c.last() == retiring: // it said that it stops
 		successor.log.Info("took over from a process that is stopping", "older", c.QUIC.RemoteAddr().String())
-	case c.answers():
+	case c.Answers(silentAfter):
 		successor.log.Warn("two processes use the key of this node; the newer one takes over", "older", c.QUIC.RemoteAddr().String())
 	case conn.IsShutdown(context.Cause(c.QUIC.Context())):
 		successor.log.Info("took over from a process that has stopped", "older", c.QUIC.RemoteAddr().String())

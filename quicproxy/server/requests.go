@@ -15,6 +15,7 @@ import (
 	"apquic/quicproxy/internal/conn"
 	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/server/internal/failure"
+	"apquic/quicproxy/server/internal/public"
 	"apquic/quicproxy/server/internal/request"
 	"apquic/quicproxy/server/internal/ruled"
 )
@@ -42,7 +43,8 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 		token := c.server.probes.Begin(c.QUIC)
 		return c.Control.Reply(envelope, framing.OpProbeResponse, &framing.ProbeResponse{Token: token[:]})
 	case framing.OpProbeSend:
-		return c.sendProbe(envelope)
+		r := new(framing.ProbeSend)
+		return answer(c, envelope, r, framing.OpProbeSent, func() (*framing.ProbeSent, error) { return c.sendProbe(r) })
 	case framing.OpProxyRequest, framing.OpRelease, framing.OpConnect:
 		if !c.requests.Add(envelope, 1+maxRequests, c.fulfil) {
 			return c.Control.Reply(envelope, framing.OpFailure, failure.Message(failure.Busy()))
@@ -160,7 +162,7 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 	name := p.Offer(mode)
 	c.services[r.Service] = p
 	address := c.server.addresses.Of(granted.Transport, granted.Endpoint())
-	if p.Attach(c, request.Offer(r, c.node)) {
+	if c.attach(p, r) {
 		c.log.Info("lease", request.Attrs(r, "public", address)...)
 	}
 	response := &framing.ProxyResponse{
@@ -173,6 +175,12 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 	}
 	c.reportMove(granted, response)
 	return response, nil
+}
+
+// attach has p give clients to this connection, as the request says, and reports whether that changes anything.
+func (c *nodeConn) attach(p *public.Listener, r *framing.ProxyRequest) (changed bool) {
+	c.server.canaries.Set(p, p.Key, request.Canary(r))
+	return p.Attach(c, request.Offer(r, c.node))
 }
 
 // mayHaveServices returns the failure of a connection that has none. It needs session.leases.
@@ -276,14 +284,9 @@ func (c *nodeConn) drain(envelope framing.Envelope) error {
 }
 
 // sendProbe sends a datagram to where the last one of this connection came from.
-func (c *nodeConn) sendProbe(envelope framing.Envelope) error {
-	var request framing.ProbeSend
-	if err := envelope.Decode(&request); err != nil {
-		return err
-	}
+func (c *nodeConn) sendProbe(request *framing.ProbeSend) (*framing.ProbeSent, error) {
 	if !c.server.probes.Send(c.QUIC, request.Number) {
-		err := failure.BadRequest(errors.New("no probe datagram has come from the address of this connection"))
-		return c.Control.Reply(envelope, framing.OpFailure, failure.Message(err))
+		return nil, failure.BadRequest(errors.New("no probe datagram has come from the address of this connection"))
 	}
-	return c.Control.Reply(envelope, framing.OpProbeSent, &framing.ProbeSent{})
+	return new(framing.ProbeSent), nil
 }

@@ -53,6 +53,7 @@ func (s *Server) Run(ctx context.Context) error {
 	services.Go(func() { s.watchAdmission(background) })
 	services.Go(func() { changes.Watch(background, s.rules.Expired, s.heedRules) })
 	services.Go(func() { s.closeOrphans(background) })
+	services.Go(func() { s.canaries.Run(background) })
 	services.Go(func() { s.limited.Run(background) })
 	services.Go(func() { s.probes.Answer(background, transport) })
 	services.Go(func() {
@@ -130,21 +131,11 @@ func (s *Server) drain() {
 	if s.config.Restarting() {
 		code, reason = framing.DrainRestarting, "the server restarts"
 	}
-	relays := 0
-	for _, c := range conns {
-		relays += c.Relays.Len()
+	all := make([]*carrier.Conn, len(conns))
+	for i, c := range conns {
+		all[i] = &c.Conn
 	}
-	carrier.LogWaiting(s.log, s.config.Drain, relays)
-	defer context.AfterFunc(s.config.StopNow, func() {
-		for _, c := range conns {
-			c.QUIC.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), reason)
-		}
-	})()
-	var drained sync.WaitGroup
-	for _, c := range conns {
-		drained.Go(func() { carrier.Finish(c.QUIC, c.Control, &c.Relays, s.config.Drain, code, reason) })
-	}
-	drained.Wait()
+	carrier.FinishAll(all, s.config.StopNow, s.config.Drain, code, reason, s.log)
 	for _, a := range s.registry.associations() {
 		a.End(framing.ErrorRelayShutdown)
 	}

@@ -16,6 +16,7 @@ import (
 	"apquic/internal/machine"
 	"apquic/lease"
 	"apquic/quicproxy"
+	"apquic/quicproxy/access"
 	"apquic/quicproxy/admission"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/clients"
@@ -28,6 +29,7 @@ import (
 	"apquic/quicproxy/internal/visitors"
 	"apquic/quicproxy/server/internal/account"
 	"apquic/quicproxy/server/internal/address"
+	"apquic/quicproxy/server/internal/canary"
 	"apquic/quicproxy/server/internal/groups"
 	"apquic/quicproxy/server/internal/identity"
 	"apquic/quicproxy/server/internal/naming"
@@ -147,6 +149,7 @@ type Config struct {
 	Restarting func() bool
 	// Version is sent to nodes.
 	Version string
+	Access  *access.Outlet // is told of each public connection that has ended; nil: nobody is
 	// Log receives the log; nothing is logged by default.
 	Log *slog.Logger
 }
@@ -173,10 +176,11 @@ type Server struct {
 	groups    *groups.Groups
 	rules     *ruled.Rules
 	exchange  *private.Exchange
+	canaries  *canary.Canaries
 
 	datagrams flow.Counters
 
-	lasted, rtts histogram.Durations // of relays
+	lasted, rtts, firstBytes histogram.Durations // of relays
 
 	work sync.WaitGroup // everything that outlives the accept loop, except public clients
 
@@ -221,6 +225,8 @@ func New(config Config) (*Server, error) {
 	s.writes = account.NewGuestRequests(config.MaxLeasesPerAddress, maxAddresses)
 	s.guests = account.NewShares[netip.Addr](config.MaxLeasesPerAddress, func(key lease.Key) bool { return s.lessor.Has(key) })
 	s.addresses = address.Public{Host: config.PublicHost, Find: config.FindPublicHost, HTTP: config.HTTP, HTTPS: config.HTTPS}
+	named := slog.New(naming.Handler{Handler: config.Log.Handler(), NameOf: s.nameOf})
+	s.canaries = canary.New(named)
 	var failed [4]error
 	s.groups, failed[0] = groups.New(config.Groups)
 	s.rules, failed[1] = ruled.New(config.Rules)
@@ -228,7 +234,7 @@ func New(config Config) (*Server, error) {
 	s.lessor, failed[3] = lease.NewLessor(lease.Config{
 		Store: config.Store, Ports: config.Ports, HoldTime: config.LeaseTime,
 		MaxPerNode: config.MaxServices, Domains: config.HTTP != nil || config.HTTPS != nil, CheckDomain: config.CheckDomain, Binder: s.public,
-		Keep: s.keeps, HoldTimeOf: s.holdTimeOf, Observe: s.auditLease, Log: slog.New(naming.Handler{Handler: config.Log.Handler(), NameOf: s.nameOf}),
+		Keep: s.keeps, HoldTimeOf: s.holdTimeOf, Observe: s.auditLease, Log: named,
 	})
 	if err := cmp.Or(failed[:]...); err != nil {
 		return nil, fmt.Errorf("server: %w", err)

@@ -86,18 +86,3 @@ func (c *nodeConn) wake(transport *quic.Transport) {
 		transport.WriteTo([]byte(path.WakeDatagram), c.QUIC.RemoteAddr())
 	}
 }
-
-// answers waits until something arrives from the node; false: nothing came for silentAfter, or the connection
-// ended.
-func (c *nodeConn) answers() bool {
-	before := c.QUIC.ConnectionStats().PacketsReceived
-	for begin := time.Now(); time.Since(begin) < silentAfter; wait.Sleep(c.QUIC.Context(), path.SilenceLook) {
-		if c.QUIC.ConnectionStats().PacketsReceived != before {
-			return true
-		}
-		if c.QUIC.Context().Err() != nil {
-			return false
-		}
-	}
-	return false
-}

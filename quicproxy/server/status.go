@@ -23,6 +23,7 @@ type Status struct {
 	Leases   []lease.Lease              // by endpoint
 	Traffic  map[lease.Endpoint]Traffic // of those that are open
 	Private  map[lease.Key]Traffic      // of private services, which have no lease
+	Canaries map[lease.Key]live.Canary  // of services that are asked whether they answer
 	Counters Counters
 	Budgets  live.Budgets
 }
@@ -36,6 +37,7 @@ type SessionStatus = live.Session
 // Status returns a snapshot.
 func (s *Server) Status() Status {
 	status := Status{Since: s.since, Leases: s.lessor.Leases(), Traffic: s.public.Traffic(), Private: s.public.PrivateTraffic(), Counters: s.countersNow()}
+	status.Canaries = s.canaries.Status()
 	status.Budgets.Memory = live.Usage{Used: s.memory.Used(), Limit: s.memory.Limit()}
 	status.Budgets.Clients, status.Budgets.Flows = s.public.Usage()
 	status.Budgets.Files = live.Usage{Used: int64(machine.OpenFiles()), Limit: int64(machine.Descriptors())}
@@ -76,7 +78,7 @@ func (s *Server) countersNow() Counters {
 	toNodes, fromNodes := s.public.FlowBytes()
 	n.ToNode, n.FromNode = n.ToNode+toNodes, n.FromNode+fromNodes
 	n.DatagramsToNodes, n.DatagramsFromNodes, n.DatagramsDropped = s.datagrams.Sent.Load(), s.datagrams.Received.Load(), s.datagrams.Dropped()
-	n.Stalled, n.Lasted, n.RTTs = s.memory.Resets(), s.lasted.Now(), s.rtts.Now()
+	n.Stalled, n.Lasted, n.RTTs, n.FirstBytes, n.Canaries = s.memory.Resets(), s.lasted.Now(), s.rtts.Now(), s.firstBytes.Now(), s.canaries.Took()
 	n.Refused, n.Answered, n.RefusedBy = s.public.Refused()
 	return n
 }

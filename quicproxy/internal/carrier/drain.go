@@ -4,13 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
-	"apquic/quicproxy/internal/association"
-	"apquic/quicproxy/internal/conn"
 )
 
 // LogWaiting logs why a program that was told to stop does not, and what to do about it.
@@ -24,10 +23,30 @@ func LogWaiting(log *slog.Logger, limit time.Duration, relays int) {
 	}
 }
 
+// FinishAll ends connections as Finish does, or at once when stopNow ends.
+func FinishAll(conns []*Conn, stopNow context.Context, limit time.Duration, code framing.DrainCode, reason string, log *slog.Logger) {
+	relays := 0
+	for _, c := range conns {
+		relays += c.Relays.Len()
+	}
+	LogWaiting(log, limit, relays)
+	defer context.AfterFunc(stopNow, func() {
+		for _, c := range conns {
+			c.QUIC.CloseWithError(quic.ApplicationErrorCode(framing.ErrorShutdown), reason)
+		}
+	})()
+	var drained sync.WaitGroup
+	for _, c := range conns {
+		drained.Go(func() { c.Finish(limit, code, reason) })
+	}
+	drained.Wait()
+}
+
 // Finish ends a connection gracefully: no new relays, running ones up to the limit, then codes. Closing a
 // connection drops what the other side has not received, so the other side is asked to say when its relays
 // have ended.
-func Finish(conn *quic.Conn, control *conn.ControlStream, relays *association.Set, limit time.Duration, code framing.DrainCode, reason string) {
+func (c *Conn) Finish(limit time.Duration, code framing.DrainCode, reason string) {
+	conn, control, relays := c.QUIC, c.Control, &c.Relays
 	limit = max(limit, 0)
 	ctx, cancel := context.WithTimeout(conn.Context(), limit)
 	defer cancel()

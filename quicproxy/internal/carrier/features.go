@@ -11,7 +11,7 @@ import (
 func Features(resumeTime time.Duration) framing.Features {
 	features := framing.FeatureSet(
 		framing.FeatureLanes, framing.FeatureProbes, framing.FeatureFlows, framing.FeatureDomains,
-		framing.FeaturePrivate, framing.FeatureGroups, framing.FeatureVisitors)
+		framing.FeaturePrivate, framing.FeatureGroups, framing.FeatureVisitors, framing.FeatureCanaries)
 	if resumeTime > 0 {
 		features |= framing.FeatureSet(framing.FeatureMovingRelays)
 	}

@@ -3,8 +3,11 @@ package carrier
 import (
 	"cmp"
 	"slices"
+	"time"
 
+	"apquic/quicproxy/internal/path"
 	"apquic/quicproxy/internal/relay"
+	"apquic/quicproxy/internal/wait"
 	"apquic/quicproxy/live"
 )
 
@@ -41,4 +44,19 @@ func (b *Budget) Relays(which live.Selection) (some []live.Relay, total int) {
 		some = append(some, told)
 	}
 	return some, len(all)
+}
+
+// Answers waits until something arrives from the other side; false: nothing came within that time, or the connection
+// ended.
+func (c *Conn) Answers(within time.Duration) bool {
+	before := c.Received()
+	for begin := time.Now(); time.Since(begin) < within; wait.Sleep(c.QUIC.Context(), path.SilenceLook) {
+		if c.Received() != before {
+			return true
+		}
+		if c.QUIC.Context().Err() != nil {
+			return false
+		}
+	}
+	return false
 }

@@ -50,6 +50,17 @@ func Write(stream SendStream, b []byte) (int, error) {
 	return stream.WriteWithLimit(b, func(maxBytes int) int { return maxBytes })
 }
 
+// headerTimeout bounds the wait for a stream's header: a packet of a later stream opens an earlier one before its own
+// data has come.
+const headerTimeout = 10 * time.Second
+
+// ReadHeader reads the header of a stream that a server opened.
+func ReadHeader(stream Stream) (*framing.StreamHeader, error) {
+	stream.SetReadDeadline(time.Now().Add(headerTimeout))
+	defer stream.SetReadDeadline(time.Time{})
+	return framing.ReadStreamHeader(stream)
+}
+
 // Reset ends both halves of a stream.
 func Reset(stream Stream, code framing.ErrorCode) {
 	stream.CancelWrite(quic.StreamErrorCode(code))

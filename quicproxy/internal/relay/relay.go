@@ -38,10 +38,11 @@ type Relay struct {
 
 	toStream, toTCP atomic.Uint64
 	aborted         atomic.Bool  // we reset it
-	refused         atomic.Bool  // the other side reset it before anything came from it
+	cause           atomic.Int32 // of its reset, an index of causes; 0: there was none, or only the other side's
 	reset           atomic.Bool  // the other side did
 	writeFailed     atomic.Bool  // the TCP connection takes no more
 	writing         atomic.Int64 // since when, after begun, a write to it waits; 0: none does
+	first           atomic.Int64 // after begun, something came from the stream; 0: nothing has
 }
 
 // New makes a relay of a connection; Carry gives it a stream. account pays for the memory held; wait returns
@@ -167,6 +168,7 @@ func isStop(err error) bool {
 // end resets both sides. What was read from the TCP connection before is still delivered, as TCP does.
 func (r *Relay) end() {
 	if !r.aborted.Swap(true) {
+		r.cause.CompareAndSwap(0, byTCP)
 		r.stream.Reset(framing.ErrorRelayReset)
 		ResetTCP(r.tcp)
 		r.goOn()
@@ -184,6 +186,7 @@ func (r *Relay) Abort(code framing.ErrorCode) {
 	if r.aborted.Swap(true) {
 		return
 	}
+	r.cause.CompareAndSwap(0, causeOf(code))
 	r.goOn()
 	r.stream.Discard(code)
 	if _, again := r.stream.TakenBack(); !again {
@@ -210,7 +213,9 @@ func (r *Relay) copyToTCP() {
 			r.in.Release()
 		default:
 			_, reset := errors.AsType[*bytestream.ResetError](err)
-			r.refused.Store(reset && !r.aborted.Load() && r.toTCP.Load() == 0)
+			if reset && !r.aborted.Load() {
+				r.cause.CompareAndSwap(0, byOther(r.toTCP.Load() > 0))
+			}
 			r.Abort(framing.ErrorRelayReset)
 		}
 		return
@@ -238,7 +243,9 @@ func (r *Relay) copyOnceToTCP() (n int, err error) {
 	if err != nil {
 		return 0, &tcpWriteError{err}
 	}
-	r.toTCP.Add(uint64(n))
+	if r.toTCP.Add(uint64(n)) == uint64(n) {
+		r.first.Store(int64(time.Since(r.begun)) + 1)
+	}
 	r.place.Active()
 	return n, nil
 }
@@ -254,11 +261,11 @@ func isTCPWriteError(err error) bool {
 // Aborted reports whether this side has reset the relay.
 func (r *Relay) Aborted() bool { return r.aborted.Load() }
 
-// Refused reports whether the other side reset the relay before anything came from it.
-func (r *Relay) Refused() bool { return r.refused.Load() }
-
 // Begun is when the relay began.
 func (r *Relay) Begun() time.Time { return r.begun }
+
+// FirstByte is how long the TCP connection waited for what the stream says first; 0: it has said nothing.
+func (r *Relay) FirstByte() time.Duration { return time.Duration(r.first.Load()) }
 
 // Writes returns how long a write to the TCP connection has been waiting; 0: none is.
 func (r *Relay) Writes() time.Duration {

@@ -120,6 +120,14 @@ func (m *Monitor) Run(ctx context.Context, changed func(sick error)) {
 	}
 }
 
+// Ask asks now, in the same way, and changes nothing; a service without a check of its own is asked by otherwise.
+func (m *Monitor) Ask(ctx context.Context, otherwise Check) error {
+	if m == nil {
+		return otherwise(ctx)
+	}
+	return m.check(ctx)
+}
+
 func ask(ctx context.Context, check Check) error {
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -8,9 +8,11 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"time"
 
 	"apquic/framing"
 	"apquic/internal/hint"
+	"apquic/quicproxy/internal/bytestream"
 )
 
 // Refuse ends a client's stream because of the error of a dial. A client that a proxy has told already, in its
@@ -26,6 +28,28 @@ func Refuse(s interface {
 		return
 	}
 	s.Discard(Code(err))
+}
+
+// timeout bounds the wait for a connection to a service.
+const timeout = 10 * time.Second
+
+// Connect connects for a client with a stream, until that is reset. It logs news; after an error it ends the stream, and
+// returns nil.
+func (u *Upstream) Connect(s bytestream.Stream, client Client, log *slog.Logger, service string) net.Conn {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	s.Watch(func(reset bool) {
+		if reset {
+			cancel() // the client left
+		}
+	})
+	c, err := u.Dial(ctx, client)
+	u.Dialled(log, service, err)
+	if err != nil {
+		Refuse(s, err)
+		return nil
+	}
+	return c
 }
 
 // Code is what the other side is told of why a dial failed.

@@ -4,9 +4,13 @@
 package begun
 
 import (
+	"cmp"
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"apquic/certs"
+	"apquic/quicproxy/access"
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/server/internal/public"
 )
@@ -16,6 +20,18 @@ type Relay struct {
 	*relay.Relay
 	Port *public.Listener
 	Away atomic.Bool // given up because the node did not answer
+}
+
+// Ended says what there is to say of a relay that has ended, to a node with a name.
+func (r *Relay) Ended(client *public.Client, node certs.NodeID, name string) access.Relay {
+	told := access.Relay{
+		Node: node, Name: name, Service: r.Port.Key.Service, Port: r.Port.Port, Domain: cmp.Or(client.Name, r.Port.Domain), Client: client.RemoteAddr().String(),
+		Begun: r.Begun(), Lasted: time.Since(r.Begun()), FirstByte: r.FirstByte(), In: r.ToStream(), Out: r.ToTCP(), Resumed: r.Stream().Resumed(), End: r.End(),
+	}
+	if r.Away.Load() {
+		told.End = "away"
+	}
+	return told
 }
 
 // Relays are those that run.

@@ -1,6 +1,7 @@
 package descriptors
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"time"
@@ -15,13 +16,24 @@ func None(log *slog.Logger, what string) error {
 	return err
 }
 
-// AcceptFailed logs why no public connection can be accepted. Without descriptors all ports keep failing.
-func AcceptFailed(log *slog.Logger, err error, pause time.Duration, where slog.Attr) {
+// A failing accept, usually for lack of descriptors, is retried after pauses that double.
+const minPause, maxPause = 5 * time.Millisecond, time.Second
+
+// AcceptFailed logs why no public connection can be accepted, and waits until it is worth trying again, or ctx ends. It
+// returns how long that was; before is the same of the failure just before this one, or 0. Without descriptors all ports
+// keep failing.
+func AcceptFailed(ctx context.Context, log *slog.Logger, err error, before time.Duration, where slog.Attr) (pause time.Duration) {
+	pause = min(max(2*before, minPause), maxPause)
 	if IsShortage(err) {
 		None(log, "a public connection cannot be accepted")
-		return
+	} else {
+		log.Warn("accepting a public connection failed", where, "err", err, "again_in", pause)
 	}
-	log.Warn("accepting a public connection failed", where, "err", err, "again_in", pause)
+	select {
+	case <-time.After(pause):
+	case <-ctx.Done():
+	}
+	return pause
 }
 
 // Check tells the operator at the start that descriptors will not suffice for that many ports. It counts one for each,

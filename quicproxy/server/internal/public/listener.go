@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,11 +21,6 @@ import (
 	"apquic/quicproxy/server/internal/descriptors"
 	"apquic/quicproxy/server/internal/members"
 	"apquic/quicproxy/server/internal/termination"
-)
-
-const (
-	// A failing accept, usually for lack of descriptors, is retried after pauses that double.
-	minAcceptPause, maxAcceptPause = 5 * time.Millisecond, time.Second
 )
 
 var (
@@ -45,6 +41,8 @@ type Target interface {
 	Relay(p *Listener, client *Client) error
 	// FlowSender sends datagrams to a process of the node; nil: that takes none.
 	FlowSender() (via *flow.Sender, process uint64)
+	// Ask asks the node whether a service answers, until ctx ends.
+	Ask(ctx context.Context, service string) error
 }
 
 // Listener takes the clients of a lease. It belongs to the lease, not to a connection: while the node is away,
@@ -77,23 +75,17 @@ type Listener struct {
 
 // accept takes clients from a socket until that is closed.
 func (s *Listeners) accept(socket net.Listener, admit func(*Client), where slog.Attr) {
-	pause := minAcceptPause
+	pause := time.Duration(0) // after failures
 	for {
 		client, err := socket.Accept()
 		switch {
 		case err == nil:
-			pause = minAcceptPause
+			pause = 0
 			s.arrived(client, admit, where)
 		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
 			return
 		default:
-			descriptors.AcceptFailed(s.log, err, pause, where)
-			select {
-			case <-time.After(pause):
-			case <-s.stopping.Done():
-				return
-			}
-			pause = min(2*pause, maxAcceptPause)
+			pause = descriptors.AcceptFailed(s.stopping, s.log, err, pause, where)
 		}
 	}
 }
@@ -264,13 +256,8 @@ func (p *Listener) change(set func()) {
 // isLimit reports whether an operator should know about an error, since something may be wrong with the
 // clients.
 func isLimit(err error) bool {
-	for _, limit := range []error{
+	return slices.ContainsFunc([]error{
 		clients.ErrServiceFull, clients.ErrNodeFull, clients.ErrAddressFull, clients.ErrNetworkFull, clients.ErrAddressFast, clients.ErrAllFull, errNoMoreRoom,
 		ErrTooManyRelays, errTooManyWait, lease.ErrExhausted, balancer.ErrTooMany,
-	} {
-		if errors.Is(err, limit) {
-			return true
-		}
-	}
-	return false
+	}, func(limit error) bool { return errors.Is(err, limit) })
 }

@@ -1,6 +1,7 @@
 package public
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"testing"
@@ -19,6 +20,7 @@ type silentTarget struct{}
 func (*silentTarget) Silent() bool                       { return true }
 func (*silentTarget) Relay(*Listener, *Client) error     { return ErrConnectionEnded }
 func (*silentTarget) FlowSender() (*flow.Sender, uint64) { return nil, 0 }
+func (*silentTarget) Ask(context.Context, string) error  { return ErrConnectionEnded }
 
 // TestSilenceOfOneNode: a node that goes silent does not make the server check the ports of others.
 func TestSilenceOfOneNode(t *testing.T) {

@@ -1,6 +1,7 @@
 package public
 
 import (
+	"context"
 	"slices"
 
 	"apquic/certs"
@@ -83,6 +84,17 @@ func (p *Listener) TakenElsewhere(node certs.NodeID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.members.Find(func(m *member) bool { return m.TakesClients() && m.Node != node }) != nil
+}
+
+// Next implements canary.Service.
+func (p *Listener) Next() (ask func(context.Context) error, open bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if m := p.members.Choose(); m != nil {
+		to, service := m.Target, m.Offer.Service
+		ask = func(ctx context.Context) error { return to.Ask(ctx, service) }
+	}
+	return ask, !p.closed
 }
 
 // canServe reports whether a new client could go to another connection than those that were tried.

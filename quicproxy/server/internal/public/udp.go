@@ -1,6 +1,7 @@
 package public
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"net"
@@ -38,7 +39,7 @@ type udpPort struct {
 // receive runs until the socket is closed.
 func (u *udpPort) receive() {
 	defer u.endAll()
-	reader, armed, pause := datagram.NewReader(u.socket), false, minAcceptPause
+	reader, armed, pause := datagram.NewReader(u.socket), false, time.Duration(0)
 	for {
 		err := reader.Read(u.take)
 		switch {
@@ -48,11 +49,9 @@ func (u *udpPort) receive() {
 			armed = u.sweep() > 0
 			u.setDeadline(armed, u.listener.all.FlowIdle()/sweeps)
 		case err != nil:
-			descriptors.AcceptFailed(u.listener.all.log, err, pause, u.listener.Attr())
-			time.Sleep(pause)
-			pause = min(2*pause, maxAcceptPause)
+			pause = descriptors.AcceptFailed(context.Background(), u.listener.all.log, err, pause, u.listener.Attr())
 		default:
-			pause = minAcceptPause
+			pause = 0
 			if !armed {
 				armed = true
 				u.setDeadline(armed, u.listener.all.FlowIdle()/sweeps)

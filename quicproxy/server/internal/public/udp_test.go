@@ -1,6 +1,7 @@
 package public
 
 import (
+	"context"
 	"encoding/binary"
 	"log/slog"
 	"net"
@@ -268,3 +269,4 @@ type quietTarget struct{ silent bool }
 func (m *quietTarget) Silent() bool                     { return m.silent }
 func (*quietTarget) Relay(*Listener, *Client) error     { return ErrConnectionEnded }
 func (*quietTarget) FlowSender() (*flow.Sender, uint64) { return nil, 0 }
+func (*quietTarget) Ask(context.Context, string) error  { return ErrConnectionEnded }

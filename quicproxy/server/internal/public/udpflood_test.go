@@ -1,6 +1,7 @@
 package public
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -49,6 +50,7 @@ type awayTarget struct{ service int }
 func (*awayTarget) Silent() bool                       { return false }
 func (*awayTarget) Relay(*Listener, *Client) error     { return ErrConnectionEnded }
 func (*awayTarget) FlowSender() (*flow.Sender, uint64) { return nil, 0 }
+func (*awayTarget) Ask(context.Context, string) error  { return ErrConnectionEnded }
 
 // send sends a datagram to a service, which may answer, and returns the number of the flow; 0: there is none.
 func (f *flooded) send(service int, from netip.AddrPort, answer bool) (number uint64) {

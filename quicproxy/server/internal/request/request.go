@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/lease"
 	"apquic/quicproxy"
+	"apquic/quicproxy/server/internal/canary"
 	"apquic/quicproxy/server/internal/failure"
 	"apquic/quicproxy/server/internal/members"
 )
@@ -29,7 +31,7 @@ func Read(r *framing.ProxyRequest, node certs.NodeID, flows, countries bool) (wa
 		return wanted, rules, &quicproxy.FailureError{Code: framing.ErrorPortOutOfRange, Text: fmt.Sprintf("there is no port %d", r.WantedPort)}
 	}
 	// One after the other: each relies on those before it.
-	for _, check := range []func(*framing.ProxyRequest) error{checkNames, checkTransport(flows), checkDomain, checkPrivate} {
+	for _, check := range []func(*framing.ProxyRequest) error{checkNames, checkTransport(flows), checkDomain, checkPrivate, checkCanary} {
 		if err := check(r); err != nil {
 			return wanted, rules, failure.BadRequest(err)
 		}
@@ -50,6 +52,23 @@ func Read(r *framing.ProxyRequest, node certs.NodeID, flows, countries bool) (wa
 // Offer returns what a request of a node says of the service.
 func Offer(r *framing.ProxyRequest, node certs.NodeID) members.Offer {
 	return members.Offer{Node: node, Service: r.Service, Movable: r.Movable, Unhealthy: r.Unhealthy, PlainHTTP: r.PlainHttp}
+}
+
+// Canary is how often a request wants to know whether the service answers; 0: never.
+func Canary(r *framing.ProxyRequest) time.Duration {
+	return time.Duration(r.CanarySeconds) * time.Second
+}
+
+func checkCanary(r *framing.ProxyRequest) error {
+	switch every := Canary(r); {
+	case every == 0:
+		return nil
+	case every < canary.Least || every > canary.Most:
+		return fmt.Errorf("a service may be asked whether it answers every %v to %v, not every %v", canary.Least, canary.Most, every)
+	case transports[r.Transport] == lease.UDP:
+		return errors.New("over UDP nobody can say whether a service answers")
+	}
+	return nil
 }
 
 // Attrs are a request in the log.

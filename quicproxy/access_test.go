@@ -1,0 +1,72 @@
+package quicproxy_test
+
+import (
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"apquic/quicproxy/access"
+)
+
+// TestAccess: each connection that a node had is told when it ends, with why; nothing is told of canaries, and to nobody
+// who no longer wants it.
+func TestAccess(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		var mu sync.Mutex
+		var told []access.Relay
+		outlet := new(access.Outlet)
+		outlet.Set(func(r access.Relay) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, r)
+		})
+		w.startServer(func(c *ServerConfig) { c.Access = outlet })
+		w.serveTCP(web, func(c net.Conn) {
+			time.Sleep(time.Second)
+			echo(c)
+		})
+		w.startNode(withCanary("web", web, 10*time.Second), expose("dead", "192.168.1.101:1")).leases.wait(t, 2)
+		last := func(what, end string) access.Relay {
+			t.Helper()
+			count := 0
+			eventually(t, what, func() bool {
+				mu.Lock()
+				defer mu.Unlock()
+				count = len(told)
+				return count > 0
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			r := told[count-1]
+			told = nil
+			if count != 1 || r.End != end || r.Node != w.nodeKey.ID() {
+				t.Errorf("%s: %d lines, the last is %+v", what, count, r)
+			}
+			return r
+		}
+		c := w.visit("20000")
+		exchange(t, c, "hello")
+		c.Close()
+		if r := last("closed", "closed"); r.Service != "web" || r.Port != 20000 || r.In != r.Out || r.In == 0 || r.FirstByte < time.Second || r.Lasted < r.FirstByte || r.Client == "" {
+			t.Errorf("%+v", r)
+		}
+		c = w.visit("20000")
+		exchange(t, c, "hello")
+		c.(lingerer).SetLinger(0)
+		c.Close()
+		last("reset by the visitor", "client")
+		w.visit("20001")
+		if r := last("refused", "refused"); r.Service != "dead" || r.FirstByte != 0 {
+			t.Errorf("%+v", r)
+		}
+		outlet.Set(nil)
+		c = w.visit("20000")
+		exchange(t, c, "hello")
+		c.Close()
+		time.Sleep(time.Minute)
+		if len(told) != 0 {
+			t.Errorf("told of %+v after the end", told)
+		}
+	})
+}
