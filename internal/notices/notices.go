@@ -131,6 +131,11 @@ func (r *run) loop() {
 		case <-r.changed:
 			r.follow()
 		case <-r.hurry:
+			select {
+			case <-r.changed: // of what comes at once, either is taken first
+				r.follow()
+			default:
+			}
 			r.see()
 			for _, o := range r.outlets {
 				close(o.queue)

@@ -320,3 +320,23 @@ func (s *slow) send(ctx context.Context, _ message) error {
 		return ctx.Err()
 	}
 }
+
+// TestEarlyEnd: a program that ends as soon as it has begun tells why.
+func TestEarlyEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for range 50 { // what the loop takes first is up to chance
+			hub := events.New(slog.DiscardHandler)
+			n, err := Open(Config{Program: "apquic-test", Hub: hub, Log: slog.New(hub)}, []Notice{some("log")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := new(told)
+			n.to = func(plan) receiver { return r }
+			stop := n.Start(nil)
+			slog.New(hub).Error("the port is in use")
+			stop()
+			r.wants(t, "log: the port is in use")
+		}
+	})
+}
