@@ -340,3 +340,22 @@ func TestEarlyEnd(t *testing.T) {
 		}
 	})
 }
+
+// TestManyAway: nodes that leave one after the other cost few looks at the list of all.
+func TestManyAway(t *testing.T) {
+	r, looks := new(told), 0
+	absent := func() map[string]bool {
+		looks++
+		return map[string]bool{}
+	}
+	telling(t, r, absent, []Notice{some(events.NodeAway)}, func(log *slog.Logger, _ *Notices, _ *strings.Builder) {
+		for i := range 2000 {
+			log.Info("node disconnected", "node", fmt.Sprint("node-", i))
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(DefaultAfter)
+		if r.wants(t); looks == 0 || looks > 4 {
+			t.Errorf("%d looks for nodes that left within 2 s", looks)
+		}
+	})
+}
