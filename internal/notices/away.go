@@ -121,6 +121,22 @@ func (w *watch) due(now time.Time, absent func() map[string]bool) (away []messag
 	return away
 }
 
+// remembered is absent asked once a second at most, since to list thousands of nodes takes a while. After is no shorter, so
+// that whoever is due was away already then.
+func remembered(absent func() map[string]bool) func() map[string]bool {
+	if absent == nil {
+		return nil
+	}
+	var last map[string]bool
+	var at time.Time
+	return func() map[string]bool {
+		if at.IsZero() || time.Since(at) >= time.Second {
+			at, last = time.Now(), absent()
+		}
+		return last
+	}
+}
+
 // next is when due may return something; zero: not without a further event.
 func (w *watch) next() time.Time {
 	for _, g := range w.order {

@@ -97,7 +97,7 @@ func (n *Notices) Follow(p Plan) {
 // the result: unknown. stop tells the last events, for two seconds at most, and ends all.
 func (n *Notices) Start(absent func() map[string]bool) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &run{Notices: n, ctx: ctx, absent: absent, after: n.begun, hurry: make(chan struct{})}
+	r := &run{Notices: n, ctx: ctx, absent: remembered(absent), after: n.begun, hurry: make(chan struct{})}
 	var running sync.WaitGroup
 	running.Go(r.loop)
 	return func() {
@@ -131,6 +131,11 @@ func (r *run) loop() {
 		case <-r.changed:
 			r.follow()
 		case <-r.hurry:
+			select {
+			case <-r.changed: // of what comes at once, either is taken first
+				r.follow()
+			default:
+			}
 			r.see()
 			for _, o := range r.outlets {
 				close(o.queue)

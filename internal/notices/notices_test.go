@@ -320,3 +320,42 @@ func (s *slow) send(ctx context.Context, _ message) error {
 		return ctx.Err()
 	}
 }
+
+// TestEarlyEnd: a program that ends as soon as it has begun tells why.
+func TestEarlyEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for range 50 { // what the loop takes first is up to chance
+			hub := events.New(slog.DiscardHandler)
+			n, err := Open(Config{Program: "apquic-test", Hub: hub, Log: slog.New(hub)}, []Notice{some("log")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := new(told)
+			n.to = func(plan) receiver { return r }
+			stop := n.Start(nil)
+			slog.New(hub).Error("the port is in use")
+			stop()
+			r.wants(t, "log: the port is in use")
+		}
+	})
+}
+
+// TestManyAway: nodes that leave one after the other cost few looks at the list of all.
+func TestManyAway(t *testing.T) {
+	r, looks := new(told), 0
+	absent := func() map[string]bool {
+		looks++
+		return map[string]bool{}
+	}
+	telling(t, r, absent, []Notice{some(events.NodeAway)}, func(log *slog.Logger, _ *Notices, _ *strings.Builder) {
+		for i := range 2000 {
+			log.Info("node disconnected", "node", fmt.Sprint("node-", i))
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(DefaultAfter)
+		if r.wants(t); looks == 0 || looks > 4 {
+			t.Errorf("%d looks for nodes that left within 2 s", looks)
+		}
+	})
+}

@@ -20,19 +20,19 @@ const (
 // Durations counts durations. The zero value has none.
 type Durations struct {
 	counts [bounds + 1]atomic.Uint64 // the last one is of those that are longer than all bounds
-	sum    atomic.Int64              // in nanoseconds
+	sum    atomic.Uint64             // in microseconds: nanoseconds of many that run at once overflow within weeks
 }
 
 // Add counts one.
 func (h *Durations) Add(d time.Duration) {
 	d = max(d, 1)
 	h.counts[min(bits.Len64(uint64((d-1)/least)), bounds)].Add(1)
-	h.sum.Add(int64(d))
+	h.sum.Add(uint64(d / time.Microsecond))
 }
 
 // Now returns what was counted so far.
 func (h *Durations) Now() live.Histogram {
-	told := live.Histogram{Bounds: make([]float64, bounds), Counts: make([]uint64, bounds+1), Sum: time.Duration(h.sum.Load()).Seconds()}
+	told := live.Histogram{Bounds: make([]float64, bounds), Counts: make([]uint64, bounds+1), Sum: float64(h.sum.Load()) / 1e6}
 	for i := range h.counts {
 		told.Counts[i] = h.counts[i].Load()
 	}

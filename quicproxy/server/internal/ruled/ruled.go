@@ -49,13 +49,13 @@ func (r *Rules) HoldTime(key lease.Key, nameOf func(certs.NodeID) string) time.D
 	return 0
 }
 
-// Expired is how many of them say that the time of their nodes is over: whenever it changes, some may no longer have
-// what they have.
+// Expired is a number for those of them that say that the time of their nodes is over: whenever it changes, some may no
+// longer have what they have. How many there are would not do, since one may come while another goes.
 func (r *Rules) Expired(context.Context) (n uint64) {
 	now := time.Now()
 	for _, rule := range *r.now.Load() {
 		if rule.RefuseAll(now) != nil {
-			n++
+			n += uint64(rule.Expires.Value.UnixNano())
 		}
 	}
 	return n
