@@ -89,6 +89,7 @@ var allowed = map[string][]string{
 	"internal/settings/internal/changes":  nil,
 	"internal/settings/internal/interval": {"internal/hint", "internal/settings/internal/jsonc"},
 	"internal/settings/internal/ruleset":  {"certs", "internal/domain", "internal/settings/internal/jsonc", "internal/size", "lease", "rules"},
+	"internal/settings/limits":            {"certs", "internal/hint", "internal/settings/internal/jsonc", "internal/settings/internal/ruleset", "rules"},
 	"internal/settings":                   {"certs", "framing", "internal/control", "internal/debug", "internal/domain", "internal/hint", "internal/publicsuffix", "internal/settings/internal/address", "internal/settings/internal/changes", "internal/settings/internal/file", "internal/settings/internal/foreign", "internal/settings/internal/interval", "internal/settings/internal/jsonc", "internal/settings/internal/logins", "internal/settings/internal/ruleset", "internal/size", "internal/suggest", "lease", "quicproxy", "rules", "internal/notices", "internal/settings/internal/notice"},
 
 	"quicproxy/admission":                   {"certs", "internal/files", "quicproxy/internal/limit"},
@@ -153,7 +154,7 @@ var allowed = map[string][]string{
 	"internal/monitor/monitortest": {"internal/monitor"},
 
 	"docs":  nil,
-	"admin": {"certs", "docs", "internal/cli", "internal/control", "internal/events", "internal/hint", "internal/monitor", "internal/reload", "lease", "quicproxy", "quicproxy/server", "quicproxy/live", "rules"},
+	"admin": {"certs", "docs", "internal/cli", "internal/control", "internal/events", "internal/hint", "internal/monitor", "internal/reload", "internal/settings/limits", "lease", "quicproxy", "quicproxy/server", "quicproxy/live", "rules"},
 
 	"admin/show":      {"admin", "certs", "internal/cli", "internal/table", "quicproxy/live"},
 	"internal/backup": {"certs", "internal/hint"},
