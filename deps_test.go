@@ -156,10 +156,11 @@ var allowed = map[string][]string{
 	"docs":  nil,
 	"admin": {"certs", "docs", "internal/cli", "internal/control", "internal/events", "internal/hint", "internal/monitor", "internal/reload", "internal/settings/limits", "lease", "quicproxy", "quicproxy/server", "quicproxy/live", "rules"},
 
-	"admin/show":      {"admin", "certs", "internal/cli", "internal/table", "quicproxy/live"},
+	"admin/stopped":   {"certs", "lease", "lease/boltstore", "quicproxy/live", "quicproxy/server", "rules"},
+	"admin/show":      {"admin", "certs", "internal/cli", "internal/table", "quicproxy/live", "rules"},
 	"internal/backup": {"certs", "internal/hint"},
 
-	"cmd/apquic-server": {"admin", "admin/show", "certs", "certs/acme", "internal/backup", "internal/cli", "internal/control", "internal/countries", "internal/debug", "internal/domain", "internal/events", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/login", "internal/monitor", "internal/publicsuffix", "internal/reload", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/live", "quicproxy/server", "rules", "internal/notices"},
+	"cmd/apquic-server": {"admin", "admin/show", "admin/stopped", "internal/settings/limits", "certs", "certs/acme", "internal/backup", "internal/cli", "internal/control", "internal/countries", "internal/debug", "internal/domain", "internal/events", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/login", "internal/monitor", "internal/publicsuffix", "internal/reload", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/live", "quicproxy/server", "rules", "internal/notices"},
 	"certs/acme":        nil,
 	"internal/login":    {"internal/password", "internal/watchfile"},
 	"internal/web":      {"internal/domain", "internal/login", "internal/watchfile"},

@@ -7,6 +7,7 @@ import (
 	"apquic/internal/notices"
 	"apquic/internal/reload"
 	"apquic/internal/settings"
+	"apquic/internal/settings/limits"
 	"apquic/quicproxy/server"
 	"apquic/rules"
 )
@@ -20,6 +21,7 @@ type follower struct {
 	// Set before the first reload.
 	server  *server.Server
 	notices *notices.Notices
+	own     *limits.File
 
 	running settings.Server                 // in use; a reload at a time uses it
 	shown   atomic.Pointer[settings.Server] // the same; nil: none was loaded again
@@ -41,6 +43,9 @@ func (f *follower) apply() (report reload.Report, err error) {
 	}
 	tells, err := notices.Read(now.Notices)
 	if err != nil {
+		return report, cli.ConfigError(err)
+	}
+	if err := f.own.Reload(f.server.Limit); err != nil {
 		return report, cli.ConfigError(err)
 	}
 	config := liveConfig(now)

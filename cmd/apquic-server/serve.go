@@ -26,6 +26,7 @@ import (
 	"apquic/internal/publicsuffix"
 	"apquic/internal/reload"
 	"apquic/internal/settings"
+	"apquic/internal/settings/limits"
 	"apquic/internal/systemd"
 	"apquic/lease/boltstore"
 	"apquic/quicproxy/server"
@@ -149,6 +150,9 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	authority.Address = func() (string, uint16, error) { return publicHost(config), port, nil }
 	authority.Copy = copyLeases(config.DataDir, parts.Store)
 	authority.Stop, authority.Rules = office.stop, follows.limits
+	if authority.Limits, err = limits.Open(filepath.Join(config.DataDir, limits.Name)); err != nil {
+		return err
+	}
 	parts.Admit = admits(config, authority, log)
 	parts.Ready = func() {
 		log.Info("listening for nodes", "udp", parts.PacketConn.LocalAddr().String(), "range", config.Range.String(),
@@ -165,7 +169,8 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	if err != nil {
 		return err
 	}
-	authority.Core, follows.server = admin.Running{Server: server}, server
+	authority.Core, follows.server, follows.own = admin.Running{Server: server}, server, authority.Limits
+	server.Limit(authority.Limits.Own())
 	if ending, ok := parts.Terminator.(*terminator); ok {
 		authority.Logins = ending.logins.refused
 	}

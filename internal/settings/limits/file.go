@@ -36,18 +36,22 @@ type File struct {
 // Open reads the file at path, which may be missing.
 func Open(path string) (*File, error) {
 	f := &File{path: path}
-	return f, f.Reload()
+	return f, f.Reload(func(rules.Own) {})
 }
 
-// Reload reads the file again; after an error nothing has changed.
-func (f *File) Reload() error {
+// Path is that of the file.
+func (f *File) Path() string { return f.path }
+
+// Reload reads the file again and calls use with all limits; after an error nothing has changed.
+func (f *File) Reload(use func(rules.Own)) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	nodes, own, err := read(f.path)
 	if err != nil {
 		return err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.nodes, f.own = nodes, own
+	use(own)
 	return nil
 }
 
