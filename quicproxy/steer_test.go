@@ -153,4 +153,3 @@ func TestPinLive(t *testing.T) {
 		}
 	})
 }
-
