@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"apquic/internal/cli"
+	"apquic/internal/countries"
 	"apquic/internal/notices"
 	"apquic/internal/reload"
 	"apquic/internal/settings"
@@ -16,7 +17,7 @@ import (
 type follower struct {
 	call  *call
 	log   *cli.Log
-	known *knownCountries
+	known *countries.InUse
 
 	// Set before the first reload.
 	server  *server.Server
@@ -37,7 +38,7 @@ func (f *follower) apply() (report reload.Report, err error) {
 		return report, err
 	}
 	now, changes := f.running.Follow(again.Settings)
-	file, err := f.known.open(now.Countries)
+	file, err := f.known.Open(now.Countries)
 	if err != nil {
 		return report, cli.ConfigError(err)
 	}
@@ -49,11 +50,11 @@ func (f *follower) apply() (report reload.Report, err error) {
 		return report, cli.ConfigError(err)
 	}
 	config := liveConfig(now)
-	config.Country = countryIn(now.Countries, file)
+	config.Country = countries.In(now.Countries, file)
 	if err := f.server.Follow(config); err != nil {
 		return report, err
 	}
-	f.known.use(now.Countries, file)
+	f.known.Use(now.Countries, file)
 	f.notices.Follow(tells)
 	f.log.SetLevel(now.LogLevel)
 	f.running = now

@@ -18,6 +18,7 @@ import (
 	"apquic/admin"
 	"apquic/certs"
 	"apquic/internal/cli"
+	"apquic/internal/countries"
 	"apquic/internal/debug"
 	"apquic/internal/events"
 	"apquic/internal/heap"
@@ -44,12 +45,12 @@ func serve(c *call) error {
 		return err
 	}
 	log := logger.Logger
-	known := &knownCountries{log: log}
-	file, err := known.open(config.Countries)
+	known := &countries.InUse{Log: log}
+	file, err := known.Open(config.Countries)
 	if err != nil {
 		return err
 	}
-	defer known.end()
+	defer known.End()
 	kept := newSockets(config, log)
 	follows := &follower{call: c, log: logger, known: known, running: config}
 	reloader := reload.New(reload.Config{Path: c.Path(), Apply: follows.apply, Around: kept.manager.Reload, Log: log})
@@ -90,7 +91,7 @@ func serve(c *call) error {
 		return err
 	}
 	parts.PacketConn, parts.Store, parts.StopNow = conn, store, stopping.Now
-	parts.Country = known.use(config.Countries, file)
+	parts.Country = known.Use(config.Countries, file)
 	return serveNodes(ctx, c, parts, kept, follows, &office{hub: hub, reloader: reloader, stop: stop})
 }
 

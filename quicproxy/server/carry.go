@@ -78,7 +78,7 @@ func (c *nodeConn) carry(p *public.Listener, client *public.Client) error {
 	p.RelayBegan(client)
 	defer p.RelayEnded(client)
 	if !client.Begun { // otherwise it was counted when it first began
-		c.server.count(func(n *Counters) { n.Relays++ })
+		c.server.tally.Change(func(n *Counters) { n.Relays++ })
 	}
 	r.Run()
 	client.Refused = r.Refused()
@@ -86,9 +86,9 @@ func (c *nodeConn) carry(p *public.Listener, client *public.Client) error {
 		client.Read, client.Begun = written, true
 		return public.ErrConnectionEnded // as if it had not begun
 	}
-	c.server.relayEnded(r.Relay)
+	c.server.tally.Ended(r.Relay)
 	if r.Away.Load() {
-		c.server.count(func(n *Counters) { n.Relays-- })
+		c.server.tally.Change(func(n *Counters) { n.Relays-- })
 		return public.ErrNodeAway
 	}
 	c.server.lasted.Add(time.Since(r.Begun()))

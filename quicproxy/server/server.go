@@ -36,6 +36,7 @@ import (
 	"apquic/quicproxy/server/internal/public"
 	"apquic/quicproxy/server/internal/ruled"
 	"apquic/quicproxy/server/internal/strangers"
+	"apquic/quicproxy/server/internal/tally"
 	"apquic/quicproxy/server/internal/termination"
 	"apquic/rules"
 )
@@ -181,9 +182,7 @@ type Server struct {
 	work sync.WaitGroup // everything that outlives the accept loop, except public clients
 
 	registry registry
-
-	mu       sync.Mutex
-	counters Counters
+	tally    *tally.Tally
 }
 
 // New validates config and makes a server from it.
@@ -217,6 +216,7 @@ func New(config Config) (*Server, error) {
 		Listen: config.ListenPublic, Ended: config.LeaseEnded, Park: config.Park, Clients: s.clients, Balancers: config.Balancers, Visitors: config.Visitors, Country: config.Country, Memory: s.memory.From, Domain: config.Domain, Terminator: config.Terminator, Log: config.Log,
 		ListenPacket: config.ListenPublicPacket, Flows: flowlimit.OfServer(s.memory.Size()), FlowIdle: config.FlowIdle, Datagrams: &s.datagrams,
 	})
+	s.tally = &tally.Tally{Memory: s.memory, Public: s.public, Datagrams: &s.datagrams, Lasted: &s.lasted, RTTs: &s.rtts}
 	s.exchange = &private.Exchange{Services: s.public, Admit: config.Admit, Memory: s.memory}
 	s.writes = account.NewGuestRequests(config.MaxLeasesPerAddress, maxAddresses)
 	s.guests = account.NewShares[netip.Addr](config.MaxLeasesPerAddress, func(key lease.Key) bool { return s.lessor.Has(key) })
