@@ -57,14 +57,11 @@ func limit(c *call, o *options) error {
 			return list, show.Limits(list), err
 		})
 	}
-	request := admin.LimitRequest{Node: c.Operands[0], Clear: o.clear, Limits: make(limits.Words)}
-	for _, pair := range c.Operands[1:] {
-		key, value, err := limits.Pair(pair)
-		if err != nil {
-			return cli.UsageError("apquic-server", err)
-		}
-		request.Limits[key] = value
+	words, err := limits.Pairs(c.Operands[1:])
+	if err != nil {
+		return cli.UsageError("apquic-server", err)
 	}
+	request := admin.LimitRequest{Node: c.Operands[0], Clear: o.clear, Limits: words}
 	return with(c, func(ctx context.Context, operations admin.Operations) error {
 		limited, err := operations.Limit(ctx, request)
 		if err != nil || o.json {

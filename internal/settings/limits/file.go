@@ -167,16 +167,9 @@ func readLine(line string, nodes map[certs.NodeID]Words, own rules.Own) error {
 	case len(fields) == 1:
 		return errors.New("it says nothing")
 	}
-	words := make(Words)
-	for _, field := range fields[1:] {
-		key, value, err := Pair(field)
-		if err != nil {
-			return err
-		}
-		if _, twice := words[key]; twice {
-			return fmt.Errorf("%s is said twice", hint.Readable(key))
-		}
-		words[key] = value
+	words, err := Pairs(fields[1:])
+	if err != nil {
+		return err
 	}
 	nodes[id] = words
 	own[id], err = Read(words)

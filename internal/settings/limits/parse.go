@@ -33,13 +33,20 @@ func Keys() (keys []string) {
 	return keys
 }
 
-// Pair reads key=value.
-func Pair(s string) (key, value string, err error) {
-	key, value, ok := strings.Cut(s, "=")
-	if !ok || key == "" {
-		return "", "", hint.Add(fmt.Errorf("%s is not key=value", hint.Readable(s)), "the keys are %s", strings.Join(Keys(), ", "))
+// Pairs reads key=value, each key once.
+func Pairs(all []string) (Words, error) {
+	words := make(Words)
+	for _, pair := range all {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok || key == "" {
+			return nil, hint.Add(fmt.Errorf("%s is not key=value", hint.Readable(pair)), "the keys are %s", strings.Join(Keys(), ", "))
+		}
+		if _, twice := words[key]; twice {
+			return nil, fmt.Errorf("%s is said twice", hint.Readable(key))
+		}
+		words[key] = value
 	}
-	return key, value, nil
+	return words, nil
 }
 
 // Read returns the limits that words mean, or every mistake in them.
