@@ -1,6 +1,9 @@
 package admin
 
 import (
+	"apquic/internal/settings/limits"
+	"apquic/rules"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -37,6 +40,7 @@ type fakeCore struct {
 	flows        []live.Flow
 	selected     live.Selection // by the last call of Relays or Flows
 	kicked       []certs.NodeID
+	own          rules.Own
 }
 
 func (c *fakeCore) Status(context.Context) (server.Status, error) {
@@ -91,6 +95,42 @@ func (c *fakeCore) Kick(node certs.NodeID) int {
 	return n
 }
 
+func (c *fakeCore) Pin(_ context.Context, key lease.Key, port uint16) (lease.Lease, bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range c.status.Leases {
+		if port != 0 && l.Port == port && l.Key != key {
+			return l, false, &lease.PortTakenError{Lease: l}
+		}
+	}
+	for i := range c.status.Leases {
+		if l := &c.status.Leases[i]; l.Key == key {
+			moved := port != 0 && port != l.Port
+			l.Port, l.Pinned = cmp.Or(port, l.Port), true
+			return *l, moved, nil
+		}
+	}
+	return lease.Lease{}, false, lease.ErrNoLease
+}
+
+func (c *fakeCore) Unpin(_ context.Context, key lease.Key) (lease.Lease, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.status.Leases {
+		if l := &c.status.Leases[i]; l.Key == key && l.Pinned {
+			l.Pinned = false
+			return *l, nil
+		}
+	}
+	return lease.Lease{}, lease.ErrNotPinned
+}
+
+func (c *fakeCore) Limit(own rules.Own) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.own = own
+}
+
 func newID(t *testing.T) certs.NodeID {
 	t.Helper()
 	key, err := certs.GenerateKey()
@@ -107,7 +147,12 @@ func newAuthority(t *testing.T, core Core, log io.Writer) *Authority {
 	if err != nil {
 		t.Fatal(err)
 	}
+	own, err := limits.Open(filepath.Join(directory, limits.Name))
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &Authority{
+		Limits:      own,
 		Nodes:       certs.NewAuthorizedNodes(filepath.Join(directory, "authorized_nodes")),
 		Invitations: certs.NewInvitations(filepath.Join(directory, "invitations")),
 		Server:      newID(t), Core: core, Ports: ports, Log: slog.New(slog.NewTextHandler(log, nil)),

@@ -12,6 +12,7 @@ import (
 
 	"apquic/certs"
 	"apquic/internal/hint"
+	"apquic/internal/settings/limits"
 	"apquic/lease"
 	"apquic/quicproxy/live"
 	"apquic/quicproxy/server"
@@ -35,6 +36,11 @@ type Core interface {
 	Flows(which live.Selection) ([]live.Flow, int)
 	// Kick ends the session of a node, which may come back, and returns how many connections that were.
 	Kick(node certs.NodeID) int
+	// Pin and Unpin are those of lease.Lessor; ended says that the node has to connect again.
+	Pin(ctx context.Context, key lease.Key, port uint16) (pinned lease.Lease, ended bool, err error)
+	Unpin(ctx context.Context, key lease.Key) (lease.Lease, error)
+	// Limit makes these all the limits of single nodes.
+	Limit(own rules.Own)
 }
 
 // Running is the Core that is a running server.
@@ -62,6 +68,8 @@ type Authority struct {
 	LinesLost func() uint64
 	// Rules are those of the server, and what its settings say otherwise; nil: there are none.
 	Rules func() (rules.Rules, rules.Limits)
+	// Limits are those of single nodes; nil: there are none, and Limit may not be called.
+	Limits *limits.File
 	// Copy writes a copy of the leases to a new file in the data directory.
 	Copy func(ctx context.Context) (LeaseCopy, error)
 	// Stop stops the running server; nil: none runs.

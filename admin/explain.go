@@ -39,12 +39,8 @@ func (a *Authority) Explain(ctx context.Context, who string) (Explained, error) 
 	if err != nil {
 		return Explained{}, err
 	}
-	var all rules.Rules
-	var settings rules.Limits
-	if a.Rules != nil {
-		all, settings = a.Rules()
-	}
-	limits := all.Of(node.ID, node.Name)
+	all, settings, own := a.rules()
+	limits := own.Of(all, node.ID, node.Name)
 	explained := Explained{
 		ID: node.ID, Name: node.Name, Rules: append([]string{}, all.Naming(node.ID, node.Name)...), Limits: limits.Explain(settings), Services: []ExplainedService{},
 	}

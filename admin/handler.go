@@ -64,6 +64,10 @@ func routes(operations Operations, stream, reloader http.Handler) []route {
 		post("revoke", "shut a node out; its session ends at once", operations.Revoke),
 		post("kick", "end the session of a node, which may come back", operations.Kick),
 		post("release", "give up the port or domain of a service whose node is away", operations.Release),
+		get("limits", "what the operator says that single nodes may have, before all rules", operations.ListLimits),
+		post("limit", "say what a node may have, before all rules", operations.Limit),
+		post("pin", "make a port that of a service for good, perhaps another one than it has", operations.Pin),
+		post("unpin", "let the port of a service go again when its lease ends", operations.Unpin),
 		post("copy-leases", "write a copy of the leases to a new file in the data directory", func(ctx context.Context, _ struct{}) (LeaseCopy, error) {
 			return operations.CopyLeases(ctx)
 		}),

@@ -199,7 +199,7 @@ func sortServices(services []Service) {
 
 func serviceOf(l lease.Lease, node certs.AuthorizedNode, session server.SessionStatus, traffic server.Traffic) Service {
 	s := Service{
-		Node: l.Node, Name: node.Name, Service: l.Service, Port: l.Port, Transport: l.Transport, Domain: l.Domain, Origin: l.Origin,
+		Node: l.Node, Name: node.Name, Service: l.Service, Port: l.Port, Pinned: l.Pinned, Transport: l.Transport, Domain: l.Domain, Origin: l.Origin,
 		State: Away, HeldUntil: orNone(l.HeldUntil),
 		Hostname: traffic.Name, Connections: traffic.Clients, Flows: traffic.Flows, In: traffic.ToNode, Out: traffic.FromNode, Refused: traffic.Refused,
 	}

@@ -38,6 +38,14 @@ type Operations interface {
 	ListFlows(ctx context.Context, which Selection) (Page[Flow], error)
 	// Kick ends the session of a node, which may come back.
 	Kick(ctx context.Context, request KickRequest) (Kicked, error)
+	// Pin makes a port that of a service of a node for good, perhaps another one than it has.
+	Pin(ctx context.Context, request PinRequest) (Pinned, error)
+	// Unpin undoes that.
+	Unpin(ctx context.Context, request UnpinRequest) (Pinned, error)
+	// Limit says what a node may have, before all rules, from now on.
+	Limit(ctx context.Context, request LimitRequest) (Limited, error)
+	// ListLimits lists what Limit said.
+	ListLimits(ctx context.Context) ([]Limited, error)
 	// Explain says what a node may have, by id or name, and which rule says so.
 	Explain(ctx context.Context, node string) (Explained, error)
 }
@@ -176,7 +184,8 @@ type Service struct {
 	Unhealthy   bool            `json:"unhealthy,omitempty"` // it gets no new clients: its health check fails
 	Service     string          `json:"service"`
 	Port        uint16          `json:"port,omitempty"`
-	Transport   lease.Transport `json:"transport"` // tcp, udp or tcp+udp
+	Pinned      bool            `json:"pinned,omitempty"` // it has the port for good
+	Transport   lease.Transport `json:"transport"`        // tcp, udp or tcp+udp
 	Domain      string          `json:"domain,omitempty"`
 	Hostname    string          `json:"hostname,omitempty"` // below the server's own domain, beside a port
 	Private     bool            `json:"private,omitempty"`  // only other nodes connect to it

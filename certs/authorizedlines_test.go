@@ -213,7 +213,7 @@ func TestReplaceFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := replaceFile(path, []byte("new")); err != nil {
+	if err := ReplaceFile(path, []byte("new")); err != nil {
 		t.Fatal(err)
 	}
 	if readFile(t, victim) != "precious" || readFile(t, path) != "new" {

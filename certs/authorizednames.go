@@ -54,7 +54,7 @@ func (a *AuthorizedNodes) Call(ctx context.Context, id NodeID, name string) (nod
 		}
 		called := node
 		called.Name = name
-		if err := replaceFile(a.path, []byte(replaceLines(string(content), called))); err != nil {
+		if err := ReplaceFile(a.path, []byte(replaceLines(string(content), called))); err != nil {
 			return fmt.Errorf("call %v %s: %w", id, name, err)
 		}
 		node, a.nodes[id], a.names = called, called, nil

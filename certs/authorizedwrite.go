@@ -121,7 +121,7 @@ func (a *AuthorizedNodes) change(ctx context.Context, node AuthorizedNode, chang
 		if err != nil {
 			return err
 		}
-		return replaceFile(a.path, []byte(replaceLines(string(content), want)))
+		return ReplaceFile(a.path, []byte(replaceLines(string(content), want)))
 	})
 }
 

@@ -282,7 +282,7 @@ func (i *Invitations) write(all []storedInvitation) error {
 		}
 		content.Write(append(line, '\n'))
 	}
-	if err := replaceFile(i.path, content.Bytes()); err != nil {
+	if err := ReplaceFile(i.path, content.Bytes()); err != nil {
 		return fmt.Errorf("invitations: %w", err)
 	}
 	return nil

@@ -11,9 +11,9 @@ import (
 	"apquic/internal/hint"
 )
 
-// replaceFile replaces the content of the file path, which keeps its owner and mode; a new file is for its
+// ReplaceFile replaces the content of the file path, which keeps its owner and mode; a new file is for its
 // owner alone. A power cut leaves the old content or the new one. A symbolic link is replaced, not followed.
-func replaceFile(path string, content []byte) (err error) {
+func ReplaceFile(path string, content []byte) (err error) {
 	directory := filepath.Dir(path)
 	file, err := os.CreateTemp(directory, "."+filepath.Base(path)+".tmp-*") // O_EXCL, mode 0600
 	if err != nil {

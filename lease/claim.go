@@ -52,7 +52,7 @@ func (l *Lessor) lapsed() (lapsed []entry) {
 	defer l.mu.Unlock()
 	now := time.Now()
 	for _, e := range l.entries {
-		if e.lapsed && l.ports.Contains(e.Port) && !l.avoid[e.Endpoint()].until.After(now) {
+		if e.lapsed && !e.Pinned && l.ports.Contains(e.Port) && !l.avoid[e.Endpoint()].until.After(now) {
 			lapsed = append(lapsed, *e)
 		}
 	}
@@ -73,6 +73,7 @@ func (l *Lessor) claim(ctx context.Context, r Request, wanted Endpoint, from ent
 	claimed := Lease{
 		Key: r.Key, Port: wanted.Port, Transport: r.Transport, Domain: wanted.Domain,
 		Origin: r.Origin, Kept: l.keep(r.Key), Revision: old.Revision,
+		Pinned: from.Pinned && len(ended) == 0, // a renamed service
 	}
 	change := change{from: from.Lease, to: claimed, ended: ended}
 	if known {

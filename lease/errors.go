@@ -17,6 +17,10 @@ var (
 	ErrNoLease = errors.New("there is no such lease")
 	// ErrAttached says that the owner of a lease is connected and uses the port.
 	ErrAttached = errors.New("the node of this lease is connected and uses the port")
+	// ErrNotPort says that a lease is not that of a node's port, and cannot be pinned.
+	ErrNotPort = errors.New("only the port of a node's service can be pinned")
+	// ErrNotPinned says that Unpin has nothing to do.
+	ErrNotPinned = errors.New("the port of this service is not pinned")
 	// ErrNoDomains says that the server leases ports only.
 	ErrNoDomains = errors.New("this server leases no domains")
 	// ErrBadDomain: see [BadDomainError].
@@ -42,6 +46,23 @@ func (e *PortOutOfRangeError) Error() string {
 }
 
 func (e *PortOutOfRangeError) Is(target error) bool { return target == ErrPortOutOfRange }
+
+// PinnedError says that the operator has pinned a service to a port, and that it asks for a domain or may not have this
+// port.
+type PinnedError struct{ Port uint16 }
+
+func (e *PinnedError) Error() string {
+	return fmt.Sprintf("the operator of the server has pinned this service to the public port %d", e.Port)
+}
+
+// PortTakenError says whose a port is already.
+type PortTakenError struct {
+	Lease Lease
+}
+
+func (e *PortTakenError) Error() string {
+	return fmt.Sprintf("the public port %d belongs to another service, %q", e.Lease.Port, e.Lease.Service)
+}
 
 // BadDomainError says why a text is no domain that can be leased. It is ErrBadDomain.
 type BadDomainError struct{ Cause error }

@@ -64,7 +64,7 @@ func (r Request) wants(e Endpoint) bool {
 // Grant is the answer.
 type Grant struct {
 	Lease
-	// WantedTaken says that the wanted port is not free and the lease has another.
+	// WantedTaken says that the wanted port is not free, or the lease is pinned, and the lease has another.
 	WantedTaken bool
 	// Previous is what the key had until now, or had last, if it differs; zero otherwise.
 	Previous Endpoint
@@ -82,11 +82,13 @@ type Grant struct {
 // the wanted port, or if the key has no lease and the same origin address: the key takes over the lease with
 // its port.
 //
+// A pinned lease stays at its port, whatever is wanted, as long as that is in the range.
+//
 // A request with a domain gets that, or an error; an existing lease moves to it, or back to a port.
 //
 // A node that asks for more leases than it may have loses its oldest unattached one, those of services that
-// it no longer has first; if all are attached the error is ErrTooManyServices. Further errors:
-// *PortOutOfRangeError; *RangeFullError; ErrPortBusy; ErrNoDomains; *BadDomainError; *DomainTakenError;
+// it no longer has first; if all are attached the error or pinned the error is ErrTooManyServices. Further errors:
+// *PortOutOfRangeError; *PinnedError; *RangeFullError; ErrPortBusy; ErrNoDomains; *BadDomainError; *DomainTakenError;
 // ErrTooManyDomains; *SharedError; and those of the store, after which everything is unchanged, except that a lease
 // for which another transport was asked is held: its port is closed, and Run opens it for that transport.
 func (l *Lessor) Grant(ctx context.Context, r Request) (Grant, error) {
@@ -103,11 +105,12 @@ func (l *Lessor) Grant(ctx context.Context, r Request) (Grant, error) {
 	if !l.loaded {
 		return Grant{}, errNotLoaded
 	}
-	if err := l.checkShared(r); err != nil {
+	asked := r.WantedPort
+	if err := cmp.Or(l.checkShared(r), l.checkPin(&r)); err != nil {
 		return Grant{}, err
 	}
 	if same, ok := l.unchanged(r); ok {
-		return Grant{Lease: same, WantedTaken: r.WantedPort != 0 && r.WantedPort != same.Port}, nil
+		return Grant{Lease: same, WantedTaken: asked != 0 && asked != same.Port}, nil
 	}
 	if r.MayWrite != nil {
 		if err := r.MayWrite(); err != nil {
@@ -123,7 +126,7 @@ func (l *Lessor) Grant(ctx context.Context, r Request) (Grant, error) {
 	if err != nil {
 		return Grant{}, err
 	}
-	g := Grant{Lease: granted, WantedTaken: r.WantedPort != 0 && r.WantedPort != granted.Port}
+	g := Grant{Lease: granted, WantedTaken: asked != 0 && asked != granted.Port}
 	switch {
 	case known && before.Endpoint() != granted.Endpoint():
 		g.Previous, g.Why = before.Endpoint(), l.whyMoved(r, before.ended(Lost), granted.Endpoint())
@@ -152,6 +155,20 @@ func (l *Lessor) unchanged(r Request) (same Lease, ok bool) {
 	renewed := e.Lease
 	renewed.Origin, renewed.Transport, renewed.Kept, renewed.Reserved = r.Origin, r.Transport, kept, false
 	return e.Lease, e.Attached() && e.Lease == renewed && e.storeHas(renewed)
+}
+
+// checkPin has r ask for the port that is pinned, or returns the *PinnedError of one that may not have it. It needs the
+// turn.
+func (l *Lessor) checkPin(r *Request) error {
+	e, _ := l.get(r.Key)
+	if !e.Pinned || !l.serves(e.Endpoint()) {
+		return nil
+	}
+	if r.Domain != "" || !r.allows(e.Port) {
+		return &PinnedError{e.Port}
+	}
+	r.WantedPort = e.Port
+	return nil
 }
 
 // whyMoved says why a service no longer has its last endpoint.
@@ -261,7 +278,7 @@ func (l *Lessor) makeRoom(ctx context.Context, r Request, takenOver Key) error {
 		case e.Key == r.Key:
 			known = true
 		case e.Key == takenOver:
-		case e.Attached():
+		case e.Attached(), e.Pinned:
 			attached++
 		default:
 			held = append(held, *e)

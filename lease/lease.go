@@ -50,6 +50,8 @@ type Lease struct {
 	// Kept says that the lease outlasts HeldUntil, because Config.Keep said so when the node asked or when
 	// HeldUntil passed.
 	Kept bool
+	// Pinned says that Pin made the port that of the key for good: it is neither given to others nor left for another one.
+	Pinned bool
 	// Reserved says that HoldNode set HeldUntil: the node may not come back, and its endpoint is closed.
 	Reserved bool
 	// Revision is that of the record in the store; 0 if there is none.
@@ -67,8 +69,8 @@ const (
 	Attached State = "attached" // its owner is connected
 	Held     State = "held"     // its owner is away; the endpoint is open, and nobody else gets it before HeldUntil
 	Reserved State = "reserved" // the same for a removed node; the port is closed
-	// Lapsed: HeldUntil has passed. The endpoint is closed. It is still the owner's, unless it is a port and no
-	// other is left.
+	// Lapsed: HeldUntil has passed. The endpoint is closed. It is still the owner's, unless it is a port that is not
+	// pinned and no other is left.
 	Lapsed State = "lapsed"
 )
 
@@ -95,6 +97,8 @@ func (l Lease) Validate() error {
 		return errors.New("a lease has either a port or a domain")
 	case l.Transport > TCPAndUDP, l.Domain != "" && l.Transport != TCP:
 		return fmt.Errorf("a lease of %v at %v", l.Transport, l.Endpoint())
+	case l.Pinned && l.Port == 0:
+		return errors.New("only a port can be pinned")
 	case l.Domain != "":
 		if err := domain.Check(l.Domain); err != nil {
 			return err

@@ -119,7 +119,7 @@ type entry struct {
 // storeHas reports whether the record equals l.
 func (e *entry) storeHas(l Lease) bool {
 	return !e.unsure && e.stored.Endpoint() == l.Endpoint() && e.stored.Transport == l.Transport && e.stored.Origin == l.Origin &&
-		e.stored.HeldUntil.Equal(l.HeldUntil) && e.stored.Kept == l.Kept && e.stored.Reserved == l.Reserved
+		e.stored.HeldUntil.Equal(l.HeldUntil) && e.stored.Kept == l.Kept && e.stored.Pinned == l.Pinned && e.stored.Reserved == l.Reserved
 }
 
 // expired reports whether the hold time of the lease is over and nothing was done about it yet.

@@ -131,6 +131,9 @@ func (l *Lessor) tend(ctx context.Context, key Key) {
 // outlast lets an expired lease lapse or be reserved, unless it ends. It needs the turn.
 func (l *Lessor) outlast(e entry, now time.Time) entry {
 	switch {
+	case e.Pinned:
+		e.lapsed = true
+		l.log.Info("lease lapsed; the port is pinned, and nobody else gets it", e.attrs(e.Endpoint().Attr())...)
 	case l.keep(e.Key): // perhaps only since the node asked
 		e.Kept, e.lapsed = true, true
 		l.log.Info("lease lapsed; the port is kept while others are free", e.attrs(e.Endpoint().Attr())...)

@@ -366,7 +366,7 @@ func (w *world) wantStored(numbers ...uint16) {
 	for i := range min(len(stored), len(memory)) {
 		s, m := stored[i], memory[i]
 		if s.Key != m.Key || s.Transport != m.Transport || s.Origin != m.Origin || s.Revision != m.Revision ||
-			s.Kept != m.Kept || s.Reserved != m.Reserved || !s.HeldUntil.Equal(m.HeldUntil) {
+			s.Kept != m.Kept || s.Pinned != m.Pinned || s.Reserved != m.Reserved || !s.HeldUntil.Equal(m.HeldUntil) {
 			w.t.Errorf("memory and store differ:\n%+v\n%+v", m, s)
 		}
 	}

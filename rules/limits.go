@@ -137,8 +137,8 @@ func (l Limits) Explain(settings Limits) (decisions []Decision) {
 	return decisions
 }
 
-// check returns what is wrong with limits of which all are those of one rule.
-func (l Limits) check(rule string) error {
+// Check returns what is wrong with limits of which all are those of one rule.
+func (l Limits) Check(rule string) error {
 	for _, r := range l.rows() {
 		switch {
 		case r.by() == "":

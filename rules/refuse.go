@@ -16,7 +16,12 @@ type Refusal struct {
 	Text string
 }
 
-func (r *Refusal) Error() string { return fmt.Sprintf("%s (rule %q of the server)", r.Text, r.Rule) }
+func (r *Refusal) Error() string {
+	if r.Rule == Operator {
+		return fmt.Sprintf("%s (%s of the server)", r.Text, Operator)
+	}
+	return fmt.Sprintf("%s (rule %q of the server)", r.Text, r.Rule)
+}
 
 // Refuse returns the *Refusal of a request that the limits of its node do not allow now; nil: they do. The address of a
 // group is not one node's, so only the time of the node counts then.
@@ -59,7 +64,10 @@ func (l Limits) RefuseAll(now time.Time) error {
 // limit was the reason.
 func (l Limits) Blame(err error) error {
 	_, full := errors.AsType[*lease.RangeFullError](err)
+	pinned, isPinned := errors.AsType[*lease.PinnedError](err)
 	switch {
+	case isPinned && l.Ports.By != "" && !l.Ports.Value.Contains(pinned.Port):
+		return &Refusal{l.Ports.By, err.Error() + ", which this node may not have"}
 	case full && l.Ports.By != "":
 		return &Refusal{l.Ports.By, err.Error()}
 	case errors.Is(err, lease.ErrTooManyServices) && l.MaxServices.By != "":

@@ -133,5 +133,5 @@ func (r Rule) check() error {
 			return fmt.Errorf("%.80q is nobody: %w", who, err)
 		}
 	}
-	return r.Limits.check(r.Name)
+	return r.Limits.Check(r.Name)
 }

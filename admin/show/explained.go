@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"apquic/admin"
+	"apquic/rules"
 )
 
 // Explained is what the rules say about a node.
@@ -17,7 +18,7 @@ func Explained(e admin.Explained) [][]string {
 	for _, d := range e.Limits {
 		by := "the settings"
 		if d.Rule != "" {
-			by = "rule " + d.Rule
+			by = ruleOf(d.Rule)
 		}
 		rows = append(rows, []string{d.Limit, shorten(d.Value, 40), by})
 	}
@@ -31,7 +32,7 @@ func Explained(e admin.Explained) [][]string {
 			public = s.Domain
 		}
 		if s.Rule != "" {
-			may = "no, by rule " + s.Rule
+			may = "no, by " + ruleOf(s.Rule)
 		}
 		rows = append(rows, []string{shorten(s.Service, 20), public, may})
 		if s.Refused != "" {
@@ -39,4 +40,12 @@ func Explained(e admin.Explained) [][]string {
 		}
 	}
 	return rows
+}
+
+// ruleOf says that it is a rule, unless it is what the operator said by command.
+func ruleOf(name string) string {
+	if name == rules.Operator {
+		return name
+	}
+	return "rule " + name
 }

@@ -80,7 +80,10 @@ func Services(services []admin.Service, all bool, now time.Time) [][]string {
 		if all && v.Origin != "" {
 			rows = append(rows, []string{"  to " + v.Origin})
 		}
-		if all && v.HeldUntil != nil {
+		if all && v.Pinned {
+			rows = append(rows, []string{"  pinned: the port is kept for good"})
+		}
+		if all && v.HeldUntil != nil && !v.Pinned {
 			rows = append(rows, []string{"  kept for the node until " + v.HeldUntil.Local().Format("2006-01-02 15:04")})
 		}
 	}

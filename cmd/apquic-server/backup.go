@@ -19,6 +19,7 @@ import (
 	"apquic/internal/cli"
 	"apquic/internal/control"
 	"apquic/internal/guards"
+	"apquic/internal/settings/limits"
 	"apquic/lease"
 	"apquic/lease/boltstore"
 )
@@ -32,6 +33,7 @@ func saved(dataDir, leases string) backup.Directory {
 		{Name: leasesFile, Entry: "leases", Source: leases, Max: all, Put: importLeases},
 		{Name: authorizedFile, Max: list},
 		{Name: invitationsFile, Max: list, Check: checkInvitations},
+		{Name: limits.Name, Max: limits.MaxSize, Check: checkLimits},
 		{Name: keyFile, Max: line, Together: true, Check: checkKey},
 		{Name: nextKeyFile, Max: line, Together: true, Check: checkKey},
 		{Name: previousKeyFile, Max: line, Together: true, Check: checkKey},
@@ -52,6 +54,11 @@ func importLeases(root *os.Root, name string, from io.Reader) error {
 
 func checkInvitations(path string, _ backup.About) error {
 	_, err := certs.NewInvitations(path).Open()
+	return err
+}
+
+func checkLimits(path string, _ backup.About) error {
+	_, err := limits.Open(path)
 	return err
 }
 

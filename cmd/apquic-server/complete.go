@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"apquic/admin"
+	"apquic/internal/settings/limits"
 )
 
 // completeTime is how long a person may wait for the names of nodes.
@@ -26,6 +27,11 @@ func complete(c *call, command, flag string) (words []string) {
 	switch {
 	case command == "rotate-key" && flag == "":
 		return []string{"announce", "cancel", "switch"}
+	case command == "limit" && flag == "" && len(c.Operands) > 0:
+		for _, key := range limits.Keys() {
+			words = append(words, key+"=")
+		}
+		return words
 	case flag == "withdraw":
 		return ask(func(client *admin.Client) {
 			open, _ := client.ListInvitations(ctx)
@@ -33,7 +39,7 @@ func complete(c *call, command, flag string) (words []string) {
 				words = append(words, o.Name)
 			}
 		})
-	case flag == "service", flag == "" && command == "release" && len(c.Operands) == 1:
+	case flag == "service", flag == "" && slices.Contains([]string{"pin", "release", "unpin"}, command) && len(c.Operands) == 1:
 		return ask(func(client *admin.Client) {
 			status, _ := client.Status(ctx)
 			for _, s := range status.Services {
@@ -42,7 +48,7 @@ func complete(c *call, command, flag string) (words []string) {
 				}
 			}
 		})
-	case flag == "node", flag == "" && slices.Contains([]string{"allow", "explain", "kick", "revoke", "release"}, command) && len(c.Operands) == 0:
+	case flag == "node", flag == "" && slices.Contains([]string{"allow", "explain", "kick", "limit", "pin", "revoke", "release", "unpin"}, command) && len(c.Operands) == 0:
 		return ask(func(client *admin.Client) {
 			nodes, _ := client.ListNodes(ctx)
 			for _, n := range nodes {

@@ -15,6 +15,7 @@ import (
 	"apquic/internal/cli"
 	"apquic/internal/hint"
 	"apquic/internal/settings"
+	"apquic/internal/settings/limits"
 	"apquic/quicproxy/admission"
 )
 
@@ -52,7 +53,7 @@ func makeDataDir(path string) error {
 
 // checkDataDir refuses files that others could write and so decide who may have ports.
 func checkDataDir(path string) error {
-	return certs.CheckDataDir(path, authorizedFile, invitationsFile, leasesFile)
+	return certs.CheckDataDir(path, authorizedFile, invitationsFile, leasesFile, limits.Name)
 }
 
 // serverKey is the key in the configuration, or otherwise the one in the data directory.

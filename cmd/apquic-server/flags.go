@@ -22,6 +22,11 @@ Usage:
   apquic-server relays                   list the connections that run now
   apquic-server top                      show who moves most bytes per second
   apquic-server explain ID|NAME          say what a node may have, and which rule says so
+  apquic-server limit ID|NAME KEY=VALUE...
+                                         say what a node may have, before all rules; without operands list that
+  apquic-server pin ID|NAME SERVICE [PORT]
+                                         make its port, or this one, that of a service for good
+  apquic-server unpin ID|NAME SERVICE    let the port go again when the lease ends
   apquic-server release ID|NAME SERVICE  give up the port or domain of a service whose node is away
   apquic-server release PORT|DOMAIN      the same
   apquic-server backup FILE              save the server's keys, leases and nodes, encrypted with a passphrase
@@ -46,6 +51,10 @@ Examples:
   # An invitation for a class, and one for a machine that wants a particular port.
   apquic-server invite school --uses 30 --expires 24h
   apquic-server invite shed-pi --port 20022
+
+  # A guest gets two services and 1 MB/s, from now on; and a game server is always at the same port.
+  apquic-server limit guest maxServices=2 maxRateOut=1MB
+  apquic-server pin shed-pi game 20065
 
   # Move to another machine: on the old one, and then on the new one.
   apquic-server backup server.age

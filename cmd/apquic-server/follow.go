@@ -5,9 +5,11 @@ import (
 
 	"apquic/internal/accesslog"
 	"apquic/internal/cli"
+	"apquic/internal/countries"
 	"apquic/internal/notices"
 	"apquic/internal/reload"
 	"apquic/internal/settings"
+	"apquic/internal/settings/limits"
 	"apquic/quicproxy/server"
 	"apquic/rules"
 )
@@ -16,12 +18,13 @@ import (
 type follower struct {
 	call  *call
 	log   *cli.Log
-	known *knownCountries
+	known *countries.InUse
 
 	// Set before the first reload.
 	server  *server.Server
 	notices *notices.Notices
 	access  *accesslog.Log
+	own     *limits.File
 
 	running settings.Server                 // in use; a reload at a time uses it
 	shown   atomic.Pointer[settings.Server] // the same; nil: none was loaded again
@@ -38,7 +41,7 @@ func (f *follower) apply() (report reload.Report, err error) {
 		return report, err
 	}
 	now, changes := f.running.Follow(again.Settings)
-	file, err := f.known.open(now.Countries)
+	file, err := f.known.Open(now.Countries)
 	if err != nil {
 		return report, cli.ConfigError(err)
 	}
@@ -50,12 +53,15 @@ func (f *follower) apply() (report reload.Report, err error) {
 	if err != nil {
 		return report, cli.ConfigError(err)
 	}
+	if err := f.own.Reload(f.server.Limit); err != nil {
+		return report, cli.ConfigError(err)
+	}
 	config := liveConfig(now)
-	config.Country = countryIn(now.Countries, file)
+	config.Country = countries.In(now.Countries, file)
 	if err := f.server.Follow(config); err != nil {
 		return report, err
 	}
-	f.known.use(now.Countries, file)
+	f.known.Use(now.Countries, file)
 	f.notices.Follow(tells)
 	log()
 	f.log.SetLevel(now.LogLevel)

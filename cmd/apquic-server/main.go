@@ -10,6 +10,7 @@ import (
 
 	"apquic/internal/cli"
 	"apquic/internal/settings"
+	"apquic/internal/settings/limits"
 )
 
 func main() {
@@ -45,6 +46,9 @@ func program() *cli.Program[settings.Server] {
 			"relays":     o.command(0, "json watch node service limit", relays),
 			"top":        o.command(0, "json watch", top),
 			"explain":    o.command(1, "json", explain),
+			"pin":        o.command(2, "json", pin),
+			"unpin":      o.command(2, "json", unpin),
+			"limit":      o.command(0, "json clear watch", limit),
 			"completion": o.command(0, "", func(c *call, _ *options) error { return c.Completion() }),
 			"release":    o.command(1, "", release),
 			"events":     o.command(0, "watch json", printEvents),
@@ -53,7 +57,7 @@ func program() *cli.Program[settings.Server] {
 			"backup":     o.command(1, "passphrase-file", save),
 			"restore":    o.command(1, "passphrase-file", restore),
 		},
-		Operands: map[string]int{"invite": 1, "allow": 2, "revoke": 1, "kick": 1, "explain": 1, "release": 2, "rotate-key": 1, "backup": 1, "restore": 1, "completion": 1},
+		Operands: map[string]int{"invite": 1, "allow": 2, "revoke": 1, "kick": 1, "explain": 1, "release": 2, "pin": 3, "unpin": 2, "limit": 1 + len(limits.Keys()), "rotate-key": 1, "backup": 1, "restore": 1, "completion": 1},
 		Complete: complete,
 	}
 }

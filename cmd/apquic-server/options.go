@@ -26,6 +26,7 @@ type options struct {
 	node     string
 	service  string
 	limit    int
+	clear    bool
 
 	flags *pflag.FlagSet // says which were given
 }
@@ -37,11 +38,12 @@ func (o *options) bind(flags *pflag.FlagSet) {
 	flags.Uint16Var(&o.port, "port", 0, "invite: the public `PORT` for the node's first service (default: any)")
 	flags.BoolVar(&o.qr, "qr", false, "invite: also show it as a QR code, on stderr")
 	flags.StringVar(&o.withdraw, "withdraw", "", "invitation: withdraw the one with this `NAME`")
-	flags.BoolVar(&o.json, "json", false, "nodes, status, services, relays, top, explain, invitation, events, reload: print JSON")
-	flags.BoolVar(&o.watch, "watch", false, "nodes, status, services, relays, top: show it again every 2 s until ^C; events: go on with those to come")
+	flags.BoolVar(&o.json, "json", false, "nodes, status, services, relays, top, explain, invitation, events, reload, pin, unpin, limit: print JSON")
+	flags.BoolVar(&o.watch, "watch", false, "nodes, status, services, relays, top, limit: show it again every 2 s until ^C; events: go on with those to come")
 	flags.StringVar(&o.node, "node", "", "relays: only those of this `NODE`, by name or id")
 	flags.StringVar(&o.service, "service", "", "relays: only those of services with this `NAME`")
 	flags.IntVar(&o.limit, "limit", o.limit, "relays: at most so many `ROWS`, up to 1000")
+	flags.BoolVar(&o.clear, "clear", false, "limit: forget what was said of the node before")
 	flags.StringVar(&o.secret, "passphrase-file", "", "backup, restore: read the passphrase from the first line of `FILE`")
 }
 

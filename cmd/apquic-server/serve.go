@@ -13,6 +13,7 @@ import (
 	"apquic/certs"
 	"apquic/internal/accesslog"
 	"apquic/internal/cli"
+	"apquic/internal/countries"
 	"apquic/internal/debug"
 	"apquic/internal/events"
 	"apquic/internal/heap"
@@ -21,6 +22,7 @@ import (
 	"apquic/internal/publicsuffix"
 	"apquic/internal/reload"
 	"apquic/internal/settings"
+	"apquic/internal/settings/limits"
 	"apquic/internal/systemd"
 	"apquic/lease/boltstore"
 	"apquic/quicproxy/server"
@@ -38,12 +40,12 @@ func serve(c *call) error {
 		return err
 	}
 	log := logger.Logger
-	known := &knownCountries{log: log}
-	file, err := known.open(config.Countries)
+	known := &countries.InUse{Log: log}
+	file, err := known.Open(config.Countries)
 	if err != nil {
 		return err
 	}
-	defer known.end()
+	defer known.End()
 	kept := newSockets(config, log)
 	follows := &follower{call: c, log: logger, known: known, running: config}
 	reloader := reload.New(reload.Config{Path: c.Path(), Apply: follows.apply, Around: kept.manager.Reload, Log: log})
@@ -80,7 +82,7 @@ func serve(c *call) error {
 		return err
 	}
 	parts.PacketConn, parts.Store, parts.StopNow = conn, store, stopping.Now
-	parts.Country = known.use(config.Countries, file)
+	parts.Country = known.Use(config.Countries, file)
 	if follows.access, err = accesslog.Open(log, c.Stdout, config.AccessLog, config.AccessLogFormat); err != nil {
 		return err
 	}
@@ -153,6 +155,9 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	authority.Address = func() (string, uint16, error) { return publicHost(config), port, nil }
 	authority.Copy = copyLeases(config.DataDir, parts.Store)
 	authority.Stop, authority.Rules, authority.LinesLost = office.stop, follows.limits, follows.access.Lost
+	if authority.Limits, err = limits.Open(filepath.Join(config.DataDir, limits.Name)); err != nil {
+		return err
+	}
 	parts.Admit, parts.Access = admits(config, authority, log), &follows.access.Outlet
 	parts.Ready = func() {
 		log.Info("listening for nodes", "udp", parts.PacketConn.LocalAddr().String(), "range", config.Range.String(),
@@ -169,7 +174,8 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	if err != nil {
 		return err
 	}
-	authority.Core, follows.server = admin.Running{Server: server}, server
+	authority.Core, follows.server, follows.own = admin.Running{Server: server}, server, authority.Limits
+	server.Limit(authority.Limits.Own())
 	if ending, ok := parts.Terminator.(*terminator); ok {
 		authority.Logins = ending.logins.refused
 	}

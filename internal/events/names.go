@@ -33,7 +33,7 @@ func Names() []string {
 
 // audited are the events of audit lines.
 var audited = []string{
-	"join", "invite", "withdraw", "allow", "revoke", "kick", "dismiss", "backup", "drain", "lease-given", "lease-moved", "lease-lost", "lease-released",
+	"join", "invite", "withdraw", "allow", "revoke", "kick", "pin", "unpin", "limit", "dismiss", "backup", "drain", "lease-given", "lease-moved", "lease-lost", "lease-released",
 }
 
 // named are the events by the messages of their lines, up to the first punctuation mark. Names never change;

@@ -428,7 +428,7 @@ func FuzzDecode(f *testing.F) {
 		{Key: key, Port: 20000, Revision: 1},
 		{Key: key, Port: 20000, Transport: lease.TCPAndUDP, Revision: 1},
 		{Key: key, Port: 1, Origin: "tcp://127.0.0.1:80", HeldUntil: time.Unix(1e9, 5).UTC(), Revision: 1 << 60},
-		{Key: key, Port: 1, HeldUntil: time.Unix(1e9, 5).UTC(), Kept: true, Reserved: true, Revision: 2},
+		{Key: key, Port: 1, HeldUntil: time.Unix(1e9, 5).UTC(), Kept: true, Pinned: true, Reserved: true, Revision: 2},
 	} {
 		data, err := encode(l)
 		if err != nil {
@@ -448,7 +448,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%+v cannot be written: %v", l, err)
 		}
 		l2, err := decode(key, again)
-		if err != nil || l2.Key != l.Key || l2.Port != l.Port || l2.Origin != l.Origin || l2.Revision != l.Revision || l2.Kept != l.Kept || l2.Reserved != l.Reserved || !l2.HeldUntil.Equal(l.HeldUntil) {
+		if err != nil || l2.Key != l.Key || l2.Port != l.Port || l2.Origin != l.Origin || l2.Revision != l.Revision || l2.Kept != l.Kept || l2.Pinned != l.Pinned || l2.Reserved != l.Reserved || !l2.HeldUntil.Equal(l.HeldUntil) {
 			t.Fatalf("%+v became %+v: %v", l, l2, err)
 		}
 	})

@@ -32,6 +32,7 @@ type record struct {
 	Origin    string          `json:"origin"`
 	HeldUntil time.Time       `json:"heldUntil,omitzero"` // missing: attached
 	Kept      bool            `json:"kept,omitzero"`
+	Pinned    bool            `json:"pinned,omitzero"`
 	Reserved  bool            `json:"reserved,omitzero"`
 	Revision  uint64          `json:"revision"`
 }
@@ -55,7 +56,7 @@ func encodePort(port uint16) []byte {
 func encode(l lease.Lease) ([]byte, error) {
 	return json.Marshal(record{
 		Node: l.Node, Service: l.Service, Port: l.Port, Transport: l.Transport, Domain: l.Domain, Origin: l.Origin,
-		HeldUntil: l.HeldUntil.UTC(), Kept: l.Kept, Reserved: l.Reserved, Revision: l.Revision,
+		HeldUntil: l.HeldUntil.UTC(), Kept: l.Kept, Pinned: l.Pinned, Reserved: l.Reserved, Revision: l.Revision,
 	})
 }
 
@@ -125,7 +126,7 @@ func parse(data []byte) (lease.Lease, error) {
 	}
 	l := lease.Lease{
 		Key: lease.Key{Node: r.Node, Service: r.Service}, Port: r.Port, Transport: r.Transport, Domain: r.Domain, Origin: r.Origin,
-		HeldUntil: r.HeldUntil, Kept: r.Kept, Reserved: r.Reserved, Revision: r.Revision,
+		HeldUntil: r.HeldUntil, Kept: r.Kept, Pinned: r.Pinned, Reserved: r.Reserved, Revision: r.Revision,
 	}
 	switch err := l.Validate(); {
 	case err != nil:

@@ -90,7 +90,7 @@ func wantList(t *testing.T, store lease.Store, want ...lease.Lease) {
 func same(a, b lease.Lease) bool {
 	return a.Key == b.Key && a.Endpoint() == b.Endpoint() && a.Transport == b.Transport && a.Origin == b.Origin &&
 		a.Revision == b.Revision && a.HeldUntil.Equal(b.HeldUntil) &&
-		a.Kept == b.Kept && a.Reserved == b.Reserved
+		a.Kept == b.Kept && a.Pinned == b.Pinned && a.Reserved == b.Reserved
 }
 
 func testCreate(t *testing.T, store lease.Store) {
@@ -450,7 +450,7 @@ func testClosed(t *testing.T, store lease.Store) {
 
 func testDurable(t *testing.T, store lease.Store, reopen func(*testing.T, lease.Store) lease.Store) {
 	attached := mustPut(t, store, lease.Lease{Key: Key(1, "web"), Port: 20000, Origin: "tcp://127.0.0.1:80"})
-	held := mustPut(t, store, lease.Lease{Key: Key(2, "ü \x00"), Port: 20001, Transport: lease.UDP, HeldUntil: time.Now().Add(time.Hour), Kept: true, Reserved: true})
+	held := mustPut(t, store, lease.Lease{Key: Key(2, "ü \x00"), Port: 20001, Transport: lease.UDP, HeldUntil: time.Now().Add(time.Hour), Kept: true, Pinned: true, Reserved: true})
 	named := mustPut(t, store, lease.Lease{Key: Key(2, "web"), Domain: "www.example.org"})
 	deleted := mustPut(t, store, lease.Lease{Key: Key(3, "web"), Port: 20002})
 	over := lease.Ended{Key: deleted.Key, Port: 20002, At: time.Now(), Reason: lease.Expired}

@@ -79,7 +79,7 @@ func (c *nodeConn) carry(p *public.Listener, client *public.Client) error {
 	p.RelayBegan(client)
 	defer p.RelayEnded(client)
 	if !client.Begun { // otherwise it was counted when it first began
-		c.server.count(func(n *Counters) { n.Relays++ })
+		c.server.tally.Change(func(n *Counters) { n.Relays++ })
 	}
 	r.Run()
 	client.Refused = r.Refused()
@@ -87,19 +87,15 @@ func (c *nodeConn) carry(p *public.Listener, client *public.Client) error {
 		client.Read, client.Begun = written, true
 		return public.ErrConnectionEnded // as if it had not begun
 	}
-	c.server.relayEnded(r.Relay)
+	c.server.tally.Ended(r.Relay)
 	if log := c.server.config.Access; log.Wants() {
 		log.Tell(r.Ended(client, c.node, c.admission.Name))
 	}
 	if r.Away.Load() {
-		c.server.count(func(n *Counters) { n.Relays-- })
+		c.server.tally.Change(func(n *Counters) { n.Relays-- })
 		return public.ErrNodeAway
 	}
-	c.server.lasted.Add(time.Since(r.Begun()))
-	c.server.rtts.Add(c.Path().RTT)
-	if first := r.FirstByte(); first > 0 {
-		c.server.firstBytes.Add(first)
-	}
+	c.server.tally.Lasted(time.Since(r.Begun()), c.Path().RTT, r.FirstByte())
 	c.log.Debug("relay ended", "service", name.Service, "client", name.Client, "for", time.Since(r.Begun()),
 		"to_node", r.ToStream(), "from_node", r.ToTCP())
 	return nil

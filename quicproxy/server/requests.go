@@ -221,7 +221,7 @@ func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) 
 			return nil, err
 		}
 	}
-	if request.Hold || p.Key.IsGroup() || p.IsPrivate() || !p.IsOwner(c) { // or a newer connection has it
+	if request.Hold || c.server.lessor.IsPinned(p.Key) || p.Key.IsGroup() || p.IsPrivate() || !p.IsOwner(c) { // or a newer connection has it
 		delete(c.services, request.Service)
 		c.server.quit(c, p)
 		return &framing.Released{Service: request.Service}, nil

@@ -22,7 +22,6 @@ import (
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/flow"
 	"apquic/quicproxy/internal/flowlimit"
-	"apquic/quicproxy/internal/histogram"
 	"apquic/quicproxy/internal/limit"
 	"apquic/quicproxy/internal/loglimit"
 	"apquic/quicproxy/internal/memory"
@@ -38,6 +37,7 @@ import (
 	"apquic/quicproxy/server/internal/public"
 	"apquic/quicproxy/server/internal/ruled"
 	"apquic/quicproxy/server/internal/strangers"
+	"apquic/quicproxy/server/internal/tally"
 	"apquic/quicproxy/server/internal/termination"
 	"apquic/rules"
 )
@@ -180,14 +180,10 @@ type Server struct {
 
 	datagrams flow.Counters
 
-	lasted, rtts, firstBytes histogram.Durations // of relays
-
 	work sync.WaitGroup // everything that outlives the accept loop, except public clients
 
 	registry registry
-
-	mu       sync.Mutex
-	counters Counters
+	tally    *tally.Tally
 }
 
 // New validates config and makes a server from it.
@@ -221,6 +217,7 @@ func New(config Config) (*Server, error) {
 		Listen: config.ListenPublic, Ended: config.LeaseEnded, Park: config.Park, Clients: s.clients, Balancers: config.Balancers, Visitors: config.Visitors, Country: config.Country, Memory: s.memory.From, Domain: config.Domain, Terminator: config.Terminator, Log: config.Log,
 		ListenPacket: config.ListenPublicPacket, Flows: flowlimit.OfServer(s.memory.Size()), FlowIdle: config.FlowIdle, Datagrams: &s.datagrams,
 	})
+	s.tally = &tally.Tally{Memory: s.memory, Public: s.public, Datagrams: &s.datagrams}
 	s.exchange = &private.Exchange{Services: s.public, Admit: config.Admit, Memory: s.memory}
 	s.writes = account.NewGuestRequests(config.MaxLeasesPerAddress, maxAddresses)
 	s.guests = account.NewShares[netip.Addr](config.MaxLeasesPerAddress, func(key lease.Key) bool { return s.lessor.Has(key) })

@@ -8,7 +8,6 @@ import (
 
 	"apquic/internal/machine"
 	"apquic/lease"
-	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/live"
 	"apquic/quicproxy/server/internal/public"
 )
@@ -36,8 +35,8 @@ type SessionStatus = live.Session
 
 // Status returns a snapshot.
 func (s *Server) Status() Status {
-	status := Status{Since: s.since, Leases: s.lessor.Leases(), Traffic: s.public.Traffic(), Private: s.public.PrivateTraffic(), Counters: s.countersNow()}
-	status.Canaries = s.canaries.Status()
+	status := Status{Since: s.since, Leases: s.lessor.Leases(), Traffic: s.public.Traffic(), Private: s.public.PrivateTraffic(), Counters: s.tally.Now()}
+	status.Canaries, status.Counters.Canaries = s.canaries.Status(), s.canaries.Took()
 	status.Budgets.Memory = live.Usage{Used: s.memory.Used(), Limit: s.memory.Limit()}
 	status.Budgets.Clients, status.Budgets.Flows = s.public.Usage()
 	status.Budgets.Files = live.Usage{Used: int64(machine.OpenFiles()), Limit: int64(machine.Descriptors())}
@@ -67,37 +66,5 @@ func (s *Server) Relays(which live.Selection) ([]live.Relay, int) { return s.pub
 // Flows returns the flows that are selected, and how many there are.
 func (s *Server) Flows(which live.Selection) ([]live.Flow, int) { return s.public.Flows(which) }
 
-// countersNow returns the counters with what is counted elsewhere.
-func (s *Server) countersNow() Counters {
-	s.mu.Lock()
-	defer s.mu.Unlock() // a relay that ends is in one of both
-	n := s.counters
-	for _, r := range s.memory.Running() {
-		n.ToNode, n.FromNode = n.ToNode+r.ToStream(), n.FromNode+r.ToTCP()
-	}
-	toNodes, fromNodes := s.public.FlowBytes()
-	n.ToNode, n.FromNode = n.ToNode+toNodes, n.FromNode+fromNodes
-	n.DatagramsToNodes, n.DatagramsFromNodes, n.DatagramsDropped = s.datagrams.Sent.Load(), s.datagrams.Received.Load(), s.datagrams.Dropped()
-	n.Stalled, n.Lasted, n.RTTs, n.FirstBytes, n.Canaries = s.memory.Resets(), s.lasted.Now(), s.rtts.Now(), s.firstBytes.Now(), s.canaries.Took()
-	n.Refused, n.Answered, n.RefusedBy = s.public.Refused()
-	return n
-}
-
 // Forget gives up the lease of a service whose node is away; see lease.Lessor.Forget for its errors.
 func (s *Server) Forget(ctx context.Context, key lease.Key) error { return s.lessor.Forget(ctx, key) }
-
-// count changes the counters.
-func (s *Server) count(change func(*Counters)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	change(&s.counters)
-}
-
-// relayEnded adds the bytes of a relay to the counters.
-func (s *Server) relayEnded(r *relay.Relay) {
-	s.count(func(n *Counters) {
-		n.ToNode += r.ToStream()
-		n.FromNode += r.ToTCP()
-		s.memory.Remove(r)
-	})
-}

@@ -130,6 +130,9 @@ func OfLease(err error) error {
 	if _, ok := errors.AsType[*lease.RangeFullError](err); ok {
 		return failure(framing.ErrorRangeFull, "ask the operator of the server for a larger range of ports")
 	}
+	if _, ok := errors.AsType[*lease.PinnedError](err); ok {
+		return failure(framing.ErrorNotAllowed, "remove the domain from the service, or ask the operator of the server to unpin it (apquic-server unpin)")
+	}
 	switch {
 	case errors.Is(err, lease.ErrAttached):
 		return &quicproxy.FailureError{

@@ -21,11 +21,15 @@ import (
 )
 
 // Rules are those that hold now.
-type Rules struct{ now atomic.Pointer[rules.Rules] }
+type Rules struct {
+	now atomic.Pointer[rules.Rules]
+	own atomic.Pointer[rules.Own]
+}
 
 // New returns the rules of a server, or says why they cannot be.
 func New(all rules.Rules) (*Rules, error) {
 	r := new(Rules)
+	r.own.Store(new(rules.Own))
 	if err := all.Check(); err != nil {
 		return nil, err
 	}
@@ -36,11 +40,22 @@ func New(all rules.Rules) (*Rules, error) {
 // Set makes these, which were checked, all the rules.
 func (r *Rules) Set(all rules.Rules) { r.now.Store(&all) }
 
+// SetOwn makes these all the limits of single nodes, and returns whether that changes anything for a node.
+func (r *Rules) SetOwn(own rules.Own) (changed func(certs.NodeID) bool) {
+	before := *r.own.Swap(&own)
+	return func(node certs.NodeID) bool { return own.Differs(before, node) }
+}
+
 // Of returns what they say about a node.
-func (r *Rules) Of(id certs.NodeID, name string) rules.Limits { return r.now.Load().Of(id, name) }
+func (r *Rules) Of(id certs.NodeID, name string) rules.Limits {
+	return r.own.Load().Of(*r.now.Load(), id, name)
+}
 
 // HoldTime is how long a lease is held, if they say so; 0: they do not. nameOf is called only if any rule does.
 func (r *Rules) HoldTime(key lease.Key, nameOf func(certs.NodeID) string) time.Duration {
+	if own := (*r.own.Load())[key.Node].LeaseTime; own.By != "" && !key.IsGroup() {
+		return own.Value
+	}
 	for _, rule := range *r.now.Load() {
 		if rule.LeaseTime.By != "" && !key.IsGroup() {
 			return r.Of(key.Node, nameOf(key.Node)).LeaseTime.Value
@@ -49,13 +64,19 @@ func (r *Rules) HoldTime(key lease.Key, nameOf func(certs.NodeID) string) time.D
 	return 0
 }
 
-// Expired is a number for those of them that say that the time of their nodes is over: whenever it changes, some may no
-// longer have what they have. How many there are would not do, since one may come while another goes.
+// Expired is a number for those of them, and of the limits of single nodes, that say that the time of their nodes is over:
+// whenever it changes, some may no longer have what they have. How many there are would not do, since one may come while
+// another goes.
 func (r *Rules) Expired(context.Context) (n uint64) {
 	now := time.Now()
 	for _, rule := range *r.now.Load() {
 		if rule.RefuseAll(now) != nil {
 			n += uint64(rule.Expires.Value.UnixNano())
+		}
+	}
+	for _, own := range *r.own.Load() {
+		if own.RefuseAll(now) != nil {
+			n += uint64(own.Expires.Value.UnixNano())
 		}
 	}
 	return n
