@@ -148,6 +148,9 @@ func (a *Authority) Status(ctx context.Context) (Status, error) {
 		s.addMembers(traffic, known)
 		status.Services = append(status.Services, s)
 	}
+	for _, s := range status.Services {
+		status.Connections, status.Flows = status.Connections+s.Connections, status.Flows+s.Flows
+	}
 	sortServices(status.Services)
 	return status, nil
 }

@@ -18,6 +18,7 @@ import (
 	"apquic/admin"
 	"apquic/certs"
 	"apquic/internal/cli"
+	"apquic/internal/dashboard"
 	"apquic/internal/debug"
 	"apquic/internal/events"
 	"apquic/internal/heap"
@@ -171,7 +172,9 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	}
 	monitored := authority.Monitored(func() bool { return office.begun.Load() && ctx.Err() == nil })
 	handler := monitor.Beside(admin.Handler(authority, office.hub, office.reloader), monitored)
-	stopAPI, err := config.Control(config.DataDir, parts.Key, log).Answer(handler)
+	door := config.Control(config.DataDir, parts.Key, log)
+	door.Page = dashboard.Handler()
+	stopAPI, err := door.Answer(handler)
 	if err != nil {
 		return err
 	}

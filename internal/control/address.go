@@ -29,7 +29,9 @@ type Address struct {
 	Hosts     []string       // names under which the program is asked, beside localhost and its addresses
 	Admins    []certs.NodeID // whose keys are accepted; with any, TLS is spoken
 	Key       certs.PrivateKey
-	Log       *slog.Logger
+	// Page is what browsers load at / and below PagePath of the TCP address, without a token; nil: nothing.
+	Page http.Handler
+	Log  *slog.Logger
 }
 
 // Check returns why a program must not listen there: nobody may read a token on its way.
@@ -121,7 +123,9 @@ func (a Address) open() (net.Listener, *Guard, error) {
 		attributes = append(attributes, "token_file", a.tokenFile())
 	}
 	a.Log.Info("answering the owner", append([]any{"url", scheme + "://" + listener.Addr().String() + "/"}, attributes...)...)
-	return listener, NewGuard(token, a.Admins, a.Hosts, a.Log), nil
+	guard := NewGuard(token, a.Admins, a.Hosts, a.Log)
+	guard.page = a.Page
+	return listener, guard, nil
 }
 
 // tokenFile is where the token is; empty: none is accepted.
