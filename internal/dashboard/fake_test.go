@@ -70,24 +70,6 @@ func newOwned(t *testing.T) *owned {
 	return o
 }
 
-// lockedLines is a log.
-type lockedLines struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *lockedLines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedLines) text() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // change changes what the server has.
 func (o *owned) change(do func()) {
 	o.mu.Lock()
@@ -252,4 +234,3 @@ func (o *owned) Drain(context.Context) (admin.Draining, error) {
 func (o *owned) CopyLeases(context.Context) (admin.LeaseCopy, error) {
 	return admin.LeaseCopy{}, errors.New("not here")
 }
-

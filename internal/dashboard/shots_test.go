@@ -37,9 +37,9 @@ func (o *owned) populate() {
 	away := &o.nodes[10]
 	away.State, away.Connection, away.Since, away.From = admin.Away, nil, nil, ""
 	o.status.Services[10].State, o.status.Services[10].HeldUntil, o.status.Services[10].Connections = admin.Away, &soon, 0
-	o.nodes[5].State, o.nodes[5].Connection = admin.SentAway, nil
+	o.nodes[5].State, o.nodes[5].Connection, o.nodes[5].Since, o.nodes[5].From = admin.SentAway, nil, nil, ""
 	o.status.Services = append(o.status.Services, admin.Service{Node: idOf(6), Name: "nas", Service: "cloud", Domain: "cloud.example.com", Transport: lease.TCP, State: admin.Online, Connections: 3, In: 9 << 20, Out: 700 << 20})
-	o.status.Domains, o.status.Connections, o.status.Flows, o.status.Online = 1, 23, 4, 10
+	o.status.Domains, o.status.Connections, o.status.Flows, o.status.Online, o.status.Outside = 1, 23, 4, 10, 9
 	since := time.Now().Add(-76 * time.Hour)
 	o.status.Since = &since
 	*o.status.Counters = admin.Counters{Connections: 48211, In: 3 << 30, Out: 92 << 30, Refused: 312, RefusedBy: map[string]uint64{"rate": 180, "node away": 97, "no such name": 35}, DatagramsDropped: map[string]uint64{"queue full": 12}}
@@ -98,7 +98,7 @@ func TestPictures(t *testing.T) {
 	}
 	prefer(b, "light")
 	screen(b, 1100, 620)
-	time.Sleep(20 * time.Second) // the charts fill
+	time.Sleep(time.Minute) // the charts fill
 	take("dashboard-overview-light")
 	prefer(b, "dark")
 	take("dashboard-overview-dark")

@@ -1,6 +1,7 @@
 // Charts of the last minutes, by uPlot. What a chart shows last is also there as text.
 
 import { el, setText } from './dom.js';
+import { clock } from './format.js';
 
 /* global uPlot */
 
@@ -59,7 +60,7 @@ export class Chart {
       legend: { show: false },
       cursor: { drag: { x: false, y: false }, points: { show: false }, y: false },
       scales: { y: { range: (u, low, high) => [0, Math.max(high ?? 0, 1) * 1.1] } },
-      axes: [axis, { ...axis, size: 76, values: (u, ticks) => ticks.map((tick) => this.format(tick)) }],
+      axes: [{ ...axis, space: 90, values: (u, ticks) => ticks.map((tick) => clock(tick * 1000)) }, { ...axis, size: 76, values: (u, ticks) => ticks.map((tick) => this.format(tick)) }],
       series: [{}, ...this.series.map((s, i) => ({ label: s.title, stroke: colour(this.labels[i].firstChild), width: 2, dash: s.dash, points: { show: false } }))],
       hooks: { setCursor: [(u) => this.tell(u.cursor.idx)] },
     }, this.data, this.box);

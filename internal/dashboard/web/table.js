@@ -127,7 +127,7 @@ export class Table {
     const part = { cells: [] };
     part.tr = el('tr', {}, ...this.columns.map((column, i) => {
       const cell = i === 0 ? el('th', { scope: 'row', class: classOf(column) }) : el('td', { class: classOf(column) });
-      const inner = i === 0 && this.open ? button('', () => this.open(part.row), { class: 'open' }) : cell;
+      const inner = i === 0 && this.open ? button('', () => this.open(part.row), { class: 'row' }) : cell;
       if (inner !== cell) cell.append(inner);
       part.cells.push(inner);
       return cell;

@@ -14,11 +14,11 @@ const words = (value) => (typeof value === 'string' ? value : JSON.stringify(val
 const details = (e) => Object.entries(e.attributes ?? {}).map(([name, value]) => `${name}=${words(value)}`).join(' ');
 
 const columns = [
-  { name: 'time', title: 'Time', text: (e) => clock(e.time), value: (e) => e.id, width: 7 },
-  { name: 'state', title: 'Level', text: (e) => e.level.toLowerCase(), width: 4, kind: 'state' },
+  { name: 'time', title: 'Time', text: (e) => clock(e.time), value: (e) => e.id, width: 6.5 },
+  { name: 'state', title: 'Level', text: (e) => e.level.toLowerCase(), width: 4.5, kind: 'state' },
   { name: 'name', title: 'Event', text: (e) => e.name, width: 9 },
-  { name: 'message', title: 'Message', text: (e) => e.message, width: 13, kind: 'wide' },
-  { name: 'details', title: 'Details', text: (e) => (e.details ??= details(e)), width: 22, kind: 'wide' },
+  { name: 'message', title: 'Message', text: (e) => e.message, width: 12, kind: 'wide' },
+  { name: 'details', title: 'Details', text: (e) => (e.details ??= details(e)), width: 18, kind: 'wide' },
 ];
 
 const levels = { INFO: () => true, WARN: (e) => e.level !== 'INFO', ERROR: (e) => e.level === 'ERROR' };

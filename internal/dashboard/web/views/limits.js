@@ -12,9 +12,9 @@ const every = 2000;
 const budgets = [['memory', 'Memory', bytes], ['clients', 'Connections and sockets', count], ['flows', 'UDP flows', count], ['files', 'Open files', count]];
 
 const columns = [
-  { name: 'reason', title: 'Reason', text: (r) => r.reason, width: 14 },
-  { name: 'where', title: 'What', text: (r) => r.where, width: 14 },
-  { name: 'number', title: 'Number', text: (r) => count(r.number), value: (r) => r.number, width: 7, kind: 'number' },
+  { name: 'reason', title: 'Reason', text: (r) => r.reason, width: 7.5 },
+  { name: 'where', title: 'What', text: (r) => r.where, width: 7 },
+  { name: 'number', title: 'Number', text: (r) => count(r.number), value: (r) => r.number, width: 5, kind: 'number' },
 ];
 
 export const limits = { name: 'limits', title: 'Limits', show };

@@ -15,15 +15,15 @@ const loss = (row) => (c(row).packetsSent ? 100 * c(row).packetsLost / c(row).pa
 const milliseconds = (n) => `${n < 9.95 ? n.toFixed(1) : Math.round(n)} ms`;
 
 const columns = [
-  { name: 'name', title: 'Node', text: (row) => nodeName(row.name, row.id), width: 12 },
-  { name: 'state', title: 'State', text: (row) => (c(row).silent ? 'silent' : row.state), width: 6, kind: 'state' },
-  { name: 'services', title: 'Services', text: (row) => count(row.services), value: (row) => row.services, width: 6, kind: 'number wide' },
-  { name: 'relays', title: 'Visitors', text: (row) => (row.connection ? count(c(row).relays) : ''), value: (row) => c(row).relays ?? -1, width: 6, kind: 'number' },
-  { name: 'rtt', title: 'RTT', text: (row) => (row.connection ? milliseconds(c(row).rttMilliseconds) : ''), value: (row) => c(row).rttMilliseconds ?? -1, width: 6, kind: 'number wide' },
-  { name: 'loss', title: 'Loss', text: (row) => (loss(row) < 0 ? '' : `${loss(row).toFixed(1)} %`), value: loss, width: 5, kind: 'number wide' },
-  { name: 'since', title: 'Here for', text: (row) => ago(row.since), value: (row) => (row.since ? -Date.parse(row.since) : -Infinity), width: 8, kind: 'number wide' },
-  { name: 'from', title: 'Address', text: (row) => row.from ?? '', width: 10, kind: 'wide' },
-  { name: 'version', title: 'Version', text: (row) => (row.version ?? '').replace(/^apquic-node /, ''), width: 7, kind: 'wide' },
+  { name: 'name', title: 'Node', text: (row) => nodeName(row.name, row.id), width: 9 },
+  { name: 'state', title: 'State', text: (row) => (c(row).silent ? 'silent' : row.state), width: 5, kind: 'state' },
+  { name: 'services', title: 'Services', text: (row) => count(row.services), value: (row) => row.services, width: 5.5, kind: 'number wide' },
+  { name: 'relays', title: 'Visitors', text: (row) => (row.connection ? count(c(row).relays) : ''), value: (row) => c(row).relays ?? -1, width: 5.5, kind: 'number' },
+  { name: 'rtt', title: 'RTT', text: (row) => (row.connection ? milliseconds(c(row).rttMilliseconds) : ''), value: (row) => c(row).rttMilliseconds ?? -1, width: 5, kind: 'number wide' },
+  { name: 'loss', title: 'Loss', text: (row) => (loss(row) < 0 ? '' : `${loss(row).toFixed(1)} %`), value: loss, width: 4.5, kind: 'number wide' },
+  { name: 'since', title: 'Here for', text: (row) => ago(row.since), value: (row) => (row.since ? -Date.parse(row.since) : -Infinity), width: 7.5, kind: 'number wide' },
+  { name: 'from', title: 'Address', text: (row) => row.from ?? '', width: 8.5, kind: 'wide' },
+  { name: 'version', title: 'Version', text: (row) => (row.version ?? '').replace(/^apquic-node /, ''), width: 5, kind: 'wide' },
 ];
 
 export const nodes = { name: 'nodes', title: 'Nodes', show };

@@ -14,13 +14,13 @@ const owner = (s) => (s.node ? nodeName(s.name, s.node) : 'group');
 const state = (s) => (s.unhealthy ? 'unhealthy' : s.state);
 
 const columns = [
-  { name: 'service', title: 'Service', text: (s) => s.service, width: 10 },
-  { name: 'owner', title: 'Node', text: owner, width: 10, kind: 'wide' },
-  { name: 'public', title: 'Public', text: publicAddress, width: 12 },
-  { name: 'state', title: 'State', text: state, width: 7, kind: 'state' },
-  { name: 'held', title: 'Kept for', text: (s) => left(s.heldUntil), value: (s) => (s.heldUntil ? Date.parse(s.heldUntil) : Infinity), width: 8, kind: 'number wide' },
-  { name: 'visitors', title: 'Visitors', text: (s) => count(s.connections + (s.flows ?? 0)), value: (s) => s.connections + (s.flows ?? 0), width: 6, kind: 'number' },
-  { name: 'rate', title: 'Now', text: (s) => (s.rate === null ? '' : rate(s.rate)), value: (s) => s.rate ?? -1, width: 7, kind: 'number wide' },
+  { name: 'service', title: 'Service', text: (s) => s.service, width: 7 },
+  { name: 'owner', title: 'Node', text: owner, width: 7, kind: 'wide' },
+  { name: 'public', title: 'Public', text: publicAddress, width: 7 },
+  { name: 'state', title: 'State', text: state, width: 5.5, kind: 'state' },
+  { name: 'held', title: 'Kept for', text: (s) => left(s.heldUntil), value: (s) => (s.heldUntil ? Date.parse(s.heldUntil) : Infinity), width: 7.5, kind: 'number wide' },
+  { name: 'visitors', title: 'Visitors', text: (s) => count(s.connections + (s.flows ?? 0)), value: (s) => s.connections + (s.flows ?? 0), width: 5.5, kind: 'number wide' },
+  { name: 'rate', title: 'Now', text: (s) => (s.rate === null ? '' : rate(s.rate)), value: (s) => s.rate ?? -1, width: 6, kind: 'number wide' },
   { name: 'in', title: 'In', text: (s) => bytes(s.bytesIn), value: (s) => s.bytesIn, width: 6, kind: 'number wide' },
   { name: 'out', title: 'Out', text: (s) => bytes(s.bytesOut), value: (s) => s.bytesOut, width: 6, kind: 'number wide' },
 ];

@@ -13,13 +13,13 @@ const most = 1000; // rows of an answer
 const longest = 30;
 
 const columns = [
-  { name: 'client', title: 'Visitor', text: (r) => r.client, width: 12 },
-  { name: 'service', title: 'Service', text: (r) => r.service, width: 9 },
-  { name: 'node', title: 'Node', text: (r) => nodeName(r.name, r.node), width: 9, kind: 'wide' },
-  { name: 'public', title: 'Public', text: publicAddress, width: 8, kind: 'wide' },
-  { name: 'state', title: 'State', text: (r) => r.state ?? (r.answered ? 'answered' : 'unanswered'), width: 7, kind: 'state wide' },
-  { name: 'since', title: 'For', text: (r) => ago(r.since), value: (r) => -Date.parse(r.since), width: 8, kind: 'number wide' },
-  { name: 'rate', title: 'Now', text: (r) => (r.rate === null ? '' : rate(r.rate)), value: (r) => r.rate ?? -1, width: 7, kind: 'number' },
+  { name: 'client', title: 'Visitor', text: (r) => r.client, width: 10 },
+  { name: 'service', title: 'Service', text: (r) => r.service, width: 5.5 },
+  { name: 'node', title: 'Node', text: (r) => nodeName(r.name, r.node), width: 7, kind: 'wide' },
+  { name: 'public', title: 'Public', text: publicAddress, width: 6, kind: 'wide' },
+  { name: 'state', title: 'State', text: (r) => r.state ?? (r.answered ? 'answered' : 'unanswered'), width: 6, kind: 'state wide' },
+  { name: 'since', title: 'For', text: (r) => ago(r.since), value: (r) => -Date.parse(r.since), width: 7, kind: 'number wide' },
+  { name: 'rate', title: 'Now', text: (r) => (r.rate === null ? '' : rate(r.rate)), value: (r) => r.rate ?? -1, width: 5.5, kind: 'number' },
   { name: 'in', title: 'In', text: (r) => bytes(r.bytesIn), value: (r) => r.bytesIn, width: 6, kind: 'number wide' },
   { name: 'out', title: 'Out', text: (r) => bytes(r.bytesOut), value: (r) => r.bytesOut, width: 6, kind: 'number wide' },
 ];
