@@ -59,7 +59,7 @@ func Start(t testing.TB, arguments ...string) *Browser {
 	b := &Browser{t, "http://127.0.0.1:" + portOf(t, bufio.NewScanner(stdout)) + "/session"}
 	options := map[string]any{
 		"goog:chromeOptions": map[string]any{"args": append([]string{
-			"--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--user-data-dir=" + profile, // root has no sandbox
+			"--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900", "--user-data-dir=" + profile, // root has no sandbox
 		}, arguments...)},
 		"goog:loggingPrefs": map[string]string{"browser": "ALL", "performance": "ALL"},
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -124,6 +125,7 @@ func (o *owned) Status(context.Context) (admin.Status, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	status, counters, budgets := o.status, *o.status.Counters, *o.status.Budgets
+	counters.RefusedBy = maps.Clone(counters.RefusedBy)
 	status.Counters, status.Budgets = &counters, &budgets
 	status.Services = append([]admin.Service{}, o.status.Services...)
 	return status, nil

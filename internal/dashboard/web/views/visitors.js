@@ -13,7 +13,7 @@ const most = 1000; // rows of an answer
 const longest = 30;
 
 const columns = [
-  { name: 'client', title: 'Visitor', text: (r) => r.client, width: 10 },
+  { name: 'client', title: 'Visitor', text: (r) => r.client, width: 9 },
   { name: 'service', title: 'Service', text: (r) => r.service, width: 5.5 },
   { name: 'node', title: 'Node', text: (r) => nodeName(r.name, r.node), width: 7, kind: 'wide' },
   { name: 'public', title: 'Public', text: publicAddress, width: 6, kind: 'wide' },
