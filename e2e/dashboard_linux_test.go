@@ -70,7 +70,7 @@ func TestDashboard(t *testing.T) {
 	b.Shows("shed-pi was kicked")
 	waitFor(t, node.stderr, `msg="?connected`) // it comes back
 	pressed(b, "shed-pi")
-	b.Shows("connections") // the rules about it
+	b.Shows("maxClients") // the rules about it
 	pressed(b, "Revoke")
 	b.Click("dialog.question button.danger")
 	b.Shows("shed-pi was revoked")

@@ -15,8 +15,8 @@ const loss = (row) => (c(row).packetsSent ? 100 * c(row).packetsLost / c(row).pa
 const milliseconds = (n) => `${n < 9.95 ? n.toFixed(1) : Math.round(n)} ms`;
 
 const columns = [
-  { name: 'name', title: 'Node', text: (row) => nodeName(row.name, row.id), width: 9 },
-  { name: 'state', title: 'State', text: (row) => (c(row).silent ? 'silent' : row.state), width: 5, kind: 'state' },
+  { name: 'name', title: 'Node', text: (row) => nodeName(row.name, row.id), width: 8.5 },
+  { name: 'state', title: 'State', text: (row) => (c(row).silent ? 'silent' : row.state), width: 5.5, kind: 'state' },
   { name: 'services', title: 'Services', text: (row) => count(row.services), value: (row) => row.services, width: 5.5, kind: 'number wide' },
   { name: 'relays', title: 'Visitors', text: (row) => (row.connection ? count(c(row).relays) : ''), value: (row) => c(row).relays ?? -1, width: 5.5, kind: 'number' },
   { name: 'rtt', title: 'RTT', text: (row) => (row.connection ? milliseconds(c(row).rttMilliseconds) : ''), value: (row) => c(row).rttMilliseconds ?? -1, width: 5, kind: 'number wide' },
