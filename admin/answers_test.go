@@ -61,7 +61,7 @@ func TestAnswersFitTheDocument(t *testing.T) {
 		want               int
 	}{
 		{full, "GET", "invitation", "", 200}, // there is none
-		{full, "POST", "invite", `{"name": "pi", "port": 20001}`, 200},
+		{full, "POST", "invite", `{"name": "pi", "port": 20001, "qr": true}`, 200},
 		{full, "GET", "invitation", "", 200},
 		{full, "POST", "withdraw", `{"name": "pi"}`, 200},
 		{full, "POST", "withdraw", `{"name": "pi"}`, 422},
@@ -69,6 +69,8 @@ func TestAnswersFitTheDocument(t *testing.T) {
 		{full, "POST", "allow", fmt.Sprintf(`{"id": "%v", "name": "shed"}`, nodeID(1)), 200},
 		{full, "GET", "nodes", "", 200},
 		{full, "GET", "status", "", 200},
+		{full, "GET", "status?services=false", "", 200},
+		{full, "GET", "status?services=perhaps", "", 400},
 		{full, "GET", "relays", "", 200},
 		{full, "GET", "relays?node=nobody", "", 422},
 		{full, "GET", "nodes?limit=x", "", 400},

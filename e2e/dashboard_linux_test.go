@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -49,6 +50,9 @@ func TestDashboard(t *testing.T) {
 	b.Click("dialog form button[type=submit]")
 	b.Until("document.querySelector('dialog img')?.naturalWidth > 100")
 	invitation := b.Run("return document.querySelector('dialog textarea').value")
+	if read := readQR(t, b.Screenshot()); read != invitation {
+		t.Errorf("the QR code says %s, want %s", read, invitation)
+	}
 	pressed(b, "Close")
 	node := launch(t, nil, "apquic-node", "--server", invitation, "--upstream", "echo="+echoServer(t), "--data-dir", filepath.Join(t.TempDir(), "node"))
 	waitFor(t, node.stdout, `echo +tcp://`)
@@ -90,6 +94,20 @@ func TestDashboard(t *testing.T) {
 			t.Errorf("the page asks for %s", url)
 		}
 	}
+}
+
+// readQR returns what a real reader finds in a picture.
+func readQR(t *testing.T, picture []byte) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "qr.png")
+	if err := os.WriteFile(file, picture, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text, err := exec.Command(realProgram(t, "zbarimg"), "--quiet", "--raw", file).CombinedOutput()
+	if err != nil {
+		t.Errorf("%v: %s", err, text)
+	}
+	return strings.TrimSpace(string(text))
 }
 
 // visit sends some bytes to an echo each moment until the connection ends, or the test.

@@ -172,9 +172,7 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	}
 	monitored := authority.Monitored(func() bool { return office.begun.Load() && ctx.Err() == nil })
 	handler := monitor.Beside(admin.Handler(authority, office.hub, office.reloader), monitored)
-	door := config.Control(config.DataDir, parts.Key, log)
-	door.Page = dashboard.Handler()
-	stopAPI, err := door.Answer(handler)
+	stopAPI, err := config.Control(config.DataDir, parts.Key, log).WithPage(dashboard.Handler()).Answer(handler)
 	if err != nil {
 		return err
 	}

@@ -29,9 +29,14 @@ type Address struct {
 	Hosts     []string       // names under which the program is asked, beside localhost and its addresses
 	Admins    []certs.NodeID // whose keys are accepted; with any, TLS is spoken
 	Key       certs.PrivateKey
-	// Page is what browsers load at / and below PagePath of the TCP address, without a token; nil: nothing.
-	Page http.Handler
-	Log  *slog.Logger
+	Log       *slog.Logger
+	page      http.Handler // nil: there is none
+}
+
+// WithPage returns a with a page that browsers load at / and below [PagePath] of the TCP address, without a token.
+func (a Address) WithPage(page http.Handler) Address {
+	a.page = page
+	return a
 }
 
 // Check returns why a program must not listen there: nobody may read a token on its way.
@@ -124,7 +129,7 @@ func (a Address) open() (net.Listener, *Guard, error) {
 	}
 	a.Log.Info("answering the owner", append([]any{"url", scheme + "://" + listener.Addr().String() + "/"}, attributes...)...)
 	guard := NewGuard(token, a.Admins, a.Hosts, a.Log)
-	guard.page = a.Page
+	guard.page = a.page
 	return listener, guard, nil
 }
 

@@ -40,6 +40,8 @@ func TestActions(t *testing.T) {
 	open("shed-pi")
 	b.Shows(node.ID.String())
 	b.Shows("family") // the rule
+	o.change(func() { o.nodes[0].Connection = &admin.Connection{Address: "192.0.2.77:99", RTT: 77} })
+	b.Shows("77.0 ms, at least") // it follows
 	press(b, "Kick")
 	b.Shows("Kick shed-pi?")
 	press(b, "Cancel")

@@ -51,7 +51,7 @@ func newOwned(t *testing.T) *owned {
 	o.status = admin.Status{Running: true, Version: "apquic-server v1.0.0", Address: "tunnel.example.com:8090", Range: "20000-29999", Ports: 10000, Counters: &admin.Counters{}, Budgets: &live.Budgets{}, Services: []admin.Service{}}
 	reloader := reload.New(reload.Config{Log: o.log, Apply: func() (reload.Report, error) { return reload.Report{Changed: []string{"logLevel"}}, nil }})
 	folder := t.TempDir()
-	door := control.Address{DataDir: folder, Listen: "127.0.0.1:0", Page: Handler(), Log: o.log}
+	door := control.Address{DataDir: folder, Listen: "127.0.0.1:0", Log: o.log}.WithPage(Handler())
 	api := admin.Handler(o, hub, reloader)
 	stop, err := door.Answer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o.mu.Lock()

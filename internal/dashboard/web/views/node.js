@@ -6,21 +6,35 @@ import { button, el, facts, say } from '../dom.js';
 import { ago, bytes, count, nodeName, plural, publicAddress, when } from '../format.js';
 import { allowNode } from './allow.js';
 
-/** showNode shows a row of the list of nodes. changed is called after an action. */
-export function showNode(row, changed) {
+/** A node in the list has changed: what is shown about it follows. */
+export const seen = new EventTarget();
+
+/** showNode shows a row of the list of nodes, and what becomes of it. changed is called after an action. */
+export function showNode(first, changed) {
+  let row = first;
   const name = nodeName(row.name, row.id);
   sheet(name, (body, close) => {
     const actions = el('p', { class: 'actions' });
     const done = (text) => { close(); say(text); changed(); };
-    if (row.state === 'online') actions.append(button('Kick', () => kick(row, name, done)));
-    if (row.state === 'revoked' || !row.known) actions.append(button('Allow', () => { close(); allowNode(row.id, changed, row.name); }));
-    if (row.state !== 'revoked') actions.append(button('Revoke', () => revoke(row, name, done), { class: 'danger' }));
+    const kickIt = button('Kick', () => kick(row, name, done));
+    const allowIt = button('Allow', () => { close(); allowNode(row.id, changed, row.name); });
+    const revokeIt = button('Revoke', () => revoke(row, name, done), { class: 'danger' });
+    actions.append(kickIt, allowIt, revokeIt);
+    const facing = el('div');
+    const fill = () => {
+      facing.replaceChildren(facts(about(row)));
+      kickIt.hidden = row.state !== 'online';
+      allowIt.hidden = row.state !== 'revoked' && row.known;
+      revokeIt.hidden = row.state === 'revoked';
+    };
+    fill();
     const rules = el('section', {}, el('h3', {}, 'What it may have'), el('p', {}, '…'));
-    body.append(facts(about(row)), actions, rules);
+    body.append(facing, actions, rules);
     const ending = new AbortController();
     get('explain', { node: row.id }, ending.signal).then((explained) => rules.replaceChildren(...allowed(explained)), (error) => {
       if (error.name !== 'AbortError') rules.lastChild.textContent = explain(error);
     });
+    seen.addEventListener(row.id, (event) => { row = event.detail; fill(); }, { signal: ending.signal });
     return () => ending.abort();
   });
 }

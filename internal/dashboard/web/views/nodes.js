@@ -7,7 +7,7 @@ import { poll } from '../poll.js';
 import { searchBox, Table } from '../table.js';
 import { allowNode } from './allow.js';
 import { invite, showInvitations } from './invitations.js';
-import { showNode } from './node.js';
+import { seen, showNode } from './node.js';
 
 const every = 3000;
 const c = (row) => row.connection ?? {};
@@ -37,6 +37,7 @@ function show(content) {
   const look = async (signal) => {
     const rows = await get('nodes', {}, signal);
     table.update(rows);
+    if (document.querySelector('dialog')) for (const row of rows) seen.dispatchEvent(new CustomEvent(row.id, { detail: row }));
     setText(sum, `${count(rows.filter((row) => row.state === 'online').length)} of ${count(rows.length)} online`);
   };
   let stop = poll(every, look);
