@@ -157,6 +157,8 @@ var allowed = map[string][]string{
 	},
 	"lease/boltstore": {"certs", "internal/hint", "lease"},
 
+	"internal/chromium":            nil,
+	"internal/dashboard":           {"internal/control"},
 	"internal/monitor":             {"internal/control", "quicproxy/live"},
 	"internal/monitor/monitortest": {"internal/monitor"},
 
@@ -167,7 +169,7 @@ var allowed = map[string][]string{
 	"admin/show":      {"admin", "certs", "internal/cli", "internal/table", "quicproxy/live", "rules"},
 	"internal/backup": {"certs", "internal/hint"},
 
-	"cmd/apquic-server": {"admin", "admin/show", "certs", "certs/acme", "internal/accesslog", "internal/backup", "internal/cli", "internal/control", "internal/countries", "internal/debug", "internal/domain", "internal/events", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/login", "internal/monitor", "internal/publicsuffix", "internal/reload", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/live", "quicproxy/server", "rules", "internal/notices", "admin/stopped", "internal/settings/limits"},
+	"cmd/apquic-server": {"admin", "admin/show", "certs", "certs/acme", "internal/accesslog", "internal/backup", "internal/cli", "internal/control", "internal/countries", "internal/debug", "internal/domain", "internal/events", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/login", "internal/monitor", "internal/publicsuffix", "internal/reload", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/live", "quicproxy/server", "rules", "internal/notices", "admin/stopped", "internal/settings/limits", "internal/dashboard"},
 	"certs/acme":        nil,
 	"internal/login":    {"internal/password", "internal/watchfile"},
 	"internal/web":      {"internal/domain", "internal/login", "internal/watchfile"},
@@ -202,15 +204,16 @@ var allowedInTests = map[string][]string{
 	},
 	"quicproxy/node":   {"internal/settings", "quicproxy/server"}, // its example has one
 	"quicproxy/server": {"internal/settings"},
-	"e2e":              {"internal/testrace"},
+	"e2e":              {"internal/chromium", "internal/testrace"},
 	"e2e/netns":        nil,
 	"e2e/hostile":      {"certs", "framing"},
 
-	"internal/settings": {"internal/cli"},
-	"internal/monitor":  {"internal/monitor/monitortest"},
-	"admin":             {"internal/monitor/monitortest"},
-	"cmd/apquic-node":   {"internal/monitor/monitortest"},
-	"admin/show":        {"quicproxy"},
+	"internal/settings":  {"internal/cli"},
+	"internal/monitor":   {"internal/monitor/monitortest"},
+	"internal/dashboard": {"admin", "certs", "internal/chromium", "internal/events", "internal/reload", "lease", "quicproxy", "quicproxy/live", "rules"},
+	"admin":              {"internal/monitor/monitortest"},
+	"cmd/apquic-node":    {"internal/monitor/monitortest"},
+	"admin/show":         {"quicproxy"},
 
 	"quicproxy/internal/bytestream": {"internal/testnet", "internal/testrace"},
 	"quicproxy/node/internal/flows": {"quicproxy/internal/memory", "quicproxy/internal/quicstream"},

@@ -61,7 +61,7 @@ func TestAnswersFitTheDocument(t *testing.T) {
 		want               int
 	}{
 		{full, "GET", "invitation", "", 200}, // there is none
-		{full, "POST", "invite", `{"name": "pi", "port": 20001}`, 200},
+		{full, "POST", "invite", `{"name": "pi", "port": 20001, "qr": true}`, 200},
 		{full, "GET", "invitation", "", 200},
 		{full, "POST", "withdraw", `{"name": "pi"}`, 200},
 		{full, "POST", "withdraw", `{"name": "pi"}`, 422},
@@ -82,6 +82,8 @@ func TestAnswersFitTheDocument(t *testing.T) {
 		{full, "POST", "pin", `{"node": "shed", "service": "web", "port": 20000}`, 200},
 		{full, "POST", "limit", `{"node": "shed", "clear": true}`, 200},
 		{full, "GET", "status", "", 200},
+		{full, "GET", "status?services=false", "", 200},
+		{full, "GET", "status?services=perhaps", "", 400},
 		{full, "GET", "relays", "", 200},
 		{full, "GET", "relays?node=nobody", "", 422},
 		{full, "GET", "nodes?limit=x", "", 400},

@@ -3,12 +3,15 @@ package admin
 import (
 	"cmp"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
 	"time"
+
+	"rsc.io/qr"
 
 	"apquic/certs"
 	"apquic/internal/hint"
@@ -106,8 +109,20 @@ func (a *Authority) Invite(ctx context.Context, r InviteRequest) (Invited, error
 		return Invited{}, err
 	}
 	a.audit("invite", "name", open.Name, "uses", open.Uses, "expires", open.Expires, "port", open.Port)
-	text := certs.Invitation{Server: a.Server, Host: host, Port: port, Secret: secret}.String()
-	return Invited{text, open}, nil
+	invited := Invited{Invitation: certs.Invitation{Server: a.Server, Host: host, Port: port, Secret: secret}.String(), OpenInvitation: open}
+	if r.QR {
+		invited.QR, err = picture(invited.Invitation)
+	}
+	return invited, err
+}
+
+// picture draws a text as a QR code: the URL of a PNG image that has the image in itself.
+func picture(text string) (url string, err error) {
+	code, err := qr.Encode(text, qr.L)
+	if err != nil {
+		return "", fmt.Errorf("drawing the QR code: %w", err)
+	}
+	return "data:image/png;base64," + base64.StdEncoding.EncodeToString(code.PNG()), nil
 }
 
 // ListInvitations implements Operations.

@@ -42,7 +42,13 @@ var skip, limit = parameter{"skip", "query", "integer", "rows before the first o
 // routes are those of the API.
 func routes(operations Operations, stream, reloader http.Handler) []route {
 	return []route{
-		get("status", "the server, service by service", operations.Status),
+		selecting("status", "the server, service by service", []parameter{{"services", "query", "boolean", "false: without them"}}, func(ctx context.Context, which Selection) (Status, error) {
+			status, err := operations.Status(ctx)
+			if which.brief {
+				status.Services = []Service{}
+			}
+			return status, err
+		}),
 		some("nodes", "the nodes that are allowed, revoked, or here", operations.ListNodes),
 		get("invitation", "the invitations that can still be used", operations.ListInvitations),
 		list("relays", "the public connections that run, or wait for their node", operations.ListRelays),
@@ -154,8 +160,12 @@ func readSelection(query url.Values) (s Selection, err error) {
 			s.Skip, err = strconv.Atoi(value)
 		case "limit":
 			s.Limit, err = strconv.Atoi(value)
+		case "services":
+			var services bool
+			services, err = strconv.ParseBool(value)
+			s.brief = !services
 		default:
-			err = errors.New("the keys are node, service, skip and limit")
+			err = errors.New("the keys are node, service, services, skip and limit")
 		}
 		if err != nil {
 			return s, fmt.Errorf("the query %s=%s: %w", key, value, err)

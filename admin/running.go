@@ -17,6 +17,7 @@ type Selection struct {
 	Service string // empty: of any
 	Skip    int    // rows before the first one
 	Limit   int    // 0: as many as an answer has, 1000
+	brief   bool   // the status without the services
 }
 
 // Page is a part of a list.

@@ -147,6 +147,9 @@ func (a *Authority) Status(ctx context.Context) (Status, error) {
 		status.Services = append(status.Services, s)
 	}
 	status.addCanaries(core.Canaries)
+	for _, s := range status.Services {
+		status.Connections, status.Flows = status.Connections+s.Connections, status.Flows+s.Flows
+	}
 	sortServices(status.Services)
 	return status, nil
 }

@@ -56,11 +56,13 @@ type InviteRequest struct {
 	Uses    int    `json:"uses,omitempty"` // 0: 1
 	Seconds int64  `json:"seconds,omitempty"`
 	Port    uint16 `json:"port,omitempty"` // public port for its first service; 0: any
+	QR      bool   `json:"qr,omitempty"`   // answer with a QR code, too
 }
 
 // Invited is a new invitation.
 type Invited struct {
-	Invitation string `json:"invitation"` // the text with the secret, which cannot be shown again
+	Invitation string `json:"invitation"`   // the text with the secret, which cannot be shown again
+	QR         string `json:"qr,omitempty"` // the same as a QR code: a PNG image as a data: URL
 	certs.OpenInvitation
 }
 
@@ -149,6 +151,8 @@ type Status struct {
 	// LastOutside is when the newest of these began its session: since then, at least, the server is reached.
 	LastOutside *time.Time    `json:"lastOutside,omitempty"`
 	Budgets     *live.Budgets `json:"budgets,omitempty"`
+	Connections int           `json:"connections"` // public ones, now
+	Flows       int           `json:"flows"`       // clients over UDP, now
 	Services    []Service     `json:"services"`
 	Counters    *Counters     `json:"counters,omitempty"`
 	// Logins are visitors who were refused at names where the operator has them log in, by name and reason.

@@ -13,7 +13,7 @@ import (
 	"apquic/certs"
 	"apquic/internal/accesslog"
 	"apquic/internal/cli"
-	"apquic/internal/countries"
+	"apquic/internal/dashboard"
 	"apquic/internal/debug"
 	"apquic/internal/events"
 	"apquic/internal/heap"
@@ -181,7 +181,7 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	}
 	monitored := authority.Monitored(func() bool { return office.begun.Load() && ctx.Err() == nil })
 	handler := monitor.Beside(admin.Handler(authority, office.hub, office.reloader), monitored)
-	stopAPI, err := config.Control(config.DataDir, parts.Key, log).Answer(handler)
+	stopAPI, err := config.Control(config.DataDir, parts.Key, log).WithPage(dashboard.Handler()).Answer(handler)
 	if err != nil {
 		return err
 	}

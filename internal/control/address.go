@@ -30,6 +30,13 @@ type Address struct {
 	Admins    []certs.NodeID // whose keys are accepted; with any, TLS is spoken
 	Key       certs.PrivateKey
 	Log       *slog.Logger
+	page      http.Handler // nil: there is none
+}
+
+// WithPage returns a with a page that browsers load at / and below [PagePath] of the TCP address, without a token.
+func (a Address) WithPage(page http.Handler) Address {
+	a.page = page
+	return a
 }
 
 // Check returns why a program must not listen there: nobody may read a token on its way.
@@ -121,7 +128,9 @@ func (a Address) open() (net.Listener, *Guard, error) {
 		attributes = append(attributes, "token_file", a.tokenFile())
 	}
 	a.Log.Info("answering the owner", append([]any{"url", scheme + "://" + listener.Addr().String() + "/"}, attributes...)...)
-	return listener, NewGuard(token, a.Admins, a.Hosts, a.Log), nil
+	guard := NewGuard(token, a.Admins, a.Hosts, a.Log)
+	guard.page = a.page
+	return listener, guard, nil
 }
 
 // tokenFile is where the token is; empty: none is accepted.

@@ -27,6 +27,9 @@ import (
 // that watch others as a rule cannot send a token, and the answers say no more than a port that is open.
 const AlivePath, ReadyPath = "/healthz", "/readyz"
 
+// PagePath is where the files of the page for browsers are, beside / itself.
+const PagePath = "/dashboard/"
+
 const (
 	maxBody = 64 << 10 // bytes of a request
 	// toldEvery is how often the log tells of wrong tokens.
@@ -42,6 +45,7 @@ type Guard struct {
 	told   rate.Sometimes
 	log    *slog.Logger
 	others *http.CrossOriginProtection
+	page   http.Handler // nil: there is none
 }
 
 // NewGuard returns a guard that admits whoever has the token, unless it is empty, or over TLS the key of an admin, and
@@ -76,6 +80,10 @@ func (g *Guard) Protect(next http.Handler) http.Handler {
 				return
 			}
 		}
+		if g.isPage(r) {
+			g.page.ServeHTTP(w, r)
+			return
+		}
 		body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 		switch {
 		case len(body) > maxBody:
@@ -88,6 +96,11 @@ func (g *Guard) Protect(next http.Handler) http.Handler {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		next.ServeHTTP(w, r)
 	})
+}
+
+// isPage reports whether somebody only loads the page, which says nothing about the program.
+func (g *Guard) isPage(r *http.Request) bool {
+	return g.page != nil && r.Method != http.MethodPost && (r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, PagePath))
 }
 
 // headers are those of every answer: a browser takes it for what it says it is, loads nothing for it from elsewhere,
@@ -156,7 +169,7 @@ func (g *Guard) checkSite(r *http.Request) *refusal {
 // checkOwner lets pass who has the key of an admin or the token, or asks what anybody may. An address that tried too many wrong ones has to wait
 // even with the right one.
 func (g *Guard) checkOwner(r *http.Request) *refusal {
-	if g.isAdmin(r.TLS) || r.Method != http.MethodPost && (r.URL.Path == AlivePath || r.URL.Path == ReadyPath) {
+	if g.isAdmin(r.TLS) || g.isPage(r) || r.Method != http.MethodPost && (r.URL.Path == AlivePath || r.URL.Path == ReadyPath) {
 		return nil
 	}
 	from := network(r.RemoteAddr)

@@ -1,0 +1,61 @@
+//go:build linux
+
+package dashboard
+
+import (
+	"strings"
+	"testing"
+
+	"apquic/internal/chromium"
+)
+
+// open loads the page in a browser and logs in. At the end of the test nothing was asked for elsewhere, and the console
+// has no error.
+func (o *owned) open(t *testing.T, arguments ...string) *chromium.Browser {
+	t.Helper()
+	b := chromium.Start(t, arguments...)
+	t.Cleanup(func() { o.check(t, b) })
+	b.Open(o.url)
+	o.logIn(b)
+	return b
+}
+
+func (o *owned) logIn(b *chromium.Browser) {
+	b.Write("input[name=token]", o.token)
+	b.Press(chromium.Enter)
+	b.Until("!document.getElementById('views').hidden")
+}
+
+// check reports requests to anybody else, and what the browser complains of: violations of the policy, and mistakes in
+// the scripts. Answers that say no are expected where a test provokes them.
+func (o *owned) check(t *testing.T, b *chromium.Browser) {
+	t.Helper()
+	for _, url := range b.Requests() {
+		if !strings.HasPrefix(url, o.url) && !strings.HasPrefix(url, "data:") {
+			t.Errorf("the page asks for %.200s", url)
+		}
+	}
+	for _, line := range b.Console() {
+		if !strings.Contains(line.Message, "Failed to load resource") {
+			t.Errorf("the console has %s: %s", line.Level, line.Message)
+		}
+	}
+}
+
+// show goes to a view.
+func show(b *chromium.Browser, name string) {
+	b.Click("nav a[href='#" + name + "']")
+	b.Until("document.querySelector('nav a[aria-current]').hash === '#" + name + "'")
+}
+
+// press clicks on the button with this text in the dialog on top, or else in the page.
+func press(b *chromium.Browser, text string) {
+	b.Until(`(() => {
+		const within = [...document.querySelectorAll('dialog')].pop() ?? document.querySelector('main');
+		document.querySelector('#pressed')?.removeAttribute('id');
+		const found = [...within.querySelectorAll('button')].find((b) => b.textContent === '` + text + `' && !b.disabled);
+		if (found) found.id = 'pressed';
+		return found;
+	})()`)
+	b.Click("#pressed")
+}

@@ -1,0 +1,84 @@
+// Services and what they have leased: ports and domains, and for how long they keep them.
+
+import { get, post } from '../api.js';
+import { sheet, sure } from '../dialog.js';
+import { button, choice, el, facts, say, setText } from '../dom.js';
+import { ago, bytes, count, left, nodeName, plural, publicAddress, rate, when } from '../format.js';
+import { poll } from '../poll.js';
+import { Rates } from '../rates.js';
+import { searchBox, Table } from '../table.js';
+
+const every = 2000;
+const longest = 60;
+const owner = (s) => (s.node ? nodeName(s.name, s.node) : 'group');
+const state = (s) => (s.unhealthy ? 'unhealthy' : s.state);
+
+const columns = [
+  { name: 'service', title: 'Service', text: (s) => s.service, width: 7 },
+  { name: 'owner', title: 'Node', text: owner, width: 7, kind: 'wide' },
+  { name: 'public', title: 'Public', text: publicAddress, width: 7 },
+  { name: 'state', title: 'State', text: state, width: 5.5, kind: 'state' },
+  { name: 'held', title: 'Kept for', text: (s) => left(s.heldUntil), value: (s) => (s.heldUntil ? Date.parse(s.heldUntil) : Infinity), width: 7.5, kind: 'number wide' },
+  { name: 'visitors', title: 'Visitors', text: (s) => count(s.connections + (s.flows ?? 0)), value: (s) => s.connections + (s.flows ?? 0), width: 5.5, kind: 'number wide' },
+  { name: 'rate', title: 'Now', text: (s) => (s.rate === null ? '' : rate(s.rate)), value: (s) => s.rate ?? -1, width: 6, kind: 'number wide' },
+  { name: 'in', title: 'In', text: (s) => bytes(s.bytesIn), value: (s) => s.bytesIn, width: 6, kind: 'number wide' },
+  { name: 'out', title: 'Out', text: (s) => bytes(s.bytesOut), value: (s) => s.bytesOut, width: 6, kind: 'number wide' },
+];
+
+const kinds = {
+  all: () => true, port: (s) => s.port, domain: (s) => s.domain || s.hostname, private: (s) => s.private, held: (s) => s.heldUntil,
+};
+
+export const services = { name: 'services', title: 'Services', show };
+
+const idOf = (s) => `${s.node ?? ''}/${s.service}/${s.port ?? ''}/${s.domain ?? ''}`;
+
+function show(content) {
+  let rows = [];
+  const rates = new Rates(longest);
+  const table = new Table({ title: 'Services', columns, id: idOf, empty: 'There are no services.', open: (s) => showService(s, () => again()) });
+  const sum = el('span', { class: 'sum' });
+  const kind = choice([['all', 'all'], ['port', 'ports'], ['domain', 'domains'], ['private', 'private'], ['held', 'kept while away']],
+    { 'aria-label': 'Which services', on: { change: () => arrange() } });
+  const arrange = () => table.update(rows.filter(kinds[kind.value]));
+  content.append(el('div', { class: 'bar' }, searchBox('Search services', table), kind, sum), table.element);
+  const look = async (signal) => {
+    const status = await get('status', {}, signal);
+    const now = performance.now() / 1000;
+    rows = status.services;
+    for (const s of rows) {
+      const [received, sent] = rates.of(idOf(s), now, [s.bytesIn, s.bytesOut]);
+      s.rate = received === null ? null : received + sent;
+    }
+    rates.turn();
+    arrange();
+    setText(sum, `${plural(rows.length, 'service')}, ${plural(status.used, 'port')}, ${plural(status.domains ?? 0, 'domain')}`);
+  };
+  let stop = poll(every, look);
+  const again = () => { stop(); stop = poll(every, look); };
+  const tick = poll(1000, async () => table.draw()); // the countdown, between two answers
+  return () => { stop(); tick(); table.end(); };
+}
+
+function showService(s, changed) {
+  sheet(s.service, (body, close) => {
+    body.append(facts([
+      ['Node', s.node ? owner(s) : ''], ['Id', s.node], ['Public', publicAddress(s)], ['Name', s.hostname], ['State', state(s)], ['Upstream', s.origin],
+      ['Here for', ago(s.since)], ['Kept until', s.heldUntil ? `${when(s.heldUntil)}, ${left(s.heldUntil)}` : ''], ['Connections', s.connections],
+      ['UDP flows', s.flows], ['From visitors', bytes(s.bytesIn)], ['To visitors', bytes(s.bytesOut)],
+    ]));
+    if (s.members?.length) {
+      body.append(el('h3', {}, 'Nodes of the group'), el('ul', {}, ...s.members.map((m) => el('li', {}, `${nodeName(m.name, m.node)}: ${m.service}, ${m.unhealthy ? 'unhealthy' : m.state}, ${plural(m.clients, 'visitor')}`))));
+    }
+    for (const [reason, n] of Object.entries(s.refused ?? {})) body.append(el('p', {}, `Refused by ${reason}: ${count(n)}`));
+    if (!s.private && s.state !== 'online') body.append(el('p', { class: 'actions' }, button('Release', () => release(s, (text) => { close(); say(text); changed(); }), { class: 'danger' })));
+  });
+}
+
+function release(s, done) {
+  const what = s.domain ? `the domain ${s.domain}` : `the port ${s.port}`;
+  sure(`Release ${what}?`, `${owner(s)} loses ${what} of ${s.service}; another node may get it.`, 'Release', async () => {
+    await post('release', s.domain ? { domain: s.domain } : { port: s.port });
+    done(`${what} was released`);
+  });
+}
