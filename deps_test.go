@@ -114,7 +114,7 @@ var allowed = map[string][]string{
 	"quicproxy/server/internal/address":     {"lease"},
 	"quicproxy/server/internal/failure":     {"certs", "framing", "internal/hint", "lease", "quicproxy", "quicproxy/admission", "quicproxy/internal/conn"},
 	"quicproxy/server/internal/canary":      {"framing", "lease", "quicproxy/internal/carrier", "quicproxy/internal/histogram", "quicproxy/internal/quicstream", "quicproxy/internal/wait", "quicproxy/live"},
-	"quicproxy/server/internal/request":     {"certs", "framing", "lease", "quicproxy", "quicproxy/internal/visitors", "quicproxy/server/internal/canary", "quicproxy/server/internal/failure", "quicproxy/server/internal/members"},
+	"quicproxy/server/internal/request":     {"quicproxy/internal/conn", "certs", "framing", "lease", "quicproxy", "quicproxy/internal/visitors", "quicproxy/server/internal/canary", "quicproxy/server/internal/failure", "quicproxy/server/internal/members"},
 	"quicproxy/server/internal/hello":       {"framing", "quicproxy/internal/conn", "quicproxy/server/internal/failure"},
 	"quicproxy/server/internal/ruled":       {"certs", "framing", "lease", "quicproxy", "quicproxy/internal/conn", "quicproxy/internal/ruling", "quicproxy/server/internal/failure", "rules"},
 	"quicproxy/server/internal/groups":      {"certs", "framing", "lease", "quicproxy", "quicproxy/internal/conn"},

@@ -4,14 +4,11 @@
 package e2e
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
-	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -38,12 +35,6 @@ func buildAndRun(m *testing.M) int {
 	}
 	bin = dir
 	os.Setenv("GORACE", "atexit_sleep_ms=0") // each command under the race detector would linger for a second before it ends
-	// Most tests wait for programs, for signals or for time, so that two processors have room for more than two of them. The
-	// command line may say otherwise.
-	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
 	return m.Run()
 }
 

@@ -13,6 +13,7 @@ import (
 	"apquic/certs"
 	"apquic/internal/accesslog"
 	"apquic/internal/cli"
+	"apquic/internal/countries"
 	"apquic/internal/dashboard"
 	"apquic/internal/debug"
 	"apquic/internal/events"

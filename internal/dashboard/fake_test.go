@@ -29,6 +29,8 @@ import (
 
 // owned is a server of which only the nodes are made up: the door, the API, the stream of events and the page are real.
 type owned struct {
+	admin.Operations // nil: the page asks for no other ones than those below
+
 	url, token string
 	log        *slog.Logger // what is written there are its events
 

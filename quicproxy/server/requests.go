@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"apquic/framing"
 	"apquic/lease"
 	"apquic/quicproxy"
@@ -43,8 +41,7 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 		token := c.server.probes.Begin(c.QUIC)
 		return c.Control.Reply(envelope, framing.OpProbeResponse, &framing.ProbeResponse{Token: token[:]})
 	case framing.OpProbeSend:
-		r := new(framing.ProbeSend)
-		return answer(c, envelope, r, framing.OpProbeSent, func() (*framing.ProbeSent, error) { return c.sendProbe(r) })
+		return request.Answer(c.Control, c.log, envelope, new(framing.ProbeSend), framing.OpProbeSent, c.sendProbe)
 	case framing.OpProxyRequest, framing.OpRelease, framing.OpConnect:
 		if !c.requests.Add(envelope, 1+maxRequests, c.fulfil) {
 			return c.Control.Reply(envelope, framing.OpFailure, failure.Message(failure.Busy()))
@@ -88,31 +85,11 @@ func (c *nodeConn) fulfil(envelope framing.Envelope) {
 func (c *nodeConn) tryFulfil(envelope framing.Envelope) error {
 	switch envelope.Opcode {
 	case framing.OpConnect:
-		r := new(framing.Connect)
-		return answer(c, envelope, r, framing.OpConnected, func() (*framing.Connected, error) { return c.connect(r) })
+		return request.Answer(c.Control, c.log, envelope, new(framing.Connect), framing.OpConnected, c.connect)
 	case framing.OpRelease:
-		r := new(framing.Release)
-		return answer(c, envelope, r, framing.OpReleased, func() (*framing.Released, error) { return c.release(r) })
+		return request.Answer(c.Control, c.log, envelope, new(framing.Release), framing.OpReleased, c.release)
 	}
-	r := new(framing.ProxyRequest)
-	return answer(c, envelope, r, framing.OpProxyResponse, func() (*framing.ProxyResponse, error) { return c.grant(r) })
-}
-
-// answer decodes a request, does what it asks for, and sends the outcome.
-func answer[R proto.Message](c *nodeConn, envelope framing.Envelope, request proto.Message, op framing.Opcode, do func() (R, error)) error {
-	if err := envelope.Decode(request); err != nil {
-		return err
-	}
-	response, err := do()
-	if err != nil {
-		attributes := []any{"request", envelope.Opcode, "err", err}
-		if cause := errors.Unwrap(err); cause != nil {
-			attributes = append(attributes, "cause", cause)
-		}
-		c.log.Warn("request refused", attributes...)
-		return c.Control.Reply(envelope, framing.OpFailure, failure.Message(err))
-	}
-	return c.Control.Reply(envelope, op, response)
+	return request.Answer(c.Control, c.log, envelope, new(framing.ProxyRequest), framing.OpProxyResponse, c.grant)
 }
 
 // grant leases a public address to a service, or renews it, and directs its clients to this connection.
