@@ -11,7 +11,7 @@ import (
 )
 
 // TestAdminCrowd: a thousand connections to each door that say nothing, or send headers or a body byte by byte, or far too much
-// of both, cost little memory and few descriptors, and none of them keeps out the owner or a neighbour in the tunnel.
+// of both, cost little memory and few descriptors, and none of them keeps out the owner.
 func TestAdminCrowd(t *testing.T) {
 	for _, d := range doors(t) {
 		before := d.cost()

@@ -166,8 +166,8 @@ func (g *Guard) checkSite(r *http.Request) *refusal {
 	return nil
 }
 
-// checkOwner lets pass who has the key of an admin or the token, or asks what anybody may. An address that tried too many wrong ones has to wait
-// even with the right one.
+// checkOwner lets pass who has the key of an admin or the token, or asks what anybody may. An address that tried too
+// many wrong ones has to wait even with the right one.
 func (g *Guard) checkOwner(r *http.Request) *refusal {
 	if g.isAdmin(r.TLS) || g.isPage(r) || r.Method != http.MethodPost && (r.URL.Path == AlivePath || r.URL.Path == ReadyPath) {
 		return nil
