@@ -42,11 +42,19 @@ func TestActions(t *testing.T) {
 	b.Shows("family") // the rule
 	o.change(func() { o.nodes[0].Connection = &admin.Connection{Address: "192.0.2.77:99", RTT: 77} })
 	b.Shows("77.0 ms, at least") // it follows
+	press(b, "Limit")
+	b.Write("dialog input[name=value]", "7")
+	b.Click("dialog form button[type=submit]")
+	b.Shows("limit of the operator") // what holds now is asked for again
+	b.Shows("shed-pi has limits of its own: maxClients 7")
+	if got := o.did(); got != "limit maxClients=7" && got != "limit map[maxClients:7]" {
+		t.Errorf("the owner did %q", got)
+	}
 	press(b, "Kick")
 	b.Shows("Kick shed-pi?")
 	press(b, "Cancel")
 	press(b, "Kick")
-	if o.did() != "" {
+	if strings.Contains(o.did(), "kick") {
 		t.Errorf("before the answer the owner did %q", o.did())
 	}
 	b.Click("dialog.question button.danger")
@@ -96,7 +104,16 @@ func TestActions(t *testing.T) {
 	if text, _ := b.Text(); strings.Contains(text, "Release") {
 		t.Error("a service in use can be released")
 	}
-	press(b, "Close")
+	press(b, "Pin")
+	b.Write("dialog input[name=port]", "20500")
+	b.Click("dialog form button[type=submit]")
+	did("pin web 20500")
+	b.Shows("20500")
+	open("web")
+	b.Shows("for good")
+	press(b, "Unpin")
+	b.Click("dialog.question button.danger")
+	did("unpin web")
 	open("ssh")
 	press(b, "Release")
 	b.Click("dialog.question button.danger")

@@ -23,6 +23,7 @@ import (
 	"apquic/internal/control"
 	"apquic/internal/events"
 	"apquic/internal/reload"
+	"apquic/internal/settings/limits"
 	"apquic/quicproxy/live"
 	"apquic/rules"
 )
@@ -30,6 +31,7 @@ import (
 // owned is a server of which only the nodes are made up: the door, the API, the stream of events and the page are real.
 type owned struct {
 	admin.Operations // nil: the page asks for no other ones than those below
+	limits           limits.Words
 
 	url, token string
 	log        *slog.Logger // what is written there are its events
@@ -208,11 +210,45 @@ func (o *owned) Withdraw(_ context.Context, r admin.WithdrawRequest) error {
 	return nil
 }
 
+func (o *owned) Pin(_ context.Context, r admin.PinRequest) (pinned admin.Pinned, err error) {
+	o.act(fmt.Sprintf("pin %s %d", r.Service, r.Port), func() {
+		for i := range o.status.Services {
+			if s := &o.status.Services[i]; s.Service == r.Service {
+				s.Port, s.Pinned = r.Port, true
+				pinned = admin.Pinned{Node: s.Node, Name: s.Name, Service: s.Service, Port: s.Port, Pinned: true}
+			}
+		}
+	})
+	return pinned, nil
+}
+
+func (o *owned) Unpin(_ context.Context, r admin.UnpinRequest) (admin.Pinned, error) {
+	o.act("unpin "+r.Service, func() {
+		for i := range o.status.Services {
+			if s := &o.status.Services[i]; s.Service == r.Service {
+				s.Pinned = false
+			}
+		}
+	})
+	return admin.Pinned{Service: r.Service}, nil
+}
+
+func (o *owned) Limit(_ context.Context, r admin.LimitRequest) (admin.Limited, error) {
+	o.act(fmt.Sprintf("limit %v", r.Limits), func() { o.limits = r.Limits })
+	return admin.Limited{ID: o.node(r.Node).ID, Limits: r.Limits}, nil
+}
+
 func (o *owned) Explain(_ context.Context, who string) (admin.Explained, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	n := o.node(who)
-	return admin.Explained{ID: n.ID, Name: n.Name, Rules: []string{"family"}, Limits: []rules.Decision{{Limit: "connections", Value: "20", Rule: "family"}, {Limit: "services", Value: "16"}}, Services: []admin.ExplainedService{}}, nil
+	holds := []rules.Decision{{Limit: "maxClients", Value: "20", Rule: "family"}, {Limit: "maxServices", Value: "16"}}
+	for i, l := range holds {
+		if own := o.limits[l.Limit]; own != "" {
+			holds[i] = rules.Decision{Limit: l.Limit, Value: own, Rule: "limit of the operator"}
+		}
+	}
+	return admin.Explained{ID: n.ID, Name: n.Name, Rules: []string{"family"}, Limits: holds, Services: []admin.ExplainedService{}}, nil
 }
 
 // Invite uses the real invitations, so that the QR code is real, too.

@@ -5,6 +5,7 @@ import { explain, sheet, sure } from '../dialog.js';
 import { button, el, facts, say } from '../dom.js';
 import { ago, bytes, count, nodeName, plural, publicAddress, when } from '../format.js';
 import { allowNode } from './allow.js';
+import { limitNode } from './limit.js';
 
 /** A node in the list has changed: what is shown about it follows. */
 export const seen = new EventTarget();
@@ -31,9 +32,13 @@ export function showNode(first, changed) {
     const rules = el('section', {}, el('h3', {}, 'What it may have'), el('p', {}, '…'));
     body.append(facing, actions, rules);
     const ending = new AbortController();
-    get('explain', { node: row.id }, ending.signal).then((explained) => rules.replaceChildren(...allowed(explained)), (error) => {
+    const look = () => get('explain', { node: row.id }, ending.signal).then((explained) => {
+      const limitIt = button('Limit', () => limitNode(row.id, name, explained.limits, look));
+      rules.replaceChildren(...allowed(explained), el('p', { class: 'actions' }, limitIt));
+    }, (error) => {
       if (error.name !== 'AbortError') rules.lastChild.textContent = explain(error);
     });
+    look();
     seen.addEventListener(row.id, (event) => { row = event.detail; fill(); }, { signal: ending.signal });
     return () => ending.abort();
   });

@@ -1,8 +1,8 @@
 // Services and what they have leased: ports and domains, and for how long they keep them.
 
 import { get, post } from '../api.js';
-import { sheet, sure } from '../dialog.js';
-import { button, choice, el, facts, say, setText } from '../dom.js';
+import { form, sheet, sure } from '../dialog.js';
+import { button, choice, el, facts, field, say, setText } from '../dom.js';
 import { ago, bytes, count, left, nodeName, plural, publicAddress, rate, when } from '../format.js';
 import { poll } from '../poll.js';
 import { Rates } from '../rates.js';
@@ -64,14 +64,36 @@ function showService(s, changed) {
   sheet(s.service, (body, close) => {
     body.append(facts([
       ['Node', s.node ? owner(s) : ''], ['Id', s.node], ['Public', publicAddress(s)], ['Name', s.hostname], ['State', state(s)], ['Upstream', s.origin],
-      ['Here for', ago(s.since)], ['Kept until', s.heldUntil ? `${when(s.heldUntil)}, ${left(s.heldUntil)}` : ''], ['Connections', s.connections],
+      ['Here for', ago(s.since)], ['Kept until', s.pinned ? 'for good: it is pinned' : s.heldUntil ? `${when(s.heldUntil)}, ${left(s.heldUntil)}` : ''], ['Connections', s.connections],
       ['UDP flows', s.flows], ['From visitors', bytes(s.bytesIn)], ['To visitors', bytes(s.bytesOut)],
     ]));
     if (s.members?.length) {
       body.append(el('h3', {}, 'Nodes of the group'), el('ul', {}, ...s.members.map((m) => el('li', {}, `${nodeName(m.name, m.node)}: ${m.service}, ${m.unhealthy ? 'unhealthy' : m.state}, ${plural(m.clients, 'visitor')}`))));
     }
     for (const [reason, n] of Object.entries(s.refused ?? {})) body.append(el('p', {}, `Refused by ${reason}: ${count(n)}`));
-    if (!s.private && s.state !== 'online') body.append(el('p', { class: 'actions' }, button('Release', () => release(s, (text) => { close(); say(text); changed(); }), { class: 'danger' })));
+    const done = (text) => { close(); say(text); changed(); };
+    const actions = el('p', { class: 'actions' });
+    if (s.port && s.node && !s.private) actions.append(s.pinned ? button('Unpin', () => unpin(s, done)) : button('Pin', () => pin(s, done)));
+    if (!s.private && s.state !== 'online') actions.append(button('Release', () => release(s, done), { class: 'danger' }));
+    if (actions.childElementCount) body.append(actions);
+  });
+}
+
+function pin(s, done) {
+  sheet(`Pin ${s.service}`, (body, close) => {
+    const port = el('input', { type: 'number', name: 'port', min: 1, max: 65535, required: true, value: s.port });
+    const send = () => post('pin', { node: s.node, service: s.service, port: Number(port.value) });
+    body.append(form('Pin', [field('Port', port, 'It is this service’s for good. With another port, the node connects again to hear of it.')], send, (pinned) => {
+      close();
+      done(`${s.service} has the port ${pinned.port} for good`);
+    }));
+  });
+}
+
+function unpin(s, done) {
+  sure(`Unpin ${s.service}?`, `It keeps the port ${s.port} as other services do: until its node has been away for too long.`, 'Unpin', async () => {
+    await post('unpin', { node: s.node, service: s.service });
+    done(`${s.service} has the port ${s.port} no longer for good`);
   });
 }
 
