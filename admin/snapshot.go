@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"apquic/certs"
+	"apquic/internal/notices"
 	"apquic/lease"
 	"apquic/quicproxy/server"
 )
@@ -58,19 +59,19 @@ func (a *Authority) ListNodes(ctx context.Context) ([]Node, error) {
 	return list, nil
 }
 
-// Absent returns the nodes that may come and are away, as the attribute node of log lines says them; nil: that is unknown.
-func (a *Authority) Absent() map[string]bool {
+// Whereabouts says of the nodes that may come, by the attribute node of log lines, where they are; nil: that is unknown.
+func (a *Authority) Whereabouts() map[string]notices.Node {
 	nodes, err := a.ListNodes(context.Background())
 	if err != nil {
 		return nil
 	}
-	absent := make(map[string]bool)
+	all := make(map[string]notices.Node)
 	for _, node := range nodes {
-		if node.State == Away {
-			absent[node.ID.LogValue().String()] = true
+		if node.State != SentAway {
+			all[node.ID.LogValue().String()] = notices.Node{Name: node.Name, Away: node.State == Away}
 		}
 	}
-	return absent
+	return all
 }
 
 // node is one of ListNodes.

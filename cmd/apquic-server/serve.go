@@ -187,7 +187,7 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 		return err
 	}
 	defer stopAPI() // once the last relay has ended
-	defer follows.notices.Start(authority.Absent)()
+	defer follows.notices.Start(authority.Whereabouts)()
 	defer heap.Follow(server.MemoryPeak)()
 	defer office.reloader.Start(ctx)()
 	defer kept.manager.Watchdog(func() { server.Status() })()

@@ -1,6 +1,7 @@
 package notices
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -8,8 +9,12 @@ import (
 	"apquic/internal/events"
 )
 
-// maxAway is how many nodes are remembered as away: strangers may be nodes of a server that is open.
-const maxAway = 10_000
+const (
+	// maxAway is how many nodes are remembered as away: strangers may be nodes of a server that is open.
+	maxAway = 10_000
+	// lookEvery is how often all nodes are looked at: as much later may an absence seem to have begun.
+	lookEvery = time.Minute
+)
 
 // absence says which events tell that somebody is away, and here.
 type absence struct {
@@ -21,6 +26,9 @@ type absence struct {
 	anew bool
 }
 
+// ofNodes is the absence of nodes among absences.
+const ofNodes = 0
+
 var absences = []absence{
 	{gone: "node-disconnected", here: "node-connected", away: events.NodeAway, back: events.NodeBack, who: "node", what: "the node", anew: true},
 	{gone: "not-connected", here: "connected", away: events.ServerAway, back: events.ServerBack, what: "the server"},
@@ -31,11 +39,21 @@ func isDerived(name string) bool {
 	return slices.ContainsFunc(absences, func(a absence) bool { return name == a.away || name == a.back })
 }
 
+// Node is where a node is that may come.
+type Node struct {
+	Name string // empty: it has none
+	Away bool
+}
+
 // watch finds out who has been away for a while. One goroutine uses it.
 type watch struct {
 	after time.Duration
 	gone  map[string]*gone
 	order []*gone // who is not told to be away yet, the first one first; some are over
+
+	nodes  func() map[string]Node // nil, also its result: unknown
+	looked time.Time              // when it was called last, to see who has gone without a line of the log
+	here   map[string]bool        // who was here then
 }
 
 // gone is somebody who is away.
@@ -47,7 +65,9 @@ type gone struct {
 	over    bool
 }
 
-func newWatch(after time.Duration) *watch { return &watch{after: after, gone: make(map[string]*gone)} }
+func newWatch(after time.Duration, nodes func() map[string]Node) *watch {
+	return &watch{after: after, gone: make(map[string]*gone), nodes: nodes}
+}
 
 // see takes notice of an event, and returns what follows from it, if anything does.
 func (w *watch) see(e events.Event) (back message, follows bool) {
@@ -92,11 +112,12 @@ func (w *watch) end(who string) *gone {
 	return g
 }
 
-// due returns who has been away for long enough. Lines of the log can be suppressed, and some who are away are not
-// expected any more, so absent, if it is not nil, is asked who is missed; it is called if need be, and may not know (nil).
-func (w *watch) due(now time.Time, absent func() map[string]bool) (away []message) {
-	var missed map[string]bool
-	asked := absent == nil
+// due returns who has been away for long enough. Some who are away are not expected any more, or here after all, so those
+// who are due are looked up.
+func (w *watch) due(now time.Time) (away []message) {
+	w.look(now)
+	var nodes map[string]Node
+	asked := w.nodes == nil
 	for len(w.order) > 0 {
 		g := w.order[0]
 		if !g.over && now.Before(g.event.Time.Add(w.after)) {
@@ -107,9 +128,9 @@ func (w *watch) due(now time.Time, absent func() map[string]bool) (away []messag
 			continue
 		}
 		if !asked && g.absence.who != "" {
-			missed, asked = absent(), true
+			nodes, asked = w.nodes(), true
 		}
-		if g.absence.who != "" && missed != nil && !missed[g.who] {
+		if g.absence.who != "" && nodes != nil && !nodes[g.who].Away {
 			w.end(g.who)
 			continue
 		}
@@ -121,30 +142,58 @@ func (w *watch) due(now time.Time, absent func() map[string]bool) (away []messag
 	return away
 }
 
-// remembered is absent asked once a second at most, since to list thousands of nodes takes a while. After is no shorter, so
+// look finds, once in lookEvery, who has gone without a line of the log: so many leave when a network fails that lines are
+// suppressed.
+func (w *watch) look(now time.Time) {
+	if w.nodes == nil || now.Before(w.looked.Add(lookEvery)) {
+		return
+	}
+	w.looked = now
+	here := make(map[string]bool)
+	for who, node := range w.nodes() {
+		switch {
+		case !node.Away:
+			here[who] = true
+		case w.here[who] && w.gone[who] == nil:
+			attributes, _ := json.Marshal(struct { // strings are always marshalled
+				Node string `json:"node"`
+				Name string `json:"name,omitempty"`
+			}{who, node.Name})
+			w.leave(&absences[ofNodes], events.Event{Name: absences[ofNodes].gone, Time: now, Attributes: attributes})
+		}
+	}
+	w.here = here
+}
+
+// remembered asks nodes once a second at most, since to list thousands of nodes takes a while. After is no shorter, so
 // that whoever is due was away already then.
-func remembered(absent func() map[string]bool) func() map[string]bool {
-	if absent == nil {
+func remembered(nodes func() map[string]Node) func() map[string]Node {
+	if nodes == nil {
 		return nil
 	}
-	var last map[string]bool
+	var last map[string]Node
 	var at time.Time
-	return func() map[string]bool {
+	return func() map[string]Node {
 		if at.IsZero() || time.Since(at) >= time.Second {
-			at, last = time.Now(), absent()
+			at, last = time.Now(), nodes()
 		}
 		return last
 	}
 }
 
-// next is when due may return something; zero: not without a further event.
-func (w *watch) next() time.Time {
+// next is when due has something to do; zero: not without a further event.
+func (w *watch) next() (next time.Time) {
+	if w.nodes != nil {
+		next = w.looked.Add(lookEvery)
+	}
 	for _, g := range w.order {
-		if !g.over {
-			return g.event.Time.Add(w.after)
+		if at := g.event.Time.Add(w.after); !g.over && (next.IsZero() || at.Before(next)) {
+			return at
+		} else if !g.over {
+			break
 		}
 	}
-	return time.Time{}
+	return next
 }
 
 // named is an event under another name, with another message.

@@ -93,11 +93,10 @@ func (n *Notices) Follow(p Plan) {
 	}
 }
 
-// Start begins to tell. absent says which nodes, by their attribute in events, are away and expected back; nil, also as
-// the result: unknown. stop tells the last events, for two seconds at most, and ends all.
-func (n *Notices) Start(absent func() map[string]bool) (stop func()) {
+// Start begins to tell. nodes are all that may come, by their attribute in events; nil, also as the result: unknown. stop tells the last events, for two seconds at most, and ends all.
+func (n *Notices) Start(nodes func() map[string]Node) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &run{Notices: n, ctx: ctx, absent: remembered(absent), after: n.begun, hurry: make(chan struct{})}
+	r := &run{Notices: n, ctx: ctx, nodes: remembered(nodes), after: n.begun, hurry: make(chan struct{})}
 	var running sync.WaitGroup
 	running.Go(r.loop)
 	return func() {
@@ -113,7 +112,7 @@ func (n *Notices) Start(absent func() map[string]bool) (stop func()) {
 type run struct {
 	*Notices
 	ctx     context.Context // of the outlets
-	absent  func() map[string]bool
+	nodes   func() map[string]Node
 	outlets []*outlet
 	after   uint64        // the last event that was seen
 	hurry   chan struct{} // closed: the program ends
@@ -166,7 +165,7 @@ func (r *run) see() (added <-chan struct{}) {
 		}
 	}
 	for _, o := range r.outlets {
-		o.due(time.Now(), r.absent)
+		o.due(time.Now())
 	}
 	return added
 }
@@ -201,7 +200,7 @@ next:
 				continue next
 			}
 		}
-		r.outlets = append(r.outlets, open(r.ctx, p, r.to(p), r.hurry, r.config.Log))
+		r.outlets = append(r.outlets, open(r.ctx, p, r.to(p), r.hurry, r.nodes, r.config.Log))
 	}
 	for _, o := range former {
 		if o != nil {

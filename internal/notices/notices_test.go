@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,7 +53,7 @@ func some(names ...string) Notice {
 }
 
 // telling runs f beside a program that tells r, in virtual time.
-func telling(t *testing.T, r *told, absent func() map[string]bool, all []Notice, f func(log *slog.Logger, n *Notices, written *strings.Builder)) {
+func telling(t *testing.T, r *told, nodes func() map[string]Node, all []Notice, f func(log *slog.Logger, n *Notices, written *strings.Builder)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -63,7 +64,7 @@ func telling(t *testing.T, r *told, absent func() map[string]bool, all []Notice,
 			t.Fatal(err)
 		}
 		n.to = func(plan) receiver { return r }
-		stop := n.Start(absent)
+		stop := n.Start(nodes)
 		defer stop()
 		synctest.Wait()
 		f(slog.New(hub), n, written)
@@ -134,15 +135,38 @@ func TestAwayServer(t *testing.T) {
 // is not away, and the server is asked once for all who are due.
 func TestAwayIsChecked(t *testing.T) {
 	r, asked := new(told), 0
-	absent := func() map[string]bool { asked++; return map[string]bool{"7…": true} }
-	telling(t, r, absent, []Notice{some("node-away")}, func(log *slog.Logger, _ *Notices, _ *strings.Builder) {
+	nodes := func() map[string]Node { asked++; return map[string]Node{"7…": {Away: true}, "8…": {}} }
+	telling(t, r, nodes, []Notice{some("node-away")}, func(log *slog.Logger, _ *Notices, _ *strings.Builder) {
 		for i := range 10 {
 			log.Info("node disconnected", "node", fmt.Sprint(i, "…"))
 		}
-		time.Sleep(time.Hour)
+		time.Sleep(DefaultAfter + time.Second)
 		r.wants(t, "node-away: the node 7… has been away for 5m0s (node=7…)")
-		if asked != 1 {
+		if looks := int(DefaultAfter / lookEvery); asked > 1+looks+1 {
 			t.Errorf("asked %d times", asked)
+		}
+	})
+}
+
+// TestAwayUnseen: a node whose line was suppressed is missed all the same, but none that was not here before.
+func TestAwayUnseen(t *testing.T) {
+	r, left := new(told), atomic.Bool{}
+	nodes := func() map[string]Node {
+		return map[string]Node{"A…": {Name: "garage", Away: left.Load()}, "B…": {Name: "old", Away: true}}
+	}
+	telling(t, r, nodes, []Notice{some("node-away", "node-back")}, func(log *slog.Logger, _ *Notices, _ *strings.Builder) {
+		time.Sleep(time.Hour + lookEvery/2)
+		left.Store(true)
+		time.Sleep(DefaultAfter)
+		r.wants(t)
+		time.Sleep(lookEvery)
+		r.wants(t, "node-away: the node garage has been away for 5m0s (node=A…, name=garage)")
+		time.Sleep(time.Hour)
+		r.wants(t)
+		left.Store(false)
+		log.Info("node connected", "node", "A…", "name", "garage")
+		if got := r.take(); len(got) != 1 || !strings.HasPrefix(got[0], "node-back: the node garage is back") {
+			t.Errorf("told %q", got)
 		}
 	})
 }
@@ -150,7 +174,7 @@ func TestAwayIsChecked(t *testing.T) {
 // TestAwayIsBounded: nodes that come and go do not add up, and no more are remembered than are allowed.
 func TestAwayIsBounded(t *testing.T) {
 	t.Parallel()
-	w, now := newWatch(time.Hour), time.Now()
+	w, now := newWatch(time.Hour, nil), time.Now()
 	event := func(name string, node int) events.Event {
 		return events.Event{Name: name, Time: now, Attributes: fmt.Appendf(nil, `{"node": "%d"}`, node)}
 	}
@@ -167,7 +191,7 @@ func TestAwayIsBounded(t *testing.T) {
 	if len(w.gone) != maxAway {
 		t.Errorf("%d nodes are away", len(w.gone))
 	}
-	if away := w.due(now.Add(time.Hour), nil); len(away) != maxAway || !w.next().IsZero() {
+	if away := w.due(now.Add(time.Hour)); len(away) != maxAway || !w.next().IsZero() {
 		t.Errorf("%d nodes are told", len(away))
 	}
 }
@@ -344,17 +368,17 @@ func TestEarlyEnd(t *testing.T) {
 // TestManyAway: nodes that leave one after the other cost few looks at the list of all.
 func TestManyAway(t *testing.T) {
 	r, looks := new(told), 0
-	absent := func() map[string]bool {
+	nodes := func() map[string]Node {
 		looks++
-		return map[string]bool{}
+		return map[string]Node{}
 	}
-	telling(t, r, absent, []Notice{some(events.NodeAway)}, func(log *slog.Logger, _ *Notices, _ *strings.Builder) {
+	telling(t, r, nodes, []Notice{some(events.NodeAway)}, func(log *slog.Logger, _ *Notices, _ *strings.Builder) {
 		for i := range 2000 {
 			log.Info("node disconnected", "node", fmt.Sprint("node-", i))
 			time.Sleep(time.Millisecond)
 		}
 		time.Sleep(DefaultAfter)
-		if r.wants(t); looks == 0 || looks > 4 {
+		if r.wants(t); looks == 0 || looks > 4+int(DefaultAfter/lookEvery) {
 			t.Errorf("%d looks for nodes that left within 2 s", looks)
 		}
 	})

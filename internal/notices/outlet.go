@@ -35,14 +35,14 @@ type receiver interface {
 }
 
 // open starts the worker, which ends when the queue is closed and empty, or ctx ends; hurry, closed, leaves out waits.
-func open(ctx context.Context, p plan, to receiver, hurry <-chan struct{}, log *slog.Logger) *outlet {
+func open(ctx context.Context, p plan, to receiver, hurry <-chan struct{}, nodes func() map[string]Node, log *slog.Logger) *outlet {
 	ctx, cancel := context.WithCancel(ctx)
 	o := &outlet{
 		plan: p, log: log.With("to", p.notice.To()), told: make(map[string]*lastHour), missed: make(map[string]uint64),
 		queue: make(chan message, maxQueue), cancel: cancel, done: make(chan struct{}),
 	}
 	if slices.ContainsFunc(p.notice.Events, isDerived) {
-		o.watch = newWatch(p.notice.After)
+		o.watch = newWatch(p.notice.After, nodes)
 	}
 	go func() {
 		defer close(o.done)
@@ -77,11 +77,11 @@ func (o *outlet) see(e events.Event) {
 }
 
 // due takes what is due by now.
-func (o *outlet) due(now time.Time, absent func() map[string]bool) {
+func (o *outlet) due(now time.Time) {
 	if o.watch == nil {
 		return
 	}
-	for _, m := range o.watch.due(now, absent) {
+	for _, m := range o.watch.due(now) {
 		if slices.Contains(o.notice.Events, m.event.Name) {
 			o.offer(m)
 		}

@@ -267,7 +267,7 @@ func TestSecretsStay(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		hurry := make(chan struct{})
 		close(hurry)
-		o := open(ctx, p[0], newHook(w, p[0].destination, sender{}), hurry, slog.New(hub))
+		o := open(ctx, p[0], newHook(w, p[0].destination, sender{}), hurry, nil, slog.New(hub))
 		o.see(joined().event)
 		close(o.queue)
 		select {
