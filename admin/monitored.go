@@ -104,27 +104,23 @@ func room(what string, u live.Usage) error {
 	return nil
 }
 
-// tellNodes adds the numbers of nodes. Those that the operator knows come first: strangers do not take their places.
+// tellNodes adds the numbers of nodes: to the rest, those of nodes that the operator does not know.
 func tellNodes(page *monitor.Page, nodes []Node) {
 	states := map[string]int{Online: 0, Away: 0, SentAway: 0}
-	for _, known := range []bool{true, false} {
-		for _, n := range nodes {
-			if n.Known != known {
-				continue
-			}
-			states[n.State]++
-			if n.State == SentAway {
-				continue
-			}
-			name := nameOf(n.Name, n.ID)
-			page.Add(nodeOnline, monitor.Of(n.State == Online), name)
-			if n.Connection == nil {
-				continue
-			}
-			for _, m := range nodeMetrics {
-				m.Labels, m.Many = ofNode, true
-				page.Add(m.Metric, m.value(n.Connection), name)
-			}
+	for _, n := range nodes {
+		states[n.State]++
+		if n.State == SentAway {
+			continue
+		}
+		name, online := nameOf(n.Name, n.ID), nodeOnline
+		online.Foreign = !n.Known
+		page.Add(online, monitor.Of(n.State == Online), name)
+		if n.Connection == nil {
+			continue
+		}
+		for _, m := range nodeMetrics {
+			m.Labels, m.Many, m.Foreign = ofNode, true, !n.Known
+			page.Add(m.Metric, m.value(n.Connection), name)
 		}
 	}
 	for state, n := range states {
@@ -132,33 +128,31 @@ func tellNodes(page *monitor.Page, nodes []Node) {
 	}
 }
 
-// tellServices adds the numbers of services, in the same order. Those of revoked nodes have none: they are not missed.
+// tellServices adds the numbers of services, likewise. Those of revoked nodes have none: they are not missed.
 func tellServices(page *monitor.Page, services []Service, nodes []Node) {
 	now := time.Now()
 	isKnown := make(map[certs.NodeID]bool)
 	for _, n := range nodes {
 		isKnown[n.ID] = n.Known
 	}
-	for _, known := range []bool{true, false} {
-		for _, s := range services {
-			if known != (s.IsGroup() || isKnown[s.Node]) || s.State == SentAway {
+	for _, s := range services {
+		if s.State == SentAway {
+			continue
+		}
+		owner, foreign := "", false
+		if !s.IsGroup() {
+			owner, foreign = nameOf(s.Name, s.Node), !isKnown[s.Node]
+		}
+		for _, m := range serviceMetrics {
+			m.Labels, m.Many, m.Foreign = ofService, true, foreign
+			page.Add(m.Metric, m.value(s), owner, s.Service)
+		}
+		for _, m := range canaryMetrics {
+			if s.Canary == nil || m.Apart && s.Canary.Proved == nil {
 				continue
 			}
-			owner := ""
-			if !s.IsGroup() {
-				owner = nameOf(s.Name, s.Node)
-			}
-			for _, m := range serviceMetrics {
-				m.Labels, m.Many = ofService, true
-				page.Add(m.Metric, m.value(s), owner, s.Service)
-			}
-			for _, m := range canaryMetrics {
-				if s.Canary == nil || m.Apart && s.Canary.Proved == nil {
-					continue
-				}
-				m.Labels, m.Many = ofService, true
-				page.Add(m.Metric, m.value(s.Canary, now), owner, s.Service)
-			}
+			m.Labels, m.Many, m.Foreign = ofService, true, foreign
+			page.Add(m.Metric, m.value(s.Canary, now), owner, s.Service)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -48,7 +47,7 @@ func TestMetrics(t *testing.T) {
 	page := monitortest.Scrape(t, config)
 	for _, line := range []string{
 		`apquic_server_nodes{state="online"} 2`, `apquic_server_nodes{state="away"} 1`, `apquic_server_node_online{node="shed"} 1`, `apquic_server_node_online{node="attic"} 0`,
-		fmt.Sprintf(`apquic_server_node_online{node="%v"} 1`, stranger), `apquic_server_node_rtt_seconds{node="shed"} 0.018`, `apquic_server_node_relays{node="shed"} 3`,
+		`apquic_server_node_online{node="(other)"} 1`, `apquic_server_node_rtt_seconds{node="shed"} 0.018`, `apquic_server_node_relays{node="shed"} 3`,
 		`apquic_server_node_lost_packets_total{node="shed"} 2`, `apquic_server_service_received_bytes_total{node="shed",service="ssh"} 10`,
 		`apquic_server_service_sent_bytes_total{node="shed",service="ssh"} 20`, `apquic_server_service_refused_total{node="shed",service="ssh"} 6`,
 		`apquic_server_service_canary_up{node="shed",service="ssh"} 1`, `apquic_server_service_proofs_total{node="shed",service="ssh"} 8`, `apquic_server_service_failed_canaries_total{node="shed",service="ssh"} 2`,
@@ -111,7 +110,7 @@ func TestServerReady(t *testing.T) {
 }
 
 // TestStrangersTakeNoPlace: nodes that nobody knows do not take the numbers of those that the operator does, however many
-// they are.
+// they are, and have none of their own: there could be others at each scrape.
 func TestStrangersTakeNoPlace(t *testing.T) {
 	t.Parallel()
 	core := new(fakeCore)
@@ -129,12 +128,12 @@ func TestStrangersTakeNoPlace(t *testing.T) {
 	core.status.Leases = append(core.status.Leases, lease.Lease{Key: lease.Key{Node: known, Service: "web"}, Port: 9999})
 	core.mu.Unlock()
 	page := monitortest.Scrape(t, a.Monitored(func() bool { return true }))
-	for _, line := range []string{`apquic_server_node_online{node="zz"} 0`, `apquic_server_service_up{node="zz",service="web"} 0`, `apquic_server_node_online{node="(other)"} 1501`} {
+	for _, line := range []string{`apquic_server_node_online{node="zz"} 0`, `apquic_server_service_up{node="zz",service="web"} 0`, `apquic_server_node_online{node="(other)"} 2000`} {
 		if !strings.Contains(page, "\n"+line+"\n") {
 			t.Errorf("there is no %s", line)
 		}
 	}
-	if n := strings.Count(page, "\napquic_server_"); n > 501*(len(nodeMetrics)+1+len(serviceMetrics))+10 {
+	if n := strings.Count(page, "\napquic_server_"); n > 2*(len(nodeMetrics)+1+len(serviceMetrics))+60 {
 		t.Errorf("%d series", n)
 	}
 }

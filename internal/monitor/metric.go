@@ -33,6 +33,8 @@ type Metric struct {
 	Many bool
 	// Apart: to add them up means nothing, so the rest have none.
 	Apart bool
+	// Foreign: anybody could become the owner, and another one each day, so it is among the rest.
+	Foreign bool
 }
 
 // Page has the numbers of one scrape.
@@ -69,7 +71,7 @@ func (p *Page) at(m Metric, labels []string) *series {
 	key := m.Name + "\xff" + strings.Join(values, "\xff")
 	s := p.series[key]
 	if s == nil {
-		s = &series{Metric: m, values: values, own: !m.Many || p.takeOwn(m.Labels, values)}
+		s = &series{Metric: m, values: values, own: !m.Many || !m.Foreign && p.takeOwn(m.Labels, values)}
 		p.series[key] = s
 	}
 	return s
