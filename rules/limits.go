@@ -50,7 +50,9 @@ const TCP, UDP = "tcp", "udp"
 const (
 	maxCount   = 1_000_000
 	maxDomains = 1024
-	never      = "never"
+	// maxLeaseTime is that of the settings.
+	maxLeaseTime = 10 * 365 * 24 * time.Hour
+	never        = "never"
 )
 
 // row is one of the limits, of whatever type.
@@ -165,8 +167,8 @@ func between(least, most int) func(int) error {
 }
 
 func checkLeaseTime(d time.Duration) error {
-	if d < time.Second {
-		return fmt.Errorf("%v is less than a second", d)
+	if d < time.Second || d > maxLeaseTime {
+		return fmt.Errorf("%v is not from a second to ten years", d)
 	}
 	return nil
 }

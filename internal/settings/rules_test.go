@@ -83,7 +83,7 @@ func TestWrongServerRules(t *testing.T) {
 		`[{"name": "a", "nodes": ["*"], "protocols": ["icmp"]}]`:                                             "neither tcp nor udp",
 		`[{"name": "a", "nodes": ["*"], "protocols": []}]`:                                                   "there are none",
 		`[{"name": "a", "nodes": ["*"], "expires": "soon"}]`:                                                 "neither a day",
-		`[{"name": "a", "nodes": ["*"], "leaseTime": "1ms"}]`:                                                "less than a second",
+		`[{"name": "a", "nodes": ["*"], "leaseTime": "1ms"}]`:                                                "not from a second to ten years",
 		`[{"name": "a", "nodes": ["*"], "maxRateIn": "5"}]`:                                                  "per second",
 		`[{"name": "a", "nodes": ["*"], "maxServices": 1}, {"name": "a", "nodes": ["*"], "maxServices": 1}]`: "another rule has this name",
 	} {
