@@ -163,7 +163,7 @@ var allowed = map[string][]string{
 	"internal/monitor/monitortest": {"internal/monitor"},
 
 	"docs":  nil,
-	"admin": {"certs", "docs", "internal/cli", "internal/control", "internal/events", "internal/hint", "internal/monitor", "internal/reload", "internal/settings/limits", "lease", "quicproxy", "quicproxy/server", "quicproxy/live", "rules"},
+	"admin": {"certs", "docs", "internal/cli", "internal/control", "internal/events", "internal/hint", "internal/monitor", "internal/notices", "internal/reload", "internal/settings/limits", "lease", "quicproxy", "quicproxy/server", "quicproxy/live", "rules"},
 
 	"admin/stopped":   {"certs", "lease", "lease/boltstore", "quicproxy/live", "quicproxy/server", "rules"},
 	"admin/show":      {"admin", "certs", "internal/cli", "internal/table", "quicproxy/live", "rules"},
@@ -210,7 +210,7 @@ var allowedInTests = map[string][]string{
 
 	"internal/settings":  {"internal/cli"},
 	"internal/monitor":   {"internal/monitor/monitortest"},
-	"internal/dashboard": {"admin", "certs", "internal/chromium", "internal/events", "internal/reload", "lease", "quicproxy", "quicproxy/live", "rules"},
+	"internal/dashboard": {"admin", "certs", "internal/chromium", "internal/events", "internal/reload", "internal/settings/limits", "lease", "quicproxy", "quicproxy/live", "rules"},
 	"admin":              {"internal/monitor/monitortest"},
 	"cmd/apquic-node":    {"internal/monitor/monitortest"},
 	"admin/show":         {"quicproxy"},

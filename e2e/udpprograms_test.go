@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -133,16 +134,23 @@ func TestIperf(t *testing.T) {
 	t.Parallel()
 	needProgram(t, "iperf3")
 	port := freePort(t)
-	server := exec.Command("iperf3", "-s", "-B", "127.0.0.1", "-p", strconv.Itoa(port))
-	if err := server.Start(); err != nil {
+	server := exec.Command("iperf3", "-s", "--forceflush", "-B", "127.0.0.1", "-p", strconv.Itoa(port))
+	out, err := server.StdoutPipe()
+	if err == nil {
+		err = server.Start()
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
+	said := bufio.NewScanner(out)
 	defer server.Wait()
 	defer server.Process.Kill()
 	n := newTunnel(t)
 	node := launch(t, detached, "apquic-node", "--server", n.invitation, "--upstream", fmt.Sprint("iperf=tcp+udp://127.0.0.1:", port), "--data-dir", t.TempDir())
 	waitFor(t, node.stdout, `^(iperf  tcp\+udp://\S+)`)
 	for _, arguments := range [][]string{{"-l", "1200"}, {"-l", "1200", "-R"}, {"-l", "1452"}, {"-l", "64", "-b", "200K"}} {
+		for said.Scan() && !strings.Contains(said.Text(), "listening") { // it takes one test at a time
+		}
 		arguments = append([]string{"-c", "127.0.0.1", "-p", strconv.Itoa(n.public), "-u", "-J", "-t", "1", "-b", "2M"}, arguments...)
 		out, err := exec.Command("iperf3", arguments...).Output()
 		if err != nil {

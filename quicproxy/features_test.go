@@ -108,7 +108,7 @@ func TestServerUsesCommonFeatures(t *testing.T) {
 				if err := p.wantReply(1, framing.OpWelcome, 0).Decode(&welcome); err != nil {
 					t.Fatal(err)
 				}
-				if got := framing.NewFeatures(welcome.Features); got != framing.FeatureSet(1, 2, 3, 4, 5, 6, 7, 8) || welcome.Instance == 0 {
+				if got := framing.NewFeatures(welcome.Features); got != framing.FeatureSet(1, 2, 3, 4, 5, 6, 7, 8, 9) || welcome.Instance == 0 {
 					t.Errorf("the server has %v, instance %d", got, welcome.Instance)
 				}
 				p.write(seal(t, s, 4711, &framing.Keepalive{}, 0, false),
