@@ -16,10 +16,11 @@ import (
 	"time"
 )
 
-func serve(t *testing.T, s http.Handler) *httptest.Server {
+// serve answers requests; timeout, if it is not 0, is that of the server, within which a request has to come.
+func serve(t *testing.T, s http.Handler, timeout time.Duration) *httptest.Server {
 	t.Helper()
 	server := httptest.NewUnstartedServer(s)
-	server.Config.ReadTimeout, server.Config.WriteTimeout = 50*time.Millisecond, 50*time.Millisecond // a stream outlives both
+	server.Config.ReadTimeout, server.Config.WriteTimeout = timeout, timeout
 	server.Start()
 	t.Cleanup(server.Close)
 	return server
@@ -65,7 +66,8 @@ func TestStream(t *testing.T) {
 	for i := range 5 {
 		log.Info("node connected", "i", i)
 	}
-	server := serve(t, &stream{hub, make(chan struct{}, maxStreams), 20 * time.Millisecond, patience})
+	const timeout = 2 * time.Second // which a stream outlives
+	server := serve(t, &stream{hub, make(chan struct{}, maxStreams), timeout / 6, patience}, timeout)
 	kept, _ := read(t, get(t, server.URL+"?follow=false", "").Body, 0)
 	if len(kept) != 5 || kept[0].Name != "node-connected" || string(kept[4].Attributes) != `{"i":4}` {
 		t.Errorf("the stream has %+v", kept)
@@ -104,7 +106,7 @@ func TestStream(t *testing.T) {
 func TestStreamRefuses(t *testing.T) {
 	t.Parallel()
 	_, hub, _ := newLog(slog.LevelError)
-	server := serve(t, Stream(hub))
+	server := serve(t, Stream(hub), 0)
 	for query, id := range map[string]string{"?last=x": "", "?last=-1": "", "?follow=maybe": "", "": "x"} {
 		if response := get(t, server.URL+query, id); response.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s with the id %q: %s", query, id, response.Status)
@@ -138,7 +140,7 @@ func TestReaderThatDoesNotRead(t *testing.T) {
 	server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer close(ended)
 		s.ServeHTTP(w, r)
-	}))
+	}), 0)
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
