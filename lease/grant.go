@@ -87,7 +87,7 @@ type Grant struct {
 // A request with a domain gets that, or an error; an existing lease moves to it, or back to a port.
 //
 // A node that asks for more leases than it may have loses its oldest unattached one, those of services that
-// it no longer has first; if all are attached the error or pinned the error is ErrTooManyServices. Further errors:
+// it no longer has first; if all are attached or pinned, the error is ErrTooManyServices. Further errors:
 // *PortOutOfRangeError; *PinnedError; *RangeFullError; ErrPortBusy; ErrNoDomains; *BadDomainError; *DomainTakenError;
 // ErrTooManyDomains; *SharedError; and those of the store, after which everything is unchanged, except that a lease
 // for which another transport was asked is held: its port is closed, and Run opens it for that transport.

@@ -24,7 +24,7 @@ type Limit[T any] struct {
 // Limits are what rules say about a node. Those of the server's settings have the same names, and hold where no rule
 // says anything.
 type Limits struct {
-	Expires              Limit[time.Time]       // when the node may have nothing any more; zero: never
+	Expires              Limit[time.Time]       // from then on the node may have nothing; zero: never
 	Ports                Limit[lease.PortRange] // of which it may have some, if they are the server's; zero: none
 	Domains              Limit[[]string]        // which it may have; Everyone stands for all
 	Protocols            Limit[[]string]        // of its public services: TCP, UDP

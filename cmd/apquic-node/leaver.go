@@ -11,7 +11,7 @@ import (
 	"apquic/internal/hint"
 )
 
-// leaver has a running node leave its server: it stops the node, so that nothing asks for leases any more, and then
+// leaver has a running node leave its server: it stops the node, so that nothing asks for leases, and then
 // leaves as the command does without a running node.
 type leaver struct {
 	of   *follower

@@ -112,8 +112,8 @@ func (w *watch) end(who string) *gone {
 	return g
 }
 
-// due returns who has been away for long enough. Some who are away are not expected any more, or here after all, so those
-// who are due are looked up.
+// due returns who has been away for long enough. The node may be revoked meanwhile, or have another connection, so whoever
+// is due is looked up.
 func (w *watch) due(now time.Time) (away []message) {
 	w.look(now)
 	var nodes map[string]Node

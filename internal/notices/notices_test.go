@@ -131,7 +131,7 @@ func TestAwayServer(t *testing.T) {
 	})
 }
 
-// TestAwayIsChecked: whoever is here after all, as after one of two connections has ended, or is not expected any more,
+// TestAwayIsChecked: whoever has another connection, or was revoked meanwhile,
 // is not away, and the server is asked once for all who are due.
 func TestAwayIsChecked(t *testing.T) {
 	r, asked := new(told), 0

@@ -83,7 +83,7 @@ func accessLogRow(field *string) row {
 		key: "accessLog", live: true, setting: textVar(field, "", nil), unset: "none",
 		want: `the path of a file, such as "/var/log/apquic/access.log", or "-"`,
 		help: "`FILE` that gets a line for each public connection when it ends; - is stdout",
-		docs: ". It is opened again at SIGHUP. A disk that is slow or full keeps no connection waiting: 4096 lines wait, what is more is lost and counted. See [The access log](#the-access-log).",
+		docs: "It is opened again at SIGHUP. A disk that is slow or full keeps no connection waiting: 4096 lines wait, what is more is lost and counted. See [The access log](#the-access-log).",
 	}
 }
 
