@@ -1,0 +1,140 @@
+package totals
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"go.etcd.io/bbolt"
+
+	"apquic/certs"
+	"apquic/internal/usage"
+)
+
+// A copy is text: a line with the format, then a row in each, in JSON. It depends neither on the page size of a machine
+// nor on bbolt, which is not made to read what others wrote.
+const (
+	header  = "totals "
+	maxLine = 4 << 10 // bytes
+	batch   = 1000    // lines per transaction
+)
+
+// line is a row, or what was used in a month.
+type line struct {
+	Day     Day           `json:"day"`
+	Node    certs.NodeID  `json:"node,omitzero"`
+	Service string        `json:"service,omitempty"`
+	Counts  *usage.Counts `json:"counts,omitempty"` // nil: it is of a month
+	Month   uint64        `json:"month,omitempty"`  // bytes
+}
+
+// Export writes a copy of the file, with what was not written yet.
+func (t *Totals) Export(w io.Writer) error {
+	t.Settle()
+	if err := t.Write(); err != nil {
+		return err
+	}
+	t.file.Lock()
+	defer t.file.Unlock()
+	out := bufio.NewWriter(w)
+	fmt.Fprintf(out, "%s%s\n", header, format)
+	if t.db != nil {
+		err := guard(func() error { return t.db.View(func(tx *bbolt.Tx) error { return export(tx, json.NewEncoder(out)) }) })
+		if err != nil {
+			return explain("reading", t.path, err)
+		}
+	}
+	return out.Flush()
+}
+
+func export(tx *bbolt.Tx, out *json.Encoder) error {
+	for key, data := range all(tx.Bucket(daysBucket)) {
+		row, err := readKey(key)
+		if err != nil {
+			return err
+		}
+		n, err := decode(data)
+		if err != nil {
+			return err
+		}
+		if err := out.Encode(line{Day: row.Day, Node: row.Node, Service: row.Service, Counts: &n}); err != nil {
+			return err
+		}
+	}
+	for key, data := range all(tx.Bucket(monthsBucket)) {
+		row, n, err := readMonthRow(key, data)
+		if err != nil {
+			return err
+		}
+		if err := out.Encode(line{Day: row.Day, Node: row.Node, Month: n}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Import makes the new file name, which open opens, of a copy. An error leaves a part of it.
+func Import(open func(name string, flags int, mode os.FileMode) (*os.File, error), name string, from io.Reader) (err error) {
+	// Nobody reads the file before it is complete, so it is synced once, at the end.
+	db, err := bbolt.Open(name, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType, NoSync: true, OpenFile: open})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := db.Update(prepare); err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(from)
+	lines.Buffer(nil, maxLine)
+	if !lines.Scan() || lines.Text() != header+string(format) {
+		return fmt.Errorf("%w: the totals begin with %.20q", errFormat, lines.Text())
+	}
+	for more := true; more; {
+		err := db.Update(func(tx *bbolt.Tx) error {
+			for range batch {
+				if more = lines.Scan(); !more {
+					return lines.Err()
+				}
+				if err := copyLine(tx, lines.Bytes()); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("reading the totals: %w", err)
+		}
+	}
+	return db.Sync()
+}
+
+// copyLine adds what a line says. Nothing is there twice.
+func copyLine(tx *bbolt.Tx, text []byte) error {
+	var l line
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&l); err != nil {
+		return fmt.Errorf("%w: %v", errDamaged, err)
+	}
+	row := Row{l.Day, l.Node, l.Service}
+	bucket, data := tx.Bucket(daysBucket), []byte(nil)
+	switch {
+	case len(l.Service) > maxService:
+		return fmt.Errorf("%w: the name of a service has %d bytes", errDamaged, len(l.Service))
+	case l.Counts != nil && l.Month == 0:
+		data = encode(*l.Counts)
+	case l.Counts == nil && l.Service == "" && l.Day == l.Day.first():
+		bucket, data = tx.Bucket(monthsBucket), binary.AppendUvarint(nil, l.Month)
+	default:
+		return fmt.Errorf("%w: a line is neither of a day nor of a month", errDamaged)
+	}
+	if bucket.Get(row.key()) != nil {
+		return fmt.Errorf("%w: a row of %v is there twice", errDamaged, l.Day)
+	}
+	return bucket.Put(row.key(), data)
+}
