@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +18,8 @@ import (
 	"apquic/certs"
 	"apquic/docs"
 	"apquic/internal/events"
+	"apquic/internal/totals"
+	"apquic/internal/usage"
 	"apquic/lease"
 	"apquic/quicproxy"
 	"apquic/quicproxy/live"
@@ -34,7 +37,15 @@ func TestAnswersFitTheDocument(t *testing.T) {
 	}
 	full := newAuthority(t, fullCore(t), io.Discard)
 	full.Version, full.Stop = "apquic-server test", func() {}
-	full.Copy = func(context.Context) (LeaseCopy, error) { return LeaseCopy{"leases-1.db", 4}, nil }
+	full.Copy = func(context.Context) (LeaseCopy, error) { return LeaseCopy{"leases-1.db", 4, "totals-1.db"}, nil }
+	kept := totals.Open(filepath.Join(t.TempDir(), "totals.db"), slog.New(slog.DiscardHandler))
+	defer kept.Close()
+	kept.Add(lease.Key{Node: nodeID(1), Service: "web"}, usage.Counts{In: 1, Out: 2, Connections: 3, Flows: 4, Refused: 5})
+	kept.Add(lease.Key{Service: "photos"}, usage.Counts{In: 1})
+	for i := range 66 {
+		kept.Add(lease.Key{Node: nodeID(2), Service: fmt.Sprint("s", i)}, usage.Counts{Out: 1})
+	}
+	full.Totals = kept
 	full.Logins = func() map[string]map[string]uint64 {
 		return map[string]map[string]uint64{"blog.example.org": {"password": 1}}
 	}
@@ -88,6 +99,12 @@ func TestAnswersFitTheDocument(t *testing.T) {
 		{full, "GET", "relays?node=nobody", "", 422},
 		{full, "GET", "nodes?limit=x", "", 400},
 		{full, "GET", "flows", "", 200},
+		{full, "GET", "totals", "", 200},
+		{full, "GET", "totals?by=day,node&from=2026-11-01&to=2026-11-30&limit=5&skip=1", "", 200},
+		{full, "GET", "totals?by=week", "", 422},
+		{full, "GET", "totals?from=yesterday", "", 422},
+		{full, "GET", "relays?from=2026-11-01", "", 400},
+		{running, "GET", "totals", "", 200},
 		{full, "GET", "explain?node=shed", "", 200},
 		{full, "GET", "explain?node=" + nodeID(2).String(), "", 200},
 		{full, "GET", "explain?node=nobody", "", 422},

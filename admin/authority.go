@@ -73,6 +73,8 @@ type Authority struct {
 	Rules func() (rules.Rules, rules.Limits)
 	// Limits are those of single nodes; nil: there are none, and Limit may not be called.
 	Limits *limits.File
+	// Totals are those that are kept; nil: none are.
+	Totals TotalsKept
 	// Copy writes a copy of the leases to a new file in the data directory.
 	Copy func(ctx context.Context) (LeaseCopy, error)
 	// Stop stops the running server; nil: none runs.

@@ -84,6 +84,11 @@ func (c *Client) ListFlows(ctx context.Context, which Selection) (Page[Flow], er
 	return call[Page[Flow]](ctx, c, "flows?"+which.query(), nil)
 }
 
+// ListTotals implements Operations.
+func (c *Client) ListTotals(ctx context.Context, which Selection) (Totals, error) {
+	return call[Totals](ctx, c, "totals?"+which.query(), nil)
+}
+
 // Kick implements Operations.
 func (c *Client) Kick(ctx context.Context, r KickRequest) (Kicked, error) {
 	return call[Kicked](ctx, c, "kick", r)

@@ -17,6 +17,7 @@ type Explained struct {
 	Rules    []string           `json:"rules"`  // those that name the node, in their order
 	Limits   []rules.Decision   `json:"limits"` // all that rules can say anything about
 	Services []ExplainedService `json:"services"`
+	Month    uint64             `json:"bytesThisMonth"` // of its services, in both directions
 }
 
 // ExplainedService is a service with a port or domain, as the rules see it.
@@ -43,6 +44,9 @@ func (a *Authority) Explain(ctx context.Context, who string) (Explained, error) 
 	limits := own.Of(all, node.ID, node.Name)
 	explained := Explained{
 		ID: node.ID, Name: node.Name, Rules: append([]string{}, all.Naming(node.ID, node.Name)...), Limits: limits.Explain(settings), Services: []ExplainedService{},
+	}
+	if a.Totals != nil {
+		explained.Month = a.Totals.Month(node.ID)
 	}
 	for _, l := range status.Leases {
 		if l.Node != node.ID {

@@ -3,10 +3,10 @@ package admin
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -53,6 +53,11 @@ func routes(operations Operations, stream, reloader http.Handler) []route {
 		get("invitation", "the invitations that can still be used", operations.ListInvitations),
 		list("relays", "the public connections that run, or wait for their node", operations.ListRelays),
 		list("flows", "the flows of UDP", operations.ListFlows),
+		selecting("totals", "what has passed on each day through each service, also before the server was restarted", []parameter{
+			{"node", "query", "string", "only those of this node, by name or id"}, {"service", "query", "string", "only those of services with this name"},
+			{"from", "query", "string", "the first day in UTC, such as 2026-11-27; 29 days before the last one by default"}, {"to", "query", "string", "the last day; today by default"},
+			{"by", "query", "string", "one row for each of these, such as day,node; day,node,service by default, and all for one row"}, skip, limit,
+		}, operations.ListTotals),
 		selecting("explain", "what a node may have, and which rule says so", []parameter{{"node", "query", "string", "its name or id"}}, func(ctx context.Context, which Selection) (Explained, error) {
 			return operations.Explain(ctx, which.Node)
 		}),
@@ -137,7 +142,7 @@ func list[R any](name, summary string, do func(context.Context, Selection) (Page
 // selecting is get with a query that says which rows.
 func selecting[A any](name, summary string, parameters []parameter, do func(context.Context, Selection) (A, error)) route {
 	serve := func(w http.ResponseWriter, r *http.Request) {
-		which, err := readSelection(r.URL.Query())
+		which, err := readSelection(r.URL.Query(), parameters)
 		if err != nil {
 			answer(w, http.StatusBadRequest, failure{Error: err.Error()})
 			return
@@ -148,9 +153,16 @@ func selecting[A any](name, summary string, parameters []parameter, do func(cont
 }
 
 // readSelection reads a query strictly: a misspelled key would select everything.
-func readSelection(query url.Values) (s Selection, err error) {
+func readSelection(query url.Values, parameters []parameter) (s Selection, err error) {
+	var keys []string
+	for _, p := range parameters {
+		keys = append(keys, p.name)
+	}
 	for key, values := range query {
 		value := values[len(values)-1]
+		if !slices.Contains(keys, key) {
+			return s, fmt.Errorf("the query %s=%s: the keys are %s", key, value, strings.Join(keys, ", "))
+		}
 		switch key {
 		case "node":
 			s.Node = value
@@ -164,8 +176,12 @@ func readSelection(query url.Values) (s Selection, err error) {
 			var services bool
 			services, err = strconv.ParseBool(value)
 			s.brief = !services
-		default:
-			err = errors.New("the keys are node, service, services, skip and limit")
+		case "from":
+			s.From = value
+		case "to":
+			s.To = value
+		case "by":
+			s.By = value
 		}
 		if err != nil {
 			return s, fmt.Errorf("the query %s=%s: %w", key, value, err)
@@ -177,7 +193,7 @@ func readSelection(query url.Values) (s Selection, err error) {
 // query is the opposite.
 func (s Selection) query() string {
 	query := make(url.Values)
-	for key, value := range map[string]string{"node": s.Node, "service": s.Service, "skip": strconv.Itoa(s.Skip), "limit": strconv.Itoa(s.Limit)} {
+	for key, value := range map[string]string{"node": s.Node, "service": s.Service, "skip": strconv.Itoa(s.Skip), "limit": strconv.Itoa(s.Limit), "from": s.From, "to": s.To, "by": s.By} {
 		if value != "" && value != "0" {
 			query.Set(key, value)
 		}

@@ -18,6 +18,9 @@ type Selection struct {
 	Skip    int    // rows before the first one
 	Limit   int    // 0: as many as an answer has, 1000
 	brief   bool   // the status without the services
+
+	// Of totals: the days, such as 2026-11-27, and what has rows of its own, such as day,node.
+	From, To, By string
 }
 
 // Page is a part of a list.

@@ -46,6 +46,8 @@ type Operations interface {
 	Limit(ctx context.Context, request LimitRequest) (Limited, error)
 	// ListLimits lists what Limit said.
 	ListLimits(ctx context.Context) ([]Limited, error)
+	// ListTotals sums up what has passed on some days.
+	ListTotals(ctx context.Context, which Selection) (Totals, error)
 	// Explain says what a node may have, by id or name, and which rule says so.
 	Explain(ctx context.Context, node string) (Explained, error)
 }
@@ -97,10 +99,11 @@ type ReleaseRequest struct {
 	Domain  string `json:"domain,omitempty"`
 }
 
-// LeaseCopy is a copy of the leases.
+// LeaseCopy is a copy of the leases, and of the totals.
 type LeaseCopy struct {
 	File   string `json:"file"` // its name in the data directory
 	Leases int    `json:"leases"`
+	Totals string `json:"totals,omitempty"` // the name of theirs; missing: none are kept
 }
 
 // Node is a node that the server knows.

@@ -35,6 +35,7 @@ type Limits struct {
 	MaxClientRate        Limit[int]   // 0: as many as come
 	MaxRateIn            Limit[int64] // bytes per second; 0: as many as come
 	MaxRateOut           Limit[int64]
+	MaxMonthBytes        Limit[int64] // of a month in UTC, in both directions; 0: as many as come
 }
 
 // Decision is what holds for one limit of a node, and why.
@@ -43,6 +44,9 @@ type Decision struct {
 	Value string `json:"value"`
 	Rule  string `json:"rule,omitempty"` // missing: the settings of the server say so
 }
+
+// MonthBytes is the key of Limits.MaxMonthBytes.
+const MonthBytes = "maxMonthBytes"
 
 // TCP and UDP are the protocols.
 const TCP, UDP = "tcp", "udp"
@@ -97,6 +101,7 @@ func (l *Limits) rows() []row {
 		typed[int]{"maxClientRate", &l.MaxClientRate, unlimited(strconv.Itoa), between(0, maxCount)},
 		typed[int64]{"maxRateIn", &l.MaxRateIn, unlimited(showRate), size.CheckRate},
 		typed[int64]{"maxRateOut", &l.MaxRateOut, unlimited(showRate), size.CheckRate},
+		typed[int64]{MonthBytes, &l.MaxMonthBytes, unlimited(showBytes), size.CheckAmount},
 	}
 }
 
@@ -213,6 +218,8 @@ func showList(all []string) string {
 	return cmp.Or(strings.Join(all, ", "), "none")
 }
 
+func showBytes(n int64) string { return size.Size(n).String() }
+
 func showRate(n int64) string { return size.Size(n).String() + "/s" }
 
 // unlimited shows 0 as no limit.
@@ -223,4 +230,12 @@ func unlimited[T int | int64](show func(T) string) func(T) string {
 		}
 		return show(n)
 	}
+}
+
+// Spent is the rule by which a node, of which so many bytes have passed in this month, has none left; empty: it has.
+func (l Limits) Spent(used uint64) (rule string) {
+	if l.MaxMonthBytes.Value > 0 && used >= uint64(l.MaxMonthBytes.Value) {
+		return l.MaxMonthBytes.By
+	}
+	return ""
 }

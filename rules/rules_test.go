@@ -152,7 +152,7 @@ func TestExplain(t *testing.T) {
 	l := Limits{Ports: said("guests", lease.PortRange{}), MaxServices: said("guests", 2), Expires: said("guests", time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC))}
 	want := []Decision{
 		{"expires", "2027-01-01T00:00:00Z", "guests"}, {"ports", "none", "guests"}, {"domains", "all", ""}, {"protocols", "tcp, udp", ""}, {"maxServices", "2", "guests"},
-		{"leaseTime", "3h0m0s", ""}, {"maxClients", "4096", ""}, {"maxClientsPerAddress", "0", ""}, {"maxClientRate", "no limit", ""}, {"maxRateIn", "no limit", ""}, {"maxRateOut", "1MB/s", ""},
+		{"leaseTime", "3h0m0s", ""}, {"maxClients", "4096", ""}, {"maxClientsPerAddress", "0", ""}, {"maxClientRate", "no limit", ""}, {"maxRateIn", "no limit", ""}, {"maxRateOut", "1MB/s", ""}, {"maxMonthBytes", "no limit", ""},
 	}
 	if got := l.Explain(settings); !slices.Equal(got, want) {
 		t.Errorf("%+v", got)
@@ -184,6 +184,7 @@ func TestCheck(t *testing.T) {
 		"maxRateIn: 5 bytes":         {{"a", []string{"*"}, Limits{MaxRateIn: said[int64]("a", 5)}}},
 		"not from a second":          {{"a", []string{"*"}, Limits{LeaseTime: said("a", time.Millisecond)}}},
 		"to ten years":               {{"a", []string{"*"}, Limits{LeaseTime: said("a", 2_000_000*time.Hour)}}},
+		"maxMonthBytes: 5 bytes":     {{"a", []string{"*"}, Limits{MaxMonthBytes: said[int64]("a", 5)}}},
 		"neither tcp nor udp":        {{"a", []string{"*"}, Limits{Protocols: said("a", []string{"icmp"})}}},
 		"there are none":             {{"a", []string{"*"}, Limits{Protocols: said[[]string]("a", nil)}}},
 		"is not a domain":            {{"a", []string{"*"}, Limits{Domains: said("a", []string{"localhost"})}}},
@@ -229,4 +230,24 @@ func FuzzRefuse(f *testing.F) {
 			t.Fatalf("%+v of %s", asked, domains)
 		}
 	})
+}
+
+// TestSpent: from when on a node has no bytes left, and by which rule.
+func TestSpent(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		limit Limit[int64]
+		used  uint64
+		want  string
+	}{
+		{Limit[int64]{}, 1 << 62, ""},
+		{said[int64]("guests", 0), 1 << 62, ""}, // no limit, whatever the rules for all say
+		{said[int64]("guests", 5e9), 5e9 - 1, ""},
+		{said[int64]("guests", 5e9), 5e9, "guests"},
+		{said[int64]("guests", 5e9), 1<<64 - 1, "guests"},
+	} {
+		if got := (Limits{MaxMonthBytes: test.limit}).Spent(test.used); got != test.want {
+			t.Errorf("%+v, %d used: %q", test.limit, test.used, got)
+		}
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"apquic/admin"
+	"apquic/internal/table"
 	"apquic/rules"
 )
 
@@ -20,7 +21,11 @@ func Explained(e admin.Explained) [][]string {
 		if d.Rule != "" {
 			by = ruleOf(d.Rule)
 		}
-		rows = append(rows, []string{d.Limit, shorten(d.Value, 40), by})
+		value := shorten(d.Value, 40)
+		if d.Limit == rules.MonthBytes {
+			value += ", " + table.Bytes(e.Month) + " used"
+		}
+		rows = append(rows, []string{d.Limit, value, by})
 	}
 	if len(e.Services) == 0 {
 		return rows

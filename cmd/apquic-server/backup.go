@@ -20,6 +20,7 @@ import (
 	"apquic/internal/control"
 	"apquic/internal/guards"
 	"apquic/internal/settings/limits"
+	kept "apquic/internal/totals"
 	"apquic/lease"
 	"apquic/lease/boltstore"
 )
@@ -27,10 +28,11 @@ import (
 // saved are the files of a data directory that a backup has. A node that the leases name was in authorized_nodes before,
 // and its invitation used up before that, so they are saved in this order. The rest is made again: peers and
 // public_address say where a machine was, and sockets belong to a process.
-func saved(dataDir, leases string) backup.Directory {
+func saved(dataDir, leases, totals string) backup.Directory {
 	const line, list, all = 4 << 10, 4 << 20, 1 << 30 // bytes
 	return backup.Directory{Path: dataDir, Files: []backup.File{
-		{Name: leasesFile, Entry: "leases", Source: leases, Max: all, Put: importLeases},
+		{Name: leasesFile, Entry: "leases", Source: leases, Max: all, Put: imported(boltstore.Import)},
+		{Name: totalsFile, Entry: "totals", Source: totals, Max: all, Put: imported(kept.Import)},
 		{Name: authorizedFile, Max: list},
 		{Name: invitationsFile, Max: list, Check: checkInvitations},
 		{Name: limits.Name, Max: limits.MaxSize, Check: checkLimits},
@@ -45,11 +47,9 @@ func saved(dataDir, leases string) backup.Directory {
 	}}
 }
 
-func importLeases(root *os.Root, name string, from io.Reader) error {
-	open := func(name string, flags int, mode os.FileMode) (*os.File, error) {
-		return root.OpenFile(name, flags, mode)
-	}
-	return boltstore.Import(open, name, from)
+// imported makes a store of its copy.
+func imported(make func(open func(string, int, os.FileMode) (*os.File, error), name string, from io.Reader) error) func(*os.Root, string, io.Reader) error {
+	return func(root *os.Root, name string, from io.Reader) error { return make(root.OpenFile, name, from) }
 }
 
 func checkInvitations(path string, _ backup.About) error {
@@ -78,17 +78,19 @@ func checkToken(path string, _ backup.About) error {
 }
 
 // copyLeases returns what admin.Authority needs.
-func copyLeases(dataDir string, store lease.Store) func(context.Context) (admin.LeaseCopy, error) {
+func copyLeases(dataDir string, store lease.Store, totals admin.TotalsKept) func(context.Context) (admin.LeaseCopy, error) {
 	return func(ctx context.Context) (copied admin.LeaseCopy, err error) {
-		file, err := os.CreateTemp(dataDir, "."+leasesFile+".tmp-*") // removed at the next start if nobody else does
+		copied.File, err = cli.WriteBeside(dataDir, leasesFile, func(w io.Writer) (err error) {
+			copied.Leases, err = boltstore.Export(ctx, store, w)
+			return err
+		})
 		if err != nil {
-			return copied, err
+			return admin.LeaseCopy{}, err
 		}
-		leases, err := boltstore.Export(ctx, store, file)
-		if err = errors.Join(err, file.Close()); err != nil {
-			return copied, errors.Join(err, os.Remove(file.Name()))
+		if copied.Totals, err = cli.WriteBeside(dataDir, totalsFile, totals.Export); err != nil {
+			return admin.LeaseCopy{}, errors.Join(err, os.Remove(filepath.Join(dataDir, copied.File)))
 		}
-		return admin.LeaseCopy{File: filepath.Base(file.Name()), Leases: leases}, nil
+		return copied, nil
 	}
 }
 
@@ -113,13 +115,16 @@ func save(c *call, o *options) error {
 		if err != nil {
 			return err
 		}
-		copied.File = filepath.Base(copied.File)
+		copied.File, copied.Totals = filepath.Base(copied.File), filepath.Base(copied.Totals)
 		defer os.Remove(filepath.Join(config.DataDir, copied.File))
+		defer os.Remove(filepath.Join(config.DataDir, copied.Totals))
 		about := backup.About{Program: "apquic-server " + cli.Version(), Made: time.Now().UTC().Truncate(time.Second), Server: key.ID().String()}
 		if host, port, err := readPublicAddress(config.DataDir); err == nil {
 			about.Address = net.JoinHostPort(host, strconv.Itoa(int(port)))
 		}
-		write := func(w io.Writer) error { return saved(config.DataDir, copied.File).Save(ctx, w, passphrase, about) }
+		write := func(w io.Writer) error {
+			return saved(config.DataDir, copied.File, copied.Totals).Save(ctx, w, passphrase, about)
+		}
 		if path == "-" {
 			return write(c.Stdout)
 		}

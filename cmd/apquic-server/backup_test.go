@@ -19,7 +19,7 @@ func TestSavedFiles(t *testing.T) {
 	_, table, _ := strings.Cut(string(document), "\nThe server's:\n")
 	table, _, _ = strings.Cut(table, "\nOnly `authorized_nodes`")
 	listed := []string{addressFile, peersFile, "control.sock"} // not saved
-	for _, f := range saved("", "").Files {
+	for _, f := range saved("", "", "").Files {
 		listed = append(listed, f.Name)
 	}
 	var documented []string

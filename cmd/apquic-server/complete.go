@@ -48,7 +48,7 @@ func complete(c *call, command, flag string) (words []string) {
 				}
 			}
 		})
-	case flag == "node", flag == "" && slices.Contains([]string{"allow", "explain", "kick", "limit", "pin", "revoke", "release", "unpin"}, command) && len(c.Operands) == 0:
+	case flag == "node", flag == "" && slices.Contains([]string{"allow", "explain", "totals", "kick", "limit", "pin", "revoke", "release", "unpin"}, command) && len(c.Operands) == 0:
 		return ask(func(client *admin.Client) {
 			nodes, _ := client.ListNodes(ctx)
 			for _, n := range nodes {

@@ -27,6 +27,7 @@ const (
 	authorizedFile  = "authorized_nodes"
 	invitationsFile = "invitations"
 	leasesFile      = "leases.db"
+	totalsFile      = "totals.db"
 	peersFile       = "peers"          // where the nodes were
 	addressFile     = "public_address" // where nodes reached the server when it last started
 )
@@ -53,7 +54,7 @@ func makeDataDir(path string) error {
 
 // checkDataDir refuses files that others could write and so decide who may have ports.
 func checkDataDir(path string) error {
-	return certs.CheckDataDir(path, authorizedFile, invitationsFile, leasesFile, limits.Name)
+	return certs.CheckDataDir(path, authorizedFile, invitationsFile, leasesFile, totalsFile, limits.Name)
 }
 
 // serverKey is the key in the configuration, or otherwise the one in the data directory.

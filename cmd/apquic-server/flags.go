@@ -21,6 +21,7 @@ Usage:
   apquic-server services                 list the services with their addresses and traffic
   apquic-server relays                   list the connections that run now
   apquic-server top                      show who moves most bytes per second
+  apquic-server totals [ID|NAME]         show what has passed each day, also before the server was restarted
   apquic-server explain ID|NAME          say what a node may have, and which rule says so
   apquic-server limit ID|NAME KEY=VALUE...
                                          say what a node may have, before all rules; without operands list that

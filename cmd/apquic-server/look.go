@@ -10,6 +10,7 @@ import (
 	"apquic/admin/show"
 	"apquic/internal/cli"
 	"apquic/internal/table"
+	"apquic/internal/totals"
 	"apquic/internal/watch"
 )
 
@@ -102,6 +103,18 @@ func relays(c *call, o *options) error {
 		}
 		r.Flows, err = operations.ListFlows(ctx, which)
 		return r, append(show.Relays(r.Relays, time.Now()), show.Flows(r.Flows, time.Now())...), err
+	})
+}
+
+// listTotals sums up what has passed on the last days.
+func listTotals(c *call, o *options) error {
+	which := admin.Selection{Service: o.service, Limit: o.limit, By: o.by, From: totals.DayOf(time.Now().AddDate(0, 0, 1-max(o.days, 1))).String()}
+	if len(c.Operands) > 0 {
+		which.Node = c.Operands[0]
+	}
+	return look(c, o, func(ctx context.Context, operations admin.Operations) (any, [][]string, error) {
+		t, err := operations.ListTotals(ctx, which)
+		return t, show.Totals(t), err
 	})
 }
 

@@ -45,6 +45,7 @@ func program() *cli.Program[settings.Server] {
 			"services":   o.command(0, "json watch", services),
 			"relays":     o.command(0, "json watch node service limit", relays),
 			"top":        o.command(0, "json watch", top),
+			"totals":     o.command(0, "json watch service limit days by", listTotals),
 			"explain":    o.command(1, "json", explain),
 			"pin":        o.command(2, "json", pin),
 			"unpin":      o.command(2, "json", unpin),
@@ -57,7 +58,7 @@ func program() *cli.Program[settings.Server] {
 			"backup":     o.command(1, "passphrase-file", save),
 			"restore":    o.command(1, "passphrase-file", restore),
 		},
-		Operands: map[string]int{"invite": 1, "allow": 2, "revoke": 1, "kick": 1, "explain": 1, "release": 2, "pin": 3, "unpin": 2, "limit": 1 + len(limits.Keys()), "rotate-key": 1, "backup": 1, "restore": 1, "completion": 1},
+		Operands: map[string]int{"invite": 1, "allow": 2, "revoke": 1, "kick": 1, "totals": 1, "explain": 1, "release": 2, "pin": 3, "unpin": 2, "limit": 1 + len(limits.Keys()), "rotate-key": 1, "backup": 1, "restore": 1, "completion": 1},
 		Complete: complete,
 	}
 }

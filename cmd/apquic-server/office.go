@@ -14,6 +14,7 @@ import (
 	"apquic/internal/hint"
 	"apquic/internal/settings"
 	"apquic/internal/settings/limits"
+	"apquic/internal/totals"
 )
 
 // operations returns those of the server running on the data directory, or ones that work on its files; done
@@ -48,7 +49,8 @@ func operations(ctx context.Context, config settings.Server) (admin.Operations, 
 		leases.Close()
 		return nil, nil, err
 	}
-	authority.Core, authority.Copy = leases, copyLeases(config.DataDir, store)
+	kept := totals.File(filepath.Join(config.DataDir, totalsFile))
+	authority.Core, authority.Totals, authority.Copy = leases, kept, copyLeases(config.DataDir, store, kept)
 	authority.Address = func() (string, uint16, error) { return readPublicAddress(config.DataDir) }
 	return authority, leases.Close, nil
 }

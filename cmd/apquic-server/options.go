@@ -27,23 +27,27 @@ type options struct {
 	service  string
 	limit    int
 	clear    bool
+	days     int
+	by       string
 
 	flags *pflag.FlagSet // says which were given
 }
 
 func (o *options) bind(flags *pflag.FlagSet) {
-	*o = options{uses: 1, expires: expiry(7 * 24 * time.Hour), limit: 100, flags: flags}
+	*o = options{uses: 1, expires: expiry(7 * 24 * time.Hour), limit: 100, days: 7, flags: flags}
 	flags.IntVar(&o.uses, "uses", o.uses, "invite: how many nodes the invitation admits")
 	flags.Var(&o.expires, "expires", "invite: `TIME` after which it expires, such as 24h or 7d")
 	flags.Uint16Var(&o.port, "port", 0, "invite: the public `PORT` for the node's first service (default: any)")
 	flags.BoolVar(&o.qr, "qr", false, "invite: also show it as a QR code, on stderr")
 	flags.StringVar(&o.withdraw, "withdraw", "", "invitation: withdraw the one with this `NAME`")
-	flags.BoolVar(&o.json, "json", false, "nodes, status, services, relays, top, explain, invitation, events, reload, pin, unpin, limit: print JSON")
-	flags.BoolVar(&o.watch, "watch", false, "nodes, status, services, relays, top, limit: show it again every 2 s until ^C; events: go on with those to come")
+	flags.BoolVar(&o.json, "json", false, "nodes, status, services, relays, top, totals, explain, invitation, events, reload, pin, unpin, limit: print JSON")
+	flags.BoolVar(&o.watch, "watch", false, "nodes, status, services, relays, top, totals, limit: show it again every 2 s until ^C; events: go on with those to come")
 	flags.StringVar(&o.node, "node", "", "relays: only those of this `NODE`, by name or id")
-	flags.StringVar(&o.service, "service", "", "relays: only those of services with this `NAME`")
-	flags.IntVar(&o.limit, "limit", o.limit, "relays: at most so many `ROWS`, up to 1000")
+	flags.StringVar(&o.service, "service", "", "relays, totals: only those of services with this `NAME`")
+	flags.IntVar(&o.limit, "limit", o.limit, "relays, totals: at most so many `ROWS`, up to 1000")
 	flags.BoolVar(&o.clear, "clear", false, "limit: forget what was said of the node before")
+	flags.IntVar(&o.days, "days", o.days, "totals: of so many `DAYS` in UTC, with today")
+	flags.StringVar(&o.by, "by", "", "totals: one row for each of `WHAT`: some of day, node and service, or all for one (default: day,node,service)")
 	flags.StringVar(&o.secret, "passphrase-file", "", "backup, restore: read the passphrase from the first line of `FILE`")
 }
 

@@ -44,7 +44,7 @@ func restore(c *call, o *options) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	about, err := saved(config.DataDir, "").Restore(ctx, from, passphrase)
+	about, err := saved(config.DataDir, "", "").Restore(ctx, from, passphrase)
 	if err != nil {
 		return err
 	}

@@ -20,11 +20,13 @@ import (
 	"apquic/internal/heap"
 	"apquic/internal/monitor"
 	"apquic/internal/notices"
+	"apquic/internal/peerfile"
 	"apquic/internal/publicsuffix"
 	"apquic/internal/reload"
 	"apquic/internal/settings"
 	"apquic/internal/settings/limits"
 	"apquic/internal/systemd"
+	"apquic/internal/totals"
 	"apquic/lease/boltstore"
 	"apquic/quicproxy/server"
 )
@@ -154,12 +156,14 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	authority := authorityOf(config, parts.Key)
 	authority.Ports, authority.Version, authority.Log = config.Range, parts.Version, log
 	authority.Address = func() (string, uint16, error) { return publicHost(config), port, nil }
-	authority.Copy = copyLeases(config.DataDir, parts.Store)
+	counts := totals.Open(filepath.Join(config.DataDir, totalsFile), log)
+	defer counts.Close()
+	authority.Totals, authority.Copy = counts, copyLeases(config.DataDir, parts.Store, counts)
 	authority.Stop, authority.Rules, authority.LinesLost = office.stop, follows.limits, follows.access.Lost
 	if authority.Limits, err = limits.Open(filepath.Join(config.DataDir, limits.Name)); err != nil {
 		return err
 	}
-	parts.Admit, parts.Access = admits(config, authority, log), &follows.access.Outlet
+	parts.Ledger, parts.Admit, parts.Access = counts, admits(config, authority, log), &follows.access.Outlet
 	parts.Ready = func() {
 		log.Info("listening for nodes", "udp", parts.PacketConn.LocalAddr().String(), "range", config.Range.String(),
 			"leases", len(leases), "admits", whoMay(config))
@@ -180,8 +184,7 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	if ending, ok := parts.Terminator.(*terminator); ok {
 		authority.Logins = ending.logins.refused
 	}
-	monitored := authority.Monitored(func() bool { return office.begun.Load() && ctx.Err() == nil })
-	handler := monitor.Beside(admin.Handler(authority, office.hub, office.reloader), monitored)
+	handler := monitor.Beside(admin.Handler(authority, office.hub, office.reloader), authority.Monitored(func() bool { return office.begun.Load() && ctx.Err() == nil }))
 	stopAPI, err := config.Control(config.DataDir, parts.Key, log).WithPage(dashboard.Handler()).Answer(handler)
 	if err != nil {
 		return err
@@ -189,6 +192,7 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 	defer stopAPI() // once the last relay has ended
 	defer follows.notices.Start(authority.Whereabouts)()
 	defer heap.Follow(server.MemoryPeak)()
+	defer counts.Start(server.Settle)()
 	defer office.reloader.Start(ctx)()
 	defer kept.manager.Watchdog(func() { server.Status() })()
 	return server.Run(ctx)
@@ -258,7 +262,7 @@ func serverConfig(config settings.Server, log *slog.Logger) (server.Config, erro
 	c.Balancers = config.ProxyProtocolFrom
 	c.ResetKey = reset
 	c.TokenKey = token
-	c.Peers = peerFile(filepath.Join(config.DataDir, peersFile))
+	c.Peers = peerfile.File(filepath.Join(config.DataDir, peersFile))
 	c.NetID = config.NetID
 	c.AnswerStrangers = !config.Silent
 	c.IdleTimeout = config.IdleTimeout

@@ -59,6 +59,9 @@ var named = map[string]string{
 	"request refused":                        "request-refused",
 	"connect":                                "private-connect",
 
+	"the node has used up its bytes of this month": "budget-reached",
+	"totals cannot be written":                     "totals-failed",
+
 	"public connection refused":                                                                               "client-refused",
 	"a public connection was reset to make room for another one":                                              "limit-reached",
 	"a client was reset because the memory budget is used up":                                                 "limit-reached",

@@ -39,12 +39,19 @@ func (t *Totals) Export(w io.Writer) error {
 	if err := t.Write(); err != nil {
 		return err
 	}
+	return t.export(w)
+}
+
+// export writes a copy of the file.
+func (t *Totals) export(w io.Writer) error {
 	t.file.Lock()
 	defer t.file.Unlock()
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, "%s%s\n", header, format)
 	if t.db != nil {
-		err := guard(func() error { return t.db.View(func(tx *bbolt.Tx) error { return export(tx, json.NewEncoder(out)) }) })
+		err := guard(func() error {
+			return t.db.View(func(tx *bbolt.Tx) error { return exportRows(tx, json.NewEncoder(out)) })
+		})
 		if err != nil {
 			return explain("reading", t.path, err)
 		}
@@ -52,7 +59,7 @@ func (t *Totals) Export(w io.Writer) error {
 	return out.Flush()
 }
 
-func export(tx *bbolt.Tx, out *json.Encoder) error {
+func exportRows(tx *bbolt.Tx, out *json.Encoder) error {
 	for key, data := range all(tx.Bucket(daysBucket)) {
 		row, err := readKey(key)
 		if err != nil {

@@ -57,11 +57,20 @@ func (c *nodeConn) quitRefused() {
 			err = c.server.groups.Check(p.Key.Service, c.node, c.admission.Name)
 		}
 		if err == nil {
-			p.Limit(ruled.Clients(limits))
+			p.Limit(c.server.rules.Clients(c.node, limits, c.log))
 			continue
 		}
 		delete(c.services, name)
 		c.server.quit(c, p)
 		c.log.Info("the node may no longer offer a service", "service", name, "err", err)
+	}
+}
+
+// Settle tells Config.Ledger, which must not be nil, what has passed since the last time; it must be called every minute
+// or so, and once after Run. A node that has used up the bytes of this month gets no more visitors, and loses those it has.
+func (s *Server) Settle() {
+	s.public.Settle()
+	if s.rules.LimitMonths() {
+		s.heedRules(context.Background())
 	}
 }

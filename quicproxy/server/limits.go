@@ -7,7 +7,6 @@ import (
 	"apquic/framing"
 	"apquic/lease"
 	"apquic/quicproxy/internal/netaddr"
-	"apquic/quicproxy/server/internal/account"
 	"apquic/quicproxy/server/internal/failure"
 	"apquic/rules"
 )
@@ -36,15 +35,7 @@ func (c *nodeConn) maxServices() int {
 
 // limits is what the server allows the node, as Welcome states it.
 func (c *nodeConn) limits() *framing.Limits {
-	services := c.maxServices()
-	c.account.Requests.SetServices(services)
-	if own := c.admission.ServicesNow(); own > 0 {
-		services = min(services, own)
-	}
-	return &framing.Limits{
-		MaxServices: uint32(services), MaxRelays: uint32(c.server.maxRelaysOfNode()),
-		RequestBurst: uint32(account.RequestBurst(services)), RequestsPerMinute: account.RequestsPerMinute,
-	}
+	return c.account.Limits(c.maxServices(), c.admission.ServicesNow(), c.server.maxRelaysOfNode())
 }
 
 // mayWrite is called before each request that writes to the store.

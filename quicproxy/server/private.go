@@ -68,6 +68,7 @@ func (c *nodeConn) grantPrivate(r *framing.ProxyRequest) (*framing.ProxyResponse
 	}
 	p, response, err := c.server.exchange.Offer(ctx, c.caller(), r, c.maxServices())
 	if err == nil {
+		p.Limit(c.server.rules.Clients(c.node, c.allowed(), c.log))
 		c.attach(p, r)
 		c.services[r.Service] = p
 	}

@@ -36,7 +36,7 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 	}
 	switch envelope.Opcode {
 	case framing.OpKeepalive:
-		return c.keepalive(envelope)
+		return request.Answer(c.Control, c.log, envelope, new(framing.Keepalive), framing.OpKeepaliveResponse, c.keepalive)
 	case framing.OpProbeRequest:
 		token := c.server.probes.Begin(c.QUIC)
 		return c.Control.Reply(envelope, framing.OpProbeResponse, &framing.ProbeResponse{Token: token[:]})
@@ -61,18 +61,14 @@ func (c *nodeConn) handle(envelope framing.Envelope) error {
 }
 
 // keepalive answers a Keepalive.
-func (c *nodeConn) keepalive(envelope framing.Envelope) error {
-	var request framing.Keepalive
-	if err := envelope.Decode(&request); err != nil {
-		return err
-	}
+func (c *nodeConn) keepalive(request *framing.Keepalive) (*framing.KeepaliveResponse, error) {
 	c.where.Look(netaddr.Endpoint(c.QUIC.RemoteAddr()), time.Now())
 	c.where.Keepalive(time.Now())
 	response := new(framing.KeepaliveResponse)
 	if request.Observe {
 		response.ObservedAddress = c.QUIC.RemoteAddr().String()
 	}
-	return c.Control.Reply(envelope, framing.OpKeepaliveResponse, response)
+	return response, nil
 }
 
 // fulfil does what a request asks for; a malformed request ends the connection.
@@ -135,7 +131,7 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 	if p == nil {
 		return nil, &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "the server is stopping"}
 	}
-	p.Restrict(visitors, ruled.Clients(limits))
+	p.Restrict(visitors, c.server.rules.Clients(c.node, limits, c.log))
 	name := p.Offer(mode)
 	c.services[r.Service] = p
 	address := c.server.addresses.Of(granted.Transport, granted.Endpoint())

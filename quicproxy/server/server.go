@@ -14,6 +14,7 @@ import (
 	"apquic/certs"
 	"apquic/framing"
 	"apquic/internal/machine"
+	"apquic/internal/usage"
 	"apquic/lease"
 	"apquic/quicproxy"
 	"apquic/quicproxy/access"
@@ -97,6 +98,8 @@ type Config struct {
 	Groups map[string][]string
 	// Rules say what single nodes may have, where that differs from what the other fields say.
 	Rules rules.Rules
+	// Ledger is told at each Settle what has passed; nil: nobody is.
+	Ledger usage.Ledger
 	// Visitors are who may visit any service. Country is the country of an address (ISO 3166-1 alpha-2); nil: not known.
 	Visitors quicproxy.Visitors
 	Country  func(netip.Addr) string
@@ -214,7 +217,7 @@ func New(config Config) (*Server, error) {
 	}
 	s.accounts = account.New(config.MaxServices, func(node certs.NodeID) *memory.Account { return s.memory.Account(config.MemoryWeight(node)) })
 	s.public = public.New(public.Config{
-		Listen: config.ListenPublic, Ended: config.LeaseEnded, Park: config.Park, Clients: s.clients, Balancers: config.Balancers, Visitors: config.Visitors, Country: config.Country, Memory: s.memory.From, Domain: config.Domain, Terminator: config.Terminator, Log: config.Log,
+		Listen: config.ListenPublic, Ended: config.LeaseEnded, Park: config.Park, Clients: s.clients, Balancers: config.Balancers, Visitors: config.Visitors, Country: config.Country, Memory: s.memory.From, Domain: config.Domain, Terminator: config.Terminator, Ledger: config.Ledger, Log: config.Log,
 		ListenPacket: config.ListenPublicPacket, Flows: flowlimit.OfServer(s.memory.Size()), FlowIdle: config.FlowIdle, Datagrams: &s.datagrams,
 	})
 	s.tally = &tally.Tally{Memory: s.memory, Public: s.public, Datagrams: &s.datagrams}
@@ -226,7 +229,7 @@ func New(config Config) (*Server, error) {
 	s.canaries = canary.New(named)
 	var failed [4]error
 	s.groups, failed[0] = groups.New(config.Groups)
-	s.rules, failed[1] = ruled.New(config.Rules)
+	s.rules, failed[1] = ruled.New(config.Rules, config.Ledger)
 	s.successor, failed[2] = identity.Successor(config.Key, config.Next)
 	s.lessor, failed[3] = lease.NewLessor(lease.Config{
 		Store: config.Store, Ports: config.Ports, HoldTime: config.LeaseTime,

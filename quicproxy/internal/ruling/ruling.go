@@ -3,7 +3,14 @@
 // It must not know the rules, of which nodes have no need.
 package ruling
 
-import "apquic/quicproxy"
+import (
+	"errors"
+
+	"apquic/quicproxy"
+)
+
+// ErrSpent is why a visitor is refused whose node has no bytes left in this month.
+var ErrSpent = errors.New("the node has used up the bytes that it may have in this month")
 
 // Limit is what a rule says for one node, in the place of what the server says for all.
 type Limit struct {
@@ -15,6 +22,8 @@ type Limit struct {
 type Limits struct {
 	Clients, PerAddress, Rate Limit // of connections: at once, the same of one address, and new ones per second
 	BytesIn, BytesOut         Limit // per second
+	// Spent is the rule by which the node has no bytes left in this month, and so no clients; empty: none.
+	Spent string
 }
 
 // On returns what the server says for all, with what the limits say instead.

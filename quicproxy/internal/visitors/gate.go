@@ -93,8 +93,11 @@ func smaller[T int | int64](a, b T) T {
 // Allows says why visitors from an address are not allowed; nil: they are.
 func (g *Gate) Allows(from netip.Addr) error {
 	g.mu.Lock()
-	server, node, countryOf := g.server, g.node, g.country
+	server, node, countryOf, spent := g.server, g.node, g.country, g.limits.Spent
 	g.mu.Unlock()
+	if spent != "" {
+		return ruling.ErrSpent
+	}
 	from = from.Unmap().WithZone("")
 	err := cmp.Or(checkNetwork(server, from), checkNetwork(node, from))
 	if err == nil && (NeedsCountries(server) || NeedsCountries(node)) {

@@ -12,6 +12,9 @@ import (
 func (g *Gate) SetLimits(limits ruling.Limits) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.limits == limits {
+		return
+	}
 	g.limits = limits
 	g.setLocked(g.node)
 }
@@ -34,6 +37,8 @@ func (g *Gate) blame(err error) error {
 	decides := func(l ruling.Limit, own int) bool { return own == 0 || l.Value > 0 && l.Value < int64(own) }
 	by := ""
 	switch {
+	case errors.Is(err, ruling.ErrSpent):
+		by = limits.Spent
 	case errors.Is(err, ErrFast) && decides(limits.Rate, node.Rate):
 		by = limits.Rate.By
 	case errors.Is(err, clients.ErrServiceFull), errors.Is(err, clients.ErrNodeFull):

@@ -22,14 +22,15 @@ import (
 const Want = `a list of rules such as [{"name": "guests", "nodes": ["guests*"], "maxServices": 2}]`
 
 const (
-	wantRule  = `an object with name, nodes and limits, such as {"name": "guests", "nodes": ["guests*"], "maxServices": 2}`
-	wantNode  = `the name or the id of a node, the beginning of names such as "guests*", or "*" for all`
-	wantCount = "a number from 1 to a million"
-	wantRate  = "a number from 0, which is no limit, to a million"
-	wantBytes = size.WantRate + `, or "0" for no limit`
-	million   = 1_000_000
-	none      = "none"
-	never     = "never"
+	wantRule   = `an object with name, nodes and limits, such as {"name": "guests", "nodes": ["guests*"], "maxServices": 2}`
+	wantNode   = `the name or the id of a node, the beginning of names such as "guests*", or "*" for all`
+	wantCount  = "a number from 1 to a million"
+	wantRate   = "a number from 0, which is no limit, to a million"
+	wantBytes  = size.WantRate + `, or "0" for no limit`
+	wantAmount = `bytes in a month such as "500GB", or "0" for no limit`
+	million    = 1_000_000
+	none       = "none"
+	never      = "never"
 )
 
 // Read reads [{"name": "NAME", "nodes": ["NODE", ...], ...}, ...].
@@ -89,6 +90,7 @@ func Keys(r *rules.Rule) jsonc.Form {
 		"maxClientRate":        limit(r, &r.MaxClientRate, wantRate, jsonc.Whole(0, million)),
 		"maxRateIn":            limit(r, &r.MaxRateIn, wantBytes, jsonc.Parsed(size.ParseRate)),
 		"maxRateOut":           limit(r, &r.MaxRateOut, wantBytes, jsonc.Parsed(size.ParseRate)),
+		"maxMonthBytes":        limit(r, &r.MaxMonthBytes, wantAmount, jsonc.Parsed(size.ParseAmount)),
 	}
 }
 

@@ -2,7 +2,6 @@ package public
 
 import (
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -11,13 +10,6 @@ import (
 	"apquic/quicproxy/internal/flowlimit"
 	"apquic/quicproxy/internal/pace"
 )
-
-// flows are those of all ports, by their numbers. Each also stands in its port.
-type flows struct {
-	mu       sync.Mutex
-	byNumber map[uint64]*clientFlow
-	last     uint64 // number
-}
 
 // clientFlow is what one client address and a service send each other. It ends when its port says so.
 type clientFlow struct {
@@ -40,40 +32,10 @@ type clientFlow struct {
 	ended bool
 }
 
-// add gives a flow its number: from now on its node may answer.
-func (s *flows) add(f *clientFlow) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.byNumber == nil {
-		s.byNumber = make(map[uint64]*clientFlow)
-	}
-	s.last++
-	f.number = s.last
-	s.byNumber[f.number] = f
-}
-
-func (s *flows) remove(f *clientFlow) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.byNumber, f.number)
-}
-
-func (s *flows) find(number uint64) *clientFlow {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.byNumber[number]
-}
-
-func (s *flows) len() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.byNumber)
-}
-
 // Receive takes a datagram that a process of a node sent. It reports false if that is a payload of a flow which
 // the node does not have here, and it is to be told. A flow of another node's is none.
 func (s *Listeners) Receive(node certs.NodeID, process uint64, d framing.Datagram) (known bool) {
-	f := s.flows.find(d.Flow)
+	f := s.flows.Find(d.Flow)
 	switch {
 	case d.Kind == framing.DatagramFirst:
 		s.config.Datagrams.Malformed.Add(1)

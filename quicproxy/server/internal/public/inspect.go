@@ -2,7 +2,7 @@ package public
 
 // Leftovers counts the clients that are left, for tests.
 func (s *Listeners) Leftovers(count func(what string, n int)) {
-	count("flows", s.flows.len())
+	count("flows", s.flows.Len())
 	count("places of flows", s.config.Flows.Open())
 	for _, p := range s.all() {
 		p.mu.Lock()

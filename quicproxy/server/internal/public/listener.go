@@ -6,17 +6,19 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"apquic/internal/usage"
 	"apquic/lease"
 	"apquic/quicproxy/internal/clients"
 	"apquic/quicproxy/internal/flow"
 	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/internal/relay"
 	"apquic/quicproxy/internal/visitors"
+	"apquic/quicproxy/server/internal/accepting"
 	"apquic/quicproxy/server/internal/balancer"
 	"apquic/quicproxy/server/internal/descriptors"
 	"apquic/quicproxy/server/internal/members"
@@ -61,6 +63,10 @@ type Listener struct {
 	descriptors int       // of both
 	closing     sync.Once // they are given back
 
+	refused atomic.Uint64 // clients reset without a relay
+	begun   atomic.Uint64 // flows
+	settled usage.Counts  // what the ledger knows; guarded by Listeners.settling
+
 	mu      sync.Mutex
 	members members.Members[Target] // the nodes that offer the service
 	name    string                  // that clients may come for
@@ -75,19 +81,7 @@ type Listener struct {
 
 // accept takes clients from a socket until that is closed.
 func (s *Listeners) accept(socket net.Listener, admit func(*Client), where slog.Attr) {
-	pause := time.Duration(0) // after failures
-	for {
-		client, err := socket.Accept()
-		switch {
-		case err == nil:
-			pause = 0
-			s.arrived(client, admit, where)
-		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
-			return
-		default:
-			pause = descriptors.AcceptFailed(s.stopping, s.log, err, pause, where)
-		}
-	}
+	accepting.Run(s.stopping, socket, func(conn net.Conn) { s.arrived(conn, admit, where) }, s.log, where)
 }
 
 // admit serves a client, or resets it if there are too many.
@@ -125,6 +119,7 @@ func (s *Listeners) place(c *Client, service clients.Service, where slog.Attr, r
 
 // refuse resets a client, and counts and logs why.
 func (p *Listener) refuse(client *Client, err error) {
+	p.refused.Add(1)
 	p.all.refuse(client, p.Attr(), p.gate.Count(err))
 }
 
@@ -223,16 +218,8 @@ func (p *Listener) targetLocked(tried []Target) (*assigned, error) {
 func (p *Listener) stopAccepting() {
 	p.change(func() { p.closed = true })
 	if p.listener != nil {
-		stopAccepting(p.listener)
+		accepting.Stop(p.listener)
 	}
-}
-
-// stopAccepting leaves new clients in the queue of a socket.
-func stopAccepting(socket net.Listener) {
-	if l, ok := socket.(interface{ SetDeadline(time.Time) error }); ok && l.SetDeadline(time.Unix(1, 0)) == nil {
-		return
-	}
-	socket.Close()
 }
 
 // close ends the listener and resets the clients that wait. Nobody is its member from then on: the lease may

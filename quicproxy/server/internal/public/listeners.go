@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"apquic/certs"
+	"apquic/internal/usage"
 	"apquic/lease"
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/clients"
@@ -19,7 +20,9 @@ import (
 	"apquic/quicproxy/internal/flowlimit"
 	"apquic/quicproxy/internal/memory"
 	"apquic/quicproxy/internal/visitors"
+	"apquic/quicproxy/server/internal/accepting"
 	"apquic/quicproxy/server/internal/balancer"
+	"apquic/quicproxy/server/internal/numbered"
 	"apquic/quicproxy/server/internal/refusals"
 	"apquic/quicproxy/server/internal/termination"
 )
@@ -50,7 +53,9 @@ type Config struct {
 	Domain string
 	// Terminator ends TLS; nil: nobody does here.
 	Terminator termination.Terminator
-	Log        *slog.Logger
+	// Ledger is told at each Settle, which must be called every minute or so, what has passed; nil: nobody is.
+	Ledger usage.Ledger
+	Log    *slog.Logger
 }
 
 // Listeners are the listeners of all leases.
@@ -65,9 +70,11 @@ type Listeners struct {
 	stopping                      context.Context // ended by stop, when Stop is called
 	stop                          context.CancelFunc
 
-	flows flows
+	flows numbered.Map[*clientFlow]
 
 	park, flowIdle atomic.Int64 // time.Durations
+
+	settling sync.Mutex // one Settle at a time; taken before mu
 
 	mu      sync.Mutex
 	rules   quicproxy.Visitors // of the server
@@ -79,6 +86,7 @@ type Listeners struct {
 	shared  []*sharedSocket
 	names   map[string]*Listener // of services with a port, below the server's own domain
 	ended   bool                 // leases no longer open ports
+	unbound []*Listener          // whose lease has ended since the last Settle, or that have clients
 	gone    [2]uint64            // bytes of flows to nodes and from them, at ports that were closed
 
 	visitors map[*visitor]struct{} // clients whose TLS ends here
@@ -139,6 +147,7 @@ func (s *Listeners) Unbind(l lease.Lease) {
 	s.mu.Lock()
 	p := s.at[l.Endpoint()]
 	s.keepFlowBytesLocked(p)
+	s.rememberLocked(p)
 	delete(s.at, l.Endpoint())
 	if delete(s.byNode[l.Node], l.Endpoint()); len(s.byNode[l.Node]) == 0 {
 		delete(s.byNode, l.Node)
@@ -208,7 +217,7 @@ func (s *Listeners) Stop() {
 		p.stopAccepting()
 	}
 	for _, socket := range s.sharedSockets() {
-		stopAccepting(socket.Listener) // itself, which has a deadline
+		accepting.Stop(socket.Listener) // itself, which has a deadline
 	}
 	s.accepting.Wait()
 }

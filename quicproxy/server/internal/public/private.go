@@ -38,6 +38,7 @@ func (s *Listeners) BindPrivate(key lease.Key, allowed []string, most int) *List
 func (s *Listeners) UnbindPrivate(key lease.Key) {
 	s.mu.Lock()
 	p := s.private[key.Node][key.Service]
+	s.rememberLocked(p)
 	if delete(s.private[key.Node], key.Service); len(s.private[key.Node]) == 0 {
 		delete(s.private, key.Node)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"apquic/lease"
 	"apquic/quicproxy/internal/clients"
+	"apquic/quicproxy/internal/ruling"
 	"apquic/quicproxy/internal/visitors"
 	"apquic/quicproxy/server/internal/balancer"
 	"apquic/quicproxy/server/internal/refusals"
@@ -28,6 +29,7 @@ func newRefused() *refusals.Counts {
 		refusals.Reason{Name: "country", Errors: []error{visitors.ErrCountry}},
 		refusals.Reason{Name: "rate", Errors: []error{visitors.ErrFast, clients.ErrAddressFast}},
 		refusals.Reason{Name: "address", Errors: []error{clients.ErrAddressFull, clients.ErrNetworkFull}},
+		refusals.Reason{Name: "month", Errors: []error{ruling.ErrSpent}},
 		refusals.Reason{Name: "service", Errors: []error{clients.ErrServiceFull}},
 		refusals.Reason{Name: "node", Errors: []error{clients.ErrNodeFull, ErrTooManyRelays, context.DeadlineExceeded}},
 		refusals.Reason{Name: "files", Errors: []error{clients.ErrAllFull, lease.ErrExhausted}},

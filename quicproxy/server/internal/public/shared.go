@@ -26,6 +26,8 @@ var (
 	errRedirected  = errors.New("the client was answered, mostly sent to https")
 )
 
+const unknownName = "There is no site %.255q here.\n\nIf it is yours: check that its node is running, and that its service has this domain.\n"
+
 // peekTimeout bounds the time that a client may take until its domain is known.
 const peekTimeout = 10 * time.Second
 
@@ -214,7 +216,7 @@ func (f *sharedSocket) findHTTP(client *Client) (*Listener, error) {
 	}
 	switch {
 	case errors.Is(err, errUnknownName), errors.Is(err, vhost.ErrNoName):
-		vhost.Finish(client.Conn, unknownName(request, name))
+		vhost.Finish(client.Conn, vhost.Page(request, http.StatusNotFound, fmt.Sprintf(unknownName, name)))
 	case errors.Is(err, vhost.ErrForeign):
 		vhost.Finish(client.Conn, vhost.BadRequest(read, false))
 	}
@@ -233,12 +235,6 @@ func (f *sharedSocket) findHTTP(client *Client) (*Listener, error) {
 		return nil, errRedirected
 	}
 	return p, nil
-}
-
-// unknownName is the answer to a request for a name that nobody has.
-func unknownName(request *http.Request, name string) []byte {
-	return vhost.Page(request, http.StatusNotFound, fmt.Sprintf("There is no site %.255q here.\n\n"+
-		"If it is yours: check that its node is running, and that its service has this domain.\n", name))
 }
 
 // peeking is a client whose domain is not known yet, as the owner of memory.

@@ -25,10 +25,8 @@ import (
 const (
 	// handshakeTimeout bounds a TLS handshake, and goodbye the end of connections to the node when the client has left.
 	handshakeTimeout, goodbye = 10 * time.Second, 2 * time.Second
-	// terminationCost is how much memory a client whose TLS ends here costs, about, and requestCost each of its
-	// requests that is on its way; bodyCost is what may wait of a request's body and its answer, of maxBodies at most.
-	terminationCost, requestCost = 128 << 10, 64 << 10
-	bodyCost, maxBodies          = 512 << 10, 2
+	// terminationCost is how much memory a client whose TLS ends here costs, about, without its requests.
+	terminationCost = 128 << 10
 )
 
 var (
@@ -39,7 +37,8 @@ var (
 // visitor is a client whose TLS, and mostly HTTP, ends here, as the Terminator sees it: its connection, and where
 // that leads.
 type visitor struct {
-	net.Conn
+	termination.HalfConn
+	termination.Requests
 	client   *Client
 	listener *Listener
 	mode     termination.Mode // that it came with
@@ -53,15 +52,15 @@ type visitor struct {
 	alone  bool                 // a connection to the node uses the client's own place
 	over   bool                 // it makes no more of them
 	relays map[*Client]struct{} // its connections to the node
-	bodies int                  // how many requests count with a body
 }
 
 // end ends the TLS of a client that came for a name, and serves it.
 func (p *Listener) end(client *Client, mode termination.Mode) {
 	account, leave := p.all.config.Memory.Open(netaddr.Endpoint(client.RemoteAddr()).Addr())
 	defer leave()
-	v := &visitor{Conn: client.Conn, client: client, listener: p, mode: mode, first: client.Read, closed: make(chan struct{}), relays: make(map[*Client]struct{}), ended: make(chan struct{}, 1)}
+	v := &visitor{HalfConn: termination.HalfConn{Conn: client.Conn}, client: client, listener: p, mode: mode, first: client.Read, closed: make(chan struct{}), relays: make(map[*Client]struct{}), ended: make(chan struct{}, 1)}
 	v.cost = account.Open(v)
+	v.Requests.Cost = v.cost
 	defer v.cost.Close()
 	if v.cost.Take(terminationCost, 0) == 0 {
 		p.refuse(client, errNoMoreRoom)
@@ -129,22 +128,6 @@ func (v *visitor) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// SetLinger lets a relay reset the connection.
-func (v *visitor) SetLinger(seconds int) error {
-	if l, ok := v.Conn.(interface{ SetLinger(int) error }); ok {
-		return l.SetLinger(seconds)
-	}
-	return nil
-}
-
-// CloseWrite ends the direction to the client.
-func (v *visitor) CloseWrite() error {
-	if half, ok := v.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return nil
-}
-
 // Close implements net.Conn.
 func (v *visitor) Close() (err error) {
 	v.closing.Do(func() {
@@ -156,26 +139,6 @@ func (v *visitor) Close() (err error) {
 
 // Closed is closed when the connection is.
 func (v *visitor) Closed() <-chan struct{} { return v.closed }
-
-// Begin counts a request of the client until end; ok: there is room for it.
-func (v *visitor) Begin(body bool) (end func(), ok bool) {
-	cost, bodies := requestCost, 0
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if body && v.bodies < maxBodies {
-		cost, bodies = cost+bodyCost, 1
-	}
-	if v.cost.Take(cost, 0) == 0 {
-		return nil, false
-	}
-	v.bodies += bodies
-	return func() {
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		v.bodies -= bodies
-		v.cost.Add(-cost)
-	}, true
-}
 
 // Dial connects to the service for this client alone. Like a connection of the client itself it has a place, and
 // waits for the node; the first one has that of the client. The limit per address that the service's rules have is for

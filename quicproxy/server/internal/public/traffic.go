@@ -12,6 +12,7 @@ type Traffic struct {
 	Flows            int    // over UDP now
 	ToNode, FromNode uint64
 	Refused          quicproxy.Refused
+	relays           uint64           // begun
 	Members          []members.Status // the nodes that offer the service now, or still have clients
 }
 
@@ -43,6 +44,9 @@ func (p *Listener) RelayBegan(c *Client) {
 		p.relays = make(map[*Client]struct{})
 	}
 	p.relays[c] = struct{}{}
+	if !c.Begun {
+		p.ended.relays++
+	}
 }
 
 // RelayEnded keeps the bytes of the relay of a client that ended.

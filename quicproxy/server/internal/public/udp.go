@@ -137,7 +137,8 @@ func (u *udpPort) flow(client netip.AddrPort, local netip.Addr) (*clientFlow, er
 		return nil, errNoRoom
 	}
 	f.place, u.flows[client] = place, f
-	u.listener.all.flows.add(f)
+	u.listener.begun.Add(1)
+	f.number = u.listener.all.flows.Add(f) // from now on its node may answer
 	return f, nil
 }
 
@@ -165,7 +166,7 @@ func (u *udpPort) end(f *clientFlow) {
 	}
 	place := f.place
 	u.mu.Unlock()
-	u.listener.all.flows.remove(f)
+	u.listener.all.flows.Remove(f.number)
 	u.listener.flowEnded(f)
 	place.Leave()
 }

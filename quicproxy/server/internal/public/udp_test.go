@@ -119,7 +119,7 @@ func TestForgedClients(t *testing.T) {
 			binary.BigEndian.PutUint32(address[:], 11<<24|i*257)
 			send(20000, netip.AddrPortFrom(netip.AddrFrom4(address), 53))
 		}
-		if n := listeners.flows.len(); n > most+1 || n < most/2 || places.Open() != n {
+		if n := listeners.flows.Len(); n > most+1 || n < most/2 || places.Open() != n {
 			t.Errorf("%d flows with %d places, of %d", n, places.Open(), most)
 		}
 		answer(1)
@@ -131,11 +131,11 @@ func TestForgedClients(t *testing.T) {
 			t.Errorf("%+v", traffic)
 		}
 		time.Sleep(30 * time.Second)
-		if n := listeners.flows.len(); n != 2 {
+		if n := listeners.flows.Len(); n != 2 {
 			t.Errorf("%d flows are left when only those that were answered should be", n)
 		}
 		time.Sleep(2 * time.Minute)
-		if n := listeners.flows.len() + places.Open(); n != 0 {
+		if n := listeners.flows.Len() + places.Open(); n != 0 {
 			t.Errorf("%d flows and places are left", n)
 		}
 		listeners.Stop()
@@ -157,7 +157,7 @@ func TestFlowsOfOthers(t *testing.T) {
 		listeners.At(lease.Endpoint{Port: 20000}).Attach(new(silentTarget), members.Offer{Node: owner, Service: "game"})
 		socket.come <- netip.MustParseAddrPort("192.0.2.1:7")
 		synctest.Wait()
-		f := listeners.flows.find(1)
+		f := listeners.flows.Find(1)
 		for _, kind := range []framing.DatagramKind{framing.DatagramPayload, framing.DatagramKnown, framing.DatagramUnknown} {
 			for _, number := range []uint64{1, 2} {
 				if told := !listeners.Receive(thief, 7, framing.Datagram{Flow: number, Kind: kind}); told != (kind == framing.DatagramPayload) {
@@ -187,7 +187,7 @@ func TestFlowsOfOthers(t *testing.T) {
 		}
 		listeners.Unbind(lease.Lease{Key: f.port.listener.Key, Port: 20000, Transport: lease.UDP})
 		synctest.Wait()
-		if n := listeners.flows.len(); n != 0 {
+		if n := listeners.flows.Len(); n != 0 {
 			t.Errorf("%d flows are left of a lease that ended", n)
 		}
 		listeners.Stop()
@@ -232,7 +232,7 @@ func TestFlowsOfMembers(t *testing.T) {
 		if n := counters.Foreign.Load(); n != 2 {
 			t.Errorf("%d datagrams of others, want 2", n)
 		}
-		f := listeners.flows.find(1)
+		f := listeners.flows.Find(1)
 		f.known.Store(^uint64(7))
 		listeners.Receive(nodes[1], 7, framing.Datagram{Flow: 1, Kind: framing.DatagramUnknown})
 		if f.known.Load() != ^uint64(7) {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,7 +77,7 @@ func (f *flooded) close() {
 	f.Stop()
 	f.Close()
 	f.Wait()
-	if n := f.flows.len(); n > 0 {
+	if n := f.flows.Len(); n > 0 {
 		f.t.Errorf("%d flows are left", n)
 	}
 }
@@ -110,8 +111,8 @@ func TestResolver(t *testing.T) {
 			}
 			time.Sleep(time.Second / rate)
 		}
-		if n := f.counters.NoPlace.Load(); n > 0 || f.flows.len() > 1<<10+1 {
-			t.Errorf("%d were refused, %d flows", n, f.flows.len())
+		if n := f.counters.NoPlace.Load(); n > 0 || f.flows.Len() > 1<<10+1 {
+			t.Errorf("%d were refused, %d flows", n, f.flows.Len())
 		}
 	})
 }
@@ -170,6 +171,7 @@ func TestAnswerAhead(t *testing.T) {
 	t.Parallel()
 	f := flood(t, 1, 100, 50, 50)
 	var answering sync.WaitGroup
+	var sent atomic.Uint64 // datagrams, each of which begins a flow
 	over := make(chan struct{})
 	answering.Go(func() {
 		for {
@@ -177,9 +179,7 @@ func TestAnswerAhead(t *testing.T) {
 			case <-over:
 				return
 			default:
-				f.flows.mu.Lock()
-				next := f.flows.last + 1
-				f.flows.mu.Unlock()
+				next := sent.Load() + 1
 				for range 50 {
 					f.answer(0, next)
 				}
@@ -187,6 +187,7 @@ func TestAnswerAhead(t *testing.T) {
 		}
 	})
 	for i := range 3000 {
+		sent.Store(uint64(i))
 		f.sockets[0].come <- forged(i)
 	}
 	close(over)

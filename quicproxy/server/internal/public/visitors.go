@@ -1,7 +1,9 @@
 package public
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 
 	"apquic/certs"
 	"apquic/framing"
@@ -35,10 +37,20 @@ func (p *Listener) Restrict(v quicproxy.Visitors, limits ruling.Limits) {
 	p.gate.Set(v)
 }
 
-// Limit says what the rules of the server say about the node. A group is not one node's.
+// Limit says what the rules of the server say about the node. A group is not one node's. A node that has used up its
+// bytes keeps no client: one that never leaves would have as many as it likes.
 func (p *Listener) Limit(limits ruling.Limits) {
-	if !p.Key.IsGroup() {
-		p.gate.SetLimits(limits)
+	if p.Key.IsGroup() {
+		return
+	}
+	p.gate.SetLimits(limits)
+	if limits.Spent != "" {
+		p.mu.Lock()
+		clients := slices.Collect(maps.Keys(p.relays))
+		p.mu.Unlock()
+		for _, c := range clients {
+			c.evict()
+		}
 	}
 }
 

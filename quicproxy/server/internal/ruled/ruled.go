@@ -12,23 +12,25 @@ import (
 
 	"apquic/certs"
 	"apquic/framing"
+	"apquic/internal/usage"
 	"apquic/lease"
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/conn"
-	"apquic/quicproxy/internal/ruling"
 	"apquic/quicproxy/server/internal/failure"
 	"apquic/rules"
 )
 
 // Rules are those that hold now.
 type Rules struct {
-	now atomic.Pointer[rules.Rules]
-	own atomic.Pointer[rules.Own]
+	now    atomic.Pointer[rules.Rules]
+	own    atomic.Pointer[rules.Own]
+	ledger usage.Ledger // nil: the bytes of a month are not known
+	spent  spent
 }
 
-// New returns the rules of a server, or says why they cannot be.
-func New(all rules.Rules) (*Rules, error) {
-	r := new(Rules)
+// New returns the rules of a server, or says why they cannot be. ledger knows the bytes of a month; nil: nobody does.
+func New(all rules.Rules, ledger usage.Ledger) (*Rules, error) {
+	r := &Rules{ledger: ledger}
 	r.own.Store(new(rules.Own))
 	if err := all.Check(); err != nil {
 		return nil, err
@@ -115,15 +117,6 @@ func Failure(limits rules.Limits, err error) error {
 		Code: framing.ErrorNotAllowed, Text: refusal.Error(),
 		Advice:     fmt.Sprintf("ask the operator of the server, who sees with apquic-server explain what the rule %q says, or change the service", refusal.Rule),
 		RetryAfter: conn.PersonRetry,
-	}
-}
-
-// Clients are the limits of a node for the clients of each of its services.
-func Clients(l rules.Limits) ruling.Limits {
-	count := func(l rules.Limit[int]) ruling.Limit { return ruling.Limit{Value: int64(l.Value), By: l.By} }
-	return ruling.Limits{
-		Clients: count(l.MaxClients), PerAddress: count(l.MaxClientsPerAddress), Rate: count(l.MaxClientRate),
-		BytesIn: ruling.Limit(l.MaxRateIn), BytesOut: ruling.Limit(l.MaxRateOut),
 	}
 }
 

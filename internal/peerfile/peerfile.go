@@ -1,4 +1,7 @@
-package main
+// Package peerfile remembers in a file where the nodes of a server were.
+//
+// It must not decide what becomes of them.
+package peerfile
 
 import (
 	"errors"
@@ -13,11 +16,12 @@ import (
 	"apquic/quicproxy/server"
 )
 
-// peerFile stores where the nodes were, an address and a node id per line. It is only a hint, so it is
+// File stores where the nodes were, an address and a node id per line. It is only a hint, so it is
 // neither synced nor checked: invalid lines are skipped.
-type peerFile string
+type File string
 
-func (f peerFile) Load() (peers []server.Peer, err error) {
+// Load implements server.Peers.
+func (f File) Load() (peers []server.Peer, err error) {
 	text, err := os.ReadFile(string(f))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -33,7 +37,8 @@ func (f peerFile) Load() (peers []server.Peer, err error) {
 	return peers, err
 }
 
-func (f peerFile) Save(peers []server.Peer) error {
+// Save implements server.Peers.
+func (f File) Save(peers []server.Peer) error {
 	var text strings.Builder
 	for _, peer := range peers {
 		fmt.Fprintln(&text, peer.Address, peer.Node)
