@@ -155,7 +155,7 @@ func fullCore(t *testing.T) *fakeCore {
 		},
 		Canaries: map[lease.Key]live.Canary{{Node: one, Service: "web"}: {Every: time.Minute, Last: now, Failing: "it refuses connections", Since: now, Proofs: 1, Failures: 1}},
 		Traffic: map[lease.Endpoint]server.Traffic{
-			{Port: 20000}: {Clients: 5, Flows: 1, ToNode: 10, FromNode: 20, Refused: quicproxy.Refused{Networks: 1, Countries: 1, Connections: 1, Rate: 1, Datagrams: 1}},
+			{Port: 20000}: {Clients: 5, Flows: 1, ToNode: 10, FromNode: 20, Refused: quicproxy.Refused{Networks: 1, Countries: 1, Connections: 1, Rate: 1, Datagrams: 1, Month: 1}},
 			{Port: 20001}: {},
 		},
 	}, relays: []live.Relay{{Node: one, Service: "web", Port: 20000, Domain: "a.example.org", Private: true, Since: now, Resumed: 1}}, flows: []live.Flow{{Node: one, Service: "web", Port: 20000}}}

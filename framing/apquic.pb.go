@@ -1946,7 +1946,9 @@ type Refused struct {
 	Connections uint64 `protobuf:"varint,4,opt,name=connections,proto3" json:"connections,omitempty"`
 	Rate        uint64 `protobuf:"varint,5,opt,name=rate,proto3" json:"rate,omitempty"`
 	// Datagrams that were dropped because there were more bytes per second than there may be.
-	Datagrams     uint64 `protobuf:"varint,6,opt,name=datagrams,proto3" json:"datagrams,omitempty"`
+	Datagrams uint64 `protobuf:"varint,6,opt,name=datagrams,proto3" json:"datagrams,omitempty"`
+	// The node had used up the bytes that it may have in a month; also datagrams.
+	Month         uint64 `protobuf:"varint,7,opt,name=month,proto3" json:"month,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2019,6 +2021,13 @@ func (x *Refused) GetRate() uint64 {
 func (x *Refused) GetDatagrams() uint64 {
 	if x != nil {
 		return x.Datagrams
+	}
+	return 0
+}
+
+func (x *Refused) GetMonth() uint64 {
+	if x != nil {
+		return x.Month
 	}
 	return 0
 }
@@ -2533,14 +2542,15 @@ const file_framing_apquic_proto_rawDesc = "" +
 	"\x04node\x18\x01 \x01(\fR\x04node\"\x11\n" +
 	"\x0fVisitorsRequest\"B\n" +
 	"\x10VisitorsResponse\x12.\n" +
-	"\bservices\x18\x01 \x03(\v2\x12.apquic.v1.RefusedR\bservices\"\xb1\x01\n" +
+	"\bservices\x18\x01 \x03(\v2\x12.apquic.v1.RefusedR\bservices\"\xc7\x01\n" +
 	"\aRefused\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x1a\n" +
 	"\bnetworks\x18\x02 \x01(\x04R\bnetworks\x12\x1c\n" +
 	"\tcountries\x18\x03 \x01(\x04R\tcountries\x12 \n" +
 	"\vconnections\x18\x04 \x01(\x04R\vconnections\x12\x12\n" +
 	"\x04rate\x18\x05 \x01(\x04R\x04rate\x12\x1c\n" +
-	"\tdatagrams\x18\x06 \x01(\x04R\tdatagrams\"\xc0\x02\n" +
+	"\tdatagrams\x18\x06 \x01(\x04R\tdatagrams\x12\x14\n" +
+	"\x05month\x18\a \x01(\x04R\x05month\"\xc0\x02\n" +
 	"\fStreamHeader\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12%\n" +
 	"\x0eclient_address\x18\x02 \x01(\tR\rclientAddress\x12%\n" +

@@ -33,9 +33,15 @@ type privates struct {
 // withPrivate starts the server and garage, whose service answers with handle.
 func withPrivate(w *world, handle func(net.Conn), allow ...string) *privates {
 	w.t.Helper()
+	return withPrivateAt(w, nil, handle, allow...)
+}
+
+// withPrivateAt is withPrivate with another configuration of the server.
+func withPrivateAt(w *world, change []func(*ServerConfig), handle func(net.Conn), allow ...string) *privates {
+	w.t.Helper()
 	p := &privates{world: w, gate: newGatekeeper(w.t), laptop: w.net.NAT("192.0.2.77").Host("10.0.0.7"), laptopKey: newKey(w.t)}
 	p.gate.write(w.nodeKey.ID().String(), p.laptopKey.ID().String()+" laptop", "")
-	p.server = w.startServer(p.gate.admit(false))
+	p.server = w.startServer(append(change, p.gate.admit(false))...)
 	w.serveTCP(privateSSH, handle)
 	if allow == nil {
 		allow = []string{"laptop"}

@@ -26,6 +26,7 @@ type Refused struct {
 	Connections uint64 `json:"connections,omitempty"` // their address had as many connections as it may have
 	Rate        uint64 `json:"rate,omitempty"`        // their address connected more often than it may
 	Datagrams   uint64 `json:"datagrams,omitempty"`   // dropped: there were more bytes per second than there may be
+	Month       uint64 `json:"month,omitempty"`       // the node had used up the bytes that it may have in a month; also datagrams
 }
 
 // String is for people; empty: nobody was refused.
@@ -36,7 +37,7 @@ func (r Refused) String() string {
 		what string
 	}{
 		{r.Networks, "by network"}, {r.Countries, "by country"}, {r.Connections, "too many at once"},
-		{r.Rate, "too fast"}, {r.Datagrams, "datagrams"},
+		{r.Rate, "too fast"}, {r.Datagrams, "datagrams"}, {r.Month, "with the bytes of the month used up"},
 	} {
 		if reason.n > 0 {
 			parts = append(parts, fmt.Sprint(reason.n, " ", reason.what))

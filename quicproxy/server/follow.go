@@ -15,8 +15,8 @@ import (
 
 // Follow makes what another Config says hold from now on, as far as it can change while the server runs: Groups, Rules,
 // Visitors and Country, LeaseTime, Park, FlowIdle, MaxServices, MaxLeasesPerAddress, MaxClients and
-// MaxClientsPerAddress. Nobody loses a lease, a place or a relay; a node that a group no longer names gets no more
-// clients of that. After an error nothing has changed.
+// MaxClientsPerAddress. Nobody loses a lease or a place, or a relay, except those of a node without bytes in this month; a
+// node that a group no longer names gets no more clients of that. After an error nothing has changed.
 func (s *Server) Follow(config Config) error {
 	if err := cmp.Or(visitors.Check(config.Visitors), config.Rules.Check()); err != nil {
 		return fmt.Errorf("server: %w", err)

@@ -33,7 +33,7 @@ func (s *Server) Unpin(ctx context.Context, key lease.Key) (lease.Lease, error) 
 }
 
 // Limit makes these all that the operator says of single nodes, from now on, before Config.Rules. Of what nodes have it
-// ends nothing but what they may no longer have; running relays go on.
+// ends nothing but what they may no longer have; running relays go on, except those of a node without bytes in this month.
 func (s *Server) Limit(limits rules.Own) {
 	changed := s.rules.SetOwn(limits)
 	for _, c := range s.registry.conns(func(_ *session, c *nodeConn) bool { return c.last() != joining && changed(c.node) }) {

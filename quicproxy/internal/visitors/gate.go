@@ -41,7 +41,7 @@ type Gate struct {
 
 	version atomic.Uint64 // of the rules, for those who asked before
 
-	networks, countries, connections, fast, datagrams atomic.Uint64
+	networks, countries, connections, fast, datagrams, month atomic.Uint64
 }
 
 // NewGate takes the rules of the server, and what tells the country of an address; nil: nothing does.
@@ -149,6 +149,8 @@ func (g *Gate) Count(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, ruling.ErrSpent):
+		g.month.Add(1)
 	case errors.Is(err, ErrNetwork):
 		g.networks.Add(1)
 	case errors.Is(err, ErrCountry):
@@ -168,6 +170,6 @@ func (g *Gate) Dropped() { g.datagrams.Add(1) }
 func (g *Gate) Refused() quicproxy.Refused {
 	return quicproxy.Refused{
 		Networks: g.networks.Load(), Countries: g.countries.Load(), Connections: g.connections.Load(),
-		Rate: g.fast.Load(), Datagrams: g.datagrams.Load(),
+		Rate: g.fast.Load(), Datagrams: g.datagrams.Load(), Month: g.month.Load(),
 	}
 }

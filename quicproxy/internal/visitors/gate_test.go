@@ -11,6 +11,7 @@ import (
 	"apquic/framing"
 	"apquic/quicproxy"
 	"apquic/quicproxy/internal/clients"
+	"apquic/quicproxy/internal/ruling"
 )
 
 func networks(texts ...string) (all []netip.Prefix) {
@@ -151,7 +152,7 @@ func TestRefused(t *testing.T) {
 	g := NewGate(quicproxy.Visitors{}, nil)
 	for i, err := range []error{
 		ErrNetwork, ErrCountry, ErrCountry, clients.ErrAddressFull, clients.ErrNetworkFull, clients.ErrAddressFull,
-		ErrFast, ErrFast, ErrFast, clients.ErrAddressFast, nil, clients.ErrAllFull, clients.ErrServiceFull,
+		ErrFast, ErrFast, ErrFast, clients.ErrAddressFast, nil, clients.ErrAllFull, clients.ErrServiceFull, ruling.ErrSpent, ruling.ErrSpent,
 	} {
 		if i%2 == 0 && err != nil {
 			err = fmt.Errorf("because: %w", err)
@@ -161,8 +162,8 @@ func TestRefused(t *testing.T) {
 	for range 5 {
 		g.Dropped()
 	}
-	want := quicproxy.Refused{Networks: 1, Countries: 2, Connections: 3, Rate: 4, Datagrams: 5}
-	if got := g.Refused(); got != want || got.String() != "1 by network, 2 by country, 3 too many at once, 4 too fast, 5 datagrams" {
+	want := quicproxy.Refused{Networks: 1, Countries: 2, Connections: 3, Rate: 4, Datagrams: 5, Month: 2}
+	if got := g.Refused(); got != want || got.String() != "1 by network, 2 by country, 3 too many at once, 4 too fast, 5 datagrams, 2 with the bytes of the month used up" {
 		t.Errorf("refused: %+v, %v", got, got)
 	}
 	if got := counts(&framing.VisitorsResponse{Services: []*framing.Refused{g.Counts("web")}}); got["web"] != want || len(got) != 1 {

@@ -134,7 +134,7 @@ func counts(m *framing.VisitorsResponse) map[string]quicproxy.Refused {
 	counts := make(map[string]quicproxy.Refused)
 	for _, s := range m.Services {
 		counts[s.Service] = quicproxy.Refused{
-			Networks: s.Networks, Countries: s.Countries, Connections: s.Connections, Rate: s.Rate, Datagrams: s.Datagrams,
+			Networks: s.Networks, Countries: s.Countries, Connections: s.Connections, Rate: s.Rate, Datagrams: s.Datagrams, Month: s.Month,
 		}
 	}
 	return counts
@@ -147,7 +147,7 @@ func (g *Gate) Counts(service string) *framing.Refused {
 		return nil
 	}
 	return &framing.Refused{
-		Service: service, Networks: n.Networks, Countries: n.Countries, Connections: n.Connections, Rate: n.Rate, Datagrams: n.Datagrams,
+		Service: service, Networks: n.Networks, Countries: n.Countries, Connections: n.Connections, Rate: n.Rate, Datagrams: n.Datagrams, Month: n.Month,
 	}
 }
 

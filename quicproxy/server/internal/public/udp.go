@@ -192,6 +192,13 @@ func (u *udpPort) sweep() (left int) {
 func (u *udpPort) endAll() {
 	u.mu.Lock()
 	u.closed = true
+	u.mu.Unlock()
+	u.endFlows()
+}
+
+// endFlows ends those that there are.
+func (u *udpPort) endFlows() {
+	u.mu.Lock()
 	all := slices.Collect(maps.Values(u.flows))
 	u.mu.Unlock()
 	for _, f := range all {

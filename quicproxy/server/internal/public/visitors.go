@@ -45,12 +45,21 @@ func (p *Listener) Limit(limits ruling.Limits) {
 	}
 	p.gate.SetLimits(limits)
 	if limits.Spent != "" {
-		p.mu.Lock()
-		clients := slices.Collect(maps.Keys(p.relays))
-		p.mu.Unlock()
-		for _, c := range clients {
-			c.evict()
-		}
+		p.reset()
+	}
+}
+
+// reset ends all relays and flows. Clients that wait, and those that come from an HTTP connection that stays, are asked
+// again by the gate before they have a relay.
+func (p *Listener) reset() {
+	p.mu.Lock()
+	clients := slices.Collect(maps.Keys(p.relays))
+	p.mu.Unlock()
+	for _, c := range clients {
+		c.evict()
+	}
+	if p.udp != nil {
+		p.udp.endFlows()
 	}
 }
 
