@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"apquic/framing"
+	"apquic/internal/testrace"
 	"apquic/lease"
 )
 
@@ -80,7 +81,7 @@ func TestFlappingMember(t *testing.T) {
 		a := newAsker(w, &framing.Hello{Instance: 1})
 		a.ask(framing.OpProxyRequest, &framing.ProxyRequest{Service: "web", Group: "photos"}, framing.OpProxyResponse, 0)
 		before, lines := writes.Load(), w.logged.told()
-		for i := range 4000 {
+		for i := range testrace.Whole(4000, 400) {
 			a.ask(framing.OpProxyRequest, &framing.ProxyRequest{Service: "web", Group: "photos", Unhealthy: i%2 == 0}, framing.OpProxyResponse, 0)
 		}
 		if n := writes.Load() - before; n != 0 {
@@ -108,7 +109,7 @@ func TestForeignGroup(t *testing.T) {
 		w.nodeKey = homes[1].key
 		a := newAsker(w, &framing.Hello{Instance: 1})
 		before, lines := writes.Load(), w.logged.told()
-		for i := range 1000 {
+		for i := range testrace.Whole(1000, 200) {
 			a.ask(framing.OpProxyRequest, &framing.ProxyRequest{Service: "web", Group: "photos", WantedPort: 20000}, framing.OpFailure, framing.ErrorNotInGroup)
 			a.ask(framing.OpProxyRequest, &framing.ProxyRequest{Service: "web", Group: fmt.Sprint("g", i)}, framing.OpFailure, framing.ErrorNotInGroup)
 		}

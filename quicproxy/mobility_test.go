@@ -126,6 +126,7 @@ func TestOutages(t *testing.T) {
 	for outage, times := range map[time.Duration]int{
 		time.Second: 3, 5 * time.Second: 3, 20 * time.Second: 3, time.Minute: 3, time.Hour: 1,
 	} {
+		times = testrace.Whole(times, 1)
 		t.Run(outage.String(), func(t *testing.T) {
 			mobile(t, func(t *testing.T, w *world, f *flows) {
 				for range times {
