@@ -110,7 +110,8 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"signal":  signal,  // signal NAME SIGNAL
 	"exits":   exits,   // exits NAME STATUS: also makes its output that of stdout and stderr
 
-	"capture": capture, // capture VARIABLE: what was printed last into it
+	"capture": capture,     // capture VARIABLE: what was printed last into it
+	"json":    printedJSON, // json [PATH[=VALUE]]...: what was printed last is one JSON value, with these members
 
 	// The services behind nodes, in the test itself.
 	"upstream":    upstream,    // upstream VARIABLE KIND [TEXT]: its address; the port alone is VARIABLE_PORT

@@ -45,12 +45,11 @@ func invite(c *call, o *options) error {
 			request.Name = c.Operands[0]
 		}
 		invited, err := operations.Invite(ctx, request)
-		if err != nil {
-			return err
+		if err == nil {
+			err = tell(c, o, invited, invited.Invitation)
 		}
-		fmt.Fprintln(c.Stdout, invited.Invitation)
-		if !o.qr {
-			return nil
+		if err != nil || !o.qr {
+			return err
 		}
 		code, err := show.QRCode(invited.Invitation)
 		fmt.Fprint(c.Stderr, code)
@@ -65,8 +64,7 @@ func invitations(c *call, o *options) error {
 			if err := operations.Withdraw(ctx, admin.WithdrawRequest{Name: o.withdraw}); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.Stdout, "The invitation %s no longer admits anybody.\n", o.withdraw)
-			return nil
+			return tell(c, o, struct{}{}, fmt.Sprintf("The invitation %s no longer admits anybody.", o.withdraw))
 		}
 		list, err := operations.ListInvitations(ctx)
 		if err != nil {
@@ -79,7 +77,7 @@ func invitations(c *call, o *options) error {
 	})
 }
 
-func allow(c *call, _ *options) error {
+func allow(c *call, o *options) error {
 	return with(c, func(ctx context.Context, operations admin.Operations) error {
 		request := admin.AllowRequest{ID: c.Operands[0]}
 		if len(c.Operands) > 1 {
@@ -89,34 +87,32 @@ func allow(c *call, _ *options) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.Stdout, "%s is allowed.\n", nameOf(node))
-		return nil
+		return tell(c, o, node, nameOf(node)+" is allowed.")
 	})
 }
 
-func revoke(c *call, _ *options) error {
+func revoke(c *call, o *options) error {
 	return with(c, func(ctx context.Context, operations admin.Operations) error {
 		revoked, err := operations.Revoke(ctx, admin.RevokeRequest{Node: c.Operands[0]})
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.Stdout, "%s is shut out (%s ended); nobody else gets its ports for 30 days.\n", nameOf(revoked.Node), count(revoked.Connections, "connection"))
+		words := fmt.Sprintf("%s is shut out (%s ended); nobody else gets its ports for 30 days.", nameOf(revoked.Node), count(revoked.Connections, "connection"))
 		if revoked.Invitation != "" {
-			fmt.Fprintf(c.Stdout, "Its invitation still admits other nodes, so its owner can return with a new key; apquic-server invitation --withdraw %s ends that.\n", revoked.Invitation)
+			words += fmt.Sprintf("\nIts invitation still admits other nodes, so its owner can return with a new key; apquic-server invitation --withdraw %s ends that.", revoked.Invitation)
 		}
-		return nil
+		return tell(c, o, revoked, words)
 	})
 }
 
-func kick(c *call, _ *options) error {
+func kick(c *call, o *options) error {
 	return with(c, func(ctx context.Context, operations admin.Operations) error {
 		kicked, err := operations.Kick(ctx, admin.KickRequest{Node: c.Operands[0]})
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.Stdout, "The session of %s has ended (%s with it). The node may come back at once; apquic-server revoke shuts it out.\n",
-			nameOf(kicked.Node), count(kicked.Connections, "connection"))
-		return nil
+		return tell(c, o, kicked, fmt.Sprintf("The session of %s has ended (%s with it). The node may come back at once; apquic-server revoke shuts it out.",
+			nameOf(kicked.Node), count(kicked.Connections, "connection")))
 	})
 }
 
@@ -125,7 +121,7 @@ func reloads(c *call, o *options) error {
 	return reload.Command(context.Background(), c.Settings.DataDir, o.json, c.Stdout)
 }
 
-func release(c *call, _ *options) error {
+func release(c *call, o *options) error {
 	request := admin.ReleaseRequest{Node: c.Operands[0]}
 	if len(c.Operands) > 1 {
 		request.Service = c.Operands[1]
@@ -146,9 +142,17 @@ func release(c *call, _ *options) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.Stdout, "Now %s is free.\n", service.Public())
-		return nil
+		return tell(c, o, service, fmt.Sprintf("Now %s is free.", service.Public()))
 	})
+}
+
+// tell prints what a change did, in words or as JSON.
+func tell(c *call, o *options, answer any, words string) error {
+	if o.json {
+		return cli.WriteJSON(c.Stdout, answer)
+	}
+	_, err := fmt.Fprintln(c.Stdout, words)
+	return err
 }
 
 func nameOf(n admin.Node) string { return cmp.Or(n.Name, n.ID.String()) }

@@ -58,16 +58,23 @@ func ask(c *call, do func(context.Context, *admin.Client) error) error {
 const drainPause = 200 * time.Millisecond
 
 // drain stops the running server and waits for its end.
-func drain(c *call, _ *options) error {
+func drain(c *call, o *options) error {
 	return ask(c, func(ctx context.Context, client *admin.Client) error {
 		draining, err := client.Drain(ctx)
 		if err != nil {
 			return err
 		}
-		if draining.Connections > 0 {
-			fmt.Fprintf(c.Stdout, "The server stops once %s ended, or ran out of time.\n", count(draining.Connections, "connection"))
+		if draining.Connections > 0 || o.json {
+			words := fmt.Sprintf("The server stops once %s ended, or ran out of time.", count(draining.Connections, "connection"))
+			if err := tell(c, o, draining, words); err != nil {
+				return err
+			}
 		}
-		return awaitEnd(ctx, c)
+		if err := awaitEnd(ctx, c); err != nil || o.json {
+			return err
+		}
+		_, err = fmt.Fprintln(c.Stdout, "The server has stopped.")
+		return err
 	})
 }
 
@@ -76,7 +83,6 @@ func awaitEnd(ctx context.Context, c *call) error {
 	for ticks := time.Tick(drainPause); ; {
 		if _, err := admin.Connect(ctx, c.Settings.DataDir); err != nil {
 			if _, gone := errors.AsType[*control.NotRunningError](err); gone {
-				fmt.Fprintln(c.Stdout, "The server has stopped.")
 				return nil
 			}
 		}

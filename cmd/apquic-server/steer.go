@@ -24,25 +24,24 @@ func pin(c *call, o *options) error {
 	}
 	return with(c, func(ctx context.Context, operations admin.Operations) error {
 		pinned, err := operations.Pin(ctx, request)
-		if err != nil || o.json {
-			return orJSON(c, pinned, err)
+		if err != nil {
+			return err
 		}
-		fmt.Fprintf(c.Stdout, "The port %d is that of %s for good; apquic-server unpin ends that.\n", pinned.Port, pinned.Service)
+		words := fmt.Sprintf("The port %d is that of %s for good; apquic-server unpin ends that.", pinned.Port, pinned.Service)
 		if pinned.Reconnects {
-			fmt.Fprintln(c.Stdout, "The node's session has ended, so that it connects again and hears of its new port. Running connections go on if the node resumes them in time.")
+			words += "\nThe node's session has ended, so that it connects again and hears of its new port. Running connections go on if the node resumes them in time."
 		}
-		return nil
+		return tell(c, o, pinned, words)
 	})
 }
 
 func unpin(c *call, o *options) error {
 	return with(c, func(ctx context.Context, operations admin.Operations) error {
 		service, err := operations.Unpin(ctx, admin.UnpinRequest{Node: c.Operands[0], Service: c.Operands[1]})
-		if err != nil || o.json {
-			return orJSON(c, service, err)
+		if err != nil {
+			return err
 		}
-		fmt.Fprintf(c.Stdout, "The port %d is that of %s as long as its lease.\n", service.Port, service.Service)
-		return nil
+		return tell(c, o, service, fmt.Sprintf("The port %d is that of %s as long as its lease.", service.Port, service.Service))
 	})
 }
 
@@ -64,22 +63,13 @@ func limit(c *call, o *options) error {
 	request := admin.LimitRequest{Node: c.Operands[0], Clear: o.clear, Limits: words}
 	return with(c, func(ctx context.Context, operations admin.Operations) error {
 		limited, err := operations.Limit(ctx, request)
-		if err != nil || o.json {
-			return orJSON(c, limited, err)
+		if err != nil {
+			return err
 		}
 		said := limited.Limits.String()
 		if said == "" {
 			said = "what the rules and the settings say"
 		}
-		fmt.Fprintf(c.Stdout, "For %s holds from now on: %s\n", show.Name(limited.Name, limited.ID), said)
-		return nil
+		return tell(c, o, limited, fmt.Sprintf("For %s holds from now on: %s", show.Name(limited.Name, limited.ID), said))
 	})
-}
-
-// orJSON prints what a change did.
-func orJSON(c *call, answer any, err error) error {
-	if err != nil {
-		return err
-	}
-	return cli.WriteJSON(c.Stdout, answer)
 }

@@ -167,6 +167,15 @@ func (c *Call[S]) Again() (*Call[S], error) {
 	return again, nil
 }
 
+// Usage is how the help writes the command with its operands.
+func (c *Call[S]) Usage() string {
+	command := c.program.Name + " " + c.command
+	_, after, _ := strings.Cut(c.program.Help, "\n  "+command)
+	line, _, _ := strings.Cut(after, "\n")
+	operands, _, _ := strings.Cut(line, "  ")
+	return command + operands
+}
+
 // Validate checks the settings as a whole.
 func (c *Call[S]) Validate() error {
 	err := c.program.Validate(c.Settings)
