@@ -44,6 +44,7 @@ type owned struct {
 	invited []certs.OpenInvitation
 	done    []string // what the owner did
 	asked   map[string]int
+	broken  http.Handler // answers instead of the API; nil: the API does
 }
 
 // newOwned starts one that ends with the test.
@@ -60,8 +61,12 @@ func newOwned(t *testing.T) *owned {
 	stop, err := door.Answer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o.mu.Lock()
 		o.asked[r.URL.Path]++
+		answers := o.broken
 		o.mu.Unlock()
-		api.ServeHTTP(w, r)
+		if answers == nil {
+			answers = api
+		}
+		answers.ServeHTTP(w, r)
 	}))
 	if err != nil {
 		t.Fatal(err)

@@ -56,8 +56,8 @@ function show(content) {
   };
   let stop = poll(every, look);
   const again = () => { stop(); stop = poll(every, look); };
-  const tick = poll(1000, async () => table.draw()); // the countdown, between two answers
-  return () => { stop(); tick(); table.end(); };
+  const tick = setInterval(() => { if (!document.hidden) table.draw(); }, 1000); // the countdown, between two answers
+  return () => { stop(); clearInterval(tick); table.end(); };
 }
 
 function showService(s, changed) {
