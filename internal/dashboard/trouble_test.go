@@ -3,6 +3,7 @@
 package dashboard
 
 import (
+	"io"
 	"net/http"
 	"testing"
 
@@ -33,6 +34,40 @@ func TestTrouble(t *testing.T) {
 		o.breakDown(nil)
 		b.Hides("Trying again.")
 	}
+}
+
+// TestStuck: a program that takes a question and says nothing, or stops in the middle of an answer, does not answer either.
+func TestStuck(t *testing.T) {
+	t.Parallel()
+	o := newOwned(t)
+	o.populate()
+	b := o.open(t)
+	b.Run("const wait = setTimeout; window.setTimeout = (act, time) => wait(act, time >= 40000 ? time / 30 : time); return ''") // what takes long
+	end := make(chan struct{})
+	t.Cleanup(func() { close(end) })
+	stuck := func(begin string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if begin != "" {
+				io.WriteString(w, begin)
+				http.NewResponseController(w).Flush()
+			}
+			select {
+			case <-r.Context().Done():
+			case <-end:
+			}
+		}
+	}
+	for _, test := range []struct{ view, begin string }{{"nodes", ""}, {"services", "{"}, {"events", ": begin\n\n"}} {
+		o.breakDown(stuck(test.begin))
+		show(b, test.view)
+		b.Shows("the program does not answer")
+		o.breakDown(nil)
+		b.Hides("the program does not answer")
+	}
+	o.breakDown(stuck(""))
+	show(b, "limits")
+	b.Click("main form button")
+	b.Until("/does not answer/.test(document.querySelector('main form .wrong').textContent)") // the same for what is done
 }
 
 // staysInTrouble looks at the page for a while, in which it does not ask again.

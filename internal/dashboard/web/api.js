@@ -4,6 +4,7 @@
 
 const path = 'api/v1/';
 const key = 'apquic-token';
+const longest = 45000; // milliseconds without a word: an answer takes at most 30 s, and a stream says something every 15 s
 let token = sessionStorage.getItem(key) ?? '';
 let ending = new AbortController(); // ends all that runs for who is logged in
 
@@ -18,6 +19,29 @@ export class Failure extends Error {
     this.hint = hint;
   }
 }
+
+/** Patience ends a request of which nothing is heard for too long. */
+class Patience {
+  constructor(signal) {
+    this.late = new AbortController();
+    this.signal = AbortSignal.any([this.late.signal, ending.signal, ...(signal ? [signal] : [])]);
+    this.heard();
+  }
+
+  heard() {
+    this.end();
+    this.timer = setTimeout(() => this.late.abort(unanswered()), longest);
+  }
+
+  end() {
+    clearTimeout(this.timer);
+  }
+}
+
+const unanswered = () => new Failure(0, 'the program does not answer', 'it may be stopped, or the connection to it is down');
+
+/** failed is why there is no answer: somebody wants none any more, or what to show. */
+const failed = (error) => (error.name === 'AbortError' || error instanceof Failure ? error : unanswered());
 
 export const hasToken = () => token !== '';
 
@@ -62,9 +86,17 @@ async function ask(name, options) {
   }
 }
 
-async function send(name, options, as) {
-  const response = await request(name, options, as);
-  const text = await response.text();
+async function send(name, { signal, ...options }, as) {
+  const patience = new Patience(signal);
+  let response, text;
+  try {
+    response = await request(name, options, as, patience);
+    text = await response.text();
+  } catch (error) {
+    throw failed(error);
+  } finally {
+    patience.end();
+  }
   try {
     return JSON.parse(text);
   } catch {
@@ -72,34 +104,40 @@ async function send(name, options, as) {
   }
 }
 
-/** request returns an answer that is good. */
-async function request(name, { signal, ...options }, as) {
+/** request returns an answer that is good, of which the rest may come later. */
+async function request(name, options, as, { signal }) {
   const headers = { ...options.headers, ...(as ? { Authorization: `Bearer ${as}` } : {}) };
-  const signals = [ending.signal, ...(signal ? [signal] : [])];
-  let response;
-  try {
-    response = await fetch(path + name, { ...options, headers, cache: 'no-store', signal: AbortSignal.any(signals) });
-  } catch (error) {
-    if (error.name === 'AbortError') throw error;
-    throw new Failure(0, 'the program does not answer', 'it may be stopped, or the connection to it is down');
-  }
+  const response = await fetch(path + name, { ...options, headers, cache: 'no-store', signal });
   if (response.ok) return response;
   const body = await response.json().catch(() => ({}));
   throw new Failure(response.status, body.error ?? `the program answers ${response.status}`, body.hint);
 }
 
 /**
- * follow reads the stream of events until the signal: those after the id last, or the last 1000 at first. EventSource
- * could not send the token.
+ * follow reads the stream of events until the signal: those after the id last, or the last 1000 at first. begun is called
+ * once the program answers. EventSource could not send the token.
  */
-export async function follow(last, take, missed, signal) {
-  const headers = last ? { 'Last-Event-ID': String(last) } : {};
-  const response = await request('events', { method: 'GET', headers, signal }, token);
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+export async function follow(last, take, missed, signal, begun = () => {}) {
+  const patience = new Patience(signal);
+  try {
+    const headers = last ? { 'Last-Event-ID': String(last) } : {};
+    const response = await request('events', { method: 'GET', headers }, token, patience);
+    begun();
+    await read(response.body.pipeThrough(new TextDecoderStream()).getReader(), patience, take, missed);
+  } catch (error) {
+    throw failed(error);
+  } finally {
+    patience.end();
+  }
+}
+
+/** read takes the events of a stream until that ends. */
+async function read(reader, patience, take, missed) {
   let rest = '';
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return;
+    patience.heard();
     const parts = (rest + value).split('\n\n');
     rest = parts.pop();
     for (const part of parts) {

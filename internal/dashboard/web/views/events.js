@@ -58,7 +58,7 @@ function show(content) {
 /** run follows the stream while the page is visible, and goes on where it was. */
 async function run(take, signal) {
   let last = 0;
-  const heard = (event) => { last = event.id; hooks.onTrouble(null); take(event); };
+  const heard = (event) => { last = event.id; take(event); };
   const missed = (n) => take({ id: last + 0.5, time: new Date().toISOString(), level: 'WARN', name: 'missed', message: `${plural(n, 'event')} came meanwhile and are no longer kept`, attributes: {} });
   while (!signal.aborted) {
     await visible(signal);
@@ -67,7 +67,7 @@ async function run(take, signal) {
     const check = () => { if (document.hidden) hidden.abort(); };
     document.addEventListener('visibilitychange', check);
     try {
-      await follow(last, heard, missed, AbortSignal.any([signal, hidden.signal]));
+      await follow(last, heard, missed, AbortSignal.any([signal, hidden.signal]), () => hooks.onTrouble(null));
     } catch (error) {
       if (error instanceof Failure) hooks.onTrouble(error);
       if (error.status === 401) return;
