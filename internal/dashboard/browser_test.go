@@ -59,3 +59,17 @@ func press(b *chromium.Browser, text string) {
 	})()`)
 	b.Click("#pressed")
 }
+
+// countObjects counts those in the memory of the page, after a collection of garbage, of which a function is true.
+func countObjects(b *chromium.Browser, is string) (n int) {
+	var object struct{ Result struct{ ObjectID string } }
+	b.Tool("Runtime.evaluate", map[string]any{"expression": "Object.prototype"}, &object)
+	var all struct{ Objects struct{ ObjectID string } }
+	b.Tool("Runtime.queryObjects", map[string]any{"prototypeObjectId": object.Result.ObjectID, "objectGroup": "counted"}, &all)
+	var counted struct{ Result struct{ Value int } }
+	b.Tool("Runtime.callFunctionOn", map[string]any{
+		"objectId": all.Objects.ObjectID, "functionDeclaration": "function() { return this.filter(" + is + ").length }", "returnByValue": true,
+	}, &counted)
+	b.Tool("Runtime.releaseObjectGroup", map[string]any{"objectGroup": "counted"}, nil)
+	return counted.Result.Value
+}

@@ -5,7 +5,9 @@ package dashboard
 import (
 	"io"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	"apquic/internal/chromium"
 )
@@ -84,4 +86,35 @@ func staysInTrouble(t *testing.T, b *chromium.Browser, view string) {
 	if hidden {
 		t.Errorf("%s: the page says that all is well again, which it is not", view)
 	}
+}
+
+// TestPausedEvents: events that come during a pause take no more memory than those that it shows.
+func TestPausedEvents(t *testing.T) {
+	t.Parallel()
+	const most = 5000
+	o := newOwned(t)
+	b := o.open(t)
+	show(b, "events")
+	o.log.Info("the first")
+	b.Shows("the first")
+	press(b, "Pause")
+	text := strings.Repeat("x", 100)
+	for i := range 4 * most {
+		o.log.Info("one of many", "n", i, "text", text)
+		if i%250 == 0 {
+			time.Sleep(25 * time.Millisecond) // the ring has 1000
+		}
+	}
+	const event = "(o) => Object.hasOwn(o, 'attributes') && Object.hasOwn(o, 'level')"
+	kept := 0
+	await(t, func() bool {
+		kept = countObjects(b, event)
+		return kept > most/2
+	})
+	time.Sleep(500 * time.Millisecond)
+	if kept = countObjects(b, event); kept > 2*most+100 {
+		t.Errorf("the page keeps %d events", kept)
+	}
+	press(b, "Pause")
+	b.Shows("5,000 events")
 }

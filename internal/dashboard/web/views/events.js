@@ -46,7 +46,7 @@ function show(content) {
     setText(sum, plural(rows.length, 'event'));
   };
   const take = (event) => {
-    rows.push(event);
+    if (rows.push(event) > 2 * most) rows = rows.slice(-most); // also during a pause
     frame ??= setTimeout(arrange, 100); // many at once are drawn once
   };
   content.append(el('div', { class: 'bar' }, searchBox('Search events', table), level, hold, sum), table.element);
