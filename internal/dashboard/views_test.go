@@ -76,6 +76,41 @@ func TestViews(t *testing.T) {
 	b.Hides("node-connected")
 }
 
+// TestCanaries: of each service that the server asks, it is shown whether it answers, and how long ago it last did.
+func TestCanaries(t *testing.T) {
+	t.Parallel()
+	o := newOwned(t)
+	for i, name := range []string{"web", "ssh", "photos", "mail"} {
+		o.addNode("shed", name, uint16(20000+i))
+	}
+	now := time.Now()
+	hour, minute := now.Add(-time.Hour), now.Add(-time.Minute)
+	of := func(i int) *admin.Service { return &o.status.Services[i] }
+	of(0).Canary = &admin.Canary{Every: 60, Proved: &now, Proofs: 8}
+	of(1).Canary = &admin.Canary{Every: 60, Proved: &hour, Failing: "it refuses <connections>", Since: &minute, Proofs: 7, Failures: 2}
+	of(2).Canary = &admin.Canary{Every: 60}
+	b := o.open(t)
+	show(b, "services")
+	cells := func(service string) string {
+		b.Until("[...document.querySelectorAll('button.row')].some((b) => b.textContent === '" + service + "')")
+		return b.Run("const c = [...document.querySelectorAll('tbody tr')].find((r) => r.querySelector('button')?.textContent === '" + service + "').cells; return c[3].textContent + ': ' + c[4].textContent + ' ' + (c[4].dataset.state ?? '')")
+	}
+	for service, want := range map[string][2]string{
+		"web": {"online: green, ", "s ago green"}, "ssh": {"failing: failing, 1 h 0 min ago failing", ""}, "photos": {"online: not yet asked", " "}, "mail": {"online: ", " "},
+	} {
+		if got := cells(service); !strings.HasPrefix(got, want[0]) || !strings.HasSuffix(got, want[1]) {
+			t.Errorf("%s has %q", service, got)
+		}
+	}
+	before := cells("web")
+	o.change(func() { of(0).Canary.Failing, of(0).Canary.Since = "it refuses connections", &now })
+	await(t, func() bool { return strings.HasPrefix(cells("web"), "failing: failing, ") && before != cells("web") })
+	press(b, "ssh")
+	b.Shows("failing for 1 min")
+	b.Shows("it refuses <connections>")
+	b.Shows("7 of 9, every 60 s")
+}
+
 // TestHostileNames: what nodes and visitors call themselves is shown as it is, and runs nothing.
 func TestHostileNames(t *testing.T) {
 	t.Parallel()

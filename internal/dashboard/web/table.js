@@ -8,8 +8,9 @@ const order = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' 
 
 export class Table {
   /**
-   * columns are {name, title, text(row), value(row) to sort by, width in em, kind: number, wide (not on a phone)}; the
-   * first is the head of its row. id(row) tells rows apart. open(row), if any, is called when its head is pressed.
+   * columns are {name, title, text(row), value(row) to sort by, state(row) for its colour, width in em, kind: number, wide
+   * (not on a phone)}; the first is the head of its row. id(row) tells rows apart. open(row), if any, is called when its
+   * head is pressed.
    */
   constructor({ title, columns, id, open, empty, sort }) {
     Object.assign(this, { title, columns, id, open, empty, words: '', rows: [], shown: [], parts: new Map() });
@@ -143,7 +144,7 @@ export class Table {
       if (part.cells[c].textContent === text) return;
       part.cells[c].textContent = text;
       part.cells[c].title = text;
-      if (column.name === 'state') part.cells[c].dataset.state = text;
+      if (column.name === 'state' || column.state) part.cells[c].dataset.state = column.state?.(row) ?? text;
     });
   }
 }

@@ -11,13 +11,18 @@ import { searchBox, Table } from '../table.js';
 const every = 2000;
 const longest = 60;
 const owner = (s) => (s.node ? nodeName(s.name, s.node) : 'group');
-const state = (s) => (s.unhealthy ? 'unhealthy' : s.state);
+const state = (s) => (s.unhealthy ? 'unhealthy' : s.state === 'online' && s.canary?.failing ? 'failing' : s.state);
+
+/** health is how a service answers the canaries of the server; '': it is not asked. */
+const health = (s) => (s.canary?.failing ? 'failing' : s.canary?.proved ? 'green' : '');
+const proof = (s) => (s.canary?.proved ? `${health(s)}, ${ago(s.canary.proved)} ago` : s.canary ? health(s) || 'not yet asked' : '');
 
 const columns = [
   { name: 'service', title: 'Service', text: (s) => s.service, width: 7 },
   { name: 'owner', title: 'Node', text: owner, width: 7, kind: 'wide' },
   { name: 'public', title: 'Public', text: publicAddress, width: 7 },
   { name: 'state', title: 'State', text: state, width: 5.5, kind: 'state' },
+  { name: 'canary', title: 'Canary', text: proof, value: (s) => (s.canary ? -Date.parse(s.canary.proved ?? 0) : -Infinity), state: health, width: 9, kind: 'number wide' },
   { name: 'held', title: 'Kept for', text: (s) => left(s.heldUntil), value: (s) => (s.heldUntil ? Date.parse(s.heldUntil) : Infinity), width: 7.5, kind: 'number wide' },
   { name: 'visitors', title: 'Visitors', text: (s) => count(s.connections + (s.flows ?? 0)), value: (s) => s.connections + (s.flows ?? 0), width: 5.5, kind: 'number wide' },
   { name: 'rate', title: 'Now', text: (s) => (s.rate === null ? '' : rate(s.rate)), value: (s) => s.rate ?? -1, width: 6, kind: 'number wide' },
@@ -64,7 +69,7 @@ function showService(s, changed) {
   sheet(s.service, (body, close) => {
     body.append(facts([
       ['Node', s.node ? owner(s) : ''], ['Id', s.node], ['Public', publicAddress(s)], ['Name', s.hostname], ['State', state(s)], ['Upstream', s.origin],
-      ['Here for', ago(s.since)], ['Kept until', s.pinned ? 'for good: it is pinned' : s.heldUntil ? `${when(s.heldUntil)}, ${left(s.heldUntil)}` : ''], ['Connections', s.connections],
+      ['Here for', ago(s.since)], ['Kept until', s.pinned ? 'for good: it is pinned' : s.heldUntil ? `${when(s.heldUntil)}, ${left(s.heldUntil)}` : ''], ...canary(s), ['Connections', s.connections],
       ['UDP flows', s.flows], ['From visitors', bytes(s.bytesIn)], ['To visitors', bytes(s.bytesOut)],
     ]));
     if (s.members?.length) {
@@ -77,6 +82,13 @@ function showService(s, changed) {
     if (!s.private && s.state !== 'online') actions.append(button('Release', () => release(s, done), { class: 'danger' }));
     if (actions.childElementCount) body.append(actions);
   });
+}
+
+/** canary is what is known by asking the service. */
+function canary({ canary: c }) {
+  if (!c) return [];
+  return [['Canary', c.failing ? `failing for ${ago(c.failingSince)}: ${c.failing}` : c.proved ? 'green' : 'not yet asked'], ['Last proof', c.proved ? `${when(c.proved)}, ${ago(c.proved)} ago` : 'none'],
+    ['Answered', `${count(c.proofs)} of ${count(c.proofs + c.failures)}, every ${Math.round(c.everySeconds)} s`]];
 }
 
 function pin(s, done) {
