@@ -34,7 +34,7 @@ type Totals struct {
 	To    string       `json:"to"`   // the last one
 	Sum   usage.Counts `json:"sum"`  // of all rows
 	Total int          `json:"total"`
-	Rows  []Total      `json:"rows"` // the newest day first, then by node and service
+	Rows  []Total      `json:"rows"` // the newest day first, then by node and service; without days the most bytes first
 }
 
 // Total is a row of it. It lacks what the rows are not to be told apart by.

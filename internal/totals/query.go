@@ -30,7 +30,8 @@ type Total struct {
 	usage.Counts
 }
 
-// Sum returns what has passed, also what is not written yet: the newest day first, then by node and service.
+// Sum returns what has passed, also what is not written yet: the newest day first, then by node and service; of rows
+// without a day, those with the most bytes first.
 func (t *Totals) Sum(q Query) ([]Total, error) {
 	t.Settle()
 	sums := make(map[Row]usage.Counts)
@@ -52,7 +53,11 @@ func (t *Totals) Sum(q Query) ([]Total, error) {
 		totals = append(totals, Total{row, n})
 	}
 	slices.SortFunc(totals, func(a, b Total) int {
-		return cmp.Or(cmp.Compare(b.Day, a.Day), bytes.Compare(a.Node[:], b.Node[:]), cmp.Compare(a.Service, b.Service))
+		most := 0
+		if !q.ByDay {
+			most = cmp.Compare(b.Bytes(), a.Bytes())
+		}
+		return cmp.Or(cmp.Compare(b.Day, a.Day), most, bytes.Compare(a.Node[:], b.Node[:]), cmp.Compare(a.Service, b.Service))
 	})
 	return totals, explain("reading", t.path, err)
 }

@@ -220,8 +220,8 @@ func TestSum(t *testing.T) {
 	}{
 		{Query{From: day, To: day}, "1970-01-01 0  111/0/0/0/0"},
 		{Query{From: day, To: day + 1, ByDay: true}, "2026-11-28 0  222/0/0/0/0, 2026-11-27 0  111/0/0/0/0"},
-		{Query{To: maxDay, ByNode: true}, "1970-01-01 1  77/0/0/0/0, 1970-01-01 2  700/0/0/0/0"},
-		{Query{To: maxDay, ByService: true}, "1970-01-01 0 ssh 70/0/0/0/0, 1970-01-01 0 web 707/0/0/0/0"},
+		{Query{To: maxDay, ByNode: true}, "1970-01-01 2  700/0/0/0/0, 1970-01-01 1  77/0/0/0/0"},
+		{Query{To: maxDay, ByService: true}, "1970-01-01 0 web 707/0/0/0/0, 1970-01-01 0 ssh 70/0/0/0/0"},
 		{Query{To: maxDay, Node: garage, ByService: true}, "1970-01-01 0 ssh 70/0/0/0/0, 1970-01-01 0 web 7/0/0/0/0"},
 		{Query{To: maxDay, Service: "ssh", ByNode: true}, "1970-01-01 1  70/0/0/0/0"},
 		{Query{From: day + 3, To: maxDay}, ""},
