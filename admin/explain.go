@@ -18,6 +18,8 @@ type Explained struct {
 	Limits   []rules.Decision   `json:"limits"` // all that rules can say anything about
 	Services []ExplainedService `json:"services"`
 	Month    uint64             `json:"bytesThisMonth"` // of its services, in both directions
+
+	MonthLimit int64 `json:"maxMonthBytes"` // the limit of these as a number; 0: none
 }
 
 // ExplainedService is a service with a port or domain, as the rules see it.
@@ -44,6 +46,7 @@ func (a *Authority) Explain(ctx context.Context, who string) (Explained, error) 
 	limits := own.Of(all, node.ID, node.Name)
 	explained := Explained{
 		ID: node.ID, Name: node.Name, Rules: append([]string{}, all.Naming(node.ID, node.Name)...), Limits: limits.Explain(settings), Services: []ExplainedService{},
+		MonthLimit: limits.MaxMonthBytes.Value,
 	}
 	if a.Totals != nil {
 		explained.Month = a.Totals.Month(node.ID)

@@ -25,7 +25,7 @@ func TestExplain(t *testing.T) {
 		}
 		for _, who := range []string{"pi", id.String()} {
 			e, err := operations.Explain(t.Context(), who)
-			if err != nil || e.ID != id || e.Name != "pi" || !slices.Equal(e.Rules, []string{"guests", "all"}) {
+			if err != nil || e.ID != id || e.Name != "pi" || !slices.Equal(e.Rules, []string{"guests", "all"}) || e.MonthLimit != 5<<20 {
 				t.Fatalf("%+v, %v", e, err)
 			}
 			for _, want := range []rules.Decision{{Limit: "protocols", Value: "tcp", Rule: "guests"}, {Limit: "domains", Value: "none", Rule: "all"}, {Limit: "maxServices", Value: "16"}} {
@@ -57,6 +57,6 @@ func someRules() (rules.Rules, rules.Limits) {
 	return rules.Rules{
 		{Name: "guests", Nodes: []string{"p*"}, Limits: rules.Limits{Protocols: rules.Limit[[]string]{Value: []string{rules.TCP}, By: "guests"}}},
 		{Name: "others", Nodes: []string{"attic"}, Limits: rules.Limits{MaxServices: rules.Limit[int]{Value: 1, By: "others"}}},
-		{Name: "all", Nodes: []string{"*"}, Limits: rules.Limits{Domains: rules.Limit[[]string]{By: "all"}}},
+		{Name: "all", Nodes: []string{"*"}, Limits: rules.Limits{Domains: rules.Limit[[]string]{By: "all"}, MaxMonthBytes: rules.Limit[int64]{Value: 5 << 20, By: "all"}}},
 	}, limits
 }
