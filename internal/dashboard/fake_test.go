@@ -24,6 +24,7 @@ import (
 	"apquic/internal/events"
 	"apquic/internal/reload"
 	"apquic/internal/settings/limits"
+	"apquic/internal/totals"
 	"apquic/quicproxy/live"
 	"apquic/rules"
 )
@@ -32,8 +33,10 @@ import (
 type owned struct {
 	admin.Operations // nil: the page asks for no other ones than those below
 	limits           limits.Words
+	totals           *totals.Totals
 
 	url, token string
+	folder     string
 	log        *slog.Logger // what is written there are its events
 
 	mu      sync.Mutex
@@ -56,6 +59,9 @@ func newOwned(t *testing.T) *owned {
 	o.status = admin.Status{Running: true, Version: "apquic-server v1.0.0", Address: "tunnel.example.com:8090", Range: "20000-29999", Ports: 10000, Counters: &admin.Counters{}, Budgets: &live.Budgets{}, Services: []admin.Service{}}
 	reloader := reload.New(reload.Config{Log: o.log, Apply: func() (reload.Report, error) { return reload.Report{Changed: []string{"logLevel"}}, nil }})
 	folder := t.TempDir()
+	o.folder = folder
+	o.totals = totals.Open(filepath.Join(folder, "totals.db"), o.log)
+	t.Cleanup(func() { o.totals.Close() })
 	door := control.Address{DataDir: folder, Listen: "127.0.0.1:0", Log: o.log}.WithPage(Handler())
 	api := admin.Handler(o, hub, reloader)
 	stop, err := door.Answer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -247,13 +253,13 @@ func (o *owned) Explain(_ context.Context, who string) (admin.Explained, error) 
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	n := o.node(who)
-	holds := []rules.Decision{{Limit: "maxClients", Value: "20", Rule: "family"}, {Limit: "maxServices", Value: "16"}}
+	holds := []rules.Decision{{Limit: "maxClients", Value: "20", Rule: "family"}, {Limit: "maxServices", Value: "16"}, {Limit: rules.MonthBytes, Value: "1.5 GB", Rule: "family"}}
 	for i, l := range holds {
 		if own := o.limits[l.Limit]; own != "" {
 			holds[i] = rules.Decision{Limit: l.Limit, Value: own, Rule: "limit of the operator"}
 		}
 	}
-	return admin.Explained{ID: n.ID, Name: n.Name, Rules: []string{"family"}, Limits: holds, Services: []admin.ExplainedService{}}, nil
+	return admin.Explained{ID: n.ID, Name: n.Name, Rules: []string{"family"}, Limits: holds, Services: []admin.ExplainedService{}, Month: o.totals.Month(n.ID), MonthLimit: 1500e6}, nil
 }
 
 // Invite uses the real invitations, so that the QR code is real, too.

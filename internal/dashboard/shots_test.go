@@ -50,6 +50,7 @@ func (o *owned) populate() {
 		o.relays = append(o.relays, admin.Relay{Name: s.Name, Relay: live.Relay{Node: s.Node, Service: s.Service, Port: s.Port, Client: "203.0.113." + string(rune('1'+i%9)) + ":5100" + string(rune('0'+i%10)), Since: began, State: "running", In: uint64(i) << 12, Out: uint64(i) << 19}})
 	}
 	o.flows = []admin.Flow{{Name: "boat", Flow: live.Flow{Node: idOf(1), Service: "game", Port: 20003, Client: "203.0.113.9:6000", Since: time.Now().Add(-time.Minute), In: 3000, Out: 90000, Answered: true}}}
+	o.passed(31)
 	o.invited = []certs.OpenInvitation{{Name: "lake-house", Uses: 1, Expires: time.Now().Add(100 * time.Hour), Created: time.Now()}}
 }
 
@@ -106,6 +107,17 @@ func TestPictures(t *testing.T) {
 	b.Shows("shed-pi")
 	take("dashboard-nodes-dark")
 	prefer(b, "light")
+	show(b, "totals")
+	b.Shows("12 rows")
+	take("dashboard-totals-light")
+	press(b, "shed-pi")
+	b.Shows("by family")
+	screen(b, 1100, 860)
+	time.Sleep(time.Second)
+	take("dashboard-totals-node-light")
+	press(b, "Close")
+	screen(b, 1100, 620)
+	show(b, "nodes")
 	press(b, "Invite")
 	b.Write("input[name=name]", "lake-house")
 	b.Click("dialog form button[type=submit]")

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"apquic/admin"
+	"apquic/internal/usage"
+	"apquic/lease"
 	"apquic/quicproxy"
 	"apquic/quicproxy/live"
 )
@@ -130,7 +132,8 @@ func TestHostileNames(t *testing.T) {
 	o.log.Warn(script, "name", image, script, script, "long", strings.Repeat("x", 5000))
 	b := o.open(t)
 	b.Shows(image)
-	for _, name := range []string{"nodes", "services", "visitors", "events"} {
+	o.totals.Add(lease.Key{Node: node.ID, Service: image}, usage.Counts{In: 1})
+	for _, name := range []string{"nodes", "services", "visitors", "totals", "events"} {
 		show(b, name)
 		b.Until("document.querySelector('button.row')")
 		b.Click("button.row")
@@ -171,9 +174,10 @@ func TestPhone(t *testing.T) {
 			t.Errorf("%s: the page is %v pixels wide in %v, %v parts are wider than their place", what, widths[0], widths[1], widths[2])
 		}
 	}
-	for _, name := range []string{"overview", "nodes", "services", "visitors", "limits", "events"} {
+	for _, name := range []string{"overview", "nodes", "services", "visitors", "totals", "limits", "events"} {
 		show(b, name)
 		b.Until("document.querySelector('button.row, canvas, meter')")
+		b.Run("document.querySelector('main summary')?.click(); return ''")
 		fits(name)
 		if b.Run("return String(document.querySelectorAll('button.row').length)") == "0" {
 			continue
@@ -255,7 +259,8 @@ func TestNobodyLooks(t *testing.T) {
 	hide := func(hidden bool) {
 		b.Run(fmt.Sprintf("Object.defineProperty(document, 'hidden', {value: %t, configurable: true}); document.dispatchEvent(new Event('visibilitychange')); return ''", hidden))
 	}
-	for _, view := range []struct{ name, path string }{{"visitors", "relays"}, {"events", "events"}} {
+	b.Run("const wait = setTimeout; window.setTimeout = (act, time) => wait(act, time === 10000 ? 500 : time); return ''") // the totals
+	for _, view := range []struct{ name, path string }{{"visitors", "relays"}, {"totals", "totals"}, {"events", "events"}} {
 		show(b, view.name)
 		before := o.times(view.path)
 		await(t, func() bool { return o.times(view.path) > before || view.name == "events" && before > 0 })

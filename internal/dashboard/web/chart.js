@@ -1,4 +1,4 @@
-// Charts of the last minutes, by uPlot. What a chart shows last is also there as text.
+// Charts, by uPlot, of the last minutes unless a subclass has others. What a chart shows last is also there as text.
 
 import { el, setText } from './dom.js';
 import { clock } from './format.js';
@@ -10,12 +10,12 @@ const height = 160;
 
 /** Chart draws some series over time. series are {title, kind: a class with its colour}; format writes a value. */
 export class Chart {
-  constructor(title, series, format) {
+  constructor(title, series, format, when = 'of the last minutes') {
     this.format = format;
     this.series = series;
     this.values = series.map((s) => el('span', {}, '–'));
     this.labels = series.map((s, i) => el('span', { class: `label ${s.kind}` }, el('i', { 'aria-hidden': 'true' }), `${s.title} `, this.values[i]));
-    this.box = el('div', { class: 'plot', role: 'img', 'aria-label': `Chart: ${title} of the last minutes` });
+    this.box = el('div', { class: 'plot', role: 'img', 'aria-label': `Chart: ${title} ${when}` });
     this.element = el('figure', {}, el('figcaption', {}, el('strong', {}, title), ...this.labels), this.box);
     this.data = [[], ...series.map(() => [])];
     this.resized = new ResizeObserver(([entry]) => this.resize(Math.floor(entry.contentRect.width)));
@@ -55,7 +55,7 @@ export class Chart {
     const colour = (element) => () => getComputedStyle(element).color;
     const text = colour(this.element);
     const axis = { stroke: text, grid: { stroke: colour(this.box), width: 1 }, ticks: { show: false }, font: '12px system-ui, sans-serif' };
-    this.plot = new uPlot({
+    const options = {
       width, height,
       legend: { show: false },
       cursor: { drag: { x: false, y: false }, points: { show: false }, y: false },
@@ -63,7 +63,16 @@ export class Chart {
       axes: [{ ...axis, space: 90, values: (u, ticks) => ticks.map((tick) => clock(tick * 1000)) }, { ...axis, size: 76, values: (u, ticks) => ticks.map((tick) => this.format(tick)) }],
       series: [{}, ...this.series.map((s, i) => ({ label: s.title, stroke: colour(this.labels[i].firstChild), width: 2, dash: s.dash, points: { show: false } }))],
       hooks: { setCursor: [(u) => this.tell(u.cursor.idx)] },
-    }, this.data, this.box);
+    };
+    this.adapt(options);
+    this.plot = new uPlot(options, this.drawn(), this.box);
+  }
+
+  /** adapt changes how it looks, and drawn is what uPlot gets; both are for subclasses. */
+  adapt() {}
+
+  drawn() {
+    return this.data;
   }
 
   end() {

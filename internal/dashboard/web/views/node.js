@@ -6,6 +6,8 @@ import { button, el, facts, say } from '../dom.js';
 import { ago, bytes, count, nodeName, plural, publicAddress, when } from '../format.js';
 import { allowNode } from './allow.js';
 import { limitNode } from './limit.js';
+import { month } from './month.js';
+import { showTotals } from './totals.js';
 
 /** A node in the list has changed: what is shown about it follows. */
 export const seen = new EventTarget();
@@ -20,7 +22,7 @@ export function showNode(first, changed) {
     const kickIt = button('Kick', () => kick(row, name, done));
     const allowIt = button('Allow', () => { close(); allowNode(row.id, changed, row.name); });
     const revokeIt = button('Revoke', () => revoke(row, name, done), { class: 'danger' });
-    actions.append(kickIt, allowIt, revokeIt);
+    actions.append(button('Totals', () => showTotals(name, { node: row.id })), kickIt, allowIt, revokeIt);
     const facing = el('div');
     const fill = () => {
       facing.replaceChildren(facts(about(row)));
@@ -66,7 +68,7 @@ function allowed(explained) {
   const table = el('table', { class: 'small' }, el('caption', { class: 'hidden' }, 'Limits'),
     el('thead', {}, el('tr', {}, ...['Limit', 'Value', 'Rule'].map((title) => el('th', { scope: 'col' }, title)))), el('tbody', {}, ...rows));
   const services = explained.services.map((s) => el('li', {}, `${s.service}: ${publicAddress(s)}${s.refused ? `, refused: ${s.refused}${s.rule ? ` (rule ${s.rule})` : ''}` : ''}`));
-  return [el('h3', {}, 'What it may have'), el('p', {}, explained.rules.length ? `Rules that name it: ${explained.rules.join(', ')}.` : 'No rule names it.'), table,
+  return [el('h3', {}, 'What it may have'), el('p', {}, explained.rules.length ? `Rules that name it: ${explained.rules.join(', ')}.` : 'No rule names it.'), table, month(explained),
     ...(services.length ? [el('h3', {}, 'Services'), el('ul', {}, ...services)] : [])];
 }
 

@@ -7,6 +7,7 @@ import { ago, bytes, count, left, nodeName, plural, publicAddress, rate, when } 
 import { poll } from '../poll.js';
 import { Rates } from '../rates.js';
 import { searchBox, Table } from '../table.js';
+import { showTotals } from './totals.js';
 
 const every = 2000;
 const longest = 60;
@@ -77,10 +78,11 @@ function showService(s, changed) {
     }
     for (const [reason, n] of Object.entries(s.refused ?? {})) body.append(el('p', {}, `Refused by ${reason}: ${count(n)}`));
     const done = (text) => { close(); say(text); changed(); };
-    const actions = el('p', { class: 'actions' });
+    const totals = () => (s.node ? showTotals(`${s.service} of ${owner(s)}`, { node: s.node, service: s.service }) : showTotals(`All that are called ${s.service}`, { service: s.service }));
+    const actions = el('p', { class: 'actions' }, button('Totals', totals));
     if (s.port && s.node && !s.private) actions.append(s.pinned ? button('Unpin', () => unpin(s, done)) : button('Pin', () => pin(s, done)));
     if (!s.private && s.state !== 'online') actions.append(button('Release', () => release(s, done), { class: 'danger' }));
-    if (actions.childElementCount) body.append(actions);
+    body.append(actions);
   });
 }
 

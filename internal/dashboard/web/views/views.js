@@ -6,6 +6,7 @@ import { limits } from './limits.js';
 import { nodes } from './nodes.js';
 import { overview } from './overview.js';
 import { services } from './services.js';
+import { totals } from './totals.js';
 import { visitors } from './visitors.js';
 
-export const views = [overview, nodes, services, visitors, limits, events];
+export const views = [overview, nodes, services, visitors, totals, limits, events];
