@@ -15,17 +15,27 @@ import (
 // It takes effect in memory at once, even if ctx has ended. An error says that it is not stored yet; Run
 // stores it later.
 func (l *Lessor) Detach(ctx context.Context, key Key) error {
+	l.letGo(key)
+	defer l.wakeRun()
+	if err := l.takeTurn(ctx); err != nil {
+		return fmt.Errorf("lease: waiting for the store: %w", err)
+	}
+	defer l.endTurn()
+	return l.saveHeld(ctx, key)
+}
+
+// letGo holds a lease from now on, in memory, unless it is held already.
+func (l *Lessor) letGo(key Key) {
 	until := time.Now().Add(l.HoldTimeOf(key))
 	l.update(key, func(e *entry) {
 		if e.Attached() {
 			e.HeldUntil = until
 		}
 	})
-	defer l.wakeRun()
-	if err := l.takeTurn(ctx); err != nil {
-		return fmt.Errorf("lease: waiting for the store: %w", err)
-	}
-	defer l.endTurn()
+}
+
+// saveHeld stores what letGo changed. It needs the turn.
+func (l *Lessor) saveHeld(ctx context.Context, key Key) error {
 	e, known := l.get(key)
 	if !known || e.storeHas(e.Lease) {
 		return nil
@@ -80,10 +90,12 @@ func (l *Lessor) HoldNode(ctx context.Context, node certs.NodeID, until time.Tim
 	return failed
 }
 
-// Forget is Release for the server's owner, for a lease whose node is away. The node gets another port when
+// Forget ends a lease whose node is away, also a pinned one, for the server's owner. The node gets another port when
 // it comes back. The errors are ErrNoLease, ErrAttached, and those of the store, after which the lease is
 // unchanged.
-func (l *Lessor) Forget(ctx context.Context, key Key) error {
+func (l *Lessor) Forget(ctx context.Context, key Key) error { return l.forget(ctx, key, true) }
+
+func (l *Lessor) forget(ctx context.Context, key Key, pinned bool) error {
 	if err := l.takeTurn(ctx); err != nil {
 		return fmt.Errorf("lease: waiting for the store: %w", err)
 	}
@@ -91,6 +103,8 @@ func (l *Lessor) Forget(ctx context.Context, key Key) error {
 	switch e, known := l.get(key); {
 	case !known:
 		return ErrNoLease
+	case e.Pinned && !pinned:
+		return nil
 	case e.Attached():
 		return ErrAttached
 	default:
@@ -98,27 +112,32 @@ func (l *Lessor) Forget(ctx context.Context, key Key) error {
 	}
 }
 
-// ForgetNode is Forget for all leases of a node, which gives them up itself. Those that are attached stay, which is
-// ErrAttached.
+// ForgetNode is Forget for all leases of a node, which gives them up itself. Pinned ones stay; so do those that are
+// attached, which is ErrAttached.
 func (l *Lessor) ForgetNode(ctx context.Context, node certs.NodeID) (err error) {
 	for _, lease := range l.LeasesOf(node) {
-		if failed := l.Forget(ctx, lease.Key); !errors.Is(failed, ErrNoLease) {
+		if failed := l.forget(ctx, lease.Key, false); !errors.Is(failed, ErrNoLease) {
 			err = errors.Join(err, failed)
 		}
 	}
 	return err
 }
 
-// Release ends a lease, attached or held: its port is closed and free. A key without a lease is not an error.
-// After an error of the store the lease is unchanged.
+// Release ends a lease, attached or held, for its node: its port is closed and free. A pinned one is held instead,
+// as by Detach. A key without a lease is not an error. After an error of the store the lease is unchanged.
 func (l *Lessor) Release(ctx context.Context, key Key) error {
 	if err := l.takeTurn(ctx); err != nil {
 		return fmt.Errorf("lease: waiting for the store: %w", err)
 	}
 	defer l.endTurn()
 	e, known := l.get(key)
-	if !known {
+	switch {
+	case !known:
 		return nil
+	case e.Pinned:
+		l.letGo(key)
+		defer l.wakeRun()
+		return l.saveHeld(ctx, key)
 	}
 	return l.drop(ctx, e, Released)
 }

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Pin makes the port of a node's lease, or the one given (0: its own), that of its key until Unpin, Forget or Release:
-// the lease ends neither with its hold time nor for want of ports, and Grant moves it nowhere else. If it moves here, it
-// is held at the new port, as if its owner had gone, until that asks again; moved is true.
+// Pin makes the port of a node's lease, or the one given (0: its own), that of its key until Unpin or Forget: the lease
+// ends neither with its hold time nor for want of ports, nor because its node gives it up, and Grant moves it nowhere else.
+// If it moves here, it is held at the new port, as if its owner had gone, until that asks again; moved is true.
 //
 // The errors are ErrNoLease; ErrNotPort; *PortOutOfRangeError; *PortTakenError; ErrPortBusy; and those of the store, after
 // which the lease is where it was.

@@ -156,3 +156,34 @@ func TestPinAtOnce(t *testing.T) {
 		w.stop()
 	})
 }
+
+// TestPinOutlastsItsNode: a node gives up a pinned port neither alone nor with all others; it is held.
+func TestPinOutlastsItsNode(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.grant(request(1, "web"), 20000)
+		w.grant(request(1, "ssh"), 20001)
+		w.pin(request(1, "web"), 0, 20000)
+		w.release(request(1, "web"))
+		w.wantStored(20000, 20001)
+		if l := w.lessor.Leases()[0]; l.State() != lease.Held || !l.Pinned {
+			t.Errorf("released: %+v", l)
+		}
+		w.detach(request(1, "ssh"))
+		if err := w.lessor.ForgetNode(t.Context(), leasetest.Key(1, "").Node); err != nil {
+			t.Fatal(err)
+		}
+		w.wantStored(20000)
+		w.grant(request(1, "web"), 20000)
+		if err := w.lessor.ForgetNode(t.Context(), leasetest.Key(1, "").Node); err != nil {
+			t.Errorf("a pinned port in use: %v", err)
+		}
+		w.detach(request(1, "web"))
+		if err := w.lessor.Forget(t.Context(), leasetest.Key(1, "web")); err != nil { // the operator does
+			t.Fatal(err)
+		}
+		w.wantFree(20000)
+		w.stop()
+	})
+}

@@ -54,11 +54,13 @@ func (c *nodeConn) connect(request *framing.Connect) (*framing.Connected, error)
 }
 
 // grantPrivate directs the nodes that connect to a private service to this connection. Nothing is leased, and a lease
-// that the service had ends. It needs session.leases.
+// that the service had ends, unless it is pinned. It needs session.leases.
 func (c *nodeConn) grantPrivate(r *framing.ProxyRequest) (*framing.ProxyResponse, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	if key := (lease.Key{Node: c.node, Service: r.Service}); c.server.lessor.Has(key) {
+	if key := (lease.Key{Node: c.node, Service: r.Service}); c.server.lessor.IsPinned(key) {
+		c.quitFormer(r.Service, key, true)
+	} else if c.server.lessor.Has(key) {
 		if err := c.mayWrite(); err != nil {
 			return nil, err
 		}

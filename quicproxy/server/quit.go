@@ -16,9 +16,9 @@ func (s *Server) quit(c *nodeConn, p *public.Listener) {
 	}
 }
 
-// quitFormer ends the part of c in the lease that a service had before it asked for another one.
-func (c *nodeConn) quitFormer(service string, now lease.Key) {
-	if p := c.services[service]; p != nil && p.Key != now {
+// quitFormer ends the part of c in the lease that a service had before it asked for another one, or for none.
+func (c *nodeConn) quitFormer(service string, now lease.Key, private bool) {
+	if p := c.services[service]; p != nil && (p.Key != now || private && !p.IsPrivate()) {
 		delete(c.services, service)
 		c.server.quit(c, p)
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"slices"
 	"time"
 
 	"apquic/framing"
@@ -113,7 +113,7 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	c.quitFormer(r.Service, wanted.Key)
+	c.quitFormer(r.Service, wanted.Key, false)
 	defer c.server.groups.Hold(wanted.Key)()
 	wanted.MayWrite = c.mayWrite
 	if err := c.checkShare(&wanted, r.Service, mode); err != nil {
@@ -213,8 +213,11 @@ func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) 
 	return &framing.Released{Service: request.Service}, nil
 }
 
-// releaseAll gives up what the node has leased.
+// releaseAll gives up what the node has leased, as far as it is not pinned.
 func (c *nodeConn) releaseAll() error {
+	if !slices.ContainsFunc(c.server.lessor.LeasesOf(c.node), func(l lease.Lease) bool { return !l.Pinned }) {
+		return nil
+	}
 	if err := c.mayWrite(); err != nil {
 		return err
 	}
@@ -244,11 +247,8 @@ func (c *nodeConn) drain(envelope framing.Envelope) error {
 	if again {
 		return conn.Unexpected(envelope)
 	}
-	level := slog.LevelInfo
-	if framing.DrainCode(message.Code) == framing.DrainLaneIdle {
-		level = slog.LevelDebug
-	}
-	c.log.Log(context.Background(), level, "node stops", "reason", framing.DrainCode(message.Code), "relays", c.Relays.Len())
+	reason := framing.DrainCode(message.Code)
+	c.log.Log(context.Background(), request.DrainLevel(reason), "node stops", "reason", reason, "relays", c.Relays.Len())
 	c.server.work.Go(func() {
 		c.Relays.CloseWhenIdle(c.QUIC.Context())
 		c.Control.Reply(envelope, framing.OpDrained, &framing.Drained{})

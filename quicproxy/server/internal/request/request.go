@@ -5,6 +5,7 @@ package request
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"slices"
 	"time"
@@ -57,6 +58,14 @@ func Offer(r *framing.ProxyRequest, node certs.NodeID) members.Offer {
 // Canary is how often a request wants to know whether the service answers; 0: never.
 func Canary(r *framing.ProxyRequest) time.Duration {
 	return time.Duration(r.CanarySeconds) * time.Second
+}
+
+// DrainLevel is that of the line in the log which says that a node stops.
+func DrainLevel(reason framing.DrainCode) slog.Level {
+	if reason == framing.DrainLaneIdle {
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
 }
 
 func checkCanary(r *framing.ProxyRequest) error {
