@@ -82,7 +82,7 @@ type Grant struct {
 // the wanted port, or if the key has no lease and the same origin address: the key takes over the lease with
 // its port.
 //
-// A pinned lease stays at its port, whatever is wanted, as long as that is in the range.
+// A pinned lease stays at its port, whatever is wanted, even outside the range, as long as its port is in the range.
 //
 // A request with a domain gets that, or an error; an existing lease moves to it, or back to a port.
 //
@@ -95,9 +95,6 @@ func (l *Lessor) Grant(ctx context.Context, r Request) (Grant, error) {
 	if err := validate(r.Key, r.Origin); err != nil {
 		return Grant{}, fmt.Errorf("lease: %w", err)
 	}
-	if err := l.checkWanted(r); err != nil {
-		return Grant{}, err
-	}
 	if err := l.takeTurn(ctx); err != nil {
 		return Grant{}, fmt.Errorf("lease: waiting for the store: %w", err)
 	}
@@ -106,7 +103,10 @@ func (l *Lessor) Grant(ctx context.Context, r Request) (Grant, error) {
 		return Grant{}, errNotLoaded
 	}
 	asked := r.WantedPort
-	if err := cmp.Or(l.checkShared(r), l.checkPin(&r)); err != nil {
+	if err := l.checkPin(&r); err != nil {
+		return Grant{}, err
+	}
+	if err := cmp.Or(l.checkWanted(r), l.checkShared(r)); err != nil {
 		return Grant{}, err
 	}
 	if same, ok := l.unchanged(r); ok {

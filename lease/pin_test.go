@@ -157,6 +157,33 @@ func TestPinAtOnce(t *testing.T) {
 	})
 }
 
+// TestPinAgainstWish: a pinned service gets its port although its node wants one that it may not have. Without the pin that
+// is refused.
+func TestPinAgainstWish(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.grant(request(1, "web"), 20000)
+		w.pin(request(1, "web"), 0, 20000)
+		allowed := request(1, "web", 20003)
+		var err error
+		if allowed.Ports, err = lease.ParsePortRange("20000-20001"); err != nil {
+			t.Fatal(err)
+		}
+		for name, r := range map[string]lease.Request{"of the server": request(1, "web", 9), "of the node": allowed} {
+			if g, err := w.lessor.Grant(t.Context(), r); err != nil || g.Port != 20000 || !g.WantedTaken {
+				t.Errorf("not one %s: %+v, %v", name, g, err)
+			}
+		}
+		if _, err := w.lessor.Unpin(t.Context(), leasetest.Key(1, "web")); err != nil {
+			t.Fatal(err)
+		}
+		w.grantFails(request(1, "web", 9), lease.ErrPortOutOfRange)
+		w.grantFails(allowed, lease.ErrPortOutOfRange)
+		w.stop()
+	})
+}
+
 // TestPinOutlastsItsNode: a node gives up a pinned port neither alone nor with all others; it is held.
 func TestPinOutlastsItsNode(t *testing.T) {
 	t.Parallel()

@@ -10,6 +10,7 @@ import (
 	"apquic/framing"
 	"apquic/lease"
 	"apquic/quicproxy"
+	"apquic/rules"
 )
 
 // leasesOf are the services that have leases.
@@ -84,6 +85,36 @@ func TestPinOfPrivateService(t *testing.T) {
 		eventually(t, "it is public again", func() bool { return public() == "tcp://"+serverIP+":20003" })
 		if w.refusedVisit("20003") {
 			t.Error("no visitor at the pinned port")
+		}
+	})
+}
+
+// TestPinAgainstRule: a pinned service has its port although its node wants one that a rule, or the server, does not let it
+// have. The name of the rule is in the refusal without the pin.
+func TestPinAgainstRule(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.serveTagged(tagA, "A")
+		server := w.startServer()
+		node := w.startNode(exposeAt("web", tagA, 20003), exposeAt("ssh", tagA, 20004))
+		node.leases.wait(t, 2)
+		key := lease.Key{Node: w.nodeKey.ID(), Service: "web"}
+		if _, _, err := server.server.Pin(t.Context(), key, 0); err != nil {
+			t.Fatal(err)
+		}
+		node.stop()
+		server.follow(t, guests(rules.Limits{Ports: portsOf(t, "20003")}, "*"))
+		node = w.startNode(exposeAt("web", tagA, 20007), exposeAt("ssh", tagA, 20004))
+		node.leases.wait(t, 1)
+		if w.refusedVisit("20003") {
+			t.Error("no visitor at the pinned port")
+		}
+		if failure := node.refused(t, "ssh"); failure.Code != framing.ErrorNotAllowed || failure.Text != `this node may not have the public port 20004, only: 20003 (rule "guests" of the server)` {
+			t.Errorf("%+v", failure)
+		}
+		node.node.SetServices([]Service{{Name: "web", Upstream: tagA, PublicPort: 80}})
+		time.Sleep(time.Minute)
+		if w.refusedVisit("20003") {
+			t.Error("no visitor at the pinned port, for want of one outside the range")
 		}
 	})
 }

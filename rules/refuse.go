@@ -42,9 +42,13 @@ func (l Limits) Refuse(r lease.Request, now time.Time) error {
 	case r.Domain == "" && l.Ports.By != "" && l.Ports.Value.IsZero():
 		return &Refusal{l.Ports.By, "this node may have no public ports"}
 	case r.Domain == "" && r.WantedPort != 0 && l.Ports.By != "" && !l.Ports.Value.Contains(r.WantedPort):
-		return &Refusal{l.Ports.By, fmt.Sprintf("this node may not have the public port %d, only: %s", r.WantedPort, l.Ports.Value)}
+		return l.refusePort(r.WantedPort)
 	}
 	return nil
+}
+
+func (l Limits) refusePort(port uint16) error {
+	return &Refusal{l.Ports.By, fmt.Sprintf("this node may not have the public port %d, only: %s", port, l.Ports.Value)}
 }
 
 // RefuseLease is Refuse for what a node has already.
@@ -65,7 +69,10 @@ func (l Limits) RefuseAll(now time.Time) error {
 func (l Limits) Blame(err error) error {
 	_, full := errors.AsType[*lease.RangeFullError](err)
 	pinned, isPinned := errors.AsType[*lease.PinnedError](err)
+	outside, isOutside := errors.AsType[*lease.PortOutOfRangeError](err)
 	switch {
+	case isOutside && l.Ports.By != "" && !l.Ports.Value.Contains(outside.Port):
+		return l.refusePort(outside.Port)
 	case isPinned && l.Ports.By != "" && !l.Ports.Value.Contains(pinned.Port):
 		return &Refusal{l.Ports.By, err.Error() + ", which this node may not have"}
 	case full && l.Ports.By != "":

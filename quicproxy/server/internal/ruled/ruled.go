@@ -84,11 +84,14 @@ func (r *Rules) Expired(context.Context) (n uint64) {
 	return n
 }
 
-// Apply has the limits of a node hold for its request, or returns the failure that answers it.
+// Apply has the limits of a node hold for its request, or returns the failure that answers it. The Lessor looks at the
+// wanted port, since it knows whether that counts: see Failure.
 func Apply(limits rules.Limits, r *lease.Request, private bool) error {
 	err := limits.RefuseAll(time.Now())
 	if !private {
-		err = limits.Refuse(*r, time.Now())
+		anywhere := *r
+		anywhere.WantedPort = 0
+		err = limits.Refuse(anywhere, time.Now())
 	}
 	if err != nil {
 		return Failure(limits, err)
