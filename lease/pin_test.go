@@ -214,3 +214,39 @@ func TestPinOutlastsItsNode(t *testing.T) {
 		w.stop()
 	})
 }
+
+// TestPinOfRemovedNode: the pinned port of a node that was removed is reserved like its others, and free after that; also
+// if it was removed while the server was down.
+func TestPinOfRemovedNode(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ known, down bool }{
+		"known": {true, false}, "of an open server": {false, false}, "while the server was down": {true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				known := test.known
+				w := newWorld(t, func(c *lease.Config) { c.Keep = func(lease.Key) bool { return known } })
+				w.grant(request(1, "web"), 20000)
+				w.pin(request(1, "web"), 0, 20000)
+				w.detach(request(1, "web"))
+				time.Sleep(48 * time.Hour)
+				synctest.Wait()
+				w.wantStored(20000)
+				known = false
+				if test.down {
+					w.crash()
+				} else if err := w.lessor.HoldNode(t.Context(), leasetest.Key(1, "").Node, time.Now().Add(lease.ReserveTime)); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(lease.ReserveTime - time.Hour)
+				synctest.Wait()
+				w.wantStored(20000)
+				time.Sleep(2 * time.Hour)
+				synctest.Wait()
+				w.wantStored()
+				w.stop()
+			})
+		})
+	}
+}

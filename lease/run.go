@@ -131,7 +131,7 @@ func (l *Lessor) tend(ctx context.Context, key Key) {
 // outlast lets an expired lease lapse or be reserved, unless it ends. It needs the turn.
 func (l *Lessor) outlast(e entry, now time.Time) entry {
 	switch {
-	case e.Pinned:
+	case e.Pinned && !e.Reserved && (!e.Kept || l.keep(e.Key)): // else its node was removed
 		e.lapsed = true
 		l.log.Info("lease lapsed; the port is pinned, and nobody else gets it", e.attrs(e.Endpoint().Attr())...)
 	case l.keep(e.Key): // perhaps only since the node asked
