@@ -140,7 +140,7 @@ func TestLimitsOfMany(t *testing.T) {
 	if err := os.WriteFile(a.Limits.Path(), []byte(text.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Limits.Reload(core.Limit); err != nil {
+	if err := a.Limits.Reload(func(own rules.Own) error { core.Limit(own); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	var working sync.WaitGroup

@@ -53,13 +53,16 @@ func (f *follower) apply() (report reload.Report, err error) {
 	if err != nil {
 		return report, cli.ConfigError(err)
 	}
-	if err := f.own.Reload(f.server.Limit); err != nil {
-		return report, cli.ConfigError(err)
-	}
 	config := liveConfig(now)
 	config.Country = countries.In(now.Countries, file)
-	if err := f.server.Follow(config); err != nil {
-		return report, err
+	if err := f.own.Reload(func(own rules.Own) error {
+		if err := f.server.Follow(config); err != nil {
+			return err
+		}
+		f.server.Limit(own)
+		return nil
+	}); err != nil {
+		return report, cli.ConfigError(err)
 	}
 	f.known.Use(now.Countries, file)
 	f.notices.Follow(tells)

@@ -1,7 +1,6 @@
 package limits
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,29 +28,32 @@ type File struct {
 	path string
 
 	mu    sync.Mutex
+	text  string // of the file, when it was read or written last
 	nodes map[certs.NodeID]Words
 	own   rules.Own // the same, as package rules knows it; replaced, never changed
 }
 
 // Open reads the file at path, which may be missing.
 func Open(path string) (*File, error) {
-	f := &File{path: path}
-	return f, f.Reload(func(rules.Own) {})
+	f := &File{path: path, nodes: make(map[certs.NodeID]Words), own: make(rules.Own)}
+	return f, f.Reload(func(rules.Own) error { return nil })
 }
 
 // Path is that of the file.
 func (f *File) Path() string { return f.path }
 
-// Reload reads the file again and calls use with all limits; after an error nothing has changed.
-func (f *File) Reload(use func(rules.Own)) error {
+// Reload reads the file again and calls use with all limits; after an error, also one of use, nothing has changed.
+func (f *File) Reload(use func(rules.Own) error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	nodes, own, err := read(f.path)
+	text, nodes, own, err := f.lookLocked()
+	if err == nil {
+		err = use(own)
+	}
 	if err != nil {
 		return err
 	}
-	f.nodes, f.own = nodes, own
-	use(own)
+	f.text, f.nodes, f.own = text, nodes, own
 	return nil
 }
 
@@ -69,39 +71,43 @@ func (f *File) All() map[certs.NodeID]Words {
 	return maps.Clone(f.nodes)
 }
 
-// Change adds to what was said of a node, or first forgets that; an empty value takes a key away. It returns what is
-// said of the node now, once that is on disk and use was called with all limits. Of several calls one comes after the
-// other. After an error nothing has changed.
+// Change adds to what the file says of a node, or first forgets that; an empty value takes a key away. It returns what is
+// said of the node now, once that is on disk and use was called with all limits: also with those that somebody has written
+// into the file meanwhile, of which the other lines stay as they are. Of several calls one comes after the other. After an
+// error nothing has changed.
 func (f *File) Change(node certs.NodeID, clear bool, add Words, use func(rules.Own)) (now Words, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	now = make(Words)
-	if !clear {
-		maps.Copy(now, f.nodes[node])
-	}
-	maps.Copy(now, add)
 	if err := checkKeys(add); err != nil {
 		return nil, err
 	}
+	text, nodes, own, err := f.lookLocked()
+	if err != nil {
+		return nil, err
+	}
+	now = make(Words)
+	if !clear {
+		maps.Copy(now, nodes[node])
+	}
+	maps.Copy(now, add)
 	maps.DeleteFunc(now, func(_, value string) bool { return value == "" })
 	said, err := Read(now)
 	if err != nil {
 		return nil, err
 	}
-	nodes, own := maps.Clone(f.nodes), maps.Clone(f.own)
 	if nodes[node], own[node] = now, said; len(now) == 0 {
 		delete(nodes, node)
 		delete(own, node)
 	}
-	text := write(nodes)
+	text = edit(text, node, now)
 	if len(text) > MaxSize {
 		return nil, hint.Add(fmt.Errorf("the limits of %d nodes have %d bytes, but only %d are allowed", len(nodes), len(text), MaxSize),
 			"write a rule for many nodes into the configuration instead")
 	}
-	if err := certs.ReplaceFile(f.path, text); err != nil {
+	if err := certs.ReplaceFile(f.path, []byte(text)); err != nil {
 		return nil, fmt.Errorf("storing the limits: %w", err)
 	}
-	f.nodes, f.own = nodes, own
+	f.text, f.nodes, f.own = text, nodes, own
 	use(own)
 	return now, nil
 }
@@ -117,40 +123,66 @@ func checkKeys(words Words) error {
 	return nil
 }
 
-func write(nodes map[certs.NodeID]Words) []byte {
-	text := []byte(header)
-	ids := slices.SortedFunc(maps.Keys(nodes), func(a, b certs.NodeID) int { return bytes.Compare(a[:], b[:]) })
-	for _, id := range ids {
-		text = fmt.Appendln(text, id, nodes[id])
+// edit returns the text of a file with what is said of a node, if anything is, in its line or in a new one.
+func edit(text string, node certs.NodeID, words Words) string {
+	line := fmt.Sprintln(node, words)
+	if len(words) == 0 {
+		line = ""
 	}
-	return text
+	var b strings.Builder
+	for other := range strings.Lines(text) {
+		if !isOf(other, node) {
+			b.WriteString(strings.TrimSuffix(other, "\n") + "\n")
+			continue
+		}
+		b.WriteString(line)
+		line = ""
+	}
+	return b.String() + line
 }
 
-// read returns what a file says.
-func read(path string) (map[certs.NodeID]Words, rules.Own, error) {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return make(map[certs.NodeID]Words), make(rules.Own), nil
+// lookLocked returns the text of the file now, and what it says, which is read only if the text is another one.
+func (f *File) lookLocked() (text string, nodes map[certs.NodeID]Words, own rules.Own, err error) {
+	if text, err = load(f.path); err != nil {
+		return "", nil, nil, fmt.Errorf("reading the limits of nodes: %w", err)
 	}
-	if err == nil && info.Size() > MaxSize {
-		err = fmt.Errorf("%s: it has more than %d bytes", path, MaxSize)
+	if text == f.text {
+		return text, maps.Clone(f.nodes), maps.Clone(f.own), nil
 	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading the limits of nodes: %w", err)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading the limits of nodes: %w", err)
-	}
-	nodes, own := make(map[certs.NodeID]Words), make(rules.Own)
+	nodes, own = make(map[certs.NodeID]Words), make(rules.Own)
 	number := 0
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		number++
 		if err := readLine(line, nodes, own); err != nil {
-			return nil, nil, hint.Add(fmt.Errorf("%s:%d: %w", path, number, err), "correct the line or remove it")
+			return "", nil, nil, hint.Add(fmt.Errorf("%s:%d: %w", f.path, number, err), "correct the line or remove it")
 		}
 	}
-	return nodes, own, nil
+	return text, nodes, own, nil
+}
+
+// load returns the text of a file.
+func load(path string) (text string, err error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return header, nil
+	case err != nil:
+		return "", err
+	case info.Size() > MaxSize:
+		return "", fmt.Errorf("%s: it has more than %d bytes", path, MaxSize)
+	}
+	content, err := os.ReadFile(path)
+	return string(content), err
+}
+
+// isOf reports whether a line is that of a node, whose id a person may have written in another way.
+func isOf(line string, node certs.NodeID) bool {
+	fields := strings.Fields(line)
+	if len(fields) == 0 {
+		return false
+	}
+	id, err := certs.ParseNodeID(fields[0])
+	return err == nil && id == node
 }
 
 func readLine(line string, nodes map[certs.NodeID]Words, own rules.Own) error {

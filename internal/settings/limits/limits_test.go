@@ -1,6 +1,8 @@
 package limits
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,12 +41,82 @@ func TestFile(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := again.Reload(func(rules.Own) { t.Errorf("%s is used", name) }); err == nil || !strings.Contains(err.Error(), path) {
+		if err := again.Reload(func(rules.Own) error { t.Errorf("%s is used", name); return nil }); err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	if len(again.Own()) != 1 {
 		t.Error("a mistake changed something")
+	}
+}
+
+// TestEdited: what a person has written into the file since it was read stays, with comments, and holds from the next
+// command on. A mistake there is an error of the command, which loses nothing.
+func TestEdited(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), Name)
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b, c := certs.NodeID{1, 31: 1}, certs.NodeID{2, 31: 1}, certs.NodeID{3, 31: 1}
+	change := func(node certs.NodeID, add Words) (own rules.Own, err error) {
+		_, err = f.Change(node, false, add, func(all rules.Own) { own = all })
+		return own, err
+	}
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(text string) {
+		t.Helper()
+		if got, err := os.ReadFile(path); err != nil || string(got) != text {
+			t.Errorf("%q, want %q, %v", got, text, err)
+		}
+	}
+	if _, err := change(a, Words{"maxServices": "2"}); err != nil {
+		t.Fatal(err)
+	}
+	want(a.String() + " maxServices=2\n")
+	write("# of my aunt\n" + b.String() + "  maxClients=7\n\n" + a.String() + " maxServices=3 # no") // a mistake
+	if _, err := change(a, Words{"maxClients": "9"}); err == nil || !strings.Contains(err.Error(), path+":4: ") {
+		t.Errorf("a mistake: %v", err)
+	}
+	want("# of my aunt\n" + b.String() + "  maxClients=7\n\n" + a.String() + " maxServices=3 # no")
+	write("# of my aunt\n" + b.String() + "  maxClients=7\n\n" + fmt.Sprintf("0x%x\tmaxServices=3", a[:]))
+	own, err := change(a, Words{"maxClients": "9"})
+	if err != nil || own[b].MaxClients.Value != 7 || own[a].MaxServices.Value != 3 || own[a].MaxClients.Value != 9 || len(f.All()) != 2 {
+		t.Errorf("%+v, %v", own, err)
+	}
+	if _, err := change(c, Words{"maxClients": "1"}); err != nil {
+		t.Fatal(err)
+	}
+	want("# of my aunt\n" + b.String() + "  maxClients=7\n\n" + a.String() + " maxClients=9 maxServices=3\n" + c.String() + " maxClients=1\n")
+	if _, err := f.Change(b, true, nil, func(rules.Own) {}); err != nil {
+		t.Fatal(err)
+	}
+	want("# of my aunt\n\n" + a.String() + " maxClients=9 maxServices=3\n" + c.String() + " maxClients=1\n")
+}
+
+// TestReloadRefused: limits that whoever uses them refuses are not those of the file.
+func TestReloadRefused(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), Name)
+	f, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, refused := certs.NodeID{1, 31: 1}, errors.New("refused")
+	if err := os.WriteFile(path, []byte(id.String()+" maxServices=2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Reload(func(own rules.Own) error { return refused }); !errors.Is(err, refused) || len(f.Own()) != 0 || len(f.All()) != 0 {
+		t.Errorf("%v, %v", f.All(), err)
 	}
 }
 
