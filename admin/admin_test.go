@@ -49,6 +49,12 @@ func (c *fakeCore) Status(context.Context) (server.Status, error) {
 	return c.status, nil
 }
 
+func (c *fakeCore) Budgets() live.Budgets {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.status.Budgets
+}
+
 func (c *fakeCore) Disconnect(_ context.Context, node certs.NodeID) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

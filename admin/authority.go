@@ -30,6 +30,8 @@ const (
 // Core is what the operations need of a server.
 type Core interface {
 	Status(ctx context.Context) (server.Status, error)
+	// Budgets are those of Status; zero: nothing runs.
+	Budgets() live.Budgets
 	// Disconnect ends the session of a node and keeps its ports from others.
 	Disconnect(ctx context.Context, node certs.NodeID) error
 	// Forget gives up the port of a service whose node is away.

@@ -2,10 +2,13 @@ package admin
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -105,6 +108,78 @@ func TestServerReady(t *testing.T) {
 		core.mu.Unlock()
 		if err := ready(t.Context()); (err == nil) != step.want {
 			t.Errorf("%+v: %v", step, err)
+		}
+	}
+}
+
+// readiness returns how a real server with 5000 leases answers whether it is ready.
+func readiness(t testing.TB) (ready func(context.Context) error) {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	key, err := certs.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := lease.NewMemoryStore()
+	for i := range 5000 {
+		owner := lease.Key{Node: certs.NodeID{byte(i), byte(i >> 8), 1}, Service: "web"}
+		reserved := lease.Lease{Key: owner, Port: uint16(20000 + i), HeldUntil: time.Now().Add(time.Hour), Reserved: true} // takes no socket
+		if _, err := store.Put(t.Context(), reserved); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ports, err := lease.ParsePortRange("20000-24999")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := server.New(server.Config{Key: key, PacketConn: conn, Store: store, Ports: ports})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := s.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() { stop(); running.Wait() })
+	for deadline := time.Now().Add(time.Minute); len(s.Status().Leases) < 5000; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the server does not read its leases")
+		}
+	}
+	return (&Authority{Core: Running{s}}).Monitored(func() bool { return true }).Ready
+}
+
+// TestReadyIsCheap: strangers may ask whether a server is ready, so that costs no copy of what all nodes have.
+func TestReadyIsCheap(t *testing.T) {
+	ready := readiness(t)
+	const times = 20
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range times {
+		if err := ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if bytes := (after.TotalAlloc - before.TotalAlloc) / times; bytes > 32<<10 {
+		t.Errorf("%d bytes to say whether a server with 5000 leases is ready", bytes)
+	}
+}
+
+// BenchmarkReady is what /readyz costs a server with 5000 leases, once a second at most.
+func BenchmarkReady(b *testing.B) {
+	ready := readiness(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := ready(b.Context()); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -59,6 +59,9 @@ func (f *Leases) Status(ctx context.Context) (server.Status, error) {
 	return server.Status{Leases: leases}, err
 }
 
+// Budgets implements admin.Core: nothing runs.
+func (f *Leases) Budgets() live.Budgets { return live.Budgets{} }
+
 // Disconnect implements admin.Core: the server keeps the node's ports from others when it starts.
 func (f *Leases) Disconnect(context.Context, certs.NodeID) error { return nil }
 

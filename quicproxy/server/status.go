@@ -35,11 +35,8 @@ type SessionStatus = live.Session
 
 // Status returns a snapshot.
 func (s *Server) Status() Status {
-	status := Status{Since: s.since, Leases: s.lessor.Leases(), Traffic: s.public.Traffic(), Private: s.public.PrivateTraffic(), Counters: s.tally.Now()}
+	status := Status{Since: s.since, Leases: s.lessor.Leases(), Traffic: s.public.Traffic(), Private: s.public.PrivateTraffic(), Counters: s.tally.Now(), Budgets: s.Budgets()}
 	status.Canaries, status.Counters.Canaries = s.canaries.Status(), s.canaries.Took()
-	status.Budgets.Memory = live.Usage{Used: s.memory.Used(), Limit: s.memory.Limit()}
-	status.Budgets.Clients, status.Budgets.Flows = s.public.Usage()
-	status.Budgets.Files = live.Usage{Used: int64(machine.OpenFiles()), Limit: int64(machine.Descriptors())}
 	s.registry.mu.Lock()
 	for _, session := range s.registry.sessions {
 		for _, c := range slices.Concat(session.conns, session.lanes) {
@@ -49,6 +46,13 @@ func (s *Server) Status() Status {
 	s.registry.mu.Unlock()
 	slices.SortStableFunc(status.Sessions, func(a, b SessionStatus) int { return bytes.Compare(a.Node[:], b.Node[:]) })
 	return status
+}
+
+// Budgets returns those of a snapshot, at a cost that does not grow with nodes.
+func (s *Server) Budgets() live.Budgets {
+	clients, flows := s.public.Usage()
+	files := live.Usage{Used: int64(machine.OpenFiles()), Limit: int64(machine.Descriptors())}
+	return live.Budgets{Memory: live.Usage{Used: s.memory.Used(), Limit: s.memory.Limit()}, Clients: clients, Flows: flows, Files: files}
 }
 
 func (c *nodeConn) status(primary bool) SessionStatus {
