@@ -68,7 +68,7 @@ func (a *Authority) Whereabouts() map[string]notices.Node {
 	all := make(map[string]notices.Node)
 	for _, node := range nodes {
 		if node.State != SentAway {
-			all[node.ID.LogValue().String()] = notices.Node{Name: node.Name, Away: node.State == Away}
+			all[node.ID.LogValue().String()] = notices.Node{Name: node.Name, Known: node.Known, Away: node.State == Away}
 		}
 	}
 	return all

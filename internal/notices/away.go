@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// maxAway is how many nodes are remembered as away: strangers may be nodes of a server that is open.
+	// maxAway is how many nodes are remembered as away. Strangers may be nodes of a server that is open: they make room.
 	maxAway = 10_000
 	// lookEvery is how often all nodes are looked at: as much later may an absence seem to have begun.
 	lookEvery = time.Minute
@@ -41,8 +41,9 @@ func isDerived(name string) bool {
 
 // Node is where a node is that may come.
 type Node struct {
-	Name string // empty: it has none
-	Away bool
+	Name  string // empty: it has none
+	Known bool   // the owner allows it by its id: others may be anybody's, and any number
+	Away  bool
 }
 
 // watch finds out who has been away for a while. One goroutine uses it.
@@ -52,6 +53,7 @@ type watch struct {
 	order []*gone // who is not told to be away yet, the first one first; some are over
 
 	nodes  func() map[string]Node // nil, also its result: unknown
+	listed map[string]Node        // its last result; nil: all are unknown
 	looked time.Time              // when it was called last, to see who has gone without a line of the log
 	here   map[string]bool        // who was here then
 }
@@ -79,7 +81,8 @@ func (w *watch) see(e events.Event) (back message, follows bool) {
 		case e.Name == a.here:
 			if g := w.end(whoOf(a, e)); g != nil && g.told {
 				since := e.Time.Sub(g.event.Time).Round(time.Second)
-				return message{event: named(e, a.back, fmt.Sprintf("%s is back after %v", called(a, e), since)), derived: true}, true
+				text := fmt.Sprintf("%s is back after %v", called(a, e), since)
+				return message{event: named(e, a.back, text), derived: true, stranger: w.isStranger(g)}, true
 			}
 		}
 	}
@@ -92,7 +95,7 @@ func (w *watch) leave(a *absence, e events.Event) {
 		return
 	}
 	w.end(who)
-	if len(w.gone) >= maxAway {
+	if len(w.gone) >= maxAway && !w.forgetStranger() {
 		return
 	}
 	g := &gone{absence: a, who: who, event: e}
@@ -100,6 +103,25 @@ func (w *watch) leave(a *absence, e events.Event) {
 	if w.order = append(w.order, g); len(w.order) > 2*len(w.gone)+64 {
 		w.order = slices.DeleteFunc(w.order, func(g *gone) bool { return g.over })
 	}
+}
+
+// isStranger reports whether somebody is a node that the owner does not know.
+func (w *watch) isStranger(g *gone) bool {
+	return w.listed != nil && g.absence.who != "" && !w.listed[g.who].Known
+}
+
+// forgetStranger makes room: any stranger does, so that none can choose who is forgotten.
+func (w *watch) forgetStranger() bool {
+	if w.listed == nil {
+		return false
+	}
+	for who, g := range w.gone {
+		if w.isStranger(g) {
+			w.end(who)
+			return true
+		}
+	}
+	return false
 }
 
 // end ends an absence, and returns it; nil: there was none.
@@ -116,7 +138,7 @@ func (w *watch) end(who string) *gone {
 // is due is looked up.
 func (w *watch) due(now time.Time) (away []message) {
 	w.look(now)
-	var nodes map[string]Node
+	var nodes map[string]Node // nil: unknown
 	asked := w.nodes == nil
 	for len(w.order) > 0 {
 		g := w.order[0]
@@ -128,7 +150,7 @@ func (w *watch) due(now time.Time) (away []message) {
 			continue
 		}
 		if !asked && g.absence.who != "" {
-			nodes, asked = w.nodes(), true
+			nodes, asked = w.list(), true
 		}
 		if g.absence.who != "" && nodes != nil && !nodes[g.who].Away {
 			w.end(g.who)
@@ -137,9 +159,18 @@ func (w *watch) due(now time.Time) (away []message) {
 		g.told = true
 		since := now.Sub(g.event.Time).Round(time.Second)
 		text := fmt.Sprintf("%s has been away for %v", called(g.absence, g.event), since)
-		away = append(away, message{event: named(g.event, g.absence.away, text), derived: true})
+		away = append(away, message{event: named(g.event, g.absence.away, text), derived: true, stranger: w.isStranger(g)})
 	}
 	return away
+}
+
+// list asks for all nodes; nil: unknown.
+func (w *watch) list() map[string]Node {
+	nodes := w.nodes()
+	if nodes != nil {
+		w.listed = nodes
+	}
+	return nodes
 }
 
 // look finds, once in lookEvery, who has gone without a line of the log: so many leave when a network fails that lines are
@@ -150,7 +181,7 @@ func (w *watch) look(now time.Time) {
 	}
 	w.looked = now
 	here := make(map[string]bool)
-	for who, node := range w.nodes() {
+	for who, node := range w.list() {
 		switch {
 		case !node.Away:
 			here[who] = true

@@ -18,6 +18,8 @@ type message struct {
 	event   events.Event
 	derived bool   // it follows from the event, rather than is it
 	missed  uint64 // of its name that were not told since the last one
+
+	stranger bool // it is about a node that is not known
 }
 
 // sender is who tells.

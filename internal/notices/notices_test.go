@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -382,4 +383,68 @@ func TestManyAway(t *testing.T) {
 			t.Errorf("%d looks for nodes that left within 2 s", looks)
 		}
 	})
+}
+
+// TestStrangersAway: however many strangers leave a server that is open, that a node of the owner's is away is told, and
+// that it is back.
+func TestStrangersAway(t *testing.T) {
+	r := new(told)
+	var mu sync.Mutex // guards all
+	all := map[string]Node{"own": {Name: "garage", Known: true}}
+	for i := range maxAway + 100 {
+		all[fmt.Sprint(i)] = Node{}
+	}
+	list := func() map[string]Node {
+		mu.Lock()
+		defer mu.Unlock()
+		return maps.Clone(all)
+	}
+	telling(t, r, list, []Notice{some("node-away", "node-back")}, func(log *slog.Logger, n *Notices, _ *strings.Builder) {
+		left := func(node string, away bool) {
+			mu.Lock()
+			all[node] = Node{Name: all[node].Name, Known: all[node].Known, Away: away}
+			mu.Unlock()
+			log.Info(map[bool]string{true: "node disconnected", false: "node connected"}[away], "node", node)
+		}
+		for i := range maxAway + 100 {
+			left(fmt.Sprint(i), true)
+			if i%batch == 0 {
+				synctest.Wait() // the ring is not for so many at once
+			}
+		}
+		left("own", true)
+		time.Sleep(2 * DefaultAfter)
+		if got := strings.Join(r.take(), "\n"); !strings.Contains(got, "node-away: the node own") || strings.Count(got, "\n") != DefaultPerHour {
+			t.Errorf("told\n%s", got)
+		}
+		for i := range maxAway + 100 {
+			left(fmt.Sprint(i), false)
+			if i%batch == 0 {
+				synctest.Wait()
+			}
+		}
+		left("own", false)
+		if got := strings.Join(r.take(), "\n"); !strings.Contains(got, "node-back: the node own") || strings.Count(got, "\n") != DefaultPerHour {
+			t.Errorf("told\n%s", got)
+		}
+	})
+}
+
+// TestStrangersLeaveRoom: while nothing can be told, strangers fill no more than half of what may wait.
+func TestStrangersLeaveRoom(t *testing.T) {
+	t.Parallel()
+	o := &outlet{plan: plan{notice: some("node-away")}, told: make(map[counted]*lastHour), missed: make(map[string]uint64), queue: make(chan message, maxQueue)}
+	o.notice.PerHour = maxPerHour
+	for range 2 * maxQueue {
+		o.offer(message{event: events.Event{Name: "node-away"}, stranger: true})
+	}
+	if n := len(o.queue); n != maxQueue/2 {
+		t.Errorf("%d strangers wait", n)
+	}
+	for range 2 * maxQueue {
+		o.offer(message{event: events.Event{Name: "node-away"}})
+	}
+	if n := len(o.queue); n != maxQueue || o.missed["node-away"] != 3*maxQueue/2 {
+		t.Errorf("%d wait, %d are missed", n, o.missed["node-away"])
+	}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // maxQueue is how many messages of a notice wait while one is told.
-const maxQueue = 64
+const maxQueue = 64 // half of it at most are about strangers
 
 // pauses lie between the tries to tell a message.
 var pauses = []time.Duration{5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute}
@@ -21,12 +21,18 @@ var pauses = []time.Duration{5 * time.Second, 30 * time.Second, 2 * time.Minute,
 type outlet struct {
 	plan
 	log    *slog.Logger
-	watch  *watch               // nil: no event needs it
-	told   map[string]*lastHour // by name of event
-	missed map[string]uint64    // not told since the last one
+	watch  *watch // nil: no event needs it
+	told   map[counted]*lastHour
+	missed map[string]uint64 // by name of event: not told since the last one
 	queue  chan message
 	cancel context.CancelFunc // ends the worker at once
 	done   chan struct{}      // closed when it has ended
+}
+
+// counted is what is bounded together. Strangers are apart: they take nothing from nodes that the owner knows.
+type counted struct {
+	event    string // its name
+	stranger bool
 }
 
 // receiver tells a message in one try.
@@ -38,7 +44,7 @@ type receiver interface {
 func open(ctx context.Context, p plan, to receiver, hurry <-chan struct{}, nodes func() map[string]Node, log *slog.Logger) *outlet {
 	ctx, cancel := context.WithCancel(ctx)
 	o := &outlet{
-		plan: p, log: log.With("to", p.notice.To()), told: make(map[string]*lastHour), missed: make(map[string]uint64),
+		plan: p, log: log.With("to", p.notice.To()), told: make(map[counted]*lastHour), missed: make(map[string]uint64),
 		queue: make(chan message, maxQueue), cancel: cancel, done: make(chan struct{}),
 	}
 	if slices.ContainsFunc(p.notice.Events, isDerived) {
@@ -99,13 +105,15 @@ func (o *outlet) next() time.Time {
 // offer queues a message unless there are too many.
 func (o *outlet) offer(m message) {
 	name := m.event.Name
-	told := o.told[name]
+	of := counted{name, m.stranger}
+	told := o.told[of]
 	if told == nil {
 		told = new(lastHour)
-		o.told[name] = told
+		o.told[of] = told
 	}
 	m.missed = o.missed[name]
-	if now := time.Now(); told.count(now) < o.notice.PerHour {
+	crowded := m.stranger && len(o.queue) >= maxQueue/2
+	if now := time.Now(); told.count(now) < o.notice.PerHour && !crowded {
 		select {
 		case o.queue <- m:
 			told.add(now)
