@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -114,6 +115,7 @@ type run struct {
 	ctx     context.Context // of the outlets
 	nodes   func() map[string]Node
 	outlets []*outlet
+	ending  []*outlet     // those that a Plan has no more, until they have ended
 	after   uint64        // the last event that was seen
 	hurry   chan struct{} // closed: the program ends
 
@@ -139,7 +141,7 @@ func (r *run) loop() {
 			for _, o := range r.outlets {
 				close(o.queue)
 			}
-			for _, o := range r.outlets {
+			for _, o := range append(r.outlets, r.ending...) {
 				<-o.done
 			}
 			timer.Stop()
@@ -202,9 +204,11 @@ next:
 		}
 		r.outlets = append(r.outlets, open(r.ctx, p, r.to(p), r.hurry, r.nodes, r.config.Log))
 	}
+	r.ending = slices.DeleteFunc(r.ending, (*outlet).ended)
 	for _, o := range former {
 		if o != nil {
-			o.end()
+			o.end() // the others go on meanwhile
+			r.ending = append(r.ending, o)
 		}
 	}
 }

@@ -448,3 +448,58 @@ func TestStrangersLeaveRoom(t *testing.T) {
 		t.Errorf("%d wait, %d are missed", n, o.missed["node-away"])
 	}
 }
+
+// stubborn is a receiver that ends only a while after it should: a command whose children keep its output open.
+type stubborn struct{ running atomic.Int32 }
+
+func (s *stubborn) send(ctx context.Context, _ message) error {
+	s.running.Add(1)
+	defer s.running.Add(-1)
+	<-ctx.Done()
+	time.Sleep(10 * time.Second)
+	return ctx.Err()
+}
+
+// TestReloadWaitsForNobody: notices that a reload removes do not delay the others while they end, and the program waits
+// for all of them at once when it stops.
+func TestReloadWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var former []Notice
+		for i := range maxNotices {
+			n := some("join")
+			n.PerHour = i + 1 // each another one
+			former = append(former, n)
+		}
+		hub := events.New(slog.DiscardHandler)
+		n, err := Open(Config{Program: "apquic-test", Hub: hub, Log: slog.New(hub)}, former)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hangs, r := new(stubborn), new(told)
+		n.to = func(p plan) receiver {
+			if p.notice.Events[0] == "join" {
+				return hangs
+			}
+			return r
+		}
+		stop := n.Start(nil)
+		synctest.Wait()
+		slog.New(hub).Info("audit", "event", "join")
+		synctest.Wait()
+		p, err := Read([]Notice{some("revoke")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.Follow(p)
+		synctest.Wait()
+		slog.New(hub).Info("audit", "event", "revoke")
+		if r.wants(t, "revoke: revoke"); hangs.running.Load() != maxNotices {
+			t.Errorf("%d of the former ones run", hangs.running.Load())
+		}
+		begun := time.Now()
+		if stop(); hangs.running.Load() != 0 || time.Since(begun) > 11*time.Second {
+			t.Errorf("after %v %d run on", time.Since(begun), hangs.running.Load())
+		}
+	})
+}

@@ -62,11 +62,20 @@ func open(ctx context.Context, p plan, to receiver, hurry <-chan struct{}, nodes
 	return o
 }
 
-// end ends the worker, and waits for that. What it has not told is lost.
+// end has the worker end soon. What it has not told is lost.
 func (o *outlet) end() {
 	o.cancel()
 	close(o.queue)
-	<-o.done
+}
+
+// ended reports whether the worker has.
+func (o *outlet) ended() bool {
+	select {
+	case <-o.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // see takes an event.
