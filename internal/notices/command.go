@@ -48,7 +48,10 @@ func (c *command) send(ctx context.Context, m message) error {
 	run.Env = c.environment(m)
 	run.WaitDelay = commandDelay
 	end := inGroup(run)
-	err := run.Run()
+	err := start(run)
+	if err == nil {
+		err = run.Wait()
+	}
 	end()
 	switch {
 	case err == nil, errors.Is(err, exec.ErrWaitDelay): // it has ended, and left others behind
