@@ -1,7 +1,7 @@
 package accesslog
 
 import (
-	"bufio"
+	"bytes"
 	"io"
 	"sync"
 	"time"
@@ -9,7 +9,7 @@ import (
 	"apquic/quicproxy/access"
 )
 
-// file is what lines are written to. Its goroutine alone uses to.
+// file is what lines are written to. Its goroutine alone uses to, text and torn.
 type file struct {
 	all    *Log
 	path   string
@@ -20,8 +20,8 @@ type file struct {
 	reopen chan struct{} // has room for one
 	done   chan struct{}
 
-	told    time.Time // when lost lines were told
-	unknown uint64    // lines that were lost before that
+	text []byte // what is written next
+	torn bool   // a part of a line ends what was written
 
 	mu    sync.RWMutex // add reads
 	ended bool
@@ -46,8 +46,6 @@ func (f *file) add(r access.Relay) {
 func (f *file) run() {
 	defer close(f.done)
 	defer func() { f.to.Close() }()
-	out := bufio.NewWriterSize(nil, 64<<10)
-	var line []byte
 	for {
 		select {
 		case <-f.reopen:
@@ -56,26 +54,59 @@ func (f *file) run() {
 			if !more {
 				return
 			}
-			out.Reset(f.to)
-			lines := uint64(0)
-			for next := true; next; { // all that wait, in one write
-				line = f.format(line[:0], r)
-				out.Write(line) // Flush returns its error
-				lines++
-				select {
-				case r, next = <-f.queue:
-				default:
-					next = false
-				}
-			}
-			if err := out.Flush(); err != nil {
-				f.all.lost.Add(lines)
-				f.tell(err.Error())
-			} else if f.all.Lost() > f.unknown {
-				f.tell("they came faster than they could be written")
+			if err := f.write(r); err != nil {
+				f.all.tell(err.Error())
+			} else {
+				f.all.tell("they came faster than they could be written")
 			}
 		}
 	}
+}
+
+// write writes a line and those that wait behind it, at once, but not more than a batch: they may never end. It counts
+// those that are lost.
+func (f *file) write(r access.Relay) error {
+	f.text = f.text[:0]
+	if f.torn {
+		f.text = append(f.text, '\n')
+	}
+	for more := true; more; {
+		f.text = f.format(f.text, r)
+		more = false
+		if len(f.text) < batch {
+			select {
+			case r, more = <-f.queue:
+			default:
+			}
+		}
+	}
+	n, err := f.to.Write(f.text)
+	if err == nil {
+		f.torn = false
+		return nil
+	}
+	rest := f.text[n:]
+	if n > 0 {
+		part := n - 1 - bytes.LastIndexByte(f.text[:n], '\n')
+		f.torn = part > 0 && !takeBack(f.to, int64(part))
+	} else if f.torn {
+		rest = rest[1:] // it ends no line of these
+	}
+	f.all.lost.Add(uint64(bytes.Count(rest, []byte("\n"))))
+	return err
+}
+
+// takeBack shortens a file by the part of a line at its end. It reports whether that could be done.
+func takeBack(of io.Writer, part int64) bool {
+	file, ok := of.(interface {
+		io.Seeker
+		Truncate(size int64) error
+	})
+	if !ok {
+		return false
+	}
+	size, err := file.Seek(0, io.SeekEnd)
+	return err == nil && file.Truncate(size-part) == nil
 }
 
 // openAgain opens the file under its name; if that fails, lines go on to the one before.
@@ -86,16 +117,7 @@ func (f *file) openAgain() {
 		return
 	}
 	f.to.Close()
-	f.to = to
-}
-
-// tell logs that lines were lost, seldom.
-func (f *file) tell(why string) {
-	if now := time.Now(); now.Sub(f.told) >= tellEvery {
-		lost := f.all.Lost()
-		f.all.log.Warn("lines of the access log were lost", "lines", lost-f.unknown, "err", why)
-		f.told, f.unknown = now, lost
-	}
+	f.to, f.torn = to, false
 }
 
 // end writes what waits, if that does not take long.

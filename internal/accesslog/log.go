@@ -16,6 +16,8 @@ import (
 const (
 	// queued is how many lines may wait to be written.
 	queued = 4096
+	// batch is after how many bytes no more lines are written at once.
+	batch = 64 << 10
 	// tellEvery is how often lost lines are told.
 	tellEvery = time.Minute
 	// endWithin is how long the end waits for lines that were not written yet.
@@ -33,6 +35,10 @@ type Log struct {
 
 	mu  sync.Mutex
 	now *file // nil: it is off
+
+	telling sync.Mutex
+	told    time.Time // when lost lines were told
+	known   uint64    // how many were told
 }
 
 // New returns a Log that is off.
@@ -106,6 +112,19 @@ func (l *Log) Reopen() {
 		default:
 		}
 	}
+}
+
+// tell logs that lines were lost, if some were, but seldom.
+func (l *Log) tell(why string) {
+	l.telling.Lock()
+	now, lost := time.Now(), l.Lost()-l.known
+	if lost == 0 || now.Sub(l.told) < tellEvery {
+		l.telling.Unlock()
+		return
+	}
+	l.told, l.known = now, l.known+lost
+	l.telling.Unlock()
+	l.log.Warn("lines of the access log were lost", "lines", lost, "err", why)
 }
 
 // Close writes what waits, but does not wait longer than a moment for a disk that does not take it.

@@ -141,8 +141,11 @@ func (s *stuck) Write(b []byte) (int, error) {
 	<-s.released
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.err != nil {
+		return 0, s.err
+	}
 	s.lines += bytes.Count(b, []byte("\n"))
-	return len(b), s.err
+	return len(b), nil
 }
 
 // TestSlowDisk: a disk that takes nothing keeps nobody waiting. What does not fit is counted and told; the rest is
