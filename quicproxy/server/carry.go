@@ -16,6 +16,7 @@ import (
 	"apquic/quicproxy/server/internal/begun"
 	"apquic/quicproxy/server/internal/canary"
 	"apquic/quicproxy/server/internal/public"
+	"apquic/quicproxy/server/internal/stage"
 )
 
 // openTimeout bounds the wait for a stream to a node that has as many as it allows.
@@ -48,7 +49,7 @@ func (c *nodeConn) takeCarrier(tried []*nodeConn) *nodeConn {
 	defer c.server.registry.mu.Unlock()
 	best := c
 	for _, lane := range c.session.lanes {
-		usable := lane.instance == c.instance && lane.state() == primary && !lane.silent.Load() && !lane.suspect.Load() &&
+		usable := lane.instance == c.instance && lane.stage.Last() == stage.Primary && lane.QUIC.Context().Err() == nil && !lane.silent.Load() && !lane.suspect.Load() &&
 			!slices.Contains(tried, lane)
 		if usable && (lane.carried < best.carried || best == c && (lane.carried == c.carried || c.suspect.Load())) {
 			best = lane

@@ -21,6 +21,7 @@ import (
 	"apquic/quicproxy/server/internal/account"
 	"apquic/quicproxy/server/internal/begun"
 	"apquic/quicproxy/server/internal/public"
+	"apquic/quicproxy/server/internal/stage"
 	"apquic/quicproxy/server/internal/whereabouts"
 )
 
@@ -51,7 +52,7 @@ type nodeConn struct {
 	turn        uint64                       // its number among the session's primary connections; guarded by registry.mu
 	carried     int                          // relays, including those about to begin; guarded by registry.mu
 	orphaned    time.Time                    // since when the lane has had no process; zero: it has one; guarded by registry.mu
-	reached     atomic.Int32                 // a connState; see become
+	stage       stage.Progress               // becomes Replaced or Retiring with session.leases held, or c could get a lease afterwards
 
 	meter    path.LossMeter // only watchLoss uses it
 	unknowns *rate.Limiter  // of flows that the node is told to be unknown
@@ -77,7 +78,7 @@ func (s *Server) serveNode(connection *quic.Conn) {
 	}
 	c.Conn.Begin(c.association, s.memory, c.account.Memory)
 	c.association.Join(&c.Carrier)
-	c.become(primary)
+	c.stage.Become(stage.Primary)
 	s.registry.tidy(c.session)
 	err = c.Control.Serve(c.handle)
 	conn.Close(connection, err)

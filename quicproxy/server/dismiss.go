@@ -16,6 +16,7 @@ import (
 	"apquic/quicproxy/internal/netaddr"
 	"apquic/quicproxy/server/internal/changes"
 	"apquic/quicproxy/server/internal/presence"
+	"apquic/quicproxy/server/internal/stage"
 )
 
 // watchAdmission ends the sessions of nodes that may no longer use the server, until ctx ends.
@@ -134,7 +135,7 @@ func (s *Server) endSessions(node certs.NodeID, end func(*association.Associatio
 		end(a, framing.ErrorRelayShutdown)
 	}
 	for _, c := range conns {
-		c.become(retiring)
+		c.stage.Become(stage.Retiring)
 		c.Relays.Discard(framing.ErrorRelayShutdown)
 		c.QUIC.CloseWithError(quic.ApplicationErrorCode(code), why)
 	}
@@ -162,7 +163,7 @@ func (s *session) endLeases(conns []*nodeConn) {
 	s.leases.Lock()
 	defer s.leases.Unlock()
 	for _, c := range conns {
-		c.become(retiring)
+		c.stage.Become(stage.Retiring)
 		for _, p := range c.services {
 			p.Suspend(c)
 		}

@@ -11,6 +11,7 @@ import (
 	"apquic/quicproxy/internal/visitors"
 	"apquic/quicproxy/server/internal/account"
 	"apquic/quicproxy/server/internal/ruled"
+	"apquic/quicproxy/server/internal/stage"
 )
 
 // Follow makes what another Config says hold from now on, as far as it can change while the server runs: Groups, Rules,
@@ -38,7 +39,7 @@ func (s *Server) Follow(config Config) error {
 
 // heedRules has the groups and rules hold, as they are now, for what nodes have.
 func (s *Server) heedRules(context.Context) (done bool) {
-	for _, c := range s.registry.conns(func(_ *session, c *nodeConn) bool { return c.last() != joining }) {
+	for _, c := range s.registry.conns(func(_ *session, c *nodeConn) bool { return c.stage.Last() != stage.Joining }) {
 		c.quitRefused()
 	}
 	return true

@@ -7,6 +7,7 @@ import (
 	"apquic/framing"
 	"apquic/quicproxy/internal/path"
 	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/server/internal/stage"
 )
 
 // watchLoss asks nodes for more lanes where loss limits what the server sends, until ctx ends.
@@ -23,5 +24,5 @@ func (s *Server) watchLoss(ctx context.Context) {
 
 // isBusy reports that c has relays, or may have stripes of relays.
 func isBusy(_ *session, c *nodeConn) bool {
-	return c.last() != joining && (c.Relays.Len() > 0 || c.Lane)
+	return c.stage.Last() != stage.Joining && (c.Relays.Len() > 0 || c.Lane)
 }

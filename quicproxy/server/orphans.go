@@ -10,6 +10,7 @@ import (
 	"apquic/framing"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/server/internal/stage"
 )
 
 const (
@@ -53,7 +54,7 @@ func (s *session) orphanedLocked(lane *nodeConn, now time.Time) bool {
 // outstays reports whether an orphan has been here for too long. A draining one may finish what it carries.
 func (c *nodeConn) outstays(now time.Time) bool {
 	limit := orphanTime
-	if c.last() == retiring && c.Relays.Len() > 0 {
+	if c.stage.Last() == stage.Retiring && c.Relays.Len() > 0 {
 		limit = carrier.LongRelay
 	}
 	return now.Sub(c.orphaned) >= limit

@@ -11,6 +11,7 @@ import (
 	"apquic/quicproxy/internal/wait"
 	"apquic/quicproxy/server/internal/private"
 	"apquic/quicproxy/server/internal/public"
+	"apquic/quicproxy/server/internal/stage"
 )
 
 const (
@@ -55,7 +56,7 @@ func (c *nodeConn) replace(older []*nodeConn) (followed []*nodeConn) {
 			continue
 		}
 		old.successor = c
-		old.become(replaced)
+		old.stage.Become(stage.Replaced)
 		for _, p := range old.services {
 			p.Suspend(old)
 		}
@@ -100,7 +101,7 @@ func (c *nodeConn) hasLeases() bool {
 // isFollowedInLife logs why another process took over, and reports whether that of c is alive.
 func (c *nodeConn) isFollowedInLife(successor *nodeConn) bool {
 	switch {
-	case c.last() == retiring: // it said that it stops
+	case c.stage.Last() == stage.Retiring: // it said that it stops
 		successor.log.Info("took over from a process that is stopping", "older", c.QUIC.RemoteAddr().String())
 	case c.Answers(silentAfter):
 		successor.log.Warn("two processes use the key of this node; the newer one takes over", "older", c.QUIC.RemoteAddr().String())

@@ -16,6 +16,7 @@ import (
 	"apquic/quicproxy/server/internal/public"
 	"apquic/quicproxy/server/internal/request"
 	"apquic/quicproxy/server/internal/ruled"
+	"apquic/quicproxy/server/internal/stage"
 )
 
 const (
@@ -163,7 +164,7 @@ func (c *nodeConn) mayHaveServices() error {
 		return failure.BadRequest(errors.New("a lane, or a process that only connects, has no services"))
 	case c.successor != nil:
 		return &quicproxy.FailureError{Code: framing.ErrorReplaced, Text: "a newer connection of this node is in use"}
-	case c.last() == retiring:
+	case c.stage.Last() == stage.Retiring:
 		return &quicproxy.FailureError{Code: framing.ErrorShutdown, Text: "this connection is being closed"}
 	}
 	return nil
@@ -203,7 +204,7 @@ func (c *nodeConn) release(request *framing.Release) (*framing.Released, error) 
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	if err := c.server.lessor.Release(ctx, p.Key); err != nil {
-		if c.last() == primary {
+		if c.stage.Last() == stage.Primary {
 			p.Resume(c)
 		}
 		return nil, failure.OfLease(err)
@@ -237,8 +238,8 @@ func (c *nodeConn) drain(envelope framing.Envelope) error {
 		return err
 	}
 	c.session.leases.Lock()
-	again := c.last() == retiring
-	c.become(retiring)
+	again := c.stage.Last() == stage.Retiring
+	c.stage.Become(stage.Retiring)
 	c.association.Retire(&c.Carrier)
 	for _, p := range c.services {
 		p.Suspend(c)

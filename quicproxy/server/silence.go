@@ -11,6 +11,7 @@ import (
 	"apquic/quicproxy/internal/path"
 	"apquic/quicproxy/internal/wait"
 	"apquic/quicproxy/server/internal/begun"
+	"apquic/quicproxy/server/internal/stage"
 )
 
 // silentAfter is how long a node may leave what it was sent unacknowledged. After that it counts as away, and new
@@ -46,7 +47,7 @@ func (s *Server) watchSilence(ctx context.Context, transport *quic.Transport) {
 // isExpectant reports that c has relays or does not answer, or that relays may move to it, so that it matters
 // when it was last seen.
 func isExpectant(session *session, c *nodeConn) bool {
-	if c.last() == joining {
+	if c.stage.Last() == stage.Joining {
 		return false
 	}
 	if c.Relays.Len() > 0 || len(session.lanes) > 0 || c.suspect.Load() || c.silent.Load() {

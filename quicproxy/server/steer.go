@@ -7,6 +7,7 @@ import (
 
 	"apquic/framing"
 	"apquic/lease"
+	"apquic/quicproxy/server/internal/stage"
 	"apquic/rules"
 )
 
@@ -36,7 +37,7 @@ func (s *Server) Unpin(ctx context.Context, key lease.Key) (lease.Lease, error) 
 // ends nothing but what they may no longer have; running relays go on, except those of a node without bytes in this month.
 func (s *Server) Limit(limits rules.Own) {
 	changed := s.rules.SetOwn(limits)
-	for _, c := range s.registry.conns(func(_ *session, c *nodeConn) bool { return c.last() != joining && changed(c.node) }) {
+	for _, c := range s.registry.conns(func(_ *session, c *nodeConn) bool { return c.stage.Last() != stage.Joining && changed(c.node) }) {
 		c.quitRefused()
 	}
 }
