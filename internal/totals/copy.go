@@ -49,7 +49,7 @@ func (t *Totals) export(w io.Writer) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, "%s%s\n", header, format)
 	if t.db != nil {
-		err := guard(func() error {
+		err := t.guard(func() error {
 			return t.db.View(func(tx *bbolt.Tx) error { return exportRows(tx, json.NewEncoder(out)) })
 		})
 		if err != nil {

@@ -6,15 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"runtime/debug"
-	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 
 	"apquic/certs"
-	"apquic/internal/hint"
 )
 
 // lockTimeout is how long another process may take to release the file.
@@ -43,6 +39,9 @@ func (t *Totals) open() error {
 
 // openLocked is open, with the lock of the file.
 func (t *Totals) openLocked() error {
+	if err := t.stillRefused(); err != nil {
+		return err
+	}
 	_, missing := os.Stat(t.path)
 	err := t.openFile(false)
 	if err == nil {
@@ -55,7 +54,9 @@ func (t *Totals) openLocked() error {
 	if errors.Is(missing, fs.ErrNotExist) {
 		os.Remove(t.path) // a part of a file could not be opened later
 	}
-	return explain("opening", t.path, err)
+	err = explain("opening", t.path, err)
+	t.refuse(err)
+	return err
 }
 
 // openFile opens or makes the file, or reads what there is, and checks everything.
@@ -64,22 +65,19 @@ func (t *Totals) openFile(readOnly bool) (err error) {
 		return fmt.Errorf("%w: it has only %d bytes", errDamaged, info.Size())
 	}
 	options := bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType, ReadOnly: readOnly}
-	var file *os.File
 	options.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
-		file, err = os.OpenFile(name, flag, mode)
-		return file, err
+		t.opened, err = os.OpenFile(name, flag, mode)
+		return t.opened, err
 	}
-	err = guard(func() (err error) {
+	err = t.guard(func() (err error) {
 		t.db, err = bbolt.Open(t.path, 0o600, &options)
 		return err
 	})
 	if err != nil {
-		if t.db = nil; file != nil {
-			file.Close() // bbolt leaves it open and locked when it panics
-		}
+		t.db = nil
 		return err
 	}
-	return guard(func() error {
+	return t.guard(func() error {
 		empty := false
 		t.db.View(func(tx *bbolt.Tx) error {
 			name, _ := tx.Cursor().First()
@@ -102,7 +100,7 @@ func (t *Totals) closeFile() error {
 	}
 	db := t.db
 	t.db = nil
-	return guard(db.Close)
+	return t.guard(db.Close)
 }
 
 // prepare gives a new file its buckets.
@@ -178,7 +176,7 @@ func (t *Totals) readMonth(month Day) (map[certs.NodeID]uint64, error) {
 	if t.db == nil {
 		return used, nil
 	}
-	err := guard(func() error {
+	err := t.guard(func() error {
 		return t.db.View(func(tx *bbolt.Tx) error {
 			begin := Row{Day: month}.key()
 			for key, data := range from(tx.Bucket(monthsBucket), begin) {
@@ -192,40 +190,4 @@ func (t *Totals) readMonth(month Day) (map[certs.NodeID]uint64, error) {
 		})
 	})
 	return used, err
-}
-
-// guard turns bbolt's reaction to a damaged file into an error: it panics, or reads beyond the mapping.
-func guard(access func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", errDamaged, p)
-		}
-	}()
-	return access()
-}
-
-// explain adds the file, what was being done and, if there is something to do about it, a hint.
-func explain(doing, path string, err error) error {
-	if err == nil {
-		return nil
-	}
-	advice := ""
-	switch {
-	case errors.Is(err, berrors.ErrTimeout):
-		err, advice = errors.New("another process has it open"), "another apquic-server is using this data directory: stop it, or choose another with --data-dir"
-	case errors.Is(err, errFormat):
-		advice = "use the version of apquic-server that wrote the file, or move it away: then totals begin anew"
-	case errors.Is(err, errDamaged), errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
-		advice = "restore the file from a backup, or move it away: then totals begin anew"
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		advice = "the disk is full: make room on it"
-	case errors.Is(err, fs.ErrPermission):
-		advice = "let the user of apquic-server read and write the file and its folder"
-	}
-	err = fmt.Errorf("%s the file of totals %s: %w", doing, path, err)
-	if advice == "" {
-		return err
-	}
-	return hint.Add(err, "%s", advice)
 }

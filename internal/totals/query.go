@@ -84,7 +84,7 @@ func (t *Totals) read(q Query, add func(Row, usage.Counts)) error {
 	if t.db == nil {
 		return nil
 	}
-	return guard(func() error {
+	return t.guard(func() error {
 		return t.db.View(func(tx *bbolt.Tx) error {
 			for key, data := range from(tx.Bucket(daysBucket), Row{Day: q.From}.key()) {
 				row, err := readKey(key)

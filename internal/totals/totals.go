@@ -2,6 +2,7 @@ package totals
 
 import (
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -29,12 +30,14 @@ type Totals struct {
 	path string
 	log  *slog.Logger
 
-	file   sync.Mutex // one access at a time; taken before mu
-	db     *bbolt.DB  // nil: nothing is written
-	stored stored     // what the file has
-	failed bool       // the last write did
-	closed bool       // for good
-	settle func()     // has Add called with what passed since; nil: there is no server
+	file    sync.Mutex // one access at a time; taken before mu
+	db      *bbolt.DB  // nil: nothing is written
+	opened  *os.File   // that of db, or of the one before
+	refused refusal    // zero: the file was not refused when it was opened last
+	stored  stored     // what the file has
+	failed  bool       // the last write did
+	closed  bool       // for good
+	settle  func()     // has Add called with what passed since; nil: there is no server
 
 	mu      sync.Mutex
 	now     Day                     // to which Add adds

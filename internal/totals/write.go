@@ -3,6 +3,7 @@ package totals
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"maps"
 	"slices"
 
@@ -28,9 +29,11 @@ func (t *Totals) Write() error {
 		return nil
 	}
 	w := writer{most: t.most, stored: stored{maps.Clone(t.stored.days), maps.Clone(t.stored.months)}}
-	err := guard(func() error { return t.db.Update(func(tx *bbolt.Tx) error { return w.write(tx, taken) }) })
+	err := t.guard(func() error { return t.db.Update(func(tx *bbolt.Tx) error { return w.write(tx, taken) }) })
 	if err != nil {
-		t.giveBack(taken)
+		if t.giveBack(taken); errors.Is(err, errDamaged) {
+			t.closeFile() // to use another one once it is there
+		}
 		return explain("writing", t.path, err)
 	}
 	t.stored = w.stored
