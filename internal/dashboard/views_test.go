@@ -346,4 +346,18 @@ func TestManyNodes(t *testing.T) {
 	t.Logf("a search costs %.0f ms of CPU time", 1000*(cpu()-before))
 	show(b, "services")
 	b.Shows("5,000 services")
+	began := time.Now()
+	o.passed(30)
+	t.Logf("30 days of totals are made in %v", time.Since(began))
+	before = cpu()
+	show(b, "totals")
+	b.Shows("the first 1,000 of 5,000 rows")
+	t.Logf("the totals cost %.0f ms of CPU time", 1000*(cpu()-before))
+	for _, by := range []string{"day", "node"} {
+		began := time.Now()
+		if _, err := o.ListTotals(t.Context(), admin.Selection{By: by}); err != nil {
+			t.Error(err)
+		}
+		t.Logf("an answer by %s takes %v", by, time.Since(began))
+	}
 }

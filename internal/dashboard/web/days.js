@@ -33,7 +33,14 @@ function daysOf({ from, to, rows }) {
 class Bars extends Chart {
   constructor(title, series, format) {
     super(title, series, format, 'of each day; the table has its numbers');
+    this.title = title;
     this.names = [];
+  }
+
+  /** tell writes the values of a day, or of the last one, and which that is. */
+  tell(index) {
+    super.tell(index);
+    setText(this.element.querySelector('strong'), `${this.title} on ${this.names[index ?? this.names.length - 1]}`);
   }
 
   /** update draws days; value returns both numbers of one. */
@@ -54,7 +61,7 @@ class Bars extends Chart {
     const [x, y] = options.axes;
     const [low, high] = options.series.slice(1).map((s) => ({ ...s, dash: undefined, width: 1.5, paths: uPlot.paths.bars({ size: [0.7, 40] }) }));
     options.scales.x = { time: false, range: (u, first, last) => [(first ?? 0) - 0.6, (last ?? 0) + 0.6] };
-    Object.assign(x, { incrs: steps, space: 70, values: (u, ticks) => ticks.map((tick) => this.names[tick] ?? '') });
+    Object.assign(x, { incrs: steps, space: 70, size: 32, values: (u, ticks) => ticks.map((tick) => this.names[tick] ?? '') });
     y.incrs = steps;
     options.series = [{}, high, { ...low, fill: low.stroke }];
   }
