@@ -46,6 +46,9 @@ func (t *Totals) Export(w io.Writer) error {
 func (t *Totals) export(w io.Writer) error {
 	t.file.Lock()
 	defer t.file.Unlock()
+	if t.closed {
+		return errClosed
+	}
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, "%s%s\n", header, format)
 	if t.db != nil {

@@ -42,6 +42,9 @@ func (t *Totals) Sum(q Query) ([]Total, error) {
 	}
 	t.file.Lock()
 	defer t.file.Unlock() // what is being written is neither missing nor there twice
+	if t.closed {
+		return nil, errClosed
+	}
 	err := t.read(q, add)
 	t.mu.Lock()
 	for row, n := range t.pending {

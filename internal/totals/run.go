@@ -2,6 +2,7 @@ package totals
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -10,6 +11,9 @@ import (
 
 // every is how often totals are written: at full minutes, so that a day ends when it does.
 const every = time.Minute
+
+// errClosed is the answer of a server that has written its totals for the last time, and may still answer.
+var errClosed = hint.Add(errors.New("the totals are closed, since the server stops"), "try again once it has stopped, or runs again")
 
 // Start has settle call Add with what has passed since, and writes that, once a minute, until end is called: that does it
 // once more, and closes the file.

@@ -379,6 +379,13 @@ func TestStart(t *testing.T) {
 	if got := told(t, opened(t, path, usual), Query{To: maxDay}); !strings.Contains(got, fmt.Sprintf(" %d/0/0/0/0", settled)) {
 		t.Errorf("%s, settled %d times", got, settled)
 	}
+	if sums, err := totals.Sum(eachRow); err == nil { // the API still answers
+		t.Errorf("after the end there is %v", sums)
+	}
+	var copied bytes.Buffer
+	if err := totals.Export(&copied); err == nil {
+		t.Errorf("after the end a copy has %s", &copied)
+	}
 }
 
 // FuzzRow: whatever is in a file gives an error or a row that is written in the same way.
