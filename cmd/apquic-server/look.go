@@ -106,9 +106,15 @@ func relays(c *call, o *options) error {
 	})
 }
 
+// firstDay is the first of so many days in UTC, of which the last one is now.
+func firstDay(now time.Time, days int) totals.Day {
+	last := totals.DayOf(now)
+	return last - totals.Day(min(max(days, 1)-1, int(last)))
+}
+
 // listTotals sums up what has passed on the last days.
 func listTotals(c *call, o *options) error {
-	which := admin.Selection{Service: o.service, Limit: o.limit, By: o.by, From: totals.DayOf(time.Now().AddDate(0, 0, 1-max(o.days, 1))).String()}
+	which := admin.Selection{Service: o.service, Limit: o.limit, By: o.by, From: firstDay(time.Now(), o.days).String()}
 	if len(c.Operands) > 0 {
 		which.Node = c.Operands[0]
 	}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"math"
 	"testing"
 	"time"
+	_ "time/tzdata"
 
 	"apquic/internal/cli"
 )
@@ -31,6 +33,30 @@ func TestQuoted(t *testing.T) {
 	for s, want := range map[string]string{"/var/lib/apquic-server": "/var/lib/apquic-server", "my data": "'my data'", "it's": `'it'\''s'`, "": ""} {
 		if got := cli.Quoted(s); got != want {
 			t.Errorf("%q: %s, want %s", s, got, want)
+		}
+	}
+}
+
+// TestFirstDay: days are counted in UTC, also where clocks were changed between them.
+func TestFirstDay(t *testing.T) {
+	t.Parallel()
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		now  time.Time
+		days int
+		want string
+	}{
+		{time.Date(2026, 11, 1, 0, 30, 0, 0, time.UTC), 1, "2026-11-01"}, {time.Date(2026, 11, 1, 0, 30, 0, 0, time.UTC), 0, "2026-11-01"},
+		{time.Date(2026, 11, 1, 0, 30, 0, 0, berlin), 2, "2026-10-30"}, // still October in UTC
+		{time.Date(2026, 11, 1, 1, 30, 0, 0, berlin), 30, "2026-10-03"},
+		{time.Date(2026, 11, 1, 1, 30, 0, 0, berlin), 400000, "1970-01-01"},
+		{time.Date(2026, 11, 1, 1, 30, 0, 0, berlin), math.MaxInt, "1970-01-01"},
+	} {
+		if got := firstDay(test.now, test.days).String(); got != test.want {
+			t.Errorf("%d days until %v begin on %s, want %s", test.days, test.now, got, test.want)
 		}
 	}
 }
