@@ -2,6 +2,7 @@ package totals
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"os"
@@ -124,5 +125,44 @@ func TestDamagedFileCostsNothing(t *testing.T) {
 	maps, err := os.ReadFile("/proc/self/maps")
 	if n := strings.Count(string(maps), path); err != nil || n > 1 {
 		t.Errorf("the file is mapped %d times, %v", n, err)
+	}
+}
+
+// TestDamagedMonth: what was used in a month that cannot be read is not said to be written again.
+func TestDamagedMonth(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	var log bytes.Buffer
+	totals := newTotals(path, slog.New(slog.NewTextHandler(&log, nil)), usual)
+	defer totals.Close()
+	next := noon.AddDate(0, 1, 0)
+	for _, now := range []time.Time{next, noon} {
+		totals.Keep(now)
+		totals.Add(web(garage), usage.Counts{In: 0x6162636465}) // a number that is nowhere else
+		totals.Keep(now)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := Row{Day: DayOf(next).first(), Node: garage}.key()
+	number := binary.AppendUvarint(nil, 0x6162636465)
+	damaged := bytes.ReplaceAll(content, append(key, number...), append(key, bytes.Repeat([]byte{0x80}, len(number))...))
+	if bytes.Equal(damaged, content) {
+		t.Fatal("the row is not found")
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := file.Write(damaged); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		totals.Keep(next)
+	}
+	if strings.Count(log.String(), "cannot be written") != 1 || !strings.Contains(log.String(), "move it away") || strings.Contains(log.String(), "written again") {
+		t.Errorf("the log has %s", &log)
 	}
 }

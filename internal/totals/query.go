@@ -117,7 +117,7 @@ func Read(path string) (*Totals, error) {
 	}
 	if err := t.loadMonth(); err != nil {
 		t.closeFile()
-		return nil, explain("reading", path, err)
+		return nil, err
 	}
 	return t, nil
 }

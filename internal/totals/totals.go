@@ -1,6 +1,7 @@
 package totals
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"sync"
@@ -138,7 +139,11 @@ func (t *Totals) turn(now time.Time) error {
 func (t *Totals) loadMonth() error {
 	t.file.Lock()
 	defer t.file.Unlock()
-	return t.loadMonthLocked()
+	err := t.loadMonthLocked()
+	if errors.Is(err, errDamaged) {
+		t.closeFile() // to use another one once it is there
+	}
+	return explain("reading", t.path, err)
 }
 
 // loadMonthLocked needs the lock of the file.
