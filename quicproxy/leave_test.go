@@ -42,7 +42,9 @@ func TestReleaseAll(t *testing.T) {
 			t.Errorf("leases in use: %v", failure)
 		}
 		node.node.SetServices(nil)
-		eventually(t, "all but the pinned one are given up", func() bool { return release() == nil && slices.Equal(leasesOf(server), []string{"web"}) })
+		eventually(t, "all but the pinned one are given up", func() bool {
+			return node.node.Leave(t.Context()) == nil && slices.Equal(leasesOf(server), []string{"web"})
+		})
 		time.Sleep(time.Hour) // so that it may write again
 		logged := w.logged.count("lease released")
 		for range 1000 {

@@ -62,7 +62,7 @@ Flags:
 Each flag but the last eleven can be set in the environment, --data-dir as APQUIC_DATA_DIR. Flags override the
 environment, which overrides the file.
 
-Exit status: 0 success, 1 failed while running, 2 wrong usage, 3 wrong configuration.
+Exit status: 0 success, 1 failed while running, 2 wrong usage, 3 wrong configuration, 4 left.
 `
 
 // commandFlags are the flags of single commands.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"sync"
+
 	"apquic/certs"
 	"apquic/internal/cli"
 	"apquic/internal/console"
@@ -27,11 +29,18 @@ type follower struct {
 	lines   *console.Lines
 	notices *notices.Notices
 
-	running settings.Node // in use; a reload at a time uses it
+	changing sync.Mutex    // held by a reload, and while the node leaves
+	running  settings.Node // in use
+	left     bool          // the node has left its server, and stops
 }
 
 // apply reads the settings as they are now, and makes those hold that can.
 func (f *follower) apply() (report reload.Report, err error) {
+	f.changing.Lock()
+	defer f.changing.Unlock()
+	if f.left {
+		return report, errLeft
+	}
 	again, err := f.call.Again()
 	if err != nil {
 		return report, err

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -26,11 +27,11 @@ import (
 
 const (
 	leavePath = "/api/v1/leave"
-	// leavePatience is how long a running node may take, which lets its visitors finish first.
-	leavePatience = 10 * time.Minute
-	// releaseTime bounds the wait for the server, and releasePause is the time between two requests: the server may not
-	// have seen yet that the process which had the services has ended.
-	releaseTime, releasePause = 10 * time.Second, 500 * time.Millisecond
+	// releaseTime bounds the wait for the server, and releasePause is the time between the first two requests, which
+	// doubles from one to the next: the server may not have seen yet that the services are no longer offered.
+	releaseTime, releasePause = 10 * time.Second, 100 * time.Millisecond
+	// leavePatience is how long a running node may take.
+	leavePatience = releaseTime + control.Timeout
 )
 
 // left is what came of leaving a server.
@@ -111,41 +112,64 @@ func leaveThrough(ctx context.Context, directory string, force bool) (outcome le
 	if err := json.Unmarshal(content, &outcome); err != nil {
 		return outcome, fmt.Errorf("the answer of the running node: %w", err)
 	}
-	if outcome.Trouble != "" {
+	switch {
+	case outcome.Trouble != "":
 		return outcome, hint.Add(errors.New(outcome.Trouble), "%s", outcome.Hint)
+	case outcome.Server == "":
+		return outcome, errors.New("the running node did not say what came of it")
 	}
 	return outcome, nil
 }
 
 // leaveAlone leaves while no process serves the node's services; with force even if the server cannot be told.
 func leaveAlone(ctx context.Context, config settings.Node, server *membership, force bool) (outcome left, err error) {
-	key, err := nodeKey(config)
+	key, err := nodeKeyIfThere(config)
 	if err != nil {
 		return outcome, err
 	}
 	outcome.Server, outcome.ID = server.known.Invitation.Address(), key.ID()
-	err = release(ctx, config, key, server)
-	if outcome.Released = err == nil; err != nil && !force {
-		return outcome, hint.Add(err, "try again when the server can be reached; or --force has the node forget it, while it keeps the ports for the node until their time is over")
-	}
-	return outcome, server.forget(config.DataDir)
-}
-
-// release asks the server to give up all leases of the node.
-func release(ctx context.Context, config settings.Node, key certs.PrivateKey, server *membership) error {
-	ctx, cancel := context.WithTimeout(ctx, releaseTime)
-	defer cancel()
-	for {
+	err = persist(ctx, func(ctx context.Context) error {
 		n, err := newNode(config, key, server, func(into *node.Config) { into.JoinSecret = nil })
 		if err != nil {
 			return err
 		}
-		err = n.Leave(ctx)
+		return n.Leave(ctx)
+	})
+	if outcome.Released = err == nil; err != nil && !force {
+		return outcome, orForce(err)
+	}
+	return outcome, server.forget(config.DataDir)
+}
+
+// nodeKeyIfThere is nodeKey, but makes none.
+func nodeKeyIfThere(config settings.Node) (certs.PrivateKey, error) {
+	if !config.Key.IsZero() {
+		return config.Key, nil
+	}
+	path := filepath.Join(config.DataDir, keyName)
+	key, err := certs.LoadKeyIfThere(path)
+	if err == nil && key.IsZero() {
+		err = hint.Add(fmt.Errorf("there is no key of a node in %s, so nobody can tell the server who leaves", path), "name the directory of the node with --data-dir")
+	}
+	return key, err
+}
+
+// orForce says what to do if the server cannot be told.
+func orForce(err error) error {
+	return hint.Add(err, "try again when the server can be reached; or --force has the node forget it, while it keeps the ports for the node until their time is over")
+}
+
+// persist asks the server to give up all leases of the node, until it does so or releaseTime is over.
+func persist(ctx context.Context, leave func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, releaseTime)
+	defer cancel()
+	for pause := releasePause; ; pause *= 2 {
+		err := leave(ctx)
 		if err == nil || !isLate(err) {
 			return err
 		}
 		select {
-		case <-time.After(releasePause):
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return err
 		}
@@ -161,7 +185,7 @@ func isLate(err error) bool {
 // write says what was done to a person.
 func (l left) write(to io.Writer, directory string) {
 	if l.Released {
-		fmt.Fprintf(to, "left %s: it has released the ports and domains of node %v\n", hint.Printable(l.Server, 0), l.ID)
+		fmt.Fprintf(to, "left %s: it has released the ports and domains of node %v, except what its operator pinned\n", hint.Printable(l.Server, 0), l.ID)
 	} else {
 		fmt.Fprintf(to, "forgot %s, which was not told: it keeps the ports and domains of node %v until their time is over\n", hint.Printable(l.Server, 0), l.ID)
 	}

@@ -83,12 +83,15 @@ func printID(c *call) error {
 	return nil
 }
 
+// keyName is the file of the key in the data directory.
+const keyName = "key"
+
 // nodeKey is the key in the configuration, or otherwise the one in the data directory.
 func nodeKey(config settings.Node) (certs.PrivateKey, error) {
 	if !config.Key.IsZero() {
 		return config.Key, nil
 	}
-	return certs.LoadOrCreateKey(filepath.Join(config.DataDir, "key"))
+	return certs.LoadOrCreateKey(filepath.Join(config.DataDir, keyName))
 }
 
 // serve runs the node until a signal to stop, on a terminal with a live view unless that is to be plain.
@@ -165,7 +168,7 @@ func (f *follower) run(stopping cli.Stopping, reloader *reload.Reloader, manager
 	defer f.sites.serve(stopping.Soon, stopping.Now, f.node)()
 	soon, stop := context.WithCancel(stopping.Soon)
 	defer stop()
-	leaves := newLeaver(f, stop)
+	leaves := &leaver{f, stop}
 	answers := monitor.Beside(handler(f.node, f.sites.refused, f.hub, reloader, leaves), monitored(f.node.Status, f.node.Relays, f.sites.refused))
 	stopAnswering, err := answer(answers, config, f.key, log)
 	if err != nil {
@@ -180,8 +183,7 @@ func (f *follower) run(stopping cli.Stopping, reloader *reload.Reloader, manager
 	manager.Notify(systemd.Ready) // a failure is systemd's to notice
 	defer context.AfterFunc(stopping.Soon, func() { manager.Notify(systemd.Stopping) })()
 	defer f.view.Start(f.node, f.hub)()
-	err = f.node.Run(soon)
-	return leaves.finish(err)
+	return leaves.end(f.node.Run(soon))
 }
 
 // tellKnown returns what says what a name means.

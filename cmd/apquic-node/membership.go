@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -34,6 +35,9 @@ type membership struct {
 	secret []byte            // may have to be shown; nil: none
 	member bool              // the server has admitted this node before
 	writes *rate.Limiter
+
+	mu        sync.Mutex
+	forgotten bool // and not to be stored again
 }
 
 // findServer reconciles the server in the settings with the one that was joined, which it puts into the
@@ -88,6 +92,11 @@ func (m *membership) configure(c *node.Config) {
 
 // welcomed stores what has changed, now or with a later Welcome.
 func (m *membership) welcomed(w node.Welcome) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.forgotten {
+		return nil
+	}
 	if err := m.known.Follow(w.Server, w.Next); err != nil {
 		return err
 	}
@@ -104,11 +113,14 @@ func (m *membership) welcomed(w node.Welcome) error {
 
 // forget removes what the data directory has of the server: which it is, and what it said that names mean.
 func (m *membership) forget(dataDir string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for _, path := range []string{m.path, filepath.Join(dataDir, knownNodesName)} {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("forgetting the server: %w", err)
 		}
 	}
+	m.forgotten = true
 	return nil
 }
 

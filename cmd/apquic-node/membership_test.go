@@ -131,3 +131,30 @@ func TestLooseDataDir(t *testing.T) {
 		t.Errorf("without a directory: %v", err)
 	}
 }
+
+// TestForgottenServer: a server that was left is not stored again by a connection that ends meanwhile.
+func TestForgottenServer(t *testing.T) {
+	t.Parallel()
+	config := settings.Node{DataDir: t.TempDir(), Server: certs.Invitation{Server: certs.NodeID{1}, Host: "there", Port: 1}}
+	m, err := findServer(&config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := m.welcomed(node.Welcome{Server: certs.NodeID{1}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(config.DataDir, serverName)); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.forget(config.DataDir); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.welcomed(node.Welcome{Server: certs.NodeID{1}, Next: certs.NodeID{2}}); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(config.DataDir); err != nil || len(entries) > 0 {
+		t.Errorf("%v, %v", entries, err)
+	}
+}

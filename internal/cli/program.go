@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -73,7 +74,9 @@ func (p *Program[S]) Main(args, environ []string, stdout, stderr io.Writer) int 
 		}
 		err = p.Commands[c.command](c)
 	}
-	Report(stderr, err)
+	if !errors.Is(err, errEnded) {
+		Report(stderr, err)
+	}
 	return ExitStatus(err)
 }
 

@@ -11,7 +11,11 @@ const (
 	ExitFailed = 1 // while running
 	ExitUsage  = 2 // wrong command line
 	ExitConfig = 3 // wrong configuration
+	ExitLeft   = 4 // a node was told to leave its server, and should not be started again
 )
+
+// errEnded is about what there is nothing to say.
+var errEnded = errors.New("ended")
 
 // statusError is an error with an exit status of its own.
 type statusError struct {
@@ -30,6 +34,9 @@ func UsageError(program string, err error) error {
 
 // ConfigError marks err as a mistake in the configuration.
 func ConfigError(err error) error { return &statusError{err, ExitConfig, ""} }
+
+// Ended is the end of a program with a status of its own, which is no mistake.
+func Ended(status int) error { return &statusError{errEnded, status, ""} }
 
 // ExitStatus is what a program ends with after err.
 func ExitStatus(err error) int {

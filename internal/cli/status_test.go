@@ -27,6 +27,9 @@ func TestExitStatus(t *testing.T) {
 			t.Errorf("%v: the cause is lost", test.err)
 		}
 	}
+	if got := ExitStatus(Ended(ExitLeft)); got != ExitLeft {
+		t.Errorf("ended with %d", got)
+	}
 	var report strings.Builder
 	Report(&report, UsageError("apquic-node", cause))
 	if got, want := report.String(), "error: what happened\nhint: apquic-node --help shows how it is used\n"; got != want {

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 
 	"github.com/quic-go/quic-go"
 
@@ -31,13 +32,26 @@ func (n *Node) Join(ctx context.Context) (Welcome, error) {
 	return n.visit(ctx, func(*link) error { return nil })
 }
 
-// Leave connects as Join does, and gives up all leases of the node. A lease that the server still takes for served,
-// since the process that had it ended just now, is an error: ask again.
+// Leave gives up all leases of the node: over the connection of one that runs and offers nothing, or else over one as
+// Join's. A lease that the server still takes for served, since that ended just now, is an error: ask again.
 func (n *Node) Leave(ctx context.Context) error {
-	_, err := n.visit(ctx, func(l *link) error {
+	ask := func(l *link) error {
 		return l.Control.Request(ctx, framing.OpRelease, new(framing.Release), framing.OpReleased, new(framing.Released))
-	})
-	return err
+	}
+	n.mu.Lock()
+	l, runs := n.link, n.running != nil
+	n.mu.Unlock()
+	switch {
+	case !runs:
+		_, err := n.visit(ctx, ask)
+		return err
+	case l == nil:
+		return errors.New("there is no connection to the server")
+	}
+	if err := ask(l); err != nil {
+		return conn.Explain(err, n.peerName())
+	}
+	return nil
 }
 
 // visit connects once, to ask for something.
