@@ -35,6 +35,9 @@ func TestUnits(t *testing.T) {
 			if name == "apquic-server" {
 				placeForEachPort(t, unit, string(out))
 			}
+			if name == "apquic-node" && value(t, unit, "RestartPreventExitStatus") != "4" { // see leave.txtar
+				t.Error("a node that has left its server is started again")
+			}
 			if state := "--data-dir /var/lib/" + value(t, unit, "StateDirectory"); !strings.Contains(arguments, state) {
 				t.Errorf("%q lacks %s, the only place that the service may write to", arguments, state)
 			}
