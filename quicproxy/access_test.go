@@ -1,6 +1,7 @@
 package quicproxy_test
 
 import (
+	"fmt"
 	"net"
 	"sync"
 	"testing"
@@ -67,6 +68,40 @@ func TestAccess(t *testing.T) {
 		time.Sleep(time.Minute)
 		if len(told) != 0 {
 			t.Errorf("told of %+v after the end", told)
+		}
+	})
+}
+
+// TestAccessOfEvicted: it is the server that ends a connection which has to make room, not the client.
+func TestAccessOfEvicted(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		var mu sync.Mutex
+		ends := make(map[string]int)
+		outlet := new(access.Outlet)
+		outlet.Set(func(r access.Relay) {
+			mu.Lock()
+			defer mu.Unlock()
+			ends[r.End]++
+		})
+		const most = 64
+		w.startServer(func(c *ServerConfig) { c.Access, c.MaxClients = outlet, most })
+		w.serveTCP(web, echo)
+		w.startNode(expose("web", web)).leases.wait(t, 1)
+		for i := range 4 {
+			host := w.net.Host(fmt.Sprintf("203.0.%d.9", i))
+			for range most {
+				c, err := host.DialTCP(t.Context(), serverIP+":20000")
+				if err != nil {
+					t.Fatal(err)
+				}
+				writeErr(c, "x")
+			}
+			time.Sleep(time.Second)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if len(ends) != 1 || ends["server"] < most/2 {
+			t.Errorf("the connections ended by %v", ends)
 		}
 	})
 }

@@ -48,18 +48,18 @@ func (c *Client) LocalAddr() net.Addr {
 	return c.Conn.LocalAddr()
 }
 
-// evict ends the connection.
+// evict ends the connection: its relay first, which would otherwise take the end for the client's.
 func (c *Client) evict() {
 	c.evicted.Store(true)
-	relay.ResetTCP(c.Conn)
-	if w := c.wait.Load(); w != nil {
-		w.Wake()
+	if inner := c.inner.Load(); inner != nil {
+		inner.evict()
 	}
 	if r := c.relay.Load(); r != nil {
 		r.Abort(framing.ErrorRelayReset)
 	}
-	if inner := c.inner.Load(); inner != nil {
-		inner.evict()
+	relay.ResetTCP(c.Conn)
+	if w := c.wait.Load(); w != nil {
+		w.Wake()
 	}
 }
 
