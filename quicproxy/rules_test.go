@@ -157,6 +157,38 @@ func TestRulesFollow(t *testing.T) {
 	})
 }
 
+// TestRuleDecidesRelays: a node to which a rule gives more clients than the settings do can carry them all, and is told
+// so; one to which it gives less still has the relays of the settings, for groups, which are not its own.
+func TestRuleDecidesRelays(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.serveTagged(tagA, "A")
+		// One client of a service, two of a node, four relays; but what a rule says.
+		few := func(limits rules.Limits, node string) func(*ServerConfig) {
+			return func(c *ServerConfig) { c.MaxClients = 1; guests(limits, node)(c) }
+		}
+		server := w.startServer(func(c *ServerConfig) { c.MaxClients = 1 })
+		node := w.startNode(expose("a", tagA), expose("b", tagA))
+		node.leases.wait(t, 2)
+		server.follow(t, few(rules.Limits{MaxClients: byRule(10)}, w.nodeKey.ID().String()))
+		for i := range 20 {
+			c := w.visit([]string{"20000", "20001"}[i%2])
+			if _, err := io.ReadFull(c, make([]byte, 2)); err != nil {
+				t.Fatalf("visitor %d of 20: %v", i+1, err)
+			}
+		}
+		node.stop()
+		for clients, want := range map[int]uint32{1: 4, 10: 40, 100: 400} {
+			server.follow(t, few(rules.Limits{MaxClients: byRule(clients)}, w.nodeKey.ID().String()))
+			p := dialServer(w)
+			p.write(seal(t, p.sealer(w.nodeKey, framing.RoleNode, 0), framing.OpHello, &framing.Hello{Instance: 1}, 1, false))
+			var welcome framing.Welcome
+			if err := p.wantReply(1, framing.OpWelcome, 0).Decode(&welcome); err != nil || welcome.GetLimits().GetMaxRelays() != want {
+				t.Errorf("with %d clients %v (%v), want %d relays", clients, welcome.Limits, err, want)
+			}
+		}
+	})
+}
+
 // TestRuleExpires: when the time of a node is over its services get no new visitors; what runs goes on.
 func TestRuleExpires(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {

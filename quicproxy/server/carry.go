@@ -25,7 +25,7 @@ const openTimeout = 10 * time.Second
 // Relay carries one public connection to the node of c until both sides have ended. It takes client only if
 // it returns nil.
 func (c *nodeConn) Relay(p *public.Listener, client *public.Client) error {
-	if !c.account.Relays.Take(c.server.maxRelaysOfNode()) {
+	if !c.account.Relays.Take(c.account.MaxRelays()) {
 		return public.ErrTooManyRelays
 	}
 	defer c.account.Relays.Give()
@@ -137,7 +137,7 @@ func (c *nodeConn) begin(p *public.Listener, client *public.Client, name carrier
 
 // Ask implements public.Target. A canary takes the place of a relay.
 func (c *nodeConn) Ask(ctx context.Context, service string) error {
-	if !c.account.Relays.Take(c.server.maxRelaysOfNode()) {
+	if !c.account.Relays.Take(c.account.MaxRelays()) {
 		return public.ErrTooManyRelays
 	}
 	defer c.account.Relays.Give()

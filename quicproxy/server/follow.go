@@ -50,7 +50,7 @@ func (c *nodeConn) quitRefused() {
 	c.session.leases.Lock()
 	defer c.session.leases.Unlock()
 	limits := c.allowed()
-	c.account.Requests.SetServices(c.maxServices())
+	c.limits() // its account takes note
 	refused := ruled.Refused(limits, c.server.lessor.LeasesOf(c.node))
 	for name, p := range maps.Clone(c.services) {
 		err := cmp.Or(limits.RefuseAll(time.Now()), refused[p.Key])

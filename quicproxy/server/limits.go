@@ -19,9 +19,6 @@ const (
 	relayShare = 2
 )
 
-// maxRelaysOfNode is how many relays a node may have at once.
-func (s *Server) maxRelaysOfNode() int { return relayShare * s.clients.PerNode() }
-
 // holdTimeOf is that of a key about which a rule says something; 0: none does.
 func (s *Server) holdTimeOf(key lease.Key) time.Duration { return s.rules.HoldTime(key, s.nameOf) }
 
@@ -33,9 +30,10 @@ func (c *nodeConn) maxServices() int {
 	return cmp.Or(c.allowed().MaxServices.Value, c.server.lessor.MaxPerNode())
 }
 
-// limits is what the server allows the node, as Welcome states it.
+// limits is what the server allows the node, as Welcome states it, and its account from then on.
 func (c *nodeConn) limits() *framing.Limits {
-	return c.account.Limits(c.maxServices(), c.admission.ServicesNow(), c.server.maxRelaysOfNode())
+	relays := relayShare * c.server.clients.PerNode(c.allowed().MaxClients.Value)
+	return c.account.Limits(c.maxServices(), c.admission.ServicesNow(), relays)
 }
 
 // mayWrite is called before each request that writes to the store.

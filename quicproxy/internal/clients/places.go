@@ -122,11 +122,13 @@ func (p *Places) OfOneNode() *Places {
 	return p
 }
 
-// PerNode is how many clients a node may have.
-func (p *Places) PerNode() int {
+// PerNode is how many clients a node may have whose services may have most each, 0: as many as others; with those of
+// services that are not its own.
+func (p *Places) PerNode(most int) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.perNode
+	_, may := p.allowanceLocked(Service{Most: most})
+	return max(may.node, p.perNode)
 }
 
 // MayReserve is how many places Reserve takes at most.

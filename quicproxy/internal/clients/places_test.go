@@ -52,8 +52,8 @@ func TestClientShares(t *testing.T) {
 		c.want(Service{Node: "A", Name: "web"}, "10.0.2.2", 200, 100, ErrAddressFull)
 		c.want(Service{Node: "A", Name: "web"}, "10.0.3.3", 200, 100, ErrAddressFull)
 		c.want(Service{Node: "A", Name: "ssh"}, "10.0.3.3", 200, 100, ErrAddressFull)
-		if c.clients.PerNode() != 500 {
-			t.Errorf("a node may have %d of 1000", c.clients.PerNode())
+		if c.clients.PerNode(0) != 500 {
+			t.Errorf("a node may have %d of 1000", c.clients.PerNode(0))
 		}
 		if n := c.clients.Open(); n != 550 || len(c.evicted) != 0 {
 			t.Errorf("%d places are taken, %v were evicted", n, c.evicted)

@@ -7,6 +7,7 @@ package account
 import (
 	"container/list"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"apquic/certs"
@@ -28,13 +29,14 @@ type Account struct {
 	Memory   *memory.Account
 	Requests *Requests
 	Messages *limit.Messages
-	Relays   limit.Count // running, or waiting for an ack after their client left
+	Relays   limit.Count // running, or waiting for an ack after their client left; MaxRelays at most
 
 	Connects   *Requests   // to private services
 	Streams    limit.Count // of those
 	Connecting limit.Count // connections that do nothing else
 
-	node certs.NodeID
+	node      certs.NodeID
+	maxRelays atomic.Int64
 
 	// Guarded by Accounts.mu.
 	users int           // connections
