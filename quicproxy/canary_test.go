@@ -1,9 +1,11 @@
 package quicproxy_test
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -269,16 +271,22 @@ func TestFirstByte(t *testing.T) {
 func TestCanaryFlood(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		server := w.startServer()
-		release := make(chan struct{})
-		var open, most atomic.Int64
-		w.serveTCP(web, func(net.Conn) {
-			if n := open.Add(1); n > most.Load() {
-				most.Store(n)
+		var mu sync.Mutex
+		dials, most := 0, 0 // now, and at once
+		count := func(n int) {
+			mu.Lock()
+			defer mu.Unlock()
+			dials += n
+			most = max(most, dials)
+		}
+		node := w.startNode(withCanary("web", web, time.Hour), func(c *NodeConfig) {
+			c.DialUpstream = func(ctx context.Context, _, _ string) (net.Conn, error) { // nobody answers
+				count(1)
+				defer count(-1)
+				<-ctx.Done()
+				return nil, ctx.Err()
 			}
-			<-release
-			open.Add(-1)
 		})
-		node := w.startNode(withCanary("web", web, time.Hour))
 		node.leasesWait(t)
 		conn := server.server.Inspect().Primary[0]
 		frame, err := framing.AppendStreamHeader(nil, &framing.StreamHeader{Service: "web", Canary: true})
@@ -295,8 +303,11 @@ func TestCanaryFlood(t *testing.T) {
 			stream.Close()
 		}
 		time.Sleep(time.Minute)
-		close(release)
-		time.Sleep(time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
+		if most != 1024 || dials != 0 {
+			t.Errorf("%d dials at once for 3000 canaries, want 1024; %d are left", most, dials)
+		}
 		if n := node.node.Inspect().Streams.Len(); n != 0 {
 			t.Errorf("%d streams are left", n)
 		}
