@@ -120,16 +120,18 @@ func (a Address) open() (net.Listener, *Guard, error) {
 	if err != nil {
 		return nil, nil, hint.Add(fmt.Errorf("cannot listen for the owner at %s: %w", a.Listen, err), "choose another address with --admin")
 	}
+	guard := NewGuard(token, a.Admins, a.Hosts, a.Log)
+	guard.page = a.page
 	scheme := "http"
 	if encrypt != nil {
-		listener, scheme = tls.NewListener(listener, encrypt), "https"
+		bounded := newHandshakes(listener, a.Log)
+		guard.came = bounded.cameOwner
+		listener, scheme = tls.NewListener(bounded, encrypt), "https"
 	}
 	if token != "" {
 		attributes = append(attributes, "token_file", a.tokenFile())
 	}
 	a.Log.Info("answering the owner", append([]any{"url", scheme + "://" + listener.Addr().String() + "/"}, attributes...)...)
-	guard := NewGuard(token, a.Admins, a.Hosts, a.Log)
-	guard.page = a.page
 	return listener, guard, nil
 }
 

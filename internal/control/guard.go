@@ -45,13 +45,14 @@ type Guard struct {
 	told   rate.Sometimes
 	log    *slog.Logger
 	others *http.CrossOriginProtection
-	page   http.Handler // nil: there is none
+	page   http.Handler       // nil: there is none
+	came   func(netip.Prefix) // is told where the owner comes from
 }
 
 // NewGuard returns a guard that admits whoever has the token, unless it is empty, or over TLS the key of an admin, and
 // who asks for an IP address, for localhost, or for one of the hosts.
 func NewGuard(token string, admins []certs.NodeID, hosts []string, log *slog.Logger) *Guard {
-	g := &Guard{admins: admins, hosts: hosts, tries: newTries(), told: rate.Sometimes{Interval: toldEvery}, log: log, others: http.NewCrossOriginProtection()}
+	g := &Guard{admins: admins, hosts: hosts, tries: newTries(wrongRate, wrongBurst), came: func(netip.Prefix) {}, told: rate.Sometimes{Interval: toldEvery}, log: log, others: http.NewCrossOriginProtection()}
 	if token != "" {
 		g.token = sha256.Sum256([]byte(token))
 	}
@@ -169,22 +170,27 @@ func (g *Guard) checkSite(r *http.Request) *refusal {
 // checkOwner lets pass who has the key of an admin or the token, or asks what anybody may. An address that tried too
 // many wrong ones has to wait even with the right one.
 func (g *Guard) checkOwner(r *http.Request) *refusal {
-	if g.isAdmin(r.TLS) || g.isPage(r) || r.Method != http.MethodPost && (r.URL.Path == AlivePath || r.URL.Path == ReadyPath) {
+	from := network(r.RemoteAddr)
+	if g.isAdmin(r.TLS) {
+		g.came(from)
 		return nil
 	}
-	from := network(r.RemoteAddr)
+	if g.isPage(r) || r.Method != http.MethodPost && (r.URL.Path == AlivePath || r.URL.Path == ReadyPath) {
+		return nil
+	}
 	if !g.tries.may(from) {
 		return &refusal{http.StatusTooManyRequests, "too many wrong tokens came from this address", "wait a moment"}
 	}
 	token, given := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	sum := sha256.Sum256([]byte(token))
 	if given && g.token != [sha256.Size]byte{} && subtle.ConstantTimeCompare(sum[:], g.token[:]) == 1 {
+		g.came(from)
 		return nil
 	}
 	if r.Header.Get("Authorization") == "" {
 		return &refusal{http.StatusUnauthorized, "this is for the owner of the program", "send Authorization: Bearer TOKEN; the log of the program says in which file the token is"}
 	}
-	g.tries.failed(from)
+	g.tries.count(from)
 	g.told.Do(func() { g.log.Warn("somebody came with a wrong token to the admin address", "from", r.RemoteAddr) })
 	return &refusal{http.StatusUnauthorized, "the token is wrong", "the log of the program says in which file the token is"}
 }

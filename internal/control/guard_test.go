@@ -192,11 +192,11 @@ func TestWrongTokens(t *testing.T) {
 	if n := strings.Count(told.String(), "\n"); n != 1 || strings.Contains(told.String(), "token=") {
 		t.Errorf("the log has %d lines: %s", n, told.String())
 	}
-	tries := newTries()
+	tries := newTries(wrongRate, wrongBurst)
 	for i := range 3 * maxNetworks {
-		tries.failed(network(fmt.Sprintf("[2001:db8:0:%x::1]:1", i)))
+		tries.count(network(fmt.Sprintf("[2001:db8:0:%x::1]:1", i)))
 	}
-	if n := len(tries.wrong); n > maxNetworks {
+	if n := len(tries.of); n > maxNetworks {
 		t.Errorf("%d addresses are remembered", n)
 	}
 }

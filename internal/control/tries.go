@@ -10,17 +10,22 @@ import (
 const (
 	// wrongBurst is how many wrong tokens an address may send at once, and wrongRate how many per second after that.
 	wrongBurst, wrongRate = 10, 1
-	// maxNetworks is how many addresses are remembered; those that tried longest ago are forgotten first.
+	// maxNetworks is how many addresses are remembered; those that did the least lately are forgotten first.
 	maxNetworks = 1024
 )
 
-// tries counts wrong tokens by address, or by /64.
+// tries counts what somebody may do so often only, by address, or by /64.
 type tries struct {
-	mu    sync.Mutex
-	wrong map[netip.Prefix]*rate.Limiter
+	rate  rate.Limit
+	burst int
+
+	mu sync.Mutex
+	of map[netip.Prefix]*rate.Limiter
 }
 
-func newTries() *tries { return &tries{wrong: make(map[netip.Prefix]*rate.Limiter)} }
+func newTries(r rate.Limit, burst int) *tries {
+	return &tries{rate: r, burst: burst, of: make(map[netip.Prefix]*rate.Limiter)}
+}
 
 // network is who counts as one address.
 func network(remote string) netip.Prefix {
@@ -40,33 +45,33 @@ func network(remote string) netip.Prefix {
 func (t *tries) may(from netip.Prefix) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	l := t.wrong[from]
+	l := t.of[from]
 	return l == nil || l.Tokens() >= 1
 }
 
-// failed counts a wrong token.
-func (t *tries) failed(from netip.Prefix) {
+// count counts one.
+func (t *tries) count(from netip.Prefix) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	l := t.wrong[from]
+	l := t.of[from]
 	if l == nil {
-		if len(t.wrong) >= maxNetworks {
+		if len(t.of) >= maxNetworks {
 			t.forgetLocked()
 		}
-		l = rate.NewLimiter(wrongRate, wrongBurst)
-		t.wrong[from] = l
+		l = rate.NewLimiter(t.rate, t.burst)
+		t.of[from] = l
 	}
 	l.Allow()
 }
 
-// forgetLocked forgets the address with the fewest wrong tokens lately.
+// forgetLocked forgets the address that did the least lately.
 func (t *tries) forgetLocked() {
 	var least netip.Prefix
 	most := -1.0
-	for from, l := range t.wrong {
+	for from, l := range t.of {
 		if tokens := l.Tokens(); tokens > most {
 			least, most = from, tokens
 		}
 	}
-	delete(t.wrong, least)
+	delete(t.of, least)
 }
