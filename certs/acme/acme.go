@@ -121,7 +121,7 @@ func (c *Certificates) Want(domain, owner string) {
 	c.signal()
 }
 
-// Forget ends what Want with the same owner began. The certificate stays in the folder.
+// Forget ends what Want with the same owner began. The certificate stays in the folder, until a while after it has ended.
 func (c *Certificates) Forget(domain, owner string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -171,8 +171,13 @@ func (c *Certificates) Challenge(domain, path string) (answer []byte, ok bool) {
 // Run gets certificates and keeps them, until ctx ends.
 func (c *Certificates) Run(ctx context.Context) {
 	defer c.running.Wait()
+	var swept time.Time
 	for ctx.Err() == nil {
 		c.readAll(ctx)
+		if now := time.Now(); now.Sub(swept) >= sweepEvery {
+			swept = now
+			c.running.Go(func() { c.sweep(ctx, now) })
+		}
 		domain, owner, next := c.due(time.Now())
 		if domain != "" {
 			c.running.Go(func() {
