@@ -106,33 +106,41 @@ func TestClientsCauseNoOrder(t *testing.T) {
 // TestFailedOrder: an order that fails is logged with what to do, and tried again only after a pause.
 func TestFailedOrder(t *testing.T) {
 	t.Parallel()
-	url, client, asked := refusing(t)
-	log := new(logBuffer)
-	c := New(Config{Directory: url, Folder: t.TempDir(), Client: client, Log: slog.New(slog.NewTextHandler(log, nil))})
-	ctx, cancel := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	running.Go(func() { c.Run(ctx) })
-	c.Want("www.example.org", "")
-	until(t, "a warning", func() bool { return log.has("no certificate yet") && log.has("must point to the server") })
-	once := asked.Load()
-	c.Want("www.example.org", "") // again, as after a reconnect
-	time.Sleep(50 * time.Millisecond)
-	if n := asked.Load(); n != once || once == 0 {
-		t.Errorf("the authority was asked %d times, and then %d", once, n)
-	}
-	cancel()
-	running.Wait()
-	pause := time.Duration(0)
-	for want := minPause; ; want = min(2*want, maxPause) {
-		c.domains["www.example.org"].pause = pause
-		c.tend(t.Context(), "www.example.org", "")
-		if pause = c.domains["www.example.org"].pause; pause != want {
-			t.Fatalf("the pause is %v, want %v", pause, want)
+	synctest.Test(t, func(t *testing.T) {
+		authority, asked := away()
+		log := new(logBuffer)
+		c := New(Config{
+			Directory: "https://authority.example", Folder: t.TempDir(), Client: &http.Client{Transport: authority}, Log: slog.New(slog.NewTextHandler(log, nil)),
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { c.Run(ctx) })
+		defer running.Wait()
+		defer cancel()
+		c.Want("www.example.org", "")
+		synctest.Wait()
+		if !log.has("no certificate yet") || !log.has("must point to the server") {
+			t.Errorf("the log says %s", log)
 		}
-		if want == maxPause {
-			break
+		once := asked.Load()
+		c.Want("www.example.org", "") // again, as after a reconnect
+		time.Sleep(minPause - time.Second)
+		if n := asked.Load(); n != once || once == 0 {
+			t.Errorf("the authority was asked %d times, and then %d times", once, n-once)
 		}
-	}
+		for pause := minPause; pause <= maxPause; pause *= 2 {
+			before := asked.Load()
+			time.Sleep(2 * time.Second)
+			if asked.Load() == before {
+				t.Fatalf("not asked again after %v", pause)
+			}
+			before = asked.Load()
+			time.Sleep(min(2*pause, maxPause) - 2*time.Second)
+			if n := asked.Load(); n != before {
+				t.Fatalf("asked %d times within %v", n-before, min(2*pause, maxPause))
+			}
+		}
+	})
 }
 
 // TestStoredCertificate: a certificate from before is used without an order, for the names of that domain only;
