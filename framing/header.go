@@ -180,10 +180,15 @@ func checkHeader(h *StreamHeader) error {
 		return errors.New("something was received before the first attempt")
 	case h.GetReceived() > MaxOffset:
 		return errOffset
-	case h.GetCanary() && (h.GetRelay() != 0 || h.GetConnect() != 0):
-		return errors.New("a canary of a relay, or for another node")
+	case h.GetCanary() && isOfClient(h):
+		return errors.New("a canary with something of a client")
 	}
 	return nil
+}
+
+// isOfClient reports whether a header says more than which service it is for.
+func isOfClient(h *StreamHeader) bool {
+	return h.GetRelay() != 0 || h.GetConnect() != 0 || h.GetTls() || h.GetTlsEnded() || h.GetClientAddress() != "" || h.GetPublicAddress() != "" || h.GetNodeName() != ""
 }
 
 // checkAddress accepts ip:port, or an empty text if there is no address to tell.

@@ -53,7 +53,11 @@ func (l *link) serveStream(stream *quic.Stream) {
 		l.refuse(stream, code)
 		return
 	}
-	if header.Canary {
+	switch {
+	case header.Canary && !l.features.Has(framing.FeatureCanaries):
+		l.refuse(stream, framing.ErrorBadHeader)
+		return
+	case header.Canary:
 		l.answerCanary(stream, l.node.serviceFor(header))
 		return
 	}
