@@ -118,6 +118,7 @@ func TestServicesWithMistake(t *testing.T) {
 			"twice":    {{Name: "web", Upstream: tagB}, {Name: "web", Upstream: tagA}},
 			"taken":    {{Name: "web", Upstream: tagB}, {Name: "own", Upstream: tagA}},
 			"health":   {{Name: "web", Upstream: tagB, Health: "often"}},
+			"canary":   {{Name: "web", Upstream: "socks5:", Networks: []netip.Prefix{netip.MustParsePrefix("192.168.1.0/24")}, Canary: time.Minute}},
 		} {
 			if err := node.node.SetServices(services); err == nil {
 				t.Errorf("%s: no error", what)

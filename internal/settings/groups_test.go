@@ -1,9 +1,11 @@
 package settings
 
 import (
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 )
@@ -96,6 +98,15 @@ func TestGroupFaults(t *testing.T) {
 		other.Group, other.Upstream = "", upstream
 		if err := node(other); (err == nil) != ok {
 			t.Errorf("health of %s: %v", upstream, err)
+		}
+	}
+	other.Health, other.Canary = "", time.Minute
+	for upstream, ok := range map[string]bool{"tcp+udp://127.0.0.1:53": true, "file:/srv/www": true, "udp://127.0.0.1:53": false, "socks5:": false} {
+		if other.Upstream, other.Networks = upstream, nil; upstream == "socks5:" {
+			other.Networks = []netip.Prefix{netip.MustParsePrefix("192.168.1.0/24")}
+		}
+		if err := node(other); (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "canary is for a service to which one can connect") {
+			t.Errorf("canary of %s: %v", upstream, err)
 		}
 	}
 	web.Domain = "www.example.org"

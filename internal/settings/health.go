@@ -31,6 +31,8 @@ func (s Service) groupFault() error {
 		return errors.New("health is for a service to which one can connect over TCP")
 	case s.Canary != 0 && (s.Canary < address.LeastCanary || s.Canary > address.MostCanary || s.Canary%time.Second != 0):
 		return fmt.Errorf("canary is %v; want %s, in whole seconds", s.Canary, address.WantCanary)
+	case s.Canary != 0 && network == "socks5":
+		return errors.New("canary is for a service to which one can connect; behind socks5: each client says where it wants to go, so that there is nothing to ask")
 	case s.Canary != 0 && network == "udp":
 		return errors.New("canary is for a service to which one can connect over TCP: over UDP nobody answers without being asked something")
 	case s.Group != "" && s.Domain == "" && s.TLS != "":

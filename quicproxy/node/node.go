@@ -25,6 +25,7 @@ import (
 	"apquic/quicproxy/internal/loglimit"
 	"apquic/quicproxy/internal/visitors"
 	"apquic/quicproxy/internal/wait"
+	"apquic/quicproxy/node/internal/canary"
 	"apquic/quicproxy/node/internal/costs"
 	"apquic/quicproxy/node/internal/flows"
 	"apquic/quicproxy/node/internal/health"
@@ -298,7 +299,7 @@ func (n *Node) newExposed(service Service, former *exposed) (*exposed, error) {
 	if err == nil && service.Domain != "" && behind.HasUDP() {
 		err = errors.New("a domain is reached over TCP only")
 	}
-	err = cmp.Or(err, framing.CheckServiceName(service.Name), visitors.Check(service.Visitors))
+	err = cmp.Or(err, framing.CheckServiceName(service.Name), visitors.Check(service.Visitors), canary.Check(service.Canary, service.Upstream))
 	if err != nil {
 		return nil, err
 	}

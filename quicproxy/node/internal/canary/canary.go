@@ -6,6 +6,7 @@ package canary
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"apquic/framing"
@@ -16,6 +17,14 @@ import (
 
 // patience is how long a service may take, so that the server has an answer before it gives up.
 const patience = 10 * time.Second
+
+// Check returns why a service with this upstream cannot be asked every so often; 0: it is not asked.
+func Check(every time.Duration, upstream string) error {
+	if network, _, _ := framing.ParseOrigin(upstream); every != 0 && (network == "udp" || network == "socks5") {
+		return fmt.Errorf("a canary of %s would always succeed: there is nothing to connect to", upstream)
+	}
+	return nil
+}
 
 // Answer tells the server how it goes to ask a service, within patience and until ctx ends, and ends the stream. ask is
 // nil if there is no such service.
