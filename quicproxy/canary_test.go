@@ -15,6 +15,7 @@ import (
 
 	"apquic/framing"
 	"apquic/lease"
+	"apquic/quicproxy/internal/quicstream"
 	"apquic/quicproxy/live"
 )
 
@@ -216,6 +217,100 @@ func TestCanaryHostile(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestCanaryGone: a connection that ends while a canary waits says nothing of the service.
+func TestCanaryGone(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		server := w.startServer()
+		p := canaryAttacker(w)
+		if _, err := p.conn.AcceptStream(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		p.conn.CloseWithError(0, "")
+		time.Sleep(time.Minute)
+		if got := w.canaryOf(server, "web"); got.Failures != 0 || got.Failing != "" || got.Every != 10*time.Second {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// canaryOfGroup is what the server knows of the group photos.
+func canaryOfGroup(server *running) live.Canary {
+	return server.server.Status().Canaries[lease.Key{Service: "photos"}]
+}
+
+// TestCanaryOfGroup: of a group only those nodes are asked that want it, as often as one of them wants at least; once none
+// does, nobody is asked.
+func TestCanaryOfGroup(t *testing.T) {
+	groupWorld(t, 3, func(t *testing.T, w *world, homes []*outpost) {
+		server := w.startServer(allow(homes...))
+		for i, h := range homes {
+			if i > 0 { // whom nobody asks need not answer
+				h.startService()
+			}
+			every := []time.Duration{0, time.Minute, time.Hour}[i]
+			h.start(func(s *Service) { s.Canary = every }).leasesWait(t)
+		}
+		time.Sleep(10 * time.Minute)
+		if got := canaryOfGroup(server); got.Every != time.Minute || got.Proofs < 8 || got.Failures > 0 {
+			t.Errorf("%+v", got)
+		}
+		homes[1].stopService()
+		homes[1].node.stop()
+		time.Sleep(2 * time.Hour)
+		before := canaryOfGroup(server)
+		if before.Every != time.Hour || before.Failures > 0 || time.Since(before.Last) > 70*time.Minute {
+			t.Errorf("with one node left that wants it: %+v", before)
+		}
+		if err := homes[2].node.node.SetServices([]Service{{Name: "c", Upstream: web, Group: "photos"}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if n := len(server.server.Status().Canaries); n != 0 {
+			t.Errorf("%d are asked that nobody wants", n)
+		}
+	})
+}
+
+// TestCanaryNotAgreed: a node that does not know canaries cannot ask for them.
+func TestCanaryNotAgreed(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.startServer()
+		p := dialServer(w)
+		s := p.sealer(w.nodeKey, framing.RoleNode, 0)
+		p.write(seal(t, s, framing.OpHello, &framing.Hello{Instance: 1}, 1, false))
+		p.wantReply(1, framing.OpWelcome, 0)
+		p.write(seal(t, s, framing.OpProxyRequest, &framing.ProxyRequest{Service: "web", CanarySeconds: 10}, 2, false))
+		p.wantReply(2, framing.OpFailure, framing.ErrorBadRequest)
+	})
+}
+
+// TestCanaryUnasked: a node takes no canary of a server that does not know them.
+func TestCanaryUnasked(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		next := monkeyServer(w)
+		var dialled atomic.Int64
+		w.serveTCP(web, func(net.Conn) { dialled.Add(1) })
+		w.startNode(expose("web", web))
+		p, s := next()
+		p.write(seal(t, s, framing.OpWelcome, &framing.Welcome{}, 1, true))
+		time.Sleep(time.Second)
+		stream, err := p.conn.OpenStreamSync(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		header, err := framing.AppendStreamHeader(nil, &framing.StreamHeader{Service: "web", Canary: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream.Write(header)
+		stream.Close()
+		_, err = stream.Read(make([]byte, 1))
+		if code, remote := quicstream.RemoteCode(err); !remote || code != framing.ErrorBadHeader || dialled.Load() > 0 {
+			t.Errorf("%v after %d dials", err, dialled.Load())
+		}
+	})
 }
 
 // TestCanaryBounds: no canary more often than every 10 s, less often than once a day, or over UDP.

@@ -91,7 +91,7 @@ func (c *nodeConn) tryFulfil(envelope framing.Envelope) error {
 
 // grant leases a public address to a service, or renews it, and directs its clients to this connection.
 func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error) {
-	wanted, visitors, err := request.Read(r, c.node, c.Flows != nil, c.server.public.KnowsCountries())
+	wanted, visitors, err := request.Read(r, c.node, c.features, c.server.public.KnowsCountries())
 	if err != nil {
 		return nil, err
 	}
@@ -153,8 +153,11 @@ func (c *nodeConn) grant(r *framing.ProxyRequest) (*framing.ProxyResponse, error
 
 // attach has p give clients to this connection, as the request says, and reports whether that changes anything.
 func (c *nodeConn) attach(p *public.Listener, r *framing.ProxyRequest) (changed bool) {
-	c.server.canaries.Set(p, p.Key, request.Canary(r))
-	return p.Attach(c, request.Offer(r, c.node))
+	changed = p.Attach(c, request.Offer(r, c.node))
+	if r.CanarySeconds > 0 {
+		c.server.canaries.Add(p, p.Key)
+	}
+	return changed
 }
 
 // mayHaveServices returns the failure of a connection that has none. It needs session.leases.

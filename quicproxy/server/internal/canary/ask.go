@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 
 	"apquic/framing"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/quicstream"
 )
+
+// ErrGone says that nothing is known: the connection of the node ended before an answer.
+var ErrGone = errors.New("the connection of the node has ended")
 
 // Ask asks the node behind c whether a service answers, until ctx ends. Whatever the node sends instead, it costs no more
 // than the first window of a stream, until that was reset.
@@ -55,8 +59,11 @@ func explain(ctx context.Context, err error) error {
 		}
 		return fmt.Errorf("the node ends the question with %v", code)
 	}
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return errNoAnswer
+	case errors.Is(err, net.ErrClosed): // so are all errors of a connection
+		return ErrGone
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package canary
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -25,16 +26,17 @@ const (
 	// owner only one is: so it takes as many silent nodes to keep the others waiting.
 	look            = time.Second
 	perLook, atOnce = 100, 512
-	// failures in a row are told. The first one is followed by another try after retry.
+	// failures in a row are told. Each is followed by another try, after retry and then twice as long each time, up to
+	// how often the service is asked otherwise.
 	failures = 2
 	retry    = Least
 )
 
 // Service is one that wants to be asked.
 type Service interface {
-	// Next returns how to ask where a new visitor would go; nil: it goes nowhere at the moment. open: the service
-	// has not ended.
-	Next() (ask func(context.Context) error, open bool)
+	// Next returns how to ask where a new visitor would go, nil if nobody can be asked at the moment; and how often to,
+	// 0 if not any more. The error of ask is ErrGone, or says why a visitor would not be served.
+	Next() (ask func(context.Context) error, every time.Duration)
 }
 
 // Canaries are those of all services.
@@ -61,21 +63,12 @@ func New(log *slog.Logger) *Canaries {
 	return &Canaries{log: log, wake: make(chan struct{}, 1), services: make(map[Service]*canary), busy: make(map[lease.Key]bool)}
 }
 
-// Set has a service asked so often; 0: not at all, except that one node does not decide that for a group.
-func (s *Canaries) Set(service Service, key lease.Key, every time.Duration) {
+// Add has a service asked, until that no longer wants it.
+func (s *Canaries) Add(service Service, key lease.Key) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.services[service]
-	switch {
-	case every == 0 && !key.IsGroup():
-		delete(s.services, service)
-	case every == 0, c != nil && c.Every == every:
-	case c == nil:
-		c = &canary{key: key, due: time.Now().Add(rand.N(min(every, retry)))}
-		s.services[service] = c
-		fallthrough
-	default:
-		c.Every = every
+	if s.services[service] == nil {
+		s.services[service] = &canary{key: key, due: time.Now().Add(rand.N(retry))}
 		wait.Signal(s.wake)
 	}
 }
@@ -111,15 +104,18 @@ type question struct {
 	ask func(context.Context) error
 }
 
-// due returns the questions to ask now, those first that have been due for longest, and forgets services that have
-// ended.
+// due returns the questions to ask now, those first that have been due for longest, and forgets services that want
+// none any more.
 func (s *Canaries) due(now time.Time) (all []question) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for service, c := range s.services {
-		ask, open := service.Next()
+		ask, every := service.Next()
+		if every != c.Every {
+			c.change(now, every)
+		}
 		switch {
-		case !open:
+		case every == 0:
 			delete(s.services, service)
 		case ask != nil && !now.Before(c.due):
 			all = append(all, question{c, ask})
@@ -142,6 +138,23 @@ func (s *Canaries) due(now time.Time) (all []question) {
 	return all
 }
 
+// change has the service asked so often from now on, also if it was to wait for longer.
+func (c *canary) change(now time.Time, every time.Duration) {
+	c.Every = every
+	if due := now.Add(c.pause()); due.Before(c.due) {
+		c.due = due
+	}
+}
+
+// pause is how long it is until the next question. It varies, so that they spread.
+func (c *canary) pause() time.Duration {
+	pause := c.Every - c.Every/10 + rand.N(max(c.Every/5, 1))
+	if c.failed > 0 {
+		pause = min(pause, retry<<min(c.failed-1, 16))
+	}
+	return pause
+}
+
 // owner is whose the service is: a node's, or a group.
 func (c *canary) owner() lease.Key {
 	if c.key.IsGroup() {
@@ -160,8 +173,12 @@ func (s *Canaries) ask(ctx context.Context, q question) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.busy, q.owner())
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return // the server stops
+	case errors.Is(err, ErrGone):
+		q.due = now.Add(retry) // that says nothing of the service
+		return
 	}
 	if err == nil {
 		s.took.Add(now.Sub(begun))
@@ -171,7 +188,6 @@ func (s *Canaries) ask(ctx context.Context, q question) {
 
 // answeredLocked notes how a question ended.
 func (s *Canaries) answeredLocked(c *canary, now time.Time, err error) {
-	pause := c.Every - c.Every/10 + rand.N(c.Every/5) // so that they spread
 	service := []any{"node", c.key.Node, "service", c.key.Service}
 	if c.key.IsGroup() {
 		service = []any{"group", c.key.Service}
@@ -182,19 +198,19 @@ func (s *Canaries) answeredLocked(c *canary, now time.Time, err error) {
 		}
 		c.failed, c.Last, c.Failing, c.Since = 0, now, "", time.Time{}
 		c.Proofs++
-		c.due = now.Add(pause)
+		c.due = now.Add(c.pause())
 		return
 	}
 	c.failed++
 	c.Failures++
 	c.Failing = err.Error()
 	if c.failed == 1 {
-		c.Since, pause = now, min(pause, retry)
+		c.Since = now
 	}
 	if c.failed == failures {
 		s.log.Warn("the service does not answer its canary", append(service, "err", err, "since", cmp.Or(c.Last, c.Since).UTC().Format(time.RFC3339))...)
 	}
-	c.due = now.Add(pause)
+	c.due = now.Add(c.pause())
 }
 
 // Status returns what is known of each service that is asked.

@@ -17,15 +17,20 @@ import (
 
 // fakeService is one whose answer a test decides.
 type fakeService struct {
-	ask            func(context.Context) error
-	nowhere, ended atomic.Bool
+	ask   func(context.Context) error
+	every atomic.Int64 // time.Duration
 }
 
-func (s *fakeService) Next() (func(context.Context) error, bool) {
-	if s.nowhere.Load() {
-		return nil, !s.ended.Load()
-	}
-	return s.ask, !s.ended.Load()
+func (s *fakeService) Next() (func(context.Context) error, time.Duration) {
+	return s.ask, time.Duration(s.every.Load())
+}
+
+// add has a service asked so often.
+func add(all *Canaries, key lease.Key, every time.Duration, ask func(context.Context) error) *fakeService {
+	service := &fakeService{ask: ask}
+	service.every.Store(int64(every))
+	all.Add(service, key)
+	return service
 }
 
 func start(t *testing.T, log *slog.Logger) *Canaries {
@@ -50,13 +55,13 @@ func TestCanariesSpread(t *testing.T) {
 		counts := make([]int, 5000)
 		var mu sync.Mutex
 		for i := range counts {
-			all.Set(&fakeService{ask: func(context.Context) error {
+			add(all, keyOf(i, 1), 5*time.Minute, func(context.Context) error {
 				mu.Lock()
 				defer mu.Unlock()
 				counts[i]++
 				perSecond[time.Now().Unix()]++
 				return nil
-			}}, keyOf(i, 1), 5*time.Minute)
+			})
 		}
 		time.Sleep(30 * time.Minute)
 		mu.Lock()
@@ -81,17 +86,17 @@ func TestCanariesOfOneNode(t *testing.T) {
 		all := start(t, slog.New(slog.DiscardHandler))
 		var waiting, most atomic.Int64
 		for i := range 50 {
-			all.Set(&fakeService{ask: func(ctx context.Context) error {
+			add(all, keyOf(1, i), Least, func(ctx context.Context) error {
 				if n := waiting.Add(1); n > most.Load() {
 					most.Store(n)
 				}
 				<-ctx.Done()
 				waiting.Add(-1)
 				return ctx.Err()
-			}}, keyOf(1, i), Least)
+			})
 		}
 		var asked atomic.Int64
-		all.Set(&fakeService{ask: func(context.Context) error { asked.Add(1); return nil }}, keyOf(2, 1), Least)
+		add(all, keyOf(2, 1), Least, func(context.Context) error { asked.Add(1); return nil })
 		time.Sleep(10 * time.Minute)
 		if most.Load() != 1 {
 			t.Errorf("%d questions to one node at once", most.Load())
@@ -99,8 +104,14 @@ func TestCanariesOfOneNode(t *testing.T) {
 		if n := asked.Load(); n < 45 {
 			t.Errorf("the other node was asked %d times in 10 minutes", n)
 		}
-		if got := all.Status()[keyOf(1, 1)]; got.Failures == 0 || got.Failing == "" {
-			t.Errorf("%+v", got)
+		failing := 0
+		for _, got := range all.Status() {
+			if got.Failures > 0 && got.Failing != "" {
+				failing++
+			}
+		}
+		if failing < 30 { // 15 s each
+			t.Errorf("%d services are known to fail", failing)
 		}
 	})
 }
@@ -113,20 +124,19 @@ func TestCanariesLog(t *testing.T) {
 		all := start(t, slog.New(slog.NewTextHandler(lines, nil)))
 		answers := []error{nil, errors.New("once"), nil, errors.New("first"), errors.New("second"), errors.New("third"), nil, nil}
 		n := 0
-		service := &fakeService{ask: func(context.Context) error {
+		service := add(all, keyOf(1, 1), time.Minute, func(context.Context) error {
 			defer func() { n++ }()
 			if n < len(answers) {
 				return answers[n]
 			}
 			return nil
-		}}
-		all.Set(service, keyOf(1, 1), time.Minute)
+		})
 		time.Sleep(20 * time.Minute)
 		synctest.Wait()
 		if text := lines.String(); strings.Count(text, "\n") != 2 || !strings.Contains(text, "err=second") || strings.Contains(text, "once") || !strings.Contains(text, "answers its canary again") {
 			t.Errorf("logged:\n%s", text)
 		}
-		service.ended.Store(true)
+		service.every.Store(0)
 		time.Sleep(2 * time.Second)
 		if len(all.Status()) != 0 {
 			t.Error("a service that has ended is still there")
@@ -134,16 +144,78 @@ func TestCanariesLog(t *testing.T) {
 	})
 }
 
-// TestCanariesOfGroup: a member that wants none does not decide for the group; a service of one node ends them.
-func TestCanariesOfGroup(t *testing.T) {
+// TestCanariesChange: another interval counts at once, also if the one before was a day.
+func TestCanariesChange(t *testing.T) {
 	t.Parallel()
-	all := New(slog.New(slog.DiscardHandler))
-	group, own := new(fakeService), new(fakeService)
-	all.Set(group, lease.Key{Service: "photos"}, time.Minute)
-	all.Set(group, lease.Key{Service: "photos"}, 0)
-	all.Set(own, keyOf(1, 1), time.Minute)
-	all.Set(own, keyOf(1, 1), 0)
-	if status := all.Status(); len(status) != 1 || status[lease.Key{Service: "photos"}].Every != time.Minute {
-		t.Errorf("%+v", status)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		all := start(t, slog.New(slog.DiscardHandler))
+		var asked atomic.Int64
+		service := add(all, keyOf(1, 1), Most, func(context.Context) error { asked.Add(1); return nil })
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if asked.Load() != 1 {
+			t.Fatalf("asked %d times", asked.Load())
+		}
+		service.every.Store(int64(Least))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := asked.Load(); n < 5 || n > 8 {
+			t.Errorf("asked %d times a minute after that", n-1)
+		}
+		service.every.Store(int64(Most))
+		time.Sleep(2 * Least)
+		before := asked.Load()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n := asked.Load(); n != before {
+			t.Errorf("asked %d times although once a day is enough", n-before)
+		}
+	})
+}
+
+// TestCanariesRetry: a service that fails is asked again soon, and then ever less often, so that it is known within
+// about twice the time that it failed that it works again.
+func TestCanariesRetry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		all := start(t, slog.New(slog.DiscardHandler))
+		var works atomic.Bool
+		var asked atomic.Int64
+		add(all, keyOf(1, 1), Most, func(context.Context) error {
+			if asked.Add(1); works.Load() {
+				return nil
+			}
+			return errors.New("not now")
+		})
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if n := asked.Load(); n < 5 || n > 8 {
+			t.Errorf("asked %d times in 10 minutes", n)
+		}
+		works.Store(true)
+		time.Sleep(10 * time.Minute)
+		if got := all.Status()[keyOf(1, 1)]; got.Failing != "" || got.Proofs != 1 {
+			t.Errorf("10 minutes after it works again: %+v", got)
+		}
+	})
+}
+
+// TestCanariesGone: the end of a connection says nothing of a service, which is asked again soon.
+func TestCanariesGone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		all := start(t, slog.New(slog.DiscardHandler))
+		var asked atomic.Int64
+		add(all, keyOf(1, 1), time.Hour, func(context.Context) error {
+			if asked.Add(1) == 1 {
+				return ErrGone
+			}
+			return nil
+		})
+		time.Sleep(3 * retry)
+		synctest.Wait()
+		if got := all.Status()[keyOf(1, 1)]; asked.Load() != 2 || got.Failures != 0 || got.Proofs != 1 {
+			t.Errorf("asked %d times: %+v", asked.Load(), got)
+		}
+	})
 }

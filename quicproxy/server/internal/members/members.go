@@ -19,10 +19,11 @@ const refusalPause = 10 * time.Second
 // Offer is what a node says of the service that it offers.
 type Offer struct {
 	Node      certs.NodeID
-	Service   string // what the node calls it
-	Movable   bool   // its relays may resume over other connections
-	Unhealthy bool   // it wants no new clients
-	PlainHTTP bool   // clients of its domain need not speak TLS
+	Service   string        // what the node calls it
+	Movable   bool          // its relays may resume over other connections
+	Unhealthy bool          // it wants no new clients
+	PlainHTTP bool          // clients of its domain need not speak TLS
+	Canary    time.Duration // how often it wants to be asked whether the service answers; 0: never
 }
 
 // Target is a connection of a node.
@@ -48,6 +49,7 @@ type Members[T Target] struct {
 	all       []*Member[T]
 	turns     uint64
 	plainHTTP bool
+	canary    time.Duration
 }
 
 // Connected reports whether the node is here.
@@ -65,13 +67,24 @@ func (m *Member[T]) TakesClients() bool {
 // tried yet, the one with the fewest, and of these the one that has waited longest for one; nil: none. Those
 // whose service has just refused one come last.
 func (s *Members[T]) Choose(tried ...T) (best *Member[T]) {
+	return s.choose(func(m *Member[T]) bool { return !slices.Contains(tried, m.Target) })
+}
+
+func (s *Members[T]) choose(may func(*Member[T]) bool) (best *Member[T]) {
 	now := time.Now()
 	for _, m := range s.all {
-		if m.TakesClients() && !slices.Contains(tried, m.Target) && (best == nil || m.compare(best, now) < 0) {
+		if m.TakesClients() && may(m) && (best == nil || m.compare(best, now) < 0) {
 			best = m
 		}
 	}
 	return best
+}
+
+// Canary returns the member to ask whether the service answers: of those that want that, the one that a new client would
+// go to; nil: none. every is the shortest time that a node that is connected wants between two of these, or the last
+// one that was wanted; 0: nobody wants them.
+func (s *Members[T]) Canary() (m *Member[T], every time.Duration) {
+	return s.choose(func(m *Member[T]) bool { return m.Offer.Canary > 0 }), s.canary
 }
 
 func (m *Member[T]) compare(other *Member[T], now time.Time) int {
@@ -170,11 +183,20 @@ func (s *Members[T]) disconnect(m *Member[T]) {
 // last.
 func (s *Members[T]) PlainHTTP() bool { return s.plainHTTP }
 
-// tidy forgets members that are away and have no clients.
+// tidy forgets members that are away and have no clients, and notes what those that are here have in common.
 func (s *Members[T]) tidy() {
 	s.all = slices.DeleteFunc(s.all, func(m *Member[T]) bool { return !m.Connected() && m.clients == 0 })
-	if s.Find((*Member[T]).Connected) != nil {
-		s.plainHTTP = s.Find(func(m *Member[T]) bool { return m.Connected() && !m.Offer.PlainHTTP }) == nil
+	if s.Find((*Member[T]).Connected) == nil {
+		return
+	}
+	s.plainHTTP, s.canary = true, 0
+	for _, m := range s.all {
+		if m.Connected() {
+			s.plainHTTP = s.plainHTTP && m.Offer.PlainHTTP
+			if every := m.Offer.Canary; every > 0 && (s.canary == 0 || every < s.canary) {
+				s.canary = every
+			}
+		}
 	}
 }
 

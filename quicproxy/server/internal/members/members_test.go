@@ -210,3 +210,42 @@ func TestCounts(t *testing.T) {
 		t.Errorf("%d are left", len(s.all))
 	}
 }
+
+// TestCanary: who wants to be asked is, if a client would go there, and the shortest time counts; that of the last one
+// also while all are away.
+func TestCanary(t *testing.T) {
+	t.Parallel()
+	var s Members[*link]
+	a, b, c := &link{node: 1}, &link{node: 2}, &link{node: 3}
+	attach := func(l *link, every time.Duration) {
+		o := offer(l.node)
+		o.Canary = every
+		s.Attach(l, o)
+	}
+	want := func(when string, node byte, every time.Duration) {
+		t.Helper()
+		m, got := s.Canary()
+		if got != every || (m == nil) != (node == 0) || m != nil && m.Node[0] != node {
+			t.Errorf("%s: %v %v, want %d %v", when, m, got, node, every)
+		}
+	}
+	want("nobody", 0, 0)
+	attach(a, 0)
+	want("one that wants none", 0, 0)
+	attach(b, time.Hour)
+	attach(c, time.Minute)
+	want("two that do", 2, time.Minute)
+	s.Give(s.Of(b))
+	want("a client of b", 3, time.Minute)
+	c.silent = true
+	want("c is silent", 2, time.Minute)
+	s.Leave(c)
+	want("c has left", 2, time.Hour)
+	attach(b, 2*time.Hour)
+	want("b has changed its mind", 2, 2*time.Hour)
+	s.Leave(a)
+	s.Leave(b)
+	want("all are away", 0, 2*time.Hour)
+	attach(a, 0)
+	want("the one that wants none is back", 0, 0)
+}

@@ -3,6 +3,7 @@ package public
 import (
 	"context"
 	"slices"
+	"time"
 
 	"apquic/certs"
 	"apquic/quicproxy/server/internal/members"
@@ -87,14 +88,18 @@ func (p *Listener) TakenElsewhere(node certs.NodeID) bool {
 }
 
 // Next implements canary.Service.
-func (p *Listener) Next() (ask func(context.Context) error, open bool) {
+func (p *Listener) Next() (ask func(context.Context) error, every time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if m := p.members.Choose(); m != nil {
-		to, service := m.Target, m.Offer.Service
-		ask = func(ctx context.Context) error { return to.Ask(ctx, service) }
+	m, every := p.members.Canary()
+	switch {
+	case p.closed:
+		return nil, 0
+	case m == nil:
+		return nil, every
 	}
-	return ask, !p.closed
+	to, service := m.Target, m.Offer.Service
+	return func(ctx context.Context) error { return to.Ask(ctx, service) }, every
 }
 
 // canServe reports whether a new client could go to another connection than those that were tried.

@@ -25,14 +25,14 @@ const maxTLS = 3
 // transports are the values of ProxyRequest.transport.
 var transports = [...]lease.Transport{lease.TCP, lease.TCP, lease.UDP, lease.TCPAndUDP}
 
-// Read returns the lease that a request of a node is for, and who may visit, or the failure that answers it. flows says
-// that the node's connection carries UDP, and countries that those of addresses are known.
-func Read(r *framing.ProxyRequest, node certs.NodeID, flows, countries bool) (wanted lease.Request, rules quicproxy.Visitors, err error) {
+// Read returns the lease that a request of a node is for, and who may visit, or the failure that answers it. has is what the
+// node's connection can, and countries says that those of addresses are known.
+func Read(r *framing.ProxyRequest, node certs.NodeID, has framing.Features, countries bool) (wanted lease.Request, rules quicproxy.Visitors, err error) {
 	if r.WantedPort > math.MaxUint16 {
 		return wanted, rules, &quicproxy.FailureError{Code: framing.ErrorPortOutOfRange, Text: fmt.Sprintf("there is no port %d", r.WantedPort)}
 	}
 	// One after the other: each relies on those before it.
-	for _, check := range []func(*framing.ProxyRequest) error{checkNames, checkTransport(flows), checkDomain, checkPrivate, checkCanary} {
+	for _, check := range []func(*framing.ProxyRequest) error{checkNames, checkTransport(has), checkDomain, checkPrivate, checkCanary(has)} {
 		if err := check(r); err != nil {
 			return wanted, rules, failure.BadRequest(err)
 		}
@@ -52,11 +52,14 @@ func Read(r *framing.ProxyRequest, node certs.NodeID, flows, countries bool) (wa
 
 // Offer returns what a request of a node says of the service.
 func Offer(r *framing.ProxyRequest, node certs.NodeID) members.Offer {
-	return members.Offer{Node: node, Service: r.Service, Movable: r.Movable, Unhealthy: r.Unhealthy, PlainHTTP: r.PlainHttp}
+	return members.Offer{
+		Node: node, Service: r.Service, Movable: r.Movable, Unhealthy: r.Unhealthy, PlainHTTP: r.PlainHttp,
+		Canary: every(r),
+	}
 }
 
-// Canary is how often a request wants to know whether the service answers; 0: never.
-func Canary(r *framing.ProxyRequest) time.Duration {
+// every is how often a request wants to know whether the service answers; 0: never.
+func every(r *framing.ProxyRequest) time.Duration {
 	return time.Duration(r.CanarySeconds) * time.Second
 }
 
@@ -68,16 +71,20 @@ func DrainLevel(reason framing.DrainCode) slog.Level {
 	return slog.LevelInfo
 }
 
-func checkCanary(r *framing.ProxyRequest) error {
-	switch every := Canary(r); {
-	case every == 0:
+func checkCanary(has framing.Features) func(*framing.ProxyRequest) error {
+	return func(r *framing.ProxyRequest) error {
+		switch every := every(r); {
+		case every == 0:
+			return nil
+		case !has.Has(framing.FeatureCanaries):
+			return errors.New("a node that knows no canaries cannot ask for them")
+		case every < canary.Least || every > canary.Most:
+			return fmt.Errorf("a service may be asked whether it answers every %v to %v, not every %v", canary.Least, canary.Most, every)
+		case transports[r.Transport] == lease.UDP:
+			return errors.New("over UDP nobody can say whether a service answers")
+		}
 		return nil
-	case every < canary.Least || every > canary.Most:
-		return fmt.Errorf("a service may be asked whether it answers every %v to %v, not every %v", canary.Least, canary.Most, every)
-	case transports[r.Transport] == lease.UDP:
-		return errors.New("over UDP nobody can say whether a service answers")
 	}
-	return nil
 }
 
 // Attrs are a request in the log.
@@ -120,12 +127,12 @@ func checkNames(r *framing.ProxyRequest) error {
 	return nil
 }
 
-func checkTransport(flows bool) func(*framing.ProxyRequest) error {
+func checkTransport(has framing.Features) func(*framing.ProxyRequest) error {
 	return func(r *framing.ProxyRequest) error {
 		switch {
 		case r.Transport >= uint32(len(transports)):
 			return fmt.Errorf("there is no transport %d", r.Transport)
-		case transports[r.Transport].HasUDP() && !flows:
+		case transports[r.Transport].HasUDP() && !has.Has(framing.FeatureFlows):
 			return errors.New("a node without flows cannot have a service over UDP")
 		}
 		return nil

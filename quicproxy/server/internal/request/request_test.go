@@ -16,6 +16,8 @@ import (
 	"apquic/quicproxy/server/internal/members"
 )
 
+var withFlows = framing.FeatureSet(framing.FeatureFlows)
+
 func TestRead(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -24,13 +26,13 @@ func TestRead(t *testing.T) {
 	}{{0, lease.TCP}, {1, lease.TCP}, {2, lease.UDP}, {3, lease.TCPAndUDP}} {
 		r, _, err := Read(&framing.ProxyRequest{
 			Service: "web", OriginAddress: "tcp://127.0.0.1:80", WantedPort: 20000, Transport: test.transport, Services: []string{"ssh", "web"},
-		}, certs.NodeID{1}, true, false)
+		}, certs.NodeID{1}, withFlows, false)
 		if err != nil || r.Service != "web" || r.Origin != "tcp://127.0.0.1:80" || r.WantedPort != 20000 || r.Transport != test.want ||
 			r.Domain != "" || !slices.Equal(r.Services, []string{"ssh", "web"}) {
 			t.Errorf("transport %d: %+v, %v", test.transport, r, err)
 		}
 	}
-	r, _, err := Read(&framing.ProxyRequest{Service: "web", Domain: "www.example.org", Tls: 1, PlainHttp: true}, certs.NodeID{1}, false, false)
+	r, _, err := Read(&framing.ProxyRequest{Service: "web", Domain: "www.example.org", Tls: 1, PlainHttp: true}, certs.NodeID{1}, 0, false)
 	if err != nil || r.Domain != "www.example.org" || r.Transport != lease.TCP || r.WantedPort != 0 {
 		t.Errorf("domain: %+v, %v", r, err)
 	}
@@ -51,6 +53,7 @@ func TestReadRefuses(t *testing.T) {
 		{&framing.ProxyRequest{Service: "web", Transport: 99, Domain: "www.example.org"}, framing.ErrorBadRequest, "no transport 99"},
 		{&framing.ProxyRequest{Service: "web", Transport: 2}, framing.ErrorBadRequest, "without flows"},
 		{&framing.ProxyRequest{Service: "web", Transport: 3}, framing.ErrorBadRequest, "without flows"},
+		{&framing.ProxyRequest{Service: "web", CanarySeconds: 60}, framing.ErrorBadRequest, "knows no canaries"},
 		{&framing.ProxyRequest{Service: "ssh", AllowNodes: []string{"laptop"}}, framing.ErrorBadRequest, "only a private service"},
 		{&framing.ProxyRequest{Service: "ssh", Private: true, WantedPort: 20000}, framing.ErrorBadRequest, "neither port nor domain"},
 		{&framing.ProxyRequest{Service: "ssh", Private: true, Tls: 2}, framing.ErrorBadRequest, "no name"},
@@ -69,18 +72,18 @@ func TestReadRefuses(t *testing.T) {
 		{&framing.ProxyRequest{Service: "web", Visitors: &framing.VisitorRules{Deny: []string{"lan"}}}, framing.ErrorBadRequest, `"lan" is not a network`},
 		{&framing.ProxyRequest{Service: "web", Visitors: &framing.VisitorRules{DenyCountries: []string{"FR"}}}, framing.ErrorNoCountries, "countries"},
 	} {
-		_, _, err := Read(test.request, certs.NodeID{1}, false, false)
+		_, _, err := Read(test.request, certs.NodeID{1}, 0, false)
 		failure, ok := errors.AsType[*quicproxy.FailureError](err)
 		if !ok || failure.Code != test.code || !strings.Contains(failure.Text, test.text) {
 			t.Errorf("%v: %v, want %v with %q", test.request, err, test.code, test.text)
 		}
 	}
 	named := &framing.ProxyRequest{Service: "web", Tls: 2, Transport: 2}
-	if _, _, err := Read(named, certs.NodeID{1}, true, false); err == nil || !strings.Contains(err.Error(), "over TCP only") {
+	if _, _, err := Read(named, certs.NodeID{1}, withFlows, false); err == nil || !strings.Contains(err.Error(), "over TCP only") {
 		t.Errorf("a name over UDP: %v", err)
 	}
 	udp := &framing.ProxyRequest{Service: "web", Domain: "www.example.org", Transport: 2}
-	if _, _, err := Read(udp, certs.NodeID{1}, true, false); err == nil || !strings.Contains(err.Error(), "over TCP only") {
+	if _, _, err := Read(udp, certs.NodeID{1}, withFlows, false); err == nil || !strings.Contains(err.Error(), "over TCP only") {
 		t.Errorf("a domain over UDP: %v", err)
 	}
 }
@@ -101,7 +104,7 @@ func TestServiceNamesAreBounded(t *testing.T) {
 		"others":    {[]string{"s1"}, false},
 		"long name": {[]string{"s0", strings.Repeat("x", 65)}, false},
 	} {
-		if _, _, err := Read(&framing.ProxyRequest{Service: "s0", Services: test.services}, certs.NodeID{1}, false, false); (err == nil) != test.ok {
+		if _, _, err := Read(&framing.ProxyRequest{Service: "s0", Services: test.services}, certs.NodeID{1}, 0, false); (err == nil) != test.ok {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -123,7 +126,11 @@ func FuzzRead(f *testing.F) {
 		r := &framing.ProxyRequest{
 			Service: service, OriginAddress: origin, WantedPort: port, Transport: transport, Domain: domain, Tls: tls, PlainHttp: plain, Services: []string{other}, Group: group,
 		}
-		got, _, err := Read(r, certs.NodeID{1}, flows, false)
+		var has framing.Features
+		if flows {
+			has = withFlows
+		}
+		got, _, err := Read(r, certs.NodeID{1}, has, false)
 		if _, failed := errors.AsType[*quicproxy.FailureError](err); failed {
 			return
 		}
@@ -142,7 +149,7 @@ func TestReadGroup(t *testing.T) {
 		Service: "web", Group: "photos", OriginAddress: "tcp://127.0.0.1:80", WantedPort: 20000, Services: []string{"ssh", "web"},
 		Unhealthy: true, PlainHttp: true, Movable: true, Domain: "www.example.org",
 	}
-	r, _, err := Read(asked, node, true, false)
+	r, _, err := Read(asked, node, withFlows, false)
 	if err != nil || r.Key != (lease.Key{Service: "photos"}) || r.Origin != "" || r.Services != nil || r.WantedPort != 20000 {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -153,7 +160,7 @@ func TestReadGroup(t *testing.T) {
 		t.Error(text)
 	}
 	for _, name := range []string{"Photos", "a b", strings.Repeat("x", 65)} {
-		if _, _, err := Read(&framing.ProxyRequest{Service: "web", Group: name}, node, true, false); err == nil {
+		if _, _, err := Read(&framing.ProxyRequest{Service: "web", Group: name}, node, withFlows, false); err == nil {
 			t.Errorf("group %q: no error", name)
 		}
 	}
