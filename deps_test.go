@@ -142,6 +142,7 @@ var allowed = map[string][]string{
 	"quicproxy/node/internal/natprobe": {"framing", "quicproxy/internal/conn", "quicproxy/internal/keepalive", "quicproxy/internal/netaddr", "quicproxy/internal/path", "quicproxy/internal/wait", "quicproxy/node/internal/reason"},
 	"quicproxy/node/internal/costs":    {"framing", "quicproxy/internal/bytestream", "quicproxy/internal/clients", "quicproxy/internal/limit", "quicproxy/internal/quicconfig", "quicproxy/internal/relay"},
 	"quicproxy/node/internal/health":   {"framing", "quicproxy/internal/wait"},
+	"quicproxy/node/internal/visit":    {"framing", "quicproxy/access", "quicproxy/internal/bytestream"},
 	"quicproxy/node/internal/canary":   {"framing", "quicproxy/internal/quicstream", "quicproxy/node/internal/costs", "quicproxy/node/internal/upstream"},
 	"quicproxy/node/internal/retry":    {"framing", "quicproxy", "quicproxy/internal/conn", "quicproxy/node/internal/reason"},
 	"quicproxy/node/internal/reason":   {"certs", "framing", "internal/hint", "quicproxy", "quicproxy/internal/conn"},
@@ -156,7 +157,7 @@ var allowed = map[string][]string{
 		"quicproxy/internal/association", "quicproxy/internal/bytestream", "quicproxy/internal/carrier", "quicproxy/internal/clients", "quicproxy/internal/conn", "quicproxy/internal/flow", "quicproxy/internal/inspect", "quicproxy/internal/keepalive", "quicproxy/internal/knock",
 		"quicproxy/internal/limit", "quicproxy/internal/loglimit", "quicproxy/internal/netaddr", "quicproxy/internal/path", "quicproxy/internal/quicconfig", "quicproxy/internal/quicstream", "quicproxy/internal/relay", "quicproxy/internal/wait",
 		"quicproxy/node/internal/connlog", "quicproxy/node/internal/dial", "quicproxy/node/internal/flows", "quicproxy/node/internal/natprobe", "quicproxy/node/internal/reason", "quicproxy/node/internal/retry", "quicproxy/internal/streamconn",
-		"quicproxy/node/internal/private", "quicproxy/node/internal/upstream", "quicproxy/node/internal/watch", "quicproxy/node/internal/health", "quicproxy/node/internal/canary", "quicproxy/node/internal/naming", "quicproxy/node/internal/costs", "quicproxy/internal/visitors", "quicproxy/internal/flowlimit",
+		"quicproxy/node/internal/private", "quicproxy/node/internal/upstream", "quicproxy/node/internal/watch", "quicproxy/node/internal/health", "quicproxy/node/internal/canary", "quicproxy/node/internal/visit", "quicproxy/access", "quicproxy/node/internal/naming", "quicproxy/node/internal/costs", "quicproxy/internal/visitors", "quicproxy/internal/flowlimit",
 	},
 	"lease/boltstore": {"certs", "internal/hint", "lease"},
 
@@ -182,7 +183,7 @@ var allowed = map[string][]string{
 	"internal/guards":   {"certs", "internal/login", "internal/settings"},
 	"internal/reload":   {"internal/cli", "internal/control", "internal/hint"},
 	"internal/console":  {"internal/events", "internal/hint", "internal/table", "quicproxy/live", "quicproxy/node"},
-	"cmd/apquic-node":   {"certs", "certs/acme", "framing", "internal/cli", "internal/console", "internal/control", "internal/debug", "internal/domain", "internal/events", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/joint", "internal/login", "internal/monitor", "internal/password", "internal/reload", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "quicproxy", "quicproxy/live", "quicproxy/node", "internal/notices"},
+	"cmd/apquic-node":   {"certs", "certs/acme", "framing", "internal/accesslog", "internal/cli", "internal/console", "internal/control", "internal/debug", "internal/domain", "internal/events", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/joint", "internal/login", "internal/monitor", "internal/password", "internal/reload", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "quicproxy", "quicproxy/live", "quicproxy/node", "internal/notices"},
 	"internal/cmd/demo": nil,
 
 	"internal/cmd/minimalnode": nil, // nothing: it is written from docs/protocol.md alone

@@ -1,6 +1,7 @@
 package quicproxy_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -10,9 +11,15 @@ import (
 	"apquic/quicproxy/access"
 )
 
-// TestAccess: each connection that a node had is told when it ends, with why; nothing is told of canaries, and to nobody
-// who no longer wants it.
+// TestAccess: each connection that a node had is told when it ends, with why, by the server and by the node; nothing is told
+// of canaries, and to nobody who no longer wants it.
 func TestAccess(t *testing.T) {
+	for _, side := range []string{"server", "node"} {
+		t.Run(side, func(t *testing.T) { testAccess(t, side) })
+	}
+}
+
+func testAccess(t *testing.T, side string) {
 	simulate(t, func(t *testing.T, w *world) {
 		var mu sync.Mutex
 		var told []access.Relay
@@ -22,12 +29,19 @@ func TestAccess(t *testing.T) {
 			defer mu.Unlock()
 			told = append(told, r)
 		})
-		w.startServer(func(c *ServerConfig) { c.Access = outlet })
+		var ofServer, ofNode *access.Outlet
+		if side == "server" {
+			ofServer = outlet
+		} else {
+			ofNode = outlet
+		}
+		w.startServer(func(c *ServerConfig) { c.Access = ofServer })
 		w.serveTCP(web, func(c net.Conn) {
 			time.Sleep(time.Second)
 			echo(c)
 		})
-		w.startNode(withCanary("web", web, 10*time.Second), expose("dead", "192.168.1.101:1")).leases.wait(t, 2)
+		node := w.startNode(withCanary("web", web, 10*time.Second), expose("dead", "192.168.1.101:1"), func(c *NodeConfig) { c.Access = ofNode })
+		node.leases.wait(t, 2)
 		last := func(what, end string) access.Relay {
 			t.Helper()
 			count := 0
@@ -59,6 +73,18 @@ func TestAccess(t *testing.T) {
 		last("reset by the visitor", "client")
 		w.visit("20001")
 		if r := last("refused", "refused"); r.Service != "dead" || r.FirstByte != 0 {
+			t.Errorf("%+v", r)
+		}
+		listener, err := node.node.Listen(t.Context(), "app")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c = w.visit("20002")
+		program := accept(t, listener)
+		if err := errors.Join(writeErr(program, "welcome"), wantPrefix(c, "welcome"), program.Close(), c.Close()); err != nil {
+			t.Error(err)
+		}
+		if r := last("of a program", "closed"); r.Service != "app" || r.Out != 7 || r.In != 0 || r.Port != 20002 {
 			t.Errorf("%+v", r)
 		}
 		outlet.Set(nil)

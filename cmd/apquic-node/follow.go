@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"apquic/certs"
+	"apquic/internal/accesslog"
 	"apquic/internal/cli"
 	"apquic/internal/console"
 	"apquic/internal/events"
@@ -21,6 +22,7 @@ type follower struct {
 	log  *cli.Log
 	view *console.View // nil: none
 
+	access *accesslog.Log
 	server *membership
 
 	// Set before the first reload.
@@ -41,6 +43,7 @@ func (f *follower) apply() (report reload.Report, err error) {
 	if f.left {
 		return report, errLeft
 	}
+	f.access.Reopen() // a program that moves logs says that with the same signal
 	again, err := f.call.Again()
 	if err != nil {
 		return report, err
@@ -61,6 +64,10 @@ func (f *follower) apply() (report reload.Report, err error) {
 	if err != nil {
 		return report, cli.ConfigError(err)
 	}
+	log, err := f.access.Prepare(now.AccessLog, now.AccessLogFormat)
+	if err != nil {
+		return report, cli.ConfigError(err)
+	}
 	f.lines.Follow(names(now.Services))
 	if err := f.node.SetServices(services(now.Services)); err != nil {
 		f.lines.Follow(names(f.running.Services))
@@ -68,6 +75,7 @@ func (f *follower) apply() (report reload.Report, err error) {
 	}
 	f.sites.follow(sites)
 	f.notices.Follow(tells)
+	log()
 	f.log.SetLevel(now.LogLevel)
 	f.running = now
 	for _, change := range changes {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"apquic/certs"
+	"apquic/internal/accesslog"
 	"apquic/internal/cli"
 	"apquic/internal/console"
 	"apquic/internal/debug"
@@ -106,11 +107,7 @@ func serve(c *call, plain bool) error {
 		return err
 	}
 	config := c.Settings
-	var view *console.View
-	if !plain {
-		defaults := settings.DefaultNode()
-		view = console.Open(c.Stdout, c.Stderr, config.LogLevel == "debug" || config.LogFormat != defaults.LogFormat, os.Getenv)
-	}
+	view := openView(c, plain)
 	defer view.Close()
 	logger, hub, err := newLog(c, view)
 	if err != nil {
@@ -137,10 +134,14 @@ func serve(c *call, plain bool) error {
 	if err != nil {
 		return err
 	}
+	if follows.access, err = accesslog.Open(log, view.Lines(c.Stdout), config.AccessLog, config.AccessLogFormat); err != nil {
+		return err
+	}
+	defer follows.access.Close()
 	lines := console.NewLines(view.Lines(c.Stdout), names(config.Services))
 	node, err := newNode(config, key, server, func(c *node.Config) {
 		c.StopNow = stopping.Now
-		c.Services, c.Log = services(config.Services), log
+		c.Services, c.Log, c.Access = services(config.Services), log, &follows.access.Outlet
 		c.KnownNode = knownNode(config.DataDir, tellKnown(log))
 		c.OnLease = func(l node.Lease) {
 			lines.Print(l)
@@ -156,6 +157,15 @@ func serve(c *call, plain bool) error {
 	return follows.run(stopping, reloader, manager)
 }
 
+// openView returns the live view of the node; nil: there is to be none, or the terminal shows other lines.
+func openView(c *call, plain bool) *console.View {
+	config, defaults := c.Settings, settings.DefaultNode()
+	if plain || config.AccessLog == "-" {
+		return nil
+	}
+	return console.Open(c.Stdout, c.Stderr, config.LogLevel == "debug" || config.LogFormat != defaults.LogFormat, os.Getenv)
+}
+
 // run runs the node until a signal to stop.
 func (f *follower) run(stopping cli.Stopping, reloader *reload.Reloader, manager *systemd.Manager) error {
 	config, log := f.running, f.log.Logger
@@ -169,7 +179,7 @@ func (f *follower) run(stopping cli.Stopping, reloader *reload.Reloader, manager
 	soon, stop := context.WithCancel(stopping.Soon)
 	defer stop()
 	leaves := &leaver{f, stop}
-	answers := monitor.Beside(handler(f.node, f.sites.refused, f.hub, reloader, leaves), monitored(f.node.Status, f.node.Relays, f.sites.refused))
+	answers := monitor.Beside(handler(f.node, f.sites.refused, f.hub, reloader, leaves), monitored(f.node.Status, f.node.Relays, f.sites.refused, f.access.Lost))
 	stopAnswering, err := answer(answers, config, f.key, log)
 	if err != nil {
 		return err

@@ -36,11 +36,13 @@ var (
 	nodeRTT     = monitor.Metric{Name: "apquic_node_rtt_seconds", Help: "Smoothed round trip time to the server, while there is a connection."}
 	nodeRelays  = monitor.Metric{Name: "apquic_node_relays", Help: "Public connections that the node carries now."}
 	dropped     = monitor.Metric{Name: "apquic_node_dropped_datagrams_total", Help: "Datagrams that went nowhere, by reason.", Kind: monitor.Counter, Labels: []string{"reason"}}
+	lostLines   = monitor.Metric{Name: "apquic_node_access_log_lost_lines_total", Help: "Lines of the access log that were not written, since the disk was slow or full.", Kind: monitor.Counter}
 	notLoggedIn = monitor.Metric{Name: "apquic_node_refused_visitors_total", Help: "Requests and handshakes of visitors that did not pass the login of a service, by reason.", Kind: monitor.Counter, Labels: []string{"service", "reason"}}
 )
 
-// monitored is what the node says of itself to programs that watch it, by what functions of it and of its sites return.
-func monitored(status func(context.Context) node.Status, relays func(live.Selection) ([]live.Relay, int), refused func(service string) map[string]uint64) monitor.Config {
+// monitored is what the node says of itself to programs that watch it, by what functions of it, of its sites and of
+// its access log return.
+func monitored(status func(context.Context) node.Status, relays func(live.Selection) ([]live.Relay, int), refused func(service string) map[string]uint64, linesLost func() uint64) monitor.Config {
 	known := func() node.Status { // without asking upstreams or the server
 		ended, cancel := context.WithCancel(context.Background())
 		cancel()
@@ -62,6 +64,7 @@ func monitored(status func(context.Context) node.Status, relays func(live.Select
 		now := known()
 		_, running := relays(live.Selection{Limit: 1})
 		page.Add(nodeRelays, float64(running))
+		page.Add(lostLines, float64(linesLost()))
 		tellNode(page, now)
 		for _, s := range now.Services {
 			for reason, n := range refused(s.Service) {

@@ -22,7 +22,7 @@ func TestMetrics(t *testing.T) {
 			t.Error("upstreams are asked")
 		}
 		return now
-	}, func(live.Selection) ([]live.Relay, int) { return nil, 7 }, func(service string) map[string]uint64 { return map[string]uint64{"password": 2} })
+	}, func(live.Selection) ([]live.Relay, int) { return nil, 7 }, func(service string) map[string]uint64 { return map[string]uint64{"password": 2} }, func() uint64 { return 9 })
 	if config.Ready(t.Context()) == nil {
 		t.Error("ready without a connection")
 	}
@@ -44,7 +44,7 @@ func TestMetrics(t *testing.T) {
 		`apquic_node_connected 1`, `apquic_node_rtt_seconds 0.018`, `apquic_node_sent_packets_total 100`, `apquic_node_lost_packets_total 2`, `apquic_node_relays 7`,
 		`apquic_node_dropped_datagrams_total{reason="away"} 3`, `apquic_node_service_public{service="web"} 1`, `apquic_node_service_public{service="printer"} 0`,
 		`apquic_node_service_healthy{service="printer"} 0`, `apquic_node_service_healthy{service="web"} 1`, `apquic_node_service_relays{service="web"} 5`,
-		`apquic_node_refused_visitors_total{reason="password",service="web"} 2`,
+		`apquic_node_access_log_lost_lines_total 9`, `apquic_node_refused_visitors_total{reason="password",service="web"} 2`,
 	} {
 		if !strings.Contains(page, "\n"+line+"\n") {
 			t.Errorf("there is no %s in\n%s", line, page)

@@ -15,21 +15,22 @@ import (
 
 // Node is the settings of apquic-node. Each one's row says what it means.
 type Node struct {
-	Server              certs.Invitation
-	Services            []Service
-	Name                string // empty: none
-	DataDir             string
-	Keepalive           time.Duration // or AutoKeepalive
-	Memory              Size          // 0: a share of the machine's
-	IdleTimeout         time.Duration
-	ResumeTime          time.Duration
-	Drain               time.Duration
-	NetID               uint32
-	IPv4, IPv6          bool
-	ACMEDirectory       string // empty: Let's Encrypt
-	LogLevel, LogFormat string
-	DebugAddress        string // empty: none
-	Notices             []notices.Notice
+	Server                     certs.Invitation
+	Services                   []Service
+	Name                       string // empty: none
+	DataDir                    string
+	Keepalive                  time.Duration // or AutoKeepalive
+	Memory                     Size          // 0: a share of the machine's
+	IdleTimeout                time.Duration
+	ResumeTime                 time.Duration
+	Drain                      time.Duration
+	NetID                      uint32
+	IPv4, IPv6                 bool
+	ACMEDirectory              string // empty: Let's Encrypt
+	LogLevel, LogFormat        string
+	AccessLog, AccessLogFormat string // a file, or -; empty: none. And json or combined
+	DebugAddress               string // empty: none
+	Notices                    []notices.Notice
 
 	Admin
 	Carrier
@@ -88,6 +89,7 @@ func (n *Node) rows() rows {
 			docs: "Only for services with `\"tls\": \"node\"`, whose use accepts the authority's terms.",
 		},
 		logLevelRow(&n.LogLevel), logFormatRow(&n.LogFormat), debugAddressRow(&n.DebugAddress), noticesRow(&n.Notices),
+		accessLogRow(&n.AccessLog), accessLogFormatRow(&n.AccessLogFormat),
 	}, n.Admin.rows()...)
 }
 

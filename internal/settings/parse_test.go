@@ -50,7 +50,7 @@ func TestParseNode(t *testing.T) {
 	want := Node{
 		Server:   certs.Invitation{Server: mustID(t, serverID), Host: "2001:db8::1", Port: 8090, Secret: []byte("Hello World!")},
 		Services: []Service{{Name: "web", Upstream: "tcp://127.0.0.1:80"}, {Name: "ssh", Upstream: "tcp://nas:22", PublicPort: 20022}, {Name: "app", Upstream: "unix:/run/app.sock"}},
-		DataDir:  "d", Keepalive: 5 * time.Second, Memory: 200e6, IdleTimeout: time.Hour, ResumeTime: 10 * time.Minute, NetID: 7, IPv6: true, LogLevel: "warn", LogFormat: "json", DebugAddress: "[::1]:6060",
+		DataDir:  "d", Keepalive: 5 * time.Second, Memory: 200e6, IdleTimeout: time.Hour, ResumeTime: 10 * time.Minute, NetID: 7, IPv6: true, LogLevel: "warn", LogFormat: "json", AccessLogFormat: "json", DebugAddress: "[::1]:6060",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -100,14 +100,14 @@ func TestDescribe(t *testing.T) {
 	n.Key = key
 	got := n.Describe()
 	for _, want := range []string{
-		"server          apquic://" + serverID + "@example.com:8090#…\n",
-		"services.web    tcp://127.0.0.1:80 at any public port\n",
-		"services.ssh    tcp://127.0.0.1:22 at public port 20022 if it is free\n",
-		"dataDir         /d\n",
-		"key             from the file, of " + key.ID().String() + "\n",
-		"keepalive       15s  (default)\n",
-		"bootstraps[0]   " + serverID + " at 192.0.2.7:39001 (not used yet)\n",
-		"port            39002 (for discovery, not used yet)\n",
+		"server           apquic://" + serverID + "@example.com:8090#…\n",
+		"services.web     tcp://127.0.0.1:80 at any public port\n",
+		"services.ssh     tcp://127.0.0.1:22 at public port 20022 if it is free\n",
+		"dataDir          /d\n",
+		"key              from the file, of " + key.ID().String() + "\n",
+		"keepalive        15s  (default)\n",
+		"bootstraps[0]    " + serverID + " at 192.0.2.7:39001 (not used yet)\n",
+		"port             39002 (for discovery, not used yet)\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no line %q in\n%s", want, got)
@@ -118,7 +118,7 @@ func TestDescribe(t *testing.T) {
 			t.Errorf("%q is shown in\n%s", secret, got)
 		}
 	}
-	if got := (Node{}).Describe(); !strings.HasPrefix(got, "server          the server that was joined") {
+	if got := (Node{}).Describe(); !strings.HasPrefix(got, "server           the server that was joined") {
 		t.Errorf("an empty node:\n%s", got)
 	}
 }

@@ -1,5 +1,5 @@
-// Package access is what a server says of each public connection when that has ended, to whoever asked for it. Nothing
-// is made for it while nobody does.
+// Package access is what a server, or a node, says of each public connection when that has ended, to whoever
+// asked for it. Nothing is made for it while nobody does.
 //
 // It must not know where that is written.
 package access
@@ -27,7 +27,7 @@ type Relay struct {
 	End       string        // why: see docs/config.md
 }
 
-// Outlet is whom a server tells; nil, and the zero value: nobody.
+// Outlet is whom a server or node tells; nil, and the zero value: nobody.
 type Outlet struct{ to atomic.Pointer[func(Relay)] }
 
 // Set has a function called from now on; nil: none. It may be called by many at once, and must return at once.

@@ -18,6 +18,7 @@ import (
 	"apquic/internal/machine"
 	"apquic/internal/netmon"
 	"apquic/quicproxy"
+	"apquic/quicproxy/access"
 	"apquic/quicproxy/internal/association"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/flow"
@@ -92,8 +93,9 @@ type Config struct {
 
 	// Version is sent to the server.
 	Version string
-	// Log receives the log; nothing is logged by default.
-	Log *slog.Logger
+	// Log receives the log; nothing is logged by default. Access is told of each visit that has ended; nil: nobody is.
+	Log    *slog.Logger
+	Access *access.Outlet
 
 	// ListenPacket opens a UDP socket, Resolve resolves the server's name, and DialUpstream connects to a
 	// service: the system's by default.

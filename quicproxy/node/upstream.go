@@ -9,6 +9,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"apquic/framing"
+	"apquic/quicproxy/access"
 	"apquic/quicproxy/internal/bytestream"
 	"apquic/quicproxy/internal/carrier"
 	"apquic/quicproxy/internal/clients"
@@ -19,6 +20,7 @@ import (
 	"apquic/quicproxy/node/internal/canary"
 	"apquic/quicproxy/node/internal/costs"
 	"apquic/quicproxy/node/internal/upstream"
+	"apquic/quicproxy/node/internal/visit"
 )
 
 // acceptStreams serves the relays that the server opens.
@@ -70,6 +72,7 @@ func (l *link) serveStream(stream *quic.Stream) {
 	if s == nil {
 		return // refused, or it resumes a relay
 	}
+	s, visitor := visit.Of(s, l.node.config.Access)
 	service := l.node.serviceFor(header)
 	switch {
 	case service == nil, service.listener == nil && !service.upstream.HasStreams():
@@ -81,6 +84,17 @@ func (l *link) serveStream(stream *quic.Stream) {
 	}
 	s.Finish()
 	wait.Signal(l.node.memory.Busy)
+	if visitor != nil && service != nil {
+		l.node.tell(visitor.Ended(header, service.naming.Domain), service.name)
+	}
+}
+
+// tell tells of a visit to a service that has ended.
+func (n *Node) tell(told access.Relay, service string) {
+	n.mu.Lock()
+	told.Node, told.Name, told.Service = n.config.Key.ID(), n.welcome.Name, service
+	n.mu.Unlock()
+	n.config.Access.Tell(told)
 }
 
 // readHeader returns the header of a stream, or why there is none.
