@@ -217,7 +217,7 @@ var allowedInTests = map[string][]string{
 
 	"internal/settings":  {"internal/cli"},
 	"internal/monitor":   {"internal/monitor/monitortest"},
-	"internal/dashboard": {"admin", "certs", "internal/chromium", "internal/events", "internal/reload", "internal/settings/limits", "lease", "quicproxy", "quicproxy/live", "rules"},
+	"internal/dashboard": {"admin", "certs", "internal/chromium", "internal/events", "internal/reload", "internal/settings/limits", "internal/totals", "internal/usage", "lease", "quicproxy", "quicproxy/live", "rules"},
 	"admin":              {"internal/monitor/monitortest"},
 	"cmd/apquic-node":    {"internal/monitor/monitortest"},
 	"admin/show":         {"quicproxy"},
