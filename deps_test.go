@@ -162,7 +162,9 @@ var allowed = map[string][]string{
 	"lease/boltstore": {"certs", "internal/hint", "lease"},
 
 	"internal/chromium":            nil,
-	"internal/dashboard":           {"internal/control"},
+	"internal/dashboard":           {"internal/cli", "internal/control"},
+	"internal/visits":              {"internal/hint"},
+	"internal/nodeapi":             {"certs", "internal/control", "internal/events", "internal/reload", "internal/visits", "quicproxy", "quicproxy/live", "quicproxy/node"},
 	"internal/monitor":             {"internal/control", "quicproxy/live"},
 	"internal/monitor/monitortest": {"internal/monitor"},
 
@@ -182,8 +184,8 @@ var allowed = map[string][]string{
 	"internal/web":      {"internal/domain", "internal/login", "internal/watchfile"},
 	"internal/guards":   {"certs", "internal/login", "internal/settings"},
 	"internal/reload":   {"internal/cli", "internal/control", "internal/hint"},
-	"internal/console":  {"internal/events", "internal/hint", "internal/table", "quicproxy/live", "quicproxy/node"},
-	"cmd/apquic-node":   {"certs", "certs/acme", "framing", "internal/accesslog", "internal/cli", "internal/console", "internal/control", "internal/debug", "internal/domain", "internal/events", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/joint", "internal/login", "internal/monitor", "internal/password", "internal/reload", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "quicproxy", "quicproxy/live", "quicproxy/node", "internal/notices"},
+	"internal/console":  {"internal/events", "internal/hint", "internal/table", "quicproxy/live", "quicproxy/node", "internal/visits"},
+	"cmd/apquic-node":   {"certs", "certs/acme", "framing", "internal/accesslog", "internal/cli", "internal/console", "internal/control", "internal/debug", "internal/domain", "internal/events", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/joint", "internal/login", "internal/monitor", "internal/password", "internal/reload", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "quicproxy", "quicproxy/live", "quicproxy/node", "internal/notices", "internal/dashboard", "internal/nodeapi", "internal/visits"},
 	"internal/cmd/demo": nil,
 
 	"internal/cmd/minimalnode": nil, // nothing: it is written from docs/protocol.md alone
@@ -217,7 +219,7 @@ var allowedInTests = map[string][]string{
 
 	"internal/settings":  {"internal/cli"},
 	"internal/monitor":   {"internal/monitor/monitortest"},
-	"internal/dashboard": {"admin", "certs", "internal/chromium", "internal/events", "internal/reload", "internal/settings/limits", "internal/totals", "internal/usage", "lease", "quicproxy", "quicproxy/live", "rules"},
+	"internal/dashboard": {"admin", "certs", "internal/chromium", "internal/events", "internal/reload", "internal/settings/limits", "internal/totals", "internal/usage", "lease", "quicproxy", "quicproxy/live", "rules", "internal/nodeapi", "internal/visits", "quicproxy/node"},
 	"admin":              {"internal/monitor/monitortest"},
 	"cmd/apquic-node":    {"internal/monitor/monitortest"},
 	"admin/show":         {"quicproxy"},

@@ -90,6 +90,9 @@ func TestLanesEnd(t *testing.T) {
 				t.Errorf("a connection has %d relays", s.Relays)
 			}
 		}
+		if s := node.node.Status(t.Context()); s.Sent < s.Path.BytesSent+3000 || s.Received < s.Path.BytesReceived+3000 { // their handshakes
+			t.Errorf("%d and %d bytes are without the lanes", s.Sent, s.Received)
+		}
 		server.server.Inspect().Lanes[0].QUIC.CloseWithError(99, "a test")
 		exchange(t, first, "still there")
 		for _, c := range clients {

@@ -29,9 +29,13 @@ func TestNodeStatus(t *testing.T) {
 		node.leases.wait(t, 2)
 		connected := time.Now()
 		time.Sleep(time.Minute)
+		before := status(node)
 		exchange(t, w.visit("20000"), "one")
-		exchange(t, w.visit("20000"), "two")
+		exchange(t, w.visit("20000"), strings.Repeat("two", 10_000))
 		got = status(node)
+		if sent, received := got.Sent-before.Sent, got.Received-before.Received; sent < 30_000 || sent > 40_000 || received < 30_000 || received > 40_000 || got.Sent < got.Path.BytesSent {
+			t.Errorf("30 kB each way are %d and %d", sent, received)
+		}
 		if got.Node != w.nodeKey.ID() || got.Server != w.key.ID() || got.Address != serverIP+":8090" || got.Trouble != nil {
 			t.Errorf("who is who: %+v", got)
 		}
@@ -48,7 +52,7 @@ func TestNodeStatus(t *testing.T) {
 
 		server.stop()
 		eventually(t, "noticed", func() bool { return status(node).Since.IsZero() })
-		if got = status(node); got.Trouble == nil || got.Services[0].PublicAddress != "" {
+		if got = status(node); got.Sent+got.Received != 0 || got.Trouble == nil || got.Services[0].PublicAddress != "" {
 			t.Errorf("after the server stopped: %+v", got)
 		}
 	})

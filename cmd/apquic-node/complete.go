@@ -8,6 +8,7 @@ import (
 
 	"apquic/internal/console"
 	"apquic/internal/control"
+	"apquic/internal/nodeapi"
 )
 
 // completeTime is how long a person may wait for names.
@@ -23,8 +24,8 @@ func complete(c *call, command, flag string) (words []string) {
 	case flag == "" && command == "connect":
 		ctx, cancel := context.WithTimeout(context.Background(), completeTime)
 		defer cancel()
-		var s status
-		if control.Get(ctx, c.Settings.DataDir, statusPath, &s) != nil {
+		var s nodeapi.Status
+		if control.Get(ctx, c.Settings.DataDir, nodeapi.StatusPath, &s) != nil {
 			return nil
 		}
 		for _, service := range s.Services {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"apquic/internal/nodeapi"
 )
 
 // dialTimeout is how long a public address may take to answer.
@@ -25,7 +27,7 @@ const (
 
 // dialPublic connects to each public address from here, as a visitor would, and closes at once. The upstream
 // may see the connection.
-func dialPublic(ctx context.Context, services []serviceStatus) {
+func dialPublic(ctx context.Context, services []nodeapi.Service) {
 	var dialling sync.WaitGroup
 	for i := range services {
 		s := &services[i]
@@ -68,7 +70,7 @@ func dialOne(ctx context.Context, address string) (result, trouble string) {
 }
 
 // dialled says in words how that went; empty: nothing was dialled.
-func (s serviceStatus) dialled() string {
+func dialled(s nodeapi.Service) string {
 	switch s.Dialled {
 	case noAnswer:
 		_, port, _ := net.SplitHostPort(dialable(s.Public))

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"apquic/internal/nodeapi"
 	"apquic/quicproxy/node"
 )
 
@@ -61,7 +62,7 @@ func TestDialPublic(t *testing.T) {
 		"open": "  reachable\n", "closed": "  refused\n", "wrong": "  cannot be dialled: ", "none": "upstream answers\n",
 		"silent": "  no answer: does a firewall in front of the server let TCP " + port + " in?\n", "silent2": "  no answer: ",
 	}
-	s := statusOf(node.Status{Services: []node.ServiceStatus{
+	s := nodeapi.StatusOf(node.Status{Services: []node.ServiceStatus{
 		{Service: "open", PublicAddress: "tcp://" + open.Addr().String()}, {Service: "closed", PublicAddress: "tcp://" + closed.Addr().String()},
 		{Service: "silent", PublicAddress: "tcp://" + silent}, {Service: "silent2", PublicAddress: "tcp://" + silent},
 		{Service: "wrong", PublicAddress: "tcp://127.0.0.1:port"}, {Service: "none"},

@@ -28,6 +28,7 @@ Usage:
   apquic-node status [--json]  show the running node's connection, services and relays, and whether the services
                                answer; --dial also connects to the public addresses, as a visitor would, and
                                --watch shows it again and again
+  apquic-node dashboard        print a link that opens the page at --dashboard in a browser, logged in
   apquic-node reload           have the running node read its file again, and print what has changed and what needs a
                                restart; SIGHUP does the same, and so does a change of the file
   apquic-node check -c FILE    print what a configuration file means, or every mistake in it
@@ -78,7 +79,7 @@ type commandFlags struct {
 }
 
 func (f *commandFlags) bind(flags *pflag.FlagSet) {
-	flags.BoolVar(&f.json, "json", false, "with the commands status, reload, join and leave: print JSON")
+	flags.BoolVar(&f.json, "json", false, "with the commands status, reload, join, leave and dashboard: print JSON")
 	flags.BoolVar(&f.dial, "dial", false, "with the command status: connect to each public address from here")
 	flags.BoolVar(&f.watch, "watch", false, "with the command status: show it again every 2 s until ^C")
 	flags.BoolVar(&f.plain, "plain", false, "print lines on a terminal, too, instead of a live view")
@@ -110,7 +111,7 @@ type flagOf struct {
 
 func (f *commandFlags) given() []flagOf {
 	return []flagOf{
-		{f.json, "json", []string{"status", "reload", "join", "leave"}}, {f.dial, "dial", []string{"status"}}, {f.watch, "watch", []string{"status"}},
+		{f.json, "json", []string{"status", "reload", "join", "leave", "dashboard"}}, {f.dial, "dial", []string{"status"}}, {f.watch, "watch", []string{"status"}},
 		{f.plain, "plain", []string{""}}, {f.yes, "yes", []string{"leave"}}, {f.force, "force", []string{"leave"}}, {f.replace, "replace", []string{"join"}},
 		{f.listen != "", "listen", []string{"connect"}}, {f.stdio, "stdio", []string{"connect"}},
 	}

@@ -11,6 +11,7 @@ import (
 	"apquic/internal/notices"
 	"apquic/internal/reload"
 	"apquic/internal/settings"
+	"apquic/internal/visits"
 	"apquic/quicproxy/node"
 )
 
@@ -21,6 +22,7 @@ type follower struct {
 	call *call
 	log  *cli.Log
 	view *console.View // nil: none
+	left *visits.Last
 
 	access *accesslog.Log
 	server *membership
@@ -33,14 +35,14 @@ type follower struct {
 
 	changing sync.Mutex    // held by a reload, and while the node leaves
 	running  settings.Node // in use
-	left     bool          // the node has left its server, and stops
+	gone     bool          // the node has left its server, and stops
 }
 
 // apply reads the settings as they are now, and makes those hold that can.
 func (f *follower) apply() (report reload.Report, err error) {
 	f.changing.Lock()
 	defer f.changing.Unlock()
-	if f.left {
+	if f.gone {
 		return report, errLeft
 	}
 	f.access.Reopen() // a program that moves logs says that with the same signal

@@ -20,13 +20,13 @@ import (
 	"apquic/internal/cli"
 	"apquic/internal/control"
 	"apquic/internal/hint"
+	"apquic/internal/nodeapi"
 	"apquic/internal/settings"
 	"apquic/quicproxy"
 	"apquic/quicproxy/node"
 )
 
 const (
-	leavePath = "/api/v1/leave"
 	// releaseTime bounds the wait for the server, and releasePause is the time between the first two requests, which
 	// doubles from one to the next: the server may not have seen yet that the services are no longer offered.
 	releaseTime, releasePause = 10 * time.Second, 100 * time.Millisecond
@@ -98,7 +98,7 @@ func leaveThrough(ctx context.Context, directory string, force bool) (outcome le
 	if err != nil {
 		return outcome, err
 	}
-	target := leavePath
+	target := nodeapi.LeavePath
 	if force {
 		target += "?force=true"
 	}

@@ -31,7 +31,7 @@ func (l *leaver) leave(force bool) left {
 	defer f.changing.Unlock()
 	outcome := left{Server: f.node.Status(ended()).Address, ID: f.key.ID(), Named: !f.running.Server.Server.IsZero()}
 	err := errLeft
-	if !f.left {
+	if !f.gone {
 		err = f.withdraw()
 		outcome.Released = err == nil
 		if err != nil && !force {
@@ -47,7 +47,7 @@ func (l *leaver) leave(force bool) left {
 		outcome.Trouble, outcome.Hint = cli.Errors(err)[0], hint.Of(err)
 		return outcome
 	}
-	f.left = true
+	f.gone = true
 	f.log.Info("left the server: the node stops")
 	l.stop()
 	return outcome
@@ -57,7 +57,7 @@ func (l *leaver) leave(force bool) left {
 func (l *leaver) end(err error) error {
 	l.of.changing.Lock()
 	defer l.of.changing.Unlock()
-	if err == nil && l.of.left {
+	if err == nil && l.of.gone {
 		return cli.Ended(cli.ExitLeft)
 	}
 	return err

@@ -16,14 +16,15 @@ import (
 	"apquic/internal/accesslog"
 	"apquic/internal/cli"
 	"apquic/internal/console"
+	"apquic/internal/dashboard"
 	"apquic/internal/debug"
 	"apquic/internal/events"
 	"apquic/internal/heap"
-	"apquic/internal/monitor"
 	"apquic/internal/notices"
 	"apquic/internal/reload"
 	"apquic/internal/settings"
 	"apquic/internal/systemd"
+	"apquic/internal/visits"
 	"apquic/internal/web"
 	"apquic/quicproxy/node"
 )
@@ -54,6 +55,9 @@ func program() *cli.Program[settings.Node] {
 			"connect":       values.only("connect", func(c *call) error { return connect(c, values.listen, values.stdio) }),
 			"reload": values.only("reload", func(c *call) error {
 				return reload.Command(context.Background(), c.Settings.DataDir, values.json, c.Stdout)
+			}),
+			"dashboard": values.only("dashboard", func(c *call) error {
+				return dashboard.Command(context.Background(), c.Settings.DataDir, values.json, c.Stdout, c.Stderr)
 			}),
 			"status": values.only("status", func(c *call) error { return printStatus(c, values.dial, values.json, values.watch) }),
 		},
@@ -109,13 +113,13 @@ func serve(c *call, plain bool) error {
 	config := c.Settings
 	view := openView(c, plain)
 	defer view.Close()
-	logger, hub, err := newLog(c, view)
+	logger, hub, left, err := newLog(c, view)
 	if err != nil {
 		return err
 	}
 	log := logger.Logger
 	manager := systemd.FromEnvironment()
-	follows := &follower{call: c, running: given, log: logger, hub: hub, view: view, server: server}
+	follows := &follower{call: c, running: given, log: logger, hub: hub, view: view, server: server, left: left}
 	reloader := reload.New(reload.Config{Path: c.Path(), Apply: follows.apply, Around: manager.Reload, Log: log})
 	stopping, cancel := cli.NewStopping(reloader.Signal)
 	defer cancel()
@@ -179,8 +183,7 @@ func (f *follower) run(stopping cli.Stopping, reloader *reload.Reloader, manager
 	soon, stop := context.WithCancel(stopping.Soon)
 	defer stop()
 	leaves := &leaver{f, stop}
-	answers := monitor.Beside(handler(f.node, f.sites.refused, f.hub, reloader, leaves), monitored(f.node.Status, f.node.Relays, f.sites.refused, f.access.Lost))
-	stopAnswering, err := answer(answers, config, f.key, log)
+	stopAnswering, err := f.answer(reloader, leaves)
 	if err != nil {
 		return err
 	}
@@ -192,7 +195,7 @@ func (f *follower) run(stopping cli.Stopping, reloader *reload.Reloader, manager
 	warnOfProxies(config.Services, log)
 	manager.Notify(systemd.Ready) // a failure is systemd's to notice
 	defer context.AfterFunc(stopping.Soon, func() { manager.Notify(systemd.Stopping) })()
-	defer f.view.Start(f.node, f.hub)()
+	defer f.view.Start(f.node, f.hub, f.left)()
 	return leaves.end(f.node.Run(soon))
 }
 
@@ -203,15 +206,19 @@ func tellKnown(log *slog.Logger) func(name, id, file string) {
 	}
 }
 
-// newLog returns the log of the node, and what keeps its events.
-func newLog(c *call, view *console.View) (*cli.Log, *events.Hub, error) {
+// newLog returns the log of the node, what keeps its events, and who left last, if somebody may see them.
+func newLog(c *call, view *console.View) (*cli.Log, *events.Hub, *visits.Last, error) {
 	log, err := cli.NewLog(view.Log(c.Stderr), c.Settings.LogLevel, c.Settings.LogFormat)
 	if err != nil {
-		return nil, nil, cli.UsageError("apquic-node", err)
+		return nil, nil, nil, cli.UsageError("apquic-node", err)
 	}
-	hub := events.New(view.Handler(log.Handler()))
+	left, handler := new(visits.Last), log.Handler()
+	if view != nil || c.Settings.AdminAddress != "" {
+		handler = left.Handler(handler)
+	}
+	hub := events.New(handler)
 	log.Logger = slog.New(hub)
-	return log, hub, nil
+	return log, hub, left, nil
 }
 
 // welcomes returns what to do when the server has admitted the node, which would like to have a name.

@@ -13,6 +13,7 @@ import (
 	"apquic/internal/console"
 	"apquic/internal/control"
 	"apquic/internal/hint"
+	"apquic/internal/nodeapi"
 	"apquic/internal/table"
 	"apquic/internal/watch"
 )
@@ -23,8 +24,8 @@ func printStatus(c *call, dial, asJSON, watching bool) error {
 	ctx, cancel := cli.UntilStopped()
 	defer cancel()
 	once := func(ctx context.Context, w io.Writer) error {
-		var s status
-		if err := control.Get(ctx, c.Settings.DataDir, statusPath, &s); err != nil {
+		var s nodeapi.Status
+		if err := control.Get(ctx, c.Settings.DataDir, nodeapi.StatusPath, &s); err != nil {
 			return err
 		}
 		if dial {
@@ -47,13 +48,13 @@ func printStatus(c *call, dial, asJSON, watching bool) error {
 }
 
 // writeStatus writes s for a person.
-func writeStatus(w io.Writer, s status, now time.Time) {
+func writeStatus(w io.Writer, s nodeapi.Status, now time.Time) {
 	called := ""
 	if s.Name != "" {
 		called = " as " + s.Name
 	}
 	switch {
-	case s.State == online && s.Since != nil:
+	case s.State == nodeapi.Online && s.Since != nil:
 		fmt.Fprintf(w, "connected to %s%s for %s, %.3g ms, %.2g %% lost\n", s.Address, called, age(now.Sub(*s.Since)), s.RoundTrip, s.Lost)
 	case s.Trouble != "":
 		fmt.Fprintf(w, "not connected to %s: %s\n", s.Address, hint.Printable(s.Trouble, 0))
@@ -73,11 +74,11 @@ func writeStatus(w io.Writer, s status, now time.Time) {
 }
 
 // writeServices writes a line per service, or several if one would be too long.
-func writeServices(w io.Writer, services []serviceStatus) {
+func writeServices(w io.Writer, services []nodeapi.Service) {
 	var lines strings.Builder
 	columns := tabwriter.NewWriter(&lines, 0, 0, 2, ' ', 0)
 	for _, service := range services {
-		fmt.Fprintln(columns, strings.Join(service.cells(), "\t"))
+		fmt.Fprintln(columns, strings.Join(cells(service), "\t"))
 	}
 	columns.Flush()
 	for line := range strings.Lines(lines.String()) {
@@ -90,12 +91,12 @@ func writeServices(w io.Writer, services []serviceStatus) {
 }
 
 // writeTall writes several lines per service.
-func writeTall(w io.Writer, services []serviceStatus) {
+func writeTall(w io.Writer, services []nodeapi.Service) {
 	for _, service := range services {
-		cells := service.cells()
-		fmt.Fprintf(w, "%s  %s\n", cells[0], cells[1])
+		about := cells(service)
+		fmt.Fprintf(w, "%s  %s\n", about[0], about[1])
 		line := "  "
-		for _, cell := range cells[2:] {
+		for _, cell := range about[2:] {
 			if longer := line + "  " + cell; line == "  " || table.Cut(longer, table.Width) == longer {
 				line = longer
 				continue
@@ -108,22 +109,22 @@ func writeTall(w io.Writer, services []serviceStatus) {
 }
 
 // cells are what is said of the service: its name, where it is, and then what it does.
-func (s serviceStatus) cells() []string {
-	cells := []string{s.Service, s.public() + " -> " + bare(s.Origin), fmt.Sprintf("%d open", s.Connections), s.upstream()}
-	if dialled := s.dialled(); dialled != "" {
-		cells = append(cells, dialled)
+func cells(s nodeapi.Service) []string {
+	all := []string{s.Service, public(s) + " -> " + bare(s.Origin), fmt.Sprintf("%d open", s.Connections), upstream(s)}
+	if outcome := dialled(s); outcome != "" {
+		all = append(all, outcome)
 	}
 	if refused := s.RefusedByServer.String(); refused != "" {
-		cells = append(cells, "refused by the server: "+refused)
+		all = append(all, "refused by the server: "+refused)
 	}
-	for i, cell := range cells {
-		cells[i] = hint.Printable(cell, 0)
+	for i, cell := range all {
+		all[i] = hint.Printable(cell, 0)
 	}
-	return cells
+	return all
 }
 
 // relayRows are the running relays, if there are any.
-func relayRows(s status, now time.Time) [][]string {
+func relayRows(s nodeapi.Status, now time.Time) [][]string {
 	if len(s.Relays) == 0 {
 		return nil
 	}
@@ -141,7 +142,7 @@ func relayRows(s status, now time.Time) [][]string {
 	return rows
 }
 
-func (s serviceStatus) public() string {
+func public(s nodeapi.Service) string {
 	switch {
 	case strings.HasPrefix(s.Public, console.PrivateScheme):
 		return "private (apquic-node connect " + strings.TrimPrefix(s.Public, console.PrivateScheme) + ")"
@@ -155,7 +156,7 @@ func (s serviceStatus) public() string {
 	return "no public address"
 }
 
-func (s serviceStatus) upstream() string {
+func upstream(s nodeapi.Service) string {
 	switch {
 	case s.Unhealthy:
 		return "unhealthy, gets no new connections: " + s.Trouble

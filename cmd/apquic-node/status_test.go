@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"apquic/certs"
+	"apquic/internal/nodeapi"
 	"apquic/quicproxy/live"
 	"apquic/quicproxy/node"
 )
@@ -35,7 +36,7 @@ datagrams dropped since the start: 1200 overflow, 3 away, 3 noFlow
 `},
 	} {
 		var got strings.Builder
-		writeStatus(&got, statusOf(test.status, "v"), now)
+		writeStatus(&got, nodeapi.StatusOf(test.status, "v"), now)
 		if got.String() != test.want {
 			t.Errorf("got\n%swant\n%s", &got, test.want)
 		}
@@ -47,7 +48,7 @@ datagrams dropped since the start: 1200 overflow, 3 away, 3 noFlow
 func TestLongStatus(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)
-	s := statusOf(node.Status{Address: "h:1", Trouble: errors.New("\x1b[2Jno"), Services: []node.ServiceStatus{
+	s := nodeapi.StatusOf(node.Status{Address: "h:1", Trouble: errors.New("\x1b[2Jno"), Services: []node.ServiceStatus{
 		{Service: "web", Origin: "tcp://127.0.0.1:80", PublicAddress: "tcp://tunnel.example.com:20000", Relays: 12},
 		{Service: "game", Origin: "udp://127.0.0.1:90", PublicAddress: "udp://tunnel.example.com:20001"},
 		{Service: "printer", Origin: "tcp://printer.example.com:631", Refusal: errors.New("all are \x1b]0;x\x07 in use"), Upstream: errors.New("connect: connection refused")},

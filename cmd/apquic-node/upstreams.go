@@ -5,11 +5,15 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 
 	"apquic/internal/hint"
 	"apquic/internal/settings"
 	"apquic/quicproxy/node"
 )
+
+// upstreamTimeout is how long a service may take to show that it answers.
+const upstreamTimeout = 2 * time.Second
 
 // warnOfSilentUpstreams warns at the start about services that do not answer, before the first visitor finds
 // out. stop ends it.

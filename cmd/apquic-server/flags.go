@@ -36,6 +36,7 @@ Usage:
   apquic-server completion SHELL         print what bash, zsh or fish needs to complete these, with names of nodes
 
   apquic-server events                   print what happened last; --watch goes on
+  apquic-server dashboard                print a link that opens the page at --dashboard in a browser, logged in
   apquic-server drain                    stop the server as SIGTERM does, and wait for its end
 
 The commands from invite to backup work whether the server is running or not; --data-dir says which server.

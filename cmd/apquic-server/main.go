@@ -3,12 +3,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 
 	"github.com/spf13/pflag"
 
 	"apquic/internal/cli"
+	"apquic/internal/dashboard"
 	"apquic/internal/settings"
 	"apquic/internal/settings/limits"
 )
@@ -54,6 +56,9 @@ func program() *cli.Program[settings.Server] {
 			"release":    o.command(1, "json", release),
 			"events":     o.command(0, "watch json", printEvents),
 			"drain":      o.command(0, "json", drain),
+			"dashboard": o.command(0, "json", func(c *call, o *options) error {
+				return dashboard.Command(context.Background(), c.Settings.DataDir, o.json, c.Stdout, c.Stderr)
+			}),
 			"rotate-key": o.command(0, "", func(c *call, _ *options) error { return rotateKey(c) }),
 			"backup":     o.command(1, "passphrase-file", save),
 			"restore":    o.command(1, "passphrase-file", restore),

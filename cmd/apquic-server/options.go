@@ -40,7 +40,7 @@ func (o *options) bind(flags *pflag.FlagSet) {
 	flags.Uint16Var(&o.port, "port", 0, "invite: the public `PORT` for the node's first service (default: any)")
 	flags.BoolVar(&o.qr, "qr", false, "invite: also show it as a QR code, on stderr")
 	flags.StringVar(&o.withdraw, "withdraw", "", "invitation: withdraw the one with this `NAME`")
-	flags.BoolVar(&o.json, "json", false, "print JSON: from invite to release, reload, events and drain")
+	flags.BoolVar(&o.json, "json", false, "print JSON: from invite to release, reload, events, dashboard and drain")
 	flags.BoolVar(&o.watch, "watch", false, "nodes, status, services, relays, top, totals, limit: show it again every 2 s until ^C; events: go on with those to come")
 	flags.StringVar(&o.node, "node", "", "relays: only those of this `NODE`, by name or id")
 	flags.StringVar(&o.service, "service", "", "relays, totals: only those of services with this `NAME`")

@@ -185,7 +185,7 @@ func serveNodes(ctx context.Context, c *call, parts server.Config, kept *sockets
 		authority.Logins = ending.logins.refused
 	}
 	handler := monitor.Beside(admin.Handler(authority, office.hub, office.reloader), authority.Monitored(func() bool { return office.begun.Load() && ctx.Err() == nil }))
-	stopAPI, err := config.Control(config.DataDir, parts.Key, log).WithPage(dashboard.Handler()).Answer(handler)
+	stopAPI, err := config.Control(config.DataDir, parts.Key, log).WithPage(dashboard.Handler(), dashboard.CommandOf("apquic-server", config.DataDir)).Answer(handler)
 	if err != nil {
 		return err
 	}

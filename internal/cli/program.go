@@ -123,6 +123,7 @@ func (p *Program[S]) flags(c *Call[S]) (environment, all *pflag.FlagSet) {
 	others := newSet()
 	environment.StringVarP(&c.path, "config", "c", "", "read the settings from `FILE`")
 	p.Bind(&c.Settings, environment, others)
+	all.SetNormalizeFunc(environment.GetNormalizeFunc()) // flags with two names
 	all.AddFlagSet(environment)
 	all.AddFlagSet(others)
 	all.BoolVar(&c.version, "version", false, "print the version")

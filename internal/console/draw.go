@@ -7,6 +7,7 @@ import (
 
 	"apquic/internal/hint"
 	"apquic/internal/table"
+	"apquic/internal/visits"
 	"apquic/quicproxy/live"
 	"apquic/quicproxy/node"
 )
@@ -32,7 +33,7 @@ type scene struct {
 	node.Status
 	addresses map[string]node.ServiceStatus // the last with an address, by service
 	relays    []live.Relay                  // the newest, the last one first
-	visits    []visit                       // the same
+	visits    []visits.Visit                // the same
 	happened  []string                      // the last one last
 	now       time.Time
 }
@@ -151,6 +152,7 @@ func about(service node.ServiceStatus) string {
 
 // state says how the connection to the server is, or why there is none, and when the next try is.
 func (s *scene) state(width int) []line {
+	const maxText = 128 // bytes of a name
 	address := hint.Printable(s.Address, maxText)
 	switch {
 	case !s.Since.IsZero():
@@ -204,7 +206,7 @@ func (s *scene) visitors(width int) (lines []line) {
 		rows = append(rows, []string{r.Service, r.Client, table.Bytes(r.In), table.Bytes(r.Out), since})
 	}
 	for _, v := range s.visits {
-		rows = append(rows, []string{v.service, v.client, table.Bytes(v.in), table.Bytes(v.out), "left " + v.ended.Local().Format(time.TimeOnly)})
+		rows = append(rows, []string{v.Service, v.Client, table.Bytes(v.In), table.Bytes(v.Out), "left " + v.Ended.Local().Format(time.TimeOnly)})
 	}
 	for _, text := range table.Lines(rows, width) {
 		lines = append(lines, line{text, plain})

@@ -9,6 +9,7 @@ import (
 
 	"apquic/internal/hint"
 	"apquic/internal/table"
+	"apquic/internal/visits"
 	"apquic/quicproxy/live"
 	"apquic/quicproxy/node"
 )
@@ -26,7 +27,7 @@ func someScene() *scene {
 		},
 		addresses: map[string]node.ServiceStatus{"web": web, "ssh": ssh},
 		relays:    []live.Relay{{Service: "web", Client: "198.51.100.7:4123", Since: noon.Add(-12 * time.Second), In: 1200, Out: 3e6, State: "running"}},
-		visits:    []visit{{"ssh", "198.51.100.9:999", 5, 7, noon.Add(-time.Minute)}},
+		visits:    []visits.Visit{{Service: "ssh", Client: "198.51.100.9:999", In: 5, Out: 7, Ended: noon.Add(-time.Minute)}},
 		happened:  []string{"11:57:00  connected  server=203.0.113.5:8090"},
 		now:       noon,
 	}
@@ -137,7 +138,7 @@ func TestDrawFits(t *testing.T) {
 				s.Name, s.Address, s.happened = evil, evil, nil
 				for range height {
 					s.relays = append(s.relays, live.Relay{Service: evil, Client: evil, State: evil})
-					s.visits = append(s.visits, visit{service: "\u009b31m", client: evil})
+					s.visits = append(s.visits, visits.Visit{Service: "\u009b31m", Client: evil})
 					s.happened = append(s.happened, "x")
 				}
 				if height%4 == 1 {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"log/slog"
 	"os"
 	"slices"
 	"sync"
@@ -14,6 +13,7 @@ import (
 
 	"apquic/internal/events"
 	"apquic/internal/table"
+	"apquic/internal/visits"
 	"apquic/quicproxy/live"
 	"apquic/quicproxy/node"
 )
@@ -39,7 +39,7 @@ type View struct {
 	size       func() (width, height int, err error)
 	foreground func() bool
 	color      bool
-	visits     visits
+	visits     *visits.Last
 	held       *held // nil: the log goes elsewhere
 }
 
@@ -78,14 +78,6 @@ func (v *View) Lines(to io.Writer) io.Writer {
 	return io.Discard
 }
 
-// Handler returns a handler that passes lines on to next, and sees visitors leave.
-func (v *View) Handler(next slog.Handler) slog.Handler {
-	if v == nil {
-		return next
-	}
-	return listener{next, &v.visits}
-}
-
 // Close prints what was held of the log if the view has not begun.
 func (v *View) Close() {
 	if v != nil && v.held != nil {
@@ -93,11 +85,12 @@ func (v *View) Close() {
 	}
 }
 
-// Start shows the view until stop is called, which leaves the last picture on the terminal.
-func (v *View) Start(of Node, hub *events.Hub) (stop func()) {
+// Start shows the view, with who left last, until stop is called, which leaves the last picture on the terminal.
+func (v *View) Start(of Node, hub *events.Hub, left *visits.Last) (stop func()) {
 	if v == nil {
 		return func() {}
 	}
+	v.visits = left
 	if v.held != nil {
 		v.held.drop()
 	}
@@ -124,7 +117,7 @@ func (v *View) run(ctx context.Context, of Node, hub *events.Hub) {
 			if err != nil || width < 1 || height < 1 {
 				width, height = table.Width, 24
 			}
-			s.look(of, hub, &v.visits)
+			s.look(of, hub, v.visits)
 			if picture := p.paint(s.draw(width, height), width, height, v.color); picture != nil {
 				v.out.Write(picture) // if the terminal is gone, so is whoever looks at it
 			}
@@ -140,7 +133,7 @@ func (v *View) run(ctx context.Context, of Node, hub *events.Hub) {
 }
 
 // look takes in how things are. It asks neither upstreams nor the server.
-func (s *scene) look(of Node, hub *events.Hub, visits *visits) {
+func (s *scene) look(of Node, hub *events.Hub, left *visits.Last) {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	s.Status, s.now = of.Status(ended), time.Now()
@@ -156,7 +149,7 @@ func (s *scene) look(of Node, hub *events.Hub, visits *visits) {
 	s.relays, _ = of.Relays(live.Selection{})
 	s.relays = s.relays[max(len(s.relays)-showRelays, 0):]
 	slices.Reverse(s.relays)
-	s.visits = visits.newest(showRelays)
+	s.visits = left.Newest(showRelays)
 	happened, _, _ := hub.After(hub.Last(showEvents), showEvents)
 	s.happened = s.happened[:0]
 	for _, e := range happened {

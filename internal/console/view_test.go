@@ -3,7 +3,6 @@ package console
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"apquic/internal/events"
+	"apquic/internal/visits"
 	"apquic/quicproxy/live"
 	"apquic/quicproxy/node"
 )
@@ -39,10 +39,11 @@ func TestView(t *testing.T) {
 		var front atomic.Bool
 		front.Store(true)
 		v := &View{out: &out, size: func() (int, int, error) { return 80, 24, nil }, foreground: front.Load}
-		hub := events.New(v.Handler(slog.DiscardHandler))
+		left := new(visits.Last)
+		hub := events.New(left.Handler(slog.DiscardHandler))
 		log := slog.New(hub)
 		log.Info("connected", "server", "203.0.113.5:8090\x1b[2J")
-		stop := v.Start(stillNode{someScene()}, hub)
+		stop := v.Start(stillNode{someScene()}, hub, left)
 		time.Sleep(20 * time.Second)
 		if got := out.String(); strings.Count(got, "\x1b[H") != 1 || !strings.Contains(got, "web  tcp://203.0.113.5:20000  -> ") || !strings.Contains(got, "connected  server=203.0.113.5:8090 [2J") {
 			t.Errorf("%q", got)
@@ -64,21 +65,6 @@ func TestView(t *testing.T) {
 		}
 		stop()
 	})
-}
-
-// TestVisitsAreBounded: however many visitors come, only the last ones are remembered, the newest first.
-func TestVisitsAreBounded(t *testing.T) {
-	t.Parallel()
-	var v visits
-	if got := v.newest(5); len(got) > 0 {
-		t.Errorf("%v", got)
-	}
-	for i := range 1000 {
-		v.add(visit{client: fmt.Sprint(i)})
-	}
-	if got := v.newest(1000); len(got) != maxVisits || got[0].client != "999" || got[maxVisits-1].client != "950" {
-		t.Errorf("%d: %v", len(got), got)
-	}
 }
 
 // TestHeld: on the terminal of a view the log is held until the view begins, dropped meanwhile, and written after it.
@@ -117,9 +103,9 @@ func TestNoTerminal(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	v := Open(&out, &out, false, func(string) string { return "xterm" })
-	if v != nil || v.Log(&out) != io.Writer(&out) || v.Lines(&out) != io.Writer(&out) || v.Handler(slog.DiscardHandler) != slog.DiscardHandler {
+	if v != nil || v.Log(&out) != io.Writer(&out) || v.Lines(&out) != io.Writer(&out) {
 		t.Error("there is a view")
 	}
-	v.Start(nil, nil)()
+	v.Start(nil, nil, nil)()
 	v.Close()
 }

@@ -31,11 +31,13 @@ type Address struct {
 	Key       certs.PrivateKey
 	Log       *slog.Logger
 	page      http.Handler // nil: there is none
+	command   string       // that prints how to open the page
 }
 
-// WithPage returns a with a page that browsers load at / and below [PagePath] of the TCP address, without a token.
-func (a Address) WithPage(page http.Handler) Address {
-	a.page = page
+// WithPage returns a with a page that browsers load at / and below [PagePath] of the TCP address, without a token. The log
+// names the command that prints the [Link] to it.
+func (a Address) WithPage(page http.Handler, command string) Address {
+	a.page, a.command = page, command
 	return a
 }
 
@@ -59,7 +61,7 @@ func (a Address) Check() error {
 // Answer answers the owner of the data directory with handler, on its socket and at the address, if there is one, until
 // stop is called. It closes neither before all pending answers were given.
 func (a Address) Answer(handler http.Handler) (stop func(), err error) {
-	stopAddress, err := a.answerThere(handler)
+	there, stopAddress, err := a.answerThere(handler)
 	if err != nil {
 		return nil, err
 	}
@@ -76,20 +78,20 @@ func (a Address) Answer(handler http.Handler) (stop func(), err error) {
 		stopAddress()
 		return nil, err
 	}
-	stopSocket := a.serve(socket, SocketName, handler)
+	stopSocket := a.serve(socket, SocketName, there.beside(handler))
 	return func() { stopSocket(); stopAddress() }, nil
 }
 
 // answerThere answers at the address alone.
-func (a Address) answerThere(handler http.Handler) (stop func(), err error) {
+func (a Address) answerThere(handler http.Handler) (there door, stop func(), err error) {
 	if a.Listen == "" {
-		return func() {}, nil
+		return door{}, func() {}, nil
 	}
 	listener, guard, err := a.open()
 	if err != nil {
-		return nil, err
+		return door{}, nil, err
 	}
-	return a.serve(listener, a.Listen, guard.Protect(handler)), nil
+	return guard.door, a.serve(listener, a.Listen, guard.Protect(handler)), nil
 }
 
 // serve serves in the background.
@@ -121,7 +123,6 @@ func (a Address) open() (net.Listener, *Guard, error) {
 		return nil, nil, hint.Add(fmt.Errorf("cannot listen for the owner at %s: %w", a.Listen, err), "choose another address with --admin")
 	}
 	guard := NewGuard(token, a.Admins, a.Hosts, a.Log)
-	guard.page = a.page
 	scheme := "http"
 	if encrypt != nil {
 		bounded := newHandshakes(listener, a.Log)
@@ -130,6 +131,10 @@ func (a Address) open() (net.Listener, *Guard, error) {
 	}
 	if token != "" {
 		attributes = append(attributes, "token_file", a.tokenFile())
+	}
+	if a.page != nil {
+		guard.page, guard.door = a.page, doorOf(scheme, listener.Addr(), a.Hosts, token)
+		attributes = append(attributes, "command", a.command)
 	}
 	a.Log.Info("answering the owner", append([]any{"url", scheme + "://" + listener.Addr().String() + "/"}, attributes...)...)
 	return listener, guard, nil

@@ -46,6 +46,7 @@ type Guard struct {
 	log    *slog.Logger
 	others *http.CrossOriginProtection
 	page   http.Handler       // nil: there is none
+	door   door               // to the page
 	came   func(netip.Prefix) // is told where the owner comes from
 }
 

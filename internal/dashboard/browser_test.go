@@ -3,15 +3,40 @@
 package dashboard
 
 import (
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"apquic/internal/chromium"
+	"apquic/internal/control"
 )
+
+// site is the address of a program with a page.
+type site struct{ url, token, folder string }
+
+// openDoor has a program whose data is in a folder answer its owner with api and the page, until the end of the test.
+func openDoor(t *testing.T, program, folder string, log *slog.Logger, lines *lockedLines, api http.HandlerFunc) site {
+	t.Helper()
+	door := control.Address{DataDir: folder, Listen: "127.0.0.1:0", Log: log}.WithPage(Handler(), CommandOf(program, folder))
+	stop, err := door.Answer(api)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	text, err := os.ReadFile(filepath.Join(folder, control.TokenName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return site{regexp.MustCompile(`url=(\S+)`).FindStringSubmatch(lines.text())[1], strings.TrimSpace(string(text)), folder}
+}
 
 // open loads the page in a browser and logs in. At the end of the test nothing was asked for elsewhere, and the console
 // has no error.
-func (o *owned) open(t *testing.T, arguments ...string) *chromium.Browser {
+func (o *site) open(t *testing.T, arguments ...string) *chromium.Browser {
 	t.Helper()
 	b := chromium.Start(t, arguments...)
 	t.Cleanup(func() { o.check(t, b) })
@@ -20,7 +45,7 @@ func (o *owned) open(t *testing.T, arguments ...string) *chromium.Browser {
 	return b
 }
 
-func (o *owned) logIn(b *chromium.Browser) {
+func (o *site) logIn(b *chromium.Browser) {
 	b.Write("input[name=token]", o.token)
 	b.Press(chromium.Enter)
 	b.Until("!document.getElementById('views').hidden")
@@ -28,7 +53,7 @@ func (o *owned) logIn(b *chromium.Browser) {
 
 // check reports requests to anybody else, and what the browser complains of: violations of the policy, and mistakes in
 // the scripts. Answers that say no are expected where a test provokes them.
-func (o *owned) check(t *testing.T, b *chromium.Browser) {
+func (o *site) check(t *testing.T, b *chromium.Browser) {
 	t.Helper()
 	for _, url := range b.Requests() {
 		if !strings.HasPrefix(url, o.url) && !strings.HasPrefix(url, "data:") {

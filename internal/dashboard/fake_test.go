@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +19,6 @@ import (
 
 	"apquic/admin"
 	"apquic/certs"
-	"apquic/internal/control"
 	"apquic/internal/events"
 	"apquic/internal/reload"
 	"apquic/internal/settings/limits"
@@ -35,9 +33,8 @@ type owned struct {
 	limits           limits.Words
 	totals           *totals.Totals
 
-	url, token string
-	folder     string
-	log        *slog.Logger // what is written there are its events
+	site
+	log *slog.Logger // what is written there are its events
 
 	mu      sync.Mutex
 	nodes   []admin.Node
@@ -59,12 +56,10 @@ func newOwned(t *testing.T) *owned {
 	o.status = admin.Status{Running: true, Version: "apquic-server v1.0.0", Address: "tunnel.example.com:8090", Range: "20000-29999", Ports: 10000, Counters: &admin.Counters{}, Budgets: &live.Budgets{}, Services: []admin.Service{}}
 	reloader := reload.New(reload.Config{Log: o.log, Apply: func() (reload.Report, error) { return reload.Report{Changed: []string{"logLevel"}}, nil }})
 	folder := t.TempDir()
-	o.folder = folder
 	o.totals = totals.Open(filepath.Join(folder, "totals.db"), o.log)
 	t.Cleanup(func() { o.totals.Close() })
-	door := control.Address{DataDir: folder, Listen: "127.0.0.1:0", Log: o.log}.WithPage(Handler())
 	api := admin.Handler(o, hub, reloader)
-	stop, err := door.Answer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	o.site = openDoor(t, "apquic-server", folder, o.log, &lines, func(w http.ResponseWriter, r *http.Request) {
 		o.mu.Lock()
 		o.asked[r.URL.Path]++
 		answers := o.broken
@@ -73,16 +68,7 @@ func newOwned(t *testing.T) *owned {
 			answers = api
 		}
 		answers.ServeHTTP(w, r)
-	}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(stop)
-	text, err := os.ReadFile(filepath.Join(folder, control.TokenName))
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.url, o.token = regexp.MustCompile(`url=(\S+)`).FindStringSubmatch(lines.text())[1], strings.TrimSpace(string(text))
+	})
 	return o
 }
 

@@ -73,7 +73,7 @@ func TestSource(t *testing.T) {
 func TestPageIsOpen(t *testing.T) {
 	t.Parallel()
 	var lines lockedLines
-	door := control.Address{DataDir: t.TempDir(), Listen: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(&lines, nil))}.WithPage(Handler())
+	door := control.Address{DataDir: t.TempDir(), Listen: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(&lines, nil))}.WithPage(Handler(), "")
 	stop, err := door.Answer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "inside") }))
 	if err != nil {
 		t.Fatal(err)

@@ -127,3 +127,28 @@ func TestPictures(t *testing.T) {
 	screen(b, 360, 640)
 	take("dashboard-nodes-phone")
 }
+
+// TestNodePictures makes those of a node.
+func TestNodePictures(t *testing.T) {
+	if os.Getenv("APQUIC_PICTURES") == "" {
+		t.Skip("APQUIC_PICTURES is not set")
+	}
+	o := newOwnedNode(t)
+	o.flowing(t)
+	b := o.open(t)
+	prefer(b, "light")
+	screen(b, 1100, 800)
+	b.Shows("photos.example.org")
+	time.Sleep(time.Minute) // the charts fill
+	for _, picture := range []struct {
+		name, scheme  string
+		width, height int
+	}{{"dashboard-node-light", "light", 1100, 800}, {"dashboard-node-phone", "dark", 360, 640}} {
+		prefer(b, picture.scheme)
+		screen(b, picture.width, picture.height)
+		time.Sleep(time.Second)
+		if err := os.WriteFile(filepath.Join(pictures, picture.name+".png"), b.Screenshot(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"apquic/admin"
+	"apquic/internal/chromium"
 	"apquic/internal/usage"
 	"apquic/lease"
 	"apquic/quicproxy"
@@ -165,38 +166,40 @@ func TestPhone(t *testing.T) {
 	o.log.Info("node connected", "name", strings.Repeat("x", 300))
 	b := o.open(t)
 	screen(b, 360, 640)
-	fits := func(what string) {
-		t.Helper()
-		var widths []float64
-		b.RunFor(`const over = [...document.querySelectorAll('.scroll, dialog, .body')].filter((e) => e.scrollWidth > e.clientWidth).length;
-			return [document.documentElement.scrollWidth, innerWidth, over]`, &widths)
-		if widths[0] > 360 || widths[1] != 360 || widths[2] > 0 {
-			t.Errorf("%s: the page is %v pixels wide in %v, %v parts are wider than their place", what, widths[0], widths[1], widths[2])
-		}
-	}
 	for _, name := range []string{"overview", "nodes", "services", "visitors", "totals", "limits", "events"} {
 		show(b, name)
 		b.Until("document.querySelector('button.row, canvas, meter')")
 		b.Run("document.querySelector('main summary')?.click(); return ''")
-		fits(name)
+		fits(t, b, name)
 		if b.Run("return String(document.querySelectorAll('button.row').length)") == "0" {
 			continue
 		}
 		b.Click("button.row")
 		b.Until("document.querySelector('dialog')")
-		fits("a dialog of " + name)
+		fits(t, b, "a dialog of "+name)
 		press(b, "Close")
 	}
 	show(b, "nodes")
 	press(b, "Invite")
-	fits("to invite")
+	fits(t, b, "to invite")
 	b.Click("dialog form button[type=submit]")
 	b.Until("document.querySelector('dialog img')?.complete")
-	fits("an invitation")
+	fits(t, b, "an invitation")
 	press(b, "Close")
 	b.Click("#logout")
 	b.Shows("Log in")
-	fits("to log in")
+	fits(t, b, "to log in")
+}
+
+// fits reports what is wider than the screen of a phone.
+func fits(t *testing.T, b *chromium.Browser, what string) {
+	t.Helper()
+	var widths []float64
+	b.RunFor(`const over = [...document.querySelectorAll('.scroll, dialog, .body')].filter((e) => e.scrollWidth > e.clientWidth).length;
+		return [document.documentElement.scrollWidth, innerWidth, over]`, &widths)
+	if widths[0] > 360 || widths[1] != 360 || widths[2] > 0 {
+		t.Errorf("%s: the page is %v pixels wide in %v, %v parts are wider than their place", what, widths[0], widths[1], widths[2])
+	}
 }
 
 // TestTheme: the page is dark or light as the person prefers, or has switched; text has contrast.
@@ -256,22 +259,19 @@ func TestNobodyLooks(t *testing.T) {
 	o := newOwned(t)
 	o.populate()
 	b := o.open(t)
-	hide := func(hidden bool) {
-		b.Run(fmt.Sprintf("Object.defineProperty(document, 'hidden', {value: %t, configurable: true}); document.dispatchEvent(new Event('visibilitychange')); return ''", hidden))
-	}
 	b.Run("const wait = setTimeout; window.setTimeout = (act, time) => wait(act, time === 10000 ? 500 : time); return ''") // the totals
 	for _, view := range []struct{ name, path string }{{"visitors", "relays"}, {"totals", "totals"}, {"events", "events"}} {
 		show(b, view.name)
 		before := o.times(view.path)
 		await(t, func() bool { return o.times(view.path) > before || view.name == "events" && before > 0 })
-		hide(true)
+		hide(b, true)
 		time.Sleep(300 * time.Millisecond) // what was on its way
 		before = o.times(view.path)
 		time.Sleep(2500 * time.Millisecond)
 		if n := o.times(view.path) - before; n > 0 {
 			t.Errorf("%s: hidden, it asked %d times", view.name, n)
 		}
-		hide(false)
+		hide(b, false)
 		await(t, func() bool { return o.times(view.path) > before })
 	}
 	show(b, "overview")
@@ -280,6 +280,11 @@ func TestNobodyLooks(t *testing.T) {
 	if n := o.times("nodes") + o.times("relays") - before; n > 0 {
 		t.Errorf("a view that is left asks %d times", n)
 	}
+}
+
+// hide has the page believe that nobody sees it, or that somebody does again.
+func hide(b *chromium.Browser, hidden bool) {
+	b.Run(fmt.Sprintf("Object.defineProperty(document, 'hidden', {value: %t, configurable: true}); document.dispatchEvent(new Event('visibilitychange')); return ''", hidden))
 }
 
 // await returns once something is true.

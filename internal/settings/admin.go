@@ -21,10 +21,10 @@ type Admin struct {
 func (a *Admin) rows() rows {
 	return rows{
 		{
-			key: "admin", setting: textVar(&a.AdminAddress, "", nil), unset: "none",
+			key: "admin", also: "dashboard", setting: textVar(&a.AdminAddress, "", nil), unset: "none",
 			want: `an address of this machine and a TCP port, such as "127.0.0.1:8091"`,
-			help: "TCP `ADDRESS` at which the program answers its owner over HTTP, such as 127.0.0.1:8091",
-			docs: ", who sends the token in `adminTokenFile` ([api.md](api.md)). It must be of this machine alone, unless `admins` is given.",
+			help: "TCP `ADDRESS` of the dashboard and the API, such as 127.0.0.1:8091; --dashboard is the same",
+			docs: ". The command `dashboard` prints a link to [the page](dashboard.md), and programs send the token in `adminTokenFile` ([api.md](api.md)). It must be of this machine alone, unless `admins` is given.",
 		}, {
 			key: "adminTokenFile", setting: textVar(&a.AdminTokenFile, "", nil), unset: "admin_token in the data directory",
 			want: `the path of a file, such as "/etc/apquic/admin_token"`,

@@ -20,6 +20,7 @@ import (
 type row struct {
 	key     string // in a file; maxClients implies --max-clients and APQUIC_MAX_CLIENTS
 	flag    string // the flag, if it has another name
+	also    string // a second name of the flag
 	live    bool   // it can change while the program runs
 	setting        // its field, type, bounds and default
 	want    string // what belongs there, with an example, for messages; empty: as its type says
@@ -71,16 +72,39 @@ func (all rows) faults() (found faults) {
 }
 
 func (all rows) addFlags(flags *pflag.FlagSet) {
+	also := make(map[string]string) // the flags of second names
+	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		return pflag.NormalizedName(cmp.Or(also[name], name))
+	})
 	for _, r := range all {
 		usage := r.help
 		if r.unset != "" && r.String() == "" {
 			usage += " (default: " + r.unset + ")"
 		}
-		flag := flags.VarPF(r, r.flagName(), "", usage)
+		value, name := pflag.Value(r), r.flagName()
+		if r.also != "" {
+			value, also[r.also] = &twice{Value: r, names: "--" + name + " and --" + r.also}, name
+		}
+		flag := flags.VarPF(value, name, "", usage)
 		if r.Type() == "bool" {
 			flag.NoOptDefVal = "true"
 		}
 	}
+}
+
+// twice is the value of a flag with two names, which may be given by both only if they agree.
+type twice struct {
+	pflag.Value
+	names, given string
+}
+
+// Set implements pflag.Value.
+func (t *twice) Set(text string) error {
+	if t.given != "" && t.given != text {
+		return fmt.Errorf("%s are one setting, and %s is not %s: give it once", t.names, text, t.given)
+	}
+	t.given = text
+	return t.Value.Set(text)
 }
 
 // flagName is the key in kebab case, or the name that the row gives.

@@ -16,10 +16,6 @@ type NATBinding = keepalive.NATBinding
 // gets all of them, the most recently found last.
 type NATBindingStore = keepalive.Store
 
-// challengeSize is the least size of the datagram that a server sends to an address that is new to it
-// (RFC 9000 section 8.2.1). Nothing else in an exchange of Keepalives is so large.
-const challengeSize = 1200
-
 // scheduleKeepalives says how often a connection whose server sent this Welcome sends Keepalives.
 func (l *link) scheduleKeepalives(welcome *framing.Welcome) *keepalive.Schedule {
 	config := &l.node.config
@@ -38,7 +34,7 @@ func (l *link) scheduleKeepalives(welcome *framing.Welcome) *keepalive.Schedule 
 func (l *link) observe(answer *framing.KeepaliveResponse, received uint64) {
 	if l.keepalives.Learns() {
 		path := keepalive.NewPath(answer.ObservedAddress, l.source(), l.swaps.Load())
-		l.keepalives.Answered(time.Now(), path, received >= challengeSize)
+		l.keepalives.Answered(time.Now(), path, received >= keepalive.ChallengeSize)
 	}
 }
 

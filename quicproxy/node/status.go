@@ -25,6 +25,8 @@ type Status struct {
 	NextTry  time.Time       // if there is Trouble; sooner if the network of this machine changes
 	Remote   string          // the address that the connection goes to; empty: there is none
 	Path     live.Path       // of the connection, without moves
+	Sent     uint64          // bytes to the server over all connections that there are now, in QUIC packets
+	Received uint64          // from the server
 	Services []ServiceStatus // in their order
 	// DatagramsDropped is how many datagrams of flows were dropped since the node was started, by reason.
 	DatagramsDropped map[string]uint64
@@ -50,6 +52,7 @@ func (n *Node) Status(ctx context.Context) Status {
 	}
 	l, services := n.link, slices.Clone(n.services)
 	n.mu.Unlock()
+	status.Sent, status.Received = n.memory.Bytes()
 	if l != nil {
 		status.Since, status.Remote, status.Path = l.since, l.QUIC.RemoteAddr().String(), l.Path()
 		status.Path.Keepalive = l.keepalives.Interval()

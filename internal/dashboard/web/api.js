@@ -22,7 +22,8 @@ export class Failure extends Error {
 
 /** Patience ends a request of which nothing is heard for too long. */
 class Patience {
-  constructor(signal) {
+  constructor(signal, most = longest) {
+    this.most = most;
     this.late = new AbortController();
     this.signal = AbortSignal.any([this.late.signal, ending.signal, ...(signal ? [signal] : [])]);
     this.heard();
@@ -30,7 +31,7 @@ class Patience {
 
   heard() {
     this.end();
-    this.timer = setTimeout(() => this.late.abort(unanswered()), longest);
+    this.timer = setTimeout(() => this.late.abort(unanswered()), this.most);
   }
 
   end() {
@@ -69,9 +70,9 @@ export function get(name, query = {}, signal) {
   return ask(`${name}${parameters.size ? `?${parameters}` : ''}`, { method: 'GET', signal });
 }
 
-/** post changes something. */
-export function post(name, body = {}) {
-  return ask(name, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+/** post changes something, which may take so many milliseconds. */
+export function post(name, body = {}, within = longest) {
+  return ask(name, { within, method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
 }
 
 async function ask(name, options) {
@@ -86,8 +87,8 @@ async function ask(name, options) {
   }
 }
 
-async function send(name, { signal, ...options }, as) {
-  const patience = new Patience(signal);
+async function send(name, { signal, within, ...options }, as) {
+  const patience = new Patience(signal, within);
   let response, text;
   try {
     response = await request(name, options, as, patience);

@@ -25,13 +25,13 @@ export function sheet(title, fill, kind = '') {
   return close;
 }
 
-/** sure asks before something is done that others notice. act may fail: that is shown where the question was. */
-export function sure(title, text, verb, act) {
+/** sure asks before something is done that others notice. act may fail: that is shown where the question was. more is below it. */
+export function sure(title, text, verb, act, ...more) {
   sheet(title, (body, close) => {
     const wrong = el('p', { role: 'alert', class: 'wrong', hidden: true });
     const cancel = button('Cancel', close, { class: 'cancel' });
     const yes = button(verb, () => attempt(yes, wrong, act, close), { class: 'danger' });
-    body.append(el('p', {}, text), wrong, el('p', { class: 'actions' }, cancel, yes));
+    body.append(el('p', {}, text), ...more, wrong, el('p', { class: 'actions' }, cancel, yes));
     queueMicrotask(() => cancel.focus()); // Enter must not do it by accident
   }, 'question');
 }

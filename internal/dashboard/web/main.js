@@ -3,12 +3,14 @@
 import * as api from './api.js';
 import { explain, form, sheet } from './dialog.js';
 import { button, choice, el, facts, field } from './dom.js';
+import { nodeName } from './format.js';
 import * as polling from './poll.js';
-import { views } from './views/views.js';
+import * as programs from './views/views.js';
 
 const content = document.getElementById('content');
 const bar = document.getElementById('views');
 const trouble = document.getElementById('trouble');
+let views = []; // of the program that answers
 let endView = () => {};
 
 /** showView shows the view that the address names. */
@@ -30,9 +32,12 @@ function showView() {
 }
 
 function enter(status) {
+  const isNode = status.version?.startsWith('apquic-node ');
+  views = isNode ? programs.node : programs.server;
+  bar.replaceChildren(el('ul', {}, ...views.map((view) => el('li', {}, el('a', { href: `#${view.name}` }, view.title)))));
   bar.hidden = false;
   document.getElementById('logout').hidden = false;
-  document.getElementById('where').textContent = status.address ?? '';
+  document.getElementById('where').textContent = isNode ? `${nodeName(status.name, status.id)} at ${status.address}` : status.address ?? '';
   showView();
 }
 
@@ -46,6 +51,14 @@ function leave() {
   document.getElementById('where').textContent = '';
 }
 
+/** tellEnd shows why there is nothing more to see: the program has stopped. */
+function tellEnd({ detail }) {
+  api.logOut();
+  leave();
+  document.title = `${detail.title} – apquic`;
+  content.replaceChildren(el('section', { class: 'login' }, el('h1', {}, detail.title), el('p', { role: 'alert' }, detail.text)));
+}
+
 /** askToken shows the form that takes the token. */
 function askToken(why) {
   leave();
@@ -54,7 +67,7 @@ function askToken(why) {
   const user = el('input', { type: 'text', name: 'username', autocomplete: 'username', value: 'apquic', hidden: true }); // for password managers
   content.replaceChildren(el('section', { class: 'login' }, el('h1', {}, 'Log in'),
     why ? el('p', { role: 'alert', class: 'wrong' }, why) : null,
-    form('Log in', [user, field('Token', input, 'It is in the file admin_token in the data directory of the server, or the one that --admin-token-file names.')],
+    form('Log in', [user, field('Token', input, 'The command dashboard of the program prints a link with it. It is in the file admin_token in the data directory, or the one that --admin-token-file names.')],
       () => api.logIn(input.value).catch((error) => { input.select(); throw error; }), enter)));
   input.focus();
 }
@@ -102,15 +115,34 @@ function showKeys() {
 }
 
 function start() {
-  bar.append(el('ul', {}, ...views.map((view) => el('li', {}, el('a', { href: `#${view.name}` }, view.title)))));
   document.getElementById('theme').addEventListener('click', nextTheme);
   document.getElementById('help').addEventListener('click', showKeys);
   document.getElementById('logout').addEventListener('click', () => { api.logOut(); askToken(); });
   document.getElementById('skip').addEventListener('click', (event) => { event.preventDefault(); content.focus(); });
   useTheme(localStorage.getItem('apquic-theme') ?? '');
-  addEventListener('hashchange', showView);
+  document.addEventListener('ended', tellEnd);
+  addEventListener('hashchange', () => { if (!enterByLink()) showView(); });
   addEventListener('keydown', onKey);
-  resume();
+  if (!enterByLink()) resume();
+}
+
+/** enterByLink logs in with the token in the address, if there is one, and takes it out of there. */
+function enterByLink() {
+  const [, token] = location.hash.match(/^#token=(.*)$/s) ?? [];
+  if (token === undefined) return false;
+  history.replaceState(null, '', location.pathname);
+  logInBy(token);
+  return true;
+}
+
+async function logInBy(token) {
+  try {
+    const status = await api.logIn(decodeURIComponent(token));
+    leave();
+    enter(status);
+  } catch (error) {
+    askToken(error instanceof api.Failure ? `The link does not log in. ${explain(error)}` : 'The link is damaged.');
+  }
 }
 
 /** resume goes on with the token of this tab, or with the key of an admin that the browser has shown. */

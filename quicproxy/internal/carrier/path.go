@@ -2,6 +2,7 @@ package carrier
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -18,6 +19,18 @@ func (c *Conn) Path() live.Path {
 		RTT: stats.SmoothedRTT, MinRTT: stats.MinRTT, Sent: stats.PacketsSent, Lost: stats.PacketsLost,
 		BytesSent: stats.BytesSent, BytesReceived: stats.BytesReceived, Datagrams: c.Flows != nil,
 	}
+}
+
+// Bytes are those of all connections of a node that run now, in QUIC packets.
+func (b *Budget) Bytes() (sent, received uint64) {
+	b.mu.Lock()
+	conns := slices.Collect(maps.Keys(b.carriers))
+	b.mu.Unlock()
+	for _, c := range conns {
+		stats := c.QUIC.ConnectionStats()
+		sent, received = sent+stats.BytesSent, received+stats.BytesReceived
+	}
+	return sent, received
 }
 
 // Relays returns the relays of a node that are selected by their service, in the order in which they began, and how many

@@ -1,10 +1,10 @@
 // What was refused and why, and how much is left of what all share.
 
-import { get, post } from '../api.js';
-import { form } from '../dialog.js';
-import { el, say, setText } from '../dom.js';
+import { get } from '../api.js';
+import { el, setText } from '../dom.js';
 import { bytes, count, plural } from '../format.js';
 import { poll } from '../poll.js';
+import { reloading } from '../reloading.js';
 import { Table } from '../table.js';
 
 const every = 2000;
@@ -25,7 +25,7 @@ function show(content) {
   const sum = el('p', {});
   content.append(el('section', {}, el('h2', {}, 'Budgets'), el('div', { class: 'meters' }, ...meters.map((m) => m.element))),
     el('section', {}, el('h2', {}, 'Refusals'), sum, table.element),
-    el('section', {}, el('h2', {}, 'Settings'), form('Read the settings again', [], () => post('reload'), told)));
+    el('section', {}, el('h2', {}, 'Settings'), reloading()));
   const stop = poll(every, async (signal) => {
     const status = await get('status', {}, signal);
     for (const meter of meters) meter.tell(status.budgets?.[meter.name]);
@@ -47,12 +47,6 @@ function refusals(status) {
   for (const [name, reasons] of Object.entries(status.logins ?? {})) add(`login at ${name}`, reasons);
   for (const s of status.services) add(`service ${s.service}${s.name ? ` of ${s.name}` : ''}`, s.refused);
   return rows;
-}
-
-/** told says what a reload did. */
-function told(report) {
-  const parts = Object.entries(report).map(([what, value]) => `${what}: ${Array.isArray(value) ? value.map((v) => (typeof v === 'object' ? Object.values(v).join(' ') : v)).join(', ') || 'none' : value}`);
-  say(parts.length ? `The settings were read. ${parts.join('; ')}` : 'The settings were read; nothing has changed.');
 }
 
 /** Meter is how much of a budget is used. */

@@ -1,5 +1,6 @@
 // What people ask first: is the server reached, who is here, how much goes through.
 
+import { Answer } from '../answer.js';
 import { get } from '../api.js';
 import { Chart } from '../chart.js';
 import { el, setText } from '../dom.js';
@@ -47,19 +48,4 @@ function reachable(answer, status) {
 function ports(status) {
   const used = status.ports ? `${count(status.used)} of ${plural(status.ports, 'port')}` : plural(status.used, 'port');
   return `${used} in use${status.domains ? `, ${plural(status.domains, 'domain')}` : ''}`;
-}
-
-/** Answer is one of the three. */
-class Answer {
-  constructor(title) {
-    this.large = el('p', { class: 'large' }, '…');
-    this.small = el('p', { class: 'small' });
-    this.element = el('section', { class: 'answer' }, el('h2', {}, title), this.large, this.small);
-  }
-
-  tell(state, large, small) {
-    this.element.dataset.state = state;
-    setText(this.large, large);
-    setText(this.small, small);
-  }
 }
