@@ -15,13 +15,13 @@ import (
 	"apquic/certs"
 )
 
-// door is an address with TLS, and who may use it.
-type door struct {
+// doorway is an address with TLS, and who may use it.
+type doorway struct {
 	address string
 	admin   *tls.Config
 }
 
-func openDoor(t *testing.T) door {
+func openDoor(t *testing.T) doorway {
 	t.Helper()
 	var keys [2]certs.PrivateKey
 	for i := range keys {
@@ -36,17 +36,17 @@ func openDoor(t *testing.T) door {
 		t.Fatal(err)
 	}
 	admin.InsecureSkipVerify = true // whose key the server has is not the question here
-	return door{address, admin}
+	return doorway{address, admin}
 }
 
 // begins makes a TLS handshake from an address of this machine.
-func (d door) begins(from string, config *tls.Config) (*tls.Conn, error) {
+func (d doorway) begins(from string, config *tls.Config) (*tls.Conn, error) {
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: 10 * time.Second}
 	return tls.DialWithDialer(&dialer, "tcp", d.address, config)
 }
 
 // owner asks from an address as the owner, and returns the status; 0: there was no answer.
-func (d door) owner(from string) int {
+func (d doorway) owner(from string) int {
 	conn, err := d.begins(from, d.admin)
 	if err != nil {
 		return 0

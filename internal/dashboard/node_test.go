@@ -89,7 +89,7 @@ func TestNodeActions(t *testing.T) {
 	o.change(func() { o.leave = "" })
 	b.Click("dialog input[type=checkbox]")
 	b.Click("dialog button.danger")
-	b.Shows("tunnel.example.com:8090 has released the ports and domains of this node. The node has stopped. Its settings still name the server")
+	b.Shows("tunnel.example.com:8090 has released the ports and domains of this node. The node stops when its visitors have finished. Its settings still name the server")
 	if _, _, did := o.times(""); did != "leave force=true" {
 		t.Errorf("the owner did %q", did)
 	}
@@ -225,7 +225,7 @@ func TestNodeKeyboard(t *testing.T) {
 	b.Until("document.activeElement.textContent === 'Cancel'")
 	b.Press(chromium.Tab + chromium.Enter)
 	b.Shows("The node has left")
-	if got := b.Run("return document.querySelector('[role=alert]:not([hidden])').textContent"); !strings.Contains(got, "has stopped") {
+	if got := b.Run("return document.querySelector('[role=alert]:not([hidden])').textContent"); !strings.Contains(got, "stops when its visitors") {
 		t.Errorf("a screen reader is told %q", got)
 	}
 }

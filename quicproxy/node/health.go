@@ -29,14 +29,6 @@ func (n *Node) healthChanged(e *exposed, sick error) {
 	n.wakeLocked()
 }
 
-// ask returns why a visitor would not be served now.
-func (e *exposed) ask(ctx context.Context) error {
-	if e.upstream == nil {
-		return nil // this program serves them
-	}
-	return e.health.Ask(ctx, e.upstream.Check)
-}
-
 // trouble is what is wrong with the upstream: it does not answer, or fails its health checks.
 func (e *exposed) trouble(ctx context.Context) error {
 	return upstream.Reason(cmp.Or(e.upstream.Check(ctx), e.health.Sick()))

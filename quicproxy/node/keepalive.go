@@ -34,15 +34,12 @@ func (l *link) scheduleKeepalives(welcome *framing.Welcome) *keepalive.Schedule 
 func (l *link) observe(answer *framing.KeepaliveResponse, received uint64) {
 	if l.keepalives.Learns() {
 		path := keepalive.NewPath(answer.ObservedAddress, l.source(), l.swaps.Load())
-		l.keepalives.Answered(time.Now(), path, received >= keepalive.ChallengeSize)
+		l.keepalives.Answered(time.Now(), path, received)
 	}
 }
 
 // learn learns how long the networks of the link keep a mapping, until ctx ends.
 func (l *link) learn(ctx context.Context) {
 	server := natprobe.Server{Control: l.Control, Address: l.QUIC.RemoteAddr, Listen: l.node.config.ListenPacket}
-	server.Learn(ctx, l.keepalives, natprobe.Wishes{InUse: l.inUse, Shorter: l.path.Woken, Log: l.node.log})
+	server.Learn(ctx, l.keepalives, natprobe.Wishes{InUse: func() bool { return l.node.current() == l }, Shorter: l.path.Woken, Log: l.node.log})
 }
-
-// inUse reports whether l is the connection in use.
-func (l *link) inUse() bool { return l.node.current() == l }

@@ -126,7 +126,7 @@ func (l *link) dial(s bytestream.Stream, service *exposed, header *framing.Strea
 func (l *link) answerCanary(stream *quic.Stream, service *exposed) {
 	var ask func(context.Context) error
 	if service != nil && (service.upstream == nil || service.upstream.HasStreams()) {
-		ask = service.ask
+		ask = func(ctx context.Context) error { return service.health.Ask(ctx, service.upstream.Check) }
 	}
 	canary.Answer(l.QUIC.Context(), stream, &l.node.costs, ask)
 	l.Orphan(stream)

@@ -90,9 +90,9 @@ func (h *home) keepalive() {
 		h.due = h.now.Add(retransmit)
 		return
 	case moved:
-		h.schedule.Answered(h.now, h.path(), true)
+		h.schedule.Answered(h.now, h.path(), challengeSize)
 	default:
-		h.schedule.Answered(h.now, h.path(), false)
+		h.schedule.Answered(h.now, h.path(), 0)
 	}
 	h.seen = h.address()
 	h.due = h.now.Add(h.schedule.Interval())

@@ -2,9 +2,9 @@ package keepalive
 
 import "net/netip"
 
-// ChallengeSize is the least size of the datagram that a server sends to an address that is new to it
+// challengeSize is the least size of the datagram that a server sends to an address that is new to it
 // (RFC 9000 section 8.2.1). Nothing else in an exchange of Keepalives is so large.
-const ChallengeSize = 1200
+const challengeSize = 1200
 
 // Path identifies the network path of a connection's packets. Equal values are the same path.
 type Path struct {

@@ -97,7 +97,8 @@ func (s *Schedule) learnedLocked() time.Duration {
 
 // Answered is called when a keepalive was answered, with the path according to the answer. That is uncertain
 // if the server may have been about to learn that the node has moved.
-func (s *Schedule) Answered(now time.Time, path Path, uncertain bool) {
+func (s *Schedule) Answered(now time.Time, path Path, received uint64) {
+	uncertain := received >= challengeSize
 	if s.Learns() {
 		s.answered(now, path, uncertain)
 		s.learner.save()

@@ -40,7 +40,7 @@ func TestLooks(t *testing.T) {
 	t.Parallel()
 	for name, doubt := range map[string]func(h *home){
 		"late":      func(h *home) { h.schedule.Late(h.now) },
-		"uncertain": func(h *home) { h.schedule.Answered(h.now, h.path(), true) },
+		"uncertain": func(h *home) { h.schedule.Answered(h.now, h.path(), challengeSize) },
 	} {
 		h := newHome(0)
 		learned := h.learned(t)
@@ -51,14 +51,14 @@ func TestLooks(t *testing.T) {
 		if _, wait := h.schedule.Begin(h.now); wait == 0 {
 			t.Errorf("%s: something is tried", name)
 		}
-		h.schedule.Answered(h.now, h.path(), true) // one more that is uncertain is enough
+		h.schedule.Answered(h.now, h.path(), challengeSize) // one more that is uncertain is enough
 		if got := h.schedule.Interval(); got != learned {
 			t.Errorf("%s: after an answer the interval is %v", name, got)
 		}
 		doubt(h)
 		h.port++
 		h.seen = h.address()
-		if h.schedule.Answered(h.now, h.path(), false); h.noticed() != 1 || h.schedule.Interval() != Default {
+		if h.schedule.Answered(h.now, h.path(), 0); h.noticed() != 1 || h.schedule.Interval() != Default {
 			t.Errorf("%s: %d lost mappings were noticed, the interval is %v", name, h.noticed(), h.schedule.Interval())
 		}
 	}
@@ -77,7 +77,7 @@ func TestNoLoss(t *testing.T) {
 		change(h)
 		h.port++
 		h.seen = h.address()
-		h.schedule.Answered(h.now, h.path(), false)
+		h.schedule.Answered(h.now, h.path(), 0)
 		if h.noticed() != 0 {
 			t.Errorf("%s: a lost mapping was noticed", name)
 		}
@@ -90,7 +90,7 @@ func TestFixed(t *testing.T) {
 	s, now := Fixed(time.Minute), time.Now()
 	s.Late(now)
 	s.Unanswered(now)
-	s.Answered(now, NewPath("192.0.2.1:1", inside, 0), true)
+	s.Answered(now, NewPath("192.0.2.1:1", inside, 0), challengeSize)
 	if s.Learns() || s.Interval() != time.Minute {
 		t.Errorf("the interval is %v", s.Interval())
 	}
@@ -125,7 +125,7 @@ func TestTries(t *testing.T) {
 		t.Errorf("the other tries %v", try.Idle)
 	}
 	for name, change := range map[string]func(){
-		"elsewhere":  func() { other.Answered(h.now, NewPath("192.0.2.77:1", inside, 0), false) },
+		"elsewhere":  func() { other.Answered(h.now, NewPath("192.0.2.77:1", inside, 0), 0) },
 		"unanswered": func() { other.Unanswered(h.now) },
 	} {
 		if try.Valid.Err() != nil {
@@ -140,7 +140,7 @@ func TestTries(t *testing.T) {
 		other.Abandon(h.now, try)
 		begins(other, provenFor)
 		for range 2 {
-			other.Answered(h.now, h.path(), false)
+			other.Answered(h.now, h.path(), 0)
 		}
 		<-other.Changed()
 		begins(other, calm)

@@ -141,9 +141,11 @@ func (u *Upstream) Serves() bool { return u.folder != nil }
 // Serve answers the requests of a client on its connection, until that is closed.
 func (u *Upstream) Serve(c net.Conn) { serveOne(u.server, c) }
 
-// Check returns why the upstream cannot be reached now.
+// Check returns why the upstream cannot be reached now. A nil Upstream always can: the program serves clients itself.
 func (u *Upstream) Check(ctx context.Context) error {
 	switch {
+	case u == nil:
+		return nil
 	case u.folder != nil:
 		return u.folder.check()
 	case u.anywhere, u.dial == nil: // over UDP nobody answers without being asked something
