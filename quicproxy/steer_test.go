@@ -31,7 +31,7 @@ func TestLimitLive(t *testing.T) {
 			t.Fatal(err)
 		}
 		server.server.Limit(saidOf(w, rules.Limits{MaxClients: byOperator(1)}))
-		if !w.refusedVisit("20000") || w.logged.count(`as many clients as it may have (rule \"limit of the operator\")`) == 0 {
+		if !w.refusedVisit("20000") || w.logged.count(`as many clients as it may have (limit of the operator)`) == 0 {
 			t.Error("a second client is there, or nobody knows why not")
 		}
 		server.server.Limit(saidOf(w, rules.Limits{MaxClientRate: byOperator(1)}))
@@ -68,7 +68,7 @@ func TestLimitRefuses(t *testing.T) {
 		server.server.Limit(saidOf(w, rules.Limits{Protocols: byOperator([]string{rules.UDP})}))
 		node := w.startNode(expose("web", tagA))
 		failure := node.refused(t, "web")
-		if failure.Code != framing.ErrorNotAllowed || !strings.Contains(failure.Text, rules.Operator) {
+		if failure.Code != framing.ErrorNotAllowed || !strings.Contains(failure.Text, "("+rules.Operator+" of the server)") || !strings.Contains(failure.Advice, "what the "+rules.Operator+" says") {
 			t.Errorf("%+v", failure)
 		}
 	})

@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"fmt"
+
 	"reflect"
 
 	"apquic/certs"
@@ -9,6 +11,14 @@ import (
 // Operator is what a limit is said by that the operator set for a single node, rather than by a rule: no rule can have
 // this name.
 const Operator = "limit of the operator"
+
+// Named is what a sentence calls that by which a limit is said; empty: by nothing.
+func Named(by string) string {
+	if by == "" || by == Operator {
+		return by
+	}
+	return fmt.Sprintf("rule %q", by)
+}
 
 // Own are the limits of single nodes. They go before all rules; their By is Operator.
 type Own map[certs.NodeID]Limits

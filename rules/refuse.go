@@ -17,10 +17,7 @@ type Refusal struct {
 }
 
 func (r *Refusal) Error() string {
-	if r.Rule == Operator {
-		return fmt.Sprintf("%s (%s of the server)", r.Text, Operator)
-	}
-	return fmt.Sprintf("%s (rule %q of the server)", r.Text, r.Rule)
+	return fmt.Sprintf("%s (%s of the server)", r.Text, Named(r.Rule))
 }
 
 // Refuse returns the *Refusal of a request that the limits of its node do not allow now; nil: they do. The address of a

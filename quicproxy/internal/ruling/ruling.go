@@ -15,14 +15,14 @@ var ErrSpent = errors.New("the node has used up the bytes that it may have in th
 // Limit is what a rule says for one node, in the place of what the server says for all.
 type Limit struct {
 	Value int64  // 0: no limit
-	By    string // the rule; empty: none says anything
+	By    string // what says so, as a sentence calls it; empty: nothing does
 }
 
 // Limits are those of the clients of each service of a node.
 type Limits struct {
 	Clients, PerAddress, Rate Limit // of connections: at once, the same of one address, and new ones per second
 	BytesIn, BytesOut         Limit // per second
-	// Spent is the rule by which the node has no bytes left in this month, and so no clients; empty: none.
+	// Spent is that by which the node has no bytes left in this month, and so no clients; empty: nothing.
 	Spent string
 }
 

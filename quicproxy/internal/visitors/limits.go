@@ -49,5 +49,5 @@ func (g *Gate) blame(err error) error {
 	if by == "" {
 		return err
 	}
-	return fmt.Errorf("%w (rule %q)", err, by)
+	return fmt.Errorf("%w (%s)", err, by)
 }

@@ -17,7 +17,7 @@ import (
 func TestRulesOfServer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		by := func(n int64) ruling.Limit { return ruling.Limit{Value: n, By: "guests"} }
+		by := func(n int64) ruling.Limit { return ruling.Limit{Value: n, By: `rule "guests"`} }
 		from := netip.MustParseAddr("192.0.2.1")
 		for _, test := range []struct {
 			what   string

@@ -20,18 +20,22 @@ type spent struct {
 // Clients are the limits of a node for the clients of each of its services, now. It logs once that the node has used up
 // the bytes of this month.
 func (r *Rules) Clients(node certs.NodeID, l rules.Limits, log *slog.Logger) ruling.Limits {
-	count := func(l rules.Limit[int]) ruling.Limit { return ruling.Limit{Value: int64(l.Value), By: l.By} }
+	count := func(l rules.Limit[int]) ruling.Limit {
+		return ruling.Limit{Value: int64(l.Value), By: rules.Named(l.By)}
+	}
+	rate := func(l rules.Limit[int64]) ruling.Limit { return ruling.Limit{Value: l.Value, By: rules.Named(l.By)} }
 	limits := ruling.Limits{
 		Clients: count(l.MaxClients), PerAddress: count(l.MaxClientsPerAddress), Rate: count(l.MaxClientRate),
-		BytesIn: ruling.Limit(l.MaxRateIn), BytesOut: ruling.Limit(l.MaxRateOut),
+		BytesIn: rate(l.MaxRateIn), BytesOut: rate(l.MaxRateOut),
 	}
 	used := uint64(0)
 	if r.ledger != nil {
 		used = r.ledger.Month(node)
 	}
-	limits.Spent = l.Spent(used)
-	if r.spends(node, limits.Spent) {
-		log.Warn("the node has used up its bytes of this month", "rule", limits.Spent, "used", used, "limit", l.MaxMonthBytes.Value)
+	spent := l.Spent(used)
+	limits.Spent = rules.Named(spent)
+	if r.spends(node, spent) {
+		log.Warn("the node has used up its bytes of this month", "rule", spent, "used", used, "limit", l.MaxMonthBytes.Value)
 	}
 	return limits
 }

@@ -118,7 +118,7 @@ func Failure(limits rules.Limits, err error) error {
 	}
 	return &quicproxy.FailureError{
 		Code: framing.ErrorNotAllowed, Text: refusal.Error(),
-		Advice:     fmt.Sprintf("ask the operator of the server, who sees with apquic-server explain what the rule %q says, or change the service", refusal.Rule),
+		Advice:     fmt.Sprintf("ask the operator of the server, who sees with apquic-server explain what the %s says, or change the service", rules.Named(refusal.Rule)),
 		RetryAfter: conn.PersonRetry,
 	}
 }

@@ -55,7 +55,7 @@ func TestLimitMonths(t *testing.T) {
 		if got := r.LimitMonths(); got != looks {
 			t.Errorf("%s: LimitMonths is %v", when, got)
 		}
-		if got := r.Clients(node, r.Of(node, "shed"), slog.New(slog.DiscardHandler)).Spent; got != spent {
+		if got := r.Clients(node, r.Of(node, "shed"), slog.New(slog.DiscardHandler)).Spent; got != rules.Named(spent) {
 			t.Errorf("%s: used up by %q, want %q", when, got, spent)
 		}
 	}
