@@ -5,7 +5,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -36,6 +38,33 @@ func TestLiveView(t *testing.T) {
 		t.Errorf("%q", lines.drawn)
 	}
 	lines.interrupt(t)
+}
+
+// TestStoppedScreen: after ^S a terminal takes nothing more; the node can be stopped all the same.
+func TestStoppedScreen(t *testing.T) {
+	t.Parallel()
+	n := newTunnel(t)
+	view := onScreen(t, "apquic-node --server '"+n.invitation+"' --upstream "+echoServer(t)+" --data-dir "+t.TempDir())
+	view.await(t, "tcp://"+n.address()+"  -> tcp://")
+	io.WriteString(view.keyboard, "\x13")
+	n.echo(t, "hello").Close() // which it would show
+	pid := strconv.Itoa(view.command.Process.Pid)
+	children, err := os.ReadFile("/proc/" + pid + "/task/" + pid + "/children")
+	if err != nil {
+		t.Fatal(err)
+	}
+	node, err := strconv.Atoi(strings.Fields(string(children))[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(node, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, n.server.stderr, `node disconnected`)
+	rest, _ := io.ReadAll(view.reader)
+	if err := view.command.Wait(); err != nil {
+		t.Errorf("after ^S and SIGTERM: %v\n%s", err, rest)
+	}
 }
 
 // screen is a program on a terminal.

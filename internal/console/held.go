@@ -43,12 +43,19 @@ func (h *held) drop() {
 	h.bytes, h.state = nil, dropping
 }
 
-// release passes on what comes from now on, and before that what is held.
-func (h *held) release(all bool) {
+// release passes on what comes from now on.
+func (h *held) release() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.state == holding && all {
-		h.to.Write(h.bytes)
-	}
 	h.bytes, h.state = nil, passing
+}
+
+// giveUp passes on what is held, and what comes from now on, if there was no view.
+func (h *held) giveUp() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.state == holding {
+		h.to.Write(h.bytes)
+		h.bytes, h.state = nil, passing
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/term"
@@ -21,6 +20,8 @@ import (
 const (
 	// lookEvery is how often the view looks whether something has changed.
 	lookEvery = 500 * time.Millisecond
+	// stopWithin is how long the last picture may take.
+	stopWithin = time.Second
 	// showRelays and showEvents are how many of the newest there may be to show.
 	showRelays, showEvents = 50, 30
 	// maxHeld is how many bytes of the log are held until the view begins.
@@ -81,11 +82,12 @@ func (v *View) Lines(to io.Writer) io.Writer {
 // Close prints what was held of the log if the view has not begun.
 func (v *View) Close() {
 	if v != nil && v.held != nil {
-		v.held.release(true)
+		v.held.giveUp()
 	}
 }
 
-// Start shows the view, with who left last, until stop is called, which leaves the last picture on the terminal.
+// Start shows the view, with who left last, until stop is called, which leaves the last picture on the terminal, unless that
+// takes nothing.
 func (v *View) Start(of Node, hub *events.Hub, left *visits.Last) (stop func()) {
 	if v == nil {
 		return func() {}
@@ -95,13 +97,19 @@ func (v *View) Start(of Node, hub *events.Hub, left *visits.Last) (stop func()) 
 		v.held.drop()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	var showing sync.WaitGroup
-	showing.Go(func() { v.run(ctx, of, hub) })
+	shown := make(chan struct{})
+	go func() {
+		defer close(shown)
+		v.run(ctx, of, hub)
+	}()
 	return func() {
 		cancel()
-		showing.Wait()
-		if v.held != nil {
-			v.held.release(false)
+		select {
+		case <-shown:
+			if v.held != nil {
+				v.held.release()
+			}
+		case <-time.After(stopWithin): // after ^S a write has no end; the log would wait, too, so it is still dropped
 		}
 	}
 }

@@ -67,6 +67,43 @@ func TestView(t *testing.T) {
 	})
 }
 
+// stopped is a terminal that takes nothing, as after ^S, until it is released.
+type stopped struct{ released chan struct{} }
+
+func (s stopped) Write(text []byte) (int, error) {
+	<-s.released
+	return len(text), nil
+}
+
+// TestStoppedTerminal: a terminal that takes nothing keeps nobody from stopping, nor does the log that goes there.
+func TestStoppedTerminal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		terminal := stopped{make(chan struct{})}
+		v := &View{out: terminal, size: func() (int, int, error) { return 80, 24, nil }, foreground: func() bool { return true }, held: &held{to: terminal}}
+		log := slog.New(slog.NewTextHandler(v.Log(terminal), nil))
+		stop := v.Start(stillNode{someScene()}, events.New(slog.DiscardHandler), new(visits.Last))
+		time.Sleep(time.Minute)
+		begun := time.Now()
+		ended := make(chan struct{})
+		go func() {
+			stop()
+			log.Info("stopped")
+			v.Close()
+			log.Info("stopped, too")
+			close(ended)
+		}()
+		select {
+		case <-ended:
+		case <-time.After(time.Hour):
+		}
+		if took := time.Since(begun); took > 10*time.Second {
+			t.Errorf("stopping takes %v", took)
+		}
+		close(terminal.released)
+	})
+}
+
 // TestHeld: on the terminal of a view the log is held until the view begins, dropped meanwhile, and written after it.
 func TestHeld(t *testing.T) {
 	t.Parallel()
@@ -90,7 +127,7 @@ func TestHeld(t *testing.T) {
 	io.WriteString(h, "before\n")
 	h.drop()
 	io.WriteString(h, "meanwhile\n")
-	h.release(false)
+	h.release()
 	io.WriteString(h, "after\n")
 	v.Close()
 	if out.String() != "after\n" {

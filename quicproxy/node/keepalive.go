@@ -28,9 +28,7 @@ func (l *link) scheduleKeepalives(welcome *framing.Welcome) *keepalive.Schedule 
 	return l.node.learner.Schedule(time.Now(), path, config.IdleTimeout, peer)
 }
 
-// observe notes where the node is, according to the server's answer. received is how many bytes came since
-// the question: the answer may already have been in transit when the server began to notice that the node has
-// moved.
+// observe notes where the node is, according to the server's answer. received is how many bytes came since the question.
 func (l *link) observe(answer *framing.KeepaliveResponse, received uint64) {
 	if l.keepalives.Learns() {
 		path := keepalive.NewPath(answer.ObservedAddress, l.source(), l.swaps.Load())

@@ -95,8 +95,8 @@ func (s *Schedule) learnedLocked() time.Duration {
 	return s.learner.get(s.path.network).interval(s.least, s.most)
 }
 
-// Answered is called when a keepalive was answered, with the path according to the answer. That is uncertain
-// if the server may have been about to learn that the node has moved.
+// Answered is called when a keepalive was answered, with the path according to the answer, and how many bytes came since it
+// was sent. The path is uncertain if the server may have been about to learn that the node has moved.
 func (s *Schedule) Answered(now time.Time, path Path, received uint64) {
 	uncertain := received >= challengeSize
 	if s.Learns() {
