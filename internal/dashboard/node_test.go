@@ -89,7 +89,7 @@ func TestNodeActions(t *testing.T) {
 	o.change(func() { o.leave = "" })
 	b.Click("dialog input[type=checkbox]")
 	b.Click("dialog button.danger")
-	b.Shows("tunnel.example.com:8090 has released the ports and domains of this node. The node stops when its visitors have finished. Its settings still name the server")
+	b.Shows("tunnel.example.com:8090 has released the ports and domains of this node, except what its operator pinned. The node stops when its visitors have finished. Its settings still name the server")
 	if _, _, did := o.times(""); did != "leave force=true" {
 		t.Errorf("the owner did %q", did)
 	}

@@ -16,7 +16,7 @@ export function leaveServer() {
 async function leave(anyway) {
   const left = await post(anyway ? 'leave?force=true' : 'leave', {}, longest);
   if (left.error) throw new Failure(422, left.error, 'try again when the server can be reached, or leave it even so');
-  const told = left.released ? `${left.server} has released the ports and domains of this node.` : `${left.server} could not be told, and keeps the ports and domains of this node for a while.`;
+  const told = left.released ? `${left.server} has released the ports and domains of this node, except what its operator pinned.` : `${left.server} could not be told, and keeps the ports and domains of this node for a while.`;
   const named = left.named ? ' Its settings still name the server: remove it there, or the node comes back when it is started again.' : '';
   document.dispatchEvent(new CustomEvent('ended', { detail: { title: 'The node has left', text: `${told} The node stops when its visitors have finished.${named}` } }));
 }
