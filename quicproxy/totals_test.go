@@ -183,3 +183,39 @@ func TestMonthIsUsedUp(t *testing.T) {
 		}
 	})
 }
+
+// TestMonthOfClosedPort: a relay that outlives its lease does not outlive the bytes of its node.
+func TestMonthOfClosedPort(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.serveTagged(tagA, "A")
+		kept := new(ledger)
+		server := w.startServer(func(c *ServerConfig) { c.Ledger = kept }, guests(rules.Limits{MaxMonthBytes: byRule(int64(1 << 20))}, w.nodeKey.ID().String()))
+		node := w.startNode(expose("web", tagA))
+		node.leases.wait(t, 1)
+		key := lease.Key{Node: w.nodeKey.ID(), Service: "web"}
+		kept.Add(key, usage.Counts{Out: 1}) // something
+		c := w.tagged("20000")
+		node.set(t)
+		time.Sleep(2 * time.Second)
+		if err := server.server.Forget(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		server.server.Settle()
+		if _, err := io.WriteString(c, "still"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(c, make([]byte, 5)); err != nil {
+			t.Fatal(err)
+		}
+		kept.Add(key, usage.Counts{Out: 1 << 20})
+		for range 2 {
+			time.Sleep(time.Minute)
+			server.server.Settle()
+		}
+		c.SetDeadline(time.Now().Add(time.Minute))
+		if _, err := c.Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
+			t.Errorf("the relay goes on: %v", err)
+		}
+	})
+}

@@ -159,6 +159,11 @@ func (t *Totals) loadMonthLocked() error {
 			used[row.Node] += n.Bytes()
 		}
 	}
+	if t.month == month { // the file may lack what it had: it was damaged, or too much waited to be written
+		for node, n := range t.used {
+			used[node] = max(used[node], n)
+		}
+	}
 	t.month, t.used = month, used
 	return err
 }

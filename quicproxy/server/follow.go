@@ -51,14 +51,14 @@ func (c *nodeConn) quitRefused() {
 	defer c.session.leases.Unlock()
 	limits := c.allowed()
 	c.limits() // its account takes note
-	refused := ruled.Refused(limits, c.server.lessor.LeasesOf(c.node))
+	refused, clients := ruled.Refused(limits, c.server.lessor.LeasesOf(c.node)), c.server.rules.Clients(c.node, limits, c.log)
 	for name, p := range maps.Clone(c.services) {
 		err := cmp.Or(limits.RefuseAll(time.Now()), refused[p.Key])
 		if err == nil && p.Key.IsGroup() {
 			err = c.server.groups.Check(p.Key.Service, c.node, c.admission.Name)
 		}
 		if err == nil {
-			p.Limit(c.server.rules.Clients(c.node, limits, c.log))
+			p.Limit(clients)
 			continue
 		}
 		delete(c.services, name)

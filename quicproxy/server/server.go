@@ -218,6 +218,7 @@ func New(config Config) (*Server, error) {
 	s.accounts = account.New(config.MaxServices, func(node certs.NodeID) *memory.Account { return s.memory.Account(config.MemoryWeight(node)) })
 	s.public = public.New(public.Config{
 		Listen: config.ListenPublic, Ended: config.LeaseEnded, Park: config.Park, Clients: s.clients, Balancers: config.Balancers, Visitors: config.Visitors, Country: config.Country, Memory: s.memory.From, Domain: config.Domain, Terminator: config.Terminator, Ledger: config.Ledger, Log: config.Log,
+		IsOut:        func(node certs.NodeID) bool { return s.rules.IsOut(node) }, // made below
 		ListenPacket: config.ListenPublicPacket, Flows: flowlimit.OfServer(s.memory.Size()), FlowIdle: config.FlowIdle, Datagrams: &s.datagrams,
 	})
 	s.tally = &tally.Tally{Memory: s.memory, Public: s.public, Datagrams: &s.datagrams}

@@ -55,6 +55,7 @@ type Config struct {
 	Terminator termination.Terminator
 	// Ledger is told at each Settle, which must be called every minute or so, what has passed; nil: nobody is.
 	Ledger usage.Ledger
+	IsOut  func(certs.NodeID) bool // of the bytes that a node may have in this month; must not be nil beside a Ledger
 	Log    *slog.Logger
 }
 

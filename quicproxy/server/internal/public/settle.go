@@ -3,7 +3,7 @@ package public
 import "apquic/internal/usage"
 
 // Settle tells Config.Ledger what has passed since the last time. A port that was closed is remembered until its last
-// client has left.
+// client has left, or has to, since the node is out of bytes.
 func (s *Listeners) Settle() {
 	s.settling.Lock()
 	defer s.settling.Unlock()
@@ -20,6 +20,9 @@ func (s *Listeners) Settle() {
 			s.unbound = append(s.unbound, p)
 			s.mu.Unlock()
 		}
+		if s.config.IsOut(p.Key.Node) {
+			p.reset()
+		}
 	}
 }
 
@@ -29,7 +32,7 @@ func (p *Listener) settle() (clients int) {
 	now := usage.Counts{In: t.ToNode, Out: t.FromNode, Connections: t.relays, Flows: p.begun.Load(), Refused: p.refused.Load()}
 	p.all.config.Ledger.Add(p.Key, now.Since(p.settled))
 	p.settled = now
-	return t.Clients
+	return t.Clients + t.Flows
 }
 
 // rememberLocked has a port that is about to be closed settled once more.

@@ -58,6 +58,13 @@ func (r *Rules) spends(node certs.NodeID, rule string) (begun bool) {
 	return begun
 }
 
+// IsOut reports whether a node had used up the bytes of this month when that was looked at last.
+func (r *Rules) IsOut(node certs.NodeID) bool {
+	r.spent.mu.Lock()
+	defer r.spent.mu.Unlock()
+	return r.spent.nodes[node] != ""
+}
+
 // LimitMonths reports whether any rule, or limit of a single node, says anything about the bytes of a month, or did while a
 // node was out of them.
 func (r *Rules) LimitMonths() bool {
