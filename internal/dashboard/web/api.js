@@ -76,10 +76,11 @@ export function post(name, body = {}, within = longest) {
 }
 
 async function ask(name, options) {
+  const used = token; // another one may log in meanwhile
   try {
-    return await send(name, options, token);
+    return await send(name, options, used);
   } catch (error) {
-    if (error instanceof Failure && error.status === 401) {
+    if (error instanceof Failure && error.status === 401 && used === token) {
       logOut();
       hooks.onLeave(error);
     }

@@ -44,6 +44,7 @@ export function visible(signal) {
     const check = () => {
       if (document.hidden && !signal.aborted) return;
       document.removeEventListener('visibilitychange', check);
+      signal.removeEventListener('abort', check);
       done();
     };
     document.addEventListener('visibilitychange', check);
@@ -54,7 +55,12 @@ export function visible(signal) {
 /** pause waits so many milliseconds, or until the signal. */
 export function pause(milliseconds, signal) {
   return new Promise((done) => {
-    const timer = setTimeout(done, milliseconds);
-    signal.addEventListener('abort', () => { clearTimeout(timer); done(); }, { once: true });
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      done();
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal.addEventListener('abort', end);
   });
 }
