@@ -159,7 +159,8 @@ var allowed = map[string][]string{
 		"quicproxy/node/internal/connlog", "quicproxy/node/internal/dial", "quicproxy/node/internal/flows", "quicproxy/node/internal/natprobe", "quicproxy/node/internal/reason", "quicproxy/node/internal/retry", "quicproxy/internal/streamconn",
 		"quicproxy/node/internal/private", "quicproxy/node/internal/upstream", "quicproxy/node/internal/watch", "quicproxy/node/internal/health", "quicproxy/node/internal/canary", "quicproxy/node/internal/visit", "quicproxy/access", "quicproxy/node/internal/naming", "quicproxy/node/internal/costs", "quicproxy/internal/visitors", "quicproxy/internal/flowlimit",
 	},
-	"lease/boltstore": {"certs", "internal/hint", "lease"},
+	"internal/boltcopy": nil,
+	"lease/boltstore":   {"certs", "internal/boltcopy", "internal/hint", "lease"},
 
 	"internal/chromium":            nil,
 	"internal/dashboard":           {"internal/cli", "internal/control"},
@@ -175,7 +176,7 @@ var allowed = map[string][]string{
 	"admin/show":        {"admin", "certs", "internal/cli", "internal/table", "quicproxy/live", "rules"},
 	"internal/backup":   {"certs", "internal/hint"},
 	"internal/usage":    {"certs", "lease"},
-	"internal/totals":   {"certs", "internal/hint", "internal/usage", "lease"},
+	"internal/totals":   {"certs", "internal/boltcopy", "internal/hint", "internal/usage", "lease"},
 	"internal/peerfile": {"certs", "internal/cli", "quicproxy/server"},
 
 	"cmd/apquic-server": {"admin", "admin/show", "certs", "certs/acme", "internal/accesslog", "internal/backup", "internal/cli", "internal/control", "internal/countries", "internal/debug", "internal/domain", "internal/events", "internal/files", "internal/guards", "internal/heap", "internal/hint", "internal/login", "internal/monitor", "internal/publicsuffix", "internal/reload", "internal/settings", "internal/systemd", "internal/table", "internal/watch", "internal/web", "lease", "lease/boltstore", "quicproxy/admission", "quicproxy/live", "quicproxy/server", "rules", "internal/notices", "admin/stopped", "internal/settings/limits", "internal/dashboard", "internal/peerfile", "internal/totals"},

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,15 +12,14 @@ import (
 	"go.etcd.io/bbolt"
 
 	"apquic/certs"
+	"apquic/internal/boltcopy"
 	"apquic/internal/usage"
 )
 
-// A copy is text: a line with the format, then a row in each, in JSON. It depends neither on the page size of a machine
-// nor on bbolt, which is not made to read what others wrote.
+// A copy (package boltcopy) has a row in each line, in JSON.
 const (
 	header  = "totals "
 	maxLine = 4 << 10 // bytes
-	batch   = 1000    // lines per transaction
 )
 
 // line is a row, or what was used in a month.
@@ -89,38 +87,10 @@ func exportRows(tx *bbolt.Tx, out *json.Encoder) error {
 }
 
 // Import makes the new file name, which open opens, of a copy. An error leaves a part of it.
-func Import(open func(name string, flags int, mode os.FileMode) (*os.File, error), name string, from io.Reader) (err error) {
-	// Nobody reads the file before it is complete, so it is synced once, at the end.
-	db, err := bbolt.Open(name, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType, NoSync: true, OpenFile: open})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := db.Update(prepare); err != nil {
-		return err
-	}
-	lines := bufio.NewScanner(from)
-	lines.Buffer(nil, maxLine)
-	if !lines.Scan() || lines.Text() != header+string(format) {
-		return fmt.Errorf("%w: the totals begin with %.20q", errFormat, lines.Text())
-	}
-	for more := true; more; {
-		err := db.Update(func(tx *bbolt.Tx) error {
-			for range batch {
-				if more = lines.Scan(); !more {
-					return lines.Err()
-				}
-				if err := copyLine(tx, lines.Bytes()); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("reading the totals: %w", err)
-		}
-	}
-	return db.Sync()
+func Import(open func(name string, flags int, mode os.FileMode) (*os.File, error), name string, from io.Reader) error {
+	return boltcopy.Format{
+		What: "the totals", First: header + string(format), Other: errFormat, MaxLine: maxLine, Create: prepare, Line: copyLine,
+	}.Import(open, name, from)
 }
 
 // copyLine adds what a line says. Nothing is there twice.

@@ -11,16 +11,15 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"apquic/internal/boltcopy"
 	"apquic/lease"
 )
 
-// A copy of a store is text: a line with the format, then "lease" or "ended" and a record in each. It depends neither
-// on the page size of a machine nor on bbolt, which is not made to read what others wrote.
+// A copy of a store (package boltcopy) has "lease" or "ended" and a record in each line.
 const (
 	header    = "leases "
 	leaseLine = "lease "
 	endedLine = "ended "
-	batch     = 1000 // lines per transaction
 )
 
 // Export writes a copy of what is in a store, and returns how many leases that are.
@@ -54,38 +53,10 @@ func Export(ctx context.Context, from lease.Store, w io.Writer) (int, error) {
 }
 
 // Import makes the new file name, which open opens, of a copy. An error leaves a part of it.
-func Import(open func(name string, flags int, mode os.FileMode) (*os.File, error), name string, from io.Reader) (err error) {
-	// Nobody reads the file before it is complete, so it is synced once, at the end.
-	db, err := bbolt.Open(name, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType, NoSync: true, OpenFile: open})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := db.Update(create); err != nil {
-		return err
-	}
-	lines := bufio.NewScanner(from)
-	lines.Buffer(nil, maxRecord+len(leaseLine)+1)
-	if !lines.Scan() || lines.Text() != header+string(format) {
-		return fmt.Errorf("%w: the leases begin with %.20q", errFormat, lines.Text())
-	}
-	for more := true; more; {
-		err := db.Update(func(tx *bbolt.Tx) error {
-			for range batch {
-				if more = lines.Scan(); !more {
-					return lines.Err()
-				}
-				if err := copyLine(tx, lines.Bytes()); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("reading the leases: %w", err)
-		}
-	}
-	return db.Sync()
+func Import(open func(name string, flags int, mode os.FileMode) (*os.File, error), name string, from io.Reader) error {
+	return boltcopy.Format{
+		What: "the leases", First: header + string(format), Other: errFormat, MaxLine: maxRecord + len(leaseLine) + 1, Create: create, Line: copyLine,
+	}.Import(open, name, from)
 }
 
 // copyLine adds what a line says. Nothing is there twice.

@@ -13,6 +13,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"apquic/internal/boltcopy"
 	"apquic/lease"
 	"apquic/lease/leasetest"
 )
@@ -25,7 +26,7 @@ func exported(t testing.TB, path string) (leases []lease.Lease, history []lease.
 		t.Fatal(err)
 	}
 	defer s.Close()
-	for i := range 2*batch + 1 {
+	for i := range 2*boltcopy.Batch + 1 {
 		l := lease.Lease{Key: leasetest.Key(byte(i), fmt.Sprintf("service-%d", i)), Port: uint16(1000 + i), Origin: "tcp://127.0.0.1:80"}
 		switch i % 3 {
 		case 1:
