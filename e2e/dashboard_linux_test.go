@@ -84,16 +84,7 @@ func TestDashboard(t *testing.T) {
 	b.Shows("revoke")
 	b.Click("#logout")
 	b.Shows("Log in")
-	for _, line := range b.Console() {
-		if !strings.Contains(line.Message, "Failed to load resource") {
-			t.Errorf("the console has %s: %s", line.Level, line.Message)
-		}
-	}
-	for _, url := range b.Requests() {
-		if !strings.HasPrefix(url, "http://"+admin+"/") && !strings.HasPrefix(url, "data:") {
-			t.Errorf("the page asks for %s", url)
-		}
-	}
+	wantQuiet(t, b, admin)
 }
 
 // readQR returns what a real reader finds in a picture.
@@ -133,4 +124,19 @@ func visit(t *testing.T, address string) net.Conn {
 		}
 	}()
 	return conn
+}
+
+// wantQuiet checks that the console of a browser has nothing but what was refused, and that it asked only one address.
+func wantQuiet(t *testing.T, b *chromium.Browser, at string) {
+	t.Helper()
+	for _, line := range b.Console() {
+		if !strings.Contains(line.Message, "Failed to load resource") {
+			t.Errorf("the console has %s: %s", line.Level, line.Message)
+		}
+	}
+	for _, url := range b.Requests() {
+		if !strings.HasPrefix(url, "http://"+at+"/") && !strings.HasPrefix(url, "data:") {
+			t.Errorf("the page asks for %s", url)
+		}
+	}
 }

@@ -54,14 +54,5 @@ func TestNodeDashboard(t *testing.T) {
 	if strings.Contains(node.stderr.text()+node.stdout.text(), token) {
 		t.Error("the token is in the log")
 	}
-	for _, line := range b.Console() {
-		if !strings.Contains(line.Message, "Failed to load resource") {
-			t.Errorf("the console has %s: %s", line.Level, line.Message)
-		}
-	}
-	for _, url := range b.Requests() {
-		if !strings.HasPrefix(url, "http://"+at+"/") && !strings.HasPrefix(url, "data:") {
-			t.Errorf("the page asks for %s", url)
-		}
-	}
+	wantQuiet(t, b, at)
 }

@@ -122,26 +122,14 @@ func (o *ownedNode) times(path string) (asked, dialled int, did string) {
 
 // flowing lets bytes go through the node until the end of the test.
 func (o *ownedNode) flowing(t *testing.T) {
-	end, ended := make(chan struct{}), make(chan struct{})
-	t.Cleanup(func() { close(end); <-ended })
-	go func() {
-		defer close(ended)
-		tick := time.NewTicker(200 * time.Millisecond)
-		defer tick.Stop()
-		for i := 0; ; i++ {
-			select {
-			case <-end:
-				return
-			case <-tick.C:
+	often(t, func(i int) {
+		o.change(func() {
+			n := uint64(90000 + 60000*(i/7%4) + i%5*9000)
+			o.status.Sent, o.status.Received = o.status.Sent+n, o.status.Received+n/5
+			o.status.Path.RTT = time.Duration(19000+i*7919%9000) * time.Microsecond
+			for i := range o.relays {
+				o.relays[i].Out += n / uint64(i+2)
 			}
-			o.change(func() {
-				n := uint64(90000 + 60000*(i/7%4) + i%5*9000)
-				o.status.Sent, o.status.Received = o.status.Sent+n, o.status.Received+n/5
-				o.status.Path.RTT = time.Duration(19000+i*7919%9000) * time.Microsecond
-				for i := range o.relays {
-					o.relays[i].Out += n / uint64(i+2)
-				}
-			})
-		}
-	}()
+		})
+	})
 }

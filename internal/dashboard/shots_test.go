@@ -56,30 +56,18 @@ func (o *owned) populate() {
 
 // flowing lets bytes go through the server until the end of the test.
 func (o *owned) flowing(t *testing.T) {
-	end, ended := make(chan struct{}), make(chan struct{})
-	t.Cleanup(func() { close(end); <-ended })
-	go func() {
-		defer close(ended)
-		tick := time.NewTicker(200 * time.Millisecond)
-		defer tick.Stop()
-		for i := 0; ; i++ {
-			select {
-			case <-end:
-				return
-			case <-tick.C:
+	often(t, func(i int) {
+		o.change(func() {
+			c, n := o.status.Counters, uint64(200000+150000*(i/7%4)+i%5*20000)
+			c.In, c.Out, c.Connections = c.In+n/6, c.Out+n, c.Connections+1
+			for i := range o.relays {
+				o.relays[i].Out += n / uint64(i+2)
 			}
-			o.change(func() {
-				c, n := o.status.Counters, uint64(200000+150000*(i/7%4)+i%5*20000)
-				c.In, c.Out, c.Connections = c.In+n/6, c.Out+n, c.Connections+1
-				for i := range o.relays {
-					o.relays[i].Out += n / uint64(i+2)
-				}
-				if len(o.status.Services) > 0 {
-					o.status.Services[0].Out += n
-				}
-			})
-		}
-	}()
+			if len(o.status.Services) > 0 {
+				o.status.Services[0].Out += n
+			}
+		})
+	})
 }
 
 // TestPictures makes the pictures of the documents, if APQUIC_PICTURES is set.
@@ -151,4 +139,23 @@ func TestNodePictures(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// often calls do again and again until the end of the test.
+func often(t *testing.T, do func(i int)) {
+	end, ended := make(chan struct{}), make(chan struct{})
+	t.Cleanup(func() { close(end); <-ended })
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(200 * time.Millisecond)
+		defer tick.Stop()
+		for i := 0; ; i++ {
+			select {
+			case <-end:
+				return
+			case <-tick.C:
+			}
+			do(i)
+		}
+	}()
 }
