@@ -35,7 +35,7 @@ const (
 // Service is one that wants to be asked.
 type Service interface {
 	// Next returns how to ask where a new visitor would go, nil if nobody can be asked at the moment; and how often to,
-	// 0 if not any more. The error of ask is ErrGone, or says why a visitor would not be served.
+	// 0 to stop asking. The error of ask is ErrGone, or says why a visitor would not be served.
 	Next() (ask func(context.Context) error, every time.Duration)
 }
 
@@ -105,7 +105,7 @@ type question struct {
 }
 
 // due returns the questions to ask now, those first that have been due for longest, and forgets services that want
-// none any more.
+// none.
 func (s *Canaries) due(now time.Time) (all []question) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
